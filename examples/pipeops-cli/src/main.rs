@@ -1,0 +1,3 @@
+//! The `pipeops` command.
+
+fn main() {}

@@ -1,0 +1,179 @@
+//! What an image builder is asked for and what it answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::credential::CredentialProvider;
+use crate::diagnosis::Failure;
+use crate::event::EventSink;
+use crate::image::{Digest, ImageRef};
+use crate::secret::SecretString;
+
+/// One image to build from a folder and to push.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BuildRequest {
+    /// The build context: a folder on this machine.
+    pub context: PathBuf,
+    /// Where the Dockerfile comes from. Default: `Dockerfile` in the context.
+    pub dockerfile: DockerfileSource,
+    /// The name under which the image is pushed; must have a tag.
+    pub image: ImageRef,
+    /// Build arguments, already filtered (see [`dockerfile::filter`](crate::dockerfile)).
+    pub build_args: BTreeMap<String, String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// The stage to build; the last one by default.
+    pub target: Option<String>,
+    /// `os/arch[/variant]`; the daemon's own platform by default.
+    pub platforms: Vec<String>,
+    /// Secrets for `RUN --mount=type=secret,id=…`, by id. Never in the image, its history or the cache key.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// Where to read build cache from, in this order.
+    pub cache_from: Vec<BuildCache>,
+    /// Where to write the build cache to.
+    pub cache_to: Vec<BuildCache>,
+    /// The commit's time: becomes `SOURCE_DATE_EPOCH` and the base of the context's file times.
+    pub commit_time: Option<Timestamp>,
+    /// Credentials for base images and for the push.
+    pub credentials: Arc<dyn CredentialProvider>,
+    /// The registry in `image` speaks plain HTTP. Default: false; daemons treat loopback so by themselves.
+    pub insecure_registry: bool,
+    /// Ignore all cache. Default: false.
+    pub no_cache: bool,
+}
+
+impl BuildRequest {
+    /// Builds `context` with its own Dockerfile, anonymously, and pushes the result as `image`.
+    pub fn new(context: impl Into<PathBuf>, image: ImageRef) -> Self {
+        Self {
+            context: context.into(),
+            dockerfile: DockerfileSource::default(),
+            image,
+            build_args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            target: None,
+            platforms: Vec::new(),
+            secrets: BTreeMap::new(),
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
+            commit_time: None,
+            credentials: Arc::new(crate::credential::Anonymous),
+            insecure_registry: false,
+            no_cache: false,
+        }
+    }
+}
+
+/// Where the Dockerfile comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DockerfileSource {
+    /// A file of the context, by its path from the context's root.
+    Path(String),
+    /// This text; the context is left as it is.
+    Inline(String),
+}
+
+impl Default for DockerfileSource {
+    fn default() -> Self {
+        Self::Path("Dockerfile".to_owned())
+    }
+}
+
+/// One place for build cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildCache {
+    /// An S3 bucket, as BuildKit's `s3` cache back end takes it.
+    S3(S3Cache),
+    /// An image in a registry.
+    Registry {
+        /// The cache image's name.
+        image: ImageRef,
+    },
+}
+
+/// Build cache in an S3 bucket.
+///
+/// Without keys the daemon uses its own role. That is the safer way: keys in a request are kept in plain text in the
+/// daemon's build history, which every client of that daemon can read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct S3Cache {
+    /// The bucket; it must exist.
+    pub bucket: String,
+    /// The region; `us-east-1` for most S3-compatible servers.
+    pub region: String,
+    /// The server's address for S3-compatible servers; AWS by default.
+    pub endpoint: Option<String>,
+    /// Prefix of all keys, ending in `/` if it is a folder.
+    pub prefix: String,
+    /// The cache's name: one manifest in the bucket.
+    pub name: String,
+    /// Key id and secret; the daemon's own role when `None`.
+    pub keys: Option<(String, SecretString)>,
+}
+
+impl S3Cache {
+    /// A cache with this name in this bucket, with the daemon's own role.
+    pub fn new(
+        bucket: impl Into<String>,
+        region: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self {
+            bucket: bucket.into(),
+            region: region.into(),
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// An image that was built and pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct BuiltImage {
+    /// Name and tag, pinned to the digest that the registry took.
+    pub image: ImageRef,
+    /// The manifest's digest: this is what is deployed.
+    pub digest: Digest,
+    /// Steps that ran or were taken from cache.
+    pub steps: usize,
+    /// Steps of these that were taken from cache.
+    pub cached: usize,
+}
+
+impl BuiltImage {
+    /// The result of a push of `image` that the registry keeps as `digest`.
+    pub fn new(image: &ImageRef, digest: Digest, steps: usize, cached: usize) -> Self {
+        Self {
+            image: image.with_digest(digest.clone()),
+            digest,
+            steps,
+            cached,
+        }
+    }
+}
+
+/// Something that builds images.
+#[async_trait]
+pub trait ImageBuilder: fmt::Debug + Send + Sync + 'static {
+    /// Builds and pushes one image, reporting progress to `events`. Dropping the future cancels the build.
+    ///
+    /// # Errors
+    /// Whatever kept the image from being pushed, with its diagnosis.
+    async fn build(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Failure>;
+}

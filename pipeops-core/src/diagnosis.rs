@@ -1,0 +1,255 @@
+//! Errors that say the fix.
+//!
+//! Every error of the PipeOps crates implements [`Diagnose`]: it explains itself as a [`Diagnosis`], the block that a
+//! person reads when a deployment fails.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::retry::RetryClass;
+
+/// What went wrong, why, and what to do about it.
+///
+/// Its `Display` is the block that people see:
+///
+/// ```
+/// use pipeops_core::Diagnosis;
+///
+/// let diagnosis = Diagnosis::new("Deployment failed: ImagePullBackOff")
+///     .error("Failed to pull image \"registry/app:abc123\"")
+///     .reason("authentication required")
+///     .fix("Verify registry credentials in project settings")
+///     .run("pipeops project registry update");
+/// assert_eq!(
+///     diagnosis.to_string(),
+///     "❌ Deployment failed: ImagePullBackOff\n\n\
+///      Error: Failed to pull image \"registry/app:abc123\"\n\
+///      Reason: authentication required\n\n\
+///      Fix:\n1. Verify registry credentials in project settings\n\n\
+///      Run: pipeops project registry update\n"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Diagnosis {
+    /// One line: what failed, ending in the cause's short name.
+    pub title: String,
+    /// What the failing system said, in its own words, secrets redacted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// Why it happened, as far as it is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What to do, the likeliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<String>,
+    /// A command that starts the first fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The last lines that the failing part printed, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// Whether trying again can help.
+    #[serde(default)]
+    pub class: RetryClass,
+}
+
+impl Diagnosis {
+    /// A diagnosis with this title and nothing else, [`RetryClass::Permanent`].
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            error: String::new(),
+            reason: String::new(),
+            fixes: Vec::new(),
+            run: None,
+            log: Vec::new(),
+            class: RetryClass::Permanent,
+        }
+    }
+
+    /// Sets what the failing system said.
+    #[must_use]
+    pub fn error(mut self, error: impl Into<String>) -> Self {
+        self.error = error.into();
+        self
+    }
+
+    /// Sets why it happened.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Adds one fix after those already there.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fixes.push(fix.into());
+        self
+    }
+
+    /// Sets the command that starts the first fix.
+    #[must_use]
+    pub fn run(mut self, command: impl Into<String>) -> Self {
+        self.run = Some(command.into());
+        self
+    }
+
+    /// Sets the last lines that the failing part printed, oldest first.
+    #[must_use]
+    pub fn log(mut self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.log = lines.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether trying again can help.
+    #[must_use]
+    pub fn class(mut self, class: RetryClass) -> Self {
+        self.class = class;
+        self
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "❌ {}", self.title)?;
+        if !self.error.is_empty() || !self.reason.is_empty() {
+            writeln!(f)?;
+        }
+        if !self.error.is_empty() {
+            writeln!(f, "Error: {}", self.error)?;
+        }
+        if !self.reason.is_empty() {
+            writeln!(f, "Reason: {}", self.reason)?;
+        }
+        if !self.log.is_empty() {
+            writeln!(f, "\nLast output:")?;
+            for line in &self.log {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        if !self.fixes.is_empty() {
+            writeln!(f, "\nFix:")?;
+            for (index, fix) in self.fixes.iter().enumerate() {
+                writeln!(f, "{}. {fix}", index + 1)?;
+            }
+        }
+        if let Some(command) = &self.run {
+            writeln!(f, "\nRun: {command}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An error that explains itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how to fix itself",
+    note = "implement `pipeops_core::Diagnose` for the error: title, error, reason, fixes and retry class"
+)]
+pub trait Diagnose: std::error::Error + Send + Sync + 'static {
+    /// The explanation for a person. Never contains secrets.
+    fn diagnosis(&self) -> Diagnosis;
+}
+
+/// Any error that explains itself, as the traits between the crates return it.
+///
+/// Every [`Diagnose`] error converts into it with `?`.
+pub struct Failure(Box<dyn Diagnose>);
+
+impl Failure {
+    /// A failure that is nothing but its diagnosis.
+    pub fn from_diagnosis(diagnosis: Diagnosis) -> Self {
+        Self(Box::new(DiagnosisError(diagnosis)))
+    }
+
+    /// The explanation for a person.
+    pub fn diagnosis(&self) -> Diagnosis {
+        self.0.diagnosis()
+    }
+
+    /// Whether trying again can help.
+    pub fn retry_class(&self) -> RetryClass {
+        self.0.diagnosis().class
+    }
+
+    /// The error itself with its chain of sources.
+    pub fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl<E: Diagnose> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A diagnosis that came from elsewhere (the journal, another process) and whose error is gone.
+#[derive(Debug)]
+struct DiagnosisError(Diagnosis);
+
+impl fmt::Display for DiagnosisError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.title)
+    }
+}
+
+impl std::error::Error for DiagnosisError {}
+
+impl Diagnose for DiagnosisError {
+    fn diagnosis(&self) -> Diagnosis {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_diagnosis_is_its_title() {
+        assert_eq!(
+            Diagnosis::new("Build failed").to_string(),
+            "❌ Build failed\n"
+        );
+    }
+
+    #[test]
+    fn last_output_stands_between_reason_and_fixes() {
+        let text = Diagnosis::new("T")
+            .reason("R")
+            .log(["a", "b"])
+            .fix("F")
+            .to_string();
+        assert_eq!(
+            text,
+            "❌ T\n\nReason: R\n\nLast output:\n    a\n    b\n\nFix:\n1. F\n"
+        );
+    }
+
+    #[test]
+    fn json_round_trips_and_old_json_without_class_is_permanent() {
+        let diagnosis = Diagnosis::new("T")
+            .fix("F")
+            .class(RetryClass::NeedsCredential);
+        let json = serde_json::to_string(&diagnosis).unwrap();
+        assert_eq!(serde_json::from_str::<Diagnosis>(&json).unwrap(), diagnosis);
+        let old: Diagnosis = serde_json::from_str(r#"{"title":"T"}"#).unwrap();
+        assert_eq!(old.class, RetryClass::Permanent);
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod build;
+pub mod credential;
+pub mod detect;
+pub mod diagnosis;
+pub mod dockerfile;
+pub mod event;
+pub mod image;
+pub mod retry;
+pub mod secret;
+pub mod source;
+pub mod stack;
+
+pub use build::{BuildRequest, BuiltImage, ImageBuilder};
+pub use credential::{Credential, CredentialProvider, RegistryScope};
+pub use detect::{Detection, LanguageDetector};
+pub use diagnosis::{Diagnose, Diagnosis, Failure};
+pub use event::{Event, EventKind, EventSink, Step};
+pub use image::{Digest, ImageRef};
+pub use retry::{Backoff, RetryClass};
+pub use secret::{Redactor, SecretString};
+pub use source::SourceTree;
+pub use stack::{Object, Stack};

@@ -1,0 +1,258 @@
+//! A tree of untrusted files, read without ever leaving it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// One entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The name, without path.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry of a folder is. Symlinks are neither file nor folder: they are never followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Dir,
+    /// A symlink, socket or device: never read.
+    Other,
+}
+
+/// A tree of files that can be listed and read, and never left.
+///
+/// Paths are relative, separated by `/`; the root is `""`. A path that is absolute or contains `..` does not exist.
+pub trait SourceTree: fmt::Debug + Send + Sync {
+    /// The entries of a folder, sorted by name; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>>;
+
+    /// The first `limit` bytes of a file; `None` when there is no such regular file.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    fn read(&self, path: &str, limit: usize) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// Conveniences over every [`SourceTree`].
+pub trait SourceTreeExt: SourceTree {
+    /// The most that [`SourceTreeExt::text`] reads: 1 MiB, more than any file that decides a language.
+    const TEXT_LIMIT: usize = 1 << 20;
+
+    /// A small file as text, invalid UTF-8 replaced; `None` when there is no such file or it cannot be read.
+    fn text(&self, path: &str) -> Option<String> {
+        let bytes = self.read(path, Self::TEXT_LIMIT).ok()??;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Whether there is a regular file at this path.
+    fn has(&self, path: &str) -> bool {
+        matches!(self.read(path, 0), Ok(Some(_)))
+    }
+}
+
+impl<T: SourceTree + ?Sized> SourceTreeExt for T {}
+
+/// A folder on disk.
+#[derive(Debug, Clone)]
+pub struct DirTree {
+    root: PathBuf,
+}
+
+impl DirTree {
+    /// The tree under `root`.
+    ///
+    /// # Errors
+    /// When `root` is not a folder that can be opened.
+    pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
+        let root = fs::canonicalize(root)?;
+        fs::read_dir(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The path on disk, or `None` where a part of it is a symlink, missing, or would leave the tree.
+    fn locate(&self, path: &str) -> Option<PathBuf> {
+        let mut at = self.root.clone();
+        for part in parts(path)? {
+            at.push(part);
+            // Checked part by part: a symlink in the middle leads out of the tree as well as one at the end.
+            if fs::symlink_metadata(&at).ok()?.is_symlink() {
+                return None;
+            }
+        }
+        Some(at)
+    }
+}
+
+impl SourceTree for DirTree {
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
+        let Some(at) = self.locate(dir).filter(|at| at.is_dir()) else {
+            return Ok(Vec::new());
+        };
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(at)? {
+            let entry = entry?;
+            let kind = match entry.file_type()? {
+                kind if kind.is_file() => EntryKind::File,
+                kind if kind.is_dir() => EntryKind::Dir,
+                _ => EntryKind::Other,
+            };
+            // A name that is not UTF-8 cannot be one that decides anything.
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(Entry { name, kind });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn read(&self, path: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let Some(at) = self.locate(path).filter(|at| at.is_file()) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        fs::File::open(at)?
+            .take(limit as u64)
+            .read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// A tree in memory, for tests and for trees that come from elsewhere.
+///
+/// ```
+/// use pipeops_core::source::{MemTree, SourceTreeExt};
+///
+/// let tree = MemTree::from([("app/go.mod", "module x")]);
+/// assert!(tree.has("app/go.mod") && !tree.has("app"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MemTree {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for MemTree {
+    fn from(files: [(&str, &str); N]) -> Self {
+        files.into_iter().collect()
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for MemTree {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(files: I) -> Self {
+        let files = files
+            .into_iter()
+            .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
+            .collect();
+        Self { files }
+    }
+}
+
+impl SourceTree for MemTree {
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
+        let Some(parts) = parts(dir) else {
+            return Ok(Vec::new());
+        };
+        let prefix: String = parts.iter().map(|part| format!("{part}/")).collect();
+        let entries: BTreeSet<Entry> = self
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .map(|rest| match rest.split_once('/') {
+                Some((name, _)) => Entry {
+                    name: name.to_owned(),
+                    kind: EntryKind::Dir,
+                },
+                None => Entry {
+                    name: rest.to_owned(),
+                    kind: EntryKind::File,
+                },
+            })
+            .collect();
+        Ok(entries.into_iter().collect())
+    }
+
+    fn read(&self, path: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let Some(parts) = parts(path) else {
+            return Ok(None);
+        };
+        let file = self.files.get(&parts.join("/"));
+        Ok(file.map(|bytes| bytes[..bytes.len().min(limit)].to_vec()))
+    }
+}
+
+/// The parts of a relative path; `None` where it would leave the tree.
+fn parts(path: &str) -> Option<Vec<&str>> {
+    if path.starts_with('/') || path.contains(['\\', '\0']) {
+        return None;
+    }
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    (!parts.contains(&"..")).then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_in_memory_lists_folders_once() {
+        let tree = MemTree::from([("a/x", "1"), ("a/y/z", "2"), ("b", "3")]);
+        let names: Vec<String> = tree
+            .list("")
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(tree.list("a").unwrap().len(), 2);
+        assert_eq!(tree.read("./a//x", 10).unwrap().unwrap(), b"1");
+    }
+
+    #[test]
+    fn paths_that_leave_the_tree_do_not_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret"), "x").unwrap();
+        fs::create_dir(dir.path().join("tree")).unwrap();
+        let tree = DirTree::new(dir.path().join("tree")).unwrap();
+        for path in ["../secret", "/etc/passwd", "a/../../secret"] {
+            assert_eq!(tree.read(path, 10).unwrap(), None, "{path}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn symlinks_are_listed_and_never_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc", dir.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("file")).unwrap();
+        let tree = DirTree::new(dir.path()).unwrap();
+        assert!(
+            tree.list("")
+                .unwrap()
+                .iter()
+                .all(|entry| entry.kind == EntryKind::Other)
+        );
+        assert!(tree.list("out").unwrap().is_empty());
+        assert_eq!(tree.read("out/passwd", 10).unwrap(), None);
+        assert_eq!(tree.read("file", 10).unwrap(), None);
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let tree = MemTree::from([("f", "abcdef")]);
+        assert_eq!(tree.read("f", 3).unwrap().unwrap(), b"abc");
+    }
+}

@@ -1,0 +1,141 @@
+//! The objects of one application, on their way from the manifests to the cluster.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One Kubernetes object as JSON, with the fields that every object has.
+///
+/// Core knows no Kubernetes types: whoever generates objects has typed ones and converts, whoever applies them needs only
+/// their coordinates.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Object(Value);
+
+impl Object {
+    /// Wraps a JSON object; `None` unless `apiVersion`, `kind` and `metadata.name` are non-empty strings.
+    pub fn new(value: Value) -> Option<Self> {
+        let named = ["/apiVersion", "/kind", "/metadata/name"].iter().all(|at| {
+            value
+                .pointer(at)
+                .and_then(Value::as_str)
+                .is_some_and(|text| !text.is_empty())
+        });
+        named.then_some(Self(value))
+    }
+
+    /// `apps/v1`, `v1`.
+    pub fn api_version(&self) -> &str {
+        self.text("/apiVersion").unwrap_or_default()
+    }
+
+    /// `Deployment`, `Service`.
+    pub fn kind(&self) -> &str {
+        self.text("/kind").unwrap_or_default()
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name").unwrap_or_default()
+    }
+
+    /// `metadata.namespace`; `None` for cluster-wide objects and where none is written.
+    pub fn namespace(&self) -> Option<&str> {
+        self.text("/metadata/namespace")
+    }
+
+    /// The JSON.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The JSON, to change. Keep `apiVersion`, `kind` and `metadata.name`.
+    pub fn value_mut(&mut self) -> &mut Value {
+        &mut self.0
+    }
+
+    fn text(&self, pointer: &str) -> Option<&str> {
+        self.0.pointer(pointer).and_then(Value::as_str)
+    }
+}
+
+/// Shows the coordinates only: a `Secret`'s data must not reach a log.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind(), self.name())
+    }
+}
+
+/// All objects of one revision of an application, in the order in which they are applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Stack {
+    /// The application's name: also the name of its workload.
+    pub app: String,
+    /// The namespace in which all of it lives.
+    pub namespace: String,
+    /// What this revision was made from: the commit SHA.
+    pub revision: String,
+    /// The objects in apply order: what others refer to comes first, the workload last.
+    pub objects: Vec<Object>,
+}
+
+impl Stack {
+    /// A stack of these objects, in this order.
+    pub fn new(
+        app: impl Into<String>,
+        namespace: impl Into<String>,
+        revision: impl Into<String>,
+        objects: Vec<Object>,
+    ) -> Self {
+        Self {
+            app: app.into(),
+            namespace: namespace.into(),
+            revision: revision.into(),
+            objects,
+        }
+    }
+
+    /// The object of this kind and name.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&Object> {
+        self.objects
+            .iter()
+            .find(|object| object.kind() == kind && object.name() == name)
+    }
+
+    /// The workload: the object that runs pods and carries the app's name.
+    pub fn workload(&self) -> Option<&Object> {
+        ["Deployment", "StatefulSet"]
+            .iter()
+            .find_map(|kind| self.get(kind, &self.app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_object_without_a_name_is_none() {
+        assert!(
+            Object::new(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": ""}}))
+                .is_none()
+        );
+        assert!(Object::new(json!([])).is_none());
+    }
+
+    #[test]
+    fn debug_shows_no_data() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "aHVudGVy"}});
+        assert_eq!(format!("{:?}", Object::new(secret).unwrap()), "Secret/s");
+    }
+}
