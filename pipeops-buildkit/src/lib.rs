@@ -1,1 +1,26 @@
 #![doc = include_str!("../README.md")]
+
+mod address;
+mod builder;
+mod cache;
+mod censor;
+mod classify;
+mod client;
+mod diagnosis;
+mod error;
+mod failure;
+mod lines;
+mod progress;
+mod random;
+mod run;
+mod session;
+mod solve;
+
+pub use address::{Address, AddressError};
+pub use builder::{Builder, BuilderOptions};
+pub use classify::Cause;
+pub use client::{Client, ConnectOptions, Info, Worker};
+pub use error::{CredentialError, Error};
+pub use failure::{BuildFailure, SourceLine, SourceLines};
+pub use session::patterns::{PatternError, Patterns};
+pub use solve::{ContextSent, Solve, Solved};

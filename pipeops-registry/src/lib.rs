@@ -1,1 +1,13 @@
 #![doc = include_str!("../README.md")]
+
+mod client;
+mod credentials;
+mod error;
+pub mod host;
+pub mod quirks;
+mod retry;
+
+pub use client::{ClientOptions, Manifest, RegistryClient};
+pub use credentials::{Chain, DockerConfig, StaticCredentials, pull_secret_json};
+pub use error::{Action, CredentialError, Error};
+pub use retry::{Exhausted, Retryable, retry, retry_notified};

@@ -4,6 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::SourceTree;
 
+mod detector;
+mod findings;
+pub(crate) mod folder;
+mod language;
+mod procfile;
+mod report;
+mod rules;
+mod search;
+mod source_port;
+pub(crate) mod version;
+
+pub use detector::Detector;
+use findings::Findings;
+pub use language::{Language, UnknownLanguage};
+
 /// What a tree of files is, with the evidence for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +40,12 @@ pub struct Detection {
     pub version: Option<String>,
     /// `npm`, `pnpm`, `yarn`, `bun`, `pip`, `uv`, `poetry`, `maven`, `gradle`, …
     pub package_manager: Option<String>,
+    /// The command that fetches the dependencies, as a shell would read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
+    /// The command that builds the app, where it needs building.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// The command that starts the app, as a shell would read it.
     pub start: Option<String>,
     /// The port that the app listens on.
@@ -32,7 +53,11 @@ pub struct Detection {
     /// The Dockerfile in the tree, if there is one: it is used instead of a generated one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
-    /// Folders of apps that stand side by side, when there is none at the root.
+    /// The folder of files to serve, from the app's folder, where the app is built into such files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Folders of apps that stand side by side when there is none at the root, or the members of a workspace whose root
+    /// it is (`language` is set then).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
 }
@@ -53,21 +78,6 @@ pub struct Alternative {
     pub language: Language,
     /// From 0 to 1.
     pub confidence: f64,
-}
-
-/// A language with rules of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Language {
-    /// JavaScript and TypeScript on Node.js (bun is one of its package managers).
-    Nodejs,
-    /// Python.
-    Python,
-    /// Go.
-    Go,
-    /// Java, and what else Maven and Gradle build.
-    Java,
 }
 
 /// Something that knows what a tree of files is.

@@ -1,2 +1,20 @@
 //! Dockerfiles: read as BuildKit reads them, build arguments filtered by what they declare, and generated where a
 //! repository has none.
+
+mod ast;
+mod declared;
+mod error;
+mod filter;
+mod generate;
+mod parser;
+mod report;
+mod secrets;
+
+pub use ast::{
+    Arg, Arguments, Directives, Dockerfile, Heredoc, Instruction, Keyword, Stage, Trigger, Warning,
+    Word,
+};
+pub use error::{ParseError, ParseErrorKind};
+pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
+pub use generate::{BaseImages, GenerateError, Generated, Reason, generate};
+pub use report::{ArgsReport, StageReport, args_report};

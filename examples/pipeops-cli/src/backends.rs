@@ -1,0 +1,74 @@
+//! What a service builds with and deploys to, put together from addresses.
+
+use pipeops::buildkit::{Address, Builder, BuilderOptions};
+use pipeops::core::Credential;
+use pipeops::core::build::S3Cache;
+use pipeops::registry::{Chain, DockerConfig, StaticCredentials};
+use pipeops::rollout::{Rollout, RolloutOptions};
+use pipeops::runner::{PipelineOptions, Service, ServiceBuilder, SqliteStore};
+
+use crate::environment::{Environment, Registry, S3};
+use crate::output::CommandError;
+
+/// The name of the one cluster that this binary deploys to.
+pub const CLUSTER: &str = "default";
+
+/// Where to build, push and deploy.
+pub struct Backends {
+    /// The BuildKit daemon's address.
+    pub buildkit: String,
+    /// The cluster.
+    pub cluster: kube::Client,
+    /// The registry's login, where one is configured for all projects.
+    pub registry: Option<Registry>,
+    /// The bucket for build cache.
+    pub s3: Option<S3>,
+}
+
+impl Backends {
+    /// What the environment names: BuildKit at its usual socket unless told otherwise, the cluster as kubectl finds it.
+    pub async fn from_environment(environment: Environment) -> Result<Self, CommandError> {
+        Ok(Self {
+            buildkit: environment.buildkit.unwrap_or_else(|| "unix:///run/buildkit/buildkitd.sock".to_owned()),
+            cluster: crate::cluster::client().await?,
+            registry: environment.registry,
+            s3: environment.s3,
+        })
+    }
+
+    /// A service on this store that builds and deploys with them.
+    pub fn service(&self, store: SqliteStore) -> Result<ServiceBuilder, CommandError> {
+        let builder = Builder::new(Address::parse(&self.buildkit)?, BuilderOptions::default());
+        let rollout = Rollout::new(self.cluster.clone(), RolloutOptions::default().create_namespace(true));
+        let mut pipeline = PipelineOptions::default();
+        if let Some(s3) = &self.s3 {
+            pipeline = pipeline.cache(cache(s3));
+        }
+        Ok(Service::builder(store)
+            .image_builder(builder)
+            .cluster(CLUSTER, rollout)
+            .credentials(self.credentials()?)
+            .pipeline(pipeline))
+    }
+
+    /// The registry of the environment first, then the user's docker login.
+    fn credentials(&self) -> Result<Chain, CommandError> {
+        let mut chain = Chain::new();
+        if let Some(Registry { prefix, login: Some((username, password)) }) = &self.registry {
+            let host = prefix.split('/').next().unwrap_or(prefix);
+            chain = chain.with(StaticCredentials::new().with(host, Credential::basic(username, password.clone())));
+        }
+        if let Some(path) = DockerConfig::default_path().filter(|path| path.is_file()) {
+            chain = chain.with(DockerConfig::load(&path)?);
+        }
+        Ok(chain)
+    }
+}
+
+fn cache(s3: &S3) -> S3Cache {
+    let mut cache = S3Cache::new(&s3.bucket, &s3.region, "");
+    cache.endpoint.clone_from(&s3.endpoint);
+    cache.prefix = "pipeops/".to_owned();
+    cache.keys.clone_from(&s3.keys);
+    cache
+}

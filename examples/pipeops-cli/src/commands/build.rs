@@ -1,0 +1,131 @@
+//! `pipeops build DIR`: one image from a folder, without webhook, queue or cluster.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use pipeops::buildkit::{Address, Builder, BuilderOptions};
+use pipeops::core::build::DockerfileSource;
+use pipeops::core::detect::{Language, LanguageDetector};
+use pipeops::core::dockerfile::{self, BaseImages, BuildMetadata, Dockerfile};
+use pipeops::core::source::{DirTree, SourceTree};
+use pipeops::core::{BuildRequest, Diagnosis, Event, EventKind, ImageBuilder, SecretString};
+use pipeops::registry::DockerConfig;
+
+use super::detect;
+use super::dockerfile::key_values;
+use crate::output::{CommandError, Format, print_json};
+use crate::progress::Progress;
+
+/// A Dockerfile that is longer was not written by a person.
+const LONGEST_DOCKERFILE: usize = 1 << 20;
+
+/// Builds a folder on BuildKit and pushes the image.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// The folder: the build context
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The image to push: registry.example.com/team/shop:4f2c9ab
+    #[arg(long, short)]
+    tag: String,
+    /// The BuildKit daemon: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT
+    #[arg(long, env = "BUILDKIT_HOST", default_value = "unix:///run/buildkit/buildkitd.sock")]
+    addr: String,
+    /// The Dockerfile, from DIR; one is generated when there is none
+    #[arg(long, short, default_value = "Dockerfile")]
+    file: String,
+    /// The language for a generated Dockerfile, when the rules cannot know it
+    #[arg(long)]
+    language: Option<Language>,
+    /// A build argument; those that the Dockerfile does not declare are dropped, with the reason
+    #[arg(long = "build-arg", value_name = "KEY=VALUE")]
+    build_args: Vec<String>,
+    /// A secret for `RUN --mount=type=secret,id=ID`, from a file
+    #[arg(long = "secret", value_name = "ID=FILE")]
+    secrets: Vec<String>,
+    /// The stage to build; the last one by default
+    #[arg(long)]
+    target: Option<String>,
+    /// A platform: linux/arm64; several are allowed
+    #[arg(long)]
+    platform: Vec<String>,
+    /// Ignores all cache
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl Build {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+        let address = Address::parse(&self.addr)?;
+        let request = self.request(format)?;
+        let progress = Mutex::new(Progress::new(format));
+        let sink = |kind: EventKind| {
+            let event = Event { seq: 0, at: Timestamp::now(), deployment: String::new(), kind };
+            if let Ok(mut progress) = progress.lock() {
+                progress.show(&event);
+            }
+        };
+        let built = Builder::new(address, BuilderOptions::default()).build(request, &sink).await;
+        drop(progress);
+        let built = built.map_err(|failure| CommandError::from_failure(&failure))?;
+        match format {
+            Format::Json => print_json(&built),
+            Format::Text => println!("pushed {} ({} of {} steps cached)", built.image, built.cached, built.steps),
+        }
+        Ok(())
+    }
+
+    fn request(&self, format: Format) -> Result<BuildRequest, CommandError> {
+        let tree = detect::open(&self.dir)?;
+        let mut request = BuildRequest::new(&self.dir, self.tag.parse()?);
+        let (source, text) = self.dockerfile(&tree)?;
+        let parsed = Dockerfile::parse(&text)?;
+        let filtered = dockerfile::filter(&parsed, &key_values(&self.build_args)?, &BuildMetadata::default());
+        if format == Format::Text {
+            filtered.dropped.iter().for_each(|arg| eprintln!("build argument {} dropped: {}", arg.key, arg.why));
+            filtered.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        }
+        request.dockerfile = source;
+        request.build_args = filtered.args();
+        request.target.clone_from(&self.target);
+        request.platforms.clone_from(&self.platform);
+        request.secrets = self.secrets()?;
+        request.no_cache = self.no_cache;
+        if let Some(config) = DockerConfig::default_path().filter(|path| path.is_file()) {
+            request.credentials = Arc::new(DockerConfig::load(&config)?);
+        }
+        Ok(request)
+    }
+
+    /// The Dockerfile of the folder, or a generated one.
+    fn dockerfile(&self, tree: &DirTree) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
+        let own = tree.read(&self.file, LONGEST_DOCKERFILE).map_err(|error| {
+            CommandError::bad_input(
+                Diagnosis::new("Cannot read the Dockerfile").error(format!("{}: {error}", self.file)),
+            )
+        })?;
+        if let Some(text) = own {
+            return Ok((DockerfileSource::Path(self.file.clone()), text));
+        }
+        let detection = detect::detector(self.language, None).detect(tree);
+        let generated = dockerfile::generate(tree, &detection, &BaseImages::default())?;
+        eprintln!("no {} in {}: building with a generated one", self.file, self.dir.display());
+        let text = generated.dockerfile.clone().into_bytes();
+        Ok((DockerfileSource::Inline(generated.dockerfile), text))
+    }
+
+    fn secrets(&self) -> Result<BTreeMap<String, SecretString>, CommandError> {
+        self.secrets.iter().map(|pair| read_secret(pair)).collect()
+    }
+}
+
+fn read_secret(pair: &str) -> Result<(String, SecretString), CommandError> {
+    let wrong = |error: String| {
+        CommandError::bad_input(Diagnosis::new("Bad secret").error(error).fix("Write --secret ID=FILE"))
+    };
+    let (id, file) = pair.split_once('=').ok_or_else(|| wrong(format!("{pair:?} has no file")))?;
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("{file}: {error}")))?;
+    Ok((id.to_owned(), SecretString::from(text)))
+}

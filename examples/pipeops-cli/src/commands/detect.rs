@@ -1,0 +1,65 @@
+//! `pipeops detect DIR`: what is in a folder.
+
+use std::path::{Path, PathBuf};
+
+use pipeops::core::Diagnosis;
+use pipeops::core::detect::{Detection, Detector, Language, LanguageDetector};
+use pipeops::core::source::DirTree;
+
+use crate::output::{CommandError, Format};
+
+/// Says which language, framework, start command and port a folder has, and which file says so.
+#[derive(Debug, clap::Args)]
+pub struct Detect {
+    /// The folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The language, when the rules cannot know it
+    #[arg(long)]
+    language: Option<Language>,
+    /// The app's folder inside DIR
+    #[arg(long)]
+    path: Option<String>,
+}
+
+impl Detect {
+    pub fn run(&self, format: Format) -> Result<(), CommandError> {
+        let tree = open(&self.dir)?;
+        let detection = detector(self.language, self.path.as_deref()).detect(&tree);
+        format.print(&detection);
+        if found(&detection) { Ok(()) } else { Err(nothing_found(&self.dir)) }
+    }
+}
+
+/// The folder as a tree of untrusted files.
+pub fn open(dir: &Path) -> Result<DirTree, CommandError> {
+    DirTree::new(dir).map_err(|error| {
+        CommandError::bad_input(
+            Diagnosis::new("Cannot read the folder")
+                .error(format!("{}: {error}", dir.display()))
+                .fix("Name a folder that exists and that you may read"),
+        )
+    })
+}
+
+/// The detector with what the user told explicitly.
+pub fn detector(language: Option<Language>, path: Option<&str>) -> Detector {
+    let detector = Detector::new().language(language);
+    match path {
+        Some(path) => detector.path(path),
+        None => detector,
+    }
+}
+
+fn found(detection: &Detection) -> bool {
+    detection.language.is_some() || detection.dockerfile.is_some() || !detection.apps.is_empty()
+}
+
+fn nothing_found(dir: &Path) -> CommandError {
+    let diagnosis = Diagnosis::new("No language found")
+        .error(format!("nothing in {} decides a language", dir.display()))
+        .fix("Name the language: pipeops detect --language python DIR")
+        .fix("Or put a Dockerfile into the repository: it is used as it is");
+    // The empty detection is on standard output: programs get no second object.
+    CommandError::not_found(diagnosis).printed()
+}

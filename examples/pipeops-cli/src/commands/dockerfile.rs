@@ -1,0 +1,159 @@
+//! `pipeops dockerfile args|filter|generate`: what a Dockerfile declares, which build arguments it takes, and a new one.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use pipeops::core::Diagnosis;
+use pipeops::core::detect::{Language, LanguageDetector};
+use pipeops::core::dockerfile::{self, BaseImages, BuildMetadata, Dockerfile};
+
+use super::detect;
+use crate::output::{CommandError, Format, print_json};
+
+/// Reads and writes Dockerfiles.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Lists the ARGs of a Dockerfile, by stage
+    Args {
+        /// The Dockerfile; `-` is standard input
+        file: PathBuf,
+    },
+    /// Says which build arguments a Dockerfile takes, and why
+    Filter {
+        /// The Dockerfile; `-` is standard input
+        file: PathBuf,
+        /// A build argument, KEY=VALUE; without `=` the value comes from the environment
+        #[arg(long = "build-arg", value_name = "KEY=VALUE")]
+        build_args: Vec<String>,
+        /// The commit SHA for the metadata arguments
+        #[arg(long, default_value = "")]
+        commit: String,
+        /// The build's id for the metadata arguments
+        #[arg(long, default_value = "")]
+        build_id: String,
+    },
+    /// Writes a Dockerfile for a folder that has none
+    Generate {
+        /// The folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+        /// The language, when the rules cannot know it
+        #[arg(long)]
+        language: Option<Language>,
+        /// The app's folder inside DIR
+        #[arg(long)]
+        path: Option<String>,
+        /// Says for each line why it is there
+        #[arg(long)]
+        explain: bool,
+        /// Writes Dockerfile and .dockerignore into DIR instead of printing; never overwrites
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+impl Command {
+    pub fn run(&self, format: Format) -> Result<(), CommandError> {
+        match self {
+            Self::Args { file } => {
+                format.print(&dockerfile::args_report(&parse(file)?));
+                Ok(())
+            }
+            Self::Filter { file, build_args, commit, build_id } => filter(file, build_args, commit, build_id, format),
+            Self::Generate { dir, language, path, explain, write } => {
+                let tree = detect::open(dir)?;
+                let detection = detect::detector(*language, path.as_deref()).detect(&tree);
+                let generated = dockerfile::generate(&tree, &detection, &BaseImages::default())?;
+                match (format, write) {
+                    (Format::Json, _) => print_json(&generated),
+                    (Format::Text, true) => write_files(dir, &generated)?,
+                    (Format::Text, false) if *explain => print!("{}", generated.explained()),
+                    (Format::Text, false) => print!("{}", generated.dockerfile),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn filter(
+    file: &Path,
+    build_args: &[String],
+    commit: &str,
+    build_id: &str,
+    format: Format,
+) -> Result<(), CommandError> {
+    let parsed = parse(file)?;
+    let metadata = BuildMetadata::new(commit, build_id);
+    let filtered = dockerfile::filter(&parsed, &key_values(build_args)?, &metadata);
+    format.print(&filtered);
+    Ok(())
+}
+
+/// `KEY=VALUE` arguments; a bare `KEY` takes its value from the environment, as `docker build` does.
+pub fn key_values(arguments: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
+    let mut values = BTreeMap::new();
+    for argument in arguments {
+        let (key, value) = match argument.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (argument.as_str(), std::env::var(argument).ok()),
+        };
+        if key.is_empty() {
+            let diagnosis = Diagnosis::new("Bad build argument").error(format!("{argument:?} has no key")).fix(
+                "Write KEY=VALUE, or KEY alone to take the value from the environment",
+            );
+            return Err(CommandError::bad_input(diagnosis));
+        }
+        if let Some(value) = value {
+            values.insert(key.to_owned(), value);
+        }
+    }
+    Ok(values)
+}
+
+fn parse(file: &Path) -> Result<Dockerfile, CommandError> {
+    let bytes = read(file).map_err(|error| {
+        CommandError::bad_input(
+            Diagnosis::new("Cannot read the Dockerfile")
+                .error(format!("{}: {error}", file.display()))
+                .fix("Name a file that exists and that you may read"),
+        )
+    })?;
+    Dockerfile::parse(&bytes).map_err(|error| {
+        let json = serde_json::json!({ "error": { "line": error.line, "message": error.message } });
+        CommandError::bad_input(pipeops::core::Diagnose::diagnosis(&error)).json(json)
+    })
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    /// Larger than any Dockerfile that a daemon takes.
+    const LIMIT: u64 = 16 << 20;
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        std::io::stdin().take(LIMIT).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(LIMIT).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn write_files(dir: &Path, generated: &dockerfile::Generated) -> Result<(), CommandError> {
+    for (name, text) in [("Dockerfile", &generated.dockerfile), (".dockerignore", &generated.dockerignore)] {
+        let path = dir.join(name);
+        let written = std::fs::File::create_new(&path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+        match written {
+            Ok(()) => println!("wrote {}", path.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                println!("kept {}, which is there already", path.display());
+            }
+            Err(error) => {
+                let diagnosis = Diagnosis::new(format!("Cannot write {name}"))
+                    .error(format!("{}: {error}", path.display()))
+                    .fix("Make the folder writable");
+                return Err(CommandError::failed(diagnosis));
+            }
+        }
+    }
+    Ok(())
+}

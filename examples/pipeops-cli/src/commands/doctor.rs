@@ -1,0 +1,169 @@
+//! `pipeops doctor`: asks each server that the environment names, and says the fix for those that do not answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeops::buildkit::{Address, Client, ConnectOptions};
+use pipeops::core::credential::Anonymous;
+use pipeops::core::{Credential, CredentialProvider, Diagnosis, ImageRef};
+use pipeops::registry::{ClientOptions, RegistryClient, StaticCredentials};
+use serde::Serialize;
+
+use crate::cluster;
+use crate::environment::{Environment, Gitea, Registry, S3};
+use crate::output::{CommandError, Format};
+
+/// How long each server has.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Checks BuildKit, registry, cluster, cache bucket and forge.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {}
+
+/// What was found about all servers.
+#[derive(Debug, Serialize)]
+struct Report {
+    servers: Vec<Finding>,
+}
+
+/// What was found about one server.
+#[derive(Debug, Serialize)]
+struct Finding {
+    server: &'static str,
+    /// `ok`, `missing` or `broken`.
+    state: &'static str,
+    /// What it said, or what is to be set.
+    says: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<Diagnosis>,
+}
+
+impl Doctor {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+        let environment = Environment::read();
+        let (buildkit, registry, cluster, cache, forge) = tokio::join!(
+            check("BuildKit", "BUILDKIT_HOST", environment.buildkit.clone().map(buildkit)),
+            check("registry", "REGISTRY", environment.registry.clone().map(registry)),
+            check("cluster", "KUBECONFIG", environment.kubernetes.then(kubernetes)),
+            check("S3 cache", "S3_BUCKET", environment.s3.clone().map(s3)),
+            check("Gitea", "GITEA_URL, GITEA_USERNAME and GITEA_TOKEN", environment.gitea.clone().map(gitea)),
+        );
+        let report = Report { servers: vec![buildkit, registry, cluster, cache, forge] };
+        format.print(&report);
+        let broken = report.servers.iter().filter(|finding| finding.state == "broken").count();
+        match broken {
+            0 => Ok(()),
+            count => {
+                let title = format!("{count} server(s) do not answer as they should");
+                Err(CommandError::failed(Diagnosis::new(title).fix("Follow the fixes above, then run it again")).printed())
+            }
+        }
+    }
+}
+
+/// Runs one check within the limit.
+async fn check(
+    server: &'static str,
+    variable: &str,
+    asked: Option<impl Future<Output = Result<String, CommandError>>>,
+) -> Finding {
+    let Some(asked) = asked else {
+        let says = format!("not set: {variable}");
+        return Finding { server, state: "missing", says, diagnosis: None };
+    };
+    let answer = tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| {
+        let diagnosis = Diagnosis::new(format!("{server} does not answer"))
+            .error(format!("no answer within {} s", LIMIT.as_secs()))
+            .fix(format!("Check that it runs and that {variable} names it"));
+        Err(CommandError::failed(diagnosis))
+    });
+    match answer {
+        Ok(says) => Finding { server, state: "ok", says, diagnosis: None },
+        Err(error) => {
+            let diagnosis = error.into_diagnosis();
+            Finding { server, state: "broken", says: diagnosis.title.clone(), diagnosis: Some(diagnosis) }
+        }
+    }
+}
+
+async fn buildkit(address: String) -> Result<String, CommandError> {
+    let client = Client::connect(&Address::parse(&address)?, ConnectOptions::default()).await?;
+    let info = client.info().await?;
+    let workers = client.workers().await?;
+    let platforms: Vec<String> = workers.iter().flat_map(|worker| worker.platforms.iter().cloned()).collect();
+    Ok(format!("{} at {address}, builds {}", info.version, platforms.join(", ")))
+}
+
+async fn registry(registry: Registry) -> Result<String, CommandError> {
+    let image: ImageRef = format!("{}/pipeops-doctor:check", registry.prefix).parse()?;
+    let credentials: Arc<dyn CredentialProvider> = match &registry.login {
+        Some((username, password)) => {
+            let credential = Credential::basic(username, password.clone());
+            Arc::new(StaticCredentials::new().with(image.host(), credential))
+        }
+        None => Arc::new(Anonymous),
+    };
+    RegistryClient::new(credentials, ClientOptions::default())?.check_push(&image).await?;
+    Ok(format!("{} takes pushes", registry.prefix))
+}
+
+async fn kubernetes() -> Result<String, CommandError> {
+    let client = cluster::client().await?;
+    let version = client.apiserver_version().await.map_err(|error| {
+        let diagnosis = Diagnosis::new("The cluster does not answer")
+            .error(error.to_string())
+            .fix("Check that the API server runs and that the kubeconfig's credentials are valid: kubectl version");
+        CommandError::failed(diagnosis)
+    })?;
+    Ok(format!("Kubernetes {}", version.git_version))
+}
+
+async fn s3(s3: S3) -> Result<String, CommandError> {
+    let endpoint = s3.endpoint.clone().unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", s3.region));
+    let url = format!("{endpoint}/{}/", s3.bucket);
+    let status = get(&url).await?;
+    // Without a signature a bucket that is there answers 403, and one that is not 404.
+    if status == 404 {
+        let diagnosis = Diagnosis::new("The bucket does not exist")
+            .error(format!("{url}: 404"))
+            .fix(format!("Create the bucket {:?}: BuildKit does not", s3.bucket));
+        return Err(CommandError::failed(diagnosis));
+    }
+    Ok(format!("{url} answers"))
+}
+
+async fn gitea(gitea: Gitea) -> Result<String, CommandError> {
+    let status = get(&format!("{}/api/v1/version", gitea.url)).await?;
+    Ok(format!("{} answers {status}", gitea.url))
+}
+
+async fn get(url: &str) -> Result<u16, CommandError> {
+    let unreachable = |error: reqwest::Error| {
+        CommandError::failed(
+            Diagnosis::new("The server does not answer")
+                .error(error.without_url().to_string())
+                .reason(url)
+                .fix("Check that it runs, and the address in the environment"),
+        )
+    };
+    let client = reqwest::Client::builder().timeout(LIMIT).build().map_err(unreachable)?;
+    Ok(client.get(url).send().await.map_err(unreachable)?.status().as_u16())
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.servers {
+            let sign = match finding.state {
+                "ok" => "✓",
+                "missing" => "–",
+                _ => "✗",
+            };
+            writeln!(f, "{sign} {:<10} {}", finding.server, finding.says)?;
+        }
+        for diagnosis in self.servers.iter().filter_map(|finding| finding.diagnosis.as_ref()) {
+            write!(f, "\n{diagnosis}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,311 @@
+//! `pipeops project …`: what is configured.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use pipeops::core::{Diagnosis, SecretString};
+use pipeops::runner::{Environment, Project, Store};
+use serde_json::json;
+
+use super::{DataArgs, dockerfile::key_values};
+use crate::output::{CommandError, Format, print_json};
+
+/// Creates, lists and changes projects.
+#[derive(Debug, clap::Args)]
+pub struct Command {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Creates a project, or changes what is given
+    #[command(visible_alias = "update")]
+    Create {
+        /// The project's name: also the app's name in the cluster
+        name: String,
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
+    /// Lists the projects
+    List,
+    /// Shows a project, and what it still needs
+    Show {
+        /// The project's name
+        name: String,
+    },
+    /// Lets pushes be deployed again
+    Enable {
+        /// The project's name
+        name: String,
+    },
+    /// Keeps pushes from being deployed
+    Disable {
+        /// The project's name
+        name: String,
+    },
+    /// Changes the registry of a project
+    #[command(subcommand)]
+    Registry(Registry),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Registry {
+    /// Sets the login for the image's registry
+    Update {
+        /// The project's name
+        name: String,
+        #[command(flatten)]
+        login: RegistryLogin,
+        /// The image's repository, when it moves: registry.example.com/team/app
+        #[arg(long)]
+        image: Option<String>,
+    },
+}
+
+/// A registry's login. The password comes from a file or from standard input: arguments can be read by every user.
+#[derive(Debug, clap::Args)]
+struct RegistryLogin {
+    /// The registry's user name
+    #[arg(long, requires = "registry_password_file")]
+    registry_username: Option<String>,
+    /// A file with the registry's password or access token; `-` is standard input
+    #[arg(long, requires = "registry_username")]
+    registry_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Settings {
+    /// Where the source is: https://git.example.com/team/shop.git
+    #[arg(long)]
+    repository: Option<String>,
+    /// The image's repository: registry.example.com/team/shop
+    #[arg(long)]
+    image: Option<String>,
+    /// A file with the webhook's secret; `-` is standard input. One is made when the project has none
+    #[arg(long)]
+    webhook_secret_file: Option<PathBuf>,
+    /// The user name for fetching the source
+    #[arg(long, requires = "git_token_file", default_value_if("git_token_file", clap::builder::ArgPredicate::IsPresent, "git"))]
+    git_username: Option<String>,
+    /// A file with the access token for fetching the source; `-` is standard input
+    #[arg(long)]
+    git_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    login: RegistryLogin,
+    /// The app's folder in the repository
+    #[arg(long)]
+    path: Option<String>,
+    /// The language, when the rules cannot know it
+    #[arg(long)]
+    language: Option<pipeops::core::detect::Language>,
+    /// A build argument; several are allowed
+    #[arg(long = "build-arg", value_name = "KEY=VALUE")]
+    build_args: Vec<String>,
+    /// The environment that the settings below are for
+    #[arg(long, default_value = "production")]
+    environment: String,
+    /// Pushes to this branch are deployed
+    #[arg(long)]
+    branch: Option<String>,
+    /// The cluster's name; `default` is that of KUBECONFIG
+    #[arg(long)]
+    cluster: Option<String>,
+    /// The namespace; the project's name by default
+    #[arg(long)]
+    namespace: Option<String>,
+    /// The port that the app listens on; detected by default
+    #[arg(long)]
+    port: Option<u16>,
+    /// How many pods
+    #[arg(long)]
+    replicas: Option<u32>,
+    /// The path that answers health checks
+    #[arg(long)]
+    health_path: Option<String>,
+    /// An environment variable; several are allowed
+    #[arg(long = "variable", value_name = "KEY=VALUE")]
+    variables: Vec<String>,
+}
+
+impl Command {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+        let store = self.data.open()?;
+        match &self.action {
+            Action::Create { name, settings } => create(&store, name, settings, format).await,
+            Action::List => list(&store, format).await,
+            Action::Show { name } => {
+                show(&find(&store, name).await?, format);
+                Ok(())
+            }
+            Action::Enable { name } => set_enabled(&store, name, true, format).await,
+            Action::Disable { name } => set_enabled(&store, name, false, format).await,
+            Action::Registry(Registry::Update { name, login, image }) => {
+                let mut project = find(&store, name).await?;
+                if let Some(image) = image {
+                    project.image = Some(image.parse().map_err(bad_input)?);
+                }
+                project = with_registry_login(project, login)?;
+                store.put_project(&project).await?;
+                show(&project, format);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn create(store: &dyn Store, name: &str, settings: &Settings, format: Format) -> Result<(), CommandError> {
+    let known = store.project(name).await?;
+    let mut project = match known {
+        Some(project) => project,
+        None => Project::new(name).map_err(bad_input)?,
+    };
+    project = with_source(project, settings)?;
+    project = with_registry_login(project, &settings.login)?;
+    project = with_environment(project, settings)?;
+    if project.secrets.webhook.is_none() && settings.webhook_secret_file.is_none() {
+        project = project.webhook_secret(new_secret());
+    }
+    store.put_project(&project).await?;
+    show(&project, format);
+    if let (Format::Text, Some(secret)) = (format, &project.secrets.webhook) {
+        println!("\nIn the forge, add a webhook for pushes:\n  address  http(s)://THIS-SERVICE/webhooks/{name}");
+        println!("  type     application/json\n  secret   {}", secret.expose());
+    }
+    Ok(())
+}
+
+fn with_source(mut project: Project, settings: &Settings) -> Result<Project, CommandError> {
+    if let Some(repository) = &settings.repository {
+        project = project.repository(repository.parse().map_err(bad_input)?);
+    }
+    if let Some(image) = &settings.image {
+        project = project.image(image.parse().map_err(bad_input)?);
+    }
+    if let Some(file) = &settings.webhook_secret_file {
+        project = project.webhook_secret(secret_from(file)?);
+    }
+    if let Some(file) = &settings.git_token_file {
+        project = project.git_login(settings.git_username.as_deref().unwrap_or("git"), secret_from(file)?);
+    }
+    if let Some(path) = &settings.path {
+        project.build.path.clone_from(path);
+    }
+    project.build.language = settings.language.or(project.build.language);
+    project.build.args.extend(key_values(&settings.build_args)?);
+    Ok(project)
+}
+
+fn with_registry_login(project: Project, login: &RegistryLogin) -> Result<Project, CommandError> {
+    match (&login.registry_username, &login.registry_password_file) {
+        (Some(username), Some(file)) => Ok(project.registry_login(username, secret_from(file)?)),
+        _ => Ok(project),
+    }
+}
+
+fn with_environment(project: Project, settings: &Settings) -> Result<Project, CommandError> {
+    let mut environment = match project.find_environment(&settings.environment) {
+        Some(environment) => environment.clone(),
+        None => Environment::new(&settings.environment).map_err(bad_input)?.branch("main").cluster("default"),
+    };
+    let replace = |new: &Option<String>, old: Option<String>| new.clone().or(old);
+    environment.branch = replace(&settings.branch, environment.branch);
+    environment.cluster = replace(&settings.cluster, environment.cluster);
+    environment.namespace = replace(&settings.namespace, environment.namespace);
+    environment.health_path = replace(&settings.health_path, environment.health_path);
+    environment.port = settings.port.or(environment.port);
+    environment.replicas = settings.replicas.or(environment.replicas);
+    environment.variables.extend(key_values(&settings.variables)?);
+    Ok(project.environment(environment))
+}
+
+async fn list(store: &dyn Store, format: Format) -> Result<(), CommandError> {
+    let projects = store.projects().await?;
+    match format {
+        Format::Json => print_json(&projects),
+        Format::Text if projects.is_empty() => println!("no projects yet: pipeops project create NAME --help"),
+        Format::Text => projects.iter().for_each(|project| println!("{}", summary(project))),
+    }
+    Ok(())
+}
+
+async fn set_enabled(store: &dyn Store, name: &str, enabled: bool, format: Format) -> Result<(), CommandError> {
+    let mut project = find(store, name).await?;
+    project.enabled = enabled;
+    store.put_project(&project).await?;
+    show(&project, format);
+    Ok(())
+}
+
+/// The project of this name; exit code 3 when there is none.
+pub async fn find(store: &dyn Store, name: &str) -> Result<Project, CommandError> {
+    store.project(name).await?.ok_or_else(|| {
+        CommandError::not_found(
+            Diagnosis::new("No such project")
+                .error(format!("there is no project {name:?}"))
+                .fix("Look at the names: pipeops project list")
+                .fix(format!("Or create it: pipeops project create {name} --repository URL --image REPOSITORY")),
+        )
+    })
+}
+
+fn show(project: &Project, format: Format) {
+    let missing: Vec<String> = project.missing().iter().map(ToString::to_string).collect();
+    if format == Format::Json {
+        return print_json(&json!({ "project": project, "missing": missing }));
+    }
+    println!("{}", summary(project));
+    for environment in &project.environments {
+        println!(
+            "  {}: branch {}, cluster {}, namespace {}, {} pod(s)",
+            environment.name,
+            or_dash(environment.branch.as_deref()),
+            or_dash(environment.cluster.as_deref()),
+            environment.namespace.as_deref().unwrap_or(&project.name),
+            environment.replicas.map_or_else(|| "–".to_owned(), |count| count.to_string()),
+        );
+    }
+    for missing in missing {
+        println!("  missing: {missing}");
+    }
+}
+
+fn summary(project: &Project) -> String {
+    let show = |text: Option<String>| or_dash(text.as_deref()).to_owned();
+    format!(
+        "{:<20} {}  {} → {}",
+        project.name,
+        if project.enabled { "enabled " } else { "disabled" },
+        show(project.repository.as_ref().map(ToString::to_string)),
+        show(project.image.as_ref().map(|image| image.name())),
+    )
+}
+
+fn or_dash(text: Option<&str>) -> &str {
+    text.unwrap_or("–")
+}
+
+/// A secret from a file or standard input, without the line end.
+fn secret_from(file: &PathBuf) -> Result<SecretString, CommandError> {
+    let mut text = String::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    read.map_err(|error| {
+        CommandError::bad_input(Diagnosis::new("Cannot read the secret").error(format!("{}: {error}", file.display())))
+    })?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// 256 random bits.
+pub fn new_secret() -> SecretString {
+    SecretString::from(hex::encode(rand::random::<[u8; 32]>()))
+}
+
+fn bad_input<E: pipeops::core::Diagnose>(error: E) -> CommandError {
+    CommandError::bad_input(error.diagnosis())
+}

@@ -1,0 +1,106 @@
+//! `pipeops serve`: the whole pipeline as a server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pipeops::core::{Diagnosis, SecretString};
+use pipeops::runner::Service;
+use pipeops::runner::http::Access;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::DataArgs;
+use crate::backends::Backends;
+use crate::environment::Environment;
+use crate::output::{CommandError, Format, print_json};
+
+/// Takes webhooks, runs deployments and serves the dashboard.
+///
+/// BUILDKIT_HOST, KUBECONFIG, REGISTRY (with REGISTRY_USERNAME and REGISTRY_PASSWORD) and the S3 variables name the servers.
+/// SIGTERM and Ctrl-C finish what runs, within the grace period; what is left is resumed at the next start.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    data: DataArgs,
+    /// The address to listen on; behind a TLS proxy if it is not loopback
+    #[arg(long, env = "PIPEOPS_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Deployments that run at once
+    #[arg(long, default_value_t = 8)]
+    workers: usize,
+    /// A file with the token for API and dashboard; without it only requests to localhost are answered
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// Seconds for what runs to finish after SIGTERM
+    #[arg(long, default_value_t = 30)]
+    grace: u64,
+}
+
+impl Serve {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+        let backends = Backends::from_environment(Environment::read()).await?;
+        let dir = self.data.dir()?;
+        let service = backends
+            .service(self.data.open()?)?
+            .workspaces(dir.join("workspaces"))
+            .workers(self.workers)
+            .access(self.access()?)
+            .start()
+            .await?;
+        let listener = listen(self.listen).await?;
+        announce(&listener, format);
+        serve_until_told(service, listener, Duration::from_secs(self.grace)).await
+    }
+
+    fn access(&self) -> Result<Access, CommandError> {
+        let Some(file) = &self.token_file else { return Ok(Access::Local) };
+        let token = std::fs::read_to_string(file).map_err(|error| {
+            CommandError::bad_input(
+                Diagnosis::new("Cannot read the token").error(format!("{}: {error}", file.display())),
+            )
+        })?;
+        Ok(Access::Token(SecretString::from(token.trim())))
+    }
+}
+
+/// Binds the address.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        CommandError::failed(
+            Diagnosis::new("Cannot listen: AddressInUse")
+                .error(format!("{address}: {error}"))
+                .fix("Choose another address: pipeops serve --listen 127.0.0.1:PORT"),
+        )
+    })
+}
+
+/// Serves until SIGTERM or Ctrl-C, then lets what runs finish.
+pub async fn serve_until_told(service: Service, listener: TcpListener, grace: Duration) -> Result<(), CommandError> {
+    let router = service.router();
+    let server = axum::serve(listener, router).with_graceful_shutdown(told_to_stop());
+    let served = server.await;
+    service.shutdown(grace).await;
+    served.map_err(|error| CommandError::failed(Diagnosis::new("The server ended").error(error.to_string())))
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn announce(listener: &TcpListener, format: Format) {
+    let Ok(address) = listener.local_addr() else { return };
+    match format {
+        Format::Json => print_json(&json!({ "listening": address })),
+        Format::Text => {
+            println!("dashboard  http://{address}/");
+            println!("webhooks   http://{address}/webhooks/PROJECT");
+        }
+    }
+}

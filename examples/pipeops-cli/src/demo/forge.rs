@@ -1,0 +1,251 @@
+//! Where the sample repository lives: a real Gitea that is pushed to and sends its webhook, or a stand-in git server
+//! beside which the demo signs and sends the webhook itself.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use hmac::{Hmac, KeyInit, Mac};
+use pipeops::core::{Diagnosis, SecretString};
+use pipeops::testkit::git::{GitOptions, GitServer, Repo};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::sample::Commit;
+use crate::environment::Gitea;
+use crate::output::CommandError;
+
+/// The sample repository's name.
+pub const REPOSITORY: &str = "pipeops-demo";
+
+/// The server of the sample repository.
+pub enum Forge {
+    /// A real Gitea, spoken to with `git push` and its API.
+    Gitea(GiteaForge),
+    /// An in-process git server.
+    StandIn(StandInForge),
+}
+
+impl Forge {
+    /// The address that the pipeline clones from.
+    pub fn clone_url(&self) -> String {
+        match self {
+            Self::Gitea(forge) => forge.clone_url(),
+            Self::StandIn(forge) => forge.url.clone(),
+        }
+    }
+
+    /// Commits, and gives the commit's SHA.
+    pub async fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
+        match self {
+            Self::Gitea(forge) => forge.commit(commit).await,
+            Self::StandIn(forge) => forge.commit(commit),
+        }
+    }
+
+    /// Pushes what was committed; a signed webhook follows.
+    pub async fn push(&mut self) -> Result<(), CommandError> {
+        match self {
+            Self::Gitea(forge) => forge.push().await,
+            Self::StandIn(forge) => forge.send_webhook().await,
+        }
+    }
+}
+
+/// A repository on a real Gitea and its local clone.
+pub struct GiteaForge {
+    gitea: Gitea,
+    http: reqwest::Client,
+    work: tempfile::TempDir,
+}
+
+impl GiteaForge {
+    /// Creates the repository anew, with a webhook that is signed with `secret` and goes to `hook_url`.
+    pub async fn create(gitea: Gitea, hook_url: &str, secret: &SecretString) -> Result<Self, CommandError> {
+        let work = tempfile::tempdir().map_err(|error| failed("cannot create a folder for the sample repository", &error))?;
+        let forge = Self { gitea, http: http_client()?, work };
+        let repository = format!("repos/{}/{REPOSITORY}", forge.gitea.username);
+        forge.call(reqwest::Method::DELETE, &repository, None, &[404]).await?;
+        let new = json!({ "name": REPOSITORY, "default_branch": "main", "auto_init": false });
+        forge.call(reqwest::Method::POST, "user/repos", Some(new), &[]).await?;
+        let hook = json!({
+            "type": "gitea", "active": true, "events": ["push"],
+            "config": { "url": hook_url, "content_type": "json", "secret": secret.expose() },
+        });
+        forge.call(reqwest::Method::POST, &format!("{repository}/hooks"), Some(hook), &[]).await?;
+        forge.git(&["init", "--quiet", "--initial-branch", "main"]).await?;
+        Ok(forge)
+    }
+
+    fn clone_url(&self) -> String {
+        format!("{}/{}/{REPOSITORY}.git", self.gitea.url, self.gitea.username)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<String, CommandError> {
+        write_files(self.work.path(), commit).map_err(|error| failed("cannot write the sample repository", &error))?;
+        self.git(&["add", "--all"]).await?;
+        self.git(&["commit", "--quiet", "--message", &commit.message()]).await?;
+        Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
+    }
+
+    /// A real `git push`: Gitea sends its webhook by itself.
+    async fn push(&self) -> Result<(), CommandError> {
+        self.git(&["push", "--quiet", &self.clone_url(), "main"]).await.map(drop)
+    }
+
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+        accepted: &[u16],
+    ) -> Result<(), CommandError> {
+        let url = format!("{}/api/v1/{path}", self.gitea.url);
+        let authorization = format!("token {}", self.gitea.token.expose());
+        let mut request = self.http.request(method, &url).header("Authorization", authorization);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.map_err(|error| failed("Gitea does not answer", &error))?;
+        let status = response.status();
+        if status.is_success() || accepted.contains(&status.as_u16()) {
+            return Ok(());
+        }
+        let text: String = response.text().await.unwrap_or_default().chars().take(300).collect();
+        Err(CommandError::failed(
+            Diagnosis::new("Gitea refused the sample repository")
+                .error(format!("{url}: {status} {text}"))
+                .fix("Check GITEA_URL, GITEA_USERNAME and GITEA_TOKEN: the token must be able to create repositories"),
+        ))
+    }
+
+    /// Runs git in the local clone. The token goes through the environment: arguments can be read by every user.
+    async fn git(&self, arguments: &[&str]) -> Result<String, CommandError> {
+        let header = format!("Authorization: token {}", self.gitea.token.expose());
+        let output = tokio::process::Command::new("git")
+            .args(arguments)
+            .current_dir(self.work.path())
+            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_TERMINAL_PROMPT", "0")])
+            .envs([("GIT_AUTHOR_NAME", "demo"), ("GIT_AUTHOR_EMAIL", "demo@example.com")])
+            .envs([("GIT_COMMITTER_NAME", "demo"), ("GIT_COMMITTER_EMAIL", "demo@example.com")])
+            .envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "http.extraHeader"), ("GIT_CONFIG_VALUE_0", &header)])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(|error| failed("cannot run git", &error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(CommandError::failed(Diagnosis::new(format!("git {} failed", arguments[0])).error(message)))
+    }
+}
+
+/// A repository on an in-process git server. It sends no webhooks: the demo signs and sends what GitHub would.
+pub struct StandInForge {
+    _server: GitServer,
+    repository: Repo,
+    url: String,
+    hook_url: String,
+    secret: SecretString,
+    http: reqwest::Client,
+    /// The commit that was pushed last, or 40 zeros.
+    pushed: String,
+    /// The newest commit, its message and the paths that it changed.
+    head: Option<(String, String, Vec<&'static str>)>,
+}
+
+impl StandInForge {
+    /// Starts the server with an empty repository.
+    pub async fn start(hook_url: &str, secret: SecretString) -> Result<Self, CommandError> {
+        let server = GitServer::start(GitOptions::default())
+            .await
+            .map_err(|error| failed("cannot start a git server", &error))?;
+        let repository = server.create(&format!("demo/{REPOSITORY}"));
+        let url = repository.url().to_owned();
+        let (hook_url, pushed) = (hook_url.to_owned(), "0".repeat(40));
+        Ok(Self { _server: server, repository, url, hook_url, secret, http: http_client()?, pushed, head: None })
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
+        let files = commit.files();
+        let texts: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let sha =
+            self.repository.commit(&texts, &commit.message()).map_err(|error| failed("cannot commit", &error))?;
+        let changed = files.iter().map(|(path, _)| *path).collect();
+        self.head = Some((sha.clone(), commit.message(), changed));
+        Ok(sha)
+    }
+
+    /// Sends what GitHub sends after a push.
+    async fn send_webhook(&mut self) -> Result<(), CommandError> {
+        let Some((sha, message, changed)) = self.head.take() else { return Ok(()) };
+        let before = std::mem::replace(&mut self.pushed, sha.clone());
+        let body = json!({
+            "ref": "refs/heads/main", "before": before, "after": sha, "deleted": false, "forced": false,
+            "repository": { "full_name": format!("demo/{REPOSITORY}"), "clone_url": self.url, "default_branch": "main" },
+            "pusher": { "name": "demo" },
+            "head_commit": { "id": sha, "message": message },
+            "commits": [{ "id": sha, "message": message, "added": [], "modified": changed, "removed": [] }],
+        });
+        self.send(body.to_string()).await
+    }
+
+    /// Signs and sends the webhook as GitHub does.
+    async fn send(&self, body: String) -> Result<(), CommandError> {
+        let response = self
+            .http
+            .post(&self.hook_url)
+            .header("Content-Type", "application/json")
+            .header("X-GitHub-Event", "push")
+            .header("X-GitHub-Delivery", uuid::Uuid::now_v7().to_string())
+            .header("X-Hub-Signature-256", format!("sha256={}", sign(&self.secret, body.as_bytes())))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| failed("the webhook was not answered", &error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(CommandError::failed(Diagnosis::new("Demo failed: the webhook was refused").error(format!("{status} {text}"))))
+    }
+}
+
+/// HMAC-SHA256 in hexadecimal.
+fn sign(secret: &SecretString, body: &[u8]) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
+    // HMAC takes keys of every length.
+    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes())).unwrap_or_default()
+}
+
+fn write_files(dir: &Path, commit: Commit) -> std::io::Result<()> {
+    commit.files().iter().try_for_each(|(path, text)| std::fs::write(dir.join(path), text))
+}
+
+fn http_client() -> Result<reqwest::Client, CommandError> {
+    reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .map_err(|error| failed("cannot create an HTTP client", &error))
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> CommandError {
+    CommandError::failed(Diagnosis::new(format!("Demo failed: {what}")).error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of GitHub's documentation, "Validating webhook deliveries".
+    #[test]
+    fn the_signature_is_githubs() {
+        let secret = SecretString::from("It's a Secret to Everybody");
+        assert_eq!(
+            sign(&secret, b"Hello, World!"),
+            "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! A service with one project, a repository that is pushed to, and what the audience is told.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use pipeops::core::{Diagnosis, EventKind, SecretString};
+use pipeops::runner::{Deployment, Environment as Target, Project, Service, SqliteStore};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::answer::{Door, Probed, Prober};
+use super::forge::{Forge, GiteaForge, REPOSITORY, StandInForge};
+use super::sample::Commit;
+use super::servers::{Row, Servers};
+use crate::backends::CLUSTER;
+use crate::commands::deploy::follow;
+use crate::commands::project::new_secret;
+use crate::environment::Environment;
+use crate::output::{CommandError, Format, print_json};
+
+/// The project, its app and its namespace.
+const NAME: &str = REPOSITORY;
+/// A forge that has not sent its webhook by then is not going to.
+const WEBHOOK_LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything that plays in the demo.
+pub struct Stage {
+    service: Service,
+    servers: Servers,
+    forge: Forge,
+    address: SocketAddr,
+    format: Format,
+    http: JoinHandle<()>,
+    /// The database and the workspaces.
+    _data: TempDir,
+}
+
+impl Stage {
+    /// Starts the service, creates project and repository, and says what is real.
+    pub async fn set(
+        servers: Servers,
+        environment: &Environment,
+        listener: TcpListener,
+        format: Format,
+    ) -> Result<Self, CommandError> {
+        let data = tempfile::tempdir().map_err(|error| failed("no folder for the database", &error))?;
+        let address = listener.local_addr().map_err(|error| failed("no address", &error))?;
+        let secret = new_secret();
+        let hook_url = format!("http://{address}/webhooks/{NAME}");
+
+        let store = SqliteStore::open(data.path().join("pipeops.db"))?;
+        let builder = servers.backends.service(store)?.workspaces(data.path().join("workspaces"));
+        let service = builder.start().await?;
+        let router = service.router();
+        let http = tokio::spawn(async move {
+            // Ends with the task: an error here would be a listener that broke.
+            let _ = axum::serve(listener, router).await;
+        });
+        let forge = match &environment.gitea {
+            Some(gitea) => Forge::Gitea(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?),
+            None => Forge::StandIn(StandInForge::start(&hook_url, secret.clone()).await?),
+        };
+        let stage = Self { service, servers, forge, address, format, http, _data: data };
+        stage.service.store().put_project(&stage.project(environment, secret)?).await?;
+        stage.introduce(environment);
+        Ok(stage)
+    }
+
+    /// Pushes a commit and shows its deployment.
+    pub async fn deploy(&mut self, title: &str, commit: Commit) -> Result<(), CommandError> {
+        self.say(&format!("\n── {title}"));
+        let begin = Instant::now();
+        let deployment = self.push(commit).await?;
+        follow(self.service.hub(), 0, &deployment, self.format).await?;
+        self.say(&format!("Rollout complete: {NAME} runs {} ({:.1} s)", deployment.commit, begin.elapsed().as_secs_f32()));
+        self.ask().await
+    }
+
+    /// The same while a prober asks the app, where pods are real.
+    pub async fn deploy_under_load(&mut self, title: &str, commit: Commit) -> Result<(), CommandError> {
+        let prober = self.prober().await?;
+        self.deploy(title, commit).await?;
+        match prober {
+            Some(prober) => self.report(&prober.stop().await, 0),
+            None => Ok(()),
+        }
+    }
+
+    /// Pushes a commit that cannot run: it has to be diagnosed and rolled back, and the old version keeps answering.
+    pub async fn break_and_roll_back(&mut self, title: &str, commit: Commit) -> Result<(), CommandError> {
+        let prober = self.prober().await?;
+        self.say(&format!("\n── {title}"));
+        let deployment = self.push(commit).await?;
+        let followed = follow(self.service.hub(), 0, &deployment, self.format).await;
+        let ended = self.service.store().deployment(&deployment.id).await?;
+        if followed.is_ok() || !ended.is_some_and(|deployment| deployment.rolled_back) {
+            let diagnosis = Diagnosis::new("Demo failed: the broken commit was not rolled back");
+            return Err(CommandError::failed(diagnosis));
+        }
+        self.say("Rolled back: the old version is serving");
+        self.ask().await?;
+        match prober {
+            Some(prober) => self.report(&prober.stop().await, 0),
+            None => Ok(()),
+        }
+    }
+
+    /// The last lines.
+    pub fn farewell(&self, stays: bool) {
+        if stays {
+            self.say(&format!("\nThe dashboard stays at http://{}/ until Ctrl-C.", self.address));
+        }
+        if self.servers.has_real_pods() {
+            self.say(&format!("\nThe app stays in the cluster. To remove it: kubectl delete namespace {NAME}"));
+        } else if !stays {
+            self.say("\nTo look at the dashboard: cargo demo -- --serve. With real servers: cargo peers up (Linux, root, Go).");
+        }
+    }
+
+    /// Ends the service; what runs has a few seconds.
+    pub async fn close(self) {
+        self.service.shutdown(Duration::from_secs(5)).await;
+        self.http.abort();
+    }
+
+    fn project(&self, environment: &Environment, secret: SecretString) -> Result<Project, CommandError> {
+        let image = format!("{}/{NAME}", self.servers.images).parse()?;
+        let target = Target::new("production")?.branch("main").cluster(CLUSTER).namespace(NAME).replicas(2);
+        let mut project = Project::new(NAME)?
+            .repository(self.forge.clone_url().parse()?)
+            .image(image)
+            .webhook_secret(secret)
+            .environment(target);
+        if let Some(gitea) = &environment.gitea {
+            project = project.git_login(&gitea.username, gitea.token.clone());
+        }
+        Ok(project)
+    }
+
+    fn introduce(&self, environment: &Environment) {
+        let forge = match &environment.gitea {
+            Some(gitea) => Row { server: "git", real: true, address: gitea.url.clone() },
+            None => Row { server: "git", real: false, address: self.forge.clone_url() },
+        };
+        let rows: Vec<&Row> = self.servers.rows.iter().chain([&forge]).collect();
+        if self.format == Format::Json {
+            return print_json(&json!({ "servers": rows, "dashboard": format!("http://{}/", self.address) }));
+        }
+        for row in rows {
+            let kind = if row.real { "real" } else { "stand-in" };
+            println!("{:<11} {kind:<9} {}", row.server, row.address);
+        }
+        println!("{:<11} {:<9} http://{}/", "dashboard", "", self.address);
+    }
+
+    /// Commits, pushes, and waits for the deployment that the webhook leads to.
+    async fn push(&mut self, commit: Commit) -> Result<Deployment, CommandError> {
+        let after = self.service.store().last_event().await?;
+        let sha = self.forge.commit(commit).await?;
+        self.servers.expect(commit, &sha);
+        self.forge.push().await?;
+        match tokio::time::timeout(WEBHOOK_LIMIT, self.queued(after, &sha)).await {
+            Ok(found) => found,
+            Err(_) => Err(CommandError::failed(
+                Diagnosis::new("Demo failed: no webhook came")
+                    .error(format!("nothing was queued for {sha} within {} s", WEBHOOK_LIMIT.as_secs()))
+                    .fix("Look at the webhook's deliveries in the forge's settings of the repository")
+                    .fix(format!("Check that the forge can reach http://{}/", self.address)),
+            )),
+        }
+    }
+
+    async fn queued(&self, after: u64, sha: &str) -> Result<Deployment, CommandError> {
+        let mut events = self.service.hub().subscribe(after, None);
+        loop {
+            for event in events.next().await? {
+                let is_ours = matches!(&event.kind, EventKind::Queued { commit, .. } if commit == sha);
+                if let (true, Some(found)) = (is_ours, self.service.store().deployment(&event.deployment).await?) {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+
+    async fn door(&self) -> Result<Option<Door>, CommandError> {
+        if !self.servers.has_real_pods() {
+            return Ok(None);
+        }
+        let door = Door::find(&self.servers.backends.cluster, NAME, NAME).await;
+        door.map(Some).map_err(|error| {
+            CommandError::failed(Diagnosis::new("Demo failed: the app cannot be reached").error(error))
+        })
+    }
+
+    async fn prober(&self) -> Result<Option<Prober>, CommandError> {
+        Ok(self.door().await?.map(Prober::start))
+    }
+
+    /// What the app answers, where pods are real.
+    async fn ask(&self) -> Result<(), CommandError> {
+        let Some(door) = self.door().await? else {
+            self.say("The pods are simulated: no container runs, so there is no answer to show.");
+            return Ok(());
+        };
+        let answer = door.ask().await.map_err(|error| {
+            CommandError::failed(Diagnosis::new("Demo failed: the app does not answer").error(error))
+        })?;
+        match self.format {
+            Format::Json => print_json(&json!({ "address": door.address(), "answer": answer })),
+            Format::Text => println!("{} answers: {}", door.address(), answer.trim_end()),
+        }
+        Ok(())
+    }
+
+    /// Says what the prober saw; more failed requests than allowed end the demo.
+    fn report(&self, probed: &Probed, allowed: usize) -> Result<(), CommandError> {
+        let failed: usize = probed.failed.values().sum();
+        let answered: usize = probed.answered.values().sum();
+        match self.format {
+            Format::Json => print_json(probed),
+            Format::Text => {
+                let versions: Vec<String> =
+                    probed.answered.iter().map(|(version, count)| format!("{version} {count}×")).collect();
+                println!("{} requests meanwhile, {failed} failed: {}", answered + failed, versions.join(", "));
+            }
+        }
+        if failed > allowed || answered == 0 {
+            let reasons = format!("{:?}", probed.failed);
+            return Err(CommandError::failed(Diagnosis::new("Demo failed: requests were lost").error(reasons)));
+        }
+        Ok(())
+    }
+
+    fn say(&self, line: &str) {
+        if self.format == Format::Text {
+            println!("{line}");
+        }
+    }
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> CommandError {
+    CommandError::failed(Diagnosis::new(format!("Demo failed: {what}")).error(error.to_string()))
+}

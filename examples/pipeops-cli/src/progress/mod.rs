@@ -1,0 +1,77 @@
+//! Shows a deployment's events while they happen: bars on a terminal, plain lines elsewhere, JSON lines for programs.
+
+mod plain;
+mod terminal;
+mod timeline;
+
+use std::io::IsTerminal;
+
+use pipeops::core::Event;
+
+use crate::output::{Format, print_json};
+use plain::Plain;
+use terminal::Terminal;
+pub use timeline::Timeline;
+
+/// A view of one deployment's events.
+pub struct Progress {
+    view: View,
+    timeline: Timeline,
+}
+
+enum View {
+    Terminal(Terminal),
+    Plain(Plain),
+    Json,
+}
+
+impl Progress {
+    /// The view that fits: JSON when asked for, bars when standard error is a terminal, else lines.
+    pub fn new(format: Format) -> Self {
+        let view = match format {
+            Format::Json => View::Json,
+            Format::Text if std::io::stderr().is_terminal() => View::Terminal(Terminal::new()),
+            Format::Text => View::Plain(Plain::default()),
+        };
+        Self { view, timeline: Timeline::default() }
+    }
+
+    /// Shows one event.
+    pub fn show(&mut self, event: &Event) {
+        self.timeline.note(&event.kind);
+        match &mut self.view {
+            View::Terminal(view) => view.show(&event.kind),
+            View::Plain(view) => view.show(&event.kind),
+            View::Json => print_json(event),
+        }
+    }
+
+    /// Ends the view and gives the time of each step.
+    pub fn finish(mut self) -> Timeline {
+        if let View::Terminal(view) = &mut self.view {
+            view.finish();
+        }
+        self.timeline
+    }
+}
+
+/// `0.4s`, `12.3s`, `2m 05s`.
+pub fn seconds(millis: u64) -> String {
+    if millis < 60_000 {
+        format!("{}.{}s", millis / 1000, millis % 1000 / 100)
+    } else {
+        format!("{}m {:02}s", millis / 60_000, millis % 60_000 / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn times_read_well_at_every_size() {
+        assert_eq!(seconds(40), "0.0s");
+        assert_eq!(seconds(12_345), "12.3s");
+        assert_eq!(seconds(125_000), "2m 05s");
+    }
+}

@@ -1,0 +1,7 @@
+# Debian's Python 3.11 under the names of Docker's images: `python`, `pip`, and pip may install into the system.
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-pip python3-venv \
+ && rm -rf /var/lib/apt/lists/* /usr/lib/python3*/EXTERNALLY-MANAGED \
+ && ln -s /usr/bin/python3 /usr/local/bin/python
+CMD ["python3"]

@@ -1,0 +1,164 @@
+//! From an OCI layout to the storage of docker-registry, by hard links: base images are in a fresh registry at once, and
+//! exist on the disk only once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::cache::{create_directory, write_file};
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+/// Adds the one image of an OCI layout to a registry's storage under several references, each `repository:tag`.
+///
+/// # Errors
+/// [`Error::Damaged`] if the layout is not one, [`Error::Io`].
+pub fn add(layout: &Path, storage: &Path, references: &[&str]) -> Result<()> {
+    let index: Index = read(&layout.join("index.json"))?;
+    let [Descriptor { digest }] = index.manifests.as_slice() else {
+        return Err(damaged(layout, "it holds not exactly one image"));
+    };
+    let manifest: Manifest = read(&layout.join(blob_path(digest)))?;
+    let mut blobs: Vec<&str> = manifest
+        .layers
+        .iter()
+        .map(|layer| layer.digest.as_str())
+        .collect();
+    blobs.push(&manifest.config.digest);
+    let v2 = storage.join("docker/registry/v2");
+    for blob in blobs.iter().chain([&digest.as_str()]) {
+        link_blob(layout, &v2, blob)?;
+    }
+    for reference in references {
+        let (repository, tag) = reference
+            .rsplit_once(':')
+            .ok_or_else(|| damaged(layout, &format!("`{reference}` has no tag")))?;
+        tag_image(
+            &v2.join("repositories").join(repository),
+            tag,
+            digest,
+            &blobs,
+        )?;
+    }
+    Ok(())
+}
+
+/// A registry never changes a blob in place, so the file can be shared with the cache.
+fn link_blob(layout: &Path, v2: &Path, digest: &str) -> Result<()> {
+    let hex = digest.trim_start_matches("sha256:");
+    let directory = v2
+        .join("blobs/sha256")
+        .join(hex.get(..2).unwrap_or_default())
+        .join(hex);
+    let target = directory.join("data");
+    if target.exists() {
+        return Ok(());
+    }
+    create_directory(&directory)?;
+    fs::hard_link(layout.join(blob_path(digest)), &target).map_err(Error::io("link", &target))
+}
+
+fn tag_image(repository: &Path, tag: &str, digest: &str, blobs: &[&str]) -> Result<()> {
+    for blob in blobs {
+        write_link(&repository.join("_layers"), blob)?;
+    }
+    write_link(&repository.join("_manifests/revisions"), digest)?;
+    let tag = repository.join("_manifests/tags").join(tag);
+    write_link(&tag.join("index"), digest)?;
+    let current = tag.join("current");
+    create_directory(&current)?;
+    write_file(&current.join("link"), digest)
+}
+
+fn write_link(directory: &Path, digest: &str) -> Result<()> {
+    let directory = directory.join(digest.replace(':', "/"));
+    create_directory(&directory)?;
+    write_file(&directory.join("link"), digest)
+}
+
+fn blob_path(digest: &str) -> PathBuf {
+    Path::new("blobs").join(digest.replace(':', "/"))
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error.to_string()))
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::Damaged {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(root: &Path) -> PathBuf {
+        let layout = root.join("layout");
+        let blobs = layout.join("blobs/sha256");
+        create_directory(&blobs).unwrap();
+        write_file(
+            &layout.join("index.json"),
+            r#"{"manifests":[{"digest":"sha256:aa11"}]}"#,
+        )
+        .unwrap();
+        let manifest = r#"{"config":{"digest":"sha256:bb22"},"layers":[{"digest":"sha256:cc33"}]}"#;
+        write_file(&blobs.join("aa11"), manifest).unwrap();
+        write_file(&blobs.join("bb22"), "config").unwrap();
+        write_file(&blobs.join("cc33"), "layer").unwrap();
+        layout
+    }
+
+    #[test]
+    fn every_tag_leads_to_the_manifest_and_every_blob_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = root.path().join("storage");
+        add(
+            &layout(root.path()),
+            &storage,
+            &["library/app:1", "library/app:latest"],
+        )
+        .unwrap();
+        let v2 = storage.join("docker/registry/v2");
+        let link = |path: &str| {
+            fs::read_to_string(v2.join("repositories/library/app").join(path)).unwrap()
+        };
+        assert_eq!(link("_manifests/tags/1/current/link"), "sha256:aa11");
+        assert_eq!(
+            link("_manifests/tags/latest/index/sha256/aa11/link"),
+            "sha256:aa11"
+        );
+        assert_eq!(link("_layers/sha256/cc33/link"), "sha256:cc33");
+        assert_eq!(
+            fs::read_to_string(v2.join("blobs/sha256/cc/cc33/data")).unwrap(),
+            "layer"
+        );
+    }
+
+    #[test]
+    fn a_layout_without_an_image_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        write_file(&root.path().join("index.json"), r#"{"manifests":[]}"#).unwrap();
+        let error = add(root.path(), &root.path().join("storage"), &[]).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }));
+    }
+}

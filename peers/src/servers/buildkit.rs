@@ -1,0 +1,132 @@
+//! BuildKit's daemon on a unix socket. Docker Hub and its like are mapped to the local registry, so that `FROM
+//! python:3.12-slim` finds a base image without the internet.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Context, Server, probe};
+use crate::cgroup;
+use crate::error::Result;
+use crate::golang::GoModule;
+use crate::health::Health;
+
+/// Registries whose images are looked for in the local one.
+const MIRRORED: [&str; 6] = [
+    "docker.io",
+    "gcr.io",
+    "ghcr.io",
+    "mcr.microsoft.com",
+    "public.ecr.aws",
+    "quay.io",
+];
+
+/// The daemon, its client, and the Dockerfile frontend that `# syntax=docker/dockerfile:1` asks for.
+pub const MODULE: GoModule = GoModule {
+    name: "buildkit",
+    programs: &[
+        ("buildctl", "github.com/moby/buildkit/cmd/buildctl"),
+        ("buildkitd", "github.com/moby/buildkit/cmd/buildkitd"),
+        (
+            "dockerfile-frontend",
+            "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend",
+        ),
+    ],
+    ..GoModule::PLAIN
+};
+
+/// Below the instance's control group, the one for build steps.
+const CGROUP: &str = "build";
+
+/// `buildkit`.
+#[derive(Debug)]
+pub struct BuildKit;
+
+impl Server for BuildKit {
+    fn name(&self) -> &'static str {
+        "buildkit"
+    }
+
+    fn summary(&self) -> &'static str {
+        "buildkitd v0.34 with an OCI worker"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn packages(&self) -> &'static [&'static str] {
+        &["ca-certificates", "git", "runc"]
+    }
+
+    fn modules(&self) -> &'static [&'static GoModule] {
+        &[&MODULE]
+    }
+
+    fn start(&self, context: &Context<'_>) -> Result<()> {
+        let config = context.write("buildkitd.toml", config(context)?)?;
+        let mut daemon = Command::new(context.program(&MODULE, "buildkitd")?);
+        daemon.arg("--config").arg(config);
+        // Its own namespaces: a killed daemon takes the containers of its build steps along.
+        context.spawn_in_namespace("buildkitd", None, &daemon)?;
+        context.await_healthy("buildkitd", Duration::from_secs(30), || {
+            self.health(context)
+        })
+    }
+
+    fn health(&self, context: &Context<'_>) -> Health {
+        let buildctl = context
+            .program(&MODULE, "buildctl")
+            .map_err(|error| error.to_string())?;
+        let address = self.address(context).map_err(|error| error.to_string())?;
+        probe(Command::new(buildctl).args([
+            "--addr",
+            &address,
+            "--timeout",
+            "2",
+            "debug",
+            "workers",
+        ]))
+    }
+
+    fn address(&self, context: &Context<'_>) -> Result<String> {
+        Ok(format!(
+            "unix://{}",
+            context.instance.socket("buildkitd").display()
+        ))
+    }
+
+    fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
+        let buildctl = context.program(&MODULE, "buildctl")?.display().to_string();
+        Ok(vec![
+            ("BUILDKIT_HOST", self.address(context)?),
+            ("BUILDCTL", buildctl),
+        ])
+    }
+
+    fn clean(&self, context: &Context<'_>) {
+        cgroup::remove(&context.instance.id, CGROUP);
+    }
+}
+
+fn config(context: &Context<'_>) -> Result<String> {
+    let registry = context.address("registry")?;
+    let mut text = format!(
+        "root = \"{root}\"\n\
+         [grpc]\naddress = [\"unix://{socket}\"]\n\
+         [worker.oci]\nenabled = true\ndefaultCgroupParent = \"{cgroup}\"\n\
+         [worker.containerd]\nenabled = false\n\
+         [cdi]\ndisabled = true\n",
+        root = context.path("root").display(),
+        socket = context.instance.socket("buildkitd").display(),
+        cgroup = cgroup::path(&context.instance.id, CGROUP),
+    );
+    for address in [&registry, &context.address("registry-auth")?] {
+        text.push_str(&format!("[registry.\"{address}\"]\nhttp = true\n"));
+    }
+    for host in MIRRORED {
+        text.push_str(&format!(
+            "[registry.\"{host}\"]\nmirrors = [\"{registry}\"]\n"
+        ));
+    }
+    Ok(text)
+}

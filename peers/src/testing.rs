@@ -1,0 +1,166 @@
+//! The tests that need real servers: which they are, what they need, and how they are run.
+//!
+//! Such a test says so in its reason: `#[ignore = "needs peers: buildkit, registry"]`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::servers;
+
+const REASON: &str = "#[ignore = \"needs peers: ";
+
+/// The servers that the ignored tests under a folder need.
+///
+/// # Errors
+/// [`Error::Usage`] if a test names a server that there is not, [`Error::Io`].
+pub fn needs(folder: &Path) -> Result<BTreeSet<&'static str>> {
+    let mut names = BTreeSet::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory)
+            .map_err(Error::io("read", &directory))?
+            .flatten()
+        {
+            let path = entry.path();
+            let name = entry.file_name();
+            if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                names.extend(needs_of_file(&path)?);
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The folders of the packages that `-p` or `--package` name; that of the workspace if there are none.
+pub fn folders(workspace: &Path, arguments: &[String]) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    for (position, argument) in arguments.iter().enumerate() {
+        match argument.as_str() {
+            "-p" | "--package" => names.extend(arguments.get(position + 1).cloned()),
+            other => names.extend(other.strip_prefix("--package=").map(str::to_owned)),
+        }
+    }
+    let folders: Vec<PathBuf> = names
+        .iter()
+        .flat_map(|name| [workspace.join(name), workspace.join("examples").join(name)])
+        .filter(|folder| folder.exists())
+        .collect();
+    if folders.is_empty() {
+        vec![workspace.to_owned()]
+    } else {
+        folders
+    }
+}
+
+/// The call of cargo that runs the ignored tests. Arguments before `--` go to cargo, those after it to the tests; without
+/// `-p` all of the workspace is meant, and without `--test-threads` one test runs at a time, as all share the servers.
+pub fn command(workspace: &Path, arguments: &[String]) -> Command {
+    let split = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
+    let (for_cargo, rest) = arguments.split_at(split);
+    let for_tests = rest.get(1..).unwrap_or_default();
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace).arg("test");
+    if !for_cargo
+        .iter()
+        .any(|argument| argument == "-p" || argument.starts_with("--package"))
+    {
+        cargo.arg("--workspace");
+    }
+    cargo.args(for_cargo).args(["--", "--ignored"]);
+    if !for_tests
+        .iter()
+        .any(|argument| argument.starts_with("--test-threads"))
+    {
+        cargo.arg("--test-threads=1");
+    }
+    cargo.args(for_tests);
+    cargo
+}
+
+fn needs_of_file(path: &Path) -> Result<BTreeSet<&'static str>> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let reasons = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(REASON)?.split('"').next());
+    let names = reasons.flat_map(|reason| reason.split(','));
+    names
+        .map(|name| servers::find(name.trim()).map(|server| server.name()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(command: &Command) -> Vec<String> {
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    fn arguments(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_reasons_of_ignored_tests_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = format!(
+            "{REASON}buildkit, registry\"]\nfn a() {{}}\n    {REASON}s3\"]\nfn b() {{}}\n#[ignore]\n"
+        );
+        fs::write(folder.path().join("a.rs"), source).unwrap();
+        assert_eq!(
+            needs(folder.path()).unwrap(),
+            BTreeSet::from(["buildkit", "registry", "s3"])
+        );
+    }
+
+    #[test]
+    fn a_test_that_needs_an_unknown_server_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.rs"), format!("{REASON}oracle\"]")).unwrap();
+        assert!(
+            needs(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("oracle")
+        );
+    }
+
+    #[test]
+    fn all_of_the_workspace_is_tested_one_at_a_time() {
+        let command = command(Path::new("/w"), &[]);
+        assert_eq!(
+            words(&command),
+            arguments("test --workspace -- --ignored --test-threads=1")
+        );
+    }
+
+    #[test]
+    fn arguments_go_where_they_belong() {
+        let command = command(
+            Path::new("/w"),
+            &arguments("-p pipeops-rollout canary -- --test-threads=4 --nocapture"),
+        );
+        let expected = "test -p pipeops-rollout canary -- --ignored --test-threads=4 --nocapture";
+        assert_eq!(words(&command), arguments(expected));
+    }
+
+    #[test]
+    fn needs_are_looked_for_in_the_named_packages() {
+        let workspace = tempfile::tempdir().unwrap();
+        fs::create_dir_all(workspace.path().join("examples/tool")).unwrap();
+        let named = folders(workspace.path(), &arguments("--package=tool some_filter"));
+        assert_eq!(named, [workspace.path().join("examples/tool")]);
+        assert_eq!(folders(workspace.path(), &[]), [workspace.path()]);
+    }
+}

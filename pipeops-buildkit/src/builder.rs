@@ -1,0 +1,213 @@
+//! Builds and pushes images for [`ImageBuilder`], trying again where that can help.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use pipeops_core::build::BuildCache;
+use pipeops_core::credential::CredentialKind;
+use pipeops_core::event::EventKind;
+use pipeops_core::{Backoff, BuildRequest, BuiltImage, Diagnose, EventSink, Failure, ImageBuilder, RegistryScope, RetryClass};
+
+use crate::address::Address;
+use crate::classify::Cause;
+use crate::client::{Client, ConnectOptions};
+use crate::error::Error;
+use crate::random;
+use crate::solve::{Solve, Solved};
+
+/// How a [`Builder`] builds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BuilderOptions {
+    /// How to reach the daemon.
+    pub connect: ConnectOptions,
+    /// Longest time for one image, all attempts together. Default: 1 h.
+    pub timeout: Duration,
+    /// How often and when a build is tried again that failed for a reason that may pass: a registry that throttles or is
+    /// down, a daemon that was lost. Steps that were done come from the daemon's cache. Default: 3 attempts, waits of up
+    /// to 2 s and 4 s.
+    pub backoff: Backoff,
+    /// Hosts of token servers that are trusted although they are not on their registry's host.
+    pub trusted_realms: BTreeSet<String>,
+}
+
+impl Default for BuilderOptions {
+    fn default() -> Self {
+        Self {
+            connect: ConnectOptions::default(),
+            timeout: Solve::TIMEOUT,
+            backoff: Backoff::default().base(Duration::from_secs(2)).total(Solve::TIMEOUT),
+            trusted_realms: BTreeSet::new(),
+        }
+    }
+}
+
+impl BuilderOptions {
+    /// Sets how to reach the daemon.
+    #[must_use]
+    pub fn connect(mut self, options: ConnectOptions) -> Self {
+        self.connect = options;
+        self
+    }
+
+    /// Sets the longest time for one image.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Sets how often and when a build is tried again.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Trusts the token server on this host.
+    #[must_use]
+    pub fn trust_realm(mut self, host: impl Into<String>) -> Self {
+        self.trusted_realms.insert(host.into());
+        self
+    }
+}
+
+/// Builds images at one daemon.
+///
+/// Each attempt has its own connection and session. A daemon that restarts is waited for; credentials that a registry
+/// refuses are renewed once; a build cache with holes is left out.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    address: Address,
+    options: BuilderOptions,
+}
+
+impl Builder {
+    /// A builder at `address`. Connects when it builds, not before.
+    pub fn new(address: Address, options: BuilderOptions) -> Self {
+        Self { address, options }
+    }
+
+    async fn attempt(&self, request: &BuildRequest, left: Duration, events: &dyn EventSink) -> Result<Solved, Error> {
+        let client = Client::connect(&self.address, self.options.connect.clone()).await?;
+        let mut solve = Solve::new(request.clone()).timeout(left);
+        for host in &self.options.trusted_realms {
+            solve = solve.trust_realm(host);
+        }
+        client.solve(solve, events).await
+    }
+
+    async fn build_image(&self, request: BuildRequest, events: &dyn EventSink) -> Result<BuiltImage, Error> {
+        let image = request.image.clone();
+        let mut tries = Tries { request, begin: Instant::now(), made: 0, renewed: false, options: &self.options };
+        loop {
+            let left = self.options.timeout.saturating_sub(tries.begin.elapsed());
+            tries.made += 1;
+            let error = match self.attempt(&tries.request, left, events).await {
+                Ok(solved) => {
+                    let digest = solved.digest.ok_or(Error::NoDigest)?;
+                    return Ok(BuiltImage::new(&image, digest, solved.steps, solved.cached));
+                }
+                Err(error) => error,
+            };
+            let Some(again) = tries.next(&error).await else {
+                return Err(tries.give_up(error));
+            };
+            let title = error.diagnosis().title;
+            events.emit(EventKind::Warning { message: format!("{title}: {}", again.what) });
+            tokio::time::sleep(again.wait).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ImageBuilder for Builder {
+    async fn build(&self, request: BuildRequest, events: &dyn EventSink) -> Result<BuiltImage, Failure> {
+        Ok(self.build_image(request, events).await?)
+    }
+}
+
+/// The attempts for one image.
+struct Tries<'a> {
+    request: BuildRequest,
+    begin: Instant,
+    made: u32,
+    /// A credential was renewed; it is not a second time.
+    renewed: bool,
+    options: &'a BuilderOptions,
+}
+
+/// What the next attempt is about.
+struct Again {
+    wait: Duration,
+    what: String,
+}
+
+impl Tries<'_> {
+    /// Prepares the next attempt, or `None` when there is no use in one.
+    async fn next(&mut self, error: &Error) -> Option<Again> {
+        if error.build_failure().is_some_and(|failure| failure.cause == Cause::CacheMissing) {
+            return self.leave_out_cache();
+        }
+        match error.diagnosis().class {
+            RetryClass::NeedsCredential => self.renew_credential(error).await,
+            RetryClass::Transient => {
+                let backoff = self.options.backoff;
+                let wait = backoff.delay(self.made, self.begin.elapsed(), random::fraction())?;
+                let what = format!("trying again in {:.1} s (attempt {} of {})", wait.as_secs_f32(), self.made + 1, backoff.attempts);
+                Some(Again { wait, what })
+            }
+            _ => None,
+        }
+    }
+
+    /// First without the caches in buckets, whose blobs may be gone; then without any cache, as the daemon may have
+    /// taken over records of such a blob.
+    fn leave_out_cache(&mut self) -> Option<Again> {
+        let before = self.request.cache_from.len();
+        self.request.cache_from.retain(|cache| !matches!(cache, BuildCache::S3(_)));
+        let what = if self.request.cache_from.len() < before {
+            "building again without the cache that has lost a part"
+        } else if !self.request.no_cache {
+            self.request.no_cache = true;
+            "building again without any cache"
+        } else {
+            return None;
+        };
+        Some(Again { wait: Duration::ZERO, what: what.to_owned() })
+    }
+
+    async fn renew_credential(&mut self, error: &Error) -> Option<Again> {
+        let host = refusing_host(error).unwrap_or_else(|| self.request.image.host().to_owned());
+        if std::mem::replace(&mut self.renewed, true) {
+            return None;
+        }
+        let scope = RegistryScope::push(self.request.image.repository());
+        let credential = self.request.credentials.credential(&host, &scope).await.ok()?;
+        if credential.kind == CredentialKind::Anonymous {
+            // There is nothing to renew.
+            return None;
+        }
+        self.request.credentials.refused(&host);
+        Some(Again { wait: Duration::ZERO, what: format!("trying again with a new credential for {host}") })
+    }
+
+    fn give_up(&self, error: Error) -> Error {
+        if self.made > 1 && error.diagnosis().class.is_transient() {
+            Error::Exhausted { attempts: self.made, source: Box::new(error) }
+        } else {
+            error
+        }
+    }
+}
+
+fn refusing_host(error: &Error) -> Option<String> {
+    match error {
+        Error::Credentials { host, .. } => Some(host.clone()),
+        _ => match &error.build_failure()?.cause {
+            Cause::Unauthorized { host } => host.clone(),
+            _ => None,
+        },
+    }
+}

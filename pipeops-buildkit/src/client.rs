@@ -1,0 +1,189 @@
+//! The connection to one daemon.
+
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{InfoRequest, ListWorkersRequest};
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::address::Address;
+use crate::error::Error;
+
+/// The daemon refuses larger messages; tonic's own default of 4 MiB is less than it sends.
+pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// A failed build's error details carry the whole Dockerfile in a header: with hyper's default of 16 KiB, the real error
+/// would turn into a protocol error.
+pub(crate) const HEADER_LIMIT: u32 = 16 << 20;
+
+/// How to reach a daemon and how long to wait for it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// Longest time until the connection stands. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// Longest time for a short call ([`Client::info`], [`Client::workers`]). Default: 30 s.
+    pub call_timeout: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Sets the longest time until the connection stands.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Sets the longest time for a short call.
+    #[must_use]
+    pub fn call_timeout(mut self, limit: Duration) -> Self {
+        self.call_timeout = limit;
+        self
+    }
+}
+
+/// A connection to one BuildKit daemon. Clones share it; any number of builds run over it at the same time.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) control: ControlClient<Channel>,
+    pub(crate) address: Address,
+    options: ConnectOptions,
+}
+
+/// What a daemon says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Info {
+    /// Such as `v0.34.2`.
+    pub version: String,
+    /// The commit it was built from; empty when it does not say.
+    pub revision: String,
+}
+
+/// Something that runs build steps inside the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Worker {
+    /// Its id.
+    pub id: String,
+    /// What it can build for: `linux/amd64`, `linux/arm/v7`.
+    pub platforms: Vec<String>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when nobody answers there in time.
+    pub async fn connect(address: &Address, options: ConnectOptions) -> Result<Self, Error> {
+        let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Connect {
+            address: address.clone(),
+            source,
+        };
+        let endpoint = endpoint(address).map_err(|error| fail(error.into()))?;
+        let channel = match timeout(options.connect_timeout, endpoint.connect()).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(error)) => return Err(fail(error.into())),
+            Err(_) => return Err(fail(format!("no answer within {:?}", options.connect_timeout).into())),
+        };
+        let control = ControlClient::new(channel)
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT);
+        Ok(Self { control, address: address.clone(), options })
+    }
+
+    /// Where this client is connected to.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The daemon's version.
+    ///
+    /// # Errors
+    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
+    pub async fn info(&self) -> Result<Info, Error> {
+        let mut control = self.control.clone();
+        let answer = self.call("Info", control.info(InfoRequest {})).await?;
+        let version = answer.buildkit_version.unwrap_or_default();
+        Ok(Info { version: version.version, revision: version.revision })
+    }
+
+    /// What runs build steps there; the first one is used.
+    ///
+    /// # Errors
+    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
+    pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
+        let mut control = self.control.clone();
+        let answer = self.call("ListWorkers", control.list_workers(ListWorkersRequest::default())).await?;
+        let workers = answer.record.into_iter().map(|record| Worker {
+            id: record.id,
+            platforms: record.platforms.iter().map(platform_name).collect(),
+        });
+        Ok(workers.collect())
+    }
+
+    /// Waits for a short call within its limit.
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, Error> {
+        match timeout(self.options.call_timeout, call).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(Error::call(&self.address, name, &status)),
+            Err(_) => Err(Error::Timeout {
+                what: format!("{name} at {}", self.address),
+                limit: self.options.call_timeout,
+            }),
+        }
+    }
+}
+
+fn endpoint(address: &Address) -> Result<Endpoint, tonic::transport::Error> {
+    let uri = match address {
+        Address::Unix(path) => format!("unix://{}", path.display()),
+        Address::Tcp { .. } => format!("http://{}", address.authority().unwrap_or_default()),
+    };
+    // A vanished host is noticed by TCP, not by HTTP/2 pings: the daemon answers frequent pings with GOAWAY.
+    let endpoint = Endpoint::from_shared(uri)?
+        .user_agent(concat!("pipeops-buildkit/", env!("CARGO_PKG_VERSION")))?
+        .http2_max_header_list_size(HEADER_LIMIT)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .tcp_keepalive_interval(Some(Duration::from_secs(10)))
+        .tcp_keepalive_retries(Some(3));
+    Ok(endpoint)
+}
+
+fn platform_name(platform: &bollard_buildkit_proto::pb::Platform) -> String {
+    let base = format!("{}/{}", platform.os, platform.architecture);
+    if platform.variant.is_empty() {
+        base
+    } else {
+        format!("{base}/{}", platform.variant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_at_the_socket_is_a_connect_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = Address::Unix(dir.path().join("none.sock"));
+        let error = Client::connect(&address, ConnectOptions::default()).await.unwrap_err();
+        assert!(matches!(error, Error::Connect { .. }));
+        assert!(error.to_string().contains("none.sock"), "{error}");
+    }
+}

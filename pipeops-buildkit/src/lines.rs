@@ -1,0 +1,174 @@
+//! Turns pieces of output into whole lines.
+
+use std::collections::HashMap;
+
+use crate::censor::Censor;
+
+/// A line longer than this comes in several pieces.
+const LONGEST: usize = 16 << 10;
+
+/// More unfinished lines than this are not kept.
+const MOST_OPEN: usize = 1024;
+
+/// Output of many steps, each with several streams, on its way to lines. Its memory is bounded.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    open: HashMap<(String, i64), Vec<u8>>,
+    censor: Censor,
+}
+
+impl Lines {
+    /// Nothing yet; secrets go through `censor`.
+    pub(crate) fn new(censor: Censor) -> Self {
+        Self { open: HashMap::new(), censor }
+    }
+
+    /// Takes a piece of one stream of one step, and gives the lines that it completes.
+    pub(crate) fn push(&mut self, step: &str, stream: i64, piece: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.open.len() >= MOST_OPEN {
+            self.open.clear();
+        }
+        let open = self.open.entry((step.to_owned(), stream)).or_default();
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            open.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                lines.push(readable(open, &self.censor));
+                open.clear();
+            }
+            while open.len() > LONGEST {
+                let rest = open.split_off(safe_cut(open, &self.censor));
+                lines.push(readable(open, &self.censor));
+                *open = rest;
+            }
+        }
+        lines
+    }
+
+    /// Gives what a step left unfinished.
+    pub(crate) fn finish(&mut self, step: &str) -> Vec<String> {
+        let keys: Vec<_> = self.open.keys().filter(|(owner, _)| owner == step).cloned().collect();
+        let rests = keys.iter().filter_map(|key| self.open.remove(key));
+        rests.filter(|rest| !rest.is_empty()).map(|rest| readable(&rest, &self.censor)).collect()
+    }
+}
+
+/// Where a long line is cut: not inside a character, and not where a secret may have begun.
+fn safe_cut(line: &[u8], censor: &Censor) -> usize {
+    let head = &line[..LONGEST.min(line.len())];
+    let end = head.len() - censor.open_end(head);
+    let boundary = (end.saturating_sub(3)..=end).rev().find(|at| line.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    // A secret as long as the line would leave nothing: then progress matters more.
+    boundary.filter(|at| *at > 0).unwrap_or(head.len())
+}
+
+/// A line as a terminal would show it, without colours, control characters and secrets.
+pub(crate) fn readable(line: &[u8], censor: &Censor) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    // A progress bar draws over itself: what it drew last stays.
+    let shown = text.rsplit('\r').next().unwrap_or_default();
+    censor.clean(&without_controls(shown))
+}
+
+/// Takes out escape sequences and control characters: text of strangers must not steer a terminal.
+fn without_controls(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\t' => clean.push(c),
+            c if c.is_control() => {}
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Skips what follows an ESC: `[…letter`, `]…BEL`, or one character.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    let end: fn(char) -> bool = match chars.next() {
+        Some('[') => |c| ('@'..='~').contains(&c),
+        Some(']') => |c| c == '\u{7}' || c == '\u{1b}',
+        _ => return,
+    };
+    if chars.any(end) && chars.peek() == Some(&'\\') {
+        chars.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::SecretString;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines() -> Lines {
+        let censor = Censor::default();
+        censor.hide([SecretString::from("s3cr3t-value")]);
+        Lines::new(censor)
+    }
+
+    #[test]
+    fn pieces_become_lines_for_each_stream() {
+        let mut lines = lines();
+        assert!(lines.push("a", 1, b"hel").is_empty());
+        assert!(lines.push("a", 2, b"err").is_empty());
+        assert_eq!(lines.push("a", 1, b"lo\nwor"), ["hello"]);
+        assert_eq!(lines.push("a", 1, b"ld\r\n\n"), ["world", ""]);
+        assert_eq!(lines.finish("a"), ["err"]);
+        assert!(lines.finish("a").is_empty());
+    }
+
+    #[test]
+    fn strangers_bytes_become_text() {
+        assert_eq!(lines().push("a", 1, b"\xff \x1b[31mred\x1b[0m \x07x\x1b]0;title\x07y\n"), ["\u{fffd} red xy"]);
+        assert_eq!(lines().push("a", 1, b"10%\r50%\r100%\n"), ["100%"]);
+    }
+
+    #[test]
+    fn secrets_are_hidden_also_across_pieces() {
+        let mut lines = lines();
+        assert!(lines.push("a", 1, b"x s3cr3t-").is_empty());
+        assert_eq!(lines.push("a", 1, b"value y\n"), ["x [redacted] y"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_but_never_inside_a_secret_or_a_character() {
+        let mut lines = lines();
+        let mut text = vec![b'x'; LONGEST - 5];
+        text.extend_from_slice(b"s3cr3t-value");
+        let mut all = lines.push("a", 1, &text);
+        all.extend(lines.finish("a"));
+        assert_eq!(all, ["x".repeat(LONGEST - 5), "[redacted]".to_owned()]);
+        let umlauts = "ä".repeat(LONGEST);
+        let mut all = lines.push("a", 1, umlauts.as_bytes());
+        all.extend(lines.finish("a"));
+        assert_eq!(all.concat(), umlauts);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_kept_without_bound(text in "[a-z\\n]{0,200}", cuts in prop::collection::vec(0..200_usize, 0..8)) {
+            let mut lines = lines();
+            let mut all = Vec::new();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
+            cuts.sort_unstable();
+            for pair in cuts.windows(2) {
+                all.extend(lines.push("a", 1, &text.as_bytes()[pair[0]..pair[1]]));
+            }
+            all.extend(lines.finish("a"));
+            let expected: Vec<&str> = text.lines().collect();
+            prop_assert_eq!(all, expected);
+        }
+
+        #[test]
+        fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut lines = lines();
+            lines.push("a", 1, &bytes);
+            lines.finish("a");
+        }
+    }
+}

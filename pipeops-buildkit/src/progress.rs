@@ -1,0 +1,368 @@
+//! What the daemon reports while it builds, as events.
+
+use std::collections::{HashMap, VecDeque};
+
+use bollard_buildkit_proto::google::protobuf::Timestamp;
+use bollard_buildkit_proto::moby::buildkit::v1 as proto;
+use pipeops_core::event::{EventKind, EventSink, VertexState};
+
+use crate::censor::Censor;
+use crate::lines::{Lines, readable};
+
+/// Lines of output kept for the error of a step.
+const TAIL: usize = 20;
+
+/// Characters kept of each of them.
+const TAIL_WIDTH: usize = 500;
+
+/// Steps and transfers of one build that are remembered; what a daemon reports beyond is not shown.
+const MOST: usize = 10_000;
+
+/// Follows one build.
+pub(crate) struct Progress<'a> {
+    events: &'a dyn EventSink,
+    censor: Censor,
+    vertices: HashMap<String, Vertex>,
+    transfers: HashMap<String, (u64, u64)>,
+    lines: Lines,
+}
+
+/// One vertex of the build graph.
+#[derive(Debug, Default)]
+struct Vertex {
+    name: String,
+    state: Option<VertexState>,
+    tail: VecDeque<String>,
+}
+
+/// Steps of the Dockerfile, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// Steps that ended well.
+    pub(crate) steps: usize,
+    /// Those whose result came from cache.
+    pub(crate) cached: usize,
+}
+
+impl<'a> Progress<'a> {
+    /// Reports to `events`, with secrets taken out by `censor`.
+    pub(crate) fn new(events: &'a dyn EventSink, censor: Censor) -> Self {
+        Self { events, lines: Lines::new(censor.clone()), censor, vertices: HashMap::new(), transfers: HashMap::new() }
+    }
+
+    /// Takes one message of the daemon.
+    pub(crate) fn take(&mut self, message: proto::StatusResponse) {
+        // Output before endings: a step's last lines come with its end.
+        for log in message.logs {
+            let lines = self.lines.push(&log.vertex, log.stream, &log.msg);
+            self.output(&log.vertex, lines);
+        }
+        for vertex in message.vertexes {
+            self.vertex(vertex);
+        }
+        for status in message.statuses {
+            self.transfer(&status);
+        }
+        for warning in message.warnings {
+            self.warn(warning_text(&warning));
+        }
+    }
+
+    /// Ends the report: steps that never ended were given up.
+    pub(crate) fn finish(&mut self) {
+        let open = |vertex: &Vertex| vertex.state == Some(VertexState::Started);
+        let ids: Vec<String> = self.vertices.iter().filter(|(_, vertex)| open(vertex)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.end(&id, VertexState::Cancelled, None);
+        }
+    }
+
+    /// Tells people something that does not stop the build.
+    pub(crate) fn warn(&self, message: impl AsRef<str>) {
+        self.events.emit(EventKind::Warning { message: self.censor.clean(message.as_ref()) });
+    }
+
+    /// Steps so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let ended = |vertex: &&Vertex| matches!(vertex.state, Some(VertexState::Done | VertexState::Cached)) && is_step(&vertex.name);
+        let cached = |vertex: &&Vertex| vertex.state == Some(VertexState::Cached);
+        let steps = self.vertices.values().filter(ended);
+        Counts { steps: steps.clone().count(), cached: steps.filter(cached).count() }
+    }
+
+    /// Name and last lines of a step; without id, of the step that failed.
+    pub(crate) fn failed_step(&self, id: Option<&str>) -> Option<(String, Vec<String>)> {
+        let named = id.and_then(|id| self.vertices.get(id));
+        let failed = || self.vertices.values().find(|vertex| vertex.state == Some(VertexState::Failed) && !is_cache(&vertex.name));
+        let vertex = named.or_else(failed)?;
+        Some((vertex.name.clone(), vertex.tail.iter().cloned().collect()))
+    }
+
+    fn vertex(&mut self, update: proto::Vertex) {
+        if !self.vertices.contains_key(&update.digest) && self.vertices.len() >= MOST {
+            return;
+        }
+        let vertex = self.vertices.entry(update.digest.clone()).or_default();
+        if vertex.name.is_empty() {
+            vertex.name = readable(update.name.replace('\n', " ").as_bytes(), &self.censor);
+        }
+        let name = vertex.name.clone();
+        let state = state(&update);
+        match state {
+            _ if vertex.state.is_some_and(|state| state != VertexState::Started) => {}
+            Some(VertexState::Started) if vertex.state.is_none() => {
+                vertex.state = Some(VertexState::Started);
+                self.events.emit(EventKind::Vertex { id: update.digest, name, state: VertexState::Started, millis: None });
+            }
+            Some(VertexState::Started) | None => {}
+            Some(VertexState::Failed) if is_cache(&name) => self.cache_failed(&update, &name),
+            Some(state) => self.end(&update.digest, state, duration(&update)),
+        }
+    }
+
+    /// A cache that cannot be read or written costs time, not the build.
+    fn cache_failed(&mut self, update: &proto::Vertex, name: &str) {
+        let missing = name.starts_with(IMPORT) && update.error.contains("not found");
+        if missing {
+            // The first build of a project finds no cache; that is no news.
+            self.end(&update.digest, VertexState::Done, duration(update));
+            return;
+        }
+        self.end(&update.digest, VertexState::Failed, duration(update));
+        let first_line = update.error.lines().next().unwrap_or_default();
+        self.warn(format!("The build goes on without its cache: {name}: {first_line}"));
+    }
+
+    fn end(&mut self, id: &str, state: VertexState, millis: Option<u64>) {
+        let rest = self.lines.finish(id);
+        self.output(id, rest);
+        let Some(vertex) = self.vertices.get_mut(id) else { return };
+        vertex.state = Some(state);
+        if state != VertexState::Failed {
+            vertex.tail = VecDeque::new();
+        }
+        self.events.emit(EventKind::Vertex { id: id.to_owned(), name: vertex.name.clone(), state, millis });
+    }
+
+    fn output(&mut self, id: &str, lines: Vec<String>) {
+        for line in lines {
+            if let Some(vertex) = self.vertices.get_mut(id) {
+                if vertex.tail.len() == TAIL {
+                    vertex.tail.pop_front();
+                }
+                vertex.tail.push_back(line.chars().take(TAIL_WIDTH).collect());
+            }
+            self.events.emit(EventKind::Log { vertex: id.to_owned(), line });
+        }
+    }
+
+    fn transfer(&mut self, status: &proto::VertexStatus) {
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        let now = (number(status.current), number(status.total));
+        // The same layer may move in several steps.
+        let id = format!("{}@{}", status.id.trim_end_matches(':'), short(&status.vertex));
+        if now == (0, 0) || (!self.transfers.contains_key(&id) && self.transfers.len() >= MOST) {
+            return;
+        }
+        if self.transfers.insert(id.clone(), now) != Some(now) {
+            self.events.emit(EventKind::Transfer { id: self.censor.clean(&id), current: now.0, total: now.1 });
+        }
+    }
+}
+
+const IMPORT: &str = "importing cache manifest";
+const EXPORT: &str = "exporting cache";
+
+fn is_cache(name: &str) -> bool {
+    name.starts_with(IMPORT) || name.starts_with(EXPORT)
+}
+
+/// Whether a vertex stands for an instruction of the Dockerfile that makes something: `[2/4] RUN …`, `[build 1/3] COPY …`.
+/// `FROM` only names an image.
+fn is_step(name: &str) -> bool {
+    let outer = name.starts_with("[internal]") || name.starts_with("[auth]");
+    let instruction = name.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map(|(_, instruction)| instruction);
+    !outer && instruction.is_some_and(|instruction| !instruction.starts_with("FROM "))
+}
+
+fn state(update: &proto::Vertex) -> Option<VertexState> {
+    if !update.error.is_empty() {
+        let cancelled = update.error.ends_with("context canceled");
+        return Some(if cancelled { VertexState::Cancelled } else { VertexState::Failed });
+    }
+    match (update.cached, &update.started, &update.completed) {
+        (true, _, _) => Some(VertexState::Cached),
+        (false, _, Some(_)) => Some(VertexState::Done),
+        (false, Some(_), None) => Some(VertexState::Started),
+        (false, None, None) => None,
+    }
+}
+
+fn duration(update: &proto::Vertex) -> Option<u64> {
+    let millis = |time: &Timestamp| time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos) / 1_000_000);
+    let (started, completed) = (update.started.as_ref()?, update.completed.as_ref()?);
+    u64::try_from(millis(completed).saturating_sub(millis(started))).ok()
+}
+
+/// The first digits of a digest.
+fn short(digest: &str) -> &str {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.get(..12).unwrap_or(hex)
+}
+
+fn warning_text(warning: &proto::VertexWarning) -> String {
+    let mut text = readable(&warning.short, &Censor::default());
+    if let Some(line) = warning.ranges.first().and_then(|range| range.start.as_ref()) {
+        let file = warning.info.as_ref().map_or("Dockerfile", |info| info.filename.as_str());
+        text = format!("{file}:{}: {text}", line.line);
+    }
+    if !warning.url.is_empty() {
+        text = format!("{text} ({})", warning.url);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use pipeops_core::SecretString;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds messages and gives the events as short lines.
+    fn events(messages: Vec<proto::StatusResponse>) -> (Vec<String>, Counts) {
+        let seen = Mutex::new(Vec::new());
+        let sink = |event: EventKind| seen.lock().unwrap().push(short_form(event));
+        let censor = Censor::default();
+        censor.hide([SecretString::from("hunter22")]);
+        let mut progress = Progress::new(&sink, censor);
+        messages.into_iter().for_each(|message| progress.take(message));
+        progress.finish();
+        let counts = progress.counts();
+        (seen.into_inner().unwrap(), counts)
+    }
+
+    fn short_form(event: EventKind) -> String {
+        match event {
+            EventKind::Vertex { id, name, state, millis } => format!("{id} {name} {state:?} {millis:?}"),
+            EventKind::Log { vertex, line } => format!("{vertex}| {line}"),
+            EventKind::Transfer { id, current, total } => format!("{id} {current}/{total}"),
+            EventKind::Warning { message } => format!("! {message}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn vertex(id: &str, name: &str, times: (Option<i64>, Option<i64>)) -> proto::Vertex {
+        let time = |seconds| Timestamp { seconds, nanos: 0 };
+        proto::Vertex {
+            digest: id.into(),
+            name: name.into(),
+            started: times.0.map(time),
+            completed: times.1.map(time),
+            ..Default::default()
+        }
+    }
+
+    fn with_vertex(vertex: proto::Vertex) -> proto::StatusResponse {
+        proto::StatusResponse { vertexes: vec![vertex], ..Default::default() }
+    }
+
+    fn log(id: &str, text: &str) -> proto::StatusResponse {
+        let log = proto::VertexLog { vertex: id.into(), stream: 1, msg: text.into(), ..Default::default() };
+        proto::StatusResponse { logs: vec![log], ..Default::default() }
+    }
+
+    #[test]
+    fn a_step_starts_prints_and_ends_once() {
+        let (events, counts) = events(vec![
+            with_vertex(vertex("v", "[1/2] RUN echo hunter22", (None, None))),
+            with_vertex(vertex("v", "[1/2] RUN echo hunter22", (Some(1), None))),
+            with_vertex(vertex("v", "[1/2] RUN echo hunter22", (Some(1), None))),
+            log("v", "hunter22 and\nopen"),
+            with_vertex(vertex("v", "[1/2] RUN echo hunter22", (Some(1), Some(3)))),
+            with_vertex(vertex("v", "[1/2] RUN echo hunter22", (Some(1), Some(3)))),
+        ]);
+        assert_eq!(
+            events,
+            [
+                "v [1/2] RUN echo [redacted] Started None",
+                "v| [redacted] and",
+                "v| open",
+                "v [1/2] RUN echo [redacted] Done Some(2000)",
+            ]
+        );
+        assert_eq!(counts, Counts { steps: 1, cached: 0 });
+    }
+
+    #[test]
+    fn only_instructions_are_counted() {
+        let mut cached = vertex("c", "[build 2/3] COPY . .", (Some(1), Some(1)));
+        cached.cached = true;
+        let (_, counts) = events(vec![
+            with_vertex(cached),
+            with_vertex(vertex("f", "[build 1/3] FROM docker.io/library/x", (Some(1), Some(2)))),
+            with_vertex(vertex("i", "[internal] load build context", (Some(1), Some(2)))),
+            with_vertex(vertex("e", "exporting to image", (Some(1), Some(2)))),
+        ]);
+        assert_eq!(counts, Counts { steps: 1, cached: 1 });
+    }
+
+    #[test]
+    fn a_cache_that_fails_is_a_warning_and_one_that_is_not_there_is_nothing() {
+        let failed = |name: &str, error: &str| {
+            let mut vertex = vertex("x", name, (Some(1), Some(1)));
+            vertex.error = error.into();
+            events(vec![with_vertex(vertex)]).0
+        };
+        assert_eq!(failed("importing cache manifest from r", "r: not found"), ["x importing cache manifest from r Done Some(0)"]);
+        let export = failed("exporting cache to Amazon S3", "NoSuchBucket\nmore");
+        assert_eq!(export[1], "! The build goes on without its cache: exporting cache to Amazon S3: NoSuchBucket");
+    }
+
+    #[test]
+    fn a_step_that_never_ends_was_given_up() {
+        let (events, _) = events(vec![with_vertex(vertex("v", "[1/1] RUN sleep", (Some(1), None)))]);
+        assert_eq!(events[1], "v [1/1] RUN sleep Cancelled None");
+    }
+
+    #[test]
+    fn the_failed_step_keeps_its_last_lines() {
+        let mut progress = Progress::new(&pipeops_core::event::Discard, Censor::default());
+        progress.take(with_vertex(vertex("v", "[1/1] RUN x", (Some(1), None))));
+        for number in 0..100 {
+            progress.take(log("v", &format!("line {number}\n")));
+        }
+        let mut failed = vertex("v", "[1/1] RUN x", (Some(1), Some(2)));
+        failed.error = "exit code: 1".into();
+        progress.take(with_vertex(failed));
+        let (name, tail) = progress.failed_step(None).unwrap();
+        assert_eq!((name.as_str(), tail.len(), tail[TAIL - 1].as_str()), ("[1/1] RUN x", TAIL, "line 99"));
+    }
+
+    #[test]
+    fn transfers_and_warnings_are_told_once() {
+        let status = proto::VertexStatus { id: "transferring context:".into(), vertex: "sha256:0123456789abcdef".into(), current: 5, ..Default::default() };
+        let warning = proto::VertexWarning {
+            short: b"FromAsCasing".to_vec(),
+            url: "https://docs".into(),
+            ranges: vec![bollard_buildkit_proto::pb::Range {
+                start: Some(bollard_buildkit_proto::pb::Position { line: 3, character: 0 }),
+                end: None,
+            }],
+            ..Default::default()
+        };
+        let message = proto::StatusResponse { statuses: vec![status.clone(), status], warnings: vec![warning], ..Default::default() };
+        assert_eq!(events(vec![message]).0, ["transferring context@0123456789ab 5/0", "! Dockerfile:3: FromAsCasing (https://docs)"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_report_panics(bytes: Vec<u8>) {
+            if let Ok(message) = <proto::StatusResponse as prost::Message>::decode(bytes.as_slice()) {
+                events(vec![message]);
+            }
+        }
+    }
+}

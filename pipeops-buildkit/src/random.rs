@@ -1,0 +1,21 @@
+//! Randomness from the operating system.
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::error::Error;
+
+/// A name that nobody can guess: whoever knows a session's name could read its files through the daemon.
+pub(crate) fn id() -> Result<String, Error> {
+    let mut bytes = [0_u8; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// From 0.0 to 1.0, for waits between attempts; 1.0 without randomness.
+pub(crate) fn fraction() -> f64 {
+    let mut bytes = [0_u8; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
+    }
+}

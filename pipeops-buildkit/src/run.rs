@@ -1,0 +1,202 @@
+//! Runs one build: Solve, Status and Session at the same time.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1 as proto;
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use futures::{Stream, StreamExt, TryStreamExt};
+use pipeops_core::EventSink;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::client::Client;
+use crate::error::{Error, is_transport_loss};
+use crate::failure::Details;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::session::filesync::Sent;
+use crate::solve::{ContextSent, Prepared, Solve, Solved};
+
+/// The daemon asks for the session's health every 5 s. After this much silence it is gone.
+const SILENCE: Duration = Duration::from_secs(90);
+
+/// How often that is checked.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// After a session ended, the build gets this long to end too, with a better error.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// After a build ended, its report is read until it is silent for this long, and not longer in all than the second limit.
+const DRAIN_IDLE: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(20);
+
+impl Client {
+    /// Builds, reporting to `events`. Dropping the future cancels the build at the daemon.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), pipeops_buildkit::Error> {
+    /// use pipeops_buildkit::{Address, Client, ConnectOptions, Solve};
+    /// use pipeops_core::{BuildRequest, event::Discard};
+    ///
+    /// let client = Client::connect(&Address::default(), ConnectOptions::default()).await?;
+    /// let request = BuildRequest::new("./app", "127.0.0.1:5000/app:1".parse().expect("a valid name"));
+    /// let solved = client.solve(Solve::new(request), &Discard).await?;
+    /// println!("{} steps, {} from cache", solved.steps, solved.cached);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Build`] when the build failed; other variants when it could not be asked for, or its daemon was lost.
+    pub async fn solve(&self, solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
+        let limit = solve.timeout;
+        let build = async {
+            let prepared = tokio::task::spawn_blocking(move || solve.prepare());
+            let prepared = prepared.await.map_err(|error| Error::session(error.to_string()))??;
+            self.run(prepared, events).await
+        };
+        let timed_out = |_| Error::Timeout { what: "the build".to_owned(), limit };
+        timeout(limit, build).await.map_err(timed_out)?
+    }
+
+    async fn run(&self, mut prepared: Prepared, events: &dyn EventSink) -> Result<Solved, Error> {
+        let mut session = Session::open(&mut self.control.clone(), prepared.services, &prepared.shared_key).await?;
+        prepared.request.session.clone_from(&session.id);
+        let mut progress = Progress::new(events, prepared.censor.clone());
+        let result = self.follow(prepared.request, &mut session, &mut progress).await;
+        progress.finish();
+        match result {
+            Ok(response) => solved(response, &progress, &prepared.sent, prepared.push),
+            Err(Ended::Lost(error)) => Err(error),
+            Err(Ended::Refused(status)) => Err(self.failure(&status, &progress, &mut prepared.notes, &prepared.censor)),
+        }
+    }
+
+    /// Waits for the build while its progress is shown and its session watched.
+    async fn follow(
+        &self,
+        request: proto::SolveRequest,
+        session: &mut Session,
+        progress: &mut Progress<'_>,
+    ) -> Result<proto::SolveResponse, Ended> {
+        let mut reports = Box::pin(reports(self.control.clone(), request.r#ref.clone()));
+        let mut reporting = true;
+        let mut session_ended: Option<(Instant, Option<String>)> = None;
+        let mut watch = interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut control = self.control.clone();
+        let mut solve = Box::pin(control.solve(request));
+        let result = loop {
+            tokio::select! {
+                result = &mut solve => break result,
+                report = reports.next(), if reporting => reporting = show(report, progress),
+                why = session.ended(), if session_ended.is_none() => session_ended = Some((Instant::now(), why)),
+                _ = watch.tick() => self.check(session, session_ended.as_ref())?,
+            }
+        };
+        drop(solve);
+        drain(reports, reporting, progress).await;
+        result.map(tonic::Response::into_inner).map_err(Ended::Refused)
+    }
+
+    /// Fails when the daemon is gone without having said so.
+    fn check(&self, session: &Session, ended: Option<&(Instant, Option<String>)>) -> Result<(), Ended> {
+        let lost = |why| Err(Ended::Lost(Error::DaemonLost { address: self.address.clone(), why }));
+        match ended {
+            Some((since, why)) if since.elapsed() > GRACE => {
+                lost(why.clone().unwrap_or_else(|| "it closed the build's session".to_owned()))
+            }
+            None if session.silence() > SILENCE => lost(format!("it was silent for {SILENCE:?}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes one error of what the daemon said and of what this side saw.
+    fn failure(
+        &self,
+        status: &Status,
+        progress: &Progress<'_>,
+        notes: &mut mpsc::Receiver<Error>,
+        censor: &crate::censor::Censor,
+    ) -> Error {
+        if is_transport_loss(status) {
+            return Error::DaemonLost { address: self.address.clone(), why: censor.clean(status.message()) };
+        }
+        let details = Details::decode(status.details(), censor);
+        let step = progress.failed_step(details.vertex.as_deref());
+        let failure = details.into_failure(status.message(), step, censor);
+        // A service of this side knows better why it failed, unless it was a command that did.
+        match notes.try_recv() {
+            Ok(error) if failure.exit_code.is_none() => error,
+            _ => Error::Build(Box::new(failure)),
+        }
+    }
+}
+
+/// How a build ended without a result.
+enum Ended {
+    /// The daemon said why.
+    Refused(Status),
+    /// The daemon is gone.
+    Lost(Error),
+}
+
+/// The daemon's reports about one build. It waits some seconds for a build that it does not know yet.
+fn reports(mut control: ControlClient<Channel>, build: String) -> impl Stream<Item = Result<proto::StatusResponse, Status>> {
+    let call = async move {
+        let stream = control.status(proto::StatusRequest { r#ref: build }).await?;
+        Ok::<_, Status>(stream.into_inner())
+    };
+    futures::stream::once(call).try_flatten()
+}
+
+/// Shows one report; gives whether more may come.
+fn show(report: Option<Result<proto::StatusResponse, Status>>, progress: &mut Progress<'_>) -> bool {
+    match report {
+        Some(Ok(report)) => {
+            progress.take(report);
+            true
+        }
+        Some(Err(status)) => {
+            // The build goes on without its report; if the daemon is gone, the build's own call says so.
+            tracing::debug!(code = ?status.code(), "the report of a build ended early");
+            false
+        }
+        None => false,
+    }
+}
+
+/// Reads what is left of the reports: the last lines and endings come after the build's own answer.
+async fn drain(
+    mut reports: impl Stream<Item = Result<proto::StatusResponse, Status>> + Unpin,
+    mut reporting: bool,
+    progress: &mut Progress<'_>,
+) {
+    let end = Instant::now() + DRAIN;
+    while reporting {
+        let next = timeout_at(end.min(Instant::now() + DRAIN_IDLE), reports.next());
+        reporting = next.await.is_ok_and(|report| show(report, progress));
+    }
+}
+
+fn solved(response: proto::SolveResponse, progress: &Progress<'_>, sent: &Sent, push: bool) -> Result<Solved, Error> {
+    let digest = response.exporter_response.get("containerimage.digest").and_then(|digest| digest.parse().ok());
+    if push && digest.is_none() {
+        return Err(Error::NoDigest);
+    }
+    let counts = progress.counts();
+    Ok(Solved {
+        digest,
+        response: response.exporter_response.into_iter().collect(),
+        steps: counts.steps,
+        cached: counts.cached,
+        context: ContextSent {
+            entries: sent.entries.load(Ordering::Relaxed),
+            files: sent.files.load(Ordering::Relaxed),
+            bytes: sent.bytes.load(Ordering::Relaxed),
+        },
+    })
+}

@@ -1,0 +1,415 @@
+//! Serves folders to the daemon: the sending side of fsutil.
+//!
+//! The daemon names a folder and patterns. It gets the list of entries, asks for the contents that it does not have, and
+//! says when it is done. Listing and sending overlap.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Notes;
+use super::filter::{Filter, follow_paths};
+use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
+use super::stat::{Kind, Mark, describe};
+use super::tree::{Content, Folder, Found, TreeError};
+use crate::error::Error;
+
+/// Contents go in pieces of this size, as BuildKit's own client sends them.
+const PIECE: usize = 32 << 10;
+
+/// Contents that are read at the same time for one request.
+const SENDERS: usize = 4;
+
+/// Entries whose contents are marked together, and how many such groups at the same time.
+const GROUP: usize = 64;
+const GROUPS: usize = 4;
+
+/// Packets that wait for the network: together with [`PIECE`], the memory that one request takes.
+const WAITING: usize = 64;
+
+/// What a daemon may fetch under one name.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// A folder on disk.
+    Folder(Folder),
+    /// Files that exist only here, by name, sorted; `seconds` are those of their times.
+    Files {
+        /// Name and content.
+        files: Vec<(String, Bytes)>,
+        /// Seconds since 1970.
+        seconds: i64,
+    },
+}
+
+/// Counts what was sent in a session.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// Entries that were listed.
+    pub(crate) entries: AtomicU64,
+    /// Files whose content was sent.
+    pub(crate) files: AtomicU64,
+    /// Bytes of these.
+    pub(crate) bytes: AtomicU64,
+}
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct FileSync {
+    sources: HashMap<String, Source>,
+    sent: Arc<Sent>,
+    notes: Notes,
+}
+
+impl FileSync {
+    /// Serves these sources, by the name under which the daemon asks for them, and nothing else.
+    pub(crate) fn new(sources: HashMap<String, Source>, sent: Arc<Sent>, notes: Notes) -> Self {
+        Self { sources, sent, notes }
+    }
+}
+
+#[async_trait::async_trait]
+impl DiffCopy for FileSync {
+    async fn diff_copy(&self, request: Request<Streaming<Packet>>) -> Result<Response<PacketStream>, Status> {
+        let wanted = Wanted::read(request.metadata())?;
+        let source = self.sources.get(&wanted.dir).cloned().ok_or_else(|| {
+            Status::not_found(format!("this session serves no folder named {:?}", wanted.dir))
+        })?;
+        let (out, packets) = mpsc::channel(WAITING);
+        let transfer = Transfer {
+            out,
+            contents: Arc::default(),
+            sent: Arc::clone(&self.sent),
+        };
+        let notes = self.notes.clone();
+        let task = tokio::spawn(transfer.run(source, wanted, request.into_inner(), notes));
+        // The task lives as long as the answer: when the daemon hangs up, it ends.
+        let task = AbortOnDropHandle::new(task);
+        let stream = ReceiverStream::new(packets).map(move |packet| {
+            let _alive = &task;
+            packet
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+/// What one request asks for, from its headers.
+#[derive(Debug, Default, PartialEq)]
+struct Wanted {
+    dir: String,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    follow: Option<Vec<String>>,
+}
+
+impl Wanted {
+    fn read(headers: &MetadataMap) -> Result<Self, Status> {
+        let follow = headers.contains_key("followpaths").then(|| values(headers, "followpaths")).transpose()?;
+        Ok(Self {
+            dir: values(headers, "dir-name")?.into_iter().next().unwrap_or_default(),
+            include: values(headers, "include-patterns")?,
+            exclude: values(headers, "exclude-patterns")?,
+            follow,
+        })
+    }
+
+    fn filter(&self, source: &Source) -> Result<Filter, TransferError> {
+        let mut include = self.include.clone();
+        if let Some(follow) = &self.follow {
+            let targets = match source {
+                Source::Folder(folder) => follow_paths(folder, follow).map_err(|source| TreeError { path: follow.join(", "), source })?,
+                Source::Files { .. } => Some(follow.clone()),
+            };
+            include.extend(targets.unwrap_or_default());
+        }
+        Filter::new(&include, &self.exclude).map_err(|error| TransferError::Pattern(error.to_string()))
+    }
+}
+
+/// All values of one header, decoded as the daemon encoded them.
+fn values(headers: &MetadataMap, key: &'static str) -> Result<Vec<String>, Status> {
+    let encoded = headers.get(format!("{key}-encoded")).is_some_and(|value| value == "1" || value == "true");
+    let decode = |value: &tonic::metadata::AsciiMetadataValue| {
+        let text = value.to_str().map_err(|_| Status::invalid_argument(format!("{key} is not ASCII")))?;
+        if encoded { query_unescape(text) } else { Some(text.to_owned()) }
+            .ok_or_else(|| Status::invalid_argument(format!("{key} is not encoded well")))
+    };
+    headers.get_all(key).iter().map(decode).collect()
+}
+
+/// Undoes Go's `url.QueryEscape`.
+fn query_unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                u8::try_from(digit(rest.next())? << 4 | digit(rest.next())?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Why a transfer ended early.
+#[derive(Debug, thiserror::Error)]
+enum TransferError {
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error("{0}")]
+    Pattern(String),
+    #[error("{path} changed while the build read it")]
+    Changed { path: String },
+    #[error("the daemon asked for entry {0}, which is no file or was asked for before")]
+    UnknownEntry(u32),
+    #[error("the daemon could not take the files: {0}")]
+    Receiver(String),
+    /// The daemon is gone; there is nobody to tell.
+    #[error("the daemon hung up")]
+    HungUp,
+}
+
+/// One request while it is answered.
+#[derive(Clone)]
+struct Transfer {
+    out: mpsc::Sender<Result<Packet, Status>>,
+    /// What may still be asked for, by the entry's number in the list.
+    contents: Arc<Mutex<HashMap<u32, Offer>>>,
+    sent: Arc<Sent>,
+}
+
+/// A content that the daemon may ask for, and the mark that was announced for it.
+struct Offer {
+    content: Content,
+    mark: Mark,
+    path: Bytes,
+}
+
+impl Transfer {
+    async fn run(self, source: Source, wanted: Wanted, incoming: Streaming<Packet>, notes: Notes) {
+        let result = match wanted.filter(&source) {
+            Ok(filter) => tokio::try_join!(self.list(source, filter), self.answer(incoming)).map(drop),
+            Err(error) => Err(error),
+        };
+        let Err(error) = result else { return };
+        let message = error.to_string();
+        match error {
+            TransferError::HungUp => return,
+            TransferError::Tree(TreeError { path, source }) => notes.error(Error::Context { path, source }),
+            TransferError::Changed { path } => notes.error(Error::ContextChanged { path }),
+            TransferError::Receiver(_) | TransferError::UnknownEntry(_) => {}
+            TransferError::Pattern(why) => notes.error(Error::Invalid { field: ".dockerignore", why }),
+        }
+        tracing::debug!(%message, dir = wanted.dir, "a transfer of files failed");
+        let _ = self.out.send(Ok(Packet::error(&message))).await;
+        let _ = self.out.send(Err(Status::aborted(message))).await;
+    }
+
+    /// Sends the list of entries.
+    async fn list(&self, source: Source, filter: Filter) -> Result<(), TransferError> {
+        let (groups, walked) = mpsc::channel(GROUPS);
+        let walk = spawn_blocking(move || walk(&source, &filter, &groups));
+        let mut marked = ReceiverStream::new(walked)
+            .map(|group| spawn_blocking(move || mark_all(group)))
+            .buffered(GROUPS);
+        let mut number = 0;
+        while let Some(group) = marked.next().await {
+            for (stat, offer) in group.map_err(|_| TransferError::HungUp)?? {
+                if let Some(offer) = offer {
+                    self.lock().insert(number, offer);
+                }
+                self.send(Packet::stat(stat)).await?;
+                self.sent.entries.fetch_add(1, Ordering::Relaxed);
+                number += 1;
+            }
+        }
+        walk.await.map_err(|_| TransferError::HungUp)??;
+        self.send(Packet::end_of_list()).await
+    }
+
+    /// Answers what the daemon asks until it has everything.
+    async fn answer(&self, mut incoming: Streaming<Packet>) -> Result<(), TransferError> {
+        let permits = Arc::new(Semaphore::new(SENDERS));
+        let mut senders = JoinSet::new();
+        loop {
+            let packet = tokio::select! {
+                packet = incoming.next() => packet,
+                Some(sender) = senders.join_next() => {
+                    sender.map_err(|_| TransferError::HungUp)??;
+                    continue;
+                }
+            };
+            let Some(Ok(packet)) = packet else { return Err(TransferError::HungUp) };
+            match PacketKind::try_from(packet.kind) {
+                Ok(PacketKind::Request) => {
+                    let offer = self.lock().remove(&packet.id).ok_or(TransferError::UnknownEntry(packet.id))?;
+                    let permit = Arc::clone(&permits).acquire_owned().await.map_err(|_| TransferError::HungUp)?;
+                    let transfer = self.clone();
+                    senders.spawn_blocking(move || {
+                        let _permit = permit;
+                        transfer.send_content(packet.id, &offer)
+                    });
+                }
+                Ok(PacketKind::Finish) => return self.send(Packet::finish()).await,
+                Ok(PacketKind::Error) => {
+                    let why = String::from_utf8_lossy(&packet.data).into_owned();
+                    return Err(TransferError::Receiver(why));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends one content. Runs on a thread for blocking work.
+    fn send_content(&self, id: u32, offer: &Offer) -> Result<(), TransferError> {
+        let path = || String::from_utf8_lossy(&offer.path).into_owned();
+        let mut connected = true;
+        let read = offer.content.read(PIECE, &mut |piece| {
+            connected = self.out.blocking_send(Ok(Packet::data(id, piece))).is_ok();
+            connected
+        });
+        if !connected {
+            return Err(TransferError::HungUp);
+        }
+        let (size, mark) = read.map_err(|source| TreeError { path: path(), source })?;
+        if mark != offer.mark {
+            // The daemon would keep a content under the time of another one.
+            return Err(TransferError::Changed { path: path() });
+        }
+        self.sent.files.fetch_add(1, Ordering::Relaxed);
+        self.sent.bytes.fetch_add(size, Ordering::Relaxed);
+        self.out.blocking_send(Ok(Packet::data(id, Bytes::new()))).map_err(|_| TransferError::HungUp)
+    }
+
+    async fn send(&self, packet: Packet) -> Result<(), TransferError> {
+        self.out.send(Ok(packet)).await.map_err(|_| TransferError::HungUp)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Offer>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finds the entries, in groups. Runs on a thread for blocking work.
+fn walk(source: &Source, filter: &Filter, groups: &mpsc::Sender<Vec<Found>>) -> Result<(), TreeError> {
+    let mut group = Vec::with_capacity(GROUP);
+    let mut emit = |found| {
+        group.push(found);
+        group.len() < GROUP || groups.blocking_send(std::mem::take(&mut group)).is_ok()
+    };
+    match source {
+        Source::Folder(folder) => folder.walk(filter, &mut emit)?,
+        Source::Files { files, seconds } => {
+            let kept = files.iter().filter(|(name, _)| filter.judge(name, false, &Default::default()).keep);
+            for (name, content) in kept {
+                emit(Found {
+                    path: Bytes::copy_from_slice(name.as_bytes()),
+                    kind: Kind::File { executable: false, size: content.len() as u64 },
+                    seconds: *seconds,
+                    content: Some(Content::Memory(content.clone())),
+                });
+            }
+        }
+    }
+    let _ = groups.blocking_send(group);
+    Ok(())
+}
+
+/// Describes a group of entries, reading their contents for their marks. Runs on a thread for blocking work.
+fn mark_all(group: Vec<Found>) -> Result<Vec<(Stat, Option<Offer>)>, TreeError> {
+    group.into_iter().map(mark).collect()
+}
+
+fn mark(found: Found) -> Result<(Stat, Option<Offer>), TreeError> {
+    let Found { path, mut kind, seconds, content } = found;
+    let Some(content) = content else {
+        let mark = match &kind {
+            Kind::Symlink { target } => Mark::of(target),
+            _ => Mark::default(),
+        };
+        return Ok((describe(path, &kind, seconds, mark), None));
+    };
+    let (read, mark) = content.read(PIECE, &mut |_| true).map_err(|source| TreeError {
+        path: String::from_utf8_lossy(&path).into_owned(),
+        source,
+    })?;
+    if let Kind::File { size, .. } = &mut kind {
+        // What was read is what the mark is of; a file that grew since has both anew.
+        *size = read;
+    }
+    let stat = describe(path.clone(), &kind, seconds, mark);
+    Ok((stat, Some(Offer { content, mark, path })))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tonic::metadata::{MetadataKey, MetadataValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> MetadataMap {
+        let mut map = MetadataMap::new();
+        for (key, value) in pairs {
+            map.append(MetadataKey::from_static(key), MetadataValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn headers_say_what_is_wanted() {
+        let wanted = Wanted::read(&headers(&[
+            ("dir-name", "context"),
+            ("exclude-patterns", "*.log"),
+            ("exclude-patterns", "a+b"),
+            ("followpaths", "caf%C3%A9+x"),
+            ("followpaths-encoded", "1"),
+        ]));
+        assert_eq!(
+            wanted.unwrap(),
+            Wanted {
+                dir: "context".into(),
+                include: vec![],
+                exclude: vec!["*.log".into(), "a+b".into()],
+                follow: Some(vec!["café x".into()]),
+            }
+        );
+    }
+
+    #[test]
+    fn a_bad_encoding_is_refused() {
+        let bad = headers(&[("include-patterns", "%zz"), ("include-patterns-encoded", "1")]);
+        assert_eq!(Wanted::read(&bad).unwrap_err().code(), tonic::Code::InvalidArgument);
+    }
+
+    #[test]
+    fn files_in_memory_are_filtered_by_name() {
+        let source = Source::Files { files: vec![("Dockerfile".into(), "FROM x".into()), ("other".into(), "y".into())], seconds: 3 };
+        let wanted = Wanted { follow: Some(vec!["Dockerfile".into(), "Dockerfile.dockerignore".into()]), ..Wanted::default() };
+        let (groups, mut found) = mpsc::channel(4);
+        walk(&source, &wanted.filter(&source).unwrap(), &groups).unwrap();
+        let group = found.blocking_recv().unwrap();
+        assert_eq!(group.len(), 1);
+        let (stat, offer) = mark(group.into_iter().next().unwrap()).unwrap();
+        assert_eq!((stat.path.as_ref(), stat.size), (&b"Dockerfile"[..], 6));
+        assert!(offer.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn unescaping_never_panics(text in ".{0,30}") {
+            let _ = query_unescape(&text);
+        }
+    }
+}

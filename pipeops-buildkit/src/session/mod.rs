@@ -1,0 +1,222 @@
+//! The session: an HTTP/2 server inside a call to the daemon, through which the daemon gets files, credentials and secrets
+//! while it builds.
+
+pub(crate) mod auth;
+pub(crate) mod filesync;
+mod filter;
+mod os;
+mod packet;
+pub(crate) mod patterns;
+pub(crate) mod secrets;
+pub(crate) mod stat;
+mod token;
+pub(crate) mod tree;
+mod tunnel;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard_buildkit_proto::health as health_proto;
+use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use futures::stream::Empty;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::codegen::Service as _;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::client::HEADER_LIMIT;
+use crate::error::Error;
+use crate::random;
+
+use self::auth::Auth;
+use self::filesync::FileSync;
+use self::packet::DiffCopy;
+use self::secrets::Secrets;
+use self::tunnel::{Heard, Tunnel, WAITING};
+
+/// Longest time until the daemon has taken the session.
+const OPEN_LIMIT: Duration = Duration::from_secs(15);
+
+/// What a session offers.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) files: Arc<FileSync>,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) secrets: Arc<Secrets>,
+}
+
+/// The methods that are announced; the daemon calls no others.
+const METHODS: [&str; 7] = [
+    "/grpc.health.v1.Health/Check",
+    "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.filesync.v1.Auth/Credentials",
+    "/moby.filesync.v1.Auth/FetchToken",
+    "/moby.filesync.v1.Auth/GetTokenAuthority",
+    "/moby.filesync.v1.Auth/VerifyTokenAuthority",
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+];
+
+/// An open session. Dropping it ends everything that it started.
+pub(crate) struct Session {
+    /// The name under which a build refers to it.
+    pub(crate) id: String,
+    server: AbortOnDropHandle<Option<String>>,
+    heard: Heard,
+    _tasks: DropGuard,
+}
+
+impl Session {
+    /// Opens a session; ready when the daemon has begun to use it.
+    ///
+    /// Builds with the same `shared_key` share what the daemon keeps of their contexts.
+    pub(crate) async fn open(
+        control: &mut ControlClient<Channel>,
+        services: Services,
+        shared_key: &str,
+    ) -> Result<Self, Error> {
+        let id = random::id()?;
+        let (outgoing, messages) = mpsc::channel(WAITING);
+        let mut request = Request::new(ReceiverStream::new(messages));
+        describe(request.metadata_mut(), &id, shared_key)?;
+        // The daemon's first bytes inside the tunnel come with these headers: from then on it knows the session.
+        let incoming = match timeout(OPEN_LIMIT, control.session(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(Error::session(status.message())),
+            Err(_) => return Err(Error::session("the daemon did not take it in time")),
+        };
+        let heard = Heard::new();
+        let tunnel = Tunnel::new(incoming, outgoing, heard.clone());
+        let tasks = CancellationToken::new();
+        let server = tokio::spawn(serve(tunnel, services, tasks.clone()));
+        Ok(Self { id, server: AbortOnDropHandle::new(server), heard, _tasks: tasks.drop_guard() })
+    }
+
+    /// Waits until the session ends, which it should not; gives the reason if there is one.
+    pub(crate) async fn ended(&mut self) -> Option<String> {
+        (&mut self.server).await.unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    /// How long the daemon has not used it, not even for a health check.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.silence()
+    }
+}
+
+/// Errors that a service saw and that say more than what the daemon makes of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Notes(mpsc::Sender<Error>);
+
+impl Notes {
+    /// The sending side for the services, and the receiving side for the build.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Error>) {
+        let (sender, receiver) = mpsc::channel(16);
+        (Self(sender), receiver)
+    }
+
+    /// Notes an error; one too many is dropped, as the first one counts.
+    pub(crate) fn error(&self, error: Error) {
+        let _ = self.0.try_send(error);
+    }
+}
+
+fn describe(headers: &mut MetadataMap, id: &str, shared_key: &str) -> Result<(), Error> {
+    let value = |text: &str| {
+        AsciiMetadataValue::try_from(text).map_err(|_| Error::Invalid {
+            field: "shared_key",
+            why: "it has characters other than printable ASCII".to_owned(),
+        })
+    };
+    headers.insert("x-docker-expose-session-uuid", value(id)?);
+    headers.insert("x-docker-expose-session-sharedkey", value(shared_key)?);
+    for method in METHODS {
+        headers.append("x-docker-expose-session-grpc-method", AsciiMetadataValue::from_static(method));
+    }
+    Ok(())
+}
+
+/// Serves one tunnel until it ends; gives the reason when that was an error.
+async fn serve(tunnel: Tunnel, services: Services, tasks: CancellationToken) -> Option<String> {
+    let service = hyper::service::service_fn(move |request| {
+        let services = services.clone();
+        async move { services.answer(request).await }
+    });
+    let connection = hyper::server::conn::http2::Builder::new(Bounded(tasks))
+        // A long .dockerignore comes as one header for each pattern.
+        .max_header_list_size(HEADER_LIMIT)
+        .serve_connection(TokioIo::new(tunnel), service);
+    connection.await.err().map(|error| error.to_string())
+}
+
+impl Services {
+    async fn answer(self, request: http::Request<Incoming>) -> Result<http::Response<tonic::body::Body>, Infallible> {
+        let path = request.uri().path();
+        if path == "/moby.filesync.v1.FileSync/DiffCopy" {
+            let files: Arc<dyn DiffCopy> = self.files;
+            packet::serve(files, request).await
+        } else if path.starts_with("/grpc.health.v1.Health/") {
+            HealthServer::new(Healthy).call(request).await
+        } else if path.starts_with("/moby.filesync.v1.Auth/") {
+            AuthServer::from_arc(self.auth).call(request).await
+        } else if path.starts_with("/moby.buildkit.secrets.v1.Secrets/") {
+            SecretsServer::from_arc(self.secrets).call(request).await
+        } else {
+            Ok(Status::unimplemented(path.to_owned()).into_http())
+        }
+    }
+}
+
+/// Runs the server's tasks so that they end with the session.
+#[derive(Clone)]
+struct Bounded(CancellationToken);
+
+impl<F> hyper::rt::Executor<F> for Bounded
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let token = self.0.clone();
+        hyper::rt::Executor::execute(&TokioExecutor::new(), token.run_until_cancelled_owned(task));
+    }
+}
+
+/// Always healthy: the daemon only wants to know that somebody answers. Without it a session lives for ten seconds.
+struct Healthy;
+
+#[tonic::async_trait]
+impl Health for Healthy {
+    async fn check(
+        &self,
+        _request: Request<health_proto::HealthCheckRequest>,
+    ) -> Result<Response<health_proto::HealthCheckResponse>, Status> {
+        let status = health_proto::health_check_response::ServingStatus::Serving.into();
+        Ok(Response::new(health_proto::HealthCheckResponse { status }))
+    }
+
+    async fn list(
+        &self,
+        _request: Request<health_proto::HealthListRequest>,
+    ) -> Result<Response<health_proto::HealthListResponse>, Status> {
+        Err(Status::unimplemented("list"))
+    }
+
+    type WatchStream = Empty<Result<health_proto::HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        _request: Request<health_proto::HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("watch"))
+    }
+}

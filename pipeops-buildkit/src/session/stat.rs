@@ -1,0 +1,180 @@
+//! How one entry of a context is described to the daemon.
+//!
+//! The daemon takes a file as unchanged when its size and its time in nanoseconds are. Times from the disk make it miss a
+//! change that keeps both, and make every fresh clone look changed. So the time is derived: its seconds are the commit's,
+//! its nanoseconds come from the content. Modes are those that git knows, because they are part of the cache key and differ
+//! between hosts with different umasks.
+
+use bytes::Bytes;
+use ring::digest::{Context as Hasher, SHA256};
+
+use super::packet::Stat;
+
+/// Bits of Go's `os.FileMode`, which is not `st_mode`.
+pub(crate) mod go_mode {
+    /// A folder.
+    pub(crate) const DIR: u32 = 1 << 31;
+    /// A symlink.
+    pub(crate) const SYMLINK: u32 = 1 << 27;
+    /// A named pipe.
+    pub(crate) const PIPE: u32 = 1 << 25;
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A folder.
+    Dir,
+    /// A regular file.
+    File {
+        /// Whether its owner may run it.
+        executable: bool,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A symlink; never followed.
+    Symlink {
+        /// Where it points, as written.
+        target: Bytes,
+    },
+    /// A named pipe.
+    Pipe,
+    /// The same file as one that was already sent.
+    HardLink {
+        /// Whether its owner may run it.
+        executable: bool,
+        /// The path of the other one.
+        first: Bytes,
+    },
+}
+
+/// Where the seconds of a file's time come from; its nanoseconds always come from its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Seconds {
+    /// From the disk.
+    #[default]
+    Disk,
+    /// The same for all: the commit's.
+    Commit(i64),
+}
+
+impl Seconds {
+    /// The seconds for an entry whose own are `disk`.
+    pub(crate) fn of(self, disk: i64) -> i64 {
+        match self {
+            Self::Disk => disk,
+            Self::Commit(seconds) => seconds,
+        }
+    }
+}
+
+/// Describes one entry. `mark` tells its content from every other: see [`Mark`].
+pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: i64, mark: Mark) -> Stat {
+    let (mode, size, linkname) = match kind {
+        Kind::Dir => (go_mode::DIR | 0o755, 0, Bytes::new()),
+        Kind::File { executable, size } => (permissions(*executable), *size, Bytes::new()),
+        Kind::Symlink { target } => (go_mode::SYMLINK | 0o777, target.len() as u64, target.clone()),
+        Kind::Pipe => (go_mode::PIPE | 0o644, 0, Bytes::new()),
+        Kind::HardLink { executable, first } => (permissions(*executable), 0, first.clone()),
+    };
+    Stat {
+        path,
+        mode,
+        // Owners differ between hosts and mean nothing in an image.
+        uid: 0,
+        gid: 0,
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        mod_time: nanoseconds(seconds, mark),
+        linkname,
+    }
+}
+
+/// The nanoseconds that stand for a content: equal contents have equal marks, different ones almost never (1 in 10⁹).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Mark(u32);
+
+impl Mark {
+    /// The mark of a content that is in memory.
+    pub(crate) fn of(content: &[u8]) -> Self {
+        let mut marker = Marker::default();
+        marker.update(content);
+        marker.finish()
+    }
+}
+
+/// Computes a [`Mark`] piece by piece.
+pub(crate) struct Marker(Hasher);
+
+impl Default for Marker {
+    fn default() -> Self {
+        Self(Hasher::new(&SHA256))
+    }
+}
+
+impl Marker {
+    /// Adds the next piece.
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The mark of all pieces together.
+    pub(crate) fn finish(self) -> Mark {
+        let digest = self.0.finish();
+        let head = digest.as_ref().iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        Mark(u32::try_from(head % 1_000_000_000).unwrap_or_default())
+    }
+}
+
+fn permissions(executable: bool) -> u32 {
+    if executable { 0o755 } else { 0o644 }
+}
+
+/// Times before 1970 and after 2200 become these: file systems of daemons do not keep them.
+fn nanoseconds(seconds: i64, mark: Mark) -> i64 {
+    seconds.clamp(0, 7_258_118_400) * 1_000_000_000 + i64::from(mark.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(executable: bool, size: u64) -> Kind {
+        Kind::File { executable, size }
+    }
+
+    #[test]
+    fn modes_are_go_modes_with_gits_permissions() {
+        let mode = |kind| describe(Bytes::new(), &kind, 0, Mark::default()).mode;
+        assert_eq!(mode(Kind::Dir), 0x8000_01ed);
+        assert_eq!(mode(file(false, 0)), 0o644);
+        assert_eq!(mode(file(true, 0)), 0o755);
+        assert_eq!(mode(Kind::Symlink { target: Bytes::new() }), 0x0800_01ff);
+        assert_eq!(mode(Kind::Pipe), 0x0200_01a4);
+    }
+
+    #[test]
+    fn a_commits_seconds_and_a_contents_nanoseconds() {
+        let time = |content: &[u8]| describe(Bytes::new(), &file(false, 1), 1_700_000_000, Mark::of(content)).mod_time;
+        assert_eq!(time(b"a") / 1_000_000_000, 1_700_000_000);
+        assert_eq!(time(b"a"), time(b"a"));
+        assert_ne!(time(b"a"), time(b"b"));
+    }
+
+    #[test]
+    fn a_mark_does_not_depend_on_the_pieces() {
+        let mut marker = Marker::default();
+        marker.update(b"hello ");
+        marker.update(b"world");
+        assert_eq!(marker.finish(), Mark::of(b"hello world"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_is_one_that_a_disk_can_keep(seconds in any::<i64>(), content in any::<[u8; 4]>()) {
+            let stat = describe(Bytes::new(), &file(false, 4), seconds, Mark::of(&content));
+            prop_assert!(stat.mod_time >= 0);
+        }
+    }
+}

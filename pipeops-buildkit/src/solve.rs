@@ -1,0 +1,372 @@
+//! One build at one daemon: what is asked and what comes back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
+use jiff::Timestamp;
+use pipeops_core::build::DockerfileSource;
+use pipeops_core::{BuildRequest, Digest, SecretString};
+use tokio::sync::mpsc;
+
+use crate::cache::Caches;
+use crate::censor::{Censor, names_a_secret};
+use crate::error::Error;
+use crate::random;
+use crate::session::auth::{Access, Auth};
+use crate::session::filesync::{FileSync, Sent, Source};
+use crate::session::patterns::clean;
+use crate::session::secrets::Secrets;
+use crate::session::stat::Seconds;
+use crate::session::tree::Folder;
+use crate::session::{Notes, Services};
+
+/// The frontend that turns Dockerfiles into build steps; it is part of every daemon.
+const FRONTEND: &str = "dockerfile.v0";
+
+/// A build to run with [`Client::solve`](crate::Client::solve).
+#[derive(Debug, Clone)]
+pub struct Solve {
+    pub(crate) request: BuildRequest,
+    push: bool,
+    shared_key: Option<String>,
+    pub(crate) timeout: Duration,
+    trusted_realms: BTreeSet<String>,
+}
+
+impl Solve {
+    /// The longest time for a build, when nothing else is said: one hour.
+    pub const TIMEOUT: Duration = Duration::from_secs(3600);
+
+    /// Builds `request` and pushes the image.
+    pub fn new(request: BuildRequest) -> Self {
+        Self { request, push: true, shared_key: None, timeout: Self::TIMEOUT, trusted_realms: BTreeSet::new() }
+    }
+
+    /// Builds, but pushes nothing; the result stays in the daemon's cache.
+    #[must_use]
+    pub fn without_push(mut self) -> Self {
+        self.push = false;
+        self
+    }
+
+    /// Sets the name under which the daemon keeps the files of the context, so that the next build with the same name sends
+    /// only what changed. Printable ASCII. Default: the image's name without its tag.
+    #[must_use]
+    pub fn shared_key(mut self, key: impl Into<String>) -> Self {
+        self.shared_key = Some(key.into());
+        self
+    }
+
+    /// Sets the longest time for the build. Default: [`Solve::TIMEOUT`].
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Trusts a token server that is on another host than its registry. By default credentials go to the registry's own
+    /// host, its parent domain and Docker Hub's token server only.
+    #[must_use]
+    pub fn trust_realm(mut self, host: impl Into<String>) -> Self {
+        self.trusted_realms.insert(host.into());
+        self
+    }
+}
+
+/// What a build left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Solved {
+    /// The digest of the image's manifest; `None` when nothing was pushed.
+    pub digest: Option<Digest>,
+    /// What the daemon says about the result, such as `containerimage.config.digest`.
+    pub response: BTreeMap<String, String>,
+    /// Steps of the Dockerfile that ran or were taken from cache.
+    pub steps: usize,
+    /// Steps of these that were taken from cache.
+    pub cached: usize,
+    /// What was sent of the context.
+    pub context: ContextSent,
+}
+
+/// What a build sent to the daemon from its context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ContextSent {
+    /// Entries that were listed; the daemon compares them with what it has.
+    pub entries: u64,
+    /// Files that the daemon did not have and got.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+}
+
+/// Everything that one attempt needs.
+pub(crate) struct Prepared {
+    pub(crate) request: SolveRequest,
+    pub(crate) services: Services,
+    pub(crate) shared_key: String,
+    pub(crate) notes: mpsc::Receiver<Error>,
+    pub(crate) sent: Arc<Sent>,
+    pub(crate) censor: Censor,
+    pub(crate) push: bool,
+}
+
+impl Solve {
+    /// Checks the request and puts together what the daemon gets.
+    ///
+    /// Reads the disk: not for a thread that runs async tasks.
+    pub(crate) fn prepare(&self) -> Result<Prepared, Error> {
+        let request = &self.request;
+        check_names(request, self.push)?;
+        let plain_http = plain_http(request);
+        let caches = Caches::new(&request.cache_from, &request.cache_to, &plain_http)?;
+        let censor = Censor::default();
+        censor.hide(request.secrets.values().cloned().chain(caches.keys.iter().cloned()).chain(secret_args(request)));
+
+        let (notes, noted) = Notes::new();
+        let sent = Arc::new(Sent::default());
+        let (sources, filename) = sources(request)?;
+        let mut access = Access { writes: caches.writes.clone(), plain_http, trusted_realms: self.trusted_realms.clone() };
+        if self.push {
+            access.writes.insert((request.image.host().to_owned(), request.image.repository().to_owned()));
+        }
+        let services = Services {
+            files: Arc::new(FileSync::new(sources, Arc::clone(&sent), notes.clone())),
+            auth: Arc::new(Auth::new(Arc::clone(&request.credentials), access, notes, censor.clone())?),
+            secrets: Arc::new(Secrets::new(request.secrets.clone())?),
+        };
+        Ok(Prepared {
+            request: self.solve_request(&filename, &caches)?,
+            services,
+            shared_key: self.shared_key.clone().unwrap_or_else(|| request.image.name()),
+            notes: noted,
+            sent,
+            censor,
+            push: self.push,
+        })
+    }
+
+    fn solve_request(&self, filename: &str, caches: &Caches) -> Result<SolveRequest, Error> {
+        let exporters: Vec<Exporter> = self.push.then(|| image_exporter(&self.request)).into_iter().collect();
+        let first = exporters.first().cloned().unwrap_or_default();
+        Ok(SolveRequest {
+            r#ref: random::id()?,
+            frontend: FRONTEND.to_owned(),
+            frontend_attrs: frontend_attributes(&self.request, filename, caches),
+            cache: Some(caches.options()),
+            exporters,
+            // Daemons before v0.13 know only these two.
+            exporter_deprecated: first.r#type,
+            exporter_attrs_deprecated: first.attrs,
+            // The daemon's history keeps requests in plain text for every client to read: no place for keys.
+            internal: !caches.keys.is_empty(),
+            ..SolveRequest::default()
+        })
+    }
+}
+
+fn check_names(request: &BuildRequest, push: bool) -> Result<(), Error> {
+    let refuse = |field, why: String| Err(Error::Invalid { field, why });
+    if push && request.image.tag().is_none() {
+        return refuse("image", format!("{} has no tag", request.image));
+    }
+    if request.image.digest().is_some() {
+        return refuse("image", format!("{} is pinned to a digest, which the build cannot know", request.image));
+    }
+    if let Some(key) = request.build_args.keys().find(|key| key.is_empty() || key.contains(['=', '\0'])) {
+        return refuse("build_args", format!("{key:?} is not a name"));
+    }
+    let platform = |name: &&String| name.is_empty() || name.contains([',', ' ']);
+    if let Some(name) = request.platforms.iter().find(platform) {
+        return refuse("platforms", format!("{name:?} is not of the form os/arch"));
+    }
+    Ok(())
+}
+
+/// Hosts that speak plain HTTP because the request says so.
+fn plain_http(request: &BuildRequest) -> BTreeSet<String> {
+    request.insecure_registry.then(|| request.image.host().to_owned()).into_iter().collect()
+}
+
+/// Values of build arguments that are secrets by their names. They do not belong there, but must not be shown either.
+fn secret_args(request: &BuildRequest) -> impl Iterator<Item = SecretString> {
+    let secret = request.build_args.iter().filter(|(key, _)| names_a_secret(key));
+    secret.map(|(_, value)| SecretString::from(value.as_str()))
+}
+
+/// The folders that the daemon may fetch, and the Dockerfile's name for the frontend.
+fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), Error> {
+    let seconds = request.commit_time.map_or(Seconds::Disk, |time| Seconds::Commit(time.as_second()));
+    let folder = Folder::new(&request.context, seconds)
+        .map_err(|source| Error::Context { path: request.context.display().to_string(), source })?;
+    let (dockerfile, filename) = match &request.dockerfile {
+        DockerfileSource::Path(path) => {
+            let path = clean(path);
+            find_dockerfile(&request.context, &path)?;
+            (Source::Folder(folder.clone()), path)
+        }
+        DockerfileSource::Inline(text) => {
+            let files = vec![("Dockerfile".to_owned(), text.clone().into())];
+            let seconds = request.commit_time.map_or(0, Timestamp::as_second);
+            (Source::Files { files, seconds }, "Dockerfile".to_owned())
+        }
+        _ => return Err(Error::Invalid { field: "dockerfile", why: "this kind of source is not known here".to_owned() }),
+    };
+    let sources = [("context".to_owned(), Source::Folder(folder)), ("dockerfile".to_owned(), dockerfile)];
+    Ok((sources.into(), filename))
+}
+
+/// Looks before the daemon does: its own message names no path of the repository.
+fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
+    if path.starts_with('/') || path == ".." || path.starts_with("../") {
+        return Err(Error::Invalid { field: "dockerfile", why: format!("{path} is outside of the build context") });
+    }
+    let there = |path: &str| std::fs::symlink_metadata(context.join(path)).is_ok_and(|metadata| !metadata.is_dir());
+    // The frontend also takes a file in lower case.
+    let lower = path.strip_suffix("Dockerfile").map(|folder| format!("{folder}dockerfile"));
+    if there(path) || lower.is_some_and(|path| there(&path)) {
+        Ok(())
+    } else {
+        Err(Error::DockerfileMissing { path: path.to_owned() })
+    }
+}
+
+fn frontend_attributes(request: &BuildRequest, filename: &str, caches: &Caches) -> HashMap<String, String> {
+    let mut attributes = HashMap::from([("filename".to_owned(), filename.to_owned())]);
+    let mut set = |key: &str, value: String| attributes.insert(key.to_owned(), value);
+    if let Some(target) = &request.target {
+        set("target", target.clone());
+    }
+    if !request.platforms.is_empty() {
+        set("platform", request.platforms.join(","));
+    }
+    if request.no_cache {
+        // Empty means every stage.
+        set("no-cache", String::new());
+    }
+    if let Some(imports) = caches.frontend_attribute() {
+        set("cache-imports", imports);
+    }
+    for (key, value) in &request.build_args {
+        set(&format!("build-arg:{key}"), value.clone());
+    }
+    for (key, value) in &request.labels {
+        set(&format!("label:{key}"), value.clone());
+    }
+    attributes
+}
+
+fn image_exporter(request: &BuildRequest) -> Exporter {
+    let mut attrs = HashMap::from([
+        ("name".to_owned(), request.image.to_string()),
+        ("push".to_owned(), "true".to_owned()),
+        ("oci-mediatypes".to_owned(), "true".to_owned()),
+    ]);
+    if request.insecure_registry {
+        attrs.insert("registry.insecure".to_owned(), "true".to_owned());
+    }
+    if let Some(time) = request.commit_time {
+        // Here and not as a build argument: as such it changes the cache key of WORKDIR, and of all steps after it, with
+        // every commit.
+        attrs.insert("source-date-epoch".to_owned(), time.as_second().max(0).to_string());
+    }
+    Exporter { r#type: "image".to_owned(), attrs }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::build::{BuildCache, S3Cache};
+
+    use super::*;
+
+    fn request(dir: &tempfile::TempDir) -> BuildRequest {
+        std::fs::write(dir.path().join("Dockerfile"), "FROM scratch").unwrap();
+        BuildRequest::new(dir.path(), "reg.io/team/app:1".parse().unwrap())
+    }
+
+    fn prepare(change: impl FnOnce(&mut BuildRequest)) -> Result<Prepared, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut request = request(&dir);
+        change(&mut request);
+        Solve::new(request).prepare()
+    }
+
+    #[test]
+    fn a_request_becomes_attributes_of_frontend_and_exporter() {
+        let prepared = prepare(|request| {
+            request.build_args.insert("A".into(), "1".into());
+            request.labels.insert("l".into(), "2".into());
+            request.target = Some("prod".into());
+            request.platforms = vec!["linux/amd64".into(), "linux/arm64".into()];
+            request.commit_time = Some(Timestamp::from_second(1_700_000_000).unwrap());
+            request.no_cache = true;
+        })
+        .unwrap();
+        let attributes = &prepared.request.frontend_attrs;
+        for (key, value) in [
+            ("filename", "Dockerfile"),
+            ("build-arg:A", "1"),
+            ("label:l", "2"),
+            ("target", "prod"),
+            ("platform", "linux/amd64,linux/arm64"),
+            ("no-cache", ""),
+        ] {
+            assert_eq!(attributes[key], value);
+        }
+        let exporter = &prepared.request.exporters[0];
+        assert_eq!(exporter.attrs["name"], "reg.io/team/app:1");
+        assert_eq!(exporter.attrs["source-date-epoch"], "1700000000");
+        assert!(!attributes.contains_key("build-arg:SOURCE_DATE_EPOCH"));
+        assert_eq!(prepared.shared_key, "reg.io/team/app");
+        assert!(!prepared.request.internal);
+    }
+
+    #[test]
+    fn a_request_with_keys_stays_out_of_the_daemons_history() {
+        let prepared = prepare(|request| {
+            let mut s3 = S3Cache::new("b", "r", "n");
+            s3.keys = Some(("key-id".into(), SecretString::from("key-secret")));
+            request.cache_from = vec![BuildCache::S3(s3)];
+        })
+        .unwrap();
+        assert!(prepared.request.internal);
+        assert_eq!(prepared.censor.clean("a key-secret b"), "a [redacted] b");
+    }
+
+    #[test]
+    fn secrets_in_build_arguments_are_not_shown() {
+        let prepared = prepare(|request| drop(request.build_args.insert("NPM_TOKEN".into(), "npm_12345".into()))).unwrap();
+        assert_eq!(prepared.censor.clean("npm_12345"), "[redacted]");
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_before_any_daemon_is_asked() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let refused: [(&str, Box<dyn FnOnce(&mut BuildRequest)>); 7] = [
+            ("no tag", Box::new(|request| request.image = "reg.io/app".parse().unwrap())),
+            ("digest", Box::new(move |request| request.image = format!("reg.io/app:1@{digest}").parse().unwrap())),
+            ("not a name", Box::new(|request| drop(request.build_args.insert("A=B".into(), String::new())))),
+            ("os/arch", Box::new(|request| request.platforms.push("a,b".into()))),
+            ("outside", Box::new(|request| request.dockerfile = DockerfileSource::Path("../Dockerfile".into()))),
+            ("no deploy/x in", Box::new(|request| request.dockerfile = DockerfileSource::Path("./deploy/x".into()))),
+            ("cannot read", Box::new(|request| request.context = "/nowhere/at/all".into())),
+        ];
+        for (why, change) in refused {
+            let error = prepare(change).err().expect(why);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_inline_dockerfile_needs_no_file() {
+        let prepared = prepare(|request| {
+            std::fs::remove_file(request.context.join("Dockerfile")).unwrap();
+            request.dockerfile = DockerfileSource::Inline("FROM scratch".into());
+        });
+        assert_eq!(prepared.unwrap().request.frontend_attrs["filename"], "Dockerfile");
+    }
+}

@@ -1,0 +1,324 @@
+//! Against a real daemon and real registries.
+
+mod common;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use common::{Context, Recorder, client, env, image_bytes, registry_get, solve, unique};
+use pipeops_buildkit::{Builder, BuilderOptions, Cause, Error, Solve};
+use pipeops_core::build::DockerfileSource;
+use pipeops_core::event::{Discard, EventKind, VertexState};
+use pipeops_core::{Backoff, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder, RegistryScope, RetryClass, SecretString};
+
+const SCRATCH: &str = "FROM scratch\nCOPY . /\n";
+
+fn build_failure(error: &Error) -> &pipeops_buildkit::BuildFailure {
+    error.build_failure().unwrap_or_else(|| panic!("another error: {error:?}"))
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit"]
+async fn a_daemon_says_what_it_is() {
+    let client = client().await;
+    assert!(client.info().await.unwrap().version.starts_with('v'));
+    let workers = client.workers().await.unwrap();
+    assert!(workers[0].platforms.iter().any(|platform| platform.starts_with("linux/")));
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn the_digest_is_the_registrys_and_a_second_build_is_cached() {
+    let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique("a"))]);
+    let request = context.request();
+    let builder = Builder::new(common::address(), BuilderOptions::default());
+    let first = builder.build(request.clone(), &Discard).await.unwrap();
+    let path = format!("{}/manifests/1", request.image.repository());
+    assert_eq!(registry_get(&path).await.0.as_deref(), Some(first.digest.as_str()));
+    assert_eq!((first.steps, first.cached), (1, 0));
+
+    let second = builder.build(request, &Discard).await.unwrap();
+    assert_eq!((second.steps, second.cached), (1, 1));
+    assert_eq!(second.digest, first.digest);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_failing_command_is_shown_with_its_lines_exit_code_and_output() {
+    let context = Context::new(&[("Dockerfile", "FROM busybox\nWORKDIR /x\nRUN echo before; \\\n  echo the reason >&2; exit 42\nCMD x\n")]);
+    let events = Recorder::default();
+    let error = solve(context.fresh_request(), &events).await.unwrap_err();
+    let failure = build_failure(&error);
+    assert_eq!((&failure.cause, failure.exit_code), (&Cause::Instruction, Some(42)));
+    let mut log = failure.log.clone();
+    log.sort();
+    assert_eq!(log, ["before", "the reason"], "both streams, in any order");
+    assert!(failure.step.as_ref().unwrap().starts_with("[3/3] RUN echo before"), "{failure:?}");
+    let source = failure.source.as_ref().unwrap();
+    assert_eq!((source.file.as_str(), source.line), ("Dockerfile", 3));
+    assert_eq!(source.lines.iter().filter(|line| line.failing).count(), 2);
+    assert_eq!(events.ended(VertexState::Failed).len(), 1);
+    assert!(error.diagnosis().to_string().contains(">>> RUN echo before"));
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn each_kind_of_failure_is_told_from_the_others() {
+    let registry = env("REGISTRY");
+    let missing = format!("FROM {registry}/not/there:1\n");
+    let cases: [(&str, fn(&Cause) -> bool); 7] = [
+        (&missing, |cause| matches!(cause, Cause::BaseImageMissing { image } if image.ends_with("/not/there:1"))),
+        ("FROM scratch\nFOO bar\n", |cause| *cause == Cause::Dockerfile { line: Some(2) }),
+        ("FROM scratch\nCOPY nothere /\n", |cause| matches!(cause, Cause::FileMissing { path } if path == "/nothere")),
+        ("FROM 127.0.0.1:1/x:1\n", |cause| matches!(cause, Cause::Network { host: Some(host) } if host == "127.0.0.1:1")),
+        ("FROM busybox\nRUN --mount=type=secret,id=tok,required true\n", |cause| matches!(cause, Cause::SecretMissing { id } if id == "tok")),
+        ("FROM busybox\nRUN kill -9 -1; exit 137\n", |cause| *cause == Cause::OutOfMemory),
+        ("FROM busybox\nCOPY bad /bad\nRUN [\"/bad\"]\n", |cause| *cause == Cause::ForeignPlatform),
+    ];
+    for (dockerfile, expected) in cases {
+        let context = Context::new(&[("Dockerfile", dockerfile), ("bad", "\x7fELF not")]);
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(context.path().join("bad"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = solve(context.fresh_request(), &Discard).await.unwrap_err();
+        assert!(expected(&build_failure(&error).cause), "{dockerfile}: {error:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn the_error_of_a_long_dockerfile_arrives_whole() {
+    // Its text comes in a header that is longer than HTTP/2 clients usually take.
+    let comment = "# a comment that makes this Dockerfile long\n".repeat(1_500);
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\n{comment}RUN exit 3\n"))]);
+    let error = solve(context.request(), &Discard).await.unwrap_err();
+    assert_eq!(build_failure(&error).exit_code, Some(3));
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn dropping_a_build_cancels_it_at_the_daemon() {
+    let id = unique("lock");
+    let dockerfile = |command: &str| format!("FROM busybox\nRUN --mount=type=cache,id={id},sharing=locked,target=/c {command}\n");
+    let context = Context::new(&[("Dockerfile", &dockerfile("echo holding; sleep 600"))]);
+    let (started, running) = tokio::sync::oneshot::channel();
+    let started = std::sync::Mutex::new(Some(started));
+    let watch = move |event: EventKind| {
+        if matches!(event, EventKind::Log { line, .. } if line == "holding") {
+            started.lock().unwrap().take().map(|started| started.send(()));
+        }
+    };
+    tokio::select! {
+        result = solve(context.request(), &watch) => panic!("ended: {result:?}"),
+        _ = running => {}
+    }
+    // The first build held the lock for ten minutes: the second one gets it because the first is gone.
+    context.write("Dockerfile", dockerfile("echo mine").as_bytes());
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["mine"]);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_secret_is_mounted_and_stays_out_of_image_and_log() {
+    let secret = unique("s3cr3t");
+    let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; wc -c < /run/secrets/tok > /length\n";
+    let context = Context::new(&[("Dockerfile", dockerfile)]);
+    let mut request = context.fresh_request();
+    request.secrets.insert("tok".into(), SecretString::from(secret.as_str()));
+    let events = Recorder::default();
+    solve(request.clone(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["[redacted]"]);
+    let bytes = image_bytes(&request.image).await;
+    let contains = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+    assert!(contains(&format!("{}\n", secret.len())), "the step saw the secret");
+    assert!(!contains(&secret), "the secret is in the image");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_change_that_keeps_size_and_time_is_seen() {
+    let (before, after) = (unique("f"), unique("f"));
+    assert_eq!(before.len(), after.len());
+    let context = Context::new(&[("Dockerfile", SCRATCH), ("f", &before)]);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let touch = || File::options().write(true).open(context.path().join("f")).unwrap().set_modified(time).unwrap();
+    touch();
+    let request = context.request();
+    let first = solve(request.clone(), &Discard).await.unwrap();
+    context.write("f", after.as_bytes());
+    touch();
+    let second = solve(request.clone(), &Discard).await.unwrap();
+    assert_eq!(second.cached, 0);
+    assert_ne!(second.digest, first.digest);
+    let bytes = image_bytes(&request.image).await;
+    assert!(bytes.windows(after.len()).any(|window| window == after.as_bytes()));
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_fresh_clone_sends_no_file() {
+    let mark = unique("x");
+    let files: Vec<(String, String)> = (0..200).map(|n| (format!("d{}/f{n}", n % 7), format!("{mark} {n}"))).collect();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    files.push(("Dockerfile", SCRATCH));
+    let commit_time = Some("2026-01-02T03:04:05Z".parse().unwrap());
+    let one = Context::new(&files);
+    let mut request = one.request();
+    request.commit_time = commit_time;
+    let first = solve(request.clone(), &Discard).await.unwrap();
+    assert!(first.context.files >= 200, "{first:?}");
+
+    let other = Context::new(&files);
+    request.context = other.path().to_owned();
+    let second = solve(request.clone(), &Discard).await.unwrap();
+    // The frontend fetches the Dockerfile, and a .dockerignore if there is one, without comparing.
+    assert_eq!((second.context.files, second.steps, second.cached), (1, 1, 1), "{second:?}");
+    assert_eq!(second.context.entries, first.context.entries);
+
+    other.write("d0/f0", b"changed");
+    let third = solve(request, &Discard).await.unwrap();
+    assert_eq!((third.context.files, third.cached), (2, 0), "{third:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn another_commit_time_keeps_the_cache() {
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nWORKDIR /{}\nCOPY a a\nRUN true\n", unique("w"))), ("a", "a")]);
+    let mut request = context.request();
+    request.commit_time = Some("2026-01-01T00:00:00Z".parse().unwrap());
+    solve(request.clone(), &Discard).await.unwrap();
+    request.commit_time = Some("2026-02-02T00:00:00Z".parse().unwrap());
+    let events = Recorder::default();
+    solve(request, &events).await.unwrap();
+    let cached = events.ended(VertexState::Cached);
+    for step in ["WORKDIR", "COPY", "RUN"] {
+        assert!(cached.iter().any(|name| name.contains(step)), "{step} ran again: {cached:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn dockerignore_has_dockers_meaning() {
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && find . -type f | sort\n";
+    let context = Context::new(&[
+        ("Dockerfile", dockerfile),
+        (".dockerignore", "*\n!keep\n!docs/x/*.md\n"),
+        ("keep/a", "1"),
+        ("drop", "1"),
+        ("docs/x/r.md", "1"),
+        ("docs/private/s.md", "1"),
+        ("docs/b.txt", "1"),
+    ]);
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["./docs/x/r.md", "./keep/a"]);
+
+    // The Dockerfile's own one counts instead.
+    context.write("Dockerfile.dockerignore", b"docs\nkeep\n.dockerignore\nDockerfile*\n");
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["./drop"]);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn links_and_odd_names_arrive_as_they_are() {
+    use std::os::unix::ffi::OsStrExt;
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && readlink out && readlink in && ls -i a b | awk '{print $1}' | uniq | wc -l && cat caf* && stat -c '%a %Y' a run\n";
+    let context = Context::new(&[("deploy/Dockerfile", dockerfile), ("a", "1"), ("run", "2")]);
+    let at = |name: &str| context.path().join(name);
+    std::os::unix::fs::symlink("/etc/hostname", at("out")).unwrap();
+    std::os::unix::fs::symlink("a", at("in")).unwrap();
+    std::fs::hard_link(at("a"), at("b")).unwrap();
+    std::fs::write(context.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "latin\n").unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(at("run"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut request = context.fresh_request();
+    request.dockerfile = DockerfileSource::Path("deploy/Dockerfile".into());
+    request.commit_time = Some("2026-01-02T03:04:05Z".parse().unwrap());
+    let events = Recorder::default();
+    solve(request, &events).await.unwrap();
+    assert_eq!(events.logs(), ["/etc/hostname", "a", "1", "latin", "644 1767323045", "755 1767323045"]);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn an_inline_dockerfile_leaves_the_context_alone() {
+    let context = Context::new(&[("Dockerfile", "FROM nothing-of-this-name"), ("a", "1")]);
+    let mut request = context.fresh_request();
+    request.dockerfile = DockerfileSource::Inline("FROM busybox\nARG WHO\nCOPY a Dockerfile /\nRUN cat /a; echo $WHO\n".into());
+    request.build_args.insert("WHO".into(), "me".into());
+    let events = Recorder::default();
+    solve(request, &events).await.unwrap();
+    assert_eq!(events.logs(), ["1me"]);
+}
+
+/// One credential for all hosts, counting how often it was refused.
+#[derive(Debug)]
+struct Login {
+    password: String,
+    refused: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl CredentialProvider for Login {
+    async fn credential(&self, host: &str, _scope: &RegistryScope) -> Result<Credential, Failure> {
+        Ok(match host == env("REGISTRY_AUTH") {
+            true => Credential::basic(env("REGISTRY_AUTH_USERNAME"), self.password.as_str()),
+            false => Credential::anonymous(),
+        })
+    }
+
+    fn refused(&self, _host: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
+    let context = Context::new(&[("Dockerfile", SCRATCH), ("a", "1")]);
+    let mut request = context.request();
+    request.image = format!("{}/{}:1", env("REGISTRY_AUTH"), unique("bk")).parse().unwrap();
+    let builder = Builder::new(common::address(), BuilderOptions::default().backoff(Backoff::default().attempts(1)));
+
+    let failure = builder.build(request.clone(), &Discard).await.unwrap_err();
+    assert_eq!(failure.retry_class(), RetryClass::NeedsCredential, "{failure}");
+
+    let wrong = Arc::new(Login { password: "wrong-password".into(), refused: AtomicU32::new(0) });
+    request.credentials = wrong.clone();
+    let events = Recorder::default();
+    let failure = builder.build(request.clone(), &events).await.unwrap_err();
+    assert_eq!(failure.diagnosis().title, "Build failed: Unauthorized");
+    assert_eq!(wrong.refused.load(Ordering::Relaxed), 1);
+    assert!(events.warnings()[0].contains("new credential"), "{:?}", events.warnings());
+
+    request.credentials = Arc::new(Login { password: env("REGISTRY_AUTH_PASSWORD"), refused: AtomicU32::new(0) });
+    builder.build(request, &Discard).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_limit_ends_a_build_that_hangs() {
+    let context = Context::new(&[("Dockerfile", "FROM busybox\nRUN sleep 600\n")]);
+    let solve = Solve::new(context.request()).timeout(Duration::from_secs(3));
+    let error = client().await.solve(solve, &Discard).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn many_builds_share_one_connection() {
+    let client = client().await;
+    let builds = (0..20).map(|n| {
+        let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique(&n.to_string()))]);
+        let client = client.clone();
+        async move { client.solve(Solve::new(context.request()), &Discard).await.map(|solved| (solved, context)) }
+    });
+    for result in futures::future::join_all(builds).await {
+        result.unwrap();
+    }
+}

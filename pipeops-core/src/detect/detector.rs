@@ -1,0 +1,232 @@
+//! The detector: the rules of all languages, weighed against one another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::folder::Folder;
+use super::procfile;
+use super::search::{APP, apps, look};
+use super::{Alternative, Detection, Evidence, Findings, Language, LanguageDetector};
+use crate::dockerfile::Dockerfile;
+use crate::source::{SourceTree, SourceTreeExt};
+
+/// Detects language, framework and commands by the built-in rules, and by detectors of your own.
+///
+/// Each language's rules weigh the evidence that they find; the language with the most of it wins, and the others are
+/// listed as alternatives. What is told explicitly always wins.
+///
+/// ```
+/// use pipeops_core::detect::{Detector, Language, LanguageDetector};
+/// use pipeops_core::source::MemTree;
+///
+/// let tree = MemTree::from([("requirements.txt", "flask"), ("app.py", "from flask import Flask\napp = Flask('x')")]);
+/// let detection = Detector::new().detect(&tree);
+/// assert_eq!(detection.language, Some(Language::Python));
+/// assert_eq!(detection.framework.as_deref(), Some("flask"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Detector {
+    language: Option<Language>,
+    path: String,
+    own: Vec<Arc<dyn LanguageDetector>>,
+}
+
+impl Detector {
+    /// Looks at the whole tree, for every language.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the language explicitly: it wins with confidence 1, and its rules still find version and commands.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<Option<Language>>) -> Self {
+        self.language = language.into();
+        self
+    }
+
+    /// Looks only at this folder of the tree. Default: the root.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Adds a detector for a stack of your own. Of all detections that name a language the most confident one wins; the
+    /// built-in rules reach 0.99. It sees the whole tree.
+    #[must_use]
+    pub fn with(mut self, detector: impl LanguageDetector + 'static) -> Self {
+        self.own.push(Arc::new(detector));
+        self
+    }
+}
+
+impl fmt::Debug for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detector")
+            .field("language", &self.language)
+            .field("path", &self.path)
+            .field("own", &self.own.len())
+            .finish()
+    }
+}
+
+impl LanguageDetector for Detector {
+    fn detect(&self, tree: &dyn SourceTree) -> Detection {
+        let root = Folder::open(tree, &self.path);
+        let mut detection = self.by_rules(&root);
+        for own in &self.own {
+            let other = own.detect(tree);
+            if other.language.is_some() && other.confidence > detection.confidence {
+                detection = other;
+            }
+        }
+        if root.is_empty() {
+            detection.evidence.push(Evidence {
+                path: root.path().to_owned(),
+                says: "there is no such folder, or it is empty".to_owned(),
+            });
+        }
+        add_dockerfile(&mut detection, tree, &root);
+        detection
+    }
+}
+
+impl Detector {
+    fn by_rules(&self, root: &Folder<'_>) -> Detection {
+        let found = look(root);
+        match self.language {
+            Some(language) => explicit(language, root, found),
+            None => best(root, found),
+        }
+    }
+}
+
+/// The language is told: only where it lives is to be found.
+fn explicit(language: Language, root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let here = found.into_iter().find(|found| found.language == language);
+    let mut detection = match here {
+        Some(found) => detection(root, vec![found]),
+        None => match apps(root, Some(language)).into_iter().next() {
+            Some((folder, found)) => detection(&folder, found),
+            None => detection(root, vec![Findings::none(language)]),
+        },
+    };
+    detection.language = Some(language);
+    detection.confidence = 1.0;
+    detection.alternatives.clear();
+    detection.evidence.insert(
+        0,
+        Evidence {
+            path: detection.path.clone(),
+            says: format!("the language is set to {language}"),
+        },
+    );
+    detection
+}
+
+fn best(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    if found.first().is_some_and(|best| best.confidence() >= APP) {
+        return detection(root, found);
+    }
+    let mut below = apps(root, None);
+    match below.len() {
+        // Better a weak guess than none.
+        0 if found.is_empty() => nothing(root),
+        0 => detection(root, found),
+        1 => {
+            let (folder, found) = below.remove(0);
+            detection(&folder, found)
+        }
+        _ => several(root, &below),
+    }
+}
+
+fn nothing(root: &Folder<'_>) -> Detection {
+    Detection {
+        path: root.path().to_owned(),
+        ..Detection::default()
+    }
+}
+
+fn several(root: &Folder<'_>, below: &[(Folder<'_>, Vec<Findings>)]) -> Detection {
+    let evidence = below.iter().filter_map(|(folder, found)| {
+        let best = found.first()?;
+        Some(Evidence {
+            path: folder.path().to_owned(),
+            says: match &best.framework {
+                Some(framework) => format!("an app of its own: {} ({framework})", best.language),
+                None => format!("an app of its own: {}", best.language),
+            },
+        })
+    });
+    Detection {
+        evidence: evidence.collect(),
+        apps: below
+            .iter()
+            .map(|(folder, _)| folder.path().to_owned())
+            .collect(),
+        ..nothing(root)
+    }
+}
+
+/// The detection of a folder by its best findings; the others are alternatives.
+fn detection(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
+    let best = found.remove(0);
+    let mut detection = best.into_detection(folder);
+    let prefix = |member: String| folder.at(&member);
+    detection.apps = detection.apps.into_iter().map(prefix).collect();
+    detection.alternatives = found
+        .iter()
+        .map(|other| Alternative {
+            language: other.language,
+            confidence: other.confidence(),
+        })
+        .collect();
+    add_procfile(&mut detection, folder);
+    detection
+}
+
+fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
+    let Some(process) = folder
+        .text("Procfile")
+        .and_then(|text| procfile::process(&text))
+    else {
+        return;
+    };
+    detection.evidence.push(Evidence {
+        path: folder.at("Procfile"),
+        says: format!("starts `{}`", process.name),
+    });
+    // What is no web process is not asked for anything.
+    detection.port = match process.name.as_str() {
+        "web" => detection.port.or(Some(super::rules::DEFAULT_PORT)),
+        _ => None,
+    };
+    detection.start = Some(process.command);
+}
+
+/// Reports the Dockerfile of the app, or of the whole tree, and the port that it exposes.
+fn add_dockerfile(detection: &mut Detection, tree: &dyn SourceTree, root: &Folder<'_>) {
+    let app = Folder::open(tree, &detection.path);
+    let names = ["Dockerfile", "dockerfile"];
+    let found = [&app, root]
+        .into_iter()
+        .find_map(|folder| Some(folder.at(folder.first(&names)?)));
+    let Some(path) = found else { return };
+    let text = tree.text(&path).unwrap_or_default();
+    if let Some(port) = exposed(&text) {
+        detection.port = Some(port);
+        detection.evidence.push(Evidence {
+            path: path.clone(),
+            says: format!("exposes port {port}"),
+        });
+    }
+    detection.dockerfile = Some(path);
+}
+
+/// The first port that the last stage exposes, where it is written as a number.
+fn exposed(dockerfile: &str) -> Option<u16> {
+    let file = Dockerfile::parse(dockerfile.as_bytes()).ok()?;
+    let stage = file.stages.last()?;
+    stage.exposed_ports().next()
+}

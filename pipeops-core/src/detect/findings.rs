@@ -1,0 +1,182 @@
+//! What the rules of one language find in one folder.
+
+use super::folder::Folder;
+use super::{Detection, Evidence, Language};
+
+/// How much a fact counts, from 0 to 1. Facts add up as independent reasons do: two of 0.5 make 0.75.
+pub(super) mod weight {
+    /// The file that a language's projects must have.
+    pub(in crate::detect) const MANIFEST: f64 = 0.5;
+    /// A file that tools write beside it.
+    pub(in crate::detect) const LOCKFILE: f64 = 0.2;
+    /// A file that is run.
+    pub(in crate::detect) const ENTRY: f64 = 0.5;
+    /// A dependency that serves requests.
+    pub(in crate::detect) const FRAMEWORK: f64 = 0.6;
+    /// A setting or a file that only accompanies the language.
+    pub(in crate::detect) const HINT: f64 = 0.1;
+    /// Said, but not counted.
+    pub(in crate::detect) const NONE: f64 = 0.0;
+}
+
+/// What the folder is to the language. Many repositories have files of a second language that only accompany the first:
+/// a role bounds what they can count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    /// Linters, commit hooks, release tools.
+    Tools,
+    /// Nothing in it is run, as far as one can see.
+    Library,
+    /// Built into files for browsers.
+    Frontend,
+    /// Runs.
+    Server,
+}
+
+impl Role {
+    fn ceiling(self) -> f64 {
+        match self {
+            Self::Tools => 0.25,
+            Self::Library => 0.6,
+            Self::Frontend => 0.8,
+            Self::Server => 0.99,
+        }
+    }
+}
+
+/// What the rules of one language find in one folder.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Findings {
+    /// The language whose rules looked.
+    pub(super) language: Language,
+    /// What is left when each fact takes its share: 1 is no fact at all.
+    doubt: f64,
+    /// What the folder is to the language.
+    pub(super) role: Role,
+    /// The facts, in the order in which they were found.
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) framework: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) package_manager: Option<String>,
+    pub(super) install: Option<String>,
+    pub(super) build: Option<String>,
+    pub(super) start: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) output: Option<String>,
+    /// Members of the workspace whose root this folder is.
+    pub(super) members: Vec<String>,
+}
+
+impl Findings {
+    /// Nothing found.
+    pub(super) fn none(language: Language) -> Self {
+        Self {
+            language,
+            doubt: 1.0,
+            role: Role::Server,
+            evidence: Vec::new(),
+            framework: None,
+            version: None,
+            package_manager: None,
+            install: None,
+            build: None,
+            start: None,
+            port: None,
+            output: None,
+            members: Vec::new(),
+        }
+    }
+
+    /// Adds a fact.
+    pub(super) fn add(
+        &mut self,
+        weight: f64,
+        folder: &Folder<'_>,
+        file: &str,
+        says: impl Into<String>,
+    ) {
+        self.doubt *= 1.0 - weight;
+        self.evidence.push(Evidence {
+            path: folder.at(file),
+            says: says.into(),
+        });
+    }
+
+    /// Adds the fact that a file is there, if it is. The first of several names counts.
+    pub(super) fn add_file(
+        &mut self,
+        weight: f64,
+        folder: &Folder<'_>,
+        names: &[&'static str],
+        says: &str,
+    ) -> Option<&'static str> {
+        let name = folder.first(names)?;
+        self.add(weight, folder, name, says);
+        Some(name)
+    }
+
+    /// Sets the version and what says it, if something does.
+    pub(super) fn version(&mut self, folder: &Folder<'_>, said: Option<(&str, String)>) {
+        if let Some((file, version)) = said {
+            self.add(
+                weight::HINT,
+                folder,
+                file,
+                format!("asks for version {version}"),
+            );
+            self.version = Some(version);
+        }
+    }
+
+    /// Whether anything counts.
+    pub(super) fn found(&self) -> bool {
+        self.doubt < 1.0
+    }
+
+    /// From 0 to 1.
+    pub(super) fn confidence(&self) -> f64 {
+        let sum = (1.0 - self.doubt).min(self.role.ceiling());
+        // Two digits: more would pretend a precision that weights do not have.
+        (sum * 100.0).round() / 100.0
+    }
+
+    /// The detection that rests on these findings.
+    pub(super) fn into_detection(self, folder: &Folder<'_>) -> Detection {
+        Detection {
+            confidence: self.confidence(),
+            language: Some(self.language),
+            framework: self.framework,
+            path: folder.path().to_owned(),
+            evidence: self.evidence,
+            alternatives: Vec::new(),
+            version: self.version,
+            package_manager: self.package_manager,
+            install: self.install,
+            build: self.build,
+            start: self.start,
+            port: self.port,
+            dockerfile: None,
+            output: self.output,
+            apps: self.members,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::MemTree;
+
+    #[test]
+    fn facts_add_up_below_the_ceiling_of_the_role() {
+        let tree = MemTree::default();
+        let folder = Folder::open(&tree, "");
+        let mut findings = Findings::none(Language::Go);
+        assert_eq!((findings.found(), findings.confidence()), (false, 0.0));
+        findings.add(0.5, &folder, "a", "x");
+        findings.add(0.5, &folder, "b", "y");
+        assert_eq!(findings.confidence(), 0.75);
+        findings.role = Role::Tools;
+        assert_eq!(findings.confidence(), 0.25);
+    }
+}

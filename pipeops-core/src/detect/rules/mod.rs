@@ -1,0 +1,45 @@
+//! The rules, one file per language.
+
+use super::findings::Findings;
+use super::folder::Folder;
+
+mod deno;
+mod dotnet;
+mod elixir;
+mod go;
+mod java;
+mod nodejs;
+mod php;
+mod python;
+mod python_start;
+mod ruby;
+mod rust;
+mod static_site;
+
+/// The rules of one language: what they find in a folder.
+pub(super) type Rules = fn(&Folder<'_>) -> Findings;
+
+/// All rules. Where two languages count the same, the earlier one wins: Node.js comes late because its files accompany
+/// other languages more than theirs accompany it.
+pub(super) const ALL: &[Rules] = &[
+    go::look,
+    java::look,
+    python::look,
+    ruby::look,
+    php::look,
+    dotnet::look,
+    elixir::look,
+    rust::look,
+    deno::look,
+    nodejs::look,
+    static_site::look,
+];
+
+/// The port of an app that asks for none: it is told by the variable `PORT`.
+pub(super) const DEFAULT_PORT: u16 = 8080;
+
+/// Finds the first of `known` (dependency, framework) that `has` says is there.
+fn framework(known: &[(&str, &str)], has: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    let found = known.iter().find(|(dependency, _)| has(dependency));
+    found.map(|&(dependency, framework)| (dependency.to_owned(), framework.to_owned()))
+}

@@ -1,0 +1,166 @@
+//! The text of a Dockerfile and the reasons of its lines.
+
+use super::Reason;
+
+/// A Dockerfile that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    text: String,
+    lines: usize,
+    reasons: Vec<Reason>,
+}
+
+impl Script {
+    /// Starts with a `# syntax=` line where a frontend is asked for.
+    pub(super) fn new(frontend: Option<&str>) -> Self {
+        let mut script = Self::default();
+        if let Some(frontend) = frontend {
+            script.line(
+                &format!("# syntax={frontend}"),
+                "the frontend that reads this file",
+            );
+        }
+        script
+    }
+
+    /// Adds an instruction.
+    pub(super) fn line(&mut self, text: &str, why: &str) {
+        self.reasons.push(Reason {
+            line: self.lines + 1,
+            why: why.to_owned(),
+        });
+        self.text.push_str(text);
+        self.text.push('\n');
+        self.lines += text.matches('\n').count() + 1;
+    }
+
+    /// Starts a stage.
+    pub(super) fn stage(&mut self, image: &str, name: Option<&str>, why: &str) {
+        if self.text.contains("FROM ") {
+            self.text.push('\n');
+            self.lines += 1;
+        }
+        match name {
+            Some(name) => self.line(&format!("FROM {image} AS {name}"), why),
+            None => self.line(&format!("FROM {image}"), why),
+        }
+    }
+
+    /// Runs a command with cache mounts, each on a line of its own.
+    pub(super) fn run(&mut self, caches: &[&str], command: &str, why: &str) {
+        let mut text = String::from("RUN ");
+        for cache in caches {
+            text.push_str(&format!("--mount=type=cache,target={cache} \\\n    "));
+        }
+        text.push_str(command);
+        self.line(&text, why);
+    }
+
+    /// Sets variables, each on a line of its own.
+    pub(super) fn environment(&mut self, pairs: &[(&str, &str)], why: &str) {
+        let pairs: Vec<String> = pairs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !pairs.is_empty() {
+            self.line(&format!("ENV {}", pairs.join(" \\\n    ")), why);
+        }
+    }
+
+    /// The command of the image, from a line as a shell would read it.
+    pub(super) fn command(&mut self, command: &str, why: &str) {
+        let words = exec_form(command);
+        let words: Vec<String> = words.iter().map(|word| json(word)).collect();
+        self.line(&format!("CMD [{}]", words.join(", ")), why);
+    }
+
+    /// The text and its reasons.
+    pub(super) fn finish(self) -> (String, Vec<Reason>) {
+        (self.text, self.reasons)
+    }
+}
+
+/// The words of a command; through a shell where it needs one.
+fn exec_form(command: &str) -> Vec<String> {
+    let command = command.trim();
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || " _-./:=,@+%^".contains(ch);
+    let first = command.split(' ').next().unwrap_or_default();
+    if command.chars().all(plain) && !first.contains('=') {
+        return command.split_whitespace().map(str::to_owned).collect();
+    }
+    let several = ["&&", "||", ";", "|", "\n", "&"]
+        .iter()
+        .any(|mark| command.contains(mark));
+    let line = if several || first.contains('=') {
+        command.to_owned()
+    } else {
+        // The shell makes way: signals reach the app.
+        format!("exec {command}")
+    };
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), line]
+}
+
+fn json(word: &str) -> String {
+    serde_json::Value::from(word).to_string()
+}
+
+/// A word for a shell, quoted where it must be. Control characters, which no path of an app has, are left out.
+pub(super) fn quote(word: &str) -> String {
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || "_-./:=,@+".contains(ch);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let word: String = word.chars().filter(|ch| !ch.is_control()).collect();
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_get_a_shell_only_where_they_need_one() {
+        for (command, expected) in [
+            ("node  server.js", &["node", "server.js"] as &[_]),
+            (
+                "python -m http.server 8080",
+                &["python", "-m", "http.server", "8080"],
+            ),
+            (
+                "gunicorn --bind 0.0.0.0:$PORT a:b",
+                &["/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT a:b"],
+            ),
+            ("a && b", &["/bin/sh", "-c", "a && b"]),
+            ("X=1 node a.js", &["/bin/sh", "-c", "X=1 node a.js"]),
+            (
+                "node \"a b.js\"",
+                &["/bin/sh", "-c", "exec node \"a b.js\""],
+            ),
+        ] {
+            assert_eq!(exec_form(command), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted() {
+        let mut script = Script::new(Some("docker/dockerfile:1"));
+        script.stage("a", Some("build"), "first");
+        script.run(&["/c"], "x", "runs");
+        script.stage("b", None, "second");
+        let (text, reasons) = script.finish();
+        for reason in &reasons {
+            let line = text.lines().nth(reason.line - 1).unwrap();
+            assert!(
+                !line.is_empty() && !line.starts_with(' '),
+                "{reason:?}: {line}"
+            );
+        }
+        assert_eq!(reasons.last().unwrap().line, 6);
+    }
+
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(quote("./cmd/api"), "./cmd/api");
+        assert_eq!(quote("a'b\nc"), "'a'\\''bc'");
+    }
+}

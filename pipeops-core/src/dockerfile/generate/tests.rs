@@ -1,0 +1,345 @@
+use super::*;
+use crate::detect::{Detector, LanguageDetector};
+use crate::dockerfile::{Arguments, Dockerfile, Keyword};
+use crate::source::MemTree;
+
+fn generated(files: &[(&str, &str)]) -> Generated {
+    let tree: MemTree = files.iter().copied().collect();
+    let detection = Detector::new().detect(&tree);
+    generate(&tree, &detection, &BaseImages::default()).unwrap()
+}
+
+/// Small projects, one for each recipe and each way through it.
+const PROJECTS: &[&[(&str, &str)]] = &[
+    &[(
+        "app.py",
+        "from http.server import HTTPServer\nos.environ['PORT']",
+    )],
+    &[
+        ("requirements.txt", "flask\ngunicorn\n-r more.txt"),
+        ("more.txt", "x"),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        (
+            "requirements.txt",
+            "fastapi\nuvicorn\nx @ git+https://example.com/x",
+        ),
+        ("main.py", "app = FastAPI()"),
+    ],
+    &[
+        (
+            "pyproject.toml",
+            "[project]\ndependencies=[\"flask\"]\n[build-system]",
+        ),
+        ("uv.lock", ""),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        ("pyproject.toml", "[tool.poetry.dependencies]\nflask='*'"),
+        ("poetry.lock", ""),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        ("pyproject.toml", "[project]\nname='x'"),
+        ("pdm.lock", ""),
+        ("main.py", ""),
+    ],
+    &[
+        ("Pipfile", "[packages]\nflask='*'"),
+        ("Pipfile.lock", ""),
+        ("main.py", ""),
+    ],
+    &[(
+        "pyproject.toml",
+        "[project]\nname='x'\n[project.scripts]\nserve='x:main'",
+    )],
+    &[("requirements.txt", "mkdocs"), ("mkdocs.yml", "")],
+    &[
+        ("package.json", r#"{"scripts":{"start":"node server.js"}}"#),
+        ("server.js", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"}}"#,
+        ),
+        ("package-lock.json", "{}"),
+        ("server.js", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("pnpm-lock.yaml", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"tsx a.ts","postinstall":"x"},"devDependencies":{"tsx":"4"}}"#,
+        ),
+        ("yarn.lock", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}}"#,
+        ),
+        ("bun.lock", ""),
+    ],
+    &[
+        ("go.mod", "module x\ngo 1.22"),
+        ("go.sum", ""),
+        ("main.go", "package main\nfunc main() {}"),
+        ("templates/a.html", ""),
+    ],
+    &[
+        ("go.mod", "module x\nrequire github.com/mattn/go-sqlite3 v1"),
+        ("cmd/api/main.go", "package main\nfunc main() {}"),
+    ],
+    &[("pom.xml", "<java.version>17</java.version> spring-boot")],
+    &[
+        ("pom.xml", "io.quarkus"),
+        ("mvnw", ""),
+        (".mvn/wrapper/x", ""),
+    ],
+    &[
+        ("build.gradle", "id 'org.springframework.boot'"),
+        ("gradlew", ""),
+    ],
+    &[
+        ("Cargo.toml", "[package]\nname='shop'"),
+        ("Cargo.lock", ""),
+        ("src/main.rs", ""),
+    ],
+    &[
+        ("Gemfile", "gem 'rails'"),
+        ("Gemfile.lock", ""),
+        ("config/application.rb", ""),
+        ("app/assets/x", ""),
+    ],
+    &[("config.ru", "")],
+    &[
+        ("composer.json", r#"{"require":{"slim/slim":"4"}}"#),
+        ("public/index.php", ""),
+    ],
+    &[("index.php", "")],
+    &[(
+        "Web.csproj",
+        "Microsoft.NET.Sdk.Web <TargetFramework>net8.0",
+    )],
+    &[("deno.json", "{}"), ("main.ts", "Deno.serve")],
+    &[("index.html", "")],
+    &[("hugo.toml", ""), ("content/a.md", "")],
+];
+
+#[test]
+fn each_recipe_keeps_what_all_promise() {
+    for files in PROJECTS {
+        let generated = generated(files);
+        let text = &generated.dockerfile;
+        let file =
+            Dockerfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let last = file.stages.last().unwrap();
+        let argument = |keyword| {
+            last.instructions
+                .iter()
+                .rfind(|instruction| instruction.keyword == keyword)
+                .map(|found| &found.arguments)
+        };
+        assert!(
+            matches!(argument(Keyword::User), Some(Arguments::Text(user)) if user.text == "65532:65532"),
+            "{text}"
+        );
+        assert!(
+            matches!(argument(Keyword::Cmd), Some(Arguments::Exec(_))),
+            "{text}"
+        );
+        assert_eq!(last.exposed_ports().next(), generated.port, "{text}");
+        assert!(
+            file.stages
+                .iter()
+                .all(|stage| stage.from.text.contains(':')),
+            "{text}"
+        );
+        assert!(!text.contains("/venv") || file.stages.len() == 2, "{text}");
+    }
+}
+
+#[test]
+fn each_instruction_has_its_reason() {
+    for files in PROJECTS {
+        let generated = generated(files);
+        let lines: Vec<&str> = generated.dockerfile.lines().collect();
+        let file = Dockerfile::parse(generated.dockerfile.as_bytes()).unwrap();
+        let starts = file.stages.iter().flat_map(|stage| {
+            let own = stage
+                .instructions
+                .iter()
+                .map(|instruction| *instruction.lines.start());
+            own.chain([*stage.lines.start()])
+        });
+        for start in starts {
+            assert!(
+                generated.reasons.iter().any(|reason| reason.line == start),
+                "{}",
+                lines[start - 1]
+            );
+        }
+        assert!(generated.explained().lines().count() > lines.len());
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_text() {
+    for files in PROJECTS {
+        assert_eq!(generated(files), generated(files));
+    }
+}
+
+#[test]
+fn a_python_app_with_dependencies() {
+    let files = [
+        ("requirements.txt", "flask\ngunicorn\n"),
+        ("app.py", "app = Flask(__name__)"),
+    ];
+    let expected = r#"FROM python:3.12-slim AS build
+WORKDIR /app
+RUN python -m venv /venv
+ENV PATH=/venv/bin:$PATH \
+    VIRTUAL_ENV=/venv
+COPY requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install -r requirements.txt
+
+FROM python:3.12-slim
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/venv/bin:$PATH \
+    HOME=/tmp \
+    PORT=8080
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY . .
+USER 65532:65532
+EXPOSE 8080
+CMD ["/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT app:app"]
+"#;
+    assert_eq!(generated(&files).dockerfile, expected);
+}
+
+#[test]
+fn a_node_app_with_a_lock_file() {
+    let package = r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"},"engines":{"node":"20.x"}}"#;
+    let files = [
+        ("package.json", package),
+        ("package-lock.json", "{}"),
+        ("server.js", "app.listen(process.env.PORT)"),
+    ];
+    let expected = r#"FROM node:20-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm \
+    npm ci --omit=dev
+COPY . .
+
+FROM node:20-slim
+ENV NODE_ENV=production \
+    PATH=/app/node_modules/.bin:$PATH \
+    HOME=/tmp \
+    PORT=8080
+WORKDIR /app
+COPY --from=build /app ./
+USER 65532:65532
+EXPOSE 8080
+CMD ["node", "server.js"]
+"#;
+    assert_eq!(generated(&files).dockerfile, expected);
+}
+
+#[test]
+fn scripts_run_without_their_manager_where_they_can() {
+    let command = |scripts: &str| {
+        let package = format!("{{\"scripts\":{scripts}}}");
+        let text = generated(&[("package.json", &package), ("yarn.lock", "")]).dockerfile;
+        text.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        command(r#"{"start":"node a.js"}"#),
+        r#"CMD ["node", "a.js"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"node a.js","prestart":"x"}"#),
+        r#"CMD ["npm", "run", "start"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"yarn serve"}"#),
+        r#"CMD ["npm", "run", "start"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"A=1 node a.js"}"#),
+        r#"CMD ["/bin/sh", "-c", "A=1 node a.js"]"#
+    );
+}
+
+#[test]
+fn what_cannot_be_generated_says_what_to_do() {
+    let error = |files: &[(&str, &str)]| {
+        let tree: MemTree = files.iter().copied().collect();
+        let detection = Detector::new().detect(&tree);
+        generate(&tree, &detection, &BaseImages::default()).unwrap_err()
+    };
+    assert!(matches!(
+        error(&[("x", "")]),
+        GenerateError::NoLanguage { .. }
+    ));
+    assert!(matches!(
+        error(&[("requirements.txt", "requests")]),
+        GenerateError::NoStart { .. }
+    ));
+    assert!(matches!(
+        error(&[("mix.exs", "")]),
+        GenerateError::Unsupported { .. }
+    ));
+    let several = error(&[
+        ("a/main.go", "package main\nfunc main() {}"),
+        ("a/go.mod", "module a"),
+        ("b/app.py", ""),
+    ]);
+    assert!(several.diagnosis().reason.contains("a, b"), "{several:?}");
+}
+
+#[test]
+fn a_trees_own_dockerignore_stays() {
+    let files = [("app.py", ""), (".dockerignore", "mine\n")];
+    assert_eq!(generated(&files).dockerignore, "mine\n");
+    assert!(generated(&files[..1]).dockerignore.contains("**/.env\n"));
+}
+
+#[test]
+fn a_frontend_is_named_only_on_request() {
+    let tree = MemTree::from([("app.py", "")]);
+    let detection = Detector::new().detect(&tree);
+    let images = BaseImages::default().with_frontend("docker/dockerfile:1");
+    let text = generate(&tree, &detection, &images).unwrap().dockerfile;
+    assert!(
+        text.starts_with("# syntax=docker/dockerfile:1\nFROM "),
+        "{text}"
+    );
+}
+
+#[test]
+fn zz_dump() {
+    for (index, files) in PROJECTS.iter().enumerate() {
+        let tree: MemTree = files.iter().copied().collect();
+        let detection = Detector::new().detect(&tree);
+        std::fs::create_dir_all(format!("/tmp/dump/{index}")).unwrap();
+        std::fs::write(
+            format!("/tmp/dump/{index}/Dockerfile"),
+            generated(files).dockerfile,
+        )
+        .unwrap();
+        std::fs::write(format!("/tmp/dump/{index}/detect"), detection.to_string()).unwrap();
+    }
+}

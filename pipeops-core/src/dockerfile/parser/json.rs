@@ -1,0 +1,314 @@
+//! JSON arrays of strings, as Go's `encoding/json` accepts them.
+//!
+//! Not serde_json: an array that is almost JSON is not an error but shell form, so every difference in acceptance would
+//! change what a Dockerfile means. Go replaces invalid UTF-8 and lone surrogates, and refuses numbers beyond `f64`.
+
+use super::bytes::{decode, trim_start};
+
+/// How deep Go's decoder nests.
+const MAX_DEPTH: usize = 10_000;
+
+/// What the arguments of an instruction are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Array {
+    /// Not a JSON array: the instruction is in shell form.
+    NotJson,
+    /// A JSON array with something other than strings in it.
+    NotStrings,
+    /// The exec form.
+    Strings(Vec<String>),
+}
+
+/// Reads the whole of `bytes` as an array.
+pub(super) fn array(bytes: &[u8]) -> Array {
+    let bytes = trim_start(bytes);
+    if bytes.first() != Some(&b'[') {
+        return Array::NotJson;
+    }
+    Reader { bytes, at: 0 }.array().unwrap_or(Array::NotJson)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn array(&mut self) -> Option<Array> {
+        let mut strings = Vec::new();
+        let mut only_strings = true;
+        self.expect(b'[')?;
+        if self.skip_space() != Some(b']') {
+            loop {
+                if self.skip_space()? == b'"' {
+                    strings.push(self.string()?);
+                } else {
+                    only_strings = false;
+                    self.value()?;
+                }
+                match self.skip_space()? {
+                    b',' => self.at += 1,
+                    b']' => break,
+                    _ => return None,
+                }
+            }
+        }
+        self.expect(b']')?;
+        if self.skip_space().is_some() {
+            return None;
+        }
+        Some(if only_strings {
+            Array::Strings(strings)
+        } else {
+            Array::NotStrings
+        })
+    }
+
+    /// Skips one value of any kind. Without recursion: the input decides the depth.
+    fn value(&mut self) -> Option<()> {
+        let mut open = Vec::new();
+        loop {
+            match self.skip_space()? {
+                b @ (b'[' | b'{') => {
+                    self.at += 1;
+                    open.push(b);
+                    // The outermost array counts as well.
+                    if open.len() >= MAX_DEPTH {
+                        return None;
+                    }
+                    if self.closes(b) {
+                        open.pop();
+                    } else if b == b'{' {
+                        self.key()?;
+                        continue;
+                    } else {
+                        continue;
+                    }
+                }
+                b'"' => drop(self.string()?),
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.number()?,
+            }
+            self.after_value(&mut open)?;
+            if open.is_empty() {
+                return Some(());
+            }
+        }
+    }
+
+    /// Behind a value: closes what ends here, and stands before the next value, if there is one.
+    fn after_value(&mut self, open: &mut Vec<u8>) -> Option<()> {
+        while let Some(&inside) = open.last() {
+            if self.closes(inside) {
+                open.pop();
+                continue;
+            }
+            self.skip_space();
+            self.expect(b',')?;
+            if inside == b'{' {
+                self.key()?;
+            }
+            return Some(());
+        }
+        Some(())
+    }
+
+    /// Whether the bracket that `open` opened is closed here; then stands behind it.
+    fn closes(&mut self, open: u8) -> bool {
+        let close = if open == b'[' { b']' } else { b'}' };
+        let closes = self.skip_space() == Some(close);
+        self.at += usize::from(closes);
+        closes
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.skip_space();
+        self.string()?;
+        self.skip_space();
+        self.expect(b':')
+    }
+
+    fn string(&mut self) -> Option<String> {
+        self.expect(b'"')?;
+        let mut text = String::new();
+        loop {
+            let (ch, length) = decode(self.bytes.get(self.at..).filter(|b| !b.is_empty())?);
+            self.at += length;
+            match ch {
+                '"' => return Some(text),
+                '\\' => text.push(self.escape()?),
+                '\0'..'\x20' => return None,
+                ch => text.push(ch),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'b' => '\x08',
+            b'f' => '\x0C',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => self.unicode()?,
+            _ => return None,
+        })
+    }
+
+    /// Behind `\u`. A lone surrogate is U+FFFD.
+    fn unicode(&mut self) -> Option<char> {
+        let first = self.hex()?;
+        let behind = self.at;
+        if (0xD800..0xDC00).contains(&first) && self.bytes[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let second = self.hex()?;
+            if (0xDC00..0xE000).contains(&second) {
+                return char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+            }
+            self.at = behind;
+        }
+        Some(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex(&mut self) -> Option<u32> {
+        let digits = self.bytes.get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |value, &digit| {
+            Some(value * 16 + char::from(digit).to_digit(16)?)
+        })
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        if self.peek()? == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        let text = std::str::from_utf8(&self.bytes[start..self.at]).ok()?;
+        text.parse::<f64>().ok()?.is_finite().then_some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let rest = &self.bytes[self.at..];
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        (count > 0).then_some(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.bytes[self.at..].starts_with(word).then_some(())?;
+        self.at += word.len();
+        Some(())
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then_some(())?;
+        self.at += 1;
+        Some(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Skips white space; the byte behind it.
+    fn skip_space(&mut self) -> Option<u8> {
+        while matches!(self.peek()?, b' ' | b'\t' | b'\r' | b'\n') {
+            self.at += 1;
+        }
+        self.peek()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(strings: &[&str]) -> Array {
+        Array::Strings(strings.iter().map(|&text| text.to_owned()).collect())
+    }
+
+    #[test]
+    fn arrays_of_strings() {
+        for (json, expected) in [
+            (r#"[]"#, strings(&[])),
+            (r#" [ "a" , "b c" ] "#, strings(&["a", "b c"])),
+            (
+                r#"["\"\\\/\b\n\u0041\ud83d\ude00"]"#,
+                strings(&["\"\\/\x08\nA😀"]),
+            ),
+            (
+                r#"["\ud83d", "\udc00x"]"#,
+                strings(&["\u{FFFD}", "\u{FFFD}x"]),
+            ),
+            (r#"["\ud83d\u0041"]"#, strings(&["\u{FFFD}A"])),
+        ] {
+            assert_eq!(array(json.as_bytes()), expected, "{json}");
+        }
+        assert_eq!(array(b"[\"\xFF\xC3\"]"), strings(&["\u{FFFD}\u{FFFD}"]));
+    }
+
+    #[test]
+    fn other_values_are_told_from_other_text() {
+        for json in [
+            "[1]",
+            "[\"a\", -0.5e+3]",
+            "[null]",
+            "[true, false]",
+            "[[]]",
+            "[[[]], {}]",
+            "[{\"a\": [1, {\"b\": \"\"}], \"c\": 0}]",
+        ] {
+            assert_eq!(array(json.as_bytes()), Array::NotStrings, "{json}");
+        }
+        for text in [
+            "",
+            "x",
+            "[",
+            "[,]",
+            "[\"a\",]",
+            "[\"a\" \"b\"]",
+            "['a']",
+            "[\"a\"] x",
+            "[01]",
+            "[1.]",
+            "[1e999]",
+            "[tru]",
+            "[\"\\x\"]",
+            "[\"\\u12\"]",
+            "[\"a",
+            "[\"\t\"]",
+            "[{]",
+            "[{\"a\"}]",
+            "[{\"a\":1,}]",
+            "[[1,]]",
+            "[-]",
+        ] {
+            assert_eq!(array(text.as_bytes()), Array::NotJson, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(array(nested(10_000).as_bytes()), Array::NotStrings);
+        assert_eq!(array(nested(10_001).as_bytes()), Array::NotJson);
+        assert_eq!(array("[".repeat(1_000_000).as_bytes()), Array::NotJson);
+    }
+}

@@ -1,0 +1,182 @@
+//! One logical line taken apart, not yet checked.
+
+use std::ops::{Range, RangeInclusive};
+
+use super::super::ast::{Arg, Arguments, Heredoc, Keyword, Trigger, Word};
+use super::super::error::ParseErrorKind;
+use super::bytes::Piece;
+use super::heredoc::Opening;
+use super::json::{Array, array};
+use super::lines::Logical;
+use super::words::{self, Found, PairsError};
+
+/// An instruction that may be unknown or have arguments that it does not take.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) keyword: Option<Keyword>,
+    pub(super) name: Word,
+    pub(super) flags: Vec<Word>,
+    pub(super) arguments: Arguments,
+    pub(super) heredocs: Vec<Heredoc>,
+    pub(super) lines: RangeInclusive<usize>,
+    pub(super) span: Range<usize>,
+}
+
+/// What is wrong, and where in the logical line.
+pub(super) type Problem = (ParseErrorKind, Range<usize>);
+
+impl Node {
+    /// Takes `line` apart. `lines` and the heredocs are filled in by whoever reads on.
+    pub(super) fn read(line: &Logical<'_>, escape: char) -> Result<Self, Problem> {
+        let parts = Parts::read(line, line.piece(), escape);
+        Ok(Self {
+            keyword: parts.keyword,
+            arguments: parts.arguments(line, escape)?,
+            name: line.word(parts.name),
+            flags: parts.flags,
+            heredocs: Vec::new(),
+            lines: 1..=1,
+            span: line.span(line.piece().trim().range()),
+        })
+    }
+
+    /// Whether heredocs can follow.
+    pub(super) fn can_have_heredocs(&self) -> bool {
+        let (keyword, arguments) = match &self.arguments {
+            Arguments::Trigger(trigger) => (trigger.keyword, &trigger.arguments),
+            arguments => (self.keyword, arguments),
+        };
+        matches!(keyword, Some(Keyword::Add | Keyword::Copy | Keyword::Run))
+            && !matches!(arguments, Arguments::Exec(_))
+    }
+
+    /// Adds a heredoc with the content that was read.
+    pub(super) fn add_heredoc(&mut self, opening: Opening, content: String) {
+        self.heredocs.push(Heredoc {
+            name: opening.name,
+            content,
+            expand: opening.expand,
+        });
+    }
+}
+
+/// Keyword, flags and the rest of an instruction.
+struct Parts<'a> {
+    keyword: Option<Keyword>,
+    name: Piece<'a>,
+    flags: Vec<Word>,
+    rest: Piece<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(line: &Logical<'_>, piece: Piece<'a>, escape: char) -> Self {
+        let (name, behind) = piece.trim().split_once();
+        let end = piece.from(piece.bytes.len());
+        let (flags, rest) = behind.map_or((Vec::new(), end), |behind| words::flags(behind, escape));
+        let word = |(text, range): Found| Word::new(text, line.span(range));
+        Self {
+            keyword: keyword(name),
+            name,
+            flags: flags.into_iter().map(word).collect(),
+            rest: rest.trim(),
+        }
+    }
+
+    fn arguments(&self, line: &Logical<'_>, escape: char) -> Result<Arguments, Problem> {
+        use Keyword::*;
+        let rest = self.rest;
+        Ok(match self.keyword {
+            None => Arguments::None,
+            Some(Add | Copy | Volume) => exec_or(rest, |rest| separated(line, rest))?,
+            Some(Cmd | Entrypoint | Run | Shell) => exec_or(rest, |rest| text(line, rest))?,
+            Some(Arg) => args(line, rest, escape),
+            Some(keyword @ (Env | Label)) => pairs(keyword, rest, escape)?,
+            Some(Expose | From) => separated(line, rest),
+            Some(Healthcheck) => health(line, rest)?,
+            Some(Maintainer | Stopsignal | User | Workdir) => text(line, rest),
+            Some(Onbuild) if rest.bytes.is_empty() => Arguments::None,
+            Some(Onbuild) => trigger(line, rest, escape)?,
+        })
+    }
+}
+
+/// The keyword of this name, in any case. Two letters beyond ASCII have an ASCII letter as their lower case.
+fn keyword(name: Piece<'_>) -> Option<Keyword> {
+    let find = |name: &str| {
+        let all = Keyword::ALL.iter().copied();
+        all.clone()
+            .find(|keyword| keyword.as_str().eq_ignore_ascii_case(name))
+    };
+    let text = std::str::from_utf8(name.bytes).ok()?;
+    if text.is_ascii() {
+        return find(text);
+    }
+    find(&text.replace('\u{212A}', "k").replace('\u{130}', "i"))
+}
+
+fn exec_or<'a>(
+    rest: Piece<'a>,
+    otherwise: impl FnOnce(Piece<'a>) -> Arguments,
+) -> Result<Arguments, Problem> {
+    match array(rest.bytes) {
+        Array::Strings(strings) => Ok(Arguments::Exec(strings)),
+        Array::NotJson => Ok(otherwise(rest)),
+        Array::NotStrings => Err((ParseErrorKind::NotStrings, rest.range())),
+    }
+}
+
+fn text(line: &Logical<'_>, rest: Piece<'_>) -> Arguments {
+    if rest.bytes.is_empty() {
+        return Arguments::None;
+    }
+    Arguments::Text(line.word(rest))
+}
+
+fn separated(line: &Logical<'_>, rest: Piece<'_>) -> Arguments {
+    let words = words::separated(rest);
+    Arguments::Words(words.into_iter().map(|piece| line.word(piece)).collect())
+}
+
+fn args(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Arguments {
+    let arg = |(text, range): Found| {
+        let (key, default) = match text.split_once('=') {
+            Some((key, default)) => (key.to_owned(), Some(default.to_owned())),
+            None => (text, None),
+        };
+        Arg::new(key, default, line.number, line.span(range))
+    };
+    Arguments::Args(words::quoted(rest, escape).into_iter().map(arg).collect())
+}
+
+fn pairs(keyword: Keyword, rest: Piece<'_>, escape: char) -> Result<Arguments, Problem> {
+    let problem = |expected, range| (ParseErrorKind::Arguments { keyword, expected }, range);
+    match words::pairs(rest, escape) {
+        Ok(pairs) => Ok(Arguments::Pairs(pairs)),
+        Err(PairsError::NoValue) => Err(problem("needs a key and a value", rest.range())),
+        Err(PairsError::NoEquals(range)) => Err(problem("needs `=` in each word", range)),
+    }
+}
+
+fn health(line: &Logical<'_>, rest: Piece<'_>) -> Result<Arguments, Problem> {
+    let (kind, command) = words::first_word(rest);
+    if kind.bytes.is_empty() {
+        return Ok(Arguments::None);
+    }
+    let command = exec_or(command, |command| text(line, command))?;
+    Ok(Arguments::Health(line.word(kind), Box::new(command)))
+}
+
+fn trigger(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Result<Arguments, Problem> {
+    let parts = Parts::read(line, rest, escape);
+    let arguments = match parts.keyword {
+        // Refused later, whatever it holds. Not read here: the input would decide the depth of the recursion.
+        Some(Keyword::Onbuild) => Arguments::None,
+        _ => parts.arguments(line, escape)?,
+    };
+    Ok(Arguments::Trigger(Box::new(Trigger {
+        name: parts.name.text(),
+        keyword: parts.keyword,
+        flags: parts.flags,
+        arguments,
+    })))
+}

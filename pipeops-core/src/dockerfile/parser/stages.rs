@@ -1,0 +1,96 @@
+//! The second pass: nodes into meta arguments and stages.
+
+use std::ops::RangeInclusive;
+
+use super::super::ast::{Arg, Arguments, Instruction, Keyword, Stage, Word};
+use super::super::error::{ParseError, ParseErrorKind};
+use super::check::{Values, check};
+use super::node::Node;
+
+/// Checks each node and sorts it into its stage.
+pub(super) fn build(nodes: Vec<Node>, source: &[u8]) -> Result<(Vec<Arg>, Vec<Stage>), ParseError> {
+    let mut meta_args = Vec::new();
+    let mut stages: Vec<Stage> = Vec::new();
+    for node in nodes {
+        let name = node.name.span.clone();
+        let error = |kind| ParseError::new(kind, source, name.start, name.len());
+        let keyword = node.keyword.ok_or_else(|| error(unknown(&node.name)))?;
+        let values = check(keyword, &node).map_err(error)?;
+        match (stages.last_mut(), node.arguments) {
+            (_, Arguments::Words(words)) if keyword == Keyword::From => {
+                stages.push(stage(words, values, node.lines));
+            }
+            (None, Arguments::Args(args)) => meta_args.extend(args),
+            (None, _) => return Err(error(ParseErrorKind::NoStage { keyword })),
+            (Some(stage), arguments) => stage.instructions.push(Instruction {
+                keyword,
+                flags: node.flags,
+                arguments,
+                heredocs: node.heredocs,
+                lines: node.lines,
+                span: node.span,
+            }),
+        }
+    }
+    Ok((meta_args, stages))
+}
+
+fn stage(words: Vec<Word>, values: Values, lines: RangeInclusive<usize>) -> Stage {
+    let from = words.into_iter().next();
+    Stage {
+        from: from.unwrap_or_else(|| Word::new(String::new(), 0..0)),
+        name: values.name,
+        platform: values.platform,
+        lines,
+        instructions: Vec::new(),
+    }
+}
+
+fn unknown(name: &Word) -> ParseErrorKind {
+    let upper = name.text.to_uppercase();
+    let nearest = Keyword::ALL
+        .iter()
+        .map(|&keyword| (distance(&upper, keyword.as_str()), keyword))
+        .min_by_key(|&(distance, _)| distance)
+        .filter(|&(distance, _)| distance <= 2);
+    ParseErrorKind::UnknownInstruction {
+        name: name.text.chars().take(60).collect(),
+        suggestion: nearest.map(|(_, keyword)| keyword),
+    }
+}
+
+/// How many letters have to be put in, taken out or changed; texts of very different length are far apart.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len().abs_diff(b.len()) > 2 {
+        return usize::MAX;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ch) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &other) in b.iter().enumerate() {
+            let change = diagonal + usize::from(ch != other);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_suggested() {
+        assert_eq!(distance("RNU", "RUN"), 2);
+        assert_eq!(distance("COPPY", "COPY"), 1);
+        assert_eq!(distance("", "RUN"), usize::MAX);
+        let suggest = |name: &str| match unknown(&Word::new(name.to_owned(), 0..0)) {
+            ParseErrorKind::UnknownInstruction { suggestion, .. } => suggestion,
+            _ => None,
+        };
+        assert_eq!(suggest("entrypont"), Some(Keyword::Entrypoint));
+        assert_eq!(suggest("apt-get"), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! Words, flags and keys of a logical line.
+
+use std::ops::Range;
+
+use super::bytes::{Piece, decode, is_latin1_space};
+
+/// Text and where it stands in the logical line.
+pub(super) type Found = (String, Range<usize>);
+
+/// The words between separators; empty for an empty piece.
+pub(super) fn separated<'a>(piece: Piece<'a>) -> Vec<Piece<'a>> {
+    let mut words = Vec::new();
+    let mut rest = (!piece.bytes.is_empty()).then_some(piece);
+    while let Some(piece) = rest {
+        let (word, behind) = piece.split_once();
+        words.push(word);
+        rest = behind;
+    }
+    words
+}
+
+/// The words of `ARG`, `ENV` and `LABEL`: separated by white space outside of quotes. Quotes and escapes stay.
+pub(super) fn quoted(piece: Piece<'_>, escape: char) -> Vec<Found> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while at < piece.bytes.len() {
+        let (ch, length) = decode(&piece.bytes[at..]);
+        if ch.is_whitespace() {
+            at += length;
+            continue;
+        }
+        let (text, length) = quoted_word(&piece.bytes[at..], escape);
+        if !text.is_empty() {
+            words.push((text, piece.slice(at, at + length).range()));
+        }
+        at += length;
+    }
+    words
+}
+
+/// One word from the start of `bytes`, and its length there.
+fn quoted_word(bytes: &[u8], escape: char) -> (String, usize) {
+    let mut text = String::new();
+    let mut quote = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let (mut ch, mut length) = decode(&bytes[at..]);
+        match quote {
+            None if ch.is_whitespace() => break,
+            None if matches!(ch, '\'' | '"') => quote = Some(ch),
+            Some(open) if open == ch => quote = None,
+            _ => {}
+        }
+        if ch == escape && quote != Some('\'') {
+            at += length;
+            if at == bytes.len() {
+                break; // An escape character at the very end is dropped.
+            }
+            text.push(ch);
+            (ch, length) = decode(&bytes[at..]);
+        }
+        text.push(ch);
+        at += length;
+    }
+    (text, at)
+}
+
+/// The flags at the start, quotes and escapes taken out, and what stands behind them.
+pub(super) fn flags<'a>(piece: Piece<'a>, escape: char) -> (Vec<Found>, Piece<'a>) {
+    let bytes = piece.bytes;
+    let mut flags = Vec::new();
+    let mut at = 0;
+    loop {
+        at += bytes[at..]
+            .iter()
+            .take_while(|&&byte| is_latin1_space(byte))
+            .count();
+        if !bytes[at..].starts_with(b"--") {
+            return (flags, piece.from(at));
+        }
+        let (text, quoted, length) = flag(&bytes[at..], escape);
+        // `--` alone ends the flags.
+        if text == "--" {
+            return (flags, piece.from(at + length));
+        }
+        if quoted || !text.is_empty() {
+            flags.push((text, piece.slice(at, at + length).range()));
+        }
+        at += length;
+    }
+}
+
+/// One flag from the start of `bytes`: its text, whether it had quotes, and its length there. Each byte is a character of
+/// its own, as in BuildKit.
+fn flag(bytes: &[u8], escape: char) -> (String, bool, usize) {
+    let mut text = String::new();
+    let mut had_quotes = false;
+    let mut quote = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if quote.is_none() && is_latin1_space(byte) {
+            break;
+        }
+        at += 1;
+        if quote == Some(byte) {
+            quote = None;
+        } else if quote.is_none() && matches!(byte, b'\'' | b'"') {
+            quote = Some(byte);
+            had_quotes = true;
+        } else if char::from(byte) != escape {
+            text.push(char::from(byte));
+        } else if at < bytes.len() {
+            text.push(char::from(bytes[at]));
+            at += 1;
+        } else {
+            quote = None;
+        }
+    }
+    (text, had_quotes, at)
+}
+
+/// Why keys and values are not what `ENV` and `LABEL` take.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PairsError {
+    /// `ENV key` without a value.
+    NoValue,
+    /// A word without `=` behind one that has it.
+    NoEquals(Range<usize>),
+}
+
+/// Keys and values: `key=value …`, or the old `key value` where the first word has no `=`.
+pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<(String, String)>, PairsError> {
+    let words = quoted(piece, escape);
+    let Some((first, _)) = words.first() else {
+        return Ok(Vec::new());
+    };
+    if !first.contains('=') {
+        let (key, value) = piece.split_once();
+        let value = value.ok_or(PairsError::NoValue)?;
+        return Ok(vec![(key.text(), value.text())]);
+    }
+    words
+        .into_iter()
+        .map(|(word, range)| {
+            let (key, value) = word.split_once('=').ok_or(PairsError::NoEquals(range))?;
+            Ok((key.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// The first word by Latin-1 white space, and what stands behind it: how `HEALTHCHECK` is split.
+pub(super) fn first_word<'a>(piece: Piece<'a>) -> (Piece<'a>, Piece<'a>) {
+    let bytes = piece.bytes;
+    let end = bytes
+        .iter()
+        .position(|&byte| is_latin1_space(byte))
+        .unwrap_or(bytes.len());
+    let blanks = bytes[end..]
+        .iter()
+        .take_while(|&&byte| is_latin1_space(byte))
+        .count();
+    (piece.slice(0, end), piece.from(end + blanks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(text: &str) -> Piece<'_> {
+        Piece {
+            bytes: text.as_bytes(),
+            at: 0,
+        }
+    }
+
+    fn texts(found: Vec<Found>) -> Vec<String> {
+        found.into_iter().map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn words_keep_quotes_and_escapes() {
+        for (text, expected) in [
+            ("a=1 b=2 c", &["a=1", "b=2", "c"] as &[_]),
+            (r#"a="x y" b='p \' c=q"#, &[r#"a="x y""#, r"b='p \'", "c=q"]),
+            (r"a=x\ y z", &[r"a=x\ y", "z"]),
+            (r#"a="open b"#, &[r#"a="open b"#]),
+            ("a\\", &["a"]),
+            ("\\", &[]),
+        ] {
+            assert_eq!(texts(quoted(piece(text), '\\')), expected, "{text}");
+        }
+        assert_eq!(texts(quoted(piece("a=`  b"), '`')), ["a=` ", "b"]);
+        assert_eq!(quoted(piece(" ab  cd"), '\\')[1].1, 5..7);
+    }
+
+    #[test]
+    fn flags_end_at_the_first_word_that_is_none() {
+        for (text, expected, rest) in [
+            ("--a --b=c d --e", &["--a", "--b=c"] as &[_], "d --e"),
+            (r#"--a="x y"\z d"#, &["--a=x yz"], "d"),
+            ("--a -- --b", &["--a"], " --b"),
+            ("-a", &[], "-a"),
+            ("--a", &["--a"], ""),
+        ] {
+            let (found, behind) = flags(piece(text), '\\');
+            assert_eq!(texts(found), expected, "{text}");
+            assert_eq!(behind.text(), rest, "{text}");
+        }
+    }
+
+    #[test]
+    fn pairs_have_an_old_and_a_new_form() {
+        let pairs = |text: &'static str| pairs(piece(text), '\\');
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(pairs("a b=c d"), Ok(vec![pair("a", "b=c d")]));
+        assert_eq!(
+            pairs("a=b c=\"d e\""),
+            Ok(vec![pair("a", "b"), pair("c", "\"d e\"")])
+        );
+        assert_eq!(pairs("a"), Err(PairsError::NoValue));
+        assert_eq!(pairs("a=b c"), Err(PairsError::NoEquals(4..5)));
+        assert_eq!(pairs(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn separators_are_taken_in_runs() {
+        let words = separated(piece("a \t b\u{0B}c"));
+        assert_eq!(words.len(), 3);
+        assert_eq!(words[2].range(), 6..7);
+        assert!(separated(piece("")).is_empty());
+    }
+}

@@ -1,0 +1,195 @@
+//! Whether a build argument looks like a secret.
+
+/// Why an argument looks like a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// Its name says so.
+    Name,
+    /// Its value has the form of a known kind of secret.
+    Format(&'static str),
+    /// Its value is as random as keys are.
+    Entropy,
+}
+
+/// Starts of values that their issuers chose to be recognized.
+const PREFIXES: &[(&str, &str)] = &[
+    ("github_pat_", "a GitHub token"),
+    ("ghp_", "a GitHub token"),
+    ("gho_", "a GitHub token"),
+    ("ghs_", "a GitHub token"),
+    ("ghu_", "a GitHub token"),
+    ("ghr_", "a GitHub token"),
+    ("glpat-", "a GitLab token"),
+    ("dckr_pat_", "a Docker Hub token"),
+    ("npm_", "an npm token"),
+    ("pypi-", "a PyPI token"),
+    ("xoxb-", "a Slack token"),
+    ("xoxp-", "a Slack token"),
+    ("sk_live_", "a Stripe key"),
+    ("rk_live_", "a Stripe key"),
+    ("hf_", "a Hugging Face token"),
+    ("AIza", "a Google API key"),
+    ("AKIA", "an AWS access key"),
+    ("ASIA", "an AWS access key"),
+    ("eyJ", "a JSON web token"),
+];
+
+/// How much must follow a prefix before it is more than a word.
+const MIN_SECRET: usize = 12;
+
+/// Why the argument looks like a secret, if it does.
+pub(super) fn suspicion(key: &str, value: &str) -> Option<Suspicion> {
+    if value.is_empty() {
+        return None;
+    }
+    if let Some(format) = known_format(value) {
+        return Some(Suspicion::Format(format));
+    }
+    if is_secret_name(key) && !is_switch(value) {
+        return Some(Suspicion::Name);
+    }
+    is_random(value).then_some(Suspicion::Entropy)
+}
+
+fn known_format(value: &str) -> Option<&'static str> {
+    if value.contains("-----BEGIN ") && value.contains("PRIVATE KEY") {
+        return Some("a private key");
+    }
+    if has_url_password(value) {
+        return Some("a URL with a password");
+    }
+    let follows = |prefix: &str| {
+        let rest = value.strip_prefix(prefix)?;
+        let plain = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '-' | '_' | '.');
+        (rest.len() >= MIN_SECRET && rest.chars().all(plain)).then_some(())
+    };
+    let known = PREFIXES
+        .iter()
+        .find(|(prefix, _)| follows(prefix).is_some());
+    known.map(|&(_, format)| format)
+}
+
+fn has_url_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let password = user.and_then(|user| user.split_once(':'));
+    password.is_some_and(|(_, password)| !password.is_empty() && !password.starts_with('$'))
+}
+
+/// The words that BuildKit's own lint rule takes for secrets, between underscores or dashes.
+fn is_secret_name(key: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "apikey",
+        "auth",
+        "credential",
+        "credentials",
+        "key",
+        "passphrase",
+        "passwd",
+        "password",
+        "pword",
+        "secret",
+        "secrets",
+        "token",
+    ];
+    let key = key.to_ascii_lowercase();
+    let words: Vec<&str> = key.split(['_', '-']).collect();
+    // `PUBLIC_KEY`, `PASSWORD_FILE`: not the secret itself.
+    let innocent =
+        words.contains(&"public") || matches!(words.last(), Some(&("file" | "url" | "id")));
+    !innocent && words.iter().any(|word| WORDS.contains(word))
+}
+
+fn is_switch(value: &str) -> bool {
+    matches!(
+        value,
+        "0" | "1" | "true" | "false" | "yes" | "no" | "on" | "off"
+    )
+}
+
+/// At least as long and as mixed as keys are, and neither a commit nor a digest.
+fn is_random(value: &str) -> bool {
+    const MIN_LENGTH: usize = 24;
+    const MIN_BITS: f64 = 4.2;
+    let digest = value.rsplit(':').next().unwrap_or(value);
+    let is_hash =
+        matches!(digest.len(), 40 | 64) && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mixed = value.bytes().any(|byte| byte.is_ascii_digit())
+        && value.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte));
+    value.len() >= MIN_LENGTH && mixed && !is_hash && bits_per_character(value) >= MIN_BITS
+}
+
+/// Shannon's entropy of the characters' frequencies.
+fn bits_per_character(value: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    value
+        .bytes()
+        .for_each(|byte| counts[usize::from(byte)] += 1);
+    let length = value.len() as f64;
+    let part = |&count: &u32| {
+        let share = f64::from(count) / length;
+        -share * share.log2()
+    };
+    counts.iter().filter(|&&count| count > 0).map(part).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_name_format_and_randomness() {
+        // Put together here, so that no scanner takes the test for a leak.
+        let token = |prefix: &str| format!("{prefix}{}", "a1B2c3D4e5F6g7H8");
+        for (key, value, expected) in [
+            ("NPM_TOKEN", "x", Suspicion::Name),
+            ("db-password", "x", Suspicion::Name),
+            ("X", &token("ghp_"), Suspicion::Format("a GitHub token")),
+            ("X", &token("glpat-"), Suspicion::Format("a GitLab token")),
+            (
+                "X",
+                "https://me:word@example.com/x",
+                Suspicion::Format("a URL with a password"),
+            ),
+            (
+                "X",
+                "-----BEGIN RSA PRIVATE KEY-----",
+                Suspicion::Format("a private key"),
+            ),
+            ("X", "q8Zr1Lk0Vw7Xn3Bt6Yp2Hs9Dm4", Suspicion::Entropy),
+        ] {
+            assert_eq!(suspicion(key, value), Some(expected), "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn ordinary_values_are_left_alone() {
+        for (key, value) in [
+            ("VERSION", "1.2.3"),
+            ("PUBLIC_KEY", "abc"),
+            ("TOKEN_FILE", "/run/secrets/token"),
+            ("USE_AUTH", "true"),
+            ("KEYBOARD", "de"),
+            ("TOKEN", ""),
+            ("COMMIT", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
+            (
+                "BASE",
+                "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ),
+            ("URL", "https://example.com/path?x=1"),
+            (
+                "REPOSITORY",
+                "registry.example.com/team/some-long-application-name",
+            ),
+            ("LABEL", "ghp_short"),
+        ] {
+            assert_eq!(suspicion(key, value), None, "{key}={value}");
+        }
+    }
+}

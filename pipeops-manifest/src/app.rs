@@ -1,0 +1,480 @@
+//! What an application needs in the cluster, before it becomes Kubernetes objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pipeops_core::detect::Language;
+use pipeops_core::{ImageRef, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::health::HealthCheck;
+use crate::network::NetworkRules;
+use crate::resources::Resources;
+use crate::timing::Timing;
+
+/// One revision of an application: everything that its Kubernetes objects are made from.
+///
+/// [`App::new`] sets secure defaults, the builder methods and the public fields change them, and
+/// [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) validates all of it at once. It reads and writes
+/// JSON and YAML (camelCase, unknown keys refused) except for [`secrets`](App::secrets) and
+/// [`pull_secret`](App::pull_secret), which are never serialized.
+///
+/// ```
+/// use pipeops_manifest::App;
+///
+/// let digest = format!("sha256:{}", "0".repeat(64));
+/// let app = App::new("shop", "prod", "4f2c9ab", format!("registry.example.com/shop:4f2c9ab@{digest}").parse()?)
+///     .port(3000)
+///     .replicas(3)
+///     .env("LOG_LEVEL", "info")
+///     .secret("DATABASE_URL", "postgres://…");
+/// assert!(app.check().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct App {
+    /// Name of the workload, its Service and its ServiceAccount: a DNS label that begins with a letter, 63 bytes at most.
+    pub name: String,
+    /// The namespace in which all objects live.
+    pub namespace: String,
+    /// What this revision was made from: the commit SHA.
+    pub revision: String,
+    /// The image, pinned to its digest.
+    pub image: ImageRef,
+    /// Accepts an image without digest. Default false: a tag can move, and a rollback would then not go back.
+    #[serde(default)]
+    pub allow_tag: bool,
+    /// Whether it serves requests. Default [`Kind::Web`].
+    #[serde(default)]
+    pub kind: Kind,
+    /// Chooses the start-up budget and the memory where these are not set. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    /// The port on which the container listens, told to it as `PORT`. Default 8080. A worker's is ignored.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// Pods. Default 2, so that one may go.
+    #[serde(default = "default_replicas")]
+    pub replicas: u32,
+    /// Replaces the image's entry point unless empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Replaces the image's arguments unless empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables that anybody may read: they go to a ConfigMap.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Environment variables that nobody may read: they go to a Secret.
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, SecretString>,
+    /// The content of a `.dockerconfigjson` with which the cluster pulls the image; `None` for a public image.
+    #[serde(skip)]
+    pub pull_secret: Option<SecretString>,
+    /// When nodes ask the registry for the image. Default [`PullPolicy::IfNotPresent`].
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
+    /// The numeric user of the process. Default 65532; never 0.
+    #[serde(default = "default_uid")]
+    pub uid: u32,
+    /// The numeric group. Default: the same number as [`uid`](App::uid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// Folders that the process may write to; all others are read-only. Default `/tmp`. They begin empty in each pod.
+    #[serde(default = "default_writable_paths")]
+    pub writable_paths: BTreeSet<String>,
+    /// How start-up and readiness are checked. Default HTTP `/health`; a worker's default is none.
+    #[serde(default)]
+    pub health: HealthCheck,
+    /// How liveness is checked. Default: shallow, see [`App::effective_liveness`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<HealthCheck>,
+    /// Deadlines and periods.
+    #[serde(default)]
+    pub timing: Timing,
+    /// CPU, memory and disk. Default: by language, see [`Resources::for_language`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// How pods are replaced. Default: rolling, one down and one more.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How the Service is reached. Default [`ServiceType::ClusterIp`]. Workers have none.
+    #[serde(default)]
+    pub service: ServiceType,
+    /// The port of the Service. Default 80.
+    #[serde(default = "default_service_port")]
+    pub service_port: u16,
+    /// Host names under which an ingress controller serves it. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressRoute>,
+    /// Who may talk to the pods and whom they may talk to.
+    #[serde(default)]
+    pub network: NetworkRules,
+    /// More labels on every object and on the pods. Keys of PipeOps and of `app.kubernetes.io` are refused.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// More annotations on the workload and on its pods.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Whether an application serves requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// It listens on a port and has a Service.
+    #[default]
+    Web,
+    /// It listens nowhere: no port, no Service, no Ingress.
+    Worker,
+}
+
+/// When a node asks the registry for an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum PullPolicy {
+    /// Only when the node lacks it. An image pinned to a digest cannot be stale, and pods restart while the registry is
+    /// down. kube-score would have `Always`: the workload carries its waiver.
+    #[default]
+    IfNotPresent,
+    /// Before every start of a container: the registry checks the pull credentials each time, and must be up.
+    Always,
+}
+
+/// How the pods of one revision are replaced by those of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// A few at a time. At least one pod always stays: with one replica the new pod comes before the old one goes.
+    Rolling {
+        /// Pods that may be missing meanwhile. Default 1.
+        max_unavailable: u32,
+        /// Pods that may run beyond `replicas` meanwhile. Default 1.
+        max_surge: u32,
+    },
+    /// All old pods go before a new one starts: an outage, for applications that cannot run twice.
+    Recreate,
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self::Rolling {
+            max_unavailable: 1,
+            max_surge: 1,
+        }
+    }
+}
+
+/// How a Service is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum ServiceType {
+    /// From inside the cluster.
+    #[default]
+    ClusterIp,
+    /// Also on a port of every node; `None` lets the cluster choose the port.
+    NodePort(Option<u16>),
+    /// Also through the cloud's load balancer.
+    LoadBalancer,
+}
+
+/// Host names under which an ingress controller serves the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IngressRoute {
+    /// Host names; `*.example.com` is allowed.
+    pub hosts: Vec<String>,
+    /// Path prefix. Default `/`.
+    #[serde(default = "default_path")]
+    pub path: String,
+    /// The ingress class; `None` takes the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The Secret with certificate and key for all hosts; `None` serves plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_secret: Option<String>,
+    /// Annotations that the controller reads.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl IngressRoute {
+    /// One host, all paths, plain HTTP.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self {
+            hosts: vec![host.into()],
+            path: default_path(),
+            class: None,
+            tls_secret: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the ingress class.
+    #[must_use]
+    pub fn class(mut self, class: impl Into<String>) -> Self {
+        self.class = Some(class.into());
+        self
+    }
+
+    /// Serves HTTPS with the certificate of this Secret.
+    #[must_use]
+    pub fn tls_secret(mut self, secret: impl Into<String>) -> Self {
+        self.tls_secret = Some(secret.into());
+        self
+    }
+}
+
+impl App {
+    /// A web application on port 8080 with two replicas and HTTP health checks at `/health`.
+    pub fn new(
+        name: impl Into<String>,
+        namespace: impl Into<String>,
+        revision: impl Into<String>,
+        image: ImageRef,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision: revision.into(),
+            image,
+            allow_tag: false,
+            kind: Kind::Web,
+            language: None,
+            port: default_port(),
+            replicas: default_replicas(),
+            command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            pull_secret: None,
+            pull_policy: PullPolicy::default(),
+            uid: default_uid(),
+            gid: None,
+            writable_paths: default_writable_paths(),
+            health: HealthCheck::default(),
+            liveness: None,
+            timing: Timing::default(),
+            resources: None,
+            strategy: Strategy::default(),
+            service: ServiceType::default(),
+            service_port: default_service_port(),
+            ingress: None,
+            network: NetworkRules::default(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Makes it a worker: no port, no Service, and no health check unless one is set afterwards.
+    #[must_use]
+    pub fn worker(mut self) -> Self {
+        self.kind = Kind::Worker;
+        self.health = HealthCheck::None;
+        self
+    }
+
+    /// Sets the language, which chooses the start-up budget and the memory where these are not set.
+    #[must_use]
+    pub fn language(mut self, language: Language) -> Self {
+        self.language = Some(language);
+        self
+    }
+
+    /// Sets the container's port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets the number of pods.
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Sets one environment variable that anybody may read.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets one environment variable that nobody may read.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.secrets.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the `.dockerconfigjson` with which the cluster pulls the image.
+    #[must_use]
+    pub fn pull_secret(mut self, dockerconfigjson: impl Into<SecretString>) -> Self {
+        self.pull_secret = Some(dockerconfigjson.into());
+        self
+    }
+
+    /// Sets the numeric user of the process.
+    #[must_use]
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = uid;
+        self
+    }
+
+    /// Sets how start-up and readiness are checked.
+    #[must_use]
+    pub fn health(mut self, health: HealthCheck) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// Sets how liveness is checked.
+    #[must_use]
+    pub fn liveness(mut self, liveness: HealthCheck) -> Self {
+        self.liveness = Some(liveness);
+        self
+    }
+
+    /// Sets deadlines and periods.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Sets CPU, memory and disk.
+    #[must_use]
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = Some(resources);
+        self
+    }
+
+    /// Sets how pods are replaced.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Sets how the Service is reached.
+    #[must_use]
+    pub fn service(mut self, service: ServiceType) -> Self {
+        self.service = service;
+        self
+    }
+
+    /// Serves it through an ingress controller.
+    #[must_use]
+    pub fn ingress(mut self, ingress: IngressRoute) -> Self {
+        self.ingress = Some(ingress);
+        self
+    }
+
+    /// Sets who may talk to the pods and whom they may talk to.
+    #[must_use]
+    pub fn network(mut self, network: NetworkRules) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// The numeric group of the process.
+    pub fn effective_gid(&self) -> u32 {
+        self.gid.unwrap_or(self.uid)
+    }
+
+    /// CPU, memory and disk: those that were set, else those of the language.
+    pub fn effective_resources(&self) -> Resources {
+        self.resources
+            .clone()
+            .unwrap_or_else(|| Resources::for_language(self.language))
+    }
+
+    /// How liveness is checked when nothing was set: shallow, so that a slow database does not restart healthy pods.
+    ///
+    /// HTTP and gRPC health checks become a TCP check of the same port. TCP and exec checks stay, with more patience. An
+    /// application that has a check of the process alone names it: `.liveness(HealthCheck::http("/livez"))`.
+    pub fn effective_liveness(&self) -> HealthCheck {
+        match (&self.liveness, &self.health) {
+            (Some(set), _) => set.clone(),
+            (None, HealthCheck::Http { .. } | HealthCheck::Grpc { .. }) => HealthCheck::Tcp,
+            (None, same) => same.clone(),
+        }
+    }
+}
+
+fn default_port() -> u16 {
+    8080
+}
+
+fn default_replicas() -> u32 {
+    2
+}
+
+/// The user of generated Dockerfiles and of distroless images. kube-score asks for numbers from 10000 up: below are the
+/// users of the nodes.
+fn default_uid() -> u32 {
+    65532
+}
+
+fn default_writable_paths() -> BTreeSet<String> {
+    BTreeSet::from(["/tmp".to_owned()])
+}
+
+fn default_service_port() -> u16 {
+    80
+}
+
+fn default_path() -> String {
+    "/".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::fixtures;
+
+    #[test]
+    fn four_keys_are_enough_and_mean_the_same_as_new() {
+        let image = fixtures::app().image.to_string();
+        let json =
+            serde_json::json!({"name": "a", "namespace": "n", "revision": "r", "image": image});
+        let read: App = serde_json::from_value(json).unwrap();
+        assert_eq!(read, App::new("a", "n", "r", image.parse().unwrap()));
+    }
+
+    #[test]
+    fn everything_but_secrets_round_trips() {
+        let app = fixtures::full_app();
+        let json = serde_json::to_string(&app).unwrap();
+        assert!(!json.contains("hunter2"), "{json}");
+        let mut read: App = serde_json::from_str(&json).unwrap();
+        assert!(read.secrets.is_empty() && read.pull_secret.is_none());
+        (read.secrets, read.pull_secret) = (app.secrets.clone(), app.pull_secret.clone());
+        assert_eq!(read, app);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_refused() {
+        let mut json = serde_json::to_value(fixtures::app()).unwrap();
+        json["replica"] = 3.into();
+        let error = serde_json::from_value::<App>(json).unwrap_err().to_string();
+        assert!(error.contains("replica"), "{error}");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let text = format!("{:?}", fixtures::full_app());
+        assert!(
+            text.contains("DATABASE_URL") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}

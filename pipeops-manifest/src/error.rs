@@ -1,0 +1,101 @@
+//! What is wrong with an application's configuration: all of it at once.
+
+use std::fmt;
+
+use pipeops_core::{Diagnose, Diagnosis};
+use serde::{Deserialize, Serialize};
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The field, as in the JSON form of [`App`](crate::App): `resources.memoryLimit`, `env.PATH`, `ingress.hosts[0]`.
+    pub path: String,
+    /// Which rule it breaks, and with which value. Values of secrets are never in it.
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// A configuration from which no manifests can be made, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration of {app:?} is invalid: {}", listed(.problems))]
+#[non_exhaustive]
+pub struct InvalidApp {
+    /// The application's name, as configured, cut to 63 characters.
+    pub app: String,
+    /// What is wrong, in the order of the fields; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl InvalidApp {
+    pub(crate) fn new(app: &str, problems: Vec<Problem>) -> Self {
+        Self {
+            app: app.chars().take(63).collect(),
+            problems,
+        }
+    }
+}
+
+impl Diagnose for InvalidApp {
+    fn diagnosis(&self) -> Diagnosis {
+        let reason = match self.problems.len() {
+            1 => "one setting is not valid; nothing was applied".to_owned(),
+            n => format!("{n} settings are not valid; nothing was applied"),
+        };
+        let diagnosis = Diagnosis::new("Deployment failed: InvalidConfiguration")
+            .error(format!("No manifests can be made for {:?}", self.app))
+            .reason(reason)
+            .run("pipeops project show");
+        self.problems.iter().fold(diagnosis, |diagnosis, problem| {
+            diagnosis.fix(format!("Correct {problem}"))
+        })
+    }
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_shown_and_becomes_a_fix() {
+        let error = InvalidApp::new(
+            "a",
+            vec![
+                Problem::new("port", "must not be 0"),
+                Problem::new("uid", "must not be 0"),
+            ],
+        );
+        assert_eq!(
+            error.to_string(),
+            "the configuration of \"a\" is invalid: port: must not be 0; uid: must not be 0"
+        );
+        let diagnosis = error.diagnosis();
+        assert_eq!(
+            diagnosis.fixes,
+            ["Correct port: must not be 0", "Correct uid: must not be 0"]
+        );
+        assert_eq!(
+            diagnosis.reason,
+            "2 settings are not valid; nothing was applied"
+        );
+    }
+}

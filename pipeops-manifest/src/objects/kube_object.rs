@@ -1,0 +1,67 @@
+//! One typed object of any of the kinds that a stack has.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use pipeops_core::Object;
+
+/// Defines the enum, the conversions from each kind, and the one into a [`pipeops_core::Object`].
+macro_rules! kube_object {
+    ($($kind:ident),* $(,)?) => {
+        /// One typed Kubernetes object, as hooks see it before it becomes JSON.
+        ///
+        /// Its types are those of the `k8s-openapi` version that the final binary selects.
+        #[derive(Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum KubeObject {
+            $(
+                #[doc = concat!("A ", stringify!($kind), ".")]
+                $kind(Box<$kind>),
+            )*
+        }
+
+        $(
+            impl From<$kind> for KubeObject {
+                fn from(object: $kind) -> Self {
+                    Self::$kind(Box::new(object))
+                }
+            }
+        )*
+
+        impl KubeObject {
+            /// The kind, as in the object's `kind` field.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($kind),)*
+                }
+            }
+
+            /// The object as JSON; `None` when a hook took its name away.
+            pub(crate) fn to_object(&self) -> Option<Object> {
+                let json = match self {
+                    $(Self::$kind(object) => serde_json::to_value(object),)*
+                };
+                json.ok().and_then(Object::new)
+            }
+        }
+    };
+}
+
+kube_object!(
+    ConfigMap,
+    Deployment,
+    Ingress,
+    NetworkPolicy,
+    PodDisruptionBudget,
+    Secret,
+    Service,
+    ServiceAccount,
+);
+
+/// Shows the kind only: a `Secret`'s data must not reach a log.
+impl std::fmt::Debug for KubeObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}

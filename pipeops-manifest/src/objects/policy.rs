@@ -1,0 +1,257 @@
+//! NetworkPolicy and PodDisruptionBudget: what others may do to an application's pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{metadata, port_name, selector};
+use crate::app::{App, Kind, ServiceType};
+use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
+
+/// The label that every namespace carries its name in.
+const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Where clouds serve the credentials of the node, for IPv4 and IPv6.
+const METADATA_SERVICES: [(&str, &str); 2] = [
+    ("0.0.0.0/0", "169.254.169.254/32"),
+    ("::/0", "fd00:ec2::254/128"),
+];
+
+/// Lets a drain of nodes take one pod at a time. None below two replicas, where it would block every drain.
+pub(super) fn disruption_budget(app: &App) -> Option<PodDisruptionBudget> {
+    (app.replicas >= 2).then(|| PodDisruptionBudget {
+        metadata: metadata(app, &app.name),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(selector(app)),
+            // Pods that never get ready must not keep a node from being drained.
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        ..PodDisruptionBudget::default()
+    })
+}
+
+pub(super) fn network_policy(app: &App) -> Option<NetworkPolicy> {
+    let rules = &app.network;
+    rules.enabled.then(|| NetworkPolicy {
+        metadata: metadata(app, &app.name),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(selector(app)),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: Some(ingress_rules(app, rules)),
+            egress: Some(egress_rules(&rules.egress)),
+        }),
+    })
+}
+
+fn ingress_rules(app: &App, rules: &NetworkRules) -> Vec<NetworkPolicyIngressRule> {
+    if app.kind == Kind::Worker {
+        return Vec::new();
+    }
+    let port = NetworkPolicyPort {
+        port: Some(IntOrString::String(port_name(app).to_owned())),
+        protocol: Some("TCP".to_owned()),
+        end_port: None,
+    };
+    vec![NetworkPolicyIngressRule {
+        ports: Some(vec![port]),
+        from: ingress_peers(app, &rules.ingress),
+    }]
+}
+
+/// `None` is everybody.
+fn ingress_peers(app: &App, from: &IngressFrom) -> Option<Vec<NetworkPolicyPeer>> {
+    // Requests through a node port or from a load balancer arrive from addresses that belong to no pod.
+    let published = app.service != ServiceType::ClusterIp || app.ingress.is_some();
+    match from {
+        IngressFrom::Anywhere => None,
+        IngressFrom::Published if published => None,
+        IngressFrom::Published => Some(vec![NetworkPolicyPeer {
+            namespace_selector: Some(LabelSelector::default()),
+            ..NetworkPolicyPeer::default()
+        }]),
+        IngressFrom::Namespaces(names) => {
+            let own = NetworkPolicyPeer {
+                pod_selector: Some(LabelSelector::default()),
+                ..NetworkPolicyPeer::default()
+            };
+            let others = names.iter().map(|name| NetworkPolicyPeer {
+                namespace_selector: Some(namespace_named(name)),
+                ..NetworkPolicyPeer::default()
+            });
+            Some(std::iter::once(own).chain(others).collect())
+        }
+    }
+}
+
+fn egress_rules(egress: &Egress) -> Vec<NetworkPolicyEgressRule> {
+    match egress {
+        Egress::Anywhere => vec![NetworkPolicyEgressRule::default()],
+        Egress::AnywhereButMetadata => vec![dns(), anywhere_but_metadata()],
+        Egress::Only(rules) => std::iter::once(dns())
+            .chain(rules.iter().map(destination))
+            .collect(),
+    }
+}
+
+/// DNS wherever it is: its server's namespace and labels differ from cluster to cluster, and node-local caches are no pods.
+fn dns() -> NetworkPolicyEgressRule {
+    let port = |protocol: &str| NetworkPolicyPort {
+        port: Some(IntOrString::Int(53)),
+        protocol: Some(protocol.to_owned()),
+        end_port: None,
+    };
+    NetworkPolicyEgressRule {
+        ports: Some(vec![port("UDP"), port("TCP")]),
+        to: None,
+    }
+}
+
+fn anywhere_but_metadata() -> NetworkPolicyEgressRule {
+    // Address blocks match pods in some network plugins only, so the pods of the cluster are named as well.
+    let pods = NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector::default()),
+        ..NetworkPolicyPeer::default()
+    };
+    let blocks = METADATA_SERVICES.map(|(all, except)| NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: all.to_owned(),
+            except: Some(vec![except.to_owned()]),
+        }),
+        ..NetworkPolicyPeer::default()
+    });
+    NetworkPolicyEgressRule {
+        to: Some(blocks.into_iter().chain([pods]).collect()),
+        ports: None,
+    }
+}
+
+fn destination(rule: &EgressRule) -> NetworkPolicyEgressRule {
+    let peer = match &rule.cidr {
+        Some(cidr) => NetworkPolicyPeer {
+            ip_block: Some(IPBlock {
+                cidr: cidr.clone(),
+                except: None,
+            }),
+            ..NetworkPolicyPeer::default()
+        },
+        None => NetworkPolicyPeer {
+            namespace_selector: rule.namespace.as_deref().map(namespace_named),
+            pod_selector: Some(LabelSelector {
+                match_labels: Some(rule.pod_labels.clone()),
+                ..LabelSelector::default()
+            }),
+            ip_block: None,
+        },
+    };
+    let ports = rule.ports.iter().map(|port| NetworkPolicyPort {
+        port: Some(IntOrString::Int(i32::from(*port))),
+        protocol: Some("TCP".to_owned()),
+        end_port: None,
+    });
+    NetworkPolicyEgressRule {
+        to: Some(vec![peer]),
+        ports: (!rule.ports.is_empty()).then(|| ports.collect()),
+    }
+}
+
+fn namespace_named(name: &str) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(BTreeMap::from([(
+            NAMESPACE_LABEL.to_owned(),
+            name.to_owned(),
+        )])),
+        ..LabelSelector::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::app::IngressRoute;
+    use crate::objects::fixtures;
+
+    fn policy(app: &App) -> Value {
+        serde_json::to_value(network_policy(app).unwrap()).unwrap()["spec"].clone()
+    }
+
+    #[test]
+    fn one_replica_has_no_budget() {
+        assert!(disruption_budget(&fixtures::app().replicas(1)).is_none());
+        let budget = disruption_budget(&fixtures::app().replicas(2))
+            .unwrap()
+            .spec
+            .unwrap();
+        assert_eq!(budget.max_unavailable, Some(IntOrString::Int(1)));
+        assert_eq!(budget.min_available, None);
+    }
+
+    #[test]
+    fn the_default_admits_the_cluster_and_more_only_when_published() {
+        let from = |app: &App| policy(app)["ingress"][0]["from"].clone();
+        let app = fixtures::app();
+        assert_eq!(from(&app), json!([{"namespaceSelector": {}}]));
+        assert_eq!(
+            from(&app.clone().service(ServiceType::NodePort(None))),
+            Value::Null
+        );
+        assert_eq!(
+            from(&app.ingress(IngressRoute::new("a.example.com"))),
+            Value::Null
+        );
+    }
+
+    #[test]
+    fn the_default_keeps_the_metadata_service_away_and_nothing_else() {
+        let egress = &policy(&fixtures::app())["egress"];
+        assert_eq!(
+            egress[0]["ports"],
+            json!([{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}])
+        );
+        assert_eq!(
+            egress[1]["to"][0]["ipBlock"],
+            json!({"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]})
+        );
+        assert_eq!(egress[1]["ports"], Value::Null);
+    }
+
+    #[test]
+    fn strict_admits_the_gateway_and_lets_out_to_what_is_named() {
+        let rules = NetworkRules::strict(["istio-system"])
+            .allow(EgressRule::app("db", [5432]))
+            .allow(EgressRule::cidr("10.20.0.0/16", []));
+        let spec = policy(&fixtures::app().network(rules));
+        assert_eq!(
+            spec["ingress"][0]["from"],
+            json!([{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "istio-system"}}}])
+        );
+        assert_eq!(spec["egress"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            spec["egress"][1]["to"][0]["podSelector"]["matchLabels"],
+            json!({"app.kubernetes.io/name": "db"})
+        );
+        assert_eq!(spec["egress"][1]["ports"][0]["port"], 5432);
+        assert_eq!(spec["egress"][2]["ports"], Value::Null);
+    }
+
+    #[test]
+    fn nobody_connects_to_a_worker() {
+        let spec = policy(&fixtures::app().worker());
+        assert_eq!(spec["policyTypes"], json!(["Ingress", "Egress"]));
+        assert!(spec.get("ingress").is_none_or(|rules| rules == &json!([])));
+    }
+
+    #[test]
+    fn no_rules_write_no_policy() {
+        assert!(network_policy(&fixtures::app().network(NetworkRules::off())).is_none());
+    }
+}

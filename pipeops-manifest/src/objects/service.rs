@@ -1,0 +1,153 @@
+//! Service and Ingress: how an application is reached.
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::networking::v1::{
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule,
+    IngressServiceBackend, IngressSpec, IngressTLS, ServiceBackendPort,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{metadata, port_name, selector_labels};
+use crate::app::{App, IngressRoute, Kind, ServiceType};
+
+pub(super) fn service(app: &App) -> Option<Service> {
+    if app.kind == Kind::Worker {
+        return None;
+    }
+    let (type_, node_port) = match app.service {
+        ServiceType::ClusterIp => ("ClusterIP", None),
+        ServiceType::NodePort(port) => ("NodePort", port.map(i32::from)),
+        ServiceType::LoadBalancer => ("LoadBalancer", None),
+    };
+    Some(Service {
+        metadata: metadata(app, &app.name),
+        spec: Some(ServiceSpec {
+            type_: Some(type_.to_owned()),
+            selector: Some(selector_labels(app)),
+            ports: Some(vec![ServicePort {
+                name: Some(port_name(app).to_owned()),
+                port: i32::from(app.service_port),
+                // By name: a revision may move its port while pods of the old one still listen on theirs.
+                target_port: Some(IntOrString::String(port_name(app).to_owned())),
+                protocol: Some("TCP".to_owned()),
+                node_port,
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    })
+}
+
+pub(super) fn ingress(app: &App) -> Option<Ingress> {
+    let route = app.ingress.as_ref().filter(|_| app.kind == Kind::Web)?;
+    let tls = route.tls_secret.as_ref().map(|secret| {
+        vec![IngressTLS {
+            hosts: Some(route.hosts.clone()),
+            secret_name: Some(secret.clone()),
+        }]
+    });
+    Some(Ingress {
+        metadata: ObjectMeta {
+            annotations: Some(route.annotations.clone()),
+            ..metadata(app, &app.name)
+        },
+        spec: Some(IngressSpec {
+            ingress_class_name: route.class.clone(),
+            rules: Some(
+                route
+                    .hosts
+                    .iter()
+                    .map(|host| rule(app, route, host))
+                    .collect(),
+            ),
+            tls,
+            ..IngressSpec::default()
+        }),
+        ..Ingress::default()
+    })
+}
+
+fn rule(app: &App, route: &IngressRoute, host: &str) -> IngressRule {
+    let backend = IngressServiceBackend {
+        name: app.name.clone(),
+        port: Some(ServiceBackendPort {
+            number: Some(i32::from(app.service_port)),
+            name: None,
+        }),
+    };
+    IngressRule {
+        host: Some(host.to_owned()),
+        http: Some(HTTPIngressRuleValue {
+            paths: vec![HTTPIngressPath {
+                path: Some(route.path.clone()),
+                path_type: "Prefix".to_owned(),
+                backend: IngressBackend {
+                    service: Some(backend),
+                    resource: None,
+                },
+            }],
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::objects::fixtures;
+
+    #[test]
+    fn the_service_selects_by_name_and_targets_the_named_port() {
+        let service = serde_json::to_value(service(&fixtures::app()).unwrap()).unwrap();
+        assert_eq!(service["spec"]["type"], "ClusterIP");
+        assert_eq!(
+            service["spec"]["ports"][0],
+            json!({"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"})
+        );
+        let selector = service["spec"]["selector"].as_object().unwrap();
+        assert!(
+            !selector.contains_key("app.kubernetes.io/version"),
+            "{selector:?}"
+        );
+    }
+
+    #[test]
+    fn a_node_port_may_be_chosen() {
+        let node_port = |port| {
+            let service = service(&fixtures::app().service(ServiceType::NodePort(port))).unwrap();
+            serde_json::to_value(service).unwrap()["spec"]["ports"][0]["nodePort"].clone()
+        };
+        assert_eq!(node_port(Some(30080)), 30080);
+        assert_eq!(node_port(None), Value::Null);
+    }
+
+    #[test]
+    fn an_ingress_serves_every_host_with_one_certificate() {
+        let mut route = IngressRoute::new("a.example.com")
+            .class("nginx")
+            .tls_secret("cert");
+        route.hosts.push("b.example.com".to_owned());
+        let ingress =
+            serde_json::to_value(ingress(&fixtures::app().ingress(route)).unwrap()).unwrap();
+        assert_eq!(ingress["spec"]["rules"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            ingress["spec"]["tls"][0]["hosts"],
+            json!(["a.example.com", "b.example.com"])
+        );
+        assert_eq!(
+            ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"],
+            json!({"name": "shop", "port": {"number": 80}})
+        );
+    }
+
+    #[test]
+    fn a_worker_has_neither() {
+        let app = fixtures::app()
+            .ingress(IngressRoute::new("a.example.com"))
+            .worker();
+        assert!(service(&app).is_none() && ingress(&app).is_none());
+    }
+}

@@ -1,0 +1,200 @@
+//! A stack as YAML and JSON.
+
+use pipeops_core::secret::REDACTED;
+use pipeops_core::{Object, Stack};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+/// Whether the values of Secrets are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SecretValues {
+    /// `[redacted]` stands in their place. That is not base64, so a cluster refuses it: nobody can overwrite a Secret with it
+    /// by mistake.
+    #[default]
+    Redacted,
+    /// They are written as they are.
+    Shown,
+}
+
+/// The stack as a YAML stream in apply order, the values of Secrets redacted: for people to read.
+pub fn to_yaml(stack: &Stack) -> String {
+    to_yaml_with(stack, SecretValues::Redacted)
+}
+
+/// The stack as a YAML stream in apply order. With [`SecretValues::Shown`] `kubectl apply -f` takes it.
+///
+/// Deterministic: `apiVersion`, `kind` and `metadata` first, all other keys sorted.
+pub fn to_yaml_with(stack: &Stack, secrets: SecretValues) -> String {
+    let documents = stack.objects.iter().map(|object| {
+        let value = shown(object, secrets);
+        // A JSON value is always valid YAML: an empty document cannot occur.
+        let text = serde_norway::to_string(&Ordered::top(&value)).unwrap_or_default();
+        format!("---\n{text}")
+    });
+    documents.collect()
+}
+
+/// The stack as one JSON `List`, the values of Secrets redacted: for people to read.
+pub fn to_json(stack: &Stack) -> String {
+    to_json_with(stack, SecretValues::Redacted)
+}
+
+/// The stack as one JSON `List` in apply order, in the same order of keys as [`to_yaml_with`].
+pub fn to_json_with(stack: &Stack, secrets: SecretValues) -> String {
+    let items: Vec<Value> = stack
+        .objects
+        .iter()
+        .map(|object| shown(object, secrets))
+        .collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+    serde_json::to_string_pretty(&Ordered::top(&list)).unwrap_or_default()
+}
+
+fn shown(object: &Object, secrets: SecretValues) -> Value {
+    let mut value = object.value().clone();
+    if object.kind() == "Secret" && secrets == SecretValues::Redacted {
+        for key in ["data", "stringData"] {
+            let entries = value.get_mut(key).and_then(Value::as_object_mut);
+            for entry in entries.into_iter().flat_map(|entries| entries.values_mut()) {
+                *entry = REDACTED.into();
+            }
+        }
+    }
+    value
+}
+
+/// JSON whose keys come in a fixed order, whatever map type serde_json was built with.
+struct Ordered<'a> {
+    value: &'a Value,
+    top: bool,
+}
+
+impl<'a> Ordered<'a> {
+    fn top(value: &'a Value) -> Self {
+        Self { value, top: true }
+    }
+
+    fn below(value: &'a Value, key: &str) -> Self {
+        // The items of a List are objects of their own.
+        Self {
+            value,
+            top: key == "items",
+        }
+    }
+}
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.value {
+            Value::Object(map) => {
+                let mut keys: Vec<&String> = map.keys().collect();
+                keys.sort_by_key(|key| (if self.top { rank(key) } else { 0 }, *key));
+                let mut out = to.serialize_map(Some(keys.len()))?;
+                for key in keys {
+                    out.serialize_entry(key, &Ordered::below(&map[key], key))?;
+                }
+                out.end()
+            }
+            Value::Array(items) => to.collect_seq(items.iter().map(|value| Ordered {
+                value,
+                top: self.top,
+            })),
+            scalar => scalar.serialize(to),
+        }
+    }
+}
+
+fn rank(key: &str) -> usize {
+    let first = ["apiVersion", "kind", "metadata"];
+    first
+        .iter()
+        .position(|name| *name == key)
+        .unwrap_or(first.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::objects::fixtures;
+    use crate::{ManifestGenerator, StandardManifests};
+
+    fn stack() -> Stack {
+        StandardManifests::new()
+            .generate(&fixtures::full_app())
+            .unwrap()
+    }
+
+    fn values(stack: &Stack) -> Vec<Value> {
+        stack
+            .objects
+            .iter()
+            .map(|object| object.value().clone())
+            .collect()
+    }
+
+    #[test]
+    fn yaml_round_trips() {
+        let yaml = to_yaml_with(&stack(), SecretValues::Shown);
+        let read: Vec<Value> = serde_norway::Deserializer::from_str(&yaml)
+            .map(|document| Value::deserialize(document).unwrap())
+            .collect();
+        assert_eq!(read, values(&stack()));
+    }
+
+    #[test]
+    fn json_round_trips() {
+        let list: Value =
+            serde_json::from_str(&to_json_with(&stack(), SecretValues::Shown)).unwrap();
+        assert_eq!(list["items"], Value::Array(values(&stack())));
+    }
+
+    #[test]
+    fn every_document_begins_with_what_it_is() {
+        let yaml = to_yaml(&stack());
+        for document in yaml.split("---\n").skip(1) {
+            let mut lines = document.lines();
+            assert!(
+                lines.next().unwrap().starts_with("apiVersion: "),
+                "{document}"
+            );
+            assert!(lines.next().unwrap().starts_with("kind: "), "{document}");
+            assert_eq!(lines.next().unwrap(), "metadata:");
+        }
+    }
+
+    #[test]
+    fn secrets_are_written_only_when_asked() {
+        // base64 of the URL's and of the pull secret's beginning.
+        let (url, pull) = ("cG9zdGdyZXM6Ly9", "eyJhdXRocyI6ey");
+        for text in [to_yaml(&stack()), to_json(&stack())] {
+            assert!(
+                text.contains("DATABASE_URL") && text.contains("[redacted]"),
+                "{text}"
+            );
+            assert!(!text.contains(url) && !text.contains(pull), "{text}");
+        }
+        let shown = to_yaml_with(&stack(), SecretValues::Shown);
+        assert!(shown.contains(url) && shown.contains(pull) && !shown.contains("[redacted]"));
+    }
+
+    #[test]
+    fn text_that_looks_like_something_else_stays_text() {
+        let app = fixtures::app()
+            .env("A", "yes")
+            .env("B", "0x1F")
+            .env("C", "1.0")
+            .env("D", "null")
+            .env("E", "a: b\n- c");
+        let stack = StandardManifests::new().generate(&app).unwrap();
+        let yaml = to_yaml(&stack);
+        let map = yaml
+            .split("---\n")
+            .find(|document| document.contains("kind: ConfigMap"))
+            .unwrap();
+        let read: Value = serde_norway::from_str(map).unwrap();
+        assert_eq!(read["data"], serde_json::to_value(&app.env).unwrap());
+    }
+}

@@ -1,0 +1,236 @@
+//! From an [`App`] to its [`Stack`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use pipeops_core::{Object, SecretString, Stack};
+
+use crate::app::App;
+use crate::error::{InvalidApp, Problem};
+use crate::objects::{self, KubeObject};
+
+/// Something that makes all objects of one revision of an application.
+pub trait ManifestGenerator: fmt::Debug + Send + Sync + 'static {
+    /// The objects in apply order: what others refer to comes first, the workload last.
+    ///
+    /// The same `app` gives the same stack, byte for byte.
+    ///
+    /// # Errors
+    /// [`InvalidApp`] with everything that is wrong with `app`, not only the first problem.
+    fn generate(&self, app: &App) -> Result<Stack, InvalidApp>;
+}
+
+type Hook<T> = Arc<dyn Fn(&App, &mut T) + Send + Sync>;
+
+/// The objects that PipeOps deploys an application with, secure by default.
+///
+/// Hooks change what is generated, first the typed objects, then the JSON:
+///
+/// ```
+/// use pipeops_manifest::{App, KubeObject, ManifestGenerator, StandardManifests};
+///
+/// let generator = StandardManifests::new()
+///     .with_hook(|_app, object| {
+///         if let KubeObject::Service(service) = object
+///             && let Some(spec) = &mut service.spec
+///         {
+///             spec.session_affinity = Some("ClientIP".to_owned());
+///         }
+///     })
+///     .with_json_hook(|app, object| {
+///         if object.kind() == "Deployment" && app.replicas > 10 {
+///             object.value_mut()["spec"]["template"]["spec"]["priorityClassName"] = "batch".into();
+///         }
+///     });
+/// # let image = format!("registry.example.com/shop@sha256:{}", "0".repeat(64)).parse()?;
+/// let stack = generator.generate(&App::new("shop", "prod", "4f2c9ab", image))?;
+/// assert_eq!(stack.get("Service", "shop").unwrap().value()["spec"]["sessionAffinity"], "ClientIP");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct StandardManifests {
+    hash_key: Option<SecretString>,
+    hooks: Vec<Hook<KubeObject>>,
+    json_hooks: Vec<Hook<Object>>,
+}
+
+impl StandardManifests {
+    /// No hooks, no hash key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keys the hash in the names of Secrets.
+    ///
+    /// A Secret's name carries a hash of its content, and more people may read names than contents. Without a key they
+    /// could test guesses of weak secrets against it. The key must stay the same: with another one every name changes once.
+    #[must_use]
+    pub fn with_hash_key(mut self, key: SecretString) -> Self {
+        self.hash_key = Some(key);
+        self
+    }
+
+    /// Adds a change to typed objects. Hooks run in the order in which they were added, on each object in apply order.
+    ///
+    /// A hook may not change an object's name or namespace: others refer to it by them.
+    #[must_use]
+    pub fn with_hook(
+        mut self,
+        hook: impl Fn(&App, &mut KubeObject) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.push(Arc::new(hook));
+        self
+    }
+
+    /// Adds a change to the JSON of objects, after all typed hooks, under the same rules.
+    #[must_use]
+    pub fn with_json_hook(
+        mut self,
+        hook: impl Fn(&App, &mut Object) + Send + Sync + 'static,
+    ) -> Self {
+        self.json_hooks.push(Arc::new(hook));
+        self
+    }
+
+    fn finish(&self, app: &App, mut typed: KubeObject) -> Result<Object, Problem> {
+        let before = typed.to_object();
+        for hook in &self.hooks {
+            hook(app, &mut typed);
+        }
+        let mut after = typed.to_object();
+        for hook in &self.json_hooks {
+            if let Some(object) = &mut after {
+                hook(app, object);
+            }
+        }
+        match (before, after) {
+            (Some(before), Some(after)) if same_coordinates(&before, &after) => Ok(after),
+            (before, _) => {
+                let object =
+                    before.map_or_else(|| typed.kind().to_owned(), |object| object.to_string());
+                Err(Problem::new(
+                    "hooks",
+                    format!("a hook changed kind, name or namespace of {object}"),
+                ))
+            }
+        }
+    }
+}
+
+impl ManifestGenerator for StandardManifests {
+    fn generate(&self, app: &App) -> Result<Stack, InvalidApp> {
+        app.check()?;
+        let key = self.hash_key.as_ref().map(|key| key.expose().as_bytes());
+        let (mut finished, mut problems) = (Vec::new(), Vec::new());
+        for object in objects::all(app, key) {
+            match self.finish(app, object) {
+                Ok(object) => finished.push(object),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Stack::new(
+                &app.name,
+                &app.namespace,
+                &app.revision,
+                finished,
+            ))
+        } else {
+            Err(InvalidApp::new(&app.name, problems))
+        }
+    }
+}
+
+impl fmt::Debug for StandardManifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StandardManifests")
+            .field("hash_key", &self.hash_key)
+            .field("hooks", &self.hooks.len())
+            .field("json_hooks", &self.json_hooks.len())
+            .finish()
+    }
+}
+
+fn same_coordinates(a: &Object, b: &Object) -> bool {
+    (a.api_version(), a.kind(), a.name(), a.namespace())
+        == (b.api_version(), b.kind(), b.name(), b.namespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::fixtures;
+
+    #[test]
+    fn what_others_refer_to_comes_first_and_the_workload_last() {
+        let stack = StandardManifests::new()
+            .generate(&fixtures::full_app())
+            .unwrap();
+        let kinds: Vec<_> = stack.objects.iter().map(Object::kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                "ServiceAccount",
+                "Secret",
+                "ConfigMap",
+                "Secret",
+                "Service",
+                "NetworkPolicy",
+                "PodDisruptionBudget",
+                "Ingress",
+                "Deployment"
+            ]
+        );
+        assert_eq!(stack.workload().unwrap().name(), "shop");
+        assert!(
+            stack
+                .objects
+                .iter()
+                .all(|object| object.namespace() == Some("prod"))
+        );
+    }
+
+    #[test]
+    fn json_hooks_see_what_typed_hooks_did() {
+        let generator = StandardManifests::new()
+            .with_hook(|_, object| {
+                if let KubeObject::ConfigMap(map) = object {
+                    map.immutable = None;
+                }
+            })
+            .with_json_hook(|_, object| {
+                if object.kind() == "ConfigMap" && object.value().get("immutable").is_none() {
+                    object.value_mut()["immutable"] = false.into();
+                }
+            });
+        let stack = generator.generate(&fixtures::app().env("A", "1")).unwrap();
+        let map = stack
+            .objects
+            .iter()
+            .find(|object| object.kind() == "ConfigMap")
+            .unwrap();
+        assert_eq!(map.value()["immutable"], false);
+    }
+
+    #[test]
+    fn a_hook_that_renames_is_refused_by_name() {
+        let typed = StandardManifests::new().with_hook(|_, object| {
+            if let KubeObject::Service(service) = object {
+                service.metadata.name = None;
+            }
+        });
+        let json = StandardManifests::new().with_json_hook(|_, object| {
+            if object.kind() == "Service" {
+                object.value_mut()["metadata"]["namespace"] = "other".into();
+            }
+        });
+        for generator in [typed, json] {
+            let error = generator.generate(&fixtures::app()).unwrap_err();
+            assert_eq!(error.problems.len(), 1);
+            assert!(
+                error.problems[0].message.contains("Service/shop"),
+                "{error}"
+            );
+        }
+    }
+}

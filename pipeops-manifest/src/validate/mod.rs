@@ -1,0 +1,222 @@
+//! What can be wrong with an [`App`], found before anything is applied.
+
+mod deadlines;
+mod environment;
+mod resources;
+mod traffic;
+
+use std::collections::BTreeMap;
+
+use crate::app::{App, Strategy};
+use crate::error::{InvalidApp, Problem};
+use crate::names;
+
+/// More pods than this are a typing error.
+const MAX_REPLICAS: u32 = 10_000;
+/// Linux allows more; container runtimes and Kubernetes' own validation do not.
+const MAX_ID: u32 = i32::MAX as u32;
+
+impl App {
+    /// Checks every field, as [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) does first.
+    ///
+    /// # Errors
+    /// [`InvalidApp`] with every problem, not only the first.
+    pub fn check(&self) -> Result<(), InvalidApp> {
+        let mut found = Findings::default();
+        identity(self, &mut found);
+        image(self, &mut found);
+        pods(self, &mut found);
+        environment::check(self, &mut found);
+        process(self, &mut found);
+        deadlines::health(self, &mut found);
+        deadlines::timing(self, &mut found);
+        if let Some(resources) = &self.resources {
+            resources::check(resources, &mut found);
+        }
+        traffic::check(self, &mut found);
+        labels(self, &mut found);
+        match found.0 {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(InvalidApp::new(&self.name, problems)),
+        }
+    }
+}
+
+/// The problems so far.
+#[derive(Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem::new(path, message));
+    }
+
+    fn require(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
+        if !holds {
+            self.add(path, message);
+        }
+    }
+}
+
+fn identity(app: &App, found: &mut Findings) {
+    found.require(
+        names::is_service_name(&app.name),
+        "name",
+        format!("{} must be 1 to 63 lower-case letters, digits and dashes, begin with a letter and not end with a dash", shown(&app.name)),
+    );
+    found.require(
+        names::is_dns_label(&app.namespace),
+        "namespace",
+        format!(
+            "{} must be 1 to 63 lower-case letters, digits and inner dashes",
+            shown(&app.namespace)
+        ),
+    );
+    let revision_ok = (1..=128).contains(&app.revision.len())
+        && app
+            .revision
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        && app
+            .revision
+            .starts_with(|c: char| c.is_ascii_alphanumeric());
+    found.require(
+        revision_ok,
+        "revision",
+        format!(
+            "{} must be a commit SHA, or 1 to 128 letters, digits, '.', '_' and '-'",
+            shown(&app.revision)
+        ),
+    );
+}
+
+fn image(app: &App, found: &mut Findings) {
+    if app.image.digest().is_some() {
+        return;
+    }
+    if !app.allow_tag {
+        found.add(
+            "image",
+            format!(
+                "{:?} has no digest; deploy what was built, pinned as name:tag@sha256:…",
+                app.image.to_string()
+            ),
+        );
+    } else if matches!(app.image.tag(), None | Some("latest")) {
+        found.add(
+            "image",
+            format!(
+                "{:?} has neither a digest nor a tag that stays",
+                app.image.to_string()
+            ),
+        );
+    }
+}
+
+fn pods(app: &App, found: &mut Findings) {
+    found.require(
+        (1..=MAX_REPLICAS).contains(&app.replicas),
+        "replicas",
+        format!("{} must be 1 to {MAX_REPLICAS}", app.replicas),
+    );
+    if let Strategy::Rolling {
+        max_unavailable: 0,
+        max_surge: 0,
+    } = app.strategy
+    {
+        found.add(
+            "strategy.rolling",
+            "maxUnavailable and maxSurge are both 0: no pod could ever be replaced",
+        );
+    }
+}
+
+fn process(app: &App, found: &mut Findings) {
+    for (path, id) in [("uid", Some(app.uid)), ("gid", app.gid)] {
+        let Some(id) = id else { continue };
+        found.require(
+            id != 0,
+            path,
+            "must not be 0: the process would run as root",
+        );
+        found.require(id <= MAX_ID, path, format!("{id} must be at most {MAX_ID}"));
+    }
+    for path in &app.writable_paths {
+        found.require(
+            is_writable_path(path),
+            "writablePaths",
+            format!("{} must be an absolute path below / without empty, '.' or '..' parts and without ':'", shown(path)),
+        );
+    }
+    for (path, words) in [("command", &app.command), ("args", &app.args)] {
+        found.require(
+            words.iter().all(|word| !word.contains('\0')),
+            path,
+            "contains a NUL byte, which no argument can hold",
+        );
+    }
+}
+
+fn is_writable_path(path: &str) -> bool {
+    path.len() <= 1024
+        && !path.contains([':', '\0'])
+        && path
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
+}
+
+fn labels(app: &App, found: &mut Findings) {
+    label_entries("labels", &app.labels, found);
+    annotation_keys("annotations", &app.annotations, found);
+    let own =
+        |key: &&String| key.starts_with("app.kubernetes.io/") || key.starts_with("pipeops.dev/");
+    for key in app.labels.keys().filter(own) {
+        found.add(format!("labels.{}", brief(key)), "is set by PipeOps itself");
+    }
+    let own_annotation = |key: &&String| {
+        own(key)
+            || matches!(
+                key.as_str(),
+                "kube-score/ignore" | "kubernetes.io/change-cause"
+            )
+    };
+    for key in app.annotations.keys().filter(own_annotation) {
+        found.add(
+            format!("annotations.{}", brief(key)),
+            "is set by PipeOps itself",
+        );
+    }
+}
+
+fn label_entries(path: &str, labels: &BTreeMap<String, String>, found: &mut Findings) {
+    for (key, value) in labels {
+        let at = || format!("{path}.{}", brief(key));
+        found.require(names::is_label_key(key), at(), "the key must be a name of up to 63 letters, digits, '-', '_' and '.', after an optional domain and /");
+        found.require(names::is_label_value(value), at(), format!("{} must be up to 63 letters, digits, '-', '_' and '.', and begin and end with a letter or digit", shown(value)));
+    }
+}
+
+fn annotation_keys(path: &str, annotations: &BTreeMap<String, String>, found: &mut Findings) {
+    let total: usize = annotations
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    // Kubernetes' limit is 256 KiB for all annotations of an object, its own included.
+    found.require(
+        total <= 128 * 1024,
+        path,
+        format!("{total} bytes in all; at most 131072 are possible"),
+    );
+    for key in annotations.keys().filter(|key| !names::is_label_key(key)) {
+        found.add(format!("{path}.{}", brief(key)), "the key must be a name of up to 63 letters, digits, '-', '_' and '.', after an optional domain and /");
+    }
+}
+
+/// A value for a message: quoted, escaped, cut to what a line holds.
+fn shown(text: &str) -> String {
+    format!("{:?}", brief(text))
+}
+
+fn brief(text: &str) -> String {
+    text.chars().take(80).collect()
+}

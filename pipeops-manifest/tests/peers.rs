@@ -1,0 +1,231 @@
+//! A real API server accepts the stack, in a namespace that enforces Pod Security "restricted", without a warning.
+//!
+//! `KUBECONFIG` names the cluster: `cargo peers env` prints it. `KUBE_SCORE` names the kube-score program.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::wait::await_condition;
+use kube::{Client, Config};
+use pipeops_core::{Object, Stack};
+use pipeops_manifest::{
+    App, HealthCheck, IngressRoute, ManifestGenerator, NetworkRules, SecretValues, ServiceType,
+    StandardManifests, to_yaml_with,
+};
+use serde_json::json;
+
+/// A client of the cluster that `KUBECONFIG` names.
+async fn client() -> Client {
+    assert!(
+        std::env::var_os("KUBECONFIG").is_some(),
+        "KUBECONFIG is not set: run `cargo peers up kubernetes` and export what `cargo peers env` prints"
+    );
+    let config = Config::infer().await.expect("KUBECONFIG can be read");
+    Client::try_from(config).expect("KUBECONFIG describes a server")
+}
+
+/// A namespace that refuses, audits and warns by the strictest standard.
+async fn restricted_namespace(client: &Client, name: &str) {
+    let namespace = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "pod-security.kubernetes.io/warn": "restricted",
+        }}
+    }))
+    .unwrap();
+    let api: Api<Namespace> = Api::all(client.clone());
+    match api.create(&PostParams::default(), &namespace).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        Err(error) => panic!("namespace {name}: {error}"),
+    }
+}
+
+fn resource(object: &Object) -> ApiResource {
+    let (group, version) = object
+        .api_version()
+        .split_once('/')
+        .unwrap_or(("", object.api_version()));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, object.kind()))
+}
+
+/// What the server makes of the object, with nothing stored, and the warnings it sends along.
+async fn dry_run(client: &Client, object: &Object) -> (DynamicObject, Vec<String>) {
+    let resource = resource(object);
+    let url = Api::<DynamicObject>::namespaced_with(
+        client.clone(),
+        object.namespace().unwrap(),
+        &resource,
+    )
+    .resource_url()
+    .to_owned();
+    let request = kube::core::Request::new(url)
+        .patch(
+            object.name(),
+            &PatchParams::apply("pipeops-test")
+                .dry_run()
+                .validation_strict(),
+            &Patch::Apply(object.value()),
+        )
+        .unwrap();
+    let response = client
+        .send(request.map(kube::client::Body::from))
+        .await
+        .unwrap();
+    let warnings = response
+        .headers()
+        .get_all("warning")
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    let status = response.status();
+    let body = response.into_body().collect_bytes().await.unwrap();
+    assert!(
+        status.is_success(),
+        "{object}: {status} {}",
+        String::from_utf8_lossy(&body)
+    );
+    (serde_json::from_slice(&body).unwrap(), warnings)
+}
+
+fn stacks(namespace: &str) -> Vec<Stack> {
+    let image = format!("127.0.0.1:5000/shop:1@sha256:{}", "0".repeat(64));
+    let app = |name: &str| App::new(name, namespace, "4f2c9ab", image.parse().unwrap());
+    let mut strict = app("strict").network(NetworkRules::strict(["edge"]));
+    strict.writable_paths.insert("/var/cache/nginx".to_owned());
+    let apps = [
+        app("plain")
+            .env("A", "1")
+            .secret("B", "2")
+            .pull_secret(r#"{"auths":{}}"#),
+        app("low-port")
+            .port(80)
+            .replicas(1)
+            .service(ServiceType::NodePort(None)),
+        app("worker").worker().health(HealthCheck::exec(["/check"])),
+        app("grpc").health(HealthCheck::Grpc {
+            service: "shop.v1".to_owned(),
+        }),
+        app("edge").ingress(
+            IngressRoute::new("*.example.com")
+                .class("nginx")
+                .tls_secret("cert"),
+        ),
+        strict,
+        app(&"x".repeat(63)).env("A", "1"),
+    ];
+    apps.map(|app| StandardManifests::new().generate(&app).unwrap())
+        .into()
+}
+
+#[tokio::test]
+#[ignore = "needs peers: kubernetes"]
+async fn a_real_server_accepts_every_stack_without_a_warning() {
+    let client = client().await;
+    let namespace = "pipeops-manifest-dry-run";
+    restricted_namespace(&client, namespace).await;
+    for stack in stacks(namespace) {
+        for object in &stack.objects {
+            let (stored, warnings) = dry_run(&client, object).await;
+            assert_eq!(warnings, [] as [String; 0], "{object} of {}", stack.app);
+            assert_eq!(stored.metadata.name.as_deref(), Some(object.name()));
+        }
+    }
+    let api: Api<Namespace> = Api::all(client);
+    api.delete(namespace, &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+/// Applies what is really stored, in order.
+async fn apply(client: &Client, stack: &Stack) {
+    for object in &stack.objects {
+        let api = Api::<DynamicObject>::namespaced_with(
+            client.clone(),
+            object.namespace().unwrap(),
+            &resource(object),
+        );
+        let parameters = PatchParams::apply("pipeops-test").force();
+        let applied = api
+            .patch(object.name(), &parameters, &Patch::Apply(object.value()))
+            .await;
+        applied.unwrap_or_else(|error| panic!("{object}: {error}"));
+    }
+}
+
+/// Port 80 without root, a read-only root with a writable `/tmp`, settings from ConfigMap and Secret, probes that pass.
+#[tokio::test]
+#[ignore = "needs peers: kubernetes, registry"]
+async fn pods_run_as_generated() {
+    let client = client().await;
+    let namespace = "pipeops-manifest-run";
+    restricted_namespace(&client, namespace).await;
+    let registry = std::env::var("REGISTRY").expect(
+        "REGISTRY is not set: run `cargo peers up` and export what `cargo peers env` prints",
+    );
+    let image = format!("{registry}/library/busybox:1.36").parse().unwrap();
+    let mut app = App::new("busybox", namespace, "4f2c9ab", image)
+        .port(80)
+        .env("GREETING", "hello")
+        .secret("NAME", "world");
+    app.allow_tag = true;
+    let script = r#"echo "$GREETING $NAME" > /tmp/health && ! touch /root-is-writable && exec httpd -f -p "$PORT" -h /tmp"#;
+    app.command = ["sh", "-c", script].map(str::to_owned).into();
+    apply(&client, &StandardManifests::new().generate(&app).unwrap()).await;
+
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let all_ready = |deployment: Option<&Deployment>| {
+        let status = deployment.and_then(|deployment| deployment.status.as_ref());
+        status.is_some_and(|status| status.ready_replicas == Some(2))
+    };
+    let waiting = await_condition(deployments, "busybox", all_ready);
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("two pods are ready within a minute")
+        .unwrap();
+    let api: Api<Namespace> = Api::all(client);
+    api.delete(namespace, &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+#[test]
+#[ignore = "needs peers: kube-score"]
+fn kube_score_finds_nothing_critical_in_any_stack() {
+    let program =
+        std::env::var_os("KUBE_SCORE").expect("KUBE_SCORE is not set: name the kube-score program");
+    for stack in stacks("prod") {
+        let mut child = Command::new(&program)
+            .args(["score", "--output-format", "ci", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("KUBE_SCORE can be run");
+        let yaml = to_yaml_with(&stack, SecretValues::Shown);
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(yaml.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && !report.contains("[CRITICAL]"),
+            "{}:\n{report}",
+            stack.app
+        );
+        assert!(
+            report.contains("[OK]"),
+            "{}: kube-score read nothing:\n{report}",
+            stack.app
+        );
+    }
+}

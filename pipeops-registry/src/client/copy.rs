@@ -1,0 +1,203 @@
+//! Copying images between repositories and between registries.
+
+use futures::stream;
+use pipeops_core::{Digest, ImageRef};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Body, Method, Response};
+use url::Url;
+
+use super::guard::{self, Purpose};
+use super::manifest::{Content, Descriptor};
+use super::refusal::Refusal;
+use super::transport::{bad_answer, location};
+use super::{Manifest, RegistryClient, Target};
+use crate::error::{Action, Error};
+use crate::quirks::Verdict;
+use crate::retry::retry;
+
+/// Manifests under one index; more are refused.
+const MAX_MANIFESTS: usize = 100;
+
+impl RegistryClient {
+    /// Copies an image, all of its platforms included, to another name. Layers that are already there are not sent, those
+    /// of the same registry are mounted, others stream through without being held in memory or on disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such image, or why one of the two registries cannot be used.
+    pub async fn copy(&self, from: &ImageRef, to: &ImageRef) -> Result<Digest, Error> {
+        let manifest = self.manifest(from).await?;
+        let content = manifest.content(from.host())?;
+        if content.manifests.len() > MAX_MANIFESTS {
+            return Err(bad_answer(
+                from.host(),
+                format!("an index of more than {MAX_MANIFESTS} manifests"),
+            ));
+        }
+        for child in &content.manifests {
+            let child_from = from.with_digest(child.digest.clone());
+            let child_manifest = self.manifest(&child_from).await?;
+            if child_manifest.is_index() {
+                return Err(bad_answer(from.host(), "an index inside of an index"));
+            }
+            self.copy_blobs(&child_manifest.content(from.host())?, from, to)
+                .await?;
+            self.put_manifest(&child_manifest, &to.with_digest(child.digest.clone()))
+                .await?;
+        }
+        self.copy_blobs(&content, from, to).await?;
+        self.put_manifest(&manifest, to).await?;
+        Ok(manifest.digest)
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest, to: &ImageRef) -> Result<(), Error> {
+        // By tag where there is one: putting it by digest would leave it untagged.
+        let mut target = Target::new(self, to, Action::Push);
+        if let (Some(tag), true) = (
+            to.tag(),
+            to.digest().is_none_or(|digest| *digest == manifest.digest),
+        ) {
+            target.reference = tag.to_owned();
+        }
+        self.call(
+            &target.registry,
+            &target.scopes,
+            &target.put_manifest_request(manifest)?,
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn copy_blobs(
+        &self,
+        content: &Content,
+        from: &ImageRef,
+        to: &ImageRef,
+    ) -> Result<(), Error> {
+        let (source, mut target) = (
+            Target::new(self, from, Action::Pull),
+            Target::new(self, to, Action::Push),
+        );
+        let same_registry = source.registry == target.registry;
+        if same_registry && source.repository != target.repository {
+            target.scopes.extend(source.scopes.clone());
+        }
+        let blobs = content.config.iter().chain(&content.layers);
+        for blob in blobs.filter(|blob| blob.urls.is_empty()) {
+            let copy = || {
+                retry(self.options.backoff, || {
+                    self.copy_blob(blob, &source, &target, same_registry)
+                })
+            };
+            match copy().await {
+                // A token that ran out during the upload of a large layer: the second time it is a new one.
+                Err(Error::Unauthorized {
+                    presented: true, ..
+                }) => copy().await?,
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One try to have the blob at its target.
+    async fn copy_blob(
+        &self,
+        blob: &Descriptor,
+        source: &Target,
+        target: &Target,
+        same_registry: bool,
+    ) -> Result<(), Error> {
+        let there = target.blob_request(Method::HEAD, &blob.digest)?;
+        match self.attempt(&target.registry, &target.scopes, &there).await {
+            Ok(_) => return Ok(()),
+            Err(Error::NotFound { .. } | Error::NameUnknown { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let query = if same_registry {
+            format!("?mount={}&from={}", blob.digest, source.repository)
+        } else {
+            String::new()
+        };
+        let started = self
+            .attempt(
+                &target.registry,
+                &target.scopes,
+                &target.upload_request(&query)?,
+            )
+            .await?;
+        // 201: mounted. 202: the registry would not, and opened an upload in its place.
+        if started.status() == 201 {
+            return Ok(());
+        }
+        let location = location(&started)
+            .ok_or_else(|| bad_answer(&target.registry.name, "an upload without a location"))?;
+        guard::check(&target.registry, &location, Purpose::Storage, &self.options)?;
+        let read = source.blob_request(Method::GET, &blob.digest)?;
+        let bytes = self
+            .attempt(&source.registry, &source.scopes, &read)
+            .await?;
+        self.upload(target, location, blob, bytes).await
+    }
+
+    /// One request for the whole blob: pieces after the first are dropped by ECR.
+    async fn upload(
+        &self,
+        target: &Target,
+        mut location: Url,
+        blob: &Descriptor,
+        bytes: Response,
+    ) -> Result<(), Error> {
+        location
+            .query_pairs_mut()
+            .append_pair("digest", blob.digest.as_str());
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(blob.size));
+        let presented = match target.registry.is_origin_of(&location) {
+            true => self.login.present(&target.registry, &target.scopes).await?,
+            false => None,
+        };
+        if let Some(presented) = &presented {
+            presented.add_to(&mut headers);
+        }
+        let body = self.stream(bytes);
+        let answer = self
+            .transport
+            .upload(location, headers, body, self.options.blob_timeout)
+            .await?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let redactor = presented
+            .as_ref()
+            .map(|presented| presented.redactor.clone())
+            .unwrap_or_default();
+        let refusal =
+            Refusal::read(&self.transport, &target.registry.name, answer, &redactor).await;
+        if refusal.verdict == Verdict::Renew {
+            self.login.learn(
+                &target.registry,
+                &target.scopes,
+                presented.as_ref(),
+                &refusal.headers,
+            )?;
+        }
+        let request = target.upload_request("")?;
+        Err(refusal.into_error(&target.registry.name, &request, presented.is_some()))
+    }
+
+    /// The body of an answer as the body of a request; each piece has to come in time.
+    fn stream(&self, answer: Response) -> Body {
+        let (transport, url) = (self.transport.clone(), answer.url().clone());
+        Body::wrap_stream(stream::try_unfold(
+            (transport, url, answer),
+            |(transport, url, mut answer)| async move {
+                let chunk = transport.chunk(&url, &mut answer).await?;
+                Ok::<_, Error>(chunk.map(|chunk| (chunk, (transport, url, answer))))
+            },
+        ))
+    }
+}

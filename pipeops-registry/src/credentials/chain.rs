@@ -1,0 +1,124 @@
+//! Several sources of credentials, asked one after the other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pipeops_core::credential::CredentialKind;
+use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
+
+/// Several sources of credentials: the first that has one for the registry answers.
+///
+/// A source that fails ends the search: going on would silently log in as somebody else.
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    providers: Vec<Arc<dyn CredentialProvider>>,
+}
+
+impl Chain {
+    /// No source.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source after those already there.
+    #[must_use]
+    pub fn with(mut self, provider: impl CredentialProvider) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Adds a source that others share.
+    #[must_use]
+    pub fn with_shared(mut self, provider: Arc<dyn CredentialProvider>) -> Self {
+        self.providers.push(provider);
+        self
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Chain {
+    async fn credential(&self, host: &str, scope: &RegistryScope) -> Result<Credential, Failure> {
+        for provider in &self.providers {
+            let credential = provider.credential(host, scope).await?;
+            if credential.kind != CredentialKind::Anonymous {
+                return Ok(credential);
+            }
+        }
+        Ok(Credential::anonymous())
+    }
+
+    fn refused(&self, host: &str) {
+        for provider in &self.providers {
+            provider.refused(host);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use pipeops_core::Diagnosis;
+
+    use super::*;
+    use crate::StaticCredentials;
+
+    #[derive(Debug, Default)]
+    struct Broken(Arc<AtomicU32>);
+
+    #[async_trait]
+    impl CredentialProvider for Broken {
+        async fn credential(&self, _: &str, _: &RegistryScope) -> Result<Credential, Failure> {
+            Err(Failure::from_diagnosis(Diagnosis::new(
+                "no connection to the key store",
+            )))
+        }
+
+        fn refused(&self, _: &str) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn one(host: &str, user: &str) -> StaticCredentials {
+        StaticCredentials::new().with(host, Credential::basic(user, "x"))
+    }
+
+    #[tokio::test]
+    async fn the_first_that_has_one_answers() {
+        let chain = Chain::new()
+            .with(one("a.io", "a"))
+            .with(one("b.io", "b"))
+            .with(one("b.io", "c"));
+        let credential = chain
+            .credential("b.io", &RegistryScope::default())
+            .await
+            .unwrap();
+        assert_eq!(credential, Credential::basic("b", "x"));
+        let none = chain
+            .credential("d.io", &RegistryScope::default())
+            .await
+            .unwrap();
+        assert_eq!(none, Credential::anonymous());
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_not_skipped() {
+        let chain = Chain::new().with(Broken::default()).with(one("a.io", "a"));
+        assert!(
+            chain
+                .credential("a.io", &RegistryScope::default())
+                .await
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn every_source_hears_of_a_refusal() {
+        let heard = Arc::new(AtomicU32::new(0));
+        Chain::new()
+            .with(Broken(heard.clone()))
+            .with(Broken(heard.clone()))
+            .refused("a.io");
+        assert_eq!(heard.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,155 @@
+//! Server-side apply of a stack: own objects are taken back, foreign ones are respected.
+
+use pipeops_core::Object;
+
+use crate::api_error::{ApiError, Problem};
+use crate::cluster::{ApplyMode, Cluster, ObjectId};
+use crate::progress::Reporter;
+use crate::target::{Target, is_own};
+
+/// Applies one object and returns it as the cluster has it now.
+///
+/// Where another field manager owns a field, the object decides: an own one is taken back, and a warning names manager
+/// and field; a foreign one is left as it is.
+///
+/// # Errors
+/// [`Problem::Conflict`] with every manager and field, for a foreign object; whatever the API server refuses.
+pub(crate) async fn apply(
+    cluster: &dyn Cluster,
+    target: &Target,
+    object: &Object,
+    reporter: &Reporter<'_>,
+) -> Result<Object, ApiError> {
+    let id = ObjectId::of(object, &target.namespace);
+    let error = match cluster.apply(&id, object, ApplyMode::Polite).await {
+        Err(error) if matches!(error.problem, Problem::Conflict(_)) => error,
+        result => return result,
+    };
+    if !cluster.get(&id).await?.is_some_and(|live| is_own(&live)) {
+        return Err(error);
+    }
+    reporter.warn(format!(
+        "{id} was changed by others; taking back: {}",
+        error.problem
+    ));
+    cluster.apply(&id, object, ApplyMode::Force).await
+}
+
+/// Lets the API server check all objects without storing any, so that a stack that it would refuse halfway changes
+/// nothing.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) async fn check(
+    cluster: &dyn Cluster,
+    target: &Target,
+    objects: &[Object],
+) -> Result<(), ApiError> {
+    for object in objects {
+        let id = ObjectId::of(object, &target.namespace);
+        match cluster.apply(&id, object, ApplyMode::DryRun).await {
+            Ok(_) => {}
+            Err(error) if matches!(error.problem, Problem::Conflict(_)) => {
+                if !cluster.get(&id).await?.is_some_and(|live| is_own(&live)) {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the namespace unless it exists.
+///
+/// # Errors
+/// Whatever the API server refuses.
+pub(crate) async fn ensure_namespace(
+    cluster: &dyn Cluster,
+    namespace: &str,
+) -> Result<(), ApiError> {
+    let id = ObjectId::new("v1", "Namespace", "", namespace);
+    if cluster.get(&id).await?.is_some() {
+        return Ok(());
+    }
+    let labels = serde_json::json!({"metadata": {"labels": {crate::MANAGED_BY: crate::MANAGER}}});
+    match cluster.create(&id, &id.object(labels)?).await {
+        Err(error) if error.problem != Problem::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use pipeops_core::event::{Discard, EventKind};
+    use serde_json::json;
+
+    use super::*;
+    use crate::api_error::FieldConflict;
+    use crate::fake::FakeCluster;
+
+    fn service(label: &str, manager: &str) -> Object {
+        Object::new(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web",
+            "labels": {crate::MANAGED_BY: label},
+            "managedFields": [{"manager": manager, "operation": "Apply"}]}}),
+        )
+        .unwrap()
+    }
+
+    fn contested(live: Object) -> (FakeCluster, Target) {
+        let cluster = FakeCluster::default();
+        let target = Target::new("shop", "web").unwrap();
+        let id = ObjectId::of(&live, "shop");
+        cluster.store(&id, live);
+        cluster.contest(FieldConflict {
+            manager: "kubectl".into(),
+            field: ".spec.ports".into(),
+        });
+        (cluster, target)
+    }
+
+    #[tokio::test]
+    async fn a_foreign_object_is_respected_and_its_manager_named() {
+        let (cluster, target) = contested(service("Helm", "helm"));
+        let reporter = Reporter::new(&Discard);
+        let object = service("pipeops", "pipeops");
+        let error = apply(&cluster, &target, &object, &reporter)
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with(".spec.ports is managed by \"kubectl\"")
+        );
+        assert!(check(&cluster, &target, &[object]).await.is_err());
+        assert_eq!(cluster.forced(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_own_object_is_taken_back_with_a_warning() {
+        let (cluster, target) = contested(service("pipeops", "pipeops"));
+        let warnings = Mutex::new(Vec::new());
+        let sink = |event| {
+            if let EventKind::Warning { message } = event {
+                warnings.lock().unwrap().push(message);
+            }
+        };
+        let object = service("pipeops", "pipeops");
+        check(&cluster, &target, std::slice::from_ref(&object))
+            .await
+            .unwrap();
+        apply(&cluster, &target, &object, &Reporter::new(&sink))
+            .await
+            .unwrap();
+        assert_eq!(cluster.forced(), 1);
+        assert_eq!(
+            *warnings.lock().unwrap(),
+            [
+                "Service/web was changed by others; taking back: .spec.ports is managed by \"kubectl\""
+            ]
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! When a rollout that does not get on has failed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::diagnose::{Cause, Finding, Grace};
+use crate::state::{AppState, Condition};
+
+/// A cause that is not seen for this long has passed; shorter gaps are a kubelet that tries again.
+const GAP: Duration = Duration::from_secs(30);
+
+/// Whether to go on waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The rollout has failed for this reason.
+    Failed(Finding),
+    /// Look again when something changes, and at this time.
+    Wait(Option<Instant>),
+}
+
+/// Remembers since when each cause lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Judge {
+    lasting: HashMap<Cause, Lasting>,
+    /// A `ProgressDeadlineExceeded` from before the change: Kubernetes leaves it standing until the first progress.
+    stale: Option<Condition>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lasting {
+    since: Instant,
+    seen: Instant,
+}
+
+impl Judge {
+    /// A judge that knows the Deployment's `Progressing` condition of before the change.
+    pub(crate) fn new(before: Option<Condition>) -> Self {
+        Self {
+            lasting: HashMap::new(),
+            stale: before.filter(is_exceeded),
+        }
+    }
+
+    /// Judges the causes that hold now; they are in order, the most telling first.
+    pub(crate) fn judge(
+        &mut self,
+        state: &AppState,
+        findings: Vec<Finding>,
+        now: Instant,
+    ) -> Verdict {
+        self.remember(&findings, now);
+        if let Some(exceeded) = self.exceeded(state) {
+            let own = Finding::progress_deadline(&exceeded.message);
+            return Verdict::Failed(findings.into_iter().next().unwrap_or(own));
+        }
+        let mut next: Option<Instant> = None;
+        for finding in findings {
+            let Some(end) = self.end_of_grace(&finding) else {
+                continue;
+            };
+            if end <= now {
+                return Verdict::Failed(finding);
+            }
+            next = Some(next.map_or(end, |next| next.min(end)));
+        }
+        Verdict::Wait(next)
+    }
+
+    fn remember(&mut self, findings: &[Finding], now: Instant) {
+        self.lasting.retain(|_, lasting| now - lasting.seen < GAP);
+        for finding in findings {
+            let new = Lasting {
+                since: now,
+                seen: now,
+            };
+            self.lasting.entry(finding.cause).or_insert(new).seen = now;
+        }
+    }
+
+    fn end_of_grace(&self, finding: &Finding) -> Option<Instant> {
+        let since = self.lasting.get(&finding.cause)?.since;
+        match finding.grace {
+            Grace::None => Some(since),
+            Grace::For(grace) => Some(since + grace),
+            Grace::UntilDeadline => None,
+        }
+    }
+
+    /// The condition that Kubernetes itself sees no progress, unless it is from before the change.
+    fn exceeded<'a>(&self, state: &'a AppState) -> Option<&'a Condition> {
+        let deployment = state.deployment.as_ref()?;
+        let seen = deployment.status.observed_generation >= deployment.generation;
+        deployment.condition("Progressing").filter(|condition| {
+            seen && is_exceeded(condition) && self.stale.as_ref() != Some(condition)
+        })
+    }
+}
+
+fn is_exceeded(condition: &Condition) -> bool {
+    condition.reason == "ProgressDeadlineExceeded"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{Limits, findings};
+    use crate::fixtures::{deployment, pod, replica_set, running, state, waiting};
+    use serde_json::json;
+
+    fn broken(reason: &str, message: &str) -> AppState {
+        let pods = [pod("web-2-a", "web-2", waiting(reason, message))];
+        with_pods(&pods, json!({"observedGeneration": 2}))
+    }
+
+    fn with_pods(pods: &[crate::state::raw::Pod], status: serde_json::Value) -> AppState {
+        state(
+            Some(deployment(2, 1, status)),
+            &[replica_set("web-2", 2)],
+            pods,
+        )
+    }
+
+    fn judge(judge: &mut Judge, state: &AppState, now: Instant) -> Verdict {
+        judge.judge(state, findings(state, &Limits::default()), now)
+    }
+
+    fn cause(verdict: Verdict) -> Option<Cause> {
+        match verdict {
+            Verdict::Failed(finding) => Some(finding.cause),
+            Verdict::Wait(_) => None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_pass_fails_at_once() {
+        let verdict = judge(
+            &mut Judge::default(),
+            &broken("InvalidImageName", "m"),
+            Instant::now(),
+        );
+        assert_eq!(cause(verdict), Some(Cause::InvalidImageName));
+    }
+
+    #[test]
+    fn what_may_pass_has_its_grace_also_over_short_gaps() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let down = broken(
+            "ErrImagePull",
+            "dial tcp 127.0.0.1:5999: connect: connection refused",
+        );
+        let pulling = broken("ContainerCreating", "");
+        let mut one = Judge::default();
+        assert_eq!(judge(&mut one, &down, at(0)), Verdict::Wait(Some(at(90))));
+        assert_eq!(judge(&mut one, &pulling, at(10)), Verdict::Wait(None));
+        assert_eq!(judge(&mut one, &down, at(25)), Verdict::Wait(Some(at(90))));
+        let after_a_long_gap = judge(&mut one, &down, at(60));
+        assert_eq!(
+            after_a_long_gap,
+            Verdict::Wait(Some(at(150))),
+            "it had passed"
+        );
+        let mut other = Judge::default();
+        for second in (0..90).step_by(10) {
+            assert_eq!(cause(judge(&mut other, &down, at(second))), None);
+        }
+        assert_eq!(
+            cause(judge(&mut other, &down, at(90))),
+            Some(Cause::ImageRegistryDown)
+        );
+    }
+
+    #[test]
+    fn a_stall_is_explained_by_what_lasts_and_otherwise_by_itself() {
+        let exceeded = json!({"observedGeneration": 2, "conditions": [
+            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+             "message": "ReplicaSet \"web-2\" has timed out progressing.", "lastUpdateTime": "2026-11-01T10:00:00Z"}]});
+        let unready = with_pods(&[pod("web-2-a", "web-2", running(false))], exceeded.clone());
+        let verdict = judge(&mut Judge::default(), &unready, Instant::now());
+        assert_eq!(cause(verdict), Some(Cause::ReadinessProbe));
+        let nothing = with_pods(&[], exceeded);
+        let verdict = judge(&mut Judge::default(), &nothing, Instant::now());
+        assert_eq!(cause(verdict), Some(Cause::ProgressDeadline));
+        // The same condition from before an undo is stale.
+        let before = nothing
+            .deployment
+            .as_ref()
+            .unwrap()
+            .condition("Progressing")
+            .cloned();
+        let verdict = judge(&mut Judge::new(before), &nothing, Instant::now());
+        assert_eq!(verdict, Verdict::Wait(None));
+    }
+}

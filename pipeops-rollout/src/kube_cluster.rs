@@ -1,0 +1,316 @@
+//! A [`Cluster`] over a [`kube::Client`].
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kube::Client;
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, ListParams, LogParams,
+    Patch, PatchParams, PostParams, Preconditions, PropagationPolicy, Resource,
+};
+use kube::core::Request;
+use pipeops_core::{Backoff, Object};
+use serde_json::Value;
+
+use crate::FIELD_MANAGER;
+use crate::api_error::{Action, ApiError, Problem};
+use crate::cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
+use crate::follow::Follow;
+use crate::watches::Watches;
+
+/// One try of one request takes at most this long.
+const CALL_LIMIT: Duration = Duration::from_secs(15);
+/// More of a container's output than this is never read.
+const LOG_BYTES: i64 = 64 * 1024;
+/// Objects per page of a list.
+const PAGE: u32 = 500;
+/// Pages of one list: nobody has this many objects of one application.
+const PAGES: usize = 40;
+
+/// A request that is ready to be sent, or why it cannot be.
+type BuiltRequest = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
+/// A real cluster, or whatever answers like one.
+///
+/// Requests that fail in passing (429, 5xx, no connection, no answer) are tried again with back-off; `kube`'s own retry
+/// below it covers the first seconds, this one an API server that restarts.
+#[derive(Clone)]
+pub struct KubeCluster {
+    client: Client,
+    watches: Watches,
+    backoff: Backoff,
+}
+
+impl KubeCluster {
+    /// The cluster of this client, with watches of its own per namespace.
+    pub fn new(client: Client) -> Self {
+        Self::with_watches(client.clone(), Watches::per_namespace(client))
+    }
+
+    /// The cluster of this client, with watches that are shared with others.
+    pub fn with_watches(client: Client, watches: Watches) -> Self {
+        let backoff = Backoff::default()
+            .attempts(5)
+            .base(Duration::from_secs(1))
+            .total(Duration::from_secs(60));
+        Self {
+            client,
+            watches,
+            backoff,
+        }
+    }
+
+    /// Sets how failed requests are tried again. Default: 5 tries, 1 s base, 60 s in total.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sends the request, and again while it fails in passing.
+    async fn text(&self, action: Action, request: BuiltRequest) -> Result<String, ApiError> {
+        let request = request.map_err(|error| {
+            ApiError::from_kube(action.clone(), kube::Error::BuildRequest(error))
+        })?;
+        let started = Instant::now();
+        for attempt in 1.. {
+            let error = match self.once(&action, request.clone()).await {
+                Ok(text) => return Ok(text),
+                Err(error) => error,
+            };
+            let wait = self
+                .backoff
+                .delay(attempt, started.elapsed(), rand::random::<f64>());
+            match wait {
+                Some(wait) if error.is_transient() => {
+                    tracing::debug!(%error, ?wait, "trying again");
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(error),
+            }
+        }
+        unreachable!("the back-off ends the loop")
+    }
+
+    async fn once(
+        &self,
+        action: &Action,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<String, ApiError> {
+        match tokio::time::timeout(CALL_LIMIT, self.client.request_text(request)).await {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(ApiError::from_kube(action.clone(), error)),
+            Err(_) => Err(ApiError::new(
+                action.clone(),
+                Problem::TimedOut { after: CALL_LIMIT },
+            )),
+        }
+    }
+
+    async fn object(&self, action: Action, request: BuiltRequest) -> Result<Object, ApiError> {
+        let text = self.text(action.clone(), request).await?;
+        let value = parse(&action, &text)?;
+        Object::new(value).ok_or_else(|| unreadable(action, "the answer is not an object"))
+    }
+
+    async fn pages(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        labels: &str,
+        request: fn(&Request, &ListParams) -> BuiltRequest,
+    ) -> Result<Vec<Object>, ApiError> {
+        let resource = resource(api_version, kind);
+        let action = Action::new("list", qualified(&resource), "", namespace);
+        let url = url(&resource, namespace);
+        let mut params = ListParams::default().labels(labels).limit(PAGE);
+        let mut objects = Vec::new();
+        for _ in 0..PAGES {
+            let text = self.text(action.clone(), request(&url, &params)).await?;
+            let mut page = parse(&action, &text)?;
+            if let Some(items) = page["items"].as_array_mut() {
+                // Items of a list do not say what they are.
+                objects.extend(items.drain(..).filter_map(|mut item| {
+                    item["apiVersion"] = api_version.into();
+                    item["kind"] = kind.into();
+                    Object::new(item)
+                }));
+            }
+            match page["metadata"]["continue"].as_str() {
+                Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
+                _ => return Ok(objects),
+            }
+        }
+        Err(unreadable(action, "the list has too many pages"))
+    }
+}
+
+impl fmt::Debug for KubeCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubeCluster")
+            .field("default_namespace", &self.client.default_namespace())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Cluster for KubeCluster {
+    async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError> {
+        let (action, url) = target("get", id);
+        let request = url.get(&id.name, &GetParams::default());
+        match self.object(action, request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) => match error.problem {
+                Problem::NotFound | Problem::NoSuchNamespace => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Object>, ApiError> {
+        self.pages(api_version, kind, namespace, labels, Request::list)
+            .await
+    }
+
+    async fn list_metadata(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Object>, ApiError> {
+        self.pages(api_version, kind, namespace, labels, Request::list_metadata)
+            .await
+    }
+
+    async fn apply(
+        &self,
+        id: &ObjectId,
+        object: &Object,
+        mode: ApplyMode,
+    ) -> Result<Object, ApiError> {
+        let (action, url) = target("patch", id);
+        let params = PatchParams {
+            force: mode == ApplyMode::Force,
+            dry_run: mode == ApplyMode::DryRun,
+            ..PatchParams::apply(FIELD_MANAGER).validation_strict()
+        };
+        let request = url.patch(&id.name, &params, &Patch::Apply(object.value()));
+        self.object(action, request).await
+    }
+
+    async fn create(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError> {
+        let (action, url) = target("create", id);
+        let request = url.create(&post_params(), object.value().to_string().into_bytes());
+        self.object(action, request).await
+    }
+
+    async fn replace(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError> {
+        let (action, url) = target("update", id);
+        let body = object.value().to_string().into_bytes();
+        let request = url.replace(&id.name, &post_params(), body);
+        self.object(action, request).await
+    }
+
+    async fn delete(&self, id: &ObjectId, uid: &str) -> Result<(), ApiError> {
+        let (action, url) = target("delete", id);
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let request = url.delete(&id.name, &params);
+        match self.text(action, request).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.problem, Problem::NotFound | Problem::Stale) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn logs(&self, namespace: &str, query: &LogQuery) -> Result<String, ApiError> {
+        let url = url(&resource("v1", "Pod"), namespace);
+        let action = Action::new("get", "pods/log", &query.pod, namespace);
+        let params = LogParams {
+            container: Some(query.container.clone()),
+            previous: query.previous,
+            tail_lines: Some(i64::try_from(query.lines).unwrap_or(i64::MAX)),
+            limit_bytes: Some(LOG_BYTES),
+            ..LogParams::default()
+        };
+        self.text(action, url.logs(&query.pod, &params)).await
+    }
+
+    fn follow(&self, namespace: &str, app: &str) -> Follow {
+        self.watches.follow(namespace, app)
+    }
+}
+
+fn resource(api_version: &str, kind: &str) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+fn url(resource: &ApiResource, namespace: &str) -> Request {
+    let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+    Request::new(DynamicObject::url_path(resource, namespace))
+}
+
+/// `deployments.apps`, as RBAC and the server's messages say it.
+fn qualified(resource: &ApiResource) -> String {
+    match resource.group.as_str() {
+        "" => resource.plural.clone(),
+        group => format!("{}.{group}", resource.plural),
+    }
+}
+
+fn target(verb: &'static str, id: &ObjectId) -> (Action, Request) {
+    let resource = resource(&id.api_version, &id.kind);
+    let action = Action::new(verb, qualified(&resource), &id.name, &id.namespace);
+    (action, url(&resource, &id.namespace))
+}
+
+fn post_params() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
+
+/// Parses an answer. The error never repeats it: it may be a Secret.
+fn parse(action: &Action, text: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(text).map_err(|_| unreadable(action.clone(), "the answer is not JSON"))
+}
+
+fn unreadable(action: Action, why: &str) -> ApiError {
+    let message = why.to_owned();
+    ApiError::new(action, Problem::Rejected { status: 0, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_named_as_rbac_names_them() {
+        let (action, url) = target("patch", &ObjectId::deployment("shop", "web"));
+        assert_eq!(
+            action.to_string(),
+            "patch deployments.apps \"web\" in namespace \"shop\""
+        );
+        assert_eq!(url.url_path, "/apis/apps/v1/namespaces/shop/deployments");
+        let (action, url) = target("get", &ObjectId::new("v1", "Namespace", "", "shop"));
+        assert_eq!(action.to_string(), "get namespaces \"shop\"");
+        assert_eq!(url.url_path, "/api/v1/namespaces");
+    }
+}

@@ -1,0 +1,202 @@
+//! Removal of objects that no revision needs any more: own ones only, and only after a success.
+
+use std::collections::HashSet;
+
+use pipeops_core::Object;
+use serde_json::Value;
+
+use crate::api_error::ApiError;
+use crate::cluster::{Cluster, ObjectId};
+use crate::record::Record;
+use crate::target::{Target, is_own};
+use crate::{MANAGED_BY, MANAGER, PART_OF};
+
+/// Kinds that hold data or other objects: never pruned.
+const PRECIOUS: &[&str] = &["PersistentVolumeClaim", "Namespace", "StatefulSet"];
+
+/// Deletes own objects of the application that neither its healthy revisions nor any of its ReplicaSets mention.
+///
+/// ConfigMaps and Secrets are found by their labels; other kinds by what earlier revisions and failed attempts had.
+/// Everything that a ReplicaSet of the application mentions stays: that is the window of `undo` and of
+/// `kubectl rollout undo`. What is deleted is returned.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(crate) async fn prune(
+    cluster: &dyn Cluster,
+    target: &Target,
+    record: &Record,
+) -> Result<Vec<ObjectId>, ApiError> {
+    let mut pruned = Vec::new();
+    let kept = kept_names(cluster, target, record).await?;
+    for kind in ["ConfigMap", "Secret"] {
+        let candidates = cluster
+            .list_metadata("v1", kind, &target.namespace, &target.selector())
+            .await?;
+        for object in candidates
+            .iter()
+            .filter(|object| !kept.contains(object.name()))
+        {
+            pruned.extend(delete_own(cluster, target, object).await?);
+        }
+    }
+    for id in orphans(record) {
+        if let Some(object) = cluster.get(&id).await? {
+            pruned.extend(delete_own(cluster, target, &object).await?);
+        }
+    }
+    Ok(pruned)
+}
+
+/// Every text in what must stay. An object whose name is among them is kept: rather one too many than one too few.
+async fn kept_names(
+    cluster: &dyn Cluster,
+    target: &Target,
+    record: &Record,
+) -> Result<HashSet<String>, ApiError> {
+    let mut names = HashSet::from([target.record().name]);
+    for snapshot in [&record.healthy, &record.previous].into_iter().flatten() {
+        names.extend(snapshot.ids.iter().map(|id| id.name.clone()));
+        for object in &snapshot.objects {
+            texts(object.value(), &mut names);
+        }
+    }
+    let labels = format!("{MANAGED_BY}={MANAGER}");
+    let sets = cluster
+        .list("apps/v1", "ReplicaSet", &target.namespace, &labels)
+        .await?;
+    for set in sets.iter().filter(|set| belongs_to(set, &target.app)) {
+        texts(&set.value()["spec"]["template"], &mut names);
+    }
+    Ok(names)
+}
+
+fn belongs_to(set: &Object, deployment: &str) -> bool {
+    let owners = set.value()["metadata"]["ownerReferences"].as_array();
+    owners
+        .into_iter()
+        .flatten()
+        .any(|owner| owner["kind"] == "Deployment" && owner["name"] == deployment)
+}
+
+fn texts(value: &Value, found: &mut HashSet<String>) {
+    match value {
+        Value::String(text) => {
+            found.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        _ => {}
+    }
+}
+
+/// Objects of the revision before and of failed attempts that the healthy revision does not have.
+fn orphans(record: &Record) -> Vec<ObjectId> {
+    let healthy = record
+        .healthy
+        .as_ref()
+        .map_or(&[][..], |healthy| &healthy.ids);
+    let previous = record
+        .previous
+        .as_ref()
+        .map_or(&[][..], |previous| &previous.ids);
+    let is_orphan = |id: &&ObjectId| {
+        let by_label = matches!(id.kind.as_str(), "ConfigMap" | "Secret");
+        !healthy.contains(id) && !by_label && !PRECIOUS.contains(&id.kind.as_str())
+    };
+    previous
+        .iter()
+        .chain(&record.leftovers)
+        .filter(is_orphan)
+        .cloned()
+        .collect()
+}
+
+async fn delete_own(
+    cluster: &dyn Cluster,
+    target: &Target,
+    object: &Object,
+) -> Result<Option<ObjectId>, ApiError> {
+    let labels = &object.value()["metadata"]["labels"];
+    let in_set = labels[PART_OF].as_str() == Some(&target.apply_set());
+    let uid = object.value()["metadata"]["uid"]
+        .as_str()
+        .unwrap_or_default();
+    if !in_set || !is_own(object) || uid.is_empty() {
+        return Ok(None);
+    }
+    let id = ObjectId::of(object, &target.namespace);
+    cluster.delete(&id, uid).await?;
+    Ok(Some(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::Stack;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fake::FakeCluster;
+    use crate::record::Snapshot;
+
+    fn snapshot(revision: &str, objects: Vec<Value>) -> Option<Snapshot> {
+        let objects = objects
+            .into_iter()
+            .map(|o| Object::new(o).unwrap())
+            .collect();
+        Some(Snapshot::of(&Stack::new("web", "shop", revision, objects)))
+    }
+
+    fn with_env(config: &str) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {
+            "spec": {"containers": [{"envFrom": [{"configMapRef": {"name": config}}]}]}}}})
+    }
+
+    fn store(cluster: &FakeCluster, target: &Target, kind: &str, name: &str, own: bool) {
+        let (api_version, manager) = match kind {
+            "Ingress" => ("networking.k8s.io/v1", "pipeops"),
+            _ => ("v1", if own { "pipeops" } else { "helm" }),
+        };
+        let id = ObjectId::new(api_version, kind, "shop", name);
+        let object = json!({"metadata": {"uid": name,
+            "labels": {MANAGED_BY: MANAGER, PART_OF: target.apply_set()},
+            "managedFields": [{"manager": manager, "operation": "Apply"}]}});
+        cluster.store(&id, id.object(object).unwrap());
+    }
+
+    #[tokio::test]
+    async fn only_own_objects_that_no_revision_mentions_go() {
+        let cluster = FakeCluster::default();
+        let target = Target::new("shop", "web").unwrap();
+        for name in [
+            "web-env-1",
+            "web-env-2",
+            "web-env-3",
+            "web-env-4",
+            "pipeops-web",
+        ] {
+            store(&cluster, &target, "ConfigMap", name, true);
+        }
+        store(&cluster, &target, "ConfigMap", "of-helm", false);
+        store(&cluster, &target, "Secret", "web-secret-1", true);
+        store(&cluster, &target, "Ingress", "web", true);
+        // A ReplicaSet that Kubernetes still keeps mentions the first one.
+        let set = ObjectId::new("apps/v1", "ReplicaSet", "shop", "web-1");
+        let owned = json!({"metadata": {"labels": {MANAGED_BY: MANAGER},
+            "ownerReferences": [{"kind": "Deployment", "name": "web"}]},
+            "spec": {"template": with_env("web-env-1")["spec"]["template"]}});
+        cluster.store(&set, set.object(owned).unwrap());
+        let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}});
+        let record = Record {
+            healthy: snapshot("c", vec![with_env("web-env-4")]),
+            previous: snapshot("b", vec![with_env("web-env-3"), ingress]),
+            ..Record::default()
+        };
+        let pruned = prune(&cluster, &target, &record).await.unwrap();
+        let names: Vec<_> = pruned.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            ["ConfigMap/web-env-2", "Secret/web-secret-1", "Ingress/web"]
+        );
+    }
+}

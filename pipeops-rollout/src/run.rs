@@ -1,0 +1,461 @@
+//! One rollout of one application, from its record to its outcome.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pipeops_core::event::EventKind;
+use pipeops_core::{Diagnose, Diagnosis, EventSink, Object, Redactor, Stack};
+use tokio::time::{Instant, sleep_until};
+
+use crate::apply;
+use crate::cluster::Cluster;
+use crate::diagnose::{Finding, findings};
+use crate::error::Error;
+use crate::explain::Explainer;
+use crate::follow::Follow;
+use crate::judge::{Judge, Verdict};
+use crate::options::{FirstFailure, RolloutOptions};
+use crate::outcome::Outcome;
+use crate::progress::{Phase, Progress, Reporter};
+use crate::prune;
+use crate::record::{Attempt, AttemptPhase, RecordFile, Snapshot};
+use crate::state::{AppState, DeploymentState, raw};
+use crate::strategy::PlanStep;
+use crate::target::Target;
+
+/// How long the first list of everything may take before the rollout goes on without it.
+const SYNC_LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Run<'a> {
+    cluster: &'a dyn Cluster,
+    options: &'a RolloutOptions,
+    target: &'a Target,
+    file: RecordFile<'a>,
+    explainer: Explainer<'a>,
+    reporter: Reporter<'a>,
+    follow: Follow,
+    /// Whether it was said that events cannot be read.
+    warned: bool,
+}
+
+/// How the wait for a revision ended.
+enum Waited {
+    Healthy(Progress),
+    Failed(Finding),
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        cluster: &'a dyn Cluster,
+        options: &'a RolloutOptions,
+        target: &'a Target,
+        file: RecordFile<'a>,
+        redactors: [Redactor; 2],
+        sink: &'a dyn EventSink,
+    ) -> Self {
+        Self {
+            cluster,
+            options,
+            target,
+            file,
+            explainer: Explainer {
+                cluster,
+                target,
+                redactors,
+            },
+            reporter: Reporter::new(sink),
+            follow: cluster.follow(&target.namespace, &target.app),
+            warned: false,
+        }
+    }
+
+    /// Continues the attempt that the record tells of when it is of this stack, and begins a new one otherwise.
+    pub(crate) async fn run(
+        mut self,
+        id: Option<String>,
+        stack: &Stack,
+        snapshot: Snapshot,
+    ) -> Result<Outcome, Error> {
+        let attempt = self.file.record.attempt.as_ref();
+        let same = attempt.filter(|attempt| attempt.snapshot.fingerprint == snapshot.fingerprint);
+        match same.map(|attempt| (attempt.phase.clone(), attempt.id == id)) {
+            Some((AttemptPhase::RollingBack { diagnosis }, _)) => self.go_back(diagnosis).await,
+            Some((AttemptPhase::Applying | AttemptPhase::Waiting, _)) => self.go_on(stack).await,
+            Some((AttemptPhase::RolledBack { diagnosis, to }, true)) if id.is_some() => {
+                Ok(Outcome::RolledBack { diagnosis, to })
+            }
+            Some((AttemptPhase::Failed { diagnosis }, true)) if id.is_some() => {
+                Ok(Outcome::Failed { diagnosis })
+            }
+            _ => {
+                self.begin(id, stack, snapshot).await?;
+                self.go_on(stack).await
+            }
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        id: Option<String>,
+        stack: &Stack,
+        snapshot: Snapshot,
+    ) -> Result<(), Error> {
+        // Whether the way can be watched is better known before anything changes.
+        self.sync().await?;
+        if self.options.check_first {
+            apply::check(self.cluster, self.target, &stack.objects).await?;
+        }
+        self.settle_the_past().await?;
+        for warning in self.options.strategy.warnings(stack) {
+            self.reporter.warn(warning);
+        }
+        self.warn_about_time(stack);
+        self.file.record.attempt = Some(Attempt {
+            id,
+            snapshot,
+            started: Timestamp::now(),
+            step: 0,
+            phase: AttemptPhase::Applying,
+        });
+        self.file.save().await
+    }
+
+    /// Before anything changes: what runs now and is healthy is where a rollback goes.
+    async fn settle_the_past(&mut self) -> Result<(), Error> {
+        let Some(live) = self.cluster.get(&self.target.workload()).await? else {
+            return Ok(());
+        };
+        let Some(deployment) = parse(&live) else {
+            return Ok(());
+        };
+        let (revision, generation) = (deployment.revision.clone(), deployment.generation);
+        let state = AppState {
+            deployment: Some(deployment),
+            ..AppState::default()
+        };
+        if !Progress::of(&state, generation).is_complete() {
+            return Ok(());
+        }
+        let record = &mut self.file.record;
+        // The process that waited for it died after it had become healthy.
+        let unnoticed = record.attempt.as_ref().is_some_and(|attempt| {
+            attempt.phase == AttemptPhase::Waiting
+                && Some(&attempt.snapshot.revision) == revision.as_ref()
+        });
+        if unnoticed {
+            record.promote();
+        } else if record.healthy.is_none() && state.deployment.is_some_and(|d| d.desired() > 0) {
+            record.healthy = Snapshot::adopt(self.target, &live);
+        }
+        Ok(())
+    }
+
+    fn warn_about_time(&self, stack: &Stack) {
+        let spec = stack.workload().map(|workload| &workload.value()["spec"]);
+        let progress = spec.and_then(|spec| spec["progressDeadlineSeconds"].as_u64());
+        let deadline = self.options.deadline.as_secs();
+        if let Some(progress) = progress.filter(|progress| *progress >= deadline) {
+            self.reporter.warn(format!(
+                "progressDeadlineSeconds is {progress}, not below the rollout's deadline of {deadline} s: a stall is noticed only at the deadline"
+            ));
+        }
+    }
+
+    /// Carries out the plan from the step that is written down.
+    async fn go_on(mut self, stack: &Stack) -> Result<Outcome, Error> {
+        let plan = self.options.strategy.plan(stack);
+        let first = self
+            .file
+            .record
+            .attempt
+            .as_ref()
+            .map_or(0, |attempt| attempt.step);
+        let mut applied = None;
+        let mut terminating = 0;
+        for (index, step) in plan.iter().enumerate().skip(first) {
+            self.enter(index, step).await?;
+            match step {
+                PlanStep::Apply(objects) => match self.apply(objects).await {
+                    Ok(workload) => applied = workload.or(applied),
+                    Err(error) => return self.fail_applying(error).await,
+                },
+                PlanStep::AwaitComplete => match self.await_healthy(applied.take()).await? {
+                    Waited::Healthy(progress) => terminating = progress.terminating,
+                    Waited::Failed(finding) => {
+                        let diagnosis = self.explainer.explain(&finding, &self.reporter).await;
+                        return self.fail(diagnosis).await;
+                    }
+                },
+            }
+        }
+        self.succeed(stack, terminating).await
+    }
+
+    async fn enter(&mut self, index: usize, step: &PlanStep) -> Result<(), Error> {
+        let phase = match step {
+            PlanStep::Apply(_) => AttemptPhase::Applying,
+            PlanStep::AwaitComplete => AttemptPhase::Waiting,
+        };
+        let Some(attempt) = &mut self.file.record.attempt else {
+            return Ok(());
+        };
+        if (attempt.step, &attempt.phase) == (index, &phase) {
+            return Ok(());
+        }
+        (attempt.step, attempt.phase) = (index, phase);
+        self.file.save().await
+    }
+
+    /// Applies objects and returns the workload as it is then, if it was among them.
+    async fn apply(&self, objects: &[Object]) -> Result<Option<DeploymentState>, Error> {
+        let mut workload = None;
+        for object in objects {
+            let live = apply::apply(self.cluster, self.target, object, &self.reporter).await?;
+            if object.kind() == "Deployment" && object.name() == self.target.app {
+                workload = parse(&live);
+            }
+        }
+        Ok(workload)
+    }
+
+    /// Waits for what was applied; after a resume, for what is there.
+    async fn await_healthy(&mut self, applied: Option<DeploymentState>) -> Result<Waited, Error> {
+        let deadline = Instant::now() + self.options.deadline;
+        let applied = match applied {
+            Some(applied) => applied,
+            None => self.live().await?,
+        };
+        let before = applied.condition("Progressing").cloned();
+        self.sync().await?;
+        self.watch(applied.generation, deadline, Some(Judge::new(before)))
+            .await
+    }
+
+    /// Watches until the revision is healthy, has failed (with a judge), or the deadline is over.
+    async fn watch(
+        &mut self,
+        generation: i64,
+        deadline: Instant,
+        mut judge: Option<Judge>,
+    ) -> Result<Waited, Error> {
+        let mut existed = false;
+        loop {
+            let state = self.follow.state();
+            let progress = Progress::of(&state, generation);
+            self.reporter.report(&state, &progress);
+            if progress.is_complete() {
+                return Ok(Waited::Healthy(progress));
+            }
+            if existed && state.deployment.is_none() {
+                return Err(self.gone());
+            }
+            existed = state.deployment.is_some();
+            let now = Instant::now();
+            let found = findings(&state, &self.options.limits);
+            if now >= deadline {
+                return self.at_deadline(&state, generation, found).await;
+            }
+            let verdict = match &mut judge {
+                Some(judge) if progress.phase > Phase::Unseen => judge.judge(&state, found, now),
+                _ => Verdict::Wait(None),
+            };
+            let wake = match verdict {
+                Verdict::Failed(finding) => return Ok(Waited::Failed(finding)),
+                Verdict::Wait(next) => next.map_or(deadline, |next| next.min(deadline)),
+            };
+            tokio::select! {
+                changed = self.follow.changed() => changed?,
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// The watches may have lagged behind: the cluster itself has the last word.
+    async fn at_deadline(
+        &self,
+        state: &AppState,
+        generation: i64,
+        findings: Vec<Finding>,
+    ) -> Result<Waited, Error> {
+        let mut state = state.clone();
+        state.deployment = Some(self.live().await?);
+        let progress = Progress::of(&state, generation);
+        if progress.is_complete() {
+            return Ok(Waited::Healthy(progress));
+        }
+        let ready = format!("{} of {} pods were ready", progress.ready, progress.desired);
+        let detail = match self.follow.health().trouble {
+            Some(trouble) => format!("{ready}, and watching the cluster failed: {trouble}"),
+            None => ready,
+        };
+        let seconds = self.options.deadline.as_secs();
+        let own = || Finding::deadline(format!("not complete after {seconds} s"), detail);
+        Ok(Waited::Failed(
+            findings.into_iter().next().unwrap_or_else(own),
+        ))
+    }
+
+    async fn sync(&mut self) -> Result<(), Error> {
+        if !self.follow.synced(SYNC_LIMIT).await? {
+            self.reporter
+                .warn("the cluster's objects are slow to list; waiting for their watches");
+        }
+        if self.follow.health().without_events && !std::mem::replace(&mut self.warned, true) {
+            self.reporter.warn(
+                "PipeOps may not watch events in this namespace: a failure will be explained less precisely",
+            );
+        }
+        Ok(())
+    }
+
+    async fn live(&self) -> Result<DeploymentState, Error> {
+        let live = self.cluster.get(&self.target.workload()).await?;
+        live.as_ref().and_then(parse).ok_or_else(|| self.gone())
+    }
+
+    fn gone(&self) -> Error {
+        Error::NotFound {
+            namespace: self.target.namespace.clone(),
+            app: self.target.app.clone(),
+        }
+    }
+
+    async fn succeed(mut self, stack: &Stack, terminating: u32) -> Result<Outcome, Error> {
+        self.file.record.promote();
+        self.file.save().await?;
+        // The revision is healthy, whatever becomes of old objects: they are found again next time.
+        match prune::prune(self.cluster, self.target, &self.file.record).await {
+            Ok(pruned) if pruned.is_empty() => {}
+            Ok(pruned) => {
+                tracing::debug!(?pruned, "removed objects that no revision needs");
+                self.file.record.leftovers.clear();
+                self.file.save().await?;
+            }
+            Err(error) => self
+                .reporter
+                .warn(format!("old objects were not removed: {error}")),
+        }
+        Ok(Outcome::Complete {
+            revision: stack.revision.clone(),
+            terminating,
+        })
+    }
+
+    /// The stack was refused halfway. What passes is left to the next run; otherwise the part that was applied goes back.
+    async fn fail_applying(self, error: Error) -> Result<Outcome, Error> {
+        let attempted = self
+            .file
+            .record
+            .attempt
+            .as_ref()
+            .map(|a| &a.snapshot.fingerprint);
+        let healthy = self.file.record.healthy.as_ref().map(|h| &h.fingerprint);
+        match error {
+            Error::Api(error)
+                if !error.is_transient() && healthy.is_some() && healthy != attempted =>
+            {
+                let diagnosis = self.explainer.without_secrets(error.diagnosis());
+                self.fail(diagnosis).await
+            }
+            error => Err(error),
+        }
+    }
+
+    async fn fail(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
+        if let Some(attempt) = &mut self.file.record.attempt {
+            attempt.phase = AttemptPhase::RollingBack {
+                diagnosis: diagnosis.clone(),
+            };
+        }
+        self.file.save().await?;
+        self.go_back(diagnosis).await
+    }
+
+    async fn go_back(self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
+        let attempted = self
+            .file
+            .record
+            .attempt
+            .as_ref()
+            .map(|a| a.snapshot.clone());
+        match (self.file.record.healthy.clone(), attempted) {
+            (Some(healthy), Some(attempted)) if healthy.fingerprint == attempted.fingerprint => {
+                // It was healthy once, as it is: there is nothing else to go back to, and its pods may still serve.
+                self.give_up(diagnosis).await
+            }
+            (Some(healthy), _) => self.roll_back(healthy, diagnosis).await,
+            (None, Some(attempted)) => {
+                if self.options.first_failure == FirstFailure::ScaleToZero {
+                    self.scale_to_zero(&attempted).await?;
+                }
+                self.give_up(diagnosis).await
+            }
+            (None, None) => self.give_up(diagnosis).await,
+        }
+    }
+
+    async fn roll_back(
+        mut self,
+        healthy: Snapshot,
+        diagnosis: Diagnosis,
+    ) -> Result<Outcome, Error> {
+        let to = healthy.revision.clone();
+        self.reporter.rolling_back(format!("Rolled back to {to}"));
+        self.reporter.emit(EventKind::RollingBack {
+            diagnosis: diagnosis.clone(),
+            to: to.clone(),
+        });
+        let applied = self.apply(&healthy.objects).await?;
+        let applied = match applied {
+            Some(applied) => applied,
+            None => self.live().await?,
+        };
+        self.sync().await?;
+        let deadline = Instant::now() + self.options.rollback_deadline;
+        if let Waited::Failed(finding) = self.watch(applied.generation, deadline, None).await? {
+            return Err(Error::RollbackIncomplete {
+                app: self.target.app.clone(),
+                to,
+                state: finding.error,
+                diagnosis: Box::new(diagnosis),
+            });
+        }
+        let phase = AttemptPhase::RolledBack {
+            diagnosis: diagnosis.clone(),
+            to: to.clone(),
+        };
+        self.file.record.abandon(phase);
+        self.file.save().await?;
+        Ok(Outcome::RolledBack { diagnosis, to })
+    }
+
+    async fn scale_to_zero(&self, attempted: &Snapshot) -> Result<(), Error> {
+        let workload = attempted
+            .objects
+            .iter()
+            .find(|object| object.kind() == "Deployment" && object.name() == self.target.app);
+        if let Some(workload) = workload {
+            let mut workload = workload.clone();
+            workload.value_mut()["spec"]["replicas"] = 0.into();
+            self.apply(&[workload]).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_up(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
+        let phase = AttemptPhase::Failed {
+            diagnosis: diagnosis.clone(),
+        };
+        self.file.record.abandon(phase);
+        self.file.save().await?;
+        Ok(Outcome::Failed { diagnosis })
+    }
+}
+
+fn parse(live: &Object) -> Option<DeploymentState> {
+    let raw: raw::Deployment = serde_json::from_value(live.value().clone()).ok()?;
+    Some(DeploymentState::from(raw))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! How an application is doing, for people and programs.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use pipeops_core::{Diagnosis, Object};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cluster::ObjectId;
+use crate::diagnose::{Limits, findings};
+use crate::progress::Progress;
+use crate::record::{AttemptPhase, Record};
+use crate::state::{AppState, PodState};
+use crate::target::Target;
+
+/// Where the latest rollout of an application is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum RolloutPhase {
+    /// New pods are being brought up.
+    Progressing,
+    /// The revision is healthy.
+    Complete,
+    /// The revision failed, and the one before it is being brought back.
+    RollingBack,
+    /// The revision failed, and the one before it is healthy.
+    RolledBack,
+    /// The revision failed, and there was nothing to go back to.
+    Failed,
+}
+
+/// One pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PodSummary {
+    /// Its name.
+    pub name: String,
+    /// Its ReplicaSet.
+    pub revision: String,
+    /// `Running`, or why it does not run.
+    pub status: String,
+    /// Whether it answers requests.
+    pub ready: bool,
+    /// Whether it belongs to the current revision.
+    pub current: bool,
+    /// How often its containers were started again.
+    pub restarts: u32,
+}
+
+/// How an application is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RolloutStatus {
+    /// The application.
+    pub app: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The commit SHA that the cluster is to run.
+    pub revision: Option<String>,
+    /// Where its latest rollout is.
+    pub phase: RolloutPhase,
+    /// When the latest rollout began.
+    pub started: Option<Timestamp>,
+    /// Pods wanted.
+    pub desired: u32,
+    /// Pods of the current revision.
+    pub updated: u32,
+    /// Pods of the current revision that are ready.
+    pub ready: u32,
+    /// Pods of any revision that can be relied on.
+    pub available: u32,
+    /// Old pods that still run down.
+    pub terminating: u32,
+    /// The images that the current revision runs.
+    pub images: Vec<String>,
+    /// The last revision that was healthy.
+    pub healthy_revision: Option<String>,
+    /// Where `undo` goes.
+    pub previous_revision: Option<String>,
+    /// The pods.
+    pub pods: Vec<PodSummary>,
+    /// What is wrong, if anything is.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// Puts together what the cluster shows and what PipeOps remembers.
+pub(crate) fn of(
+    target: &Target,
+    record: &Record,
+    state: &AppState,
+    limits: &Limits,
+) -> RolloutStatus {
+    let deployment = state.deployment.clone().unwrap_or_default();
+    let progress = Progress::of(state, deployment.generation);
+    let current = state.current();
+    let attempt = record.attempt.as_ref();
+    let phase = phase(
+        attempt.map(|attempt| &attempt.phase),
+        progress.is_complete(),
+    );
+    RolloutStatus {
+        app: target.app.clone(),
+        namespace: target.namespace.clone(),
+        revision: deployment.revision.clone(),
+        phase,
+        started: attempt.map(|attempt| attempt.started),
+        desired: deployment.desired(),
+        updated: deployment.status.updated_replicas,
+        ready: progress.ready,
+        available: deployment.status.available_replicas,
+        terminating: progress.terminating,
+        images: current.map(|set| set.images.clone()).unwrap_or_default(),
+        healthy_revision: record
+            .healthy
+            .as_ref()
+            .map(|healthy| healthy.revision.clone()),
+        previous_revision: record
+            .previous
+            .as_ref()
+            .map(|previous| previous.revision.clone()),
+        pods: state.pods.values().map(|pod| summary(state, pod)).collect(),
+        diagnosis: diagnosis(target, record, state, limits, phase),
+    }
+}
+
+fn phase(attempt: Option<&AttemptPhase>, complete: bool) -> RolloutPhase {
+    match attempt {
+        Some(AttemptPhase::RollingBack { .. }) => RolloutPhase::RollingBack,
+        Some(AttemptPhase::Failed { .. }) => RolloutPhase::Failed,
+        _ if !complete => RolloutPhase::Progressing,
+        Some(AttemptPhase::RolledBack { .. }) => RolloutPhase::RolledBack,
+        _ => RolloutPhase::Complete,
+    }
+}
+
+fn summary(state: &AppState, pod: &PodState) -> PodSummary {
+    PodSummary {
+        name: pod.name.clone(),
+        revision: pod.replica_set.clone(),
+        status: pod.summary().to_owned(),
+        ready: pod.is_ready(),
+        current: state
+            .current()
+            .is_some_and(|set| set.name == pod.replica_set),
+        restarts: pod
+            .containers()
+            .map(|container| container.restart_count)
+            .sum(),
+    }
+}
+
+/// What the latest attempt failed with; otherwise what holds the pods up now.
+fn diagnosis(
+    target: &Target,
+    record: &Record,
+    state: &AppState,
+    limits: &Limits,
+    phase: RolloutPhase,
+) -> Option<Diagnosis> {
+    match record.attempt.as_ref().map(|attempt| &attempt.phase) {
+        Some(
+            AttemptPhase::RollingBack { diagnosis }
+            | AttemptPhase::RolledBack { diagnosis, .. }
+            | AttemptPhase::Failed { diagnosis },
+        ) => Some(diagnosis.clone()),
+        _ if phase == RolloutPhase::Complete => None,
+        _ => findings(state, limits)
+            .first()
+            .map(|finding| finding.diagnosis(&target.namespace, &target.app)),
+    }
+}
+
+/// The ConfigMaps and Secrets that the pods of a workload cannot do without.
+pub(crate) fn references(namespace: &str, workload: &Object) -> BTreeSet<ObjectId> {
+    let mut found = BTreeSet::new();
+    collect(
+        namespace,
+        &workload.value()["spec"]["template"]["spec"],
+        &mut found,
+    );
+    found
+}
+
+fn collect(namespace: &str, value: &Value, found: &mut BTreeSet<ObjectId>) {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect(namespace, item, found)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let needed = field["optional"] != true;
+                let name = field["name"].as_str().or(field["secretName"].as_str());
+                let id = match (key.as_str(), name) {
+                    ("configMapRef" | "configMapKeyRef" | "configMap", Some(name)) => {
+                        Some(ObjectId::config_map(namespace, name))
+                    }
+                    ("secretRef" | "secretKeyRef" | "secret", Some(name)) => {
+                        Some(ObjectId::secret(namespace, name))
+                    }
+                    _ => None,
+                };
+                found.extend(id.filter(|_| needed));
+                collect(namespace, field, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_way_to_refer_to_configuration_is_seen() {
+        let object = Object::new(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {"template": {"spec": {
+                "containers": [{
+                    "envFrom": [{"configMapRef": {"name": "a"}}, {"secretRef": {"name": "b"}},
+                                {"secretRef": {"name": "maybe", "optional": true}}],
+                    "env": [{"valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+                            {"valueFrom": {"secretKeyRef": {"name": "d", "key": "k"}}}]}],
+                "volumes": [{"configMap": {"name": "e"}}, {"secret": {"secretName": "f"}},
+                            {"projected": {"sources": [{"secret": {"name": "g"}}]}}]}}}}),
+        )
+        .unwrap();
+        let names: Vec<_> = references("shop", &object)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "ConfigMap/a",
+                "ConfigMap/c",
+                "ConfigMap/e",
+                "Secret/b",
+                "Secret/d",
+                "Secret/f",
+                "Secret/g"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_cluster_shows_outweighs_an_old_success() {
+        assert_eq!(
+            phase(Some(&AttemptPhase::Complete), false),
+            RolloutPhase::Progressing
+        );
+        assert_eq!(phase(None, true), RolloutPhase::Complete);
+        let diagnosis = Diagnosis::new("t");
+        let failed = AttemptPhase::Failed { diagnosis };
+        assert_eq!(phase(Some(&failed), true), RolloutPhase::Failed);
+    }
+}

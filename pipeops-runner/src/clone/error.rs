@@ -1,0 +1,228 @@
+//! What can go wrong with a clone, told apart.
+
+use std::error::Error;
+use std::time::Duration;
+
+use pipeops_core::{Diagnose, Diagnosis, RetryClass};
+
+use super::CloneRequest;
+use crate::git::{CommitSha, RepositoryUrl};
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// A commit cannot be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloneError {
+    /// The repository is there, the commit is not: a forced push or a deleted branch took it away.
+    #[error("{url} has no commit {commit}")]
+    MissingCommit {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The commit.
+        commit: CommitSha,
+    },
+    /// The server wants a login and the project has none.
+    #[error("{url} asks for a login and the project has none")]
+    LoginNeeded {
+        /// The repository.
+        url: RepositoryUrl,
+    },
+    /// The server refused the project's login.
+    #[error("{url} refused the login of user {username:?}")]
+    LoginRefused {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The user name.
+        username: String,
+    },
+    /// The server does not know the repository, or hides it from this login.
+    #[error("{url} does not exist, or this login may not see it")]
+    NoRepository {
+        /// The repository.
+        url: RepositoryUrl,
+    },
+    /// No answer, or one that ended early.
+    #[error("{url} cannot be reached")]
+    Unreachable {
+        /// The repository.
+        url: RepositoryUrl,
+        /// Why.
+        source: Source,
+    },
+    /// More than the limits allow.
+    #[error("{url} is too large: more than {what}")]
+    TooLarge {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The limit.
+        what: String,
+    },
+    /// Slower than the limits allow.
+    #[error("{url} was not fetched within {} s", limit.as_secs())]
+    Timeout {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A file cannot be written.
+    #[error("the file {path:?} of the commit cannot be written")]
+    Write {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: Source,
+    },
+    /// The server does not speak git as it should.
+    #[error("fetching from {url} failed")]
+    Protocol {
+        /// The repository.
+        url: RepositoryUrl,
+        /// Why.
+        source: Source,
+    },
+}
+
+impl CloneError {
+    pub(super) fn missing_commit(request: &CloneRequest) -> Self {
+        Self::MissingCommit {
+            url: request.url.clone(),
+            commit: request.commit.clone(),
+        }
+    }
+
+    /// Something on this machine failed that has nothing to do with the repository.
+    pub(super) fn internal(request: &CloneRequest, source: impl Into<Source>) -> Self {
+        Self::Protocol {
+            url: request.url.clone(),
+            source: source.into(),
+        }
+    }
+
+    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
+    pub(super) fn git(request: &CloneRequest, error: gix::Error) -> Self {
+        let url = || request.url.clone();
+        let said = chain_text(&error);
+        if is_missing_commit(&said) {
+            return Self::missing_commit(request);
+        }
+        if error.is_unauthenticated() {
+            return match &request.login {
+                None => Self::LoginNeeded { url: url() },
+                Some(login) => Self::LoginRefused {
+                    url: url(),
+                    username: login.username.clone(),
+                },
+            };
+        }
+        if error.is_permission_denied() || said.contains("HTTP status 404") {
+            return Self::NoRepository { url: url() };
+        }
+        if error.can_retry_lenient() {
+            let source = error.into();
+            return Self::Unreachable { url: url(), source };
+        }
+        Self::internal(request, error)
+    }
+}
+
+impl Diagnose for CloneError {
+    fn diagnosis(&self) -> Diagnosis {
+        let (name, class) = match self {
+            Self::MissingCommit { .. } => ("CommitNotFound", RetryClass::Permanent),
+            Self::LoginNeeded { .. } | Self::LoginRefused { .. } => {
+                ("GitLoginRefused", RetryClass::NeedsCredential)
+            }
+            Self::NoRepository { .. } => ("RepositoryNotFound", RetryClass::Permanent),
+            Self::Unreachable { .. } => ("GitUnreachable", RetryClass::Transient),
+            Self::TooLarge { .. } => ("RepositoryTooLarge", RetryClass::Permanent),
+            Self::Timeout { .. } => ("CloneTimeout", RetryClass::Transient),
+            Self::Write { .. } => ("WorkspaceError", RetryClass::Permanent),
+            Self::Protocol { .. } => ("GitProtocolError", RetryClass::Permanent),
+        };
+        let diagnosis = Diagnosis::new(format!("Deployment failed: {name}"))
+            .error(self.to_string())
+            .reason(self.reason())
+            .class(class);
+        self.fixes().iter().fold(diagnosis, |d, fix| d.fix(*fix))
+    }
+}
+
+impl CloneError {
+    fn reason(&self) -> String {
+        match self {
+            Self::MissingCommit { .. } => {
+                "the branch was rewritten or deleted after the push".to_owned()
+            }
+            Self::LoginNeeded { .. } => "the repository is private".to_owned(),
+            Self::LoginRefused { .. } => "authentication failed".to_owned(),
+            Self::NoRepository { .. } => "not found".to_owned(),
+            Self::TooLarge { .. } => "the clone's limit is reached".to_owned(),
+            Self::Timeout { .. } => "the server is slow, or the repository is large".to_owned(),
+            Self::Unreachable { source, .. }
+            | Self::Write { source, .. }
+            | Self::Protocol { source, .. } => chain_text(&**source),
+        }
+    }
+
+    fn fixes(&self) -> &'static [&'static str] {
+        match self {
+            Self::MissingCommit { .. } => &[
+                "Push the commit again, or deploy the commit that the branch has now",
+                "Check that the webhook belongs to the project's repository",
+            ],
+            Self::LoginNeeded { .. } => &[
+                "Set a git login in the project: user name and an access token that can read the repository",
+            ],
+            Self::LoginRefused { .. } => &[
+                "Make a new access token in the forge and set it as the project's git login",
+                "Check that the token may read this repository and has not expired",
+            ],
+            Self::NoRepository { .. } => &[
+                "Check the repository's URL in the project",
+                "Check that the project's git login may read it",
+            ],
+            Self::Unreachable { .. } => &[
+                "Check that this machine can reach the forge",
+                "Deploy again once the forge answers",
+            ],
+            Self::TooLarge { .. } => &[
+                "Take large files out of the repository, for example with Git LFS",
+                "Raise the clone's limits in the runner's options",
+            ],
+            Self::Timeout { .. } => &[
+                "Deploy again",
+                "Raise the clone's time limit in the runner's options",
+            ],
+            Self::Write { .. } => &[
+                "Check that the disk of the workspaces is not full",
+                "Rename files that this machine's file system cannot hold",
+            ],
+            Self::Protocol { .. } => {
+                &["Check that the URL is a git repository that is served over https"]
+            }
+        }
+    }
+}
+
+/// What `git upload-pack` and the forges' own servers answer for a commit that they do not have or do not show.
+fn is_missing_commit(said: &str) -> bool {
+    ["not our ref", "unadvertised object", "not a valid object"]
+        .iter()
+        .any(|phrase| said.contains(phrase))
+}
+
+/// The texts of an error and its sources, each once.
+fn chain_text(error: &(dyn Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|seen| seen.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}

@@ -1,0 +1,140 @@
+//! The blocking part: gix.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gix::clone::{PrepareCheckout, PrepareFetch};
+use gix::progress::Discard;
+use gix::protocol::transport::client::blocking_io::http;
+use gix::remote::fetch::Shallow;
+use jiff::Timestamp;
+
+use super::limits::Tally;
+use super::{CloneError, CloneRequest, Cloned, tls};
+use crate::project::Login;
+
+/// How long the server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Fetches into `folder`, which must not be there. Stops soon after `stop` is set.
+pub(super) fn fetch(
+    folder: &Path,
+    request: &CloneRequest,
+    stop: &AtomicBool,
+) -> Result<Cloned, CloneError> {
+    let (mut checkout, _) = prepare(folder, request)?
+        .fetch_then_checkout(Discard, stop)
+        .map_err(|error| CloneError::git(request, error))?;
+    let (commit_time, tree) = commit_of(&checkout, request)?;
+    let tally = Tally::of(tree, checkout.repo(), request)?;
+    write_files(&mut checkout, request, stop)?;
+    // The history is not needed, and a build context should be the files alone.
+    fs::remove_dir_all(folder.join(".git"))
+        .map_err(|error| CloneError::internal(request, error))?;
+    Ok(Cloned {
+        commit_time,
+        files: tally.files,
+        bytes: tally.bytes,
+    })
+}
+
+fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneError> {
+    let failed = |error| CloneError::git(request, error);
+    let depth = Shallow::DepthAtRemote(NonZeroU32::MIN);
+    let prepared = PrepareFetch::new(
+        request.url.as_str(),
+        folder,
+        gix::create::Kind::WithWorktree,
+        gix::create::Options::default(),
+        gix::open::Options::isolated(),
+    );
+    let prepared = prepared
+        .and_then(|prepared| prepared.with_revision(Some(request.commit.as_str())))
+        .map_err(failed)?
+        .with_shallow(depth);
+    let http = http_options(request)?;
+    Ok(prepared.configure_connection(move |connection| {
+        connection.set_transport_options(Box::new(http.clone()));
+        // Without this gix would ask the machine's credential helpers, or a terminal.
+        connection.set_credentials(|_| Ok(None));
+        Ok(())
+    }))
+}
+
+fn http_options(request: &CloneRequest) -> Result<http::Options, CloneError> {
+    let tls = tls::config().map_err(|error| CloneError::internal(request, error))?;
+    let idle = request.limits.idle;
+    let configure_client = move |client: reqwest::blocking::ClientBuilder| {
+        Ok(client
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(idle)
+            .tls_backend_preconfigured(tls.clone()))
+    };
+    let backend = http::reqwest::Options {
+        configure_client: Some(Box::new(configure_client)),
+        configure_request: None,
+    };
+    Ok(http::Options {
+        extra_headers: request.login.iter().map(authorization).collect(),
+        // A redirect could lead to another host: never with credentials.
+        follow_redirects: match request.login {
+            Some(_) => http::options::FollowRedirects::None,
+            None => http::options::FollowRedirects::Initial,
+        },
+        backend: Some(Arc::new(Mutex::new(backend))),
+        ..http::Options::default()
+    })
+}
+
+fn authorization(login: &Login) -> String {
+    let pair = format!("{}:{}", login.username, login.password.expose());
+    format!("Authorization: Basic {}", STANDARD.encode(pair))
+}
+
+/// The time and the tree of the commit, which must be the one that was asked for.
+fn commit_of(
+    checkout: &PrepareCheckout,
+    request: &CloneRequest,
+) -> Result<(Timestamp, gix::ObjectId), CloneError> {
+    let failed = |error| CloneError::git(request, error);
+    let head = checkout.repo().head_commit().map_err(failed)?;
+    if head.id.to_string() != request.commit.as_str() {
+        return Err(CloneError::missing_commit(request));
+    }
+    let seconds = head.time().map_err(failed)?.seconds;
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    let tree = head.tree_id().map_err(failed)?.detach();
+    Ok((time, tree))
+}
+
+fn write_files(
+    checkout: &mut PrepareCheckout,
+    request: &CloneRequest,
+    stop: &AtomicBool,
+) -> Result<(), CloneError> {
+    let (_, outcome) = checkout
+        .main_worktree(Discard, stop)
+        .map_err(|error| CloneError::git(request, error))?;
+    if let Some(failed) = outcome.errors.into_iter().next() {
+        let path = failed.path.to_string();
+        return Err(CloneError::Write {
+            path,
+            source: failed.error.into(),
+        });
+    }
+    if let Some(collision) = outcome.collisions.into_iter().next() {
+        let path = collision.path.to_string();
+        let source = std::io::Error::from(collision.error_kind);
+        return Err(CloneError::Write {
+            path,
+            source: source.into(),
+        });
+    }
+    Ok(())
+}

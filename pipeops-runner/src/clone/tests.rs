@@ -1,0 +1,189 @@
+//! Clones from the stand-in git server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use pipeops_core::{Diagnose, RetryClass};
+use pipeops_testkit::fault::{Fault, Matcher};
+use pipeops_testkit::git::{GitOptions, GitServer, Repo};
+
+use super::*;
+use crate::workspace::Workspaces;
+
+struct Setup {
+    server: GitServer,
+    repo: Repo,
+    workspace: Arc<Workspace>,
+    _folder: tempfile::TempDir,
+}
+
+async fn setup(options: GitOptions) -> Setup {
+    let server = GitServer::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let workspaces = Workspaces::open(folder.path()).unwrap();
+    Setup {
+        repo: server.create("team/shop"),
+        server,
+        workspace: Arc::new(workspaces.create().unwrap()),
+        _folder: folder,
+    }
+}
+
+impl Setup {
+    fn request(&self, sha: &str) -> CloneRequest {
+        CloneRequest::new(self.repo.url().parse().unwrap(), sha.parse().unwrap())
+    }
+
+    async fn clone(&self, request: &CloneRequest) -> Result<Cloned, CloneError> {
+        clone(&self.workspace, request).await
+    }
+
+    fn file(&self, path: &str) -> String {
+        fs::read_to_string(source_folder(&self.workspace).join(path)).unwrap()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn exactly_the_commit_is_fetched_with_gits_modes_and_without_history() {
+    let setup = setup(GitOptions::default()).await;
+    let time: Timestamp = "2026-03-04T05:06:07Z".parse().unwrap();
+    let change = setup.repo.change().file("app.py", "first\n");
+    let first = change
+        .executable("bin/run", "#!/bin/sh\n")
+        .time(time)
+        .commit("First")
+        .unwrap();
+    setup.repo.commit(&[("app.py", "second\n")], "Second").unwrap();
+
+    let cloned = setup.clone(&setup.request(&first)).await.unwrap();
+    assert_eq!(cloned.commit_time, time);
+    assert_eq!((cloned.files, cloned.bytes), (2, 16));
+    assert_eq!(setup.file("app.py"), "first\n");
+    let folder = source_folder(&setup.workspace);
+    assert_eq!(mode(&folder.join("bin/run")), 0o755);
+    assert_eq!(mode(&folder.join("app.py")), 0o644);
+    assert!(!folder.join(".git").exists());
+}
+
+#[tokio::test]
+async fn a_commit_that_is_not_there_is_named() {
+    let setup = setup(GitOptions::default()).await;
+    setup.repo.commit(&[("a", "1")], "First").unwrap();
+    let error = setup.clone(&setup.request(&"d".repeat(40))).await.unwrap_err();
+    assert!(matches!(error, CloneError::MissingCommit { .. }), "{error:?}");
+    assert_eq!(error.diagnosis().title, "Deployment failed: CommitNotFound");
+}
+
+#[tokio::test]
+async fn a_token_opens_a_private_repository_and_is_in_no_url() {
+    let setup = setup(GitOptions::default().token("s3cr3t-token")).await;
+    let sha = setup.repo.commit(&[("a", "1")], "First").unwrap();
+    let request = setup.request(&sha);
+
+    let error = setup.clone(&request).await.unwrap_err();
+    assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
+    let wrong = request.clone().login(Some(Login::new("bob", "wrong-token")));
+    let error = setup.clone(&wrong).await.unwrap_err();
+    assert!(matches!(error, CloneError::LoginRefused { .. }), "{error:?}");
+    assert_eq!(error.diagnosis().class, RetryClass::NeedsCredential);
+    assert!(!format!("{error:?} {}", error.diagnosis()).contains("wrong-token"));
+
+    let right = request.login(Some(Login::new("bob", "s3cr3t-token")));
+    setup.clone(&right).await.unwrap();
+    let seen = format!("{:?}", setup.server.requests());
+    assert!(!seen.contains("s3cr3t-token@") && !seen.contains(":s3cr3t-token"));
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_no_login_problem() {
+    let setup = setup(GitOptions::default()).await;
+    let url = setup.server.url("team/other").parse().unwrap();
+    let request = CloneRequest::new(url, "d".repeat(40).parse().unwrap());
+    let error = setup.clone(&request).await.unwrap_err();
+    assert!(matches!(error, CloneError::NoRepository { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_or_cuts_the_connection_may_be_back() {
+    let setup = setup(GitOptions::default()).await;
+    let sha = setup.repo.commit(&[("a", "1")], "First").unwrap();
+    setup.server.crash();
+    let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
+    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+    assert_eq!(error.diagnosis().class, RetryClass::Transient);
+
+    setup.server.restart().await.unwrap();
+    let faults = setup.server.faults();
+    faults.add(Fault::status(503).on(Matcher::operation("refs")).times(1));
+    let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
+    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+
+    let cut = Fault::Cut { after_bytes: 40 };
+    faults.add(cut.on(Matcher::operation("fetch")).times(1));
+    let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
+    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+
+    setup.clone(&setup.request(&sha)).await.unwrap();
+}
+
+#[tokio::test]
+async fn sizes_are_counted_before_files_are_written() {
+    let setup = setup(GitOptions::default()).await;
+    let zeros = "0".repeat(100_000);
+    let sha = setup.repo.commit(&[("a", &zeros), ("b", &zeros)], "Big").unwrap();
+    for limits in [
+        CloneLimits::default().bytes(150_000),
+        CloneLimits::default().entries(1),
+    ] {
+        let request = setup.request(&sha).limits(limits);
+        let error = setup.clone(&request).await.unwrap_err();
+        assert!(matches!(error, CloneError::TooLarge { .. }), "{error:?}");
+        assert_eq!(error.diagnosis().class, RetryClass::Permanent);
+        assert!(!source_folder(&setup.workspace).join("a").exists());
+    }
+    setup.clone(&setup.request(&sha)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up() {
+    let short = Duration::from_millis(200);
+    let error_with = async |limits: CloneLimits| {
+        let setup = setup(GitOptions::default()).await;
+        let sha = setup.repo.commit(&[("a", "1")], "First").unwrap();
+        let hang = Fault::Delay(Duration::from_secs(600));
+        setup.server.faults().add(hang.on(Matcher::operation("refs")).always());
+        setup.clone(&setup.request(&sha).limits(limits)).await.unwrap_err()
+    };
+    let error = error_with(CloneLimits::default().time(short)).await;
+    assert!(matches!(error, CloneError::Timeout { .. }), "{error:?}");
+    let error = error_with(CloneLimits::default().idle(short)).await;
+    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn links_out_are_written_as_links_and_a_git_folder_in_the_tree_is_refused() {
+    let setup = setup(GitOptions::default()).await;
+    let change = setup.repo.change().symlink("evil", "/etc/passwd");
+    let sha = change.commit("Link").unwrap();
+    setup.clone(&setup.request(&sha)).await.unwrap();
+    let link = source_folder(&setup.workspace).join("evil");
+    assert_eq!(fs::read_link(link).unwrap(), Path::new("/etc/passwd"));
+
+    for path in [".git/hooks/post-checkout", "../outside", "a/../../outside"] {
+        let hostile = setup.server.create(&format!("hostile{}", path.len()));
+        let sha = hostile.change().file(path, "x").commit("Hostile");
+        let Ok(sha) = sha else { continue };
+        let request = CloneRequest::new(hostile.url().parse().unwrap(), sha.parse().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::open(folder.path()).unwrap();
+        let workspace = Arc::new(workspaces.create().unwrap());
+        assert!(clone(&workspace, &request).await.is_err(), "{path} was written");
+        assert!(!workspace.path().join("outside").exists());
+    }
+}

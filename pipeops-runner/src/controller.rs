@@ -1,0 +1,401 @@
+//! From a webhook, or a person's wish, to queued deployments.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use jiff::Timestamp;
+use pipeops_core::{Diagnose, Diagnosis};
+use serde::Serialize;
+
+use crate::deployment::{Deployment, NewDeployment, Submitted};
+use crate::git::{CommitSha, GitRef};
+use crate::hub::Hub;
+use crate::project::{Environment, Missing, Project};
+use crate::queue::Queue;
+use crate::store::{Store, StoreError};
+use crate::webhook::{self, ParseError, Payload, PushEvent, Verified, VerifyError};
+
+/// Decides what is deployed, and stores it.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    hub: Hub,
+    /// The clusters that the service can deploy to.
+    clusters: Arc<BTreeSet<String>>,
+}
+
+/// What a webhook led to. Its JSON is the answer to the forge.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Reply {
+    /// Deployments were stored and wait for a runner.
+    Queued {
+        /// Those of this push, also the ones that were there before.
+        deployments: Vec<Deployment>,
+    },
+    /// The push was here before.
+    Duplicate {
+        /// What it led to then.
+        deployments: Vec<Deployment>,
+    },
+    /// There is nothing to deploy.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The forge only tried whether somebody answers.
+    Pong,
+}
+
+impl Controller {
+    /// A controller for deployments to these clusters.
+    pub fn new(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        hub: Hub,
+        clusters: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self {
+            store,
+            queue,
+            hub,
+            clusters: Arc::new(clusters.into_iter().collect()),
+        }
+    }
+
+    /// Handles a webhook for a project: verifies, decides, stores.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing is stored then.
+    pub async fn webhook(
+        &self,
+        project: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Reply, Refusal> {
+        let project = self.project(project).await?;
+        let secret = project.secrets.webhook.as_ref();
+        let secret = secret.ok_or_else(|| incomplete(&project, vec![Missing::WebhookSecret]))?;
+        let verified = webhook::verify(headers, body, secret, Timestamp::now())?;
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        match webhook::parse(&verified, kind, body)? {
+            Payload::Ping => Ok(Reply::Pong),
+            Payload::Other(event) => Ok(skipped(format!("{event:?} is not a push"))),
+            Payload::Push(pushes) => self.pushed(&project, &verified, &pushes).await,
+        }
+    }
+
+    /// Queues a deployment that a person asks for: also of a commit that was deployed before, also while the project is
+    /// disabled.
+    ///
+    /// `environment` may be `None` when the project has only one.
+    ///
+    /// # Errors
+    /// When the project or environment does not exist or is incomplete.
+    pub async fn deploy(
+        &self,
+        project: &str,
+        environment: Option<&str>,
+        reference: GitRef,
+        commit: CommitSha,
+    ) -> Result<Deployment, Refusal> {
+        let project = self.project(project).await?;
+        let name = match (environment, project.environments.as_slice()) {
+            (Some(name), _) => name.to_owned(),
+            (None, [only]) => only.name.clone(),
+            (None, _) => return Err(incomplete(&project, vec![Missing::Environment])),
+        };
+        let environment = project
+            .find_environment(&name)
+            .ok_or_else(|| incomplete(&project, vec![Missing::Environment]))?;
+        let missing = self.missing(&project, std::slice::from_ref(environment));
+        let missing: Vec<Missing> = missing
+            .into_iter()
+            .filter(|what| !matches!(what, Missing::WebhookSecret | Missing::Branch { .. }))
+            .collect();
+        if !missing.is_empty() {
+            return Err(incomplete(&project, missing));
+        }
+        let new = NewDeployment::manual(project, name, reference, commit);
+        let submitted = self.submit(vec![new]).await?;
+        let first = submitted.into_iter().next().ok_or(StoreError::Stopped)?;
+        Ok(first.deployment().clone())
+    }
+
+    async fn project(&self, name: &str) -> Result<Project, Refusal> {
+        let found = self.store.project(name).await?;
+        found.ok_or_else(|| Refusal::UnknownProject {
+            name: name.chars().take(100).collect(),
+        })
+    }
+
+    async fn pushed(
+        &self,
+        project: &Project,
+        verified: &Verified,
+        pushes: &[PushEvent],
+    ) -> Result<Reply, Refusal> {
+        if !project.enabled {
+            return Ok(skipped(format!("project {} is disabled", project.name)));
+        }
+        check_repository(project, pushes)?;
+        let mut new = Vec::new();
+        let mut reasons = Vec::new();
+        for push in pushes {
+            match self.decide(project, push)? {
+                Decision::Skip(reason) => reasons.push(reason),
+                Decision::Deploy(commit, environments) => new.extend(
+                    environments
+                        .into_iter()
+                        .map(|name| deployment(project, name, push, &commit, verified)),
+                ),
+            }
+        }
+        if new.is_empty() {
+            return Ok(skipped(reasons.join("; ")));
+        }
+        Ok(reply(self.submit(new).await?))
+    }
+
+    fn decide(&self, project: &Project, push: &PushEvent) -> Result<Decision, Refusal> {
+        let reference = &push.reference;
+        let skip = |reason: String| Ok(Decision::Skip(reason));
+        let Some(commit) = push.after.clone() else {
+            return skip(format!("{reference} was deleted"));
+        };
+        let Some(branch) = reference.branch() else {
+            return skip(format!("{reference} is a tag"));
+        };
+        if let Some(marker) = &push.skip {
+            return skip(format!("the commit's message says {marker}"));
+        }
+        // A project that cannot deploy at all says so even for branches that it would not deploy.
+        let missing = self.missing(project, &project.environments);
+        if !missing.is_empty() {
+            return Err(incomplete(project, missing));
+        }
+        let mut environments = project.environments.clone();
+        environments.retain(|environment| environment.branch.as_deref() == Some(branch));
+        if environments.is_empty() {
+            return skip(other_branch(project, branch));
+        }
+        if let Some(changed) = &push.changed {
+            environments.retain(|environment| environment.watches(changed));
+        }
+        if environments.is_empty() {
+            return skip("no watched folder was changed".to_owned());
+        }
+        let names = environments.into_iter().map(|environment| environment.name);
+        Ok(Decision::Deploy(commit, names.collect()))
+    }
+
+    /// What the project lacks for these environments, unknown clusters included.
+    fn missing(&self, project: &Project, environments: &[Environment]) -> Vec<Missing> {
+        let wanted = |name: &str| environments.iter().any(|e| e.name == name);
+        let mut missing = project.missing();
+        missing.retain(|what| match what {
+            Missing::Branch { environment } | Missing::Cluster { environment } => {
+                wanted(environment)
+            }
+            _ => true,
+        });
+        for environment in environments {
+            if let Some(cluster) = &environment.cluster
+                && !self.clusters.contains(cluster)
+            {
+                missing.push(Missing::UnknownCluster {
+                    environment: environment.name.clone(),
+                    cluster: cluster.clone(),
+                    known: self.clusters.iter().cloned().collect(),
+                });
+            }
+        }
+        missing
+    }
+
+    async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, Refusal> {
+        let submitted = self.store.submit(new).await?;
+        self.hub.wake();
+        // It is stored: a queue that cannot be told finds it by itself.
+        if let Err(error) = self.queue.announce().await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "runners cannot be told of a new deployment");
+        }
+        Ok(submitted)
+    }
+}
+
+/// What is done with a push.
+enum Decision {
+    /// Deploy this commit to these environments.
+    Deploy(CommitSha, Vec<String>),
+    /// Nothing, and why.
+    Skip(String),
+}
+
+fn deployment(
+    project: &Project,
+    environment: String,
+    push: &PushEvent,
+    commit: &CommitSha,
+    verified: &Verified,
+) -> NewDeployment {
+    let delivery = verified.delivery.as_ref();
+    NewDeployment {
+        before: push.before.clone(),
+        message: push.message.clone(),
+        pusher: push.pusher.clone(),
+        delivery: delivery.map(|id| format!("{}:{id}", verified.forge)),
+        deduplicate: true,
+        ..NewDeployment::manual(
+            project.clone(),
+            environment,
+            push.reference.clone(),
+            commit.clone(),
+        )
+    }
+}
+
+fn reply(submitted: Vec<Submitted>) -> Reply {
+    let fresh = submitted
+        .iter()
+        .any(|one| matches!(one, Submitted::Queued(_)));
+    let deployments = submitted
+        .iter()
+        .map(|one| one.deployment().clone())
+        .collect();
+    if fresh {
+        Reply::Queued { deployments }
+    } else {
+        Reply::Duplicate { deployments }
+    }
+}
+
+fn skipped(reason: String) -> Reply {
+    Reply::Skipped { reason }
+}
+
+fn other_branch(project: &Project, branch: &str) -> String {
+    let deployed: BTreeSet<&str> = project
+        .environments
+        .iter()
+        .filter_map(|environment| environment.branch.as_deref())
+        .collect();
+    let deployed: Vec<&str> = deployed.into_iter().collect();
+    format!(
+        "branch {branch:?} is not deployed; project {} deploys {}",
+        project.name,
+        deployed.join(", ")
+    )
+}
+
+/// The webhook must be of the project's repository. Only its path is compared: a forge may know itself by another host
+/// name than we do, the signature says who it is, and the configured URL is the one that is fetched from.
+fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), Refusal> {
+    let Some(url) = &project.repository else {
+        return Ok(());
+    };
+    let other = pushes
+        .iter()
+        .find(|push| !same_repository(url.full_name(), &push.repository));
+    match other {
+        None => Ok(()),
+        Some(push) => Err(Refusal::WrongRepository {
+            project: project.name.clone(),
+            configured: url.full_name().to_owned(),
+            pushed: push.repository.clone(),
+        }),
+    }
+}
+
+/// Forges ignore case in names; Bitbucket Data Center serves `PROJECT/repo` under `/scm/project/repo`.
+fn same_repository(configured: &str, pushed: &str) -> bool {
+    let configured = configured.strip_prefix("scm/").unwrap_or(configured);
+    configured.eq_ignore_ascii_case(pushed)
+}
+
+fn incomplete(project: &Project, missing: Vec<Missing>) -> Refusal {
+    Refusal::Incomplete {
+        project: project.name.clone(),
+        missing,
+    }
+}
+
+/// Why nothing is deployed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No project has this name.
+    #[error("there is no project {name:?}")]
+    UnknownProject {
+        /// The name, cut to 100 characters.
+        name: String,
+    },
+    /// The signature is missing or wrong.
+    #[error(transparent)]
+    Unverified(#[from] VerifyError),
+    /// The body is not what the forge should send.
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+    /// The webhook is of another repository than the project's.
+    #[error("project {project} is for {configured:?}; the webhook comes from {pushed:?}")]
+    WrongRepository {
+        /// The project.
+        project: String,
+        /// Its repository.
+        configured: String,
+        /// The repository in the webhook.
+        pushed: String,
+    },
+    /// The project cannot be deployed yet.
+    #[error("project {project} lacks {}", names(missing))]
+    Incomplete {
+        /// The project.
+        project: String,
+        /// What is missing.
+        missing: Vec<Missing>,
+    },
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Diagnose for Refusal {
+    fn diagnosis(&self) -> Diagnosis {
+        match self {
+            Self::UnknownProject { .. } => Diagnosis::new("Webhook refused: UnknownProject")
+                .error(self.to_string())
+                .reason("the webhook's address names a project that does not exist here")
+                .fix("Correct the last part of the webhook's address")
+                .fix("Or create the project")
+                .run("pipeops project list"),
+            Self::Unverified(error) => error.diagnosis(),
+            Self::Unreadable(error) => error.diagnosis(),
+            Self::WrongRepository { project, .. } => {
+                Diagnosis::new("Webhook refused: WrongRepository")
+                    .error(self.to_string())
+                    .reason("the webhook was set up in another repository")
+                    .fix("Remove the webhook from that repository")
+                    .fix("Or set the project's repository to it")
+                    .run(format!("pipeops project show {project}"))
+            }
+            Self::Incomplete { project, missing } => {
+                let diagnosis = Diagnosis::new("Deployment refused: ProjectIncomplete")
+                    .error(self.to_string())
+                    .reason("it is not configured")
+                    .run(format!("pipeops project show {project}"));
+                missing.iter().fold(diagnosis, |d, what| d.fix(what.fix()))
+            }
+            Self::Store(error) => error.diagnosis(),
+        }
+    }
+}
+
+fn names(missing: &[Missing]) -> String {
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}

@@ -1,0 +1,199 @@
+//! A deployment: one commit on its way into one environment.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use pipeops_core::{Diagnosis, Step};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::git::{CommitSha, GitRef};
+use crate::project::Project;
+
+/// One commit on its way into one environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Deployment {
+    /// Its id: later deployments have greater ones.
+    pub id: String,
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The repository's path inside the forge.
+    pub repository: String,
+    /// The branch or tag that was pushed.
+    pub reference: GitRef,
+    /// The commit.
+    pub commit: CommitSha,
+    /// The first line of the commit's message.
+    pub message: Option<String>,
+    /// Who pushed it.
+    pub pusher: Option<String>,
+    /// Where it is.
+    pub status: Status,
+    /// The image that was deployed, by digest; once it succeeded.
+    pub image: Option<String>,
+    /// Why it failed, if it did.
+    pub diagnosis: Option<Diagnosis>,
+    /// Whether the old revision serves again (or still) after it failed.
+    pub rolled_back: bool,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// When a runner first took it.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+}
+
+/// Where a deployment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// It waits for a runner.
+    Queued,
+    /// A runner has it.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It ended badly.
+    Failed,
+    /// It was given up: a newer commit replaced it.
+    Cancelled,
+}
+
+impl Status {
+    /// The name in JSON and in stores.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// True once nothing can change it any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a deployment is made from: everything that a runner needs to know, as it is now.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewDeployment {
+    /// The project with its secrets: later changes to it do not change this deployment.
+    pub project: Project,
+    /// The environment's name.
+    pub environment: String,
+    /// The branch or tag that was pushed.
+    pub reference: GitRef,
+    /// Where it was before; `None` when it is new or not known.
+    pub before: Option<CommitSha>,
+    /// The commit to deploy.
+    pub commit: CommitSha,
+    /// The first line of the commit's message.
+    pub message: Option<String>,
+    /// Who pushed it.
+    pub pusher: Option<String>,
+    /// The delivery id of the webhook; `None` when a person asks.
+    pub delivery: Option<String>,
+    /// Greater ones go first. Default: 0.
+    pub priority: i32,
+    /// Whether a deployment of the same push makes this one a duplicate. Webhooks: true; people: false.
+    pub deduplicate: bool,
+}
+
+impl NewDeployment {
+    /// A deployment that a person asks for: never a duplicate.
+    pub fn manual(
+        project: Project,
+        environment: impl Into<String>,
+        reference: GitRef,
+        commit: CommitSha,
+    ) -> Self {
+        Self {
+            project,
+            environment: environment.into(),
+            reference,
+            before: None,
+            commit,
+            message: None,
+            pusher: None,
+            delivery: None,
+            priority: 0,
+            deduplicate: false,
+        }
+    }
+}
+
+/// What became of a [`NewDeployment`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Submitted {
+    /// It was stored and waits for a runner.
+    Queued(Deployment),
+    /// It is the same push as this deployment, which came first.
+    Duplicate(Deployment),
+}
+
+impl Submitted {
+    /// The deployment, new or old.
+    pub fn deployment(&self) -> &Deployment {
+        match self {
+            Self::Queued(deployment) | Self::Duplicate(deployment) => deployment,
+        }
+    }
+}
+
+/// The right to write for one deployment. A runner whose lease was lost holds an old token and is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Fence {
+    /// The deployment's id.
+    pub deployment: String,
+    /// Greater for each claim.
+    pub token: u64,
+}
+
+/// A step that ended well, as the journal keeps it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct JournalEntry {
+    /// Which.
+    pub step: Step,
+    /// How long it took.
+    pub millis: u64,
+    /// Its result in a few words.
+    pub summary: String,
+    /// Its typed output as JSON. Stores encrypt it: a stack holds Secrets.
+    pub output: Value,
+}
+
+/// How a deployment ends.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It runs.
+    Succeeded {
+        /// The image, by digest.
+        image: String,
+    },
+    /// It does not.
+    Failed {
+        /// Why, and what to do; secrets redacted.
+        diagnosis: Diagnosis,
+        /// Whether the old revision serves again (or still).
+        rolled_back: bool,
+    },
+}

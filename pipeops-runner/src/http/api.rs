@@ -1,0 +1,60 @@
+//! Plain reads: projects, deployments, health.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::Error;
+use crate::deployment::Deployment;
+use crate::project::Project;
+use crate::store::DeploymentFilter;
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    project: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeploymentList {
+    deployments: Vec<Deployment>,
+    /// Events up to this one are in the list: a stream that begins after it misses nothing.
+    last_event: u64,
+}
+
+pub(super) async fn deployments(
+    State(state): State<super::State>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<DeploymentList>, Error> {
+    // First the number, then the list: what happens in between is seen twice rather than never.
+    let last_event = state.store.last_event().await?;
+    let mut filter = DeploymentFilter::default();
+    filter.project = query.project;
+    filter.limit = query.limit.unwrap_or(filter.limit);
+    let deployments = state.store.deployments(&filter).await?;
+    Ok(Json(DeploymentList {
+        deployments,
+        last_event,
+    }))
+}
+
+pub(super) async fn deployment(
+    State(state): State<super::State>,
+    Path(id): Path<String>,
+) -> Result<Json<Deployment>, Error> {
+    let found = state.store.deployment(&id).await?;
+    found.map(Json).ok_or_else(|| Error::not_found("deployment"))
+}
+
+pub(super) async fn projects(
+    State(state): State<super::State>,
+) -> Result<Json<Vec<Project>>, Error> {
+    Ok(Json(state.store.projects().await?))
+}
+
+pub(super) async fn health(State(state): State<super::State>) -> Result<Json<Value>, Error> {
+    state.store.last_event().await?;
+    Ok(Json(json!({"status": "ok"})))
+}

@@ -1,0 +1,318 @@
+//! The routes, as forges, programs and browsers use them.
+
+use axum::body::Body;
+use axum::response::Response;
+use futures::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use pipeops_core::Event;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tower::ServiceExt;
+
+use super::*;
+use crate::Service;
+use crate::project::Project;
+use crate::store::conformance::shop;
+use crate::store::{DeploymentFilter, SqliteStore};
+
+const SECRET: &str = "hunter22";
+
+struct Server {
+    service: Service,
+    router: Router,
+}
+
+async fn server_on(store: SqliteStore, options: HttpOptions) -> Server {
+    let service = Service::builder(store)
+        .cluster("default", crate::testing::Cluster::default())
+        .http(options)
+        .start()
+        .await
+        .unwrap();
+    Server {
+        router: service.router(),
+        service,
+    }
+}
+
+async fn server_with(project: Project) -> Server {
+    let store = SqliteStore::in_memory().unwrap();
+    store.put_project(&project).await.unwrap();
+    server_on(store, HttpOptions::default()).await
+}
+
+async fn server() -> Server {
+    server_with(shop("shop")).await
+}
+
+impl Server {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        (status, serde_json::from_slice(&body(response).await).unwrap_or_default())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let request = Request::get(path).header("host", "localhost");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn push(&self, payload: &Value) -> (StatusCode, Value) {
+        self.send(signed("shop", payload, SECRET)).await
+    }
+
+    async fn deployments(&self) -> usize {
+        let filter = DeploymentFilter::default();
+        self.service.store().deployments(&filter).await.unwrap().len()
+    }
+}
+
+async fn body(response: Response) -> Vec<u8> {
+    response.into_body().collect().await.unwrap().to_bytes().to_vec()
+}
+
+fn signature(body: &str, secret: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+fn signed(project: &str, payload: &Value, secret: &str) -> Request<Body> {
+    let body = payload.to_string();
+    Request::post(format!("/webhooks/{project}"))
+        .header("x-github-event", "push")
+        .header("x-hub-signature-256", signature(&body, secret))
+        .body(Body::from(body))
+        .unwrap()
+}
+
+fn payload(before: char, after: char) -> Value {
+    json!({
+        "ref": "refs/heads/main", "before": before.to_string().repeat(40), "after": after.to_string().repeat(40),
+        "repository": {"full_name": "Team/Shop"},
+        "head_commit": {"id": after.to_string().repeat(40), "message": "Sell more"},
+    })
+}
+
+#[tokio::test]
+async fn a_signed_push_is_queued_and_its_replay_is_the_same_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipeops.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.put_project(&shop("shop")).await.unwrap();
+    let server = server_on(store, HttpOptions::default()).await;
+    let (status, first) = server.push(&payload('1', '2')).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!(first["outcome"], "queued");
+    assert_eq!(first["deployments"][0]["message"], "Sell more");
+    drop(server);
+
+    let server = server_on(SqliteStore::open(&path).unwrap(), HttpOptions::default()).await;
+    let (status, again) = server.push(&payload('1', '2')).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(again["outcome"], "duplicate");
+    assert_eq!(again["deployments"][0]["id"], first["deployments"][0]["id"]);
+    assert_eq!(server.deployments().await, 1);
+}
+
+#[tokio::test]
+async fn without_the_right_signature_nothing_is_stored() {
+    let server = server().await;
+    let unsigned = Request::post("/webhooks/shop")
+        .header("x-github-event", "push")
+        .body(Body::from(payload('1', '2').to_string()))
+        .unwrap();
+    for request in [signed("shop", &payload('1', '2'), "wrong"), unsigned] {
+        let (status, answer) = server.send(request).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer["error"]["title"], "Webhook refused: InvalidSignature");
+        assert!(!answer.to_string().contains(SECRET));
+    }
+    assert_eq!(server.deployments().await, 0);
+    assert_eq!(server.service.store().last_event().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_unknown_project_and_a_body_that_is_too_long_are_refused() {
+    let store = SqliteStore::in_memory().unwrap();
+    store.put_project(&shop("shop")).await.unwrap();
+    let server = server_on(store, HttpOptions::default().body_limit(1000)).await;
+    let (status, answer) = server.send(signed("other", &payload('1', '2'), SECRET)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(answer["error"]["error"].as_str().unwrap().contains("other"));
+
+    let long = json!({"padding": "x".repeat(2000)});
+    let (status, _) = server.send(signed("shop", &long, SECRET)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "its length is announced");
+    let chunks = futures::stream::repeat_n(Ok::<_, std::io::Error>("x".repeat(100)), 20);
+    let unannounced = Request::post("/webhooks/shop").body(Body::from_stream(chunks)).unwrap();
+    let (status, answer) = server.send(unannounced).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer["error"]["title"], "Webhook refused: BodyTooLarge");
+    assert_eq!(server.deployments().await, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_deployed_says_why() {
+    let server = server().await;
+    let with = |changes: Value| {
+        let mut payload = payload('1', '2');
+        payload.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        payload
+    };
+    let cases = [
+        (with(json!({"ref": "refs/heads/feature"})), "branch \"feature\" is not deployed; project shop deploys main"),
+        (with(json!({"ref": "refs/tags/v1"})), "refs/tags/v1 is a tag"),
+        (with(json!({"deleted": true})), "refs/heads/main was deleted"),
+        (
+            with(json!({"head_commit": {"id": "2".repeat(40), "message": "x [skip ci]"}})),
+            "the commit's message says [skip ci]",
+        ),
+    ];
+    for (payload, reason) in cases {
+        let (status, answer) = server.push(&payload).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(answer, json!({"outcome": "skipped", "reason": reason}));
+    }
+    assert_eq!(server.deployments().await, 0);
+}
+
+#[tokio::test]
+async fn a_disabled_project_deploys_nothing() {
+    let mut project = shop("shop");
+    project.enabled = false;
+    let (_, answer) = server_with(project).await.push(&payload('1', '2')).await;
+    assert_eq!(answer["reason"], "project shop is disabled");
+}
+
+#[tokio::test]
+async fn an_incomplete_project_names_what_is_missing() {
+    let mut project = shop("shop");
+    project.image = None;
+    project.environments[0].cluster = Some("mars".into());
+    let server = server_with(project).await;
+    let (status, answer) = server.push(&payload('1', '2')).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer["error"]["error"],
+        "project shop lacks the registry (the image's name), a cluster named \"mars\" in this service, for production"
+    );
+    assert_eq!(answer["error"]["fixes"].as_array().unwrap().len(), 2);
+    assert_eq!(server.deployments().await, 0);
+}
+
+#[tokio::test]
+async fn a_webhook_of_another_repository_is_refused() {
+    let server = server().await;
+    let mut payload = payload('1', '2');
+    payload["repository"]["full_name"] = "fork/shop".into();
+    let (status, answer) = server.push(&payload).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer["error"]["title"], "Webhook refused: WrongRepository");
+    let (status, answer) = server.push(&json!({"ref": 1})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer["error"]["title"], "Webhook refused: InvalidPayload");
+}
+
+#[tokio::test]
+async fn the_api_lists_shows_and_streams_without_secrets() {
+    let server = server().await;
+    let (_, queued) = server.push(&payload('1', '2')).await;
+    let id = queued["deployments"][0]["id"].as_str().unwrap();
+
+    let (_, list) = server.get("/api/deployments?project=shop&limit=5").await;
+    assert_eq!(list["deployments"][0]["id"], id);
+    assert_eq!(list["lastEvent"], 1);
+    let (_, one) = server.get(&format!("/api/deployments/{id}")).await;
+    assert_eq!(one["status"], "queued");
+    let (status, _) = server.get("/api/deployments/nothing").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, projects) = server.get("/api/projects").await;
+    assert_eq!(projects[0]["name"], "shop");
+    assert!(!projects.to_string().contains(SECRET));
+    let (status, _) = server.get("/healthz").await;
+    assert_eq!(status, StatusCode::OK);
+
+    let path = format!("/api/deployments/{id}/events");
+    let request = Request::get(&path).header("host", "localhost").body(Body::empty()).unwrap();
+    let response = server.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+    let text = String::from_utf8(body(response).await).unwrap();
+    let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 1);
+    let (_, rest) = server.get(&format!("{path}?after=1")).await;
+    assert_eq!(rest, Value::Null);
+}
+
+#[tokio::test]
+async fn strangers_read_nothing() {
+    let server = server().await;
+    let request = Request::get("/api/projects").header("host", "evil.example");
+    let (status, _) = server.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+
+    let store = SqliteStore::in_memory().unwrap();
+    let options = HttpOptions::default().access(Access::Token("t0ken".into()));
+    let server = server_on(store, options).await;
+    assert_eq!(server.get("/api/projects").await.0, StatusCode::UNAUTHORIZED);
+    let request = Request::get("/api/projects").header("authorization", "Bearer t0ken");
+    let (status, _) = server.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_dashboard_is_one_hardened_page() {
+    let server = server().await;
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let response = server.router.clone().oneshot(request).await.unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"));
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert!(String::from_utf8(body(response).await).unwrap().starts_with("<!doctype html>"));
+}
+
+async fn listen(server: &Server) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = server.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("ws://{address}/api/events")
+}
+
+#[tokio::test]
+async fn a_websocket_replays_and_goes_on() {
+    let server = server().await;
+    server.push(&payload('1', '2')).await;
+    server.push(&payload('2', '3')).await;
+    let url = listen(&server).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?after=1")).await.unwrap();
+    let mut numbers = Vec::new();
+    let next = async |socket: &mut tokio_tungstenite::WebSocketStream<_>| loop {
+        if let tungstenite::Message::Text(text) = socket.next().await.unwrap().unwrap() {
+            break serde_json::from_str::<Event>(&text).unwrap();
+        }
+    };
+    numbers.push(next(&mut socket).await.seq);
+    numbers.push(next(&mut socket).await.seq);
+    server.push(&payload('3', '4')).await;
+    numbers.push(next(&mut socket).await.seq);
+    assert_eq!(numbers, [2, 3, 4]);
+    socket.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_gets_no_websocket() {
+    let server = server().await;
+    let url = listen(&server).await;
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
+    let error = tokio_tungstenite::connect_async(request).await.unwrap_err();
+    let tungstenite::Error::Http(response) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+}

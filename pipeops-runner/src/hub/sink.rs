@@ -1,0 +1,160 @@
+//! The writing end, for one deployment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use pipeops_core::{EventKind, EventSink, Redactor};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{MOST_PENDING, Shared};
+use crate::deployment::Fence;
+use crate::store::NewEvent;
+
+/// The longest line of a log that is kept, in bytes.
+const LONGEST_LINE: usize = 8 << 10;
+
+/// The most that the log of one deployment takes, in bytes. What comes after is left out, with a warning.
+const LONGEST_LOG: u64 = 32 << 20;
+
+/// Where the events of one deployment go: redacted, bounded, and never waited for.
+#[derive(Clone)]
+pub struct DeploymentEvents {
+    shared: Arc<Shared>,
+    fence: Fence,
+    redactor: Arc<Redactor>,
+    budget: Arc<Budget>,
+}
+
+/// What a deployment has taken of its share.
+#[derive(Debug, Default)]
+struct Budget {
+    /// Bytes of log so far.
+    log: AtomicU64,
+    /// Events that were left out and not yet told about.
+    left_out: AtomicU64,
+}
+
+impl DeploymentEvents {
+    pub(super) fn new(shared: Arc<Shared>, fence: Fence, redactor: Redactor) -> Self {
+        Self {
+            shared,
+            fence,
+            redactor: Arc::new(redactor),
+            budget: Arc::default(),
+        }
+    }
+
+    /// Waits until all that was emitted is stored.
+    pub async fn flush(&self) {
+        let (done, stored) = oneshot::channel();
+        self.shared.pending().flushes.push(done);
+        self.shared.urgent.notify_one();
+        self.shared.news.notify_one();
+        // The hub's task ends only with the process.
+        let _ = stored.await;
+    }
+
+    /// Tells the hub that the store has events of this deployment that did not come through here.
+    pub fn wake(&self) {
+        self.shared.elsewhere.notify_one();
+    }
+
+    /// The redactor that all text passes through.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Whether there is room for one more event that may be left out.
+    fn has_room(&self, kind: &EventKind, pending: usize) -> bool {
+        let EventKind::Log { line, .. } = kind else {
+            return pending < MOST_PENDING;
+        };
+        let before = self
+            .budget
+            .log
+            .fetch_add(line.len() as u64, Ordering::Relaxed);
+        pending < MOST_PENDING && before < LONGEST_LOG
+    }
+
+    /// A warning in place of the events that were left out since the last one.
+    fn gap(&self) -> Option<EventKind> {
+        let left_out = self.budget.left_out.swap(0, Ordering::Relaxed);
+        (left_out > 0).then(|| EventKind::Warning {
+            message: format!(
+                "{left_out} lines of the log are left out: there were too many"
+            ),
+        })
+    }
+}
+
+impl EventSink for DeploymentEvents {
+    fn emit(&self, kind: EventKind) {
+        let kind = redact(&self.redactor, kind);
+        let new = |kind| NewEvent::new(self.fence.clone(), Timestamp::now(), kind);
+        let mut pending = self.shared.pending();
+        let may_be_left_out = matches!(kind, EventKind::Log { .. } | EventKind::Transfer { .. });
+        if may_be_left_out && !self.has_room(&kind, pending.events.len()) {
+            self.budget.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        // The gap is told by the next event of another kind: telling it between lines would take the room of lines.
+        if !may_be_left_out {
+            pending.events.extend(self.gap().map(new));
+        }
+        pending.events.push(new(kind));
+        drop(pending);
+        self.shared.news.notify_one();
+    }
+}
+
+impl fmt::Debug for DeploymentEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeploymentEvents({})", self.fence.deployment)
+    }
+}
+
+fn redact(redactor: &Redactor, kind: EventKind) -> EventKind {
+    match kind {
+        EventKind::Log { vertex, line } => EventKind::Log {
+            vertex,
+            line: cut(redactor.redact(&line).into_owned()),
+        },
+        EventKind::Transfer { .. } | EventKind::StepStarted { .. } => kind,
+        other => redact_all(redactor, other),
+    }
+}
+
+/// Redacts every text of an event, whatever its kind, by way of its JSON.
+fn redact_all(redactor: &Redactor, kind: EventKind) -> EventKind {
+    let Ok(mut value) = serde_json::to_value(&kind) else {
+        return kind;
+    };
+    redact_value(redactor, &mut value);
+    serde_json::from_value(value).unwrap_or_else(|_| EventKind::Warning {
+        message: "an event held a secret and was left out".to_owned(),
+    })
+}
+
+fn redact_value(redactor: &Redactor, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redactor.redact(text).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(|v| redact_value(redactor, v)),
+        Value::Object(fields) => fields.values_mut().for_each(|v| redact_value(redactor, v)),
+        _ => {}
+    }
+}
+
+fn cut(mut line: String) -> String {
+    if line.len() > LONGEST_LINE {
+        let mut end = LONGEST_LINE;
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}

@@ -1,0 +1,85 @@
+//! The tasks of a hub: one stores what was emitted, one looks for what other processes stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeops_core::Event;
+
+use super::{POLL, Pending, RECENT, Shared};
+use crate::store::{NewEvent, StoreError};
+
+/// Waiting this little for more to come makes batches of what would be many transactions.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How long a store that failed is left alone.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Stores what is pending, for ever.
+pub(super) async fn write(shared: Arc<Shared>) {
+    loop {
+        shared.news.notified().await;
+        if !shared.pending().is_waited_for() {
+            let _ = tokio::time::timeout(GATHER, shared.urgent.notified()).await;
+        }
+        let Pending { events, flushes } = std::mem::take(&mut *shared.pending());
+        if !events.is_empty() {
+            store_events(&shared, events).await;
+        }
+        for done in flushes {
+            // A waiter that went away does not care.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Tries until the store takes the events: what was emitted is not lost to a full disk that is cleaned up.
+async fn store_events(shared: &Shared, events: Vec<NewEvent>) {
+    loop {
+        match shared.store.append_events(events.clone()).await {
+            Ok(stored) => return publish(shared, stored).await,
+            Err(error) => {
+                log("stored", &error);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn publish(shared: &Shared, stored: Vec<Event>) {
+    // Another process wrote in between: the store has the whole.
+    if !shared.extend(stored) {
+        catch_up_logged(shared).await;
+    }
+}
+
+/// Looks for events of other processes, and for those that the store itself adds, when told and once in a while.
+pub(super) async fn follow(shared: Arc<Shared>) {
+    loop {
+        let _ = tokio::time::timeout(POLL, shared.elsewhere.notified()).await;
+        catch_up_logged(&shared).await;
+    }
+}
+
+async fn catch_up_logged(shared: &Shared) {
+    if let Err(error) = catch_up(shared).await {
+        log("read", &error);
+    }
+}
+
+/// Reads what the store has beyond the newest event here.
+async fn catch_up(shared: &Shared) -> Result<(), StoreError> {
+    loop {
+        let head = *shared.head.borrow();
+        let events = shared.store.events_after(head, None, RECENT).await?;
+        let done = events.len() < RECENT;
+        shared.extend(events);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+fn log(what: &str, error: &StoreError) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "events cannot be {what}; trying again");
+}

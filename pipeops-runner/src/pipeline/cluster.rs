@@ -1,0 +1,90 @@
+//! The step that brings the objects into the cluster.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use pipeops_core::{EventSink, Failure, Stack};
+use pipeops_rollout::{Error, Outcome, Rollout};
+use serde::{Deserialize, Serialize};
+
+use super::StepFailure;
+use super::context::Context;
+use crate::project::Missing;
+
+/// Brings stacks into one cluster and watches them until they are healthy or given up.
+#[async_trait]
+pub trait Deployer: fmt::Debug + Send + Sync + 'static {
+    /// Rolls the stack out for this deployment. After a crash it is called again with the same id, and goes on.
+    ///
+    /// # Errors
+    /// When the revision did not become healthy; [`StepFailure::of_rollout`] says whether the old one serves again.
+    async fn deploy(
+        &self,
+        deployment: &str,
+        stack: &Stack,
+        events: &dyn EventSink,
+    ) -> Result<RolledOut, StepFailure>;
+}
+
+#[async_trait]
+impl Deployer for Rollout {
+    async fn deploy(
+        &self,
+        deployment: &str,
+        stack: &Stack,
+        events: &dyn EventSink,
+    ) -> Result<RolledOut, StepFailure> {
+        let told = |diagnosis, rolled_back| {
+            Err(StepFailure::of_rollout(
+                Failure::from_diagnosis(diagnosis),
+                rolled_back,
+            ))
+        };
+        match self.run_once(deployment, stack, events).await {
+            Ok(Outcome::Complete { .. }) => Ok(RolledOut::new("Rollout complete")),
+            Ok(Outcome::RolledBack { diagnosis, .. }) => told(diagnosis, true),
+            Ok(Outcome::Failed { diagnosis }) => told(diagnosis, false),
+            Err(error @ Error::RollbackIncomplete { .. }) => {
+                Err(StepFailure::of_rollout(error, false))
+            }
+            Err(error) => Err(StepFailure::new(error)),
+            Ok(_) => Ok(RolledOut::new("Rollout ended")),
+        }
+    }
+}
+
+/// A revision that is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RolledOut {
+    /// For people: `3 of 3 pods ready`.
+    pub message: String,
+}
+
+impl RolledOut {
+    /// A healthy revision.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+pub(super) async fn roll_out(
+    context: &Context<'_>,
+    stack: &Stack,
+) -> Result<RolledOut, StepFailure> {
+    let environment = context.environment()?;
+    let name = environment.cluster.as_deref().unwrap_or_default();
+    let Some(deployer) = context.parts.clusters.get(name) else {
+        return Err(context.incomplete(&Missing::UnknownCluster {
+            environment: environment.name.clone(),
+            cluster: name.to_owned(),
+            known: context.parts.clusters.keys().cloned().collect(),
+        }));
+    };
+    let deployment = &context.claim.deployment.id;
+    deployer.deploy(deployment, stack, context.events).await
+}
+

@@ -1,0 +1,189 @@
+//! Steps that are done once, however many processes it takes.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use pipeops_core::{BuiltImage, Detection, EventKind, EventSink, Stack, Step};
+use pipeops_registry::retry_notified;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::failure::Stop;
+use super::{Pipeline, Plan, RolledOut, StepFailure};
+use crate::clone::Cloned;
+use crate::deployment::JournalEntry;
+use crate::hub::DeploymentEvents;
+use crate::queue::Claim;
+use crate::store::StoreError;
+
+/// The journal of one deployment, as far as it was when it was opened.
+pub(super) struct Journal<'a> {
+    pipeline: &'a Pipeline,
+    claim: &'a Claim,
+    events: &'a DeploymentEvents,
+    done: Vec<JournalEntry>,
+}
+
+/// What a step hands to the next ones.
+pub(super) trait StepOutput: Serialize + DeserializeOwned {
+    /// The result in a few words.
+    fn summary(&self) -> String;
+}
+
+impl<'a> Journal<'a> {
+    pub(super) async fn open(
+        pipeline: &'a Pipeline,
+        claim: &'a Claim,
+        events: &'a DeploymentEvents,
+    ) -> Result<Self, StoreError> {
+        let done = pipeline.parts.store.journal(&claim.deployment.id).await?;
+        Ok(Self {
+            pipeline,
+            claim,
+            events,
+            done,
+        })
+    }
+
+    /// The output of a step: from the journal, or from running it, tried again while its failures may pass.
+    pub(super) async fn step<T, F, Fut>(&self, step: Step, mut run: F) -> Result<T, Stop>
+    where
+        T: StepOutput,
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, StepFailure>>,
+    {
+        if let Some(entry) = self.done.iter().find(|entry| entry.step == step) {
+            return Ok(read(entry)?);
+        }
+        self.events.emit(EventKind::StepStarted { step });
+        let start = Instant::now();
+        let limit = self.pipeline.options.limits.of(step);
+        let tries = retry_notified(
+            self.pipeline.options.retry,
+            || within(step, limit, run()),
+            |failure, attempt, wait| self.tell_retry(step, failure, attempt, wait),
+        );
+        match tries.await {
+            Ok(output) => {
+                self.record(step, start.elapsed(), &output).await?;
+                Ok(output)
+            }
+            Err(failure) => {
+                let millis = millis(start.elapsed());
+                self.events.emit(EventKind::StepFailed { step, millis });
+                Err(Stop::Failed(failure))
+            }
+        }
+    }
+
+    async fn record<T: StepOutput>(
+        &self,
+        step: Step,
+        took: Duration,
+        output: &T,
+    ) -> Result<(), StoreError> {
+        let entry = JournalEntry {
+            step,
+            millis: millis(took),
+            summary: self.events.redactor().redact(&output.summary()).into_owned(),
+            output: serde_json::to_value(output).map_err(|source| unreadable(step, source))?,
+        };
+        // The step's own events come before its end.
+        self.events.flush().await;
+        let store = &self.pipeline.parts.store;
+        store.record_step(&self.claim.fence, &entry).await?;
+        self.events.wake();
+        Ok(())
+    }
+
+    fn tell_retry(&self, step: Step, failure: &StepFailure, attempt: u32, wait: Duration) {
+        let message = format!(
+            "{step}: attempt {attempt} failed: {failure}; trying again in {:.1} s",
+            wait.as_secs_f64()
+        );
+        self.events.emit(EventKind::Warning { message });
+    }
+}
+
+pub(super) async fn within<T>(
+    step: Step,
+    limit: Duration,
+    work: impl Future<Output = Result<T, StepFailure>>,
+) -> Result<T, StepFailure> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => Err(StepFailure::timeout(step, limit)),
+    }
+}
+
+fn read<T: StepOutput>(entry: &JournalEntry) -> Result<T, StoreError> {
+    serde_json::from_value(entry.output.clone()).map_err(|source| unreadable(entry.step, source))
+}
+
+fn unreadable(step: Step, source: serde_json::Error) -> StoreError {
+    StoreError::Corrupt {
+        what: format!("the output of the step {step}"),
+        source: source.into(),
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl StepOutput for Cloned {
+    fn summary(&self) -> String {
+        let size = match self.bytes {
+            bytes if bytes < 1 << 20 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+            bytes => format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64),
+        };
+        match self.files {
+            1 => format!("1 file, {size}"),
+            files => format!("{files} files, {size}"),
+        }
+    }
+}
+
+impl StepOutput for Detection {
+    fn summary(&self) -> String {
+        let language = self.language.map_or("no language".to_owned(), |language| {
+            let version = self.version.as_deref().map(|v| format!(" {v}"));
+            format!("{language}{}", version.unwrap_or_default())
+        });
+        let framework = self.framework.as_deref().map(|name| format!(" ({name})"));
+        let dockerfile = self.dockerfile.as_ref().map(|path| format!(", {path}"));
+        [language, framework.unwrap_or_default(), dockerfile.unwrap_or_default()].concat()
+    }
+}
+
+impl StepOutput for Plan {
+    fn summary(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl StepOutput for BuiltImage {
+    fn summary(&self) -> String {
+        let digest = &self.digest.hex()[..12];
+        let tag = self.image.tag().map_or("", |tag| &tag[..tag.len().min(12)]);
+        format!(
+            "{}:{tag} ({digest}), {} of {} steps from cache",
+            self.image.name(),
+            self.cached,
+            self.steps
+        )
+    }
+}
+
+impl StepOutput for Stack {
+    fn summary(&self) -> String {
+        let kinds: Vec<&str> = self.objects.iter().map(|object| object.kind()).collect();
+        kinds.join(", ")
+    }
+}
+
+impl StepOutput for RolledOut {
+    fn summary(&self) -> String {
+        self.message.clone()
+    }
+}

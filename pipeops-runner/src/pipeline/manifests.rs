@@ -1,0 +1,128 @@
+//! The step that generates the Kubernetes objects.
+
+use pipeops_core::{BuiltImage, Diagnosis, ImageRef, RegistryScope, SecretString, Stack};
+use pipeops_manifest::{App, HealthCheck, Kind};
+use pipeops_registry::pull_secret_json;
+use serde_json::{Map, Value};
+
+use super::context::Context;
+use super::{Plan, StepFailure};
+use crate::project::Environment;
+
+pub(super) async fn generate(
+    context: &Context<'_>,
+    plan: &Plan,
+    built: &BuiltImage,
+) -> Result<Stack, StepFailure> {
+    let environment = context.environment()?;
+    let mut app = app(context, environment, plan, built)?;
+    app.pull_secret = pull_secret(context, &built.image).await?;
+    Ok(context.parts.manifests.generate(&app)?)
+}
+
+fn app(
+    context: &Context<'_>,
+    environment: &Environment,
+    plan: &Plan,
+    built: &BuiltImage,
+) -> Result<App, StepFailure> {
+    let project = context.project();
+    let namespace = environment.namespace.as_ref().unwrap_or(&project.name);
+    let commit = context.claim.deployment.commit.as_str();
+    let mut app = App::new(&project.name, namespace, commit, built.image.clone());
+    if environment.kind == Kind::Worker {
+        app = app.worker();
+    }
+    app.language = plan.language;
+    app.port = environment.port.or(plan.port).unwrap_or(app.port);
+    app.replicas = environment.replicas.unwrap_or(app.replicas);
+    app.uid = plan.uid.unwrap_or(app.uid);
+    app.env = environment.variables.clone();
+    if let Some(path) = &environment.health_path {
+        app.health = HealthCheck::http(path);
+    }
+    let mut app = overridden(app, &environment.app)?;
+    // Set last: secrets are not in the JSON that overrides are merged into.
+    let secrets = &project.secrets.variables;
+    app.secrets = secrets.get(&environment.name).cloned().unwrap_or_default();
+    Ok(app)
+}
+
+/// The app with the environment's own settings, by their names in the app's JSON.
+fn overridden(app: App, settings: &Map<String, Value>) -> Result<App, StepFailure> {
+    if settings.is_empty() {
+        return Ok(app);
+    }
+    let read = serde_json::to_value(app).and_then(|mut value| {
+        merge(&mut value, settings);
+        serde_json::from_value(value)
+    });
+    read.map_err(|error| {
+        StepFailure::from_diagnosis(
+            Diagnosis::new("Deployment failed: InvalidApp")
+                .error("the environment's settings for the app cannot be read")
+                .reason(error.to_string())
+                .fix("Correct the environment's settings in the project"),
+        )
+    })
+}
+
+/// JSON merge patch, <https://www.rfc-editor.org/rfc/rfc7396>.
+fn merge(value: &mut Value, patch: &Map<String, Value>) {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Some(fields) = value.as_object_mut() else {
+        return;
+    };
+    for (key, change) in patch {
+        match change {
+            Value::Null => drop(fields.remove(key)),
+            Value::Object(nested) => merge(fields.entry(key.clone()).or_insert(Value::Null), nested),
+            other => drop(fields.insert(key.clone(), other.clone())),
+        }
+    }
+}
+
+/// What the cluster pulls the image with: the same login that it was pushed with.
+async fn pull_secret(
+    context: &Context<'_>,
+    image: &ImageRef,
+) -> Result<Option<SecretString>, StepFailure> {
+    let scope = RegistryScope::pull(image.repository());
+    let credential = context.credentials.credential(image.host(), &scope);
+    let credential = credential.await.map_err(StepFailure::new)?;
+    if credential.secrets().next().is_none() {
+        return Ok(None);
+    }
+    Ok(Some(pull_secret_json(&[(image.host().to_owned(), credential)])))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shop() -> App {
+        App::new("shop", "shop", "abc", "r.io/shop:1".parse().unwrap())
+    }
+
+    fn with(settings: Value) -> Result<App, StepFailure> {
+        overridden(shop(), settings.as_object().unwrap())
+    }
+
+    #[test]
+    fn settings_replace_what_they_name_and_nothing_else() {
+        let app = with(json!({"replicas": 5, "labels": {"team": "a"}})).unwrap();
+        assert_eq!(app.replicas, 5);
+        assert_eq!(app.labels.get("team").map(String::as_str), Some("a"));
+        assert_eq!(app.port, shop().port);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_named() {
+        let failure = with(json!({"replica": 5})).unwrap_err();
+        assert!(failure.diagnosis().reason.contains("replica"));
+    }
+}

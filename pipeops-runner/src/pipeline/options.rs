@@ -1,0 +1,192 @@
+//! What a pipeline is made of, and its bounds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeops_core::build::S3Cache;
+use pipeops_core::dockerfile::BaseImages;
+use pipeops_core::{Backoff, CredentialProvider, ImageBuilder, LanguageDetector, Step};
+use pipeops_manifest::{ManifestGenerator, StandardManifests};
+use pipeops_registry::ClientOptions;
+
+use super::Deployer;
+use crate::clone::CloneLimits;
+use crate::store::Store;
+use crate::workspace::Workspaces;
+
+/// What a pipeline is made of.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PipelineParts {
+    /// Where journals are written.
+    pub store: Arc<dyn Store>,
+    /// Where sources are put.
+    pub workspaces: Workspaces,
+    /// What builds images.
+    pub builder: Arc<dyn ImageBuilder>,
+    /// What generates Kubernetes objects. Default: [`StandardManifests`].
+    pub manifests: Arc<dyn ManifestGenerator>,
+    /// What rolls out, by the name of the cluster.
+    pub clusters: BTreeMap<String, Arc<dyn Deployer>>,
+    /// Registry credentials for projects that have none of their own, and for base images. Default: none.
+    pub credentials: Arc<dyn CredentialProvider>,
+    /// What detects languages; `None` for the built-in rules, which know the project's settings.
+    pub detector: Option<Arc<dyn LanguageDetector>>,
+}
+
+impl PipelineParts {
+    /// These parts, without clusters.
+    pub fn new(
+        store: Arc<dyn Store>,
+        workspaces: Workspaces,
+        builder: Arc<dyn ImageBuilder>,
+    ) -> Self {
+        Self {
+            store,
+            workspaces,
+            builder,
+            manifests: Arc::new(StandardManifests::new()),
+            clusters: BTreeMap::new(),
+            credentials: Arc::new(pipeops_core::credential::Anonymous),
+            detector: None,
+        }
+    }
+
+    /// Adds a cluster, or replaces the one of the same name.
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>, deployer: Arc<dyn Deployer>) -> Self {
+        self.clusters.insert(name.into(), deployer);
+        self
+    }
+}
+
+impl std::fmt::Debug for PipelineParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PipelineParts")
+            .field("store", &self.store)
+            .field("builder", &self.builder)
+            .field("clusters", &self.clusters.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds and habits of a pipeline.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PipelineOptions {
+    /// Bounds of clones.
+    pub clone: CloneLimits,
+    /// How long each step may take.
+    pub limits: StepLimits,
+    /// How a step is tried again whose failure may pass by itself. Default: 3 tries within an hour.
+    pub retry: Backoff,
+    /// The base images of generated Dockerfiles.
+    pub base_images: BaseImages,
+    /// How registries are asked whether they take a push.
+    pub registry: ClientOptions,
+    /// Build cache in S3; its name is set for each project and branch. Default: none.
+    pub cache: Option<S3Cache>,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        Self {
+            clone: CloneLimits::default(),
+            limits: StepLimits::default(),
+            retry: Backoff::default().total(Duration::from_secs(3600)),
+            base_images: BaseImages::default(),
+            registry: ClientOptions::default(),
+            cache: None,
+        }
+    }
+}
+
+impl PipelineOptions {
+    /// Sets the bounds of clones.
+    #[must_use]
+    pub fn clone_limits(mut self, limits: CloneLimits) -> Self {
+        self.clone = limits;
+        self
+    }
+
+    /// Sets how long each step may take.
+    #[must_use]
+    pub fn limits(mut self, limits: StepLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets how a step is tried again whose failure may pass by itself.
+    #[must_use]
+    pub fn retry(mut self, retry: Backoff) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets the base images of generated Dockerfiles.
+    #[must_use]
+    pub fn base_images(mut self, images: BaseImages) -> Self {
+        self.base_images = images;
+        self
+    }
+
+    /// Sets the bucket for build cache.
+    #[must_use]
+    pub fn cache(mut self, cache: S3Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+}
+
+/// How long each step may take, one try at a time. The rollout has a deadline of its own below this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepLimits {
+    /// Default: 10 minutes.
+    pub clone: Duration,
+    /// For detection, plan and manifests each. Default: 1 minute.
+    pub compute: Duration,
+    /// Default: 30 minutes.
+    pub build: Duration,
+    /// Default: 30 minutes.
+    pub rollout: Duration,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        Self {
+            clone: minutes(10),
+            compute: minutes(1),
+            build: minutes(30),
+            rollout: minutes(30),
+        }
+    }
+}
+
+impl StepLimits {
+    /// Sets the limit of the build.
+    #[must_use]
+    pub fn build(mut self, limit: Duration) -> Self {
+        self.build = limit;
+        self
+    }
+
+    /// Sets the limit of the rollout.
+    #[must_use]
+    pub fn rollout(mut self, limit: Duration) -> Self {
+        self.rollout = limit;
+        self
+    }
+
+    /// The limit of a step.
+    pub fn of(&self, step: Step) -> Duration {
+        match step {
+            Step::Clone => self.clone,
+            Step::Build => self.build,
+            Step::Rollout => self.rollout,
+            _ => self.compute,
+        }
+    }
+}

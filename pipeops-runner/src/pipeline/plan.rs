@@ -1,0 +1,327 @@
+//! The step that chooses the Dockerfile and filters build arguments.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use pipeops_core::detect::Language;
+use pipeops_core::dockerfile::{self, Arguments, BuildMetadata, Dockerfile, Keyword, Stage};
+use pipeops_core::source::{DirTree, SourceTree};
+use pipeops_core::{Detection, Diagnosis};
+use serde::{Deserialize, Serialize};
+
+use super::StepFailure;
+use super::context::{Context, blocking};
+use crate::clone::Cloned;
+
+/// A Dockerfile that is longer is not read: no person wrote it.
+const LONGEST_DOCKERFILE: usize = 1 << 20;
+
+/// How the image is going to be built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Plan {
+    /// The build context, from the root of the repository; `.` is the root.
+    pub context: String,
+    /// The Dockerfile.
+    pub dockerfile: PlannedDockerfile,
+    /// The build arguments that the Dockerfile declares.
+    pub build_args: BTreeMap<String, String>,
+    /// The language that was detected.
+    pub language: Option<Language>,
+    /// The port that the app listens on, as far as the source tells.
+    pub port: Option<u16>,
+    /// The numeric user that the app runs as, as far as the Dockerfile tells.
+    pub uid: Option<u32>,
+}
+
+/// Where the Dockerfile comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum PlannedDockerfile {
+    /// It is in the repository: its path, from the build context.
+    Own(String),
+    /// It was generated.
+    Generated {
+        /// Its text.
+        text: String,
+        /// The `.dockerignore` for it, used when the repository has none.
+        ignore: String,
+    },
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.dockerfile {
+            PlannedDockerfile::Own(path) => f.write_str(path)?,
+            PlannedDockerfile::Generated { .. } => f.write_str("generated Dockerfile")?,
+        }
+        match self.build_args.len() {
+            0 => Ok(()),
+            1 => f.write_str(", 1 build argument"),
+            count => write!(f, ", {count} build arguments"),
+        }
+    }
+}
+
+pub(super) async fn plan(
+    context: &Context<'_>,
+    cloned: &Cloned,
+    detection: &Detection,
+) -> Result<Plan, StepFailure> {
+    let folder = context.source_folder().await?;
+    let request = Request {
+        detection: detection.clone(),
+        dockerfile: context.project().build.dockerfile.clone(),
+        args: context.project().build.args.clone(),
+        metadata: metadata(context, cloned),
+        images: context.options.base_images.clone(),
+    };
+    let (plan, warnings) = blocking(move || {
+        let tree = DirTree::new(&folder).map_err(unreadable)?;
+        request.plan(&tree)
+    })
+    .await??;
+    warnings.into_iter().for_each(|text| context.warn(text));
+    Ok(plan)
+}
+
+fn metadata(context: &Context<'_>, cloned: &Cloned) -> BuildMetadata {
+    let deployment = &context.claim.deployment;
+    BuildMetadata::new(deployment.commit.as_str(), &deployment.id).commit_time(cloned.commit_time)
+}
+
+/// What a plan is made from.
+struct Request {
+    detection: Detection,
+    /// The Dockerfile that the project names, from the app's folder.
+    dockerfile: Option<String>,
+    args: BTreeMap<String, String>,
+    metadata: BuildMetadata,
+    images: dockerfile::BaseImages,
+}
+
+impl Request {
+    fn plan(&self, tree: &dyn SourceTree) -> Result<(Plan, Vec<String>), StepFailure> {
+        match self.own_dockerfile(tree)? {
+            Some((path, bytes)) => self.with_own(path, &bytes),
+            None => self.with_generated(tree),
+        }
+    }
+
+    /// The Dockerfile in the repository with its path from the app's folder, if there is one.
+    fn own_dockerfile(
+        &self,
+        tree: &dyn SourceTree,
+    ) -> Result<Option<(String, Vec<u8>)>, StepFailure> {
+        let folder = match self.detection.path.as_str() {
+            "." | "" => String::new(),
+            path => format!("{path}/"),
+        };
+        let found = self.detection.dockerfile.as_deref();
+        let found = found.map(|path| path.strip_prefix(&folder).unwrap_or(path));
+        let Some(path) = self.dockerfile.as_deref().or(found) else {
+            return Ok(None);
+        };
+        let bytes = tree
+            .read(&format!("{folder}{path}"), LONGEST_DOCKERFILE + 1)
+            .map_err(unreadable)?;
+        match bytes {
+            Some(bytes) if bytes.len() <= LONGEST_DOCKERFILE => Ok(Some((path.to_owned(), bytes))),
+            Some(_) => Err(bad_dockerfile(path, "it is longer than 1 MiB")),
+            None => Err(bad_dockerfile(path, "there is no such file in the commit")),
+        }
+    }
+
+    fn with_own(
+        &self,
+        path: String,
+        bytes: &[u8],
+    ) -> Result<(Plan, Vec<String>), StepFailure> {
+        let parsed = Dockerfile::parse(bytes)?;
+        let facts = Facts::of(&parsed);
+        let (mut plan, warnings) = self.finish(&parsed, PlannedDockerfile::Own(path));
+        plan.port = self.detection.port.or(facts.port);
+        plan.uid = facts.uid;
+        Ok((plan, warnings))
+    }
+
+    fn with_generated(&self, tree: &dyn SourceTree) -> Result<(Plan, Vec<String>), StepFailure> {
+        if self.detection.language.is_none() {
+            return Err(nothing_detected(&self.detection));
+        }
+        let generated = dockerfile::generate(tree, &self.detection, &self.images)?;
+        let parsed = Dockerfile::parse(generated.dockerfile.as_bytes())?;
+        let planned = PlannedDockerfile::Generated {
+            text: generated.dockerfile,
+            ignore: generated.dockerignore,
+        };
+        let (mut plan, warnings) = self.finish(&parsed, planned);
+        plan.port = generated.port.or(self.detection.port);
+        plan.uid = Some(generated.uid);
+        Ok((plan, warnings))
+    }
+
+    fn finish(
+        &self,
+        parsed: &Dockerfile,
+        dockerfile: PlannedDockerfile,
+    ) -> (Plan, Vec<String>) {
+        let filtered = dockerfile::filter(parsed, &self.args, &self.metadata);
+        let dropped = filtered
+            .dropped
+            .iter()
+            .map(|arg| format!("build argument {} is dropped: {}", arg.key, arg.why));
+        let warnings = dropped.chain(filtered.warnings.iter().cloned()).collect();
+        let plan = Plan {
+            context: self.detection.path.clone(),
+            dockerfile,
+            build_args: filtered.args(),
+            language: self.detection.language,
+            port: None,
+            uid: None,
+        };
+        (plan, warnings)
+    }
+}
+
+/// What the last stage of a Dockerfile says about the container.
+struct Facts {
+    port: Option<u16>,
+    uid: Option<u32>,
+}
+
+impl Facts {
+    fn of(dockerfile: &Dockerfile) -> Self {
+        let stage = dockerfile.stages.last();
+        Self {
+            port: stage.and_then(|stage| stage.exposed_ports().next()),
+            uid: stage.and_then(numeric_user),
+        }
+    }
+}
+
+/// `USER 1000` or `USER 1000:1000`; names are known to the image alone, and root is never taken over.
+fn numeric_user(stage: &Stage) -> Option<u32> {
+    let users = stage
+        .instructions
+        .iter()
+        .filter(|instruction| instruction.keyword == Keyword::User);
+    let Arguments::Text(word) = &users.last()?.arguments else {
+        return None;
+    };
+    let user = word.text.trim().split(':').next()?;
+    user.parse().ok().filter(|uid| *uid != 0)
+}
+
+fn bad_dockerfile(path: &str, why: &str) -> StepFailure {
+    StepFailure::from_diagnosis(
+        Diagnosis::new("Build failed: DockerfileNotFound")
+            .error(format!("the Dockerfile {path:?} cannot be used"))
+            .reason(why)
+            .fix("Commit a Dockerfile at this path")
+            .fix("Or take the Dockerfile out of the project's settings: one is generated"),
+    )
+}
+
+fn nothing_detected(detection: &Detection) -> StepFailure {
+    let diagnosis = Diagnosis::new("Build failed: NoLanguageDetected");
+    let diagnosis = if detection.apps.is_empty() {
+        diagnosis
+            .error("no language was detected and there is no Dockerfile")
+            .reason("none of the files that languages are known by is in the app's folder")
+            .fix("Set the app's folder in the project, if it is not the root of the repository")
+    } else {
+        diagnosis
+            .error("there are several apps side by side and none at the root")
+            .reason(format!("apps were found in {}", detection.apps.join(", ")))
+            .fix("Set the app's folder in the project to one of them")
+    };
+    StepFailure::from_diagnosis(
+        diagnosis
+            .fix("Set the language in the project")
+            .fix("Commit a Dockerfile")
+            .run("pipeops detect ."),
+    )
+}
+
+/// The workspace cannot be read.
+pub(super) fn unreadable(error: io::Error) -> StepFailure {
+    StepFailure::from_diagnosis(
+        Diagnosis::new("Deployment failed: WorkspaceError")
+            .error("the source cannot be read")
+            .reason(error.to_string())
+            .fix("Check the disk of the workspaces"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::source::MemTree;
+
+    use super::*;
+
+    fn request(language: Option<Language>, dockerfile: Option<&str>) -> Request {
+        let mut detection = Detection::default();
+        detection.path = "api".to_owned();
+        detection.language = language;
+        detection.dockerfile = dockerfile.map(str::to_owned);
+        Request {
+            detection,
+            dockerfile: None,
+            args: BTreeMap::from([("VERSION".into(), "1".into()), ("OTHER".into(), "2".into())]),
+            metadata: BuildMetadata::new("abc", "d1"),
+            images: dockerfile::BaseImages::default(),
+        }
+    }
+
+    #[test]
+    fn the_repositorys_dockerfile_is_used_from_the_apps_folder() {
+        let text = "FROM scratch\nARG VERSION\nUSER 1000:1000\nEXPOSE 9000/tcp\n";
+        let tree = MemTree::from([("api/Dockerfile", text)]);
+        let request = request(Some(Language::Go), Some("api/Dockerfile"));
+        let (plan, warnings) = request.plan(&tree).unwrap();
+        assert_eq!(plan.dockerfile, PlannedDockerfile::Own("Dockerfile".into()));
+        assert_eq!((plan.context.as_str(), plan.port, plan.uid), ("api", Some(9000), Some(1000)));
+        assert_eq!(plan.build_args.get("VERSION").map(String::as_str), Some("1"));
+        assert!(!plan.build_args.contains_key("OTHER"));
+        assert!(warnings.iter().any(|text| text.contains("OTHER is dropped")), "{warnings:?}");
+    }
+
+    #[test]
+    fn root_is_not_taken_over_from_a_dockerfile() {
+        for user in ["0", "root", "nobody"] {
+            let text = format!("FROM scratch\nUSER 1000\nUSER {user}\n");
+            let parsed = Dockerfile::parse(text.as_bytes()).unwrap();
+            assert_eq!(Facts::of(&parsed).uid, None, "{user}");
+        }
+    }
+
+    #[test]
+    fn a_dockerfile_that_is_named_must_be_there() {
+        let mut request = request(Some(Language::Go), None);
+        request.dockerfile = Some("docker/Prod".into());
+        let failure = request.plan(&MemTree::default()).unwrap_err();
+        assert_eq!(failure.diagnosis().title, "Build failed: DockerfileNotFound");
+    }
+
+    #[test]
+    fn a_dockerfile_that_does_not_parse_shows_its_line() {
+        let tree = MemTree::from([("api/Dockerfile", "FROM scratch\nRNU true\n")]);
+        let request = request(None, Some("api/Dockerfile"));
+        let failure = request.plan(&tree).unwrap_err();
+        assert!(failure.diagnosis().error.contains("line 2"), "{:?}", failure.diagnosis());
+    }
+
+    #[test]
+    fn nothing_detected_says_what_to_do() {
+        let failure = request(None, None).plan(&MemTree::default()).unwrap_err();
+        assert_eq!(failure.diagnosis().title, "Build failed: NoLanguageDetected");
+        let mut several = request(None, None);
+        several.detection.apps = vec!["api".into(), "web".into()];
+        let failure = several.plan(&MemTree::default()).unwrap_err();
+        assert!(failure.diagnosis().reason.contains("api, web"));
+    }
+}

@@ -1,0 +1,150 @@
+//! What a project still needs before it can be deployed.
+
+use std::fmt;
+
+use super::Project;
+
+/// One thing that is not configured. Its `Display` names it for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The repository's URL.
+    Repository,
+    /// The secret that the forge signs webhooks with.
+    WebhookSecret,
+    /// The image's name in a registry.
+    Registry,
+    /// Any environment.
+    Environment,
+    /// The branch of an environment.
+    Branch {
+        /// The environment.
+        environment: String,
+    },
+    /// The cluster of an environment.
+    Cluster {
+        /// The environment.
+        environment: String,
+    },
+    /// The service does not know the cluster of an environment.
+    UnknownCluster {
+        /// The environment.
+        environment: String,
+        /// The name that it has for it.
+        cluster: String,
+        /// The names that the service knows.
+        known: Vec<String>,
+    },
+}
+
+impl Missing {
+    /// How to add it.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::Repository => "Set the repository's URL in the project".to_owned(),
+            Self::WebhookSecret => {
+                "Set a webhook secret in the project, and the same one in the forge".to_owned()
+            }
+            Self::Registry => {
+                "Set the image's name in the project, such as registry.example.com/team/app"
+                    .to_owned()
+            }
+            Self::Environment => "Add an environment to the project".to_owned(),
+            Self::Branch { environment } => {
+                format!("Set the branch that is deployed to {environment}")
+            }
+            Self::Cluster { environment } => format!("Set the cluster of {environment}"),
+            Self::UnknownCluster {
+                environment, known, ..
+            } if known.is_empty() => {
+                format!("Start the service with a cluster for {environment}")
+            }
+            Self::UnknownCluster {
+                environment, known, ..
+            } => format!(
+                "Set the cluster of {environment} to one of: {}",
+                known.join(", ")
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository => f.write_str("the repository"),
+            Self::WebhookSecret => f.write_str("the webhook secret"),
+            Self::Registry => f.write_str("the registry (the image's name)"),
+            Self::Environment => f.write_str("an environment"),
+            Self::Branch { environment } => write!(f, "the branch of {environment}"),
+            Self::Cluster { environment } => write!(f, "the cluster of {environment}"),
+            Self::UnknownCluster {
+                environment,
+                cluster,
+                ..
+            } => write!(
+                f,
+                "a cluster named {cluster:?} in this service, for {environment}"
+            ),
+        }
+    }
+}
+
+pub(super) fn of(project: &Project) -> Vec<Missing> {
+    let secret = project.secrets.webhook.as_ref();
+    let parts = [
+        (project.repository.is_none(), Missing::Repository),
+        (
+            secret.is_none_or(|secret| secret.is_empty()),
+            Missing::WebhookSecret,
+        ),
+        (project.image.is_none(), Missing::Registry),
+        (project.environments.is_empty(), Missing::Environment),
+    ];
+    let mut missing: Vec<Missing> = parts
+        .into_iter()
+        .filter(|(is_missing, _)| *is_missing)
+        .map(|(_, what)| what)
+        .collect();
+    for environment in &project.environments {
+        let name = || environment.name.clone();
+        if environment.branch.is_none() {
+            missing.push(Missing::Branch {
+                environment: name(),
+            });
+        }
+        if environment.cluster.is_none() {
+            missing.push(Missing::Cluster {
+                environment: name(),
+            });
+        }
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::Environment;
+
+    #[test]
+    fn everything_is_named_at_once() {
+        let project = Project::new("shop").unwrap();
+        let names: Vec<String> = project.missing().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "the repository",
+                "the webhook secret",
+                "the registry (the image's name)",
+                "an environment"
+            ]
+        );
+        let project = project.environment(Environment::new("production").unwrap());
+        let names: Vec<String> = project.missing().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names[3..],
+            ["the branch of production", "the cluster of production"]
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! Who may run which deployment.
+
+mod sqlite;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use sqlite::SqliteQueue;
+
+use crate::deployment::{Deployment, Fence};
+use crate::project::Project;
+use crate::store::StoreError;
+
+/// Hands queued deployments to runners, each to one runner at a time.
+///
+/// The truth is in the database: a stored deployment is queued by being stored, and a claim is a lease on its row. A
+/// message broker only tells runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost, and nothing runs
+/// twice, when the broker, a runner or the database is killed.
+///
+/// One deployment of a project and environment runs at a time; among those that may run, greater priority goes first,
+/// then the project that has fewest running, then the oldest.
+#[async_trait]
+pub trait Queue: fmt::Debug + Send + Sync + 'static {
+    /// Takes the next deployment that may run: a queued one, or one whose runner let its lease run out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn claim(&self, runner: &str, lease: Duration) -> Result<Option<Claim>, StoreError>;
+
+    /// Extends the lease.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when another runner has claimed the deployment or it has ended.
+    async fn heartbeat(&self, fence: &Fence, lease: Duration) -> Result<(), StoreError>;
+
+    /// Gives the deployment back for another runner to go on with, because this one stops.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`], or when the database does not answer.
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError>;
+
+    /// Tells waiting runners that there may be something to claim.
+    ///
+    /// # Errors
+    /// When the broker cannot be told. The deployment is queued all the same and is found later.
+    async fn announce(&self) -> Result<(), StoreError>;
+
+    /// Waits until there may be something to claim, at most this long.
+    async fn wait(&self, longest: Duration);
+}
+
+/// A deployment that this runner may run until its lease runs out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Claim {
+    /// What is to be deployed.
+    pub deployment: Deployment,
+    /// The project as it was when the deployment was stored, with its secrets.
+    pub project: Project,
+    /// The right to write for it.
+    pub fence: Fence,
+    /// How many runners took it before and did not finish.
+    pub attempt: u32,
+}

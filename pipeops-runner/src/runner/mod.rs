@@ -1,0 +1,323 @@
+//! Takes deployments from the queue and runs many of them at once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use pipeops_core::{Diagnosis, EventKind, EventSink, Redactor};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::deployment::{Ending, Fence};
+use crate::hub::{DeploymentEvents, Hub};
+use crate::pipeline::Pipeline;
+use crate::queue::{Claim, Queue};
+use crate::store::{Store, StoreError};
+
+/// How long a queue that failed is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long jobs that were told to stop have for giving their deployments back.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How a runner works.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunnerOptions {
+    /// Its name in events. Default: `runner-` and the process id.
+    pub name: String,
+    /// Deployments at once. Default: 8. A waiting build costs little: 50 and more are fine.
+    pub workers: usize,
+    /// How long a runner that says nothing keeps its deployments. Default: 30 s.
+    pub lease: Duration,
+    /// How often the queue is looked at when nobody announces anything. Default: 5 s.
+    pub poll: Duration,
+    /// Runners that may die with a deployment before it is given up. Default: 5.
+    pub attempts: u32,
+}
+
+impl Default for RunnerOptions {
+    fn default() -> Self {
+        Self {
+            name: format!("runner-{}", std::process::id()),
+            workers: 8,
+            lease: Duration::from_secs(30),
+            poll: Duration::from_secs(5),
+            attempts: 5,
+        }
+    }
+}
+
+impl RunnerOptions {
+    /// Sets its name in events.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets how many deployments run at once; at least one.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Sets how long a runner that says nothing keeps its deployments.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+}
+
+/// Runs deployments until it is told to stop.
+#[derive(Debug)]
+pub struct Runner {
+    stop_claiming: watch::Sender<bool>,
+    stop_working: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// What the jobs of a runner share.
+struct Shared {
+    options: RunnerOptions,
+    pipeline: Pipeline,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    hub: Hub,
+}
+
+impl Runner {
+    /// Starts to claim deployments and to run them, on the current tokio runtime.
+    pub fn start(
+        pipeline: Pipeline,
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        hub: Hub,
+        options: RunnerOptions,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            pipeline,
+            store,
+            queue,
+            hub,
+        });
+        let (stop_claiming, claiming) = watch::channel(false);
+        let (stop_working, working) = watch::channel(false);
+        let task = tokio::spawn(dispatch(shared, claiming, working));
+        Self {
+            stop_claiming,
+            stop_working,
+            task,
+        }
+    }
+
+    /// Claims nothing more, lets what runs finish for this long, then gives the rest back: another runner goes on with
+    /// it from the last finished step.
+    pub async fn shutdown(mut self, grace: Duration) {
+        self.stop_claiming.send_replace(true);
+        if tokio::time::timeout(grace, &mut self.task).await.is_ok() {
+            return;
+        }
+        self.stop_working.send_replace(true);
+        if tokio::time::timeout(FAREWELL, &mut self.task).await.is_err() {
+            tracing::warn!("jobs did not stop in time; their leases run out instead");
+        }
+    }
+}
+
+impl Drop for Runner {
+    /// Without [`Runner::shutdown`] the jobs stop where they are; their leases run out.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Claims whenever a worker is free. One task asks the queue for all workers: idle ones cost nothing.
+async fn dispatch(
+    shared: Arc<Shared>,
+    mut stop_claiming: watch::Receiver<bool>,
+    stop_working: watch::Receiver<bool>,
+) {
+    let workers = Arc::new(Semaphore::new(shared.options.workers));
+    let mut jobs = JoinSet::new();
+    loop {
+        let worker = tokio::select! {
+            () = told(&mut stop_claiming) => break,
+            worker = Arc::clone(&workers).acquire_owned() => worker,
+        };
+        let Some(claim) = next_claim(&shared, &mut stop_claiming).await else {
+            break;
+        };
+        // Finished jobs are taken out here, so that their number stays bounded by the workers.
+        while jobs.try_join_next().is_some() {}
+        let (shared, stop) = (Arc::clone(&shared), stop_working.clone());
+        jobs.spawn(async move {
+            run(&shared, claim, stop).await;
+            drop(worker);
+        });
+    }
+    while jobs.join_next().await.is_some() {}
+}
+
+/// Waits for a deployment that may run; `None` once the runner stops. The claim itself is never cancelled: its answer
+/// would be lost, and the deployment with it until the lease runs out.
+async fn next_claim(shared: &Shared, stop: &mut watch::Receiver<bool>) -> Option<Claim> {
+    let options = &shared.options;
+    while !*stop.borrow() {
+        let pause = match shared.queue.claim(&options.name, options.lease).await {
+            Ok(Some(claim)) => return Some(claim),
+            Ok(None) => shared.queue.wait(options.poll),
+            Err(error) => {
+                log_store_error("claimed", &error);
+                Box::pin(tokio::time::sleep(PAUSE))
+            }
+        };
+        tokio::select! {
+            () = told(stop) => {}
+            () = pause => {}
+        }
+    }
+    None
+}
+
+/// Ends when the runner says so, or is gone.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Runs one claimed deployment to its end, or gives it back.
+async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
+    let redactor = Redactor::new(claim.project.secrets.all());
+    let events = shared.hub.sink(claim.fence.clone(), redactor);
+    events.emit(EventKind::Claimed {
+        runner: shared.options.name.clone(),
+        attempt: claim.attempt,
+    });
+    let outcome = tokio::select! {
+        ending = work(shared, &claim, &events) => ending,
+        () = until_lease_is_lost(shared, &claim.fence) => Err(StoreError::LeaseLost {
+            deployment: claim.deployment.id.clone(),
+        }),
+        () = told(&mut stop) => return give_back(shared, &claim, &events).await,
+    };
+    match outcome {
+        Ok(ending) => finish(shared, &claim, &events, &ending).await,
+        Err(error) if error.is_lease_lost() => {
+            tracing::warn!(deployment = claim.deployment.id, "another runner has taken over");
+        }
+        Err(error) => {
+            log_store_error("run", &error);
+            give_back(shared, &claim, &events).await;
+        }
+    }
+}
+
+/// The pipeline, with a panic in it kept to this one deployment.
+async fn work(
+    shared: &Shared,
+    claim: &Claim,
+    events: &DeploymentEvents,
+) -> Result<Ending, StoreError> {
+    if claim.attempt >= shared.options.attempts {
+        return Ok(failed(given_up(claim.attempt)));
+    }
+    let run = AssertUnwindSafe(shared.pipeline.run(claim, events)).catch_unwind();
+    match run.await {
+        Ok(ending) => ending,
+        Err(panic) => {
+            let said = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let said = events.redactor().redact(said.unwrap_or("no message"));
+            Ok(failed(panicked(&said)))
+        }
+    }
+}
+
+/// Keeps the lease, and ends when it is lost or could not be kept.
+async fn until_lease_is_lost(shared: &Shared, fence: &Fence) {
+    let lease = shared.options.lease;
+    let mut kept = Instant::now();
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        match shared.queue.heartbeat(fence, lease).await {
+            Ok(()) => kept = Instant::now(),
+            Err(error) if error.is_lease_lost() => return,
+            Err(error) => log_store_error("kept", &error),
+        }
+        // Another runner may have it now, even if nobody could tell us.
+        if kept.elapsed() >= lease {
+            return;
+        }
+    }
+}
+
+async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, ending: &Ending) {
+    // What led to the end is read before the end.
+    events.flush().await;
+    loop {
+        match shared.store.finish(&claim.fence, ending).await {
+            Ok(()) => break,
+            Err(error) if error.is_lease_lost() => {
+                tracing::warn!(deployment = claim.deployment.id, "ended by another runner");
+                break;
+            }
+            Err(error) => {
+                log_store_error("ended", &error);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    shared.hub.wake();
+    // The next commit of the same project may run now.
+    if let Err(error) = shared.queue.announce().await {
+        log_store_error("announced", &error);
+    }
+}
+
+async fn give_back(shared: &Shared, claim: &Claim, events: &DeploymentEvents) {
+    events.emit(EventKind::Warning {
+        message: format!("{} stops; another runner goes on", shared.options.name),
+    });
+    events.flush().await;
+    match shared.queue.release(&claim.fence).await {
+        Ok(()) => {}
+        Err(error) => log_store_error("given back", &error),
+    }
+}
+
+fn failed(diagnosis: Diagnosis) -> Ending {
+    Ending::Failed {
+        diagnosis,
+        rolled_back: false,
+    }
+}
+
+fn given_up(attempts: u32) -> Diagnosis {
+    Diagnosis::new("Deployment failed: RunnerLost")
+        .error(format!("{attempts} runners took the deployment and did not finish it"))
+        .reason("each of them was killed, or lost its connection to the database")
+        .fix("Look at the runners' own logs: running out of memory is the usual cause")
+        .fix("Deploy the commit again")
+        .run("pipeops doctor")
+}
+
+fn panicked(said: &str) -> Diagnosis {
+    Diagnosis::new("Deployment failed: InternalError")
+        .error(format!("the runner crashed: {said}"))
+        .reason("this is a defect of PipeOps or of a part that was plugged into it")
+        .fix("Report it with the deployment's log")
+}
+
+fn log_store_error(what: &str, error: &StoreError) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "a deployment cannot be {what}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Many deployments at once, killed runners, panics, farewells.
+
+use std::collections::BTreeSet;
+
+use pipeops_core::Stack;
+
+use super::*;
+use crate::deployment::{NewDeployment, Status};
+use crate::pipeline::{Deployer, PipelineOptions, PipelineParts, RolledOut, StepFailure};
+use crate::queue::Queue;
+use crate::store::DeploymentFilter;
+use crate::testing::{DOCKERFILE, World, world};
+
+const GRACE: Duration = Duration::from_secs(60);
+
+fn options() -> RunnerOptions {
+    RunnerOptions::default().name("r1")
+}
+
+impl World {
+    fn start(&self, options: RunnerOptions) -> Runner {
+        let store: Arc<dyn Store> = Arc::new(self.store.clone());
+        let pipeline = self.pipeline(Arc::clone(&store));
+        let queue = Arc::new(self.queue.clone());
+        Runner::start(pipeline, store, queue, self.hub.clone(), options)
+    }
+
+    /// Queues the commit for this many projects.
+    async fn queue_projects(&self, count: usize) {
+        let sha = self.commit(&[("Dockerfile", DOCKERFILE)]);
+        for n in 0..count {
+            let mut project = self.project();
+            project.name = format!("shop-{n}");
+            let reference = "refs/heads/main".parse().unwrap();
+            let new = NewDeployment::manual(project, "production", reference, sha.parse().unwrap());
+            self.store.submit(vec![new]).await.unwrap();
+        }
+        self.queue.announce().await.unwrap();
+    }
+
+    async fn statuses(&self) -> Vec<Status> {
+        let filter = DeploymentFilter::default().limit(500);
+        let all = self.store.deployments(&filter).await.unwrap();
+        all.into_iter().map(|deployment| deployment.status).collect()
+    }
+
+    /// Waits until this many deployments have ended.
+    async fn ended(&self, count: usize) {
+        let mut stream = self.hub.subscribe(0, None);
+        let mut ended = 0;
+        while ended < count {
+            let events = stream.next().await.unwrap();
+            ended += events.iter().filter(|event| event.kind.is_final()).count();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_builds_run_at_once_and_leave_nothing() {
+    let mut world = world().await;
+    world.builder.gate = Arc::new(Semaphore::new(0));
+    world.queue_projects(50).await;
+    let runner = world.start(options().workers(50));
+    // All fifty are inside their build at the same time.
+    let all = world.builder.begun.acquire_many(50).await.unwrap();
+    all.forget();
+    world.builder.gate.add_permits(50);
+    world.ended(50).await;
+    assert!(world.statuses().await.iter().all(|status| *status == Status::Succeeded));
+    let projects: BTreeSet<String> = world.rollouts().into_iter().map(|(_, stack)| stack.app).collect();
+    assert_eq!(projects.len(), 50);
+    assert_eq!(world.rollouts().len(), 50, "each once");
+    runner.shutdown(GRACE).await;
+    assert_eq!(world.leftovers(), 0);
+}
+
+#[tokio::test]
+async fn no_more_run_at_once_than_there_are_workers() {
+    let mut world = world().await;
+    world.builder.gate = Arc::new(Semaphore::new(0));
+    world.queue_projects(3).await;
+    let runner = world.start(options().workers(2));
+    world.builder.begun.acquire_many(2).await.unwrap().forget();
+    let running = |statuses: Vec<Status>| statuses.iter().filter(|s| **s == Status::Running).count();
+    assert_eq!(running(world.statuses().await), 2);
+    world.builder.gate.add_permits(3);
+    world.ended(3).await;
+    runner.shutdown(GRACE).await;
+}
+
+#[tokio::test]
+async fn what_is_queued_later_is_found_without_waiting_for_the_poll() {
+    let world = world().await;
+    let mut options = options();
+    options.poll = Duration::from_secs(3600);
+    let runner = world.start(options);
+    world.queue_projects(1).await;
+    world.ended(1).await;
+    runner.shutdown(GRACE).await;
+}
+
+#[tokio::test]
+async fn a_farewell_gives_back_and_another_runner_goes_on_from_the_journal() {
+    let mut world = world().await;
+    world.builder.gate = Arc::new(Semaphore::new(0));
+    world.queue_projects(1).await;
+    let first = world.start(options());
+    world.builder.begun.acquire().await.unwrap().forget();
+    first.shutdown(Duration::ZERO).await;
+    assert_eq!(world.leftovers(), 0);
+
+    world.builder.gate.add_permits(1);
+    let second = world.start(options().name("r2"));
+    world.ended(1).await;
+    second.shutdown(GRACE).await;
+    assert_eq!(world.statuses().await, [Status::Succeeded]);
+    assert_eq!(world.rollouts().len(), 1);
+    let claims: Vec<EventKind> = world
+        .kinds()
+        .await
+        .into_iter()
+        .filter(|kind| matches!(kind, EventKind::Claimed { .. }))
+        .collect();
+    let claim = |runner: &str| EventKind::Claimed {
+        runner: runner.to_owned(),
+        attempt: 0,
+    };
+    assert_eq!(claims, [claim("r1"), claim("r2")], "giving back is no failed attempt");
+}
+
+#[tokio::test]
+async fn a_farewell_lets_what_runs_finish() {
+    let mut world = world().await;
+    world.builder.gate = Arc::new(Semaphore::new(0));
+    world.queue_projects(1).await;
+    let runner = world.start(options());
+    world.builder.begun.acquire().await.unwrap().forget();
+    world.builder.gate.add_permits(1);
+    runner.shutdown(GRACE).await;
+    assert_eq!(world.statuses().await, [Status::Succeeded]);
+}
+
+#[tokio::test]
+async fn a_killed_runner_is_followed_by_another_one() {
+    let mut world = world().await;
+    world.builder.gate = Arc::new(Semaphore::new(0));
+    world.queue_projects(1).await;
+    let lease = Duration::from_millis(200);
+    let first = world.start(options().lease(lease));
+    world.builder.begun.acquire().await.unwrap().forget();
+    drop(first);
+
+    world.builder.gate.add_permits(1);
+    let mut options = options().name("r2").lease(LEASE);
+    options.poll = Duration::from_millis(20);
+    let second = world.start(options);
+    world.ended(1).await;
+    second.shutdown(GRACE).await;
+    assert_eq!(world.statuses().await, [Status::Succeeded]);
+    let last_claim = EventKind::Claimed {
+        runner: "r2".into(),
+        attempt: 1,
+    };
+    assert!(world.kinds().await.contains(&last_claim));
+}
+
+const LEASE: Duration = crate::testing::LEASE;
+
+#[tokio::test]
+async fn a_deployment_that_kills_every_runner_is_given_up() {
+    let world = world().await;
+    world.queue_projects(1).await;
+    for _ in 0..5 {
+        world.queue.claim("dead", Duration::ZERO).await.unwrap().unwrap();
+    }
+    let runner = world.start(options());
+    world.ended(1).await;
+    runner.shutdown(GRACE).await;
+    assert_eq!(world.statuses().await, [Status::Failed]);
+    let deployments = world.store.deployments(&DeploymentFilter::default()).await.unwrap();
+    let diagnosis = deployments[0].diagnosis.clone().unwrap();
+    assert_eq!(diagnosis.title, "Deployment failed: RunnerLost");
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_deployment_and_not_the_runner() {
+    #[derive(Debug)]
+    struct Panics;
+
+    #[async_trait::async_trait]
+    impl Deployer for Panics {
+        async fn deploy(
+            &self,
+            _: &str,
+            stack: &Stack,
+            _: &dyn EventSink,
+        ) -> Result<RolledOut, StepFailure> {
+            assert!(stack.app != "shop-0", "hunter22 is the secret");
+            Ok(RolledOut::new("Rollout complete"))
+        }
+    }
+
+    let world = world().await;
+    world.queue_projects(2).await;
+    let store: Arc<dyn Store> = Arc::new(world.store.clone());
+    let builder = Arc::new(world.builder.clone());
+    let parts = PipelineParts::new(Arc::clone(&store), world.workspaces.clone(), builder)
+        .cluster("default", Arc::new(Panics));
+    let pipeline = Pipeline::new(parts, PipelineOptions::default());
+    let queue = Arc::new(world.queue.clone());
+    let runner = Runner::start(pipeline, store, queue, world.hub.clone(), options());
+    world.ended(2).await;
+    runner.shutdown(GRACE).await;
+    let deployments = world.store.deployments(&DeploymentFilter::default()).await.unwrap();
+    let statuses: Vec<Status> = deployments.iter().map(|d| d.status).collect();
+    assert_eq!(statuses, [Status::Succeeded, Status::Failed]);
+    let diagnosis = deployments[1].diagnosis.clone().unwrap().to_string();
+    assert!(diagnosis.contains("[redacted] is the secret"), "{diagnosis}");
+    assert_eq!(world.leftovers(), 0);
+}

@@ -1,0 +1,114 @@
+//! Connections to one SQLite database, used from async code.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::schema;
+use crate::store::StoreError;
+
+/// How long a write waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections that read while another one writes.
+const READERS: usize = 4;
+
+/// One database: a connection that writes, and some that read beside it. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    writer: Arc<Mutex<Connection>>,
+    /// Empty for a database in memory, which has one connection only.
+    readers: Arc<[Arc<Mutex<Connection>>]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Database {
+    /// Opens a file, which is made when it is not there, and brings its schema up to date.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let mut writer = Connection::open(path).map_err(failed)?;
+        configure(&writer).map_err(failed)?;
+        // Write-ahead log: readers do not wait for the writer. FULL: what was answered survives a power cut.
+        writer
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(failed)?;
+        schema::migrate(&mut writer)?;
+        let readers: Result<Vec<_>, rusqlite::Error> =
+            (0..READERS).map(|_| open_reader(path)).collect();
+        Ok(Self::new(writer, readers.map_err(failed)?))
+    }
+
+    /// A database that dies with its last clone.
+    pub(super) fn in_memory() -> Result<Self, StoreError> {
+        let mut connection = Connection::open_in_memory()?;
+        configure(&connection)?;
+        schema::migrate(&mut connection)?;
+        Ok(Self::new(connection, Vec::new()))
+    }
+
+    fn new(writer: Connection, readers: Vec<Connection>) -> Self {
+        let shared = |connection| Arc::new(Mutex::new(connection));
+        Self {
+            writer: shared(writer),
+            readers: readers.into_iter().map(shared).collect(),
+            next: Arc::default(),
+        }
+    }
+
+    /// Runs `work` in one transaction, which is committed when it succeeds.
+    ///
+    /// Work that has begun is finished even when the caller goes away.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        // Waiting in line costs no thread: only the one whose turn it is blocks one.
+        let mut connection = Arc::clone(&self.writer).lock_owned().await;
+        let done = spawn_blocking(move || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        });
+        done.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Runs `work` on a connection that sees one state of the database for each statement.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let connection = match self.readers.len() {
+            0 => &self.writer,
+            readers => &self.readers[turn % readers],
+        };
+        let connection = Arc::clone(connection).lock_owned().await;
+        let done = spawn_blocking(move || work(&connection));
+        done.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch("PRAGMA foreign_keys = ON;")
+}

@@ -1,0 +1,186 @@
+//! From a push to a queued deployment, in one transaction.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pipeops_core::EventKind;
+use rusqlite::{Params, Transaction};
+
+use super::rows::{deployment_from_row, now, seal, to_json, to_micros};
+use super::{DEPLOYMENT_COLUMNS, SqliteStore, StoreError, Vault, events};
+use crate::deployment::{Deployment, NewDeployment, Status, Submitted};
+
+pub(super) async fn submit(
+    store: &SqliteStore,
+    new: Vec<NewDeployment>,
+) -> Result<Vec<Submitted>, StoreError> {
+    let vault = Arc::clone(&store.vault);
+    store
+        .database
+        .write(move |tx| {
+            new.into_iter()
+                .map(|new| submit_one(tx, &vault, new))
+                .collect()
+        })
+        .await
+}
+
+fn submit_one(
+    tx: &Transaction<'_>,
+    vault: &Vault,
+    new: NewDeployment,
+) -> Result<Submitted, StoreError> {
+    if new.deduplicate
+        && let Some(first) = duplicate_of(tx, &new)?
+    {
+        return Ok(Submitted::Duplicate(first));
+    }
+    let now = now();
+    supersede(tx, &new, now)?;
+    let deployment = insert(tx, vault, new, now)?;
+    let queued = EventKind::Queued {
+        project: deployment.project.clone(),
+        environment: deployment.environment.clone(),
+        commit: deployment.commit.to_string(),
+    };
+    events::insert(tx, &deployment.id, now, &queued)?;
+    Ok(Submitted::Queued(deployment))
+}
+
+/// The deployment that this push already made. The rule is told at [`Store::submit`](crate::store::Store::submit).
+fn duplicate_of(
+    tx: &Transaction<'_>,
+    new: &NewDeployment,
+) -> Result<Option<Deployment>, StoreError> {
+    let key = (
+        &new.project.name,
+        &new.environment,
+        new.reference.to_string(),
+    );
+    let by_delivery = find(
+        tx,
+        "AND delivery = ?4 ORDER BY number LIMIT 1",
+        (key.0, key.1, &key.2, &new.delivery),
+    )?;
+    if by_delivery.is_some() {
+        return Ok(by_delivery);
+    }
+    let newest = find(
+        tx,
+        "ORDER BY number DESC LIMIT 1",
+        (key.0, key.1, &key.2),
+    )?;
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let before = new.before.as_ref().map(|sha| sha.as_str());
+    let same_push = find(
+        tx,
+        "AND before IS ?4 AND commit_sha = ?5 ORDER BY number LIMIT 1",
+        (key.0, key.1, &key.2, before, new.commit.as_str()),
+    )?;
+    if newest.commit == new.commit {
+        return Ok(Some(same_push.unwrap_or(newest)));
+    }
+    let moved_from_newest = new.before.as_ref() == Some(&newest.commit);
+    Ok(same_push.filter(|_| !moved_from_newest))
+}
+
+/// One deployment of a project (?1), environment (?2) and ref (?3), chosen further by `rest`.
+fn find(
+    tx: &Transaction<'_>,
+    rest: &str,
+    parameters: impl Params,
+) -> Result<Option<Deployment>, StoreError> {
+    let sql = format!(
+        "SELECT {DEPLOYMENT_COLUMNS} FROM deployments
+         WHERE project = ?1 AND environment = ?2 AND reference = ?3 {rest}"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut rows = statement.query(parameters)?;
+    rows.next()?.map(deployment_from_row).transpose()
+}
+
+/// A queued deployment that a newer commit replaces never starts.
+fn supersede(
+    tx: &Transaction<'_>,
+    new: &NewDeployment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE deployments SET status = 'cancelled', finished = ?3
+         WHERE project = ?1 AND environment = ?2 AND status = 'queued' RETURNING id",
+    )?;
+    let replaced: Vec<String> = statement
+        .query_map(
+            (&new.project.name, &new.environment, to_micros(now)),
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    for id in replaced {
+        let reason = format!("replaced by commit {}", new.commit.short());
+        events::insert(tx, &id, now, &EventKind::Cancelled { reason })?;
+    }
+    Ok(())
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    vault: &Vault,
+    new: NewDeployment,
+    now: Timestamp,
+) -> Result<Deployment, StoreError> {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let context = snapshot_context(&id);
+    let config = to_json(&context, &new.project)?;
+    let secrets = seal(vault, &context, &new.project.secrets.expose())?;
+    let repository = new
+        .project
+        .repository
+        .as_ref()
+        .map(|url| url.full_name().to_owned())
+        .unwrap_or_default();
+    tx.prepare_cached(
+        "INSERT INTO deployments (id, project, environment, repository, reference, before, commit_sha, message,
+             pusher, delivery, priority, project_config, sealed_project_secrets, status, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'queued', ?14)",
+    )?
+    .execute(rusqlite::params![
+        id,
+        new.project.name,
+        new.environment,
+        repository,
+        new.reference.to_string(),
+        new.before.as_ref().map(|sha| sha.as_str()),
+        new.commit.as_str(),
+        new.message,
+        new.pusher,
+        new.delivery,
+        new.priority,
+        config,
+        secrets,
+        to_micros(now),
+    ])?;
+    Ok(Deployment {
+        id,
+        project: new.project.name,
+        environment: new.environment,
+        repository,
+        reference: new.reference,
+        commit: new.commit,
+        message: new.message,
+        pusher: new.pusher,
+        status: Status::Queued,
+        image: None,
+        diagnosis: None,
+        rolled_back: false,
+        created: now,
+        started: None,
+        finished: None,
+    })
+}
+
+/// What the secrets in a deployment's copy of its project are bound to.
+pub(crate) fn snapshot_context(deployment: &str) -> String {
+    format!("project of deployment {deployment}")
+}

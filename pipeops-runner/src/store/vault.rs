@@ -1,0 +1,267 @@
+//! Encryption of what the store keeps secret.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pipeops_core::{Diagnose, Diagnosis, SecretString};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
+
+/// The first byte of everything sealed: the format.
+const FORMAT: u8 = 1;
+
+/// Seals secrets with one key: ChaCha20-Poly1305, a random nonce for each, bound to where it is stored.
+///
+/// The key is 32 bytes, written in base64 (`openssl rand -base64 32`). Whoever has the database and the key can read
+/// the secrets: keep them apart in backups.
+///
+/// ```
+/// use pipeops_runner::store::Vault;
+///
+/// let vault = Vault::ephemeral()?;
+/// let sealed = vault.seal("project:shop", b"hunter22")?;
+/// assert_eq!(vault.open("project:shop", &sealed)?.as_slice(), b"hunter22");
+/// assert!(vault.open("project:other", &sealed).is_err());
+/// # Ok::<(), pipeops_runner::store::VaultError>(())
+/// ```
+pub struct Vault {
+    key: LessSafeKey,
+    random: SystemRandom,
+}
+
+impl Vault {
+    /// The environment variable that [`Vault::from_env_or_file`] asks first.
+    pub const VARIABLE: &'static str = "PIPEOPS_KEY";
+
+    /// A vault with this key, in base64.
+    ///
+    /// # Errors
+    /// When it is not the base64 of 32 bytes.
+    pub fn new(key: &SecretString) -> Result<Self, VaultError> {
+        let bytes = STANDARD.decode(key.expose().trim()).ok();
+        let bytes = Zeroizing::new(bytes.ok_or(VaultError::BadKey)?);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| VaultError::BadKey)?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            random: SystemRandom::new(),
+        })
+    }
+
+    /// A vault whose key dies with it: for stores in memory.
+    ///
+    /// # Errors
+    /// When the machine gives no random numbers.
+    pub fn ephemeral() -> Result<Self, VaultError> {
+        Self::new(&random_key()?)
+    }
+
+    /// A vault with the key in `PIPEOPS_KEY`, else with the one in this file, which is made (mode 0600) when it is not
+    /// there.
+    ///
+    /// # Errors
+    /// When the key is malformed, or the file can neither be read nor made.
+    pub fn from_env_or_file(path: &Path) -> Result<Self, VaultError> {
+        if let Ok(key) = std::env::var(Self::VARIABLE) {
+            return Self::new(&SecretString::from(key));
+        }
+        let file_error = |source| VaultError::KeyFile {
+            path: path.to_owned(),
+            source,
+        };
+        match fs::read_to_string(path) {
+            Ok(key) => Self::new(&SecretString::from(key)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = make_key_file(path, &random_key()?).map_err(file_error)?;
+                Self::new(&key)
+            }
+            Err(error) => Err(file_error(error)),
+        }
+    }
+
+    /// Encrypts. `context` says where it is stored: it opens only under the same one.
+    ///
+    /// # Errors
+    /// When the machine gives no random numbers.
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut nonce = [0; NONCE_LEN];
+        self.random
+            .fill(&mut nonce)
+            .map_err(|_| VaultError::NoRandomness)?;
+        let mut sealed = vec![FORMAT];
+        sealed.extend_from_slice(&nonce);
+        let mut text = Zeroizing::new(plain.to_vec());
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(context.as_bytes()),
+                text.as_mut_slice(),
+            )
+            .map_err(|_| VaultError::NoRandomness)?;
+        sealed.extend_from_slice(&text);
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(sealed)
+    }
+
+    /// Decrypts what [`Vault::seal`] made under the same context.
+    ///
+    /// # Errors
+    /// When the key is another one, or the bytes were changed or moved.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let body = sealed
+            .strip_prefix(&[FORMAT])
+            .ok_or(VaultError::WrongKey)?;
+        let (nonce, text) = body
+            .split_at_checked(NONCE_LEN)
+            .ok_or(VaultError::WrongKey)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::WrongKey)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let length = self
+            .key
+            .open_in_place(nonce, Aad::from(context.as_bytes()), text.as_mut_slice())
+            .map_err(|_| VaultError::WrongKey)?
+            .len();
+        text.truncate(length);
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+fn random_key() -> Result<SecretString, VaultError> {
+    let mut key = Zeroizing::new([0; 32]);
+    SystemRandom::new()
+        .fill(key.as_mut_slice())
+        .map_err(|_| VaultError::NoRandomness)?;
+    Ok(SecretString::from(STANDARD.encode(key.as_slice())))
+}
+
+/// Writes the key under a name of its own and links it into place: two processes that start at once agree on one key,
+/// and nobody reads half of it.
+fn make_key_file(path: &Path, key: &SecretString) -> io::Result<SecretString> {
+    let draft = with_suffix(path, &uuid::Uuid::now_v7().simple().to_string());
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    let written = writeln!(file, "{}", key.expose())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match written {
+        Ok(()) => Ok(key.clone()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(path).map(SecretString::from)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `pipeops.db` and `key` make `pipeops.db.key`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Secrets cannot be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The key is malformed.
+    #[error("the key is not the base64 of 32 bytes")]
+    BadKey,
+    /// The key file can neither be read nor made.
+    #[error("the key file {path} cannot be used", path = path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Sealed with another key, or changed since.
+    #[error("sealed with another key, or changed since")]
+    WrongKey,
+    /// The machine gives no random numbers.
+    #[error("the machine gives no random numbers")]
+    NoRandomness,
+}
+
+impl Diagnose for VaultError {
+    fn diagnosis(&self) -> Diagnosis {
+        let diagnosis = Diagnosis::new("Storage failed: VaultError").error(self.to_string());
+        match self {
+            Self::BadKey => diagnosis
+                .fix("Set PIPEOPS_KEY to the output of `openssl rand -base64 32`, once, and keep it"),
+            Self::KeyFile { source, .. } => diagnosis
+                .reason(source.to_string())
+                .fix("Make the key file readable for this user, or set PIPEOPS_KEY"),
+            Self::WrongKey => diagnosis
+                .reason("the key in use is not the one that the secrets were sealed with")
+                .fix("Bring back the key file or the PIPEOPS_KEY that this database was made with")
+                .fix("Or set the project's secrets again"),
+            Self::NoRandomness => diagnosis.fix("Check that /dev/urandom can be read"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_or_sealed_with_another_key_does_not_open() {
+        let vault = Vault::ephemeral().unwrap();
+        let mut sealed = vault.seal("a", b"secret").unwrap();
+        assert!(Vault::ephemeral().unwrap().open("a", &sealed).is_err());
+        let last = sealed.len() - 1;
+        sealed[last] ^= 1;
+        assert!(vault.open("a", &sealed).is_err());
+        for cut in 0..sealed.len() {
+            assert!(vault.open("a", &sealed[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_same_text_is_sealed_differently_each_time() {
+        let vault = Vault::ephemeral().unwrap();
+        assert_ne!(vault.seal("a", b"x").unwrap(), vault.seal("a", b"x").unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_is_private_and_read_again() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeops.db.key");
+        let sealed = Vault::from_env_or_file(&path)
+            .unwrap()
+            .seal("a", b"x")
+            .unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = Vault::from_env_or_file(&path).unwrap();
+        assert_eq!(again.open("a", &sealed).unwrap().as_slice(), b"x");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft is left");
+    }
+
+    #[test]
+    fn a_malformed_key_is_refused() {
+        assert!(matches!(
+            Vault::new(&SecretString::from("short")),
+            Err(VaultError::BadKey)
+        ));
+    }
+}

@@ -1,0 +1,157 @@
+//! Push events of GitHub, and of Gitea and Forgejo, which send the same shape.
+
+use serde::Deserialize;
+
+use super::push::{Commit, PushEvent, RawPush, changed_paths};
+use super::{BodyError, Payload, from_json};
+
+/// GitHub lists no more commits than this in one event.
+/// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
+const MOST_COMMITS: usize = 2048;
+
+#[derive(Deserialize)]
+struct Push {
+    #[serde(rename = "ref")]
+    reference: String,
+    before: Option<String>,
+    after: Option<String>,
+    forced: Option<bool>,
+    #[serde(default)]
+    deleted: bool,
+    repository: Repository,
+    pusher: Option<User>,
+    head_commit: Option<Commit>,
+    #[serde(default)]
+    commits: Vec<Commit>,
+    /// Gitea's count of all commits, of which it lists the newest only.
+    total_commits: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    full_name: String,
+    clone_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    name: Option<String>,
+    login: Option<String>,
+}
+
+pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
+    match event {
+        "push" => {
+            let push = PushEvent::try_from(RawPush::from(from_json::<Push>(body)?))?;
+            Ok(Payload::Push(vec![push]))
+        }
+        "ping" => Ok(Payload::Ping),
+        other => Ok(Payload::Other(other.to_owned())),
+    }
+}
+
+impl From<Push> for RawPush {
+    fn from(push: Push) -> Self {
+        let changed = changed_paths(push.before.as_deref(), &push.commits, lists_all(&push));
+        let tag = push.reference.starts_with("refs/tags/");
+        let message = push.head_commit.as_ref().or(push.commits.first());
+        let message = message.and_then(|commit| commit.message.clone());
+        let after = match push.head_commit {
+            _ if push.deleted => None,
+            // An annotated tag's `after` is the tag object; what it points at is what can be deployed.
+            Some(commit) if tag => Some(commit.id),
+            _ => push.after,
+        };
+        Self {
+            repository: push.repository.full_name,
+            clone_url: push.repository.clone_url,
+            reference: push.reference,
+            before: push.before,
+            after,
+            forced: push.forced,
+            pusher: push.pusher.and_then(|user| user.login.or(user.name)),
+            message,
+            changed,
+        }
+    }
+}
+
+/// Whether the listed commits are all that differs from `before`. After a forced push they are not.
+fn lists_all(push: &Push) -> bool {
+    let listed = push.commits.len();
+    let total = push.total_commits.unwrap_or(listed);
+    listed < MOST_COMMITS && total == listed && push.forced != Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const NEW: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn push(changes: Value) -> PushEvent {
+        let mut body = json!({
+            "ref": "refs/heads/main", "before": OLD, "after": NEW, "forced": false, "deleted": false,
+            "repository": {"full_name": "team/shop", "clone_url": "https://github.com/team/shop.git"},
+            "pusher": {"name": "ada", "email": "ada@example.com"},
+            "head_commit": {"id": NEW, "message": "Sell more\n\nMuch more"},
+            "commits": [{"id": NEW, "message": "Sell more", "added": ["b"], "modified": ["a"], "removed": ["b"]}],
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        match parse("push", body.to_string().as_bytes()).unwrap() {
+            Payload::Push(mut pushes) => pushes.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_push_says_who_what_and_where() {
+        let push = push(json!({}));
+        assert_eq!(push.repository, "team/shop");
+        assert_eq!(push.after.unwrap().as_str(), NEW);
+        assert_eq!(push.message.as_deref(), Some("Sell more"));
+        assert_eq!(push.pusher.as_deref(), Some("ada"));
+        assert_eq!(push.changed.unwrap(), ["a", "b"]);
+        assert_eq!(push.forced, Some(false));
+    }
+
+    #[test]
+    fn changed_paths_of_rewritten_history_are_not_known() {
+        assert_eq!(push(json!({"forced": true})).changed, None);
+        assert_eq!(push(json!({"before": "0".repeat(40)})).changed, None);
+        assert_eq!(push(json!({"total_commits": 9})).changed, None);
+    }
+
+    #[test]
+    fn a_deleted_branch_has_no_commit() {
+        let push = push(json!({"deleted": true, "head_commit": null, "commits": []}));
+        assert!(push.is_deleted());
+    }
+
+    #[test]
+    fn an_annotated_tag_is_the_commit_that_it_points_at() {
+        let tag_object = "c".repeat(40);
+        let push = push(json!({"ref": "refs/tags/v1", "after": tag_object}));
+        assert_eq!(push.after.unwrap().as_str(), NEW);
+    }
+
+    #[test]
+    fn giteas_pusher_has_a_login() {
+        let push = push(json!({"pusher": {"login": "ada", "full_name": "Ada L."}}));
+        assert_eq!(push.pusher.as_deref(), Some("ada"));
+    }
+
+    #[test]
+    fn other_events_are_named() {
+        assert_eq!(
+            parse("issues", b"{}").unwrap(),
+            Payload::Other("issues".into())
+        );
+        assert_eq!(parse("ping", b"{}").unwrap(), Payload::Ping);
+    }
+}

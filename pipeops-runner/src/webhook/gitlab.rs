@@ -1,0 +1,128 @@
+//! Push events of GitLab.
+
+use serde::Deserialize;
+
+use super::push::{Commit, PushEvent, RawPush, changed_paths};
+use super::{BodyError, Payload, from_json};
+
+#[derive(Deserialize)]
+struct Push {
+    #[serde(rename = "ref")]
+    reference: String,
+    before: Option<String>,
+    after: Option<String>,
+    /// The commit, also where `after` is an annotated tag; null for a deleted ref.
+    checkout_sha: Option<String>,
+    user_username: Option<String>,
+    user_name: Option<String>,
+    project: Project,
+    #[serde(default)]
+    commits: Vec<Commit>,
+    /// GitLab lists the newest 20 commits only.
+    /// <https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events>
+    total_commits_count: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    path_with_namespace: String,
+    git_http_url: Option<String>,
+}
+
+pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
+    match event {
+        "Push Hook" | "Tag Push Hook" => {
+            let push = PushEvent::try_from(RawPush::from(from_json::<Push>(body)?))?;
+            Ok(Payload::Push(vec![push]))
+        }
+        other => Ok(Payload::Other(other.to_owned())),
+    }
+}
+
+impl From<Push> for RawPush {
+    fn from(push: Push) -> Self {
+        let listed_all = push.total_commits_count == Some(push.commits.len());
+        let changed = changed_paths(push.before.as_deref(), &push.commits, listed_all);
+        let tag = push.reference.starts_with("refs/tags/");
+        let after = if tag {
+            push.checkout_sha.or(push.after)
+        } else {
+            push.after
+        };
+        let newest = push.commits.iter().find(|c| Some(&c.id) == after.as_ref());
+        let message = newest
+            .or(push.commits.last())
+            .and_then(|commit| commit.message.clone());
+        Self {
+            repository: push.project.path_with_namespace,
+            clone_url: push.project.git_http_url,
+            reference: push.reference,
+            before: push.before,
+            after,
+            forced: None,
+            pusher: push.user_username.or(push.user_name),
+            message,
+            changed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const NEW: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn push(event: &str, changes: Value) -> PushEvent {
+        let mut body = json!({
+            "object_kind": "push", "ref": "refs/heads/main", "before": OLD, "after": NEW, "checkout_sha": NEW,
+            "user_username": "ada", "user_name": "Ada L.",
+            "project": {"path_with_namespace": "team/sub/shop", "git_http_url": "https://gitlab.com/team/sub/shop.git"},
+            "commits": [
+                {"id": OLD, "message": "First", "added": ["x"], "modified": [], "removed": []},
+                {"id": NEW, "message": "Second [ci skip]", "added": [], "modified": ["y"], "removed": []},
+            ],
+            "total_commits_count": 2,
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        match parse(event, body.to_string().as_bytes()).unwrap() {
+            Payload::Push(mut pushes) => pushes.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_message_is_that_of_the_newest_commit() {
+        let push = push("Push Hook", json!({}));
+        assert_eq!(push.message.as_deref(), Some("Second [ci skip]"));
+        assert_eq!(push.skip.as_deref(), Some("[ci skip]"));
+        assert_eq!(push.changed.unwrap(), ["x", "y"]);
+        assert_eq!(push.pusher.as_deref(), Some("ada"));
+        assert_eq!(push.forced, None);
+    }
+
+    #[test]
+    fn a_cut_list_of_commits_hides_paths() {
+        let push = push("Push Hook", json!({"total_commits_count": 21}));
+        assert_eq!(push.changed, None);
+    }
+
+    #[test]
+    fn a_tag_is_the_commit_that_is_checked_out() {
+        let changes = json!({"ref": "refs/tags/v1", "after": "c".repeat(40), "commits": []});
+        let push = push("Tag Push Hook", changes);
+        assert_eq!(push.after.unwrap().as_str(), NEW);
+        assert_eq!(push.reference.branch(), None);
+    }
+
+    #[test]
+    fn a_deleted_branch_has_no_commit() {
+        let changes = json!({"after": "0".repeat(40), "checkout_sha": null, "commits": [], "total_commits_count": 0});
+        assert!(push("Push Hook", changes).is_deleted());
+    }
+}

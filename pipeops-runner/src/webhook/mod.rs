@@ -1,0 +1,246 @@
+//! Webhooks of the forges: who sent them, and what was pushed.
+//!
+//! [`verify`] checks a request's signature before anything else looks at it; [`parse`] then turns the body into
+//! [`PushEvent`]s, the same type for every forge.
+//!
+//! | Forge | Signature | Event | Delivery id |
+//! |---|---|---|---|
+//! | GitHub | `X-Hub-Signature-256` | `X-GitHub-Event` | `X-GitHub-Delivery` |
+//! | GitLab | `X-Gitlab-Token`, or `webhook-signature` ([Standard Webhooks]) | `X-Gitlab-Event` | `webhook-id`, `Idempotency-Key` |
+//! | Gitea, Forgejo | `X-Gitea-Signature`, `X-Forgejo-Signature` | `X-Gitea-Event`, … | `X-Gitea-Delivery`, … |
+//! | Bitbucket Cloud, Data Center | `X-Hub-Signature` | `X-Event-Key` | `X-Request-Id` |
+//!
+//! [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+mod bitbucket;
+mod github;
+mod gitlab;
+mod push;
+mod verify;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use pipeops_core::{Diagnose, Diagnosis};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use push::PushEvent;
+pub use verify::{Verified, VerifyError, verify};
+
+/// The kinds of server that send webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Forge {
+    /// GitHub, also Enterprise.
+    GitHub,
+    /// GitLab, also self-managed.
+    GitLab,
+    /// Gitea.
+    Gitea,
+    /// Forgejo.
+    Forgejo,
+    /// Bitbucket, in the cloud or as Data Center.
+    Bitbucket,
+}
+
+impl Forge {
+    /// The name as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub",
+            Self::GitLab => "GitLab",
+            Self::Gitea => "Gitea",
+            Self::Forgejo => "Forgejo",
+            Self::Bitbucket => "Bitbucket",
+        }
+    }
+}
+
+impl fmt::Display for Forge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a webhook carries.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Payload {
+    /// One or more refs moved. Bitbucket reports several in one webhook, the others always one.
+    Push(Vec<PushEvent>),
+    /// The forge only tries whether the webhook answers.
+    Ping,
+    /// Something else happened; its name as the forge writes it.
+    Other(String),
+}
+
+/// Reads the body of a webhook whose signature was verified.
+///
+/// `content_type` is the request's header: GitHub's default wraps the JSON in a form field named `payload`.
+///
+/// ```
+/// use pipeops_runner::webhook::{self, Payload};
+/// use pipeops_core::SecretString;
+/// use http::HeaderMap;
+/// use jiff::Timestamp;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-gitlab-event", "Push Hook".parse()?);
+/// headers.insert("x-gitlab-token", "s3cr3t".parse()?);
+/// let body = r#"{"ref":"refs/heads/main","before":"0000000000000000000000000000000000000000",
+///     "after":"1f7a7a472abf3dd9643fd615f6da379c4acb3e3a","project":{"path_with_namespace":"team/shop"}}"#;
+///
+/// let verified = webhook::verify(&headers, body.as_bytes(), &SecretString::new("s3cr3t"), Timestamp::now())?;
+/// let Payload::Push(pushes) = webhook::parse(&verified, None, body.as_bytes())? else { panic!() };
+/// assert_eq!(pushes[0].reference.branch(), Some("main"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When the body is not the JSON that this forge sends for this event.
+pub fn parse(
+    verified: &Verified,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<Payload, ParseError> {
+    let forge = verified.forge;
+    let body = json_of(content_type, body).ok_or(ParseError::NoPayloadField { forge })?;
+    let read = match forge {
+        Forge::GitHub | Forge::Gitea | Forge::Forgejo => github::parse(&verified.event, &body),
+        Forge::GitLab => gitlab::parse(&verified.event, &body),
+        Forge::Bitbucket => bitbucket::parse(&verified.event, &body),
+    };
+    read.map_err(|source| ParseError::Body { forge, source })
+}
+
+/// A webhook's body cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The body is not what this forge sends for this event.
+    #[error("the body is not a push event as {forge} sends it")]
+    Body {
+        /// The forge that the headers name.
+        forge: Forge,
+        /// What is wrong with it.
+        source: BodyError,
+    },
+    /// A form without the field `payload`.
+    #[error("the webhook of {forge} is a form without a field named payload")]
+    NoPayloadField {
+        /// The forge that the headers name.
+        forge: Forge,
+    },
+}
+
+impl Diagnose for ParseError {
+    fn diagnosis(&self) -> Diagnosis {
+        let diagnosis = Diagnosis::new("Webhook refused: InvalidPayload")
+            .error(self.to_string())
+            .fix("Set the webhook's content type to application/json in the forge")
+            .fix("Let the webhook send push events only");
+        match self {
+            Self::Body { source, .. } => diagnosis.reason(source.to_string()),
+            Self::NoPayloadField { .. } => diagnosis,
+        }
+    }
+}
+
+/// What is wrong with a webhook's body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is not JSON, or a field is missing or of another type.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A commit or ref in it has no possible name.
+    #[error(transparent)]
+    Name(#[from] crate::git::GitNameError),
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// The JSON itself, taken out of the form that GitHub may wrap it in.
+fn json_of<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let form = content_type
+        .is_some_and(|kind| kind.trim().starts_with("application/x-www-form-urlencoded"));
+    if !form {
+        return Some(Cow::Borrowed(body));
+    }
+    form_urlencoded::parse(body)
+        .find(|(key, _)| key == "payload")
+        .map(|(_, value)| Cow::Owned(value.into_owned().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verified(forge: Forge, event: &str) -> Verified {
+        Verified {
+            forge,
+            event: event.into(),
+            delivery: None,
+        }
+    }
+
+    #[test]
+    fn a_form_carries_the_payload_in_a_field() {
+        let body = b"a=1&payload=%7B%22zen%22%3A1%7D";
+        let form = Some("application/x-www-form-urlencoded; charset=utf-8");
+        assert_eq!(json_of(form, body).unwrap().as_ref(), br#"{"zen":1}"#);
+        let error = parse(&verified(Forge::GitHub, "push"), form, b"a=1").unwrap_err();
+        assert!(matches!(error, ParseError::NoPayloadField { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(
+            body in proptest::collection::vec(any::<u8>(), 0..400),
+            event in "push|Push Hook|Tag Push Hook|repo:push|repo:refs_changed|[a-z:]{0,8}",
+            form in any::<bool>(),
+        ) {
+            let kind = form.then_some("application/x-www-form-urlencoded");
+            for forge in [Forge::GitHub, Forge::GitLab, Forge::Gitea, Forge::Forgejo, Forge::Bitbucket] {
+                let _ = parse(&verified(forge, &event), kind, &body);
+            }
+        }
+
+        /// JSON of the right shape with wrong values reaches further into the code than noise does.
+        #[test]
+        fn no_push_shaped_json_makes_it_panic(
+            reference in "(refs/(heads|tags)/)?\\PC{0,20}",
+            sha in "[0-9a-g]{38,41}|0{40}",
+            name in "\\PC{0,300}",
+            message in "\\PC{0,300}",
+        ) {
+            let body = serde_json::json!({
+                "ref": reference, "before": sha, "after": sha, "forced": true,
+                "repository": {"full_name": name, "clone_url": name, "slug": name, "project": {"key": name}},
+                "project": {"path_with_namespace": name},
+                "head_commit": {"id": sha, "message": message},
+                "commits": [{"id": sha, "message": message, "added": [name]}],
+                "push": {"changes": [{"new": {"type": "branch", "name": reference, "target": {"hash": sha, "message": message}}}]},
+                "changes": [{"ref": {"id": reference}, "fromHash": sha, "toHash": sha, "type": "UPDATE"}],
+            });
+            let body = body.to_string();
+            for (forge, event) in [
+                (Forge::GitHub, "push"), (Forge::GitLab, "Push Hook"),
+                (Forge::Bitbucket, "repo:push"), (Forge::Bitbucket, "repo:refs_changed"),
+            ] {
+                if let Ok(Payload::Push(pushes)) = parse(&verified(forge, event), None, body.as_bytes()) {
+                    for push in pushes {
+                        prop_assert!(push.repository.len() <= 255);
+                        prop_assert!(push.message.is_none_or(|text| text.chars().count() <= 200));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! A folder of its own for each build, gone when the build is.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pipeops_core::{Diagnose, Diagnosis, RetryClass};
+
+/// The lock that serializes making and sweeping, in the folder of workspaces.
+const GATE: &str = ".gate";
+
+/// The end of the name of a workspace's lock file.
+const LOCK: &str = "lock";
+
+/// The folder under which workspaces are made.
+///
+/// Each workspace `ID/` has a lock file `ID.lock` beside it, which its process holds locked for as long as it lives: the
+/// operating system lets go of the lock at `kill -9`, so a workspace whose lock can be had belongs to nobody.
+#[derive(Debug, Clone)]
+pub struct Workspaces {
+    root: PathBuf,
+}
+
+impl Workspaces {
+    /// Opens the folder, which is made (mode 0700) when it is not there, and removes what killed processes left in it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or swept.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkspaceError> {
+        let workspaces = Self { root: root.into() };
+        make_dir_all(&workspaces.root).map_err(|source| workspaces.error("made", source))?;
+        workspaces.sweep()?;
+        Ok(workspaces)
+    }
+
+    /// Makes an empty workspace (mode 0700) with an id of its own.
+    ///
+    /// # Errors
+    /// When the disk is full or the folder is not ours.
+    pub fn create(&self) -> Result<Workspace, WorkspaceError> {
+        let failed = |source| self.error("made", source);
+        let _gate = self.gate().map_err(failed)?;
+        let path = self
+            .root
+            .join(uuid::Uuid::now_v7().simple().to_string());
+        let lock_path = lock_path(&path);
+        let lock = File::create_new(&lock_path).map_err(failed)?;
+        // From here on the destructor cleans up.
+        let workspace = Workspace {
+            path,
+            lock_path,
+            lock,
+        };
+        workspace.lock.lock().map_err(failed)?;
+        make_dir(&workspace.path).map_err(failed)?;
+        Ok(workspace)
+    }
+
+    /// Removes the workspaces whose processes are gone, and answers how many.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn sweep(&self) -> Result<usize, WorkspaceError> {
+        let failed = |source| self.error("swept", source);
+        let _gate = self.gate().map_err(failed)?;
+        let mut removed = 0;
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|end| end == LOCK) && is_abandoned(&path) {
+                remove(&path.with_extension(""), &path);
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// While the gate is held, no other process makes or sweeps: nobody sees a lock file that is not locked yet.
+    fn gate(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let gate = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.root.join(GATE))?;
+        gate.lock()?;
+        Ok(gate)
+    }
+
+    fn error(&self, what: &'static str, source: io::Error) -> WorkspaceError {
+        WorkspaceError::Io {
+            what,
+            path: self.root.clone(),
+            source,
+        }
+    }
+}
+
+/// One build's folder. Dropping it removes the folder with all that is in it.
+#[derive(Debug)]
+pub struct Workspace {
+    path: PathBuf,
+    lock_path: PathBuf,
+    /// Held locked until the workspace is dropped.
+    lock: File,
+}
+
+impl Workspace {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        remove(&self.path, &self.lock_path);
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Files, symlinks included.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What is under this folder. Symlinks count themselves and are not followed; what vanishes meanwhile is not counted.
+pub fn usage(folder: &Path) -> Usage {
+    let mut total = Usage::default();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => {
+                    total.files += 1;
+                    total.bytes += metadata.len();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    total
+}
+
+/// A workspace cannot be made or swept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkspaceError {
+    /// The file system refused.
+    #[error("workspaces in {path} cannot be {what}", path = path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The folder of workspaces.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Diagnose for WorkspaceError {
+    fn diagnosis(&self) -> Diagnosis {
+        let Self::Io { source, .. } = self;
+        let class = match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RetryClass::Transient,
+            _ => RetryClass::Permanent,
+        };
+        Diagnosis::new("Deployment failed: WorkspaceError")
+            .error(self.to_string())
+            .reason(source.to_string())
+            .fix("Check that the folder of workspaces can be written and that its disk is not full")
+            .class(class)
+    }
+}
+
+fn lock_path(workspace: &Path) -> PathBuf {
+    workspace.with_extension(LOCK)
+}
+
+/// True when nobody holds the lock. A file system without locks counts as in use: better a leftover than a lost build.
+fn is_abandoned(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else {
+        return false;
+    };
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}
+
+/// The folder first: should we die between the two, the lock file leads the next sweep to the rest.
+fn remove(folder: &Path, lock: &Path) {
+    let removed = match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::remove_file(lock),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(folder = %folder.display(), %error, "a workspace could not be removed; it is swept at the next start");
+    }
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    private(&mut builder);
+    builder.create(path)
+}
+
+fn make_dir_all(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    private(&mut builder);
+    builder.recursive(true).create(path)
+}
+
+#[cfg(unix)]
+fn private(builder: &mut DirBuilder) {
+    std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
+}
+
+#[cfg(not(unix))]
+fn private(_builder: &mut DirBuilder) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(root: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != GATE)
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn each_workspace_is_private_and_its_own() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let root = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::open(root.path().join("work")).unwrap();
+        let (a, b) = (workspaces.create().unwrap(), workspaces.create().unwrap());
+        assert_ne!(a.path(), b.path());
+        for path in [a.path(), &root.path().join("work")] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_after_drop_and_after_a_panic() {
+        let root = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::open(root.path()).unwrap();
+        let workspace = workspaces.create().unwrap();
+        fs::create_dir_all(workspace.path().join("a/b")).unwrap();
+        fs::write(workspace.path().join("a/b/c"), "x").unwrap();
+        drop(workspace);
+        assert!(names(root.path()).is_empty());
+
+        let panicked = std::thread::spawn(move || {
+            let _workspace = workspaces.create().unwrap();
+            panic!("on purpose");
+        });
+        panicked.join().unwrap_err();
+        assert!(names(root.path()).is_empty());
+    }
+
+    #[test]
+    fn a_sweep_takes_what_killed_processes_left_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::open(root.path()).unwrap();
+        let live = workspaces.create().unwrap();
+        // A killed process leaves the folder and an unlocked file, or only one of them.
+        fs::create_dir(root.path().join("dead")).unwrap();
+        fs::write(root.path().join("dead/file"), "x").unwrap();
+        fs::write(root.path().join("dead.lock"), "").unwrap();
+        fs::write(root.path().join("half.lock"), "").unwrap();
+        fs::write(root.path().join("notes.txt"), "mine").unwrap();
+
+        assert_eq!(workspaces.sweep().unwrap(), 2);
+        let left = names(root.path());
+        assert_eq!(left.len(), 3, "{left:?}");
+        assert!(live.path().is_dir() && left.contains(&"notes.txt".to_owned()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn symlinks_are_neither_measured_nor_removed_through() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("precious"), vec![0; 1 << 20]).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::open(root.path()).unwrap();
+        let workspace = workspaces.create().unwrap();
+        std::os::unix::fs::symlink(outside.path(), workspace.path().join("out")).unwrap();
+        fs::write(workspace.path().join("file"), "12345").unwrap();
+        let measured = usage(workspace.path());
+        assert_eq!(measured.files, 2);
+        assert!(measured.bytes < 4096, "{measured:?}");
+        drop(workspace);
+        assert!(outside.path().join("precious").exists());
+    }
+}

@@ -1,0 +1,295 @@
+//! The gRPC service `moby.buildkit.v1.Control`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bollard_buildkit_proto::health::health_check_response::ServingStatus;
+use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+};
+use bollard_buildkit_proto::moby::buildkit::v1::control_server::{Control, ControlServer};
+use bollard_buildkit_proto::moby::buildkit::v1::types::{BuildkitVersion, WorkerRecord};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    BuildHistoryEvent, BuildHistoryRequest, BytesMessage, DiskUsageRequest, DiskUsageResponse,
+    InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse, PruneRequest, SolveRequest,
+    SolveResponse, StatusRequest, StatusResponse, UpdateBuildHistoryRequest,
+    UpdateBuildHistoryResponse, UsageRecord,
+};
+use bollard_buildkit_proto::pb::Platform;
+use futures::{Stream, StreamExt};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+use tower::ServiceExt;
+
+use super::daemon::Daemon;
+use super::error::{BuildError, BuildResult};
+use super::progress::Progress;
+use super::request::BuildRequest;
+use super::session::MAX_MESSAGE;
+use super::solve::Build;
+use crate::fault::Call;
+use crate::oci::native_architecture;
+use crate::serve::{Answer, Body, with_fault};
+
+type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+
+/// Answers one HTTP/2 request.
+pub(super) async fn handle(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Answer {
+    let path = request.uri().path().to_owned();
+    let call = Call::new(request.method().as_str(), path.as_str(), operation(&path));
+    let fault = daemon.faults.next(&call);
+    let answer = respond(daemon.clone(), request);
+    match fault {
+        None => answer.await,
+        Some(fault) => with_fault(fault, &daemon.switch, answer, refusal).await,
+    }
+}
+
+async fn respond(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Answer {
+    let response = if request.uri().path().starts_with("/grpc.health.v1.Health/") {
+        HealthServer::new(Service(daemon)).oneshot(request).await
+    } else {
+        let server = ControlServer::new(Service(daemon))
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        server.oneshot(request).await
+    };
+    let response = response.unwrap_or_else(|never| match never {});
+    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+}
+
+/// The word for fault rules: the method's name.
+fn operation(path: &str) -> String {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let mut word = String::new();
+    for letter in method.chars() {
+        if letter.is_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.extend(letter.to_lowercase());
+    }
+    word
+}
+
+/// The gRPC answer that stands for an HTTP status.
+fn refusal(status: http::StatusCode) -> http::Response<Body> {
+    let message = format!("scripted fault: {status}");
+    let response = Status::new(code_of(status.as_u16()), message).into_http::<tonic::body::Body>();
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
+}
+
+/// The code that stands for an HTTP status, by the table of gRPC.
+pub(super) fn code_of(status: u16) -> Code {
+    match status {
+        400 => Code::InvalidArgument,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 | 410 => Code::NotFound,
+        408 | 504 => Code::DeadlineExceeded,
+        409 => Code::AlreadyExists,
+        429 => Code::ResourceExhausted,
+        500 => Code::Internal,
+        501 => Code::Unimplemented,
+        502 | 503 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
+struct Service(Arc<Daemon>);
+
+/// Ends the progress of a build, however the build ends.
+struct Ending(Progress);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Service {
+    async fn solve(&self, request: SolveRequest) -> BuildResult<SolveResponse> {
+        let daemon = self.0.clone();
+        let progress = daemon.begin(&request)?;
+        let _ending = Ending(progress.clone());
+        let request = BuildRequest::new(request)?;
+        let session = match request.session.as_str() {
+            "" => None,
+            id => Some(daemon.sessions.get(id).await?),
+        };
+        let build = Build::new(daemon, request, session, progress);
+        let response = build.run().await?;
+        Ok(SolveResponse {
+            exporter_response: response.into_iter().collect(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Control for Service {
+    type PruneStream = ResponseStream<UsageRecord>;
+    type StatusStream = ResponseStream<StatusResponse>;
+    type SessionStream = ReceiverStream<Result<BytesMessage, Status>>;
+    type ListenBuildHistoryStream = ResponseStream<BuildHistoryEvent>;
+
+    async fn solve(
+        &self,
+        request: Request<SolveRequest>,
+    ) -> Result<Response<SolveResponse>, Status> {
+        let request = request.into_inner();
+        let id = request.r#ref.clone();
+        let result = self.solve(request).await.map_err(BuildError::into_status);
+        self.0.note(&id, |seen| {
+            seen.outcome = Some(match &result {
+                Ok(response) => {
+                    let digest = response.exporter_response.get("containerimage.digest");
+                    Ok(digest.cloned().unwrap_or_default())
+                }
+                Err(status) => Err(status.message().to_owned()),
+            });
+        });
+        result.map(Response::new)
+    }
+
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<Self::StatusStream>, Status> {
+        let id = request.into_inner().r#ref;
+        let progress = self.0.progress(&id).await;
+        let progress = progress.ok_or_else(|| Status::not_found(format!("no such job {id}")))?;
+        Ok(Response::new(progress.subscribe().map(Ok).boxed()))
+    }
+
+    async fn session(
+        &self,
+        request: Request<Streaming<BytesMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (metadata, _, inbound) = request.into_parts();
+        let daemon = &self.0;
+        let outbound = daemon
+            .sessions
+            .open(&metadata, inbound, &daemon.faults, &daemon.switch)?;
+        Ok(Response::new(outbound))
+    }
+
+    async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
+        Ok(Response::new(InfoResponse {
+            buildkit_version: Some(version()),
+        }))
+    }
+
+    async fn list_workers(
+        &self,
+        _: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        let label = ("org.mobyproject.buildkit.worker.executor", "none");
+        let worker = WorkerRecord {
+            id: "pipeops-testkit".to_owned(),
+            labels: [(label.0.to_owned(), label.1.to_owned())].into(),
+            platforms: vec![Platform {
+                os: "linux".to_owned(),
+                architecture: native_architecture().to_owned(),
+                ..Platform::default()
+            }],
+            buildkit_version: Some(version()),
+            ..WorkerRecord::default()
+        };
+        Ok(Response::new(ListWorkersResponse {
+            record: vec![worker],
+        }))
+    }
+
+    async fn disk_usage(
+        &self,
+        request: Request<DiskUsageRequest>,
+    ) -> Result<Response<DiskUsageResponse>, Status> {
+        if !request.into_inner().filter.is_empty() {
+            return Err(Status::unimplemented("the stand-in knows no filters"));
+        }
+        let record = self.0.cache.usage();
+        Ok(Response::new(DiskUsageResponse { record }))
+    }
+
+    async fn prune(
+        &self,
+        request: Request<PruneRequest>,
+    ) -> Result<Response<Self::PruneStream>, Status> {
+        let request = request.into_inner();
+        let partly = !request.filter.is_empty()
+            || request.keep_duration != 0
+            || request.reserved_space != 0
+            || request.max_used_space != 0
+            || request.min_free_space != 0;
+        if partly {
+            return Err(Status::unimplemented("the stand-in prunes everything or nothing"));
+        }
+        let removed = self.0.prune();
+        let stream = futures::stream::iter(removed.into_iter().map(Ok));
+        Ok(Response::new(stream.boxed()))
+    }
+
+    async fn listen_build_history(
+        &self,
+        _: Request<BuildHistoryRequest>,
+    ) -> Result<Response<Self::ListenBuildHistoryStream>, Status> {
+        Err(Status::unimplemented("the stand-in keeps no build history"))
+    }
+
+    async fn update_build_history(
+        &self,
+        _: Request<UpdateBuildHistoryRequest>,
+    ) -> Result<Response<UpdateBuildHistoryResponse>, Status> {
+        Err(Status::unimplemented("the stand-in keeps no build history"))
+    }
+}
+
+#[tonic::async_trait]
+impl Health for Service {
+    type WatchStream = ResponseStream<HealthCheckResponse>;
+
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        Ok(Response::new(HealthCheckResponse {
+            status: ServingStatus::Serving.into(),
+        }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("the stand-in lists no services"))
+    }
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("the stand-in answers Check only"))
+    }
+}
+
+/// The version of BuildKit whose protocol is spoken, marked as a stand-in.
+fn version() -> BuildkitVersion {
+    BuildkitVersion {
+        package: "pipeops-testkit".to_owned(),
+        version: concat!("v0.29.0+pipeops-testkit.", env!("CARGO_PKG_VERSION")).to_owned(),
+        revision: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_the_methods_in_small_letters() {
+        assert_eq!(operation("/moby.buildkit.v1.Control/Solve"), "solve");
+        assert_eq!(operation("/moby.buildkit.v1.Control/ListWorkers"), "list-workers");
+    }
+}

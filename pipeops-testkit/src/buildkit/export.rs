@@ -1,0 +1,198 @@
+//! The end of a build: configuration and manifest are written, the image is pushed, the cache is not.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
+use bytes::Bytes;
+use pipeops_core::ImageRef;
+use serde_json::json;
+
+use super::error::{BuildError, BuildResult};
+use super::progress::Step;
+use super::remote::written;
+use super::request::Export;
+use super::solve::Build;
+use super::stage::StageState;
+use crate::oci::{Descriptor, ImageConfig, ImageManifest, media_type};
+
+/// Docker's media types of a configuration and a layer.
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// An image, written but not yet pushed.
+struct Image {
+    config: Bytes,
+    manifest: ImageManifest,
+    manifest_bytes: Bytes,
+}
+
+impl Build {
+    /// Writes the image and pushes it under its names. Without an exporter the result is thrown away.
+    pub(super) async fn export(
+        &self,
+        config: ImageConfig,
+        state: &StageState,
+    ) -> BuildResult<BTreeMap<String, String>> {
+        let Some(export) = &self.request.export else {
+            return Ok(BTreeMap::new());
+        };
+        let image = self.write(config, state, export);
+        let manifest = Descriptor::of(&image.manifest.media_type, &image.manifest_bytes);
+        let vertex = self.progress.begin("exporting to image");
+        vertex.part("exporting layers", 0);
+        vertex.part(&format!("exporting manifest {}", manifest.digest), 0);
+        vertex.part(&format!("exporting config {}", image.manifest.config.digest), 0);
+        let pushed = async {
+            self.hook("build.export", "image").await?;
+            if export.push {
+                if export.names.is_empty() {
+                    return Err(BuildError::new("a push needs the name of an image"));
+                }
+                for name in &export.names {
+                    self.push(name, &image, state, &vertex).await?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = pushed.await {
+            vertex.failed(error.vertex_message());
+            return Err(error);
+        }
+        vertex.done();
+        Ok(self.response(export, &image, &manifest))
+    }
+
+    fn write(&self, mut config: ImageConfig, state: &StageState, export: &Export) -> Image {
+        let (os, architecture) = self.request.platform.split_once('/').unwrap_or(("linux", ""));
+        os.clone_into(&mut config.os);
+        architecture.clone_into(&mut config.architecture);
+        config.config.labels.extend(self.request.labels.clone());
+        config.history.clone_from(&state.history);
+        config.rootfs.kind = "layers".to_owned();
+        config.rootfs.diff_ids = state.layers.iter().map(|layer| layer.diff_id.clone()).collect();
+        // The image is as old as its last step, so that a build from cache makes the same image.
+        let last = state.history.iter().rev().find(|line| !line.empty_layer);
+        let created = last.and_then(|line| line.created.clone());
+        config.created = Some(created.unwrap_or_else(|| self.time()));
+        for line in &mut config.history {
+            if line.empty_layer && line.comment == "buildkit.dockerfile.v0" {
+                line.created.clone_from(&config.created);
+            }
+        }
+        let mut layers: Vec<Descriptor> =
+            state.layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let bytes = config.to_bytes();
+        let mut descriptor = Descriptor::of(media_type::CONFIG, &bytes);
+        if export.docker_types {
+            DOCKER_CONFIG.clone_into(&mut descriptor.media_type);
+            layers.iter_mut().for_each(|layer| DOCKER_LAYER.clone_into(&mut layer.media_type));
+        }
+        let mut manifest = ImageManifest::new(descriptor, layers);
+        if export.docker_types {
+            media_type::DOCKER_MANIFEST.clone_into(&mut manifest.media_type);
+        }
+        Image {
+            config: bytes,
+            manifest_bytes: manifest.to_bytes(),
+            manifest,
+        }
+    }
+
+    async fn push(
+        &self,
+        name: &ImageRef,
+        image: &Image,
+        state: &StageState,
+        vertex: &Step,
+    ) -> BuildResult<()> {
+        let pushed = async {
+            self.hook("build.push", &written(name)).await?;
+            for layer in &state.layers {
+                let digest = &layer.descriptor.digest;
+                let bytes = match &layer.base {
+                    Some((host, repository)) => {
+                        self.remote.blob(host, repository, &layer.descriptor).await?
+                    }
+                    None => self.daemon.blobs.get(digest).ok_or_else(|| {
+                        BuildError::new(format!("content {digest} was pruned during the build"))
+                    })?,
+                };
+                self.remote.push_blob(name, digest, &bytes).await?;
+            }
+            let config = &image.manifest.config;
+            self.remote.push_blob(name, &config.digest, &image.config).await?;
+            vertex.part("pushing layers", 0);
+            let manifest = Descriptor::of(&image.manifest.media_type, &image.manifest_bytes);
+            self.remote
+                .push_manifest(name, &manifest.media_type, &image.manifest_bytes)
+                .await?;
+            vertex.part(&format!("pushing manifest for {}@{}", written(name), manifest.digest), 0);
+            Ok(())
+        };
+        pushed.await.map_err(|error: BuildError| {
+            let message = format!("failed to push {}", written(name));
+            error.wrap(message)
+        })
+    }
+
+    fn response(
+        &self,
+        export: &Export,
+        image: &Image,
+        manifest: &Descriptor,
+    ) -> BTreeMap<String, String> {
+        let (os, architecture) = self.request.platform.split_once('/').unwrap_or(("linux", ""));
+        let descriptor = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.size,
+            "platform": {"architecture": architecture, "os": os},
+        });
+        let names: Vec<String> = export.names.iter().map(written).collect();
+        let mut response = BTreeMap::from([
+            ("containerimage.digest", manifest.digest.to_string()),
+            ("containerimage.config.digest", image.manifest.config.digest.to_string()),
+            ("containerimage.descriptor", STANDARD.encode(descriptor.to_string())),
+        ]);
+        if !names.is_empty() {
+            response.insert("image.name", names.join(","));
+        }
+        let own = |(key, value): (&str, String)| (key.to_owned(), value);
+        response.into_iter().map(own).collect()
+    }
+
+    /// Remote caches are not read: each one ends as a cache that cannot be reached, and the build goes on.
+    pub(super) async fn import_cache(&self) {
+        for entry in &self.request.cache_imports {
+            let name = format!("importing cache manifest from {}", cache_name(entry));
+            let vertex = self.progress.begin(&name);
+            vertex.failed(UNREACHED);
+        }
+    }
+
+    /// Remote caches are not written: that fails the build, as with a cache that cannot be reached, unless
+    /// `ignore-error` is set.
+    pub(super) async fn export_cache(&self) -> BuildResult<()> {
+        for entry in &self.request.cache_exports {
+            let vertex = self.progress.begin(&format!("exporting cache to {}", cache_name(entry)));
+            vertex.failed(UNREACHED);
+            if entry.attrs.get("ignore-error").is_none_or(|value| value != "true") {
+                return Err(BuildError::new(UNREACHED));
+            }
+        }
+        Ok(())
+    }
+}
+
+const UNREACHED: &str = "the stand-in of pipeops-testkit reaches no remote cache";
+
+fn cache_name(entry: &CacheOptionsEntry) -> String {
+    let place = ["ref", "bucket", "src", "dest"];
+    let place = place.iter().find_map(|key| entry.attrs.get(*key));
+    match place {
+        Some(place) => format!("{}:{place}", entry.r#type),
+        None => entry.r#type.clone(),
+    }
+}

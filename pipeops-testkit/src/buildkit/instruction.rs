@@ -1,0 +1,168 @@
+//! The texts of single instructions: how they are shown, and what their arguments mean.
+
+use pipeops_core::dockerfile::{Arguments, Instruction};
+
+use super::words::Variables;
+
+/// The instruction on one line with the values of the variables that are set, as vertices and histories show it.
+pub(super) fn display(instruction: &Instruction, variables: &Variables) -> String {
+    let mut parts = vec![instruction.keyword.to_string()];
+    parts.extend(instruction.flags.iter().map(|flag| flag.text.clone()));
+    parts.push(arguments(&instruction.arguments));
+    let mut line = replace_set(&parts.join(" "), variables);
+    for heredoc in &instruction.heredocs {
+        // As daemons show them: the document in brief.
+        line.push_str(&format!(" ({})", heredoc.content.lines().next().unwrap_or_default()));
+    }
+    line.trim_end().to_owned()
+}
+
+/// The command of a `RUN`, or the one word of `USER` and `WORKDIR`, as written. Heredocs stand behind it.
+pub(super) fn text(instruction: &Instruction) -> String {
+    let mut text = match &instruction.arguments {
+        Arguments::Exec(words) => words.join(" "),
+        other => arguments(other),
+    };
+    for heredoc in &instruction.heredocs {
+        text.push('\n');
+        text.push_str(&heredoc.content);
+    }
+    text
+}
+
+/// The arguments as separate words, quotes as written.
+pub(super) fn words(arguments: &Arguments) -> Vec<String> {
+    match arguments {
+        Arguments::Exec(words) => words.clone(),
+        Arguments::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
+        Arguments::Text(word) => word.text.split_whitespace().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn arguments(arguments: &Arguments) -> String {
+    match arguments {
+        Arguments::Text(word) => word.text.clone(),
+        Arguments::Exec(words) => serde_json::json!(words).to_string(),
+        Arguments::Words(words) => {
+            let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+            words.join(" ")
+        }
+        Arguments::Pairs(pairs) => {
+            let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            pairs.join(" ")
+        }
+        Arguments::Args(args) => {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            args.join(" ")
+        }
+        Arguments::Health(kind, rest) => format!("{} {}", kind.text, self::arguments(rest)),
+        Arguments::Trigger(trigger) => {
+            let mut parts = vec![trigger.name.clone()];
+            parts.extend(trigger.flags.iter().map(|flag| flag.text.clone()));
+            parts.push(self::arguments(&trigger.arguments));
+            parts.join(" ")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Puts in the variables that are set and leaves everything else as it is, quotes too.
+fn replace_set(line: &str, variables: &Variables) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let braced = after.starts_with('{');
+        let body = if braced { &after[1..] } else { after };
+        let length = body
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(body.len());
+        let closed = !braced || body[length..].starts_with('}');
+        match variables.get(&body[..length]).filter(|_| closed) {
+            Some(value) => {
+                out.push_str(value);
+                rest = &body[length + usize::from(braced)..];
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+/// `8080`, `53/udp`, `8000-8002` as an image's configuration has them.
+pub(super) fn ports(words: &[String]) -> Result<Vec<String>, String> {
+    let mut ports = Vec::new();
+    for word in words.iter().flat_map(|word| word.split_whitespace()) {
+        let (range, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+            return Err(format!("invalid containerPort: {word}"));
+        };
+        let protocol = protocol.to_lowercase();
+        ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
+    }
+    Ok(ports)
+}
+
+/// The `Test` of a health check.
+pub(super) fn health_words(arguments: &Arguments) -> Vec<String> {
+    let Arguments::Health(kind, rest) = arguments else {
+        return Vec::new();
+    };
+    match &**rest {
+        Arguments::Exec(words) => std::iter::once("CMD".to_owned()).chain(words.iter().cloned()).collect(),
+        Arguments::Text(word) => vec!["CMD-SHELL".to_owned(), word.text.clone()],
+        _ => vec![kind.text.to_uppercase()],
+    }
+}
+
+/// Nanoseconds of a duration such as `1m30s` or `500ms`.
+pub(super) fn duration(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..]
+            .find(|c: char| c.is_ascii_digit())
+            .map_or(rest.len(), |at| digits + at);
+        total += number
+            * match &rest[digits..unit_end] {
+                "ns" => 1.0,
+                "us" | "µs" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                "m" => 60e9,
+                "h" => 3600e9,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    (!text.is_empty()).then_some(total as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_lines_have_the_variables_that_are_set() {
+        let variables = [("X".to_owned(), "9".to_owned())].into();
+        let line = replace_set("RUN echo $X ${X} '$X' $Y ${Y:-1} ${X:-2} 5$", &variables);
+        assert_eq!(line, "RUN echo 9 9 '9' $Y ${Y:-1} ${X:-2} 5$");
+    }
+
+    #[test]
+    fn ports_and_durations() {
+        let words = ["80".to_owned(), "53/UDP 9000-9001".to_owned()];
+        assert_eq!(ports(&words).unwrap(), ["80/tcp", "53/udp", "9000/tcp", "9001/tcp"]);
+        assert!(ports(&["http".to_owned()]).is_err());
+        assert_eq!(duration("1m30s"), Some(90_000_000_000));
+        assert_eq!(duration("500ms"), Some(500_000_000));
+        assert_eq!((duration("5"), duration("")), (None, None));
+    }
+}

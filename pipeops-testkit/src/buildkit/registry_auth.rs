@@ -1,0 +1,311 @@
+//! Logins at registries: the daemon has none of its own, it asks the client's session.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::moby::filesync::v1::auth_client::AuthClient;
+use bollard_buildkit_proto::moby::filesync::v1::{
+    CredentialsRequest, FetchTokenRequest, GetTokenAuthorityRequest, VerifyTokenAuthorityRequest,
+};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use tonic::Code;
+
+use super::error::{BuildError, BuildResult};
+use super::http_client::{HttpClient, Response};
+use super::session::Session;
+use crate::serve::lock;
+
+/// The logins of one build.
+#[derive(Debug)]
+pub(super) struct Logins {
+    session: Option<Session>,
+    http: HttpClient,
+    /// `Authorization` by host and scope.
+    known: Mutex<HashMap<(String, String), HeaderValue>>,
+}
+
+/// A `WWW-Authenticate` header, taken apart.
+#[derive(Debug, Default)]
+struct Challenge {
+    bearer: bool,
+    fields: HashMap<String, String>,
+}
+
+/// Salt of the token authority: any value that stays the same.
+const SALT: &[u8] = b"pipeops-testkit";
+
+impl Logins {
+    pub(super) fn new(session: Option<Session>, http: HttpClient) -> Self {
+        Self {
+            session,
+            http,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The login that was good before, if there is one.
+    pub(super) fn known(&self, host: &str, scope: &str) -> Option<HeaderValue> {
+        let key = (host.to_owned(), scope.to_owned());
+        lock(&self.known).get(&key).cloned()
+    }
+
+    /// A login after a 401.
+    pub(super) async fn answer(
+        &self,
+        host: &str,
+        scope: &str,
+        refused: &Response,
+    ) -> BuildResult<HeaderValue> {
+        let challenge = Challenge::parse(&refused.headers);
+        if self.known(host, scope).is_some() {
+            // It was refused although it was new: another one will not be better.
+            return Err(match challenge.fields.get("error") {
+                Some(error) => denied(&format!("server message: {error}: authorization failed")),
+                None => refused.unexpected(),
+            });
+        }
+        let value = match challenge.bearer {
+            true => {
+                let token = self.token(host, scope, &challenge).await?;
+                format!("Bearer {token}")
+            }
+            false => {
+                let (name, secret) = self.credentials(host).await?;
+                if name.is_empty() {
+                    return Err(denied("authorization failed: no basic auth credentials"));
+                }
+                basic(&name, &secret)
+            }
+        };
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| BuildError::new("the login cannot stand in a header"))?;
+        value.set_sensitive(true);
+        let key = (host.to_owned(), scope.to_owned());
+        lock(&self.known).insert(key, value.clone());
+        Ok(value)
+    }
+
+    /// Forgets the logins of a host, so that the next 401 asks the session anew.
+    pub(super) fn forget(&self, host: &str) {
+        lock(&self.known).retain(|(known, _), _| known != host);
+    }
+
+    async fn token(&self, host: &str, scope: &str, challenge: &Challenge) -> BuildResult<String> {
+        let field = |name: &str| challenge.fields.get(name).cloned().unwrap_or_default();
+        let (realm, service) = (field("realm"), field("service"));
+        let scopes: Vec<String> = match field("scope") {
+            asked if !asked.is_empty() => asked.split(' ').map(str::to_owned).collect(),
+            _ => vec![scope.to_owned()],
+        };
+        if self.has_authority(host).await? {
+            let request = FetchTokenRequest {
+                client_id: "buildkit-client".to_owned(),
+                host: host.to_owned(),
+                realm,
+                service,
+                scopes,
+            };
+            let mut client = self.client()?;
+            return Ok(client.fetch_token(request).await?.into_inner().token);
+        }
+        let (name, secret) = self.credentials(host).await?;
+        let answer = match (name.is_empty(), secret.is_empty()) {
+            (_, true) => self.get_token(&realm, &service, &scopes, None).await?,
+            (anonymous, false) => {
+                let login = match anonymous {
+                    // An identity token: no user name.
+                    true => form(&[("grant_type", "refresh_token"), ("refresh_token", &secret)]),
+                    false => form(&[
+                        ("grant_type", "password"),
+                        ("username", &name),
+                        ("password", &secret),
+                    ]),
+                };
+                let answer = self.post_token(&realm, &service, &scopes, &login).await?;
+                match answer.status {
+                    // Servers without OAuth: as real daemons do, ask in the old way.
+                    StatusCode::NOT_FOUND
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::UNAUTHORIZED
+                    | StatusCode::FORBIDDEN => {
+                        let login = basic(&name, &secret);
+                        self.get_token(&realm, &service, &scopes, Some(&login)).await?
+                    }
+                    _ => answer,
+                }
+            }
+        };
+        if !answer.status.is_success() {
+            let error = answer.unexpected();
+            return Err(error.context("failed to authorize: failed to fetch oauth token"));
+        }
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let token = json["access_token"].as_str().or(json["token"].as_str());
+        token.map(str::to_owned).ok_or_else(|| {
+            BuildError::new("failed to authorize: failed to fetch oauth token: no token in response")
+        })
+    }
+
+    /// Whether the client signs for its tokens: then it fetches them itself, and no secret leaves it.
+    async fn has_authority(&self, host: &str) -> BuildResult<bool> {
+        if self.session.is_none() {
+            return Ok(false);
+        }
+        let mut client = self.client()?;
+        let request = GetTokenAuthorityRequest {
+            host: host.to_owned(),
+            salt: SALT.to_vec(),
+        };
+        let key = match client.get_token_authority(request).await {
+            Ok(answer) => answer.into_inner().public_key,
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Unimplemented) => {
+                return Ok(false);
+            }
+            Err(status) => return Err(status.into()),
+        };
+        let payload: [u8; 32] = rand::random();
+        let request = VerifyTokenAuthorityRequest {
+            host: host.to_owned(),
+            payload: payload.to_vec(),
+            salt: SALT.to_vec(),
+        };
+        let signed = client.verify_token_authority(request).await?.into_inner().signed;
+        // NaCl's form: the signature, then what was signed.
+        let (signature, message) = signed
+            .split_at_checked(64)
+            .ok_or_else(|| BuildError::new("the session's signature is too short"))?;
+        let valid = UnparsedPublicKey::new(&ED25519, &key).verify(message, signature).is_ok();
+        if valid && message == payload {
+            Ok(true)
+        } else {
+            Err(BuildError::new(format!("the session's signature for {host} is not good")))
+        }
+    }
+
+    /// User name and secret of a host from the session; both empty when it has none.
+    async fn credentials(&self, host: &str) -> BuildResult<(String, String)> {
+        if self.session.is_none() {
+            return Ok(Default::default());
+        }
+        let request = CredentialsRequest {
+            host: host.to_owned(),
+        };
+        match self.client()?.credentials(request).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                Ok((answer.username, answer.secret))
+            }
+            Err(status) if status.code() == Code::Unimplemented => Ok(Default::default()),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    fn client(&self) -> BuildResult<AuthClient<tonic::transport::Channel>> {
+        let session = self.session.as_ref();
+        let session = session.ok_or_else(|| BuildError::new("no active sessions"))?;
+        Ok(AuthClient::new(session.channel.clone()))
+    }
+
+    async fn get_token(
+        &self,
+        realm: &str,
+        service: &str,
+        scopes: &[String],
+        login: Option<&str>,
+    ) -> BuildResult<Response> {
+        let mut pairs = vec![("service", service)];
+        pairs.extend(scopes.iter().map(|scope| ("scope", scope.as_str())));
+        let url = format!("{realm}?{}", form(&pairs));
+        let mut headers = HeaderMap::new();
+        if let Some(Ok(login)) = login.map(HeaderValue::from_str) {
+            headers.insert(AUTHORIZATION, login);
+        }
+        self.http.send(Method::GET, &url, &headers, Bytes::new()).await
+    }
+
+    async fn post_token(
+        &self,
+        realm: &str,
+        service: &str,
+        scopes: &[String],
+        login: &str,
+    ) -> BuildResult<Response> {
+        let scope = scopes.join(" ");
+        let rest = form(&[
+            ("client_id", "buildkit-client"),
+            ("service", service),
+            ("scope", &scope),
+        ]);
+        let body = Bytes::from(format!("{login}&{rest}"));
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        headers.insert(CONTENT_TYPE, kind);
+        self.http.send(Method::POST, realm, &headers, body).await
+    }
+}
+
+impl Challenge {
+    /// Reads `Bearer realm="…",service="…",scope="…"`.
+    fn parse(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(WWW_AUTHENTICATE).iter();
+        let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        let bearer = texts.iter().find_map(|text| text.strip_prefix("Bearer "));
+        let Some(mut rest) = bearer else {
+            return Self::default();
+        };
+        let mut fields = HashMap::new();
+        while let Some((name, after)) = rest.split_once("=\"") {
+            let Some((value, after)) = after.split_once('"') else {
+                break;
+            };
+            let name = name.trim_start_matches([',', ' ']);
+            fields.insert(name.to_owned(), value.to_owned());
+            rest = after;
+        }
+        Self {
+            bearer: true,
+            fields,
+        }
+    }
+}
+
+fn denied(why: &str) -> BuildError {
+    BuildError::new(why)
+}
+
+fn basic(name: &str, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{secret}")))
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_taken_apart() {
+        let mut headers = HeaderMap::new();
+        let value = "Bearer realm=\"http://h/token\",service=\"s\", scope=\"repository:a:pull,push\"";
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+        let challenge = Challenge::parse(&headers);
+        assert!(challenge.bearer);
+        assert_eq!(challenge.fields["scope"], "repository:a:pull,push");
+        assert!(!Challenge::parse(&HeaderMap::new()).bearer);
+    }
+
+    #[test]
+    fn forms_escape_what_would_end_them() {
+        assert_eq!(form(&[("password", "a&b=c d")]), "password=a%26b%3Dc%20d");
+    }
+}

@@ -1,0 +1,265 @@
+//! What a `SolveRequest` asks for, and what of it this daemon does.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptionsEntry, Exporter, SolveRequest};
+use pipeops_core::ImageRef;
+
+use super::error::{BuildError, BuildResult};
+use super::words::Variables;
+use crate::oci::native_architecture;
+
+/// A build, as asked for.
+#[derive(Debug)]
+pub(super) struct BuildRequest {
+    /// The build's name: `Status` asks by it.
+    pub(super) id: String,
+    pub(super) session: String,
+    /// Path of the Dockerfile in its folder.
+    pub(super) filename: String,
+    /// The names under which the client offers its folders.
+    pub(super) context_dir: String,
+    pub(super) dockerfile_dir: String,
+    pub(super) target: Option<String>,
+    /// `os/architecture`.
+    pub(super) platform: String,
+    pub(super) build_args: Variables,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) no_cache: NoCache,
+    pub(super) export: Option<Export>,
+    pub(super) cache_imports: Vec<CacheOptionsEntry>,
+    pub(super) cache_exports: Vec<CacheOptionsEntry>,
+}
+
+/// Which stages are built without cache.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum NoCache {
+    #[default]
+    None,
+    All,
+    Stages(Vec<String>),
+}
+
+/// The image that a build makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Export {
+    pub(super) names: Vec<ImageRef>,
+    pub(super) push: bool,
+    /// Docker's media types instead of OCI's.
+    pub(super) docker_types: bool,
+}
+
+/// Attributes that only say how commands are run or how much is printed: nothing here depends on them.
+const WITHOUT_EFFECT: [&str; 12] = [
+    "add-hosts",
+    "cgroup-parent",
+    "force-network-mode",
+    "hostname",
+    "image-resolve-mode",
+    "multi-platform",
+    "shm-size",
+    "source",
+    "ulimit",
+    "cmdline",
+    "context",
+    "cache-imports",
+];
+
+impl BuildRequest {
+    pub(super) fn new(request: SolveRequest) -> BuildResult<Self> {
+        check_frontend(&request)?;
+        let cache = request.cache.clone().unwrap_or_default();
+        let export = export(&request)?;
+        let mut build = Self {
+            id: request.r#ref,
+            session: request.session,
+            filename: "Dockerfile".to_owned(),
+            context_dir: "context".to_owned(),
+            dockerfile_dir: "dockerfile".to_owned(),
+            target: None,
+            platform: format!("linux/{}", native_architecture()),
+            build_args: Variables::new(),
+            labels: BTreeMap::new(),
+            no_cache: NoCache::None,
+            export,
+            cache_imports: cache.imports,
+            cache_exports: cache.exports,
+        };
+        for (key, value) in request.frontend_attrs {
+            build.attribute(&key, value)?;
+        }
+        Ok(build)
+    }
+
+    /// The time that `SOURCE_DATE_EPOCH` sets for the whole image, in seconds.
+    pub(super) fn source_date_epoch(&self) -> Option<i64> {
+        self.build_args.get("SOURCE_DATE_EPOCH")?.parse().ok()
+    }
+
+    fn attribute(&mut self, key: &str, value: String) -> BuildResult<()> {
+        if let Some(name) = key.strip_prefix("build-arg:") {
+            if name == "BUILDKIT_SYNTAX" {
+                return Err(BuildError::unsupported("other frontends than its own Dockerfile one"));
+            }
+            self.build_args.insert(name.to_owned(), value);
+            return Ok(());
+        }
+        if let Some(name) = key.strip_prefix("label:") {
+            self.labels.insert(name.to_owned(), value);
+            return Ok(());
+        }
+        match key {
+            "filename" => self.filename = value,
+            "target" => self.target = Some(value).filter(|target| !target.is_empty()),
+            "platform" => self.platform = single_platform(&value)?,
+            "contextkey" => self.context_dir = value,
+            "dockerfilekey" => self.dockerfile_dir = value,
+            "no-cache" => {
+                self.no_cache = match value.as_str() {
+                    "" => NoCache::All,
+                    names => NoCache::Stages(names.split(',').map(str::to_lowercase).collect()),
+                };
+            }
+            // A context that is no folder of the client: git, HTTP, another build's result.
+            "context" if value.contains("://") || value.starts_with("git@") => {
+                return Err(BuildError::unsupported("remote contexts"));
+            }
+            key if WITHOUT_EFFECT.contains(&key) => {}
+            other => {
+                let what = format!("the frontend attribute {other:?}");
+                return Err(BuildError::unsupported(what));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl NoCache {
+    pub(super) fn covers(&self, stage: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Stages(names) => names.iter().any(|name| name.eq_ignore_ascii_case(stage)),
+        }
+    }
+}
+
+fn check_frontend(request: &SolveRequest) -> BuildResult<()> {
+    match request.frontend.as_str() {
+        "dockerfile.v0" => Ok(()),
+        "" => Err(BuildError::unsupported("builds without a frontend (LLB, gateway)")),
+        "gateway.v0" => Err(BuildError::unsupported("frontends that are images")),
+        other => Err(BuildError::new(format!("invalid frontend: {other}"))),
+    }
+}
+
+fn single_platform(value: &str) -> BuildResult<String> {
+    let parts: Vec<&str> = value.split('/').collect();
+    match parts.as_slice() {
+        _ if value.contains(',') => Err(BuildError::unsupported("several platforms in one build")),
+        [os, architecture] | [os, architecture, _] if !os.is_empty() && !architecture.is_empty() => {
+            Ok(format!("{os}/{architecture}"))
+        }
+        _ => {
+            let message = format!("failed to parse platform {value}: invalid platform");
+            Err(BuildError::new(message))
+        }
+    }
+}
+
+fn export(request: &SolveRequest) -> BuildResult<Option<Export>> {
+    let deprecated = Exporter {
+        r#type: request.exporter_deprecated.clone(),
+        attrs: request.exporter_attrs_deprecated.clone(),
+        ..Exporter::default()
+    };
+    let exporters = match request.exporters.as_slice() {
+        [] if deprecated.r#type.is_empty() => return Ok(None),
+        [] => std::slice::from_ref(&deprecated),
+        given => given,
+    };
+    match exporters {
+        [one] if one.r#type == "image" => image_export(&one.attrs).map(Some),
+        [one] => {
+            let what = format!("the exporter {:?}, only \"image\"", one.r#type);
+            Err(BuildError::unsupported(what))
+        }
+        _ => Err(BuildError::unsupported("several exporters in one build")),
+    }
+}
+
+fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
+    let mut export = Export::default();
+    for (key, value) in attrs {
+        let yes = matches!(value.as_str(), "" | "1" | "true");
+        match key.as_str() {
+            "name" => export.names = names(value)?,
+            "push" => export.push = yes,
+            "oci-mediatypes" => export.docker_types = !yes,
+            "compression" if value != "gzip" => {
+                let what = format!("the compression {value:?}, only gzip");
+                return Err(BuildError::unsupported(what));
+            }
+            // What an unpacked or a kept image would be needed for does not exist here; loopback is plain HTTP anyway;
+            // layers are gzip at one level.
+            "compression" | "compression-level" | "force-compression" | "registry.insecure"
+            | "store" | "unpack" | "source-date-epoch" | "name-canonical"
+            | "danglingNameFormat" => {}
+            other => {
+                let what = format!("the exporter attribute {other:?}");
+                return Err(BuildError::unsupported(what));
+            }
+        }
+    }
+    Ok(export)
+}
+
+fn names(value: &str) -> BuildResult<Vec<ImageRef>> {
+    let names = value.split(',').filter(|name| !name.is_empty());
+    let names = names.map(|name| {
+        name.parse()
+            .map_err(|error| BuildError::new(format!("failed to parse {name}: {error}")))
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(attrs: &[(&str, &str)]) -> BuildResult<BuildRequest> {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        BuildRequest::new(SolveRequest {
+            frontend: "dockerfile.v0".to_owned(),
+            frontend_attrs: attrs.iter().map(own).collect(),
+            ..SolveRequest::default()
+        })
+    }
+
+    #[test]
+    fn attributes_are_taken_as_buildkit_names_them() {
+        let build = request(&[
+            ("filename", "docker/api.Dockerfile"),
+            ("build-arg:A", "1"),
+            ("label:team", "x"),
+            ("no-cache", ""),
+            ("platform", "linux/arm64/v8"),
+        ])
+        .unwrap();
+        assert_eq!(build.filename, "docker/api.Dockerfile");
+        assert_eq!((build.build_args["A"].as_str(), build.labels["team"].as_str()), ("1", "x"));
+        assert_eq!((build.no_cache, build.platform.as_str()), (NoCache::All, "linux/arm64"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_and_not_ignored() {
+        for attrs in [
+            [("attest:sbom", "")],
+            [("platform", "linux/amd64,linux/arm64")],
+            [("context", "https://github.com/a/b.git")],
+            [("requestid", "frontend.outline")],
+        ] {
+            assert!(request(&attrs).is_err(), "{attrs:?}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! One build, from the request to the pushed image.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use pipeops_core::ImageRef;
+use pipeops_core::dockerfile::Dockerfile;
+use tonic::Code;
+
+use super::daemon::Daemon;
+use super::dispatch::{Action, Dispatcher, StagePlan};
+use super::error::{BuildError, BuildResult, SourceFile};
+use super::filesync::{self, Wanted};
+use super::plan::{self, Origin, Selection, copy_origin};
+use super::progress::{Progress, Step};
+use super::registry_auth::Logins;
+use super::remote::{BaseImage, Remote, written};
+use super::request::BuildRequest;
+use super::session::Session;
+use super::stage::{LayerRef, Source, Sources, StageState, chain};
+use super::tree::{Node, Tree};
+use crate::fault::{Call, Fault};
+use crate::oci::{Descriptor, ImageConfig, digest_of, media_type};
+
+/// Everything that one build knows.
+pub(super) struct Build {
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) request: BuildRequest,
+    pub(super) session: Option<Session>,
+    pub(super) progress: Progress,
+    pub(super) remote: Remote,
+    source: OnceLock<SourceFile>,
+}
+
+/// A stage, resolved and ready to be done.
+struct Ready {
+    index: usize,
+    base: Origin,
+    label: String,
+    plan: StagePlan,
+    /// Where each `COPY` takes from, by the instruction's place.
+    origins: HashMap<usize, Source>,
+}
+
+/// Base images by name.
+type Images = HashMap<ImageRef, BaseImage>;
+
+/// The most bytes of files in one base image.
+const BASE_LIMIT: u64 = 4 << 30;
+
+impl Build {
+    pub(super) fn new(
+        daemon: Arc<Daemon>,
+        request: BuildRequest,
+        session: Option<Session>,
+        progress: Progress,
+    ) -> Self {
+        let logins = Logins::new(session.clone(), daemon.http.clone());
+        let remote = Remote::new(
+            daemon.http.clone(),
+            logins,
+            daemon.options.hosts.clone(),
+            daemon.blobs.clone(),
+        );
+        Self {
+            daemon,
+            request,
+            session,
+            progress,
+            remote,
+            source: OnceLock::new(),
+        }
+    }
+
+    /// Builds, exports and answers the exporter's response.
+    pub(super) async fn run(&self) -> BuildResult<BTreeMap<String, String>> {
+        let (source, ignore) = self.load_definition().await?;
+        let source = self.source.get_or_init(|| source);
+        let file = plan::parse(source)?;
+        let selection = plan::select(&file, source, &self.request)?;
+        let images = self.resolve_images(&file, &selection).await?;
+        let stages = self.dispatch(&file, &selection, &images)?;
+        self.import_cache().await;
+        let mut sources = Sources {
+            context: self.load_context(&stages, ignore).await?,
+            ..Sources::default()
+        };
+        let mut last = StageState::scratch();
+        let mut config = ImageConfig::scratch();
+        for stage in stages {
+            last = self.build_stage(&stage, &images, &mut sources).await?;
+            sources.stages.insert(stage.index, last.clone());
+            config = stage.plan.config;
+        }
+        let response = self.export(config, &last).await?;
+        self.export_cache().await?;
+        Ok(response)
+    }
+
+    /// The Dockerfile of this build.
+    pub(super) fn source(&self) -> &SourceFile {
+        static NONE: SourceFile = SourceFile {
+            name: String::new(),
+            data: Vec::new(),
+        };
+        self.source.get().unwrap_or(&NONE)
+    }
+
+    /// Shows a point of the build to the scripted faults.
+    pub(super) async fn hook(&self, operation: &str, name: &str) -> BuildResult<()> {
+        let Some(fault) = self.daemon.faults.next(&Call::new("BUILD", name, operation)) else {
+            return Ok(());
+        };
+        let lost = || BuildError::new("transport error: the session was cut").code(Code::Unavailable);
+        match fault {
+            Fault::Delay(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            Fault::Crash => {
+                self.daemon.switch.off();
+                Err(lost())
+            }
+            Fault::Status { code, body, .. } => {
+                let message = body.unwrap_or_else(|| format!("scripted fault: status {code}"));
+                Err(BuildError::new(message).code(super::control::code_of(code)))
+            }
+            Fault::Expired { code } => {
+                Err(BuildError::new("authorization failed").code(super::control::code_of(code)))
+            }
+            Fault::Gone => Err(BuildError::new("gone").code(Code::NotFound)),
+            // Refuse and Cut: the client's session ends here.
+            _ => {
+                self.daemon.sessions.close(&self.request.session);
+                Err(lost())
+            }
+        }
+    }
+
+    fn session(&self) -> BuildResult<&Session> {
+        let session = self.session.as_ref();
+        session.ok_or_else(|| BuildError::new("no local sources enabled"))
+    }
+
+    /// Fetches the Dockerfile, and the ignore file that stands beside it if there is one.
+    async fn load_definition(&self) -> BuildResult<(SourceFile, Option<String>)> {
+        let filename = &self.request.filename;
+        let vertex = self
+            .progress
+            .begin(&format!("[internal] load build definition from {filename}"));
+        let own_ignore = format!("{filename}.dockerignore");
+        let wanted = Wanted {
+            dir: self.request.dockerfile_dir.clone(),
+            follow: vec![filename.clone(), own_ignore.clone(), filename.to_lowercase()],
+            exclude: Vec::new(),
+        };
+        let tree = self.receive("build.definition", &wanted, "dockerfile", vertex);
+        let tree = tree.await.map_err(|error| error.context("failed to read dockerfile"))?;
+        let path = tree.resolve(filename).or_else(|| tree.resolve(&filename.to_lowercase()));
+        let data = path.and_then(|path| match &tree.get(&path)?.node {
+            Node::File(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        });
+        let data = data.ok_or_else(|| {
+            let message = format!("open {filename}: no such file or directory");
+            BuildError::new(message).context("failed to read dockerfile")
+        })?;
+        let source = SourceFile {
+            name: filename.clone(),
+            data,
+        };
+        Ok((source, tree.text(&own_ignore)))
+    }
+
+    /// Fetches a part of a folder of the client. The vertex ends with it.
+    async fn receive(
+        &self,
+        operation: &str,
+        wanted: &Wanted,
+        what: &str,
+        vertex: Step,
+    ) -> BuildResult<Tree> {
+        let received = async {
+            self.hook(operation, &wanted.dir).await?;
+            let limit = self.daemon.options.max_context;
+            filesync::fetch(self.session()?, wanted, &self.daemon.kept, limit).await
+        };
+        match received.await {
+            Ok(received) => {
+                vertex.part(&format!("transferring {what}:"), received.transferred);
+                self.daemon.note(&self.request.id, |seen| {
+                    seen.transferred_bytes += received.transferred;
+                    seen.transferred_files += received.files;
+                });
+                vertex.done();
+                Ok(received.tree)
+            }
+            Err(error) => {
+                vertex.failed(error.vertex_message());
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds each base image that a stage or a copy names.
+    async fn resolve_images(
+        &self,
+        file: &Dockerfile,
+        selection: &Selection<'_>,
+    ) -> BuildResult<Images> {
+        let mut images = Images::new();
+        for selected in &selection.stages {
+            let mut wanted = vec![(selected.base.clone(), selected.stage.lines.clone())];
+            for instruction in &selected.stage.instructions {
+                let origin = copy_origin(file, selected.index, instruction)
+                    .map_err(|error| error.at(self.source(), &instruction.lines))?;
+                wanted.extend(origin.map(|origin| (origin, instruction.lines.clone())));
+            }
+            for (origin, lines) in wanted {
+                let Origin::Image(name, word) = origin else {
+                    continue;
+                };
+                if !images.contains_key(&name) {
+                    let image = self.resolve_image(&name, &word).await;
+                    let image = image.map_err(|error| error.at(self.source(), &lines))?;
+                    images.insert(name, image);
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    async fn resolve_image(&self, name: &ImageRef, word: &str) -> BuildResult<BaseImage> {
+        let full = written(name);
+        let vertex = self.progress.begin(&format!("[internal] load metadata for {full}"));
+        let resolved = async {
+            self.hook("build.resolve", &full).await?;
+            self.remote.resolve(name, &self.request.platform).await
+        };
+        match resolved.await {
+            Ok(image) if has_triggers(&image.config) => {
+                vertex.done();
+                Err(BuildError::unsupported(format!("base images with ONBUILD triggers ({full})")))
+            }
+            Ok(image) => {
+                vertex.done();
+                Ok(image)
+            }
+            Err(error) => {
+                let digest = vertex.digest().to_owned();
+                vertex.failed(error.vertex_message());
+                let context = format!("{word}: failed to resolve source metadata for {full}");
+                Err(error.context(context).vertex(&digest))
+            }
+        }
+    }
+
+    fn dispatch(
+        &self,
+        file: &Dockerfile,
+        selection: &Selection<'_>,
+        images: &Images,
+    ) -> BuildResult<Vec<Ready>> {
+        let mut ready: Vec<Ready> = Vec::new();
+        for selected in &selection.stages {
+            let (config, args) = match &selected.base {
+                Origin::Scratch => (ImageConfig::scratch(), Vec::new()),
+                Origin::Image(name, _) => (images[name].config.clone(), Vec::new()),
+                Origin::Stage(index) => ready
+                    .iter()
+                    .find(|stage| stage.index == *index)
+                    .map(|stage| (stage.plan.config.clone(), stage.plan.args.clone()))
+                    .unwrap_or_default(),
+            };
+            let mut dispatcher = Dispatcher::new(
+                config,
+                args,
+                selection.escape,
+                &selection.globals,
+                &self.request.build_args,
+            );
+            let mut origins = HashMap::new();
+            for (place, instruction) in selected.stage.instructions.iter().enumerate() {
+                let at = |error: BuildError| error.at(self.source(), &instruction.lines);
+                dispatcher.take(place, instruction).map_err(at)?;
+                match copy_origin(file, selected.index, instruction).map_err(at)? {
+                    Some(Origin::Stage(index)) => origins.insert(place, Source::Stage(index)),
+                    Some(Origin::Image(name, _)) => origins.insert(place, Source::Image(name)),
+                    Some(Origin::Scratch) | None => None,
+                };
+            }
+            ready.push(Ready {
+                index: selected.index,
+                base: selected.base.clone(),
+                label: selected.label.clone(),
+                plan: dispatcher.finish(),
+                origins,
+            });
+        }
+        Ok(ready)
+    }
+
+    /// Fetches what the stages copy from the context; nothing when they copy nothing.
+    async fn load_context(&self, stages: &[Ready], ignore: Option<String>) -> BuildResult<Tree> {
+        let ignore = match ignore {
+            Some(ignore) => ignore,
+            None => self.load_ignore_file().await?,
+        };
+        let mut follow = Vec::new();
+        let mut everything = false;
+        for stage in stages {
+            for step in &stage.plan.steps {
+                let Action::Copy { copy, .. } = &step.action else {
+                    continue;
+                };
+                if stage.origins.contains_key(&step.instruction) {
+                    continue;
+                }
+                for source in &copy.sources {
+                    let path = source.trim_start_matches('/').trim_end_matches('/');
+                    everything |= path.is_empty() || path == ".";
+                    follow.push(path.trim_start_matches("./").to_owned());
+                }
+            }
+        }
+        if follow.is_empty() {
+            return Ok(Tree::default());
+        }
+        if everything {
+            follow.clear();
+        }
+        follow.sort();
+        follow.dedup();
+        let wanted = Wanted {
+            dir: self.request.context_dir.clone(),
+            follow,
+            exclude: ignore_patterns(&ignore),
+        };
+        let vertex = self.progress.begin("[internal] load build context");
+        self.receive("build.context", &wanted, "context", vertex).await
+    }
+
+    async fn load_ignore_file(&self) -> BuildResult<String> {
+        let wanted = Wanted {
+            dir: self.request.context_dir.clone(),
+            follow: vec![".dockerignore".to_owned()],
+            exclude: Vec::new(),
+        };
+        let vertex = self.progress.begin("[internal] load .dockerignore");
+        let tree = self.receive("build.ignore", &wanted, "context", vertex).await?;
+        Ok(tree.text(".dockerignore").unwrap_or_default())
+    }
+
+    async fn build_stage(
+        &self,
+        stage: &Ready,
+        images: &Images,
+        sources: &mut Sources,
+    ) -> BuildResult<StageState> {
+        for source in stage.origins.values() {
+            if let Source::Image(name) = source
+                && !sources.images.contains_key(name)
+            {
+                let image = &images[name];
+                let state = self.load_base(image, &format!("FROM {}", image.name)).await?;
+                sources.images.insert(name.clone(), state);
+            }
+        }
+        let from_image = matches!(stage.base, Origin::Image(..));
+        let total = stage.plan.steps.len() + usize::from(from_image);
+        let numbered = |number: usize, name: &str| {
+            let width = total.to_string().len();
+            let label = match stage.label.as_str() {
+                "" => String::new(),
+                label => format!("{label} "),
+            };
+            format!("[{label}{number:>width$}/{total}] {name}")
+        };
+        let state = match &stage.base {
+            Origin::Scratch => StageState::scratch(),
+            Origin::Stage(index) => sources.stages[index].clone(),
+            Origin::Image(name, _) => {
+                let image = &images[name];
+                let name = numbered(1, &format!("FROM {}", image.name));
+                self.load_base(image, &name).await?
+            }
+        };
+        let mut before = state.vertex.clone();
+        let first = 1 + usize::from(from_image);
+        let vertices = stage.plan.steps.iter().enumerate().map(|(number, step)| {
+            let name = numbered(first + number, &step.name);
+            let inputs: Vec<String> = before.iter().cloned().collect();
+            let digest = chain(&state.key, &[name.clone(), inputs.join(" ")]);
+            before = Some(digest.to_string());
+            self.progress.announce(digest.as_str(), &name, &inputs)
+        });
+        let vertices = vertices.collect();
+        let no_cache = self.request.no_cache.covers(&stage.label);
+        self.stage(&stage.plan, &stage.origins, vertices, state, sources, no_cache).await
+    }
+
+    /// Fetches the layers of a base image.
+    async fn load_base(&self, image: &BaseImage, name: &str) -> BuildResult<StageState> {
+        let digest = digest_of(format!("FROM {}", image.name).as_bytes());
+        let mut vertex = self.progress.announce(digest.as_str(), name, &[]);
+        vertex.start();
+        let mut state = StageState {
+            history: image.config.history.clone(),
+            key: digest_of(image.name.to_string().as_bytes()),
+            vertex: Some(digest.to_string()),
+            ..StageState::scratch()
+        };
+        let layers = image.layers.iter().zip(&image.config.rootfs.diff_ids);
+        for (layer, diff_id) in layers {
+            let repository = image.name.repository();
+            let bytes = self.remote.blob(&image.host, repository, layer).await;
+            let applied = bytes.and_then(|bytes| {
+                let applied = state.tree.apply_layer(&bytes, BASE_LIMIT);
+                applied.map_err(|error| BuildError::new(format!("failed to extract layer: {error}")))
+            });
+            if let Err(error) = applied {
+                vertex.failed(error.vertex_message());
+                return Err(error.vertex(digest.as_str()));
+            }
+            state.layers.push(LayerRef {
+                descriptor: Descriptor {
+                    media_type: media_type::LAYER_GZIP.to_owned(),
+                    ..layer.clone()
+                },
+                diff_id: diff_id.clone(),
+                base: Some((image.host.clone(), repository.to_owned())),
+            });
+        }
+        vertex.part(&format!("resolve {}", image.name), 0);
+        vertex.done();
+        Ok(state)
+    }
+}
+
+fn has_triggers(config: &ImageConfig) -> bool {
+    let triggers = config.config.other.get("OnBuild");
+    let triggers = triggers.and_then(serde_json::Value::as_array);
+    triggers.is_some_and(|triggers| !triggers.is_empty())
+}
+
+/// The lines of an ignore file that are patterns.
+fn ignore_patterns(text: &str) -> Vec<String> {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}

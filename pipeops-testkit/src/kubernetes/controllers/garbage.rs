@@ -1,0 +1,127 @@
+//! Garbage: dependents follow their owners.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Controllers;
+use crate::kubernetes::delete::{self, Options};
+use crate::kubernetes::request::Target;
+use crate::kubernetes::resources::{self, Resource};
+use crate::kubernetes::store::{Key, Store};
+use crate::kubernetes::value::{self, items, text};
+
+impl Controllers {
+    /// An owner is gone: its dependents are looked at.
+    pub(super) fn dependents(&mut self, namespace: &str, uid: &str) {
+        for (resource, object) in self.dependents_of(namespace, uid) {
+            let name = text(&object, "/metadata/name");
+            self.garbage(&Key::new(resource, namespace, name));
+        }
+    }
+
+    /// Deletes an object whose owners are gone, and lets an owner go whose dependents are gone.
+    pub(super) fn garbage(&mut self, key: &Key) {
+        let Some(resource) = resources::ALL.iter().find(|r| r.id() == key.kind).copied() else {
+            return;
+        };
+        let Some(object) = self.get(resource, &key.namespace, &key.name) else {
+            return;
+        };
+        let target = Target::new(resource, &key.namespace, &key.name);
+        if value::is_terminating(&object) {
+            self.finish(&target, &object);
+        } else if self.is_orphan(&object) {
+            let _ = self
+                .shared
+                .write(|store| delete::delete(store, &target, &Options::default()));
+        }
+    }
+
+    /// Whether an object has owners and none of them exists.
+    fn is_orphan(&self, object: &Value) -> bool {
+        let owners = items(object, "/metadata/ownerReferences");
+        let namespace = text(object, "/metadata/namespace");
+        !owners.is_empty()
+            && self.shared.read(|store| {
+                !owners.iter().any(|owner| exists(store, namespace, owner))
+            })
+    }
+
+    /// Does what the finalizers of the garbage collector wait for.
+    fn finish(&mut self, target: &Target, object: &Value) {
+        let uid = text(object, "/metadata/uid");
+        if delete::has_finalizer(object, "orphan") {
+            for (resource, dependent) in self.dependents_of(&target.namespace, uid) {
+                let name = text(&dependent, "/metadata/name");
+                let dependent = Target::new(resource, &target.namespace, name);
+                let _ = self.modify(&dependent, |live| {
+                    if let Some(owners) = live["metadata"]["ownerReferences"].as_array_mut() {
+                        owners.retain(|owner| owner["uid"] != uid);
+                    }
+                });
+            }
+            self.remove_finalizer(target, "orphan");
+        }
+        if delete::has_finalizer(object, "foregroundDeletion") {
+            let dependents = self.dependents_of(&target.namespace, uid);
+            for (resource, dependent) in &dependents {
+                if !value::is_terminating(dependent) {
+                    let name = text(dependent, "/metadata/name");
+                    let dependent = Target::new(resource, &target.namespace, name);
+                    let options = foreground(resource);
+                    let _ = self
+                        .shared
+                        .write(|store| delete::delete(store, &dependent, &options));
+                }
+            }
+            if dependents.is_empty() {
+                self.remove_finalizer(target, "foregroundDeletion");
+            }
+        }
+    }
+
+    fn remove_finalizer(&mut self, target: &Target, name: &str) {
+        let _ = self.modify(target, |live| {
+            if let Some(all) = live["metadata"]["finalizers"].as_array_mut() {
+                all.retain(|other| other != name);
+            }
+        });
+    }
+
+    fn dependents_of(&self, namespace: &str, uid: &str) -> Vec<(&'static Resource, Arc<Value>)> {
+        let owned = |object: &Value| {
+            items(object, "/metadata/ownerReferences")
+                .iter()
+                .any(|owner| owner["uid"] == uid)
+        };
+        self.shared.read(|store| {
+            let kinds = resources::ALL.iter().copied().filter(|r| r.namespaced && *r.storage() == **r);
+            kinds
+                .flat_map(|resource| {
+                    store
+                        .list(resource, Some(namespace))
+                        .filter(|(_, object)| owned(object))
+                        .map(move |(_, object)| (resource, object.clone()))
+                })
+                .collect()
+        })
+    }
+}
+
+/// Deleting in the foreground goes all the way down.
+fn foreground(resource: &Resource) -> Options {
+    match resource.kind {
+        "ReplicaSet" | "StatefulSet" | "Deployment" => Options::foreground(),
+        _ => Options::default(),
+    }
+}
+
+fn exists(store: &Store, namespace: &str, owner: &Value) -> bool {
+    let resource = resources::of_kind(text(owner, "/apiVersion"), text(owner, "/kind"));
+    // An owner of a kind that the stand-in does not know may exist for all it knows.
+    let Some(resource) = resource else { return true };
+    let namespace = if resource.namespaced { namespace } else { "" };
+    let found = store.get(&Key::new(resource, namespace, text(owner, "/name")));
+    found.is_some_and(|found| found["metadata"]["uid"] == owner["uid"])
+}

@@ -1,0 +1,291 @@
+//! Reading an object as its type: unknown fields, wrong types, nulls, and the canonical form of quantities.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::fields::item_element;
+use super::quantity::Quantity;
+use super::resources::Resource;
+use super::schema::{Scalar, Type, object_type};
+use super::status::{ApiError, ApiResult};
+
+/// An object that was read, and the fields that its type does not have.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) object: Value,
+    /// Paths like `spec.replica`.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Reads an object: unknown fields and nulls are dropped, quantities get their canonical form.
+pub(crate) fn decode(resource: &Resource, object: &Value) -> ApiResult<Decoded> {
+    let mut reader = Reader::default();
+    let object = reader
+        .read(&object_type(resource.definition), object, "")
+        .map_err(|why| {
+            ApiError::bad_request(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}",
+                kind = resource.kind,
+                version = resource.version,
+            ))
+        })?;
+    Ok(Decoded {
+        object: object.unwrap_or_else(|| Value::Object(Map::new())),
+        unknown: reader.unknown,
+    })
+}
+
+/// Checks a configuration for server-side apply, which is strict: what is wrong with it, field first.
+pub(crate) fn check_applied(kind: &Type, value: &Value) -> Vec<String> {
+    let mut errors = Vec::new();
+    check(kind, value, "", &mut errors);
+    errors
+}
+
+#[derive(Default)]
+struct Reader {
+    unknown: Vec<String>,
+}
+
+impl Reader {
+    /// The value as its type has it; none when nothing is left of it.
+    fn read(&mut self, kind: &Type, value: &Value, path: &str) -> Result<Option<Value>, String> {
+        match (kind, value) {
+            (_, Value::Null) => Ok(None),
+            (Type::Scalar(scalar), _) => read_scalar(*scalar, value, path).map(Some),
+            (Type::List(list), Value::Array(items)) => {
+                let mut read = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    read.extend(self.read(&list.list, item, &format!("{path}[{index}]"))?);
+                }
+                Ok((!read.is_empty()).then(|| read.into()))
+            }
+            (Type::Map(map), Value::Object(entries)) => {
+                let mut read = Map::new();
+                for (name, entry) in entries {
+                    let path = join(path, name);
+                    if let Some(entry) = self.read(&map.map, entry, &path)? {
+                        read.insert(name.clone(), entry);
+                    }
+                }
+                Ok((!read.is_empty()).then_some(Value::Object(read)))
+            }
+            (Type::Struct(_), Value::Object(entries)) => {
+                let mut read = Map::new();
+                for (name, entry) in entries {
+                    let path = join(path, name);
+                    match kind.field(name) {
+                        Some(kind) => read.extend(
+                            self.read(kind, entry, &path)?
+                                .map(|entry| (name.clone(), entry)),
+                        ),
+                        None => self.unknown.push(path),
+                    }
+                }
+                Ok(Some(Value::Object(read)))
+            }
+            _ => Err(cannot_unmarshal(value, path, expected(kind))),
+        }
+    }
+}
+
+fn read_scalar(scalar: Scalar, value: &Value, path: &str) -> Result<Value, String> {
+    let good = match scalar {
+        Scalar::Any => true,
+        Scalar::String => value.is_string(),
+        Scalar::Integer => value.is_i64() || value.is_u64(),
+        Scalar::Number => value.is_number(),
+        Scalar::Boolean => value.is_boolean(),
+        Scalar::IntOrString => value.is_i64() || value.is_string(),
+        Scalar::Quantity => return read_quantity(value),
+        Scalar::Bytes => {
+            let text = value.as_str();
+            match text.map(|text| STANDARD.decode(text)) {
+                Some(Ok(_)) => true,
+                Some(Err(_)) => {
+                    return Err(format!("illegal base64 data in {path}"));
+                }
+                None => false,
+            }
+        }
+        Scalar::Time => {
+            let text = value.as_str().unwrap_or_default();
+            if text.parse::<jiff::Timestamp>().is_err() {
+                return Err(format!("parsing time {value} in {path}: not RFC 3339"));
+            }
+            true
+        }
+    };
+    if good {
+        Ok(value.clone())
+    } else {
+        Err(cannot_unmarshal(value, path, scalar_name(scalar)))
+    }
+}
+
+fn read_quantity(value: &Value) -> Result<Value, String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return Err(format!("{value} is not a quantity")),
+    };
+    match Quantity::parse(text.trim()) {
+        Some(quantity) => Ok(quantity.canonical().into()),
+        None => Err(
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+                .to_owned(),
+        ),
+    }
+}
+
+fn check(kind: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
+    match (kind, value) {
+        (_, Value::Null) => {}
+        (Type::Scalar(scalar), _) => {
+            if let Some(error) = check_scalar(*scalar, value) {
+                errors.push(format!("{path}: {error}"));
+            }
+        }
+        (Type::List(list), Value::Array(items)) => {
+            let mut seen = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                let path = format!("{path}[{index}]");
+                if !list.is_atomic() {
+                    match item_element(list, item) {
+                        Some(element) if seen.contains(&element) => errors.push(format!(
+                            "{path}: duplicate entries for key {}",
+                            super::fields::display(std::slice::from_ref(&element))
+                        )),
+                        Some(element) => seen.push(element),
+                        None => errors.push(format!(
+                            "{path}: element 0: associative list with keys has an element that omits key field {:?} (and doesn't have default value)",
+                            list.keys.first().map_or("", String::as_str)
+                        )),
+                    }
+                }
+                check(&list.list, item, &path, errors);
+            }
+        }
+        (Type::Map(_) | Type::Struct(_), Value::Object(entries)) => {
+            for (name, entry) in entries {
+                let path = format!("{path}.{name}");
+                match kind.field(name) {
+                    Some(kind) => check(kind, entry, &path, errors),
+                    None => errors.push(format!("{path}: field not declared in schema")),
+                }
+            }
+        }
+        _ => errors.push(format!(
+            "{path}: expected {}, got {value}",
+            expected(kind)
+        )),
+    }
+}
+
+fn check_scalar(scalar: Scalar, value: &Value) -> Option<String> {
+    let expected = match scalar {
+        Scalar::String | Scalar::Bytes | Scalar::Time if !value.is_string() => "string",
+        Scalar::Integer | Scalar::Number if !value.is_number() => "numeric (int or float)",
+        Scalar::Boolean if !value.is_boolean() => "boolean",
+        _ => return None,
+    };
+    Some(format!("expected {expected}, got {}", go_type(value)))
+}
+
+fn expected(kind: &Type) -> &'static str {
+    match kind {
+        Type::List(_) => "list",
+        Type::Map(_) | Type::Struct(_) => "map",
+        Type::Scalar(scalar) => scalar_name(*scalar),
+    }
+}
+
+fn scalar_name(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Integer => "int32",
+        Scalar::Number => "float64",
+        Scalar::Boolean => "bool",
+        Scalar::Bytes => "[]uint8",
+        Scalar::Time => "Time",
+        Scalar::IntOrString => "intstr.IntOrString",
+        Scalar::Quantity => "resource.Quantity",
+        Scalar::String | Scalar::Any => "string",
+    }
+}
+
+fn cannot_unmarshal(value: &Value, path: &str, expected: &str) -> String {
+    format!(
+        "json: cannot unmarshal {} into Go struct field {path} of type {expected}",
+        go_type(value)
+    )
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::resources::{DEPLOYMENTS, PODS, SECRETS};
+    use super::*;
+
+    #[test]
+    fn unknown_fields_are_reported_and_dropped() {
+        let decoded = decode(&DEPLOYMENTS, &json!({"spec": {"replica": 1, "replicas": 2}})).unwrap();
+        assert_eq!(decoded.unknown, ["spec.replica"]);
+        assert_eq!(decoded.object, json!({"spec": {"replicas": 2}}));
+    }
+
+    #[test]
+    fn a_wrong_type_is_a_bad_request() {
+        let error = decode(&DEPLOYMENTS, &json!({"spec": {"replicas": "2"}})).unwrap_err();
+        assert_eq!(error.code, 400);
+        assert!(error.message.contains("spec.replicas"), "{}", error.message);
+        let error = decode(&SECRETS, &json!({"data": {"a": "***"}})).unwrap_err();
+        assert!(error.message.contains("base64"), "{}", error.message);
+    }
+
+    #[test]
+    fn nulls_vanish_and_quantities_become_canonical() {
+        let pod = json!({"metadata": {"creationTimestamp": null}, "spec": {"containers": [
+            {"name": "a", "resources": {"limits": {"memory": "1024Mi", "cpu": 0.5}}}
+        ]}});
+        let read = decode(&PODS, &pod).unwrap().object;
+        assert_eq!(read["metadata"], json!({}));
+        assert_eq!(
+            read["spec"]["containers"][0]["resources"]["limits"],
+            json!({"memory": "1Gi", "cpu": "500m"})
+        );
+    }
+
+    #[test]
+    fn apply_is_strict() {
+        let kind = object_type(DEPLOYMENTS.definition);
+        let errors = check_applied(&kind, &json!({"spec": {"foo": 1, "replicas": "x"}}));
+        assert_eq!(
+            errors,
+            [
+                ".spec.foo: field not declared in schema",
+                ".spec.replicas: expected numeric (int or float), got string"
+            ]
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! Deleting: at once, gracefully, or once the finalizers are done.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::request::{Query, Target};
+use super::status::{ApiError, ApiResult, FieldError, details};
+use super::store::Store;
+
+/// How an object is to be deleted: `DeleteOptions`, from the body or the query.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    grace: Option<i64>,
+    propagation: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    pub(crate) dry_run: bool,
+}
+
+impl Options {
+    /// Reads the options of a request.
+    pub(crate) fn read(query: &Query, body: &Value) -> ApiResult<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let mut options = Self {
+            grace: body["gracePeriodSeconds"].as_i64(),
+            propagation: text(&body["propagationPolicy"]),
+            uid: text(&body["preconditions"]["uid"]),
+            resource_version: text(&body["preconditions"]["resourceVersion"]),
+            dry_run: body["dryRun"] == json!(["All"]) || query.text("dryRun") == "All",
+        };
+        if body["orphanDependents"].as_bool() == Some(true) {
+            options.propagation = Some("Orphan".into());
+        }
+        if let Some(seconds) = query.number("gracePeriodSeconds")? {
+            options.grace = i64::try_from(seconds).ok();
+        }
+        if !query.text("propagationPolicy").is_empty() {
+            options.propagation = Some(query.text("propagationPolicy").to_owned());
+        }
+        match options.propagation.as_deref() {
+            None | Some("Background" | "Foreground" | "Orphan") => Ok(options),
+            Some(other) => Err(invalid_options(other)),
+        }
+    }
+
+    /// Deletes dependents first.
+    pub(crate) fn foreground() -> Self {
+        Self {
+            propagation: Some("Foreground".into()),
+            ..Self::default()
+        }
+    }
+
+    /// Deletes at once, whatever the object.
+    pub(crate) fn now() -> Self {
+        Self {
+            grace: Some(0),
+            ..Self::default()
+        }
+    }
+}
+
+fn invalid_options(policy: &str) -> ApiError {
+    let known = ["Background", "Foreground", "Orphan"];
+    let error = FieldError::not_supported("propagationPolicy", &policy.into(), &known);
+    ApiError::invalid_options("DeleteOptions", &error)
+}
+
+/// Deletes an object, or begins to: the object as it is then, or the `Status` of success.
+pub(crate) fn delete(store: &mut Store, target: &Target, options: &Options) -> ApiResult<Arc<Value>> {
+    let resource = target.resource;
+    let old = store
+        .get(&target.key())
+        .cloned()
+        .ok_or_else(|| ApiError::not_found(resource, &target.name))?;
+    check_preconditions(target, options, &old["metadata"])?;
+    let mut doomed = (*old).clone();
+    let wait = prepare(target, options, &mut doomed);
+    if options.dry_run {
+        return Ok(old);
+    }
+    if wait {
+        return Ok(if doomed == *old { old } else { store.put(target.key(), doomed) });
+    }
+    let last = store.remove(&target.key()).unwrap_or(old);
+    if matches!(resource.kind, "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim") {
+        return Ok(last);
+    }
+    let mut details = details(&target.name, resource.group, resource.plural, &[]);
+    details["uid"] = last["metadata"]["uid"].clone();
+    Ok(Arc::new(json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
+    })))
+}
+
+/// Marks the object as being deleted where something has to be waited for.
+fn prepare(target: &Target, options: &Options, object: &mut Value) -> bool {
+    if target.resource.kind == "Pod" {
+        return prepare_pod(options, object);
+    }
+    if target.resource.kind == "Namespace" {
+        mark(object, 0);
+        object["status"]["phase"] = "Terminating".into();
+        return true;
+    }
+    let finalizer = match options.propagation.as_deref() {
+        Some("Foreground") => Some("foregroundDeletion"),
+        Some("Orphan") => Some("orphan"),
+        _ => None,
+    };
+    if let Some(finalizer) = finalizer
+        && !has_finalizer(object, finalizer)
+    {
+        let mut all = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        all.push(finalizer.into());
+        object["metadata"]["finalizers"] = all.into();
+    }
+    let wait = has_finalizers(object);
+    if wait {
+        mark(object, 0);
+    }
+    wait
+}
+
+fn prepare_pod(options: &Options, pod: &mut Value) -> bool {
+    let unscheduled = pod["spec"]["nodeName"].as_str().is_none_or(str::is_empty);
+    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    let own = pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    let grace = match options.grace {
+        _ if unscheduled || ended => 0,
+        Some(seconds) => seconds.max(0),
+        None => own,
+    };
+    if grace == 0 {
+        if has_finalizers(pod) {
+            mark(pod, 0);
+            return true;
+        }
+        return false;
+    }
+    let present = pod["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    if present.is_none_or(|present| grace < present) {
+        if let Value::Object(metadata) = &mut pod["metadata"] {
+            metadata.remove("deletionTimestamp");
+        }
+        mark(pod, grace);
+    }
+    true
+}
+
+/// Sets the time of the deletion once; what is wanted has changed with it.
+fn mark(object: &mut Value, grace: i64) {
+    let metadata = &mut object["metadata"];
+    if metadata.get("deletionTimestamp").is_some() {
+        return;
+    }
+    let end = Timestamp::now() + SignedDuration::from_secs(grace);
+    metadata["deletionTimestamp"] = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+    metadata["deletionGracePeriodSeconds"] = grace.into();
+    if let Some(generation) = metadata["generation"].as_i64() {
+        metadata["generation"] = (generation + 1).into();
+    }
+}
+
+/// Whether a deleted object waits for nothing any more.
+pub(crate) fn is_finished(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    metadata["deletionTimestamp"].is_string()
+        && !has_finalizers(object)
+        && object["kind"] != "Namespace"
+        && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+}
+
+fn has_finalizers(object: &Value) -> bool {
+    object["metadata"]["finalizers"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty())
+}
+
+/// Whether an object waits for this finalizer.
+pub(crate) fn has_finalizer(object: &Value, name: &str) -> bool {
+    object["metadata"]["finalizers"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|other| other == name))
+}
+
+/// An object that is being deleted gets no new finalizers.
+pub(crate) fn check_finalizers(target: &Target, old: &Value, new: &Value) -> ApiResult<()> {
+    if old.get("deletionTimestamp").is_none() {
+        return Ok(());
+    }
+    let of = |metadata: &Value| metadata["finalizers"].as_array().cloned().unwrap_or_default();
+    let before = of(old);
+    let added: Vec<Value> = of(new).into_iter().filter(|name| !before.contains(name)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+    );
+    let error = FieldError::forbidden("metadata.finalizers", &detail);
+    Err(ApiError::invalid(target.resource, &target.name, &[error]))
+}
+
+fn check_preconditions(target: &Target, options: &Options, metadata: &Value) -> ApiResult<()> {
+    for (wanted, field, name) in [
+        (&options.uid, "uid", "UID"),
+        (&options.resource_version, "resourceVersion", "ResourceVersion"),
+    ] {
+        let present = metadata[field].as_str().unwrap_or_default();
+        if let Some(wanted) = wanted
+            && wanted != present
+        {
+            let why = format!(
+                "Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {present}"
+            );
+            return Err(ApiError::conflict(target.resource, &target.name, &why));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resources::{DEPLOYMENTS, PODS};
+    use super::super::store::Key;
+    use super::*;
+
+    fn stored(resource: &'static super::super::resources::Resource, object: Value) -> (Store, Target) {
+        let mut store = Store::default();
+        store.put(Key::new(resource, "a", "x"), object);
+        (store, Target::new(resource, "a", "x"))
+    }
+
+    #[test]
+    fn a_running_pod_gets_its_grace() {
+        let pod = json!({"metadata": {"name": "x"}, "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30}});
+        let (mut store, target) = stored(&PODS, pod);
+        let left = delete(&mut store, &target, &Options::default()).unwrap();
+        assert_eq!(left["metadata"]["deletionGracePeriodSeconds"], 30);
+        assert!(!is_finished(&left));
+        delete(&mut store, &target, &Options::now()).unwrap();
+        assert!(store.get(&target.key()).is_none());
+    }
+
+    #[test]
+    fn preconditions_are_checked() {
+        let (mut store, target) = stored(&DEPLOYMENTS, json!({"metadata": {"uid": "1"}}));
+        let body = json!({"preconditions": {"uid": "2"}});
+        let options = Options::read(&Query::default(), &body).unwrap();
+        assert_eq!(delete(&mut store, &target, &options).unwrap_err().code, 409);
+    }
+
+    #[test]
+    fn foreground_deletion_waits() {
+        let (mut store, target) = stored(&DEPLOYMENTS, json!({"kind": "Deployment", "metadata": {}}));
+        let body = json!({"propagationPolicy": "Foreground"});
+        let options = Options::read(&Query::default(), &body).unwrap();
+        let left = delete(&mut store, &target, &options).unwrap();
+        assert!(has_finalizer(&left, "foregroundDeletion"));
+        assert!(store.get(&target.key()).is_some());
+    }
+}

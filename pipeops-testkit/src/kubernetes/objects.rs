@@ -1,0 +1,322 @@
+//! Requests about objects: which operation on the store each one is.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::read::{self, Filter};
+use super::request::{Query, Target};
+use super::server::{Asked, Form, Reply, header};
+use super::shared::Shared;
+use super::status::{ApiError, ApiResult, FieldError};
+use super::store::Key;
+use super::write::{self, Validation, Writer};
+use super::{delete, patch, watch};
+
+const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
+
+/// The verb of a request, as authorization names it.
+pub(crate) fn verb(target: &Target, method: &Method, query: &Query) -> &'static str {
+    let collection = target.name.is_empty();
+    match *method {
+        Method::GET if query.flag("watch") && target.subresource.is_empty() => "watch",
+        Method::GET if collection => "list",
+        Method::GET => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if collection => "deletecollection",
+        Method::DELETE => "delete",
+        _ => "unknown",
+    }
+}
+
+/// Answers a request about objects.
+pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    match target.subresource.as_str() {
+        "" => {}
+        "status" if target.resource.status => {}
+        "scale" if target.resource.scale => return scale(shared, target, asked),
+        "log" if target.resource.kind == "Pod" => return log(shared, target, asked),
+        other => {
+            return Err(ApiError::not_implemented(&format!(
+                "{}/{other}",
+                target.resource.plural
+            )));
+        }
+    }
+    match verb(target, &asked.method, &asked.query) {
+        "watch" => watch::start(shared, target, &asked.query, asked.form == Form::OnlyMetadata)
+            .map(Reply::Stream),
+        "list" => shared
+            .read(|store| read::list(store, target, &asked.query))
+            .map(|list| shown(asked, list)),
+        "get" => shared
+            .read(|store| read::get(store, target))
+            .map(|object| shown(asked, object)),
+        "create" if target.name.is_empty() => create(shared, target, asked),
+        "update" if !target.name.is_empty() => update(shared, target, asked),
+        "patch" if !target.name.is_empty() => change(shared, target, asked),
+        "delete" if target.subresource.is_empty() => remove(shared, target, asked),
+        "deletecollection" => remove_all(shared, target, asked),
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+fn shown(asked: &Asked, value: Value) -> Reply {
+    let value = if asked.form == Form::OnlyMetadata {
+        read::only_metadata(&value)
+    } else {
+        value
+    };
+    Reply::Json(StatusCode::OK, value)
+}
+
+/// The body as JSON.
+pub(crate) fn read_json(asked: &Asked) -> ApiResult<Value> {
+    serde_json::from_slice(&asked.body)
+        .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))
+}
+
+fn read_object(asked: &Asked) -> ApiResult<Value> {
+    let media = header(&asked.headers, &CONTENT_TYPE);
+    match media.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => read_json(asked),
+        "application/yaml" => read_yaml(asked),
+        _ => Err(ApiError::unsupported_media_type("application/json, application/yaml")),
+    }
+}
+
+/// YAML, of which JSON is a part.
+fn read_yaml(asked: &Asked) -> ApiResult<Value> {
+    serde_norway::from_slice(&asked.body)
+        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
+}
+
+fn writer(asked: &Asked) -> ApiResult<Writer> {
+    let agent = header(&asked.headers, &USER_AGENT);
+    let manager = match asked.query.text("fieldManager") {
+        // The default is the program's name in the user agent.
+        "" => agent.split('/').next().unwrap_or_default(),
+        manager => manager,
+    };
+    let dry_run = match asked.query.text("dryRun") {
+        "" => false,
+        "All" => true,
+        other => {
+            return Err(ApiError::bad_request(format!(
+                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+            )));
+        }
+    };
+    let validation = match asked.query.text("fieldValidation") {
+        "" | "Warn" => Validation::Warn,
+        "Ignore" => Validation::Ignore,
+        "Strict" => Validation::Strict,
+        other => {
+            return Err(ApiError::bad_request(format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            )));
+        }
+    };
+    Ok(Writer {
+        manager: if manager.is_empty() { "unknown".into() } else { manager.to_owned() },
+        dry_run,
+        validation,
+        unknown: Vec::new(),
+    })
+}
+
+fn written(status: StatusCode, object: &Value, writer: Writer) -> Reply {
+    let unknown = match writer.validation {
+        Validation::Warn => writer.unknown,
+        Validation::Ignore | Validation::Strict => Vec::new(),
+    };
+    Reply::Written(status, object.clone(), unknown)
+}
+
+fn create(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let body = read_object(asked)?;
+    let mut writer = writer(asked)?;
+    let object = shared.write(|store| write::create(store, target, &body, &mut writer))?;
+    Ok(written(StatusCode::CREATED, &object, writer))
+}
+
+fn update(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let body = read_object(asked)?;
+    let mut writer = writer(asked)?;
+    let object = shared.write(|store| write::replace(store, target, &body, &mut writer))?;
+    Ok(written(StatusCode::OK, &object, writer))
+}
+
+fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let mut writer = writer(asked)?;
+    let media = header(&asked.headers, &CONTENT_TYPE);
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if media == "application/apply-patch+yaml" {
+        return apply(shared, target, asked, writer);
+    }
+    if asked.query.flag("force") {
+        return Err(patch_options(&FieldError::forbidden(
+            "force",
+            "may not be specified for non-apply patch",
+        )));
+    }
+    let body = read_json(asked)?;
+    let object = shared.write(|store| {
+        write::modify(store, target, &mut writer, |live| match media {
+            "application/merge-patch+json" => Ok(patch::merge(live, &body)),
+            "application/json-patch+json" => patch::json(live, &body),
+            "application/strategic-merge-patch+json" => {
+                patch::strategic(target.resource, live, &body)
+            }
+            _ => Err(ApiError::unsupported_media_type(PATCHES)),
+        })
+    })?;
+    Ok(written(StatusCode::OK, &object, writer))
+}
+
+fn apply(shared: &Shared, target: &Target, asked: &Asked, mut writer: Writer) -> ApiResult<Reply> {
+    if asked.query.text("fieldManager").is_empty() {
+        return Err(patch_options(&FieldError::required(
+            "fieldManager",
+            "is required for apply patch",
+        )));
+    }
+    let config = read_yaml(asked)?;
+    let force = asked.query.flag("force");
+    let (object, created) =
+        shared.write(|store| write::apply(store, target, &config, force, &mut writer))?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(written(status, &object, writer))
+}
+
+fn patch_options(error: &FieldError) -> ApiError {
+    ApiError::invalid_options("PatchOptions", error)
+}
+
+fn delete_options(asked: &Asked) -> ApiResult<delete::Options> {
+    let body = if asked.body.is_empty() { Value::Null } else { read_json(asked)? };
+    delete::Options::read(&asked.query, &body)
+}
+
+fn remove(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let options = delete_options(asked)?;
+    let answer = shared.write(|store| delete::delete(store, target, &options))?;
+    let object = write::as_shown(target.resource, &answer);
+    Ok(Reply::Json(StatusCode::OK, object))
+}
+
+fn remove_all(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    if target.resource.namespaced && target.namespace.is_empty() {
+        return Err(ApiError::method_not_allowed());
+    }
+    if matches!(target.resource.kind, "Service" | "Namespace") {
+        // A real server deletes neither of them in bulk through old clients' mistakes.
+        return Err(ApiError::method_not_allowed());
+    }
+    let options = delete_options(asked)?;
+    let filter = Filter::read(target, &asked.query)?;
+    shared.write(|store| {
+        let doomed: Vec<(Key, Value)> = filter
+            .select(store)
+            .map(|(key, object)| (key.clone(), object))
+            .collect();
+        for (key, _) in &doomed {
+            let target = Target::new(target.resource, &key.namespace, &key.name);
+            delete::delete(store, &target, &options)?;
+        }
+        let items: Vec<Value> = doomed.into_iter().map(|(_, object)| object).collect();
+        let list = json!({
+            "kind": format!("{}List", target.resource.kind),
+            "apiVersion": target.resource.api_version(),
+            "metadata": {"resourceVersion": store.revision().to_string()},
+            "items": items,
+        });
+        Ok(Reply::Json(StatusCode::OK, list))
+    })
+}
+
+fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let shown = |object: &Value| Reply::Json(StatusCode::OK, read::scale(target, object));
+    if asked.method == Method::GET {
+        return shared.read(|store| read::get(store, target)).map(|object| shown(&object));
+    }
+    let mut writer = writer(asked)?;
+    let media = header(&asked.headers, &CONTENT_TYPE).to_owned();
+    let body = read_json(asked)?;
+    let wanted = |live: &Value| -> ApiResult<Value> {
+        let old = read::scale(target, live);
+        match (asked.method.as_str(), media.split(';').next().unwrap_or_default()) {
+            ("PUT", _) => Ok(body.clone()),
+            ("PATCH", "application/merge-patch+json" | "application/strategic-merge-patch+json") => {
+                Ok(patch::merge(&old, &body))
+            }
+            ("PATCH", "application/json-patch+json") => patch::json(&old, &body),
+            ("PATCH", _) => Err(ApiError::unsupported_media_type(PATCHES)),
+            _ => Err(ApiError::method_not_allowed()),
+        }
+    };
+    let object = shared.write(|store| {
+        write::modify(store, target, &mut writer, |live| {
+            let scale = wanted(live)?;
+            let mut object = live.clone();
+            object["spec"]["replicas"] = scale["spec"]["replicas"].as_i64().unwrap_or(0).into();
+            object["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
+            Ok(object)
+        })
+    })?;
+    Ok(shown(&object))
+}
+
+/// The output of a container.
+fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    if asked.method != Method::GET {
+        return Err(ApiError::method_not_allowed());
+    }
+    let pod = shared.read(|store| read::get(store, target))?;
+    let name = &target.name;
+    let names: Vec<&str> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|list| pod["spec"][*list].as_array().into_iter().flatten())
+        .filter_map(|container| container["name"].as_str())
+        .collect();
+    let container = match (asked.query.text("container"), names.as_slice()) {
+        ("", [only]) => only,
+        ("", _) => {
+            return Err(ApiError::bad_request(format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]",
+                names.join(" ")
+            )));
+        }
+        (wanted, names) if names.contains(&wanted) => wanted,
+        (wanted, _) => {
+            return Err(ApiError::bad_request(format!(
+                "container {wanted} is not valid for pod {name}"
+            )));
+        }
+    };
+    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    match shared.logs.read(uid, container, &asked.query)? {
+        Some(text) => Ok(Reply::Text(StatusCode::OK, text)),
+        None if asked.query.flag("previous") => Err(ApiError::bad_request(format!(
+            "previous terminated container {container:?} in pod {name:?} not found"
+        ))),
+        None => Err(ApiError::bad_request(format!(
+            "container {container:?} in pod {name:?} is waiting to start: {}",
+            waiting_reason(&pod, container)
+        ))),
+    }
+}
+
+fn waiting_reason(pod: &Value, container: &str) -> String {
+    ["containerStatuses", "initContainerStatuses"]
+        .iter()
+        .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
+        .find(|status| status["name"] == container)
+        .and_then(|status| status["state"]["waiting"]["reason"].as_str())
+        .unwrap_or("ContainerCreating")
+        .to_owned()
+}

@@ -1,0 +1,100 @@
+//! What all parts of a cluster share.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Mutex, OnceLock};
+
+use tokio::sync::watch;
+
+use super::access::Denials;
+use super::behaviour::Behaviours;
+use super::logs::Logs;
+use super::options::ClusterOptions;
+use super::store::Store;
+use crate::fault::{Call, Faults};
+use crate::serve::{Switch, lock};
+
+/// Requests that are remembered; older ones are forgotten, so that a long-lived cluster does not grow.
+const AUDIT: usize = 10_000;
+
+/// One request that the server has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Method, path with query, and operation (see [`Cluster::faults`](super::Cluster::faults)).
+    pub call: Call,
+    /// The client's `User-Agent`; empty when it sent none.
+    pub user_agent: String,
+}
+
+/// The state of a cluster.
+pub(crate) struct Shared {
+    pub(crate) options: ClusterOptions,
+    pub(crate) faults: Faults,
+    pub(crate) behaviours: Mutex<Behaviours>,
+    pub(crate) denials: Mutex<Denials>,
+    pub(crate) logs: Logs,
+    pub(crate) switch: Switch,
+    pub(crate) address: OnceLock<SocketAddr>,
+    store: Mutex<Store>,
+    revision: watch::Sender<u64>,
+    audit: Mutex<VecDeque<Seen>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: ClusterOptions) -> Self {
+        let store = Store::default();
+        let (revision, _) = watch::channel(store.revision());
+        Self {
+            options,
+            faults: Faults::default(),
+            behaviours: Mutex::default(),
+            denials: Mutex::default(),
+            logs: Logs::default(),
+            switch: Switch::default(),
+            address: OnceLock::new(),
+            store: Mutex::new(store),
+            revision,
+            audit: Mutex::default(),
+        }
+    }
+
+    /// Looks at the store.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
+        look(&lock(&self.store))
+    }
+
+    /// Changes the store, and wakes whoever waits for changes.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = lock(&self.store);
+        let result = change(&mut store);
+        let revision = store.revision();
+        drop(store);
+        self.revision.send_if_modified(|last| {
+            // Another writer may have announced a later revision already.
+            let newer = revision > *last;
+            *last = revision.max(*last);
+            newer
+        });
+        result
+    }
+
+    /// The latest revision, as it changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Remembers a request.
+    pub(crate) fn remember(&self, seen: Seen) {
+        let mut audit = lock(&self.audit);
+        if audit.len() == AUDIT {
+            audit.pop_front();
+        }
+        audit.push_back(seen);
+    }
+
+    /// The requests so far, oldest first.
+    pub(crate) fn audit(&self) -> Vec<Seen> {
+        lock(&self.audit).iter().cloned().collect()
+    }
+}

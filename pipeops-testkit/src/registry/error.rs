@@ -1,0 +1,131 @@
+//! The errors of the distribution API, as clients read them.
+
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+use pipeops_core::{Diagnose, Diagnosis};
+
+use crate::serve::{Body, full};
+
+/// What the registry does not take, with the code of the [distribution specification].
+///
+/// [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+#[non_exhaustive]
+pub struct Refused {
+    /// The code, for instance `MANIFEST_BLOB_UNKNOWN`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Diagnose for Refused {
+    fn diagnosis(&self) -> Diagnosis {
+        Diagnosis::new(format!("Push refused: {}", self.code))
+            .error(&self.message)
+            .fix("Push the blobs first, then the manifest that refers to them")
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self {
+            code: error.code.to_owned(),
+            message: error.message,
+        }
+    }
+}
+
+/// An error answer: status, code and message as the [distribution specification] lists them.
+///
+/// [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    header: Option<(HeaderName, String)>,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            header: None,
+        }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: String) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    pub(super) fn blob_unknown(digest: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "BLOB_UNKNOWN",
+            format!("blob unknown to registry: {digest}"),
+        )
+    }
+
+    pub(super) fn digest_invalid(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", why)
+    }
+
+    pub(super) fn manifest_invalid(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", why)
+    }
+
+    pub(super) fn manifest_unknown(reference: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_UNKNOWN",
+            format!("manifest unknown: {reference}"),
+        )
+    }
+
+    pub(super) fn name_unknown(name: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NAME_UNKNOWN",
+            format!("repository name not known to registry: {name}"),
+        )
+    }
+
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", what)
+    }
+
+    pub(super) fn upload_unknown(id: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "BLOB_UPLOAD_UNKNOWN",
+            format!("blob upload unknown to registry: {id}"),
+        )
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "SIZE_INVALID",
+            format!("this stand-in takes at most {limit} bytes here"),
+        )
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let body = serde_json::json!({"errors": [{"code": self.code, "message": self.message}]});
+        let mut response = Response::new(full(body.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some((name, value)) = self.header
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
+            headers.insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,316 @@
+//! An OCI registry in memory: the [distribution specification] with logins, tokens and scripted faults.
+//!
+//! ```
+//! use pipeops_testkit::registry::{Registry, RegistryOptions, User};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+//! let options = RegistryOptions::default().basic_auth().user(User::new("ci", "secret"));
+//! let registry = Registry::start(options).await?;
+//! let image = format!("{}/team/app:1", registry.host());
+//! // … push it with the code under test, then look:
+//! assert_eq!(registry.manifest("team/app", "1"), None, "nothing was pushed as {image}");
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does
+//! `/v2/`; blobs by GET (ranges too) and HEAD; uploads in one request, in pieces, and by mount; manifests by tag and
+//! digest, refused (`MANIFEST_BLOB_UNKNOWN`) until all that they refer to is there; tags, catalog, deletion. It does not
+//! serve the referrers API (404, as registries before version 1.1 of the specification) and knows no foreign layers.
+//!
+//! # Operations for fault rules
+//! `ping`, `token`, `catalog`, `tags.list`, `blob.get`, `blob.delete`, `upload.start`, `upload.status`, `upload.append`,
+//! `upload.finish`, `upload.cancel`, `manifest.get`, `manifest.put`, `manifest.delete`. HEAD counts as `get`.
+//! [`Fault::Cut`](crate::fault::Fault::Cut) on a request that carries a body ends the connection after that many bytes
+//! of the request's body; [`Fault::Expired`](crate::fault::Fault::Expired) answers 401 with a challenge, or 403 in the
+//! words of Amazon ECR.
+//!
+//! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+
+mod api;
+mod auth;
+mod blobs;
+mod error;
+mod manifests;
+mod seed;
+mod store;
+mod token;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipeops_core::{Digest, SecretString};
+
+pub use error::Refused;
+pub use seed::BaseImage;
+
+use crate::fault::Faults;
+use crate::oci::media_type;
+use crate::seen::{Log, SeenRequest};
+use crate::serve::{Server, Switch, lock};
+use auth::Gate;
+use store::Store;
+
+/// How a registry lets clients in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// Everybody may do everything.
+    None,
+    /// HTTP Basic at the registry itself, as with htpasswd.
+    Basic,
+    /// Bearer tokens from the registry's own token server at `/token`.
+    Token {
+        /// How long a token is good.
+        lifetime: Duration,
+    },
+}
+
+/// Somebody who may log in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct User {
+    /// The user name.
+    pub name: String,
+    /// The password.
+    pub password: SecretString,
+    /// What the token server also takes instead of the password (`grant_type=refresh_token`). Default: none.
+    pub identity_token: Option<SecretString>,
+    /// Only repositories that begin with this. Default: all.
+    pub prefix: String,
+    /// May not push or delete. Default: false.
+    pub read_only: bool,
+}
+
+impl User {
+    /// A user who may do everything.
+    pub fn new(name: impl Into<String>, password: impl Into<SecretString>) -> Self {
+        Self {
+            name: name.into(),
+            password: password.into(),
+            identity_token: None,
+            prefix: String::new(),
+            read_only: false,
+        }
+    }
+
+    /// Also lets the user in with an identity token.
+    #[must_use]
+    pub fn identity_token(mut self, token: impl Into<SecretString>) -> Self {
+        self.identity_token = Some(token.into());
+        self
+    }
+
+    /// Restricts the user to repositories that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Forbids to push and to delete.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+}
+
+/// How a [`Registry`] starts. Default: no login, blobs up to 256 MiB.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RegistryOptions {
+    /// How clients are let in.
+    pub auth: Auth,
+    /// Who is let in.
+    pub users: Vec<User>,
+    /// Whether everybody may pull without login. Default: false.
+    pub anonymous_pull: bool,
+    /// The largest blob, in bytes: all of them are held in memory.
+    pub max_blob: usize,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self {
+            auth: Auth::None,
+            users: Vec::new(),
+            anonymous_pull: false,
+            max_blob: 256 << 20,
+        }
+    }
+}
+
+impl RegistryOptions {
+    /// Asks for HTTP Basic.
+    #[must_use]
+    pub fn basic_auth(mut self) -> Self {
+        self.auth = Auth::Basic;
+        self
+    }
+
+    /// Asks for bearer tokens, each good for `lifetime`.
+    #[must_use]
+    pub fn token_auth(mut self, lifetime: Duration) -> Self {
+        self.auth = Auth::Token { lifetime };
+        self
+    }
+
+    /// Adds somebody who may log in.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Lets everybody pull without login.
+    #[must_use]
+    pub fn anonymous_pull(mut self) -> Self {
+        self.anonymous_pull = true;
+        self
+    }
+}
+
+/// A manifest as the registry keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The digest of `bytes`.
+    pub digest: Digest,
+    /// The media type under which it was pushed.
+    pub media_type: String,
+    /// The manifest itself, to the byte.
+    pub bytes: Bytes,
+}
+
+impl Manifest {
+    /// Whether it lists other manifests.
+    pub fn is_index(&self) -> bool {
+        [media_type::INDEX, media_type::DOCKER_INDEX].contains(&self.media_type.as_str())
+    }
+}
+
+/// A registry on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
+pub struct Registry {
+    server: Server,
+    shared: Arc<Shared>,
+}
+
+/// What the handlers of requests share.
+struct Shared {
+    gate: Gate,
+    store: Mutex<Store>,
+    faults: Faults,
+    seen: Log,
+    switch: Switch,
+    max_blob: usize,
+}
+
+impl Registry {
+    /// Starts a registry.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(options: RegistryOptions) -> io::Result<Self> {
+        let switch = Switch::default();
+        let shared = Arc::new(Shared {
+            gate: Gate::new(&options),
+            store: Mutex::default(),
+            faults: Faults::default(),
+            seen: Log::default(),
+            switch: switch.clone(),
+            max_blob: options.max_blob,
+        });
+        let handler = shared.clone();
+        let server = Server::start(switch, move |request| {
+            api::handle(handler.clone(), request)
+        });
+        Ok(Self {
+            server: server.await?,
+            shared,
+        })
+    }
+
+    /// `127.0.0.1:PORT`, as it stands in the names of images.
+    pub fn host(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// The scripted faults.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// Cuts all connections and refuses new ones until [`Registry::restart`]. What was pushed stays.
+    pub fn crash(&self) {
+        self.server.crash();
+    }
+
+    /// Listens again, at the same port, after a crash.
+    ///
+    /// # Errors
+    /// When another process has taken the port.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.server.restart().await
+    }
+
+    /// Changes a password, as a rotation does; false when there is no such user. Tokens already issued stay good.
+    pub fn set_password(&self, user: &str, password: impl Into<SecretString>) -> bool {
+        self.shared.gate.set_password(user, password.into())
+    }
+
+    /// Makes every token issued so far invalid, as if its time had passed.
+    pub fn expire_tokens(&self) {
+        self.shared.gate.expire_tokens();
+    }
+
+    /// The requests seen, oldest first; the last 10,000 of them.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.shared.seen.all()
+    }
+
+    /// The names of all repositories that hold a manifest, sorted.
+    pub fn repositories(&self) -> Vec<String> {
+        lock(&self.shared.store).repositories().cloned().collect()
+    }
+
+    /// The tags of a repository, sorted; empty when there is no such repository.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        let store = lock(&self.shared.store);
+        store
+            .tags(repository)
+            .map(|tags| tags.cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// A manifest by tag or digest.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Option<Manifest> {
+        lock(&self.shared.store)
+            .manifest(repository, reference)
+            .cloned()
+    }
+
+    /// A blob of a repository.
+    pub fn blob(&self, repository: &str, digest: &Digest) -> Option<Bytes> {
+        lock(&self.shared.store).blob(repository, digest)
+    }
+
+    /// The configuration (`config.json`) of a single-platform image.
+    pub fn config(&self, repository: &str, reference: &str) -> Option<serde_json::Value> {
+        let manifest = self.manifest(repository, reference)?;
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
+        let digest = manifest["config"]["digest"].as_str()?.parse().ok()?;
+        serde_json::from_slice(&self.blob(repository, &digest)?).ok()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("host", &self.host())
+            .field("repositories", &self.repositories())
+            .finish_non_exhaustive()
+    }
+}

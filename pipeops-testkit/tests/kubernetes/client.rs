@@ -1,0 +1,153 @@
+//! A client of a cluster, and what all tests do with it.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Config};
+use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
+use serde_json::{Value, json};
+
+/// How long a test waits for what must come.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// A cluster, and a client that found it by its kubeconfig.
+pub(crate) async fn start(options: ClusterOptions) -> (Cluster, Client) {
+    let cluster = Cluster::start(options).await.unwrap();
+    let client = client(&cluster).await;
+    (cluster, client)
+}
+
+/// A client of a cluster.
+pub(crate) async fn client(cluster: &Cluster) -> Client {
+    let config = Kubeconfig::from_yaml(&cluster.kubeconfig()).unwrap();
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
+        .await
+        .unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// A Deployment of one container with a readiness probe.
+pub(crate) fn deployment(name: &str, image: &str, replicas: i64) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{
+                    "name": "app",
+                    "image": image,
+                    "ports": [{"containerPort": 8080, "name": "http"}],
+                    "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}},
+                }]},
+            },
+        },
+    })
+}
+
+/// Applies an object as the test's own manager.
+pub(crate) async fn apply(client: &Client, object: &Value) -> Deployment {
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    let name = object["metadata"]["name"].as_str().unwrap();
+    deployments
+        .patch(name, &PatchParams::apply("test"), &Patch::Apply(object))
+        .await
+        .unwrap()
+}
+
+/// Watches Deployments until one is as wanted.
+pub(crate) async fn until(
+    client: &Client,
+    name: &str,
+    wanted: impl Fn(&Deployment) -> bool,
+) -> Deployment {
+    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let stream = watcher(deployments, config).default_backoff().applied_objects();
+    let mut stream = std::pin::pin!(stream);
+    let search = async {
+        while let Some(object) = stream.try_next().await.unwrap() {
+            if wanted(&object) {
+                return object;
+            }
+        }
+        panic!("the watch ended");
+    };
+    match tokio::time::timeout(LIMIT, search).await {
+        Ok(found) => found,
+        Err(_) => panic!("{name} is not as wanted after {LIMIT:?}: {:#?}", pods(client).await),
+    }
+}
+
+/// Watches pods until one is as wanted.
+pub(crate) async fn until_pod(client: &Client, wanted: impl Fn(&Pod) -> bool) -> Pod {
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    let stream = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    let mut stream = std::pin::pin!(stream);
+    let search = async {
+        while let Some(object) = stream.try_next().await.unwrap() {
+            if wanted(&object) {
+                return object;
+            }
+        }
+        panic!("the watch ended");
+    };
+    match tokio::time::timeout(LIMIT, search).await {
+        Ok(found) => found,
+        Err(_) => panic!("no pod is as wanted after {LIMIT:?}: {:#?}", pods(client).await),
+    }
+}
+
+/// All pods.
+pub(crate) async fn pods(client: &Client) -> Vec<Pod> {
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    api.list(&ListParams::default()).await.unwrap().items
+}
+
+/// Reasons and messages of all events.
+pub(crate) async fn events(client: &Client) -> Vec<(String, String)> {
+    let api: Api<Event> = Api::default_namespaced(client.clone());
+    let events = api.list(&ListParams::default()).await.unwrap().items;
+    events
+        .into_iter()
+        .map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
+        .collect()
+}
+
+/// A condition of a Deployment: status, reason.
+pub(crate) fn condition(deployment: &Deployment, kind: &str) -> Option<(String, String)> {
+    let status = deployment.status.as_ref()?;
+    let condition = status.conditions.iter().flatten().find(|c| c.type_ == kind)?;
+    let condition = serde_json::to_value(condition).unwrap();
+    let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
+    Some((text("status"), text("reason")))
+}
+
+/// Whether a rollout is complete, in the strict sense.
+pub(crate) fn is_complete(deployment: &Deployment) -> bool {
+    let Some(status) = &deployment.status else { return false };
+    let value = serde_json::to_value(deployment).unwrap();
+    let wanted = value["spec"]["replicas"].as_i64().unwrap_or(1);
+    let count = |number: Option<i32>| i64::from(number.unwrap_or(0)) == wanted;
+    status.observed_generation >= deployment.metadata.generation
+        && count(status.updated_replicas)
+        && count(status.replicas)
+        && count(status.available_replicas)
+        && condition(deployment, "Progressing").is_some_and(|c| c.1 == "NewReplicaSetAvailable")
+}
+
+/// The waiting reason and message of a pod's first container.
+pub(crate) fn waiting(pod: &Pod) -> Option<(String, String)> {
+    let status = pod.status.as_ref()?;
+    let state = status.container_statuses.as_ref()?.first()?.state.as_ref()?;
+    let waiting = state.waiting.as_ref()?;
+    Some((waiting.reason.clone()?, waiting.message.clone().unwrap_or_default()))
+}
