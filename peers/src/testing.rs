@@ -1,6 +1,6 @@
 //! The tests that need real servers: which they are, what they need, and how they are run.
 //!
-//! Such a test says so in its reason: `#[ignore = "needs peers: buildkit, registry"]`.
+//! Such a test says so in its reason: `#[ignore = "needs peers: buildkit, registry"]`. A remark may follow a semicolon.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,7 +89,7 @@ fn needs_of_file(path: &Path) -> Result<BTreeSet<&'static str>> {
     let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
     let reasons = text
         .lines()
-        .filter_map(|line| line.trim().strip_prefix(REASON)?.split('"').next());
+        .filter_map(|line| line.trim().strip_prefix(REASON)?.split(['"', ';']).next());
     let names = reasons.flat_map(|reason| reason.split(','));
     names
         .map(|name| servers::find(name.trim()).map(|server| server.name()))
@@ -115,7 +115,7 @@ mod tests {
     fn the_reasons_of_ignored_tests_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let source = format!(
-            "{REASON}buildkit, registry\"]\nfn a() {{}}\n    {REASON}s3\"]\nfn b() {{}}\n#[ignore]\n"
+            "{REASON}buildkit, registry\"]\nfn a() {{}}\n    {REASON}s3; slow\"]\nfn b() {{}}\n#[ignore]\n"
         );
         fs::write(folder.path().join("a.rs"), source).unwrap();
         assert_eq!(

@@ -22,7 +22,9 @@ async fn main() -> ExitCode {
     let (address, request) = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("{error}\nusage: build DIR --tag IMAGE [--file F] [--target T] [--build-arg K=V] [--secret ID=FILE]");
+            eprintln!(
+                "{error}\nusage: build DIR --tag IMAGE [--file F] [--target T] [--build-arg K=V] [--secret ID=FILE]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -60,7 +62,9 @@ fn arguments() -> Result<(Address, BuildRequest), Box<dyn Error>> {
         match argument.as_str() {
             "--tag" => tag = rest.next(),
             "--no-cache" => options.push((argument, String::new())),
-            option if option.starts_with("--") => options.push((argument, rest.next().ok_or("a value is missing")?)),
+            option if option.starts_with("--") => {
+                options.push((argument, rest.next().ok_or("a value is missing")?))
+            }
             _ => folder = Some(argument),
         }
     }
@@ -73,7 +77,11 @@ fn arguments() -> Result<(Address, BuildRequest), Box<dyn Error>> {
 }
 
 fn set(request: &mut BuildRequest, option: &str, value: String) -> Result<(), Box<dyn Error>> {
-    let pair = || value.split_once('=').ok_or(format!("{option} wants KEY=VALUE"));
+    let pair = || {
+        value
+            .split_once('=')
+            .ok_or(format!("{option} wants KEY=VALUE"))
+    };
     match option {
         "--file" => request.dockerfile = DockerfileSource::Path(value),
         "--target" => request.target = Some(value),
@@ -85,7 +93,9 @@ fn set(request: &mut BuildRequest, option: &str, value: String) -> Result<(), Bo
         }
         "--secret" => {
             let (id, file) = pair()?;
-            request.secrets.insert(id.to_owned(), std::fs::read_to_string(file)?.into());
+            request
+                .secrets
+                .insert(id.to_owned(), std::fs::read_to_string(file)?.into());
         }
         _ => return Err(format!("{option} is not known").into()),
     }
@@ -109,9 +119,16 @@ impl Lines {
 impl EventSink for Lines {
     fn emit(&self, kind: EventKind) {
         match kind {
-            EventKind::Vertex { id, name, state, millis } => {
+            EventKind::Vertex {
+                id,
+                name,
+                state,
+                millis,
+            } => {
                 let number = self.number(&id);
-                let time = millis.map_or(String::new(), |millis| format!(" {:.1}s", millis as f64 / 1000.0));
+                let time = millis.map_or(String::new(), |millis| {
+                    format!(" {:.1}s", millis as f64 / 1000.0)
+                });
                 match state {
                     VertexState::Started => println!("#{number} {name}"),
                     VertexState::Cached => println!("#{number} CACHED {name}"),
@@ -121,7 +138,9 @@ impl EventSink for Lines {
                 }
             }
             EventKind::Log { vertex, line } => println!("#{} | {line}", self.number(&vertex)),
-            EventKind::Transfer { id, current, total } if current == total => println!("   {id} {total} bytes"),
+            EventKind::Transfer { id, current, total } if current == total => {
+                println!("   {id} {total} bytes")
+            }
             EventKind::Warning { message } => println!("⚠ {message}"),
             _ => {}
         }

@@ -113,7 +113,9 @@ impl Diagnose for AddressError {
 fn parse_tcp(rest: &str) -> Result<Address, &'static str> {
     let (host, port) = match rest.strip_prefix('[') {
         Some(bracketed) => {
-            let (host, after) = bracketed.split_once(']').ok_or("the bracket [ is not closed")?;
+            let (host, after) = bracketed
+                .split_once(']')
+                .ok_or("the bracket [ is not closed")?;
             (host, after.strip_prefix(':'))
         }
         None => match rest.split_once(':') {
@@ -123,13 +125,20 @@ fn parse_tcp(rest: &str) -> Result<Address, &'static str> {
     };
     let port = match port {
         None => Address::DEFAULT_PORT,
-        Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or("the port is a number from 1 to 65535")?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or("the port is a number from 1 to 65535")?,
     };
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
     if host.is_empty() || !host.chars().all(valid) {
         return Err("the host has characters that no host has");
     }
-    Ok(Address::Tcp { host: host.to_owned(), port })
+    Ok(Address::Tcp {
+        host: host.to_owned(),
+        port,
+    })
 }
 
 #[cfg(test)]
@@ -138,10 +147,18 @@ mod tests {
 
     #[test]
     fn addresses_round_trip() {
-        for text in ["unix:///run/b.sock", "tcp://10.0.0.1:9", "tcp://[::1]:1234", "tcp://a.b-c:65535"] {
+        for text in [
+            "unix:///run/b.sock",
+            "tcp://10.0.0.1:9",
+            "tcp://[::1]:1234",
+            "tcp://a.b-c:65535",
+        ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Address::parse("tcp://host").unwrap().to_string(), "tcp://host:1234");
+        assert_eq!(
+            Address::parse("tcp://host").unwrap().to_string(),
+            "tcp://host:1234"
+        );
     }
 
     #[test]

@@ -7,10 +7,13 @@ use async_trait::async_trait;
 use pipeops_core::build::BuildCache;
 use pipeops_core::credential::CredentialKind;
 use pipeops_core::event::EventKind;
-use pipeops_core::{Backoff, BuildRequest, BuiltImage, Diagnose, EventSink, Failure, ImageBuilder, RegistryScope, RetryClass};
+use pipeops_core::{
+    Backoff, BuildRequest, BuiltImage, Diagnose, EventSink, Failure, ImageBuilder, RegistryScope,
+    RetryClass,
+};
 
 use crate::address::Address;
-use crate::classify::Cause;
+use crate::cause::Cause;
 use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
 use crate::random;
@@ -37,7 +40,9 @@ impl Default for BuilderOptions {
         Self {
             connect: ConnectOptions::default(),
             timeout: Solve::TIMEOUT,
-            backoff: Backoff::default().base(Duration::from_secs(2)).total(Solve::TIMEOUT),
+            backoff: Backoff::default()
+                .base(Duration::from_secs(2))
+                .total(Solve::TIMEOUT),
             trusted_realms: BTreeSet::new(),
         }
     }
@@ -89,7 +94,12 @@ impl Builder {
         Self { address, options }
     }
 
-    async fn attempt(&self, request: &BuildRequest, left: Duration, events: &dyn EventSink) -> Result<Solved, Error> {
+    async fn attempt(
+        &self,
+        request: &BuildRequest,
+        left: Duration,
+        events: &dyn EventSink,
+    ) -> Result<Solved, Error> {
         let client = Client::connect(&self.address, self.options.connect.clone()).await?;
         let mut solve = Solve::new(request.clone()).timeout(left);
         for host in &self.options.trusted_realms {
@@ -98,9 +108,19 @@ impl Builder {
         client.solve(solve, events).await
     }
 
-    async fn build_image(&self, request: BuildRequest, events: &dyn EventSink) -> Result<BuiltImage, Error> {
+    async fn build_image(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Error> {
         let image = request.image.clone();
-        let mut tries = Tries { request, begin: Instant::now(), made: 0, renewed: false, options: &self.options };
+        let mut tries = Tries {
+            request,
+            begin: Instant::now(),
+            made: 0,
+            renewed: false,
+            options: &self.options,
+        };
         loop {
             let left = self.options.timeout.saturating_sub(tries.begin.elapsed());
             tries.made += 1;
@@ -115,7 +135,9 @@ impl Builder {
                 return Err(tries.give_up(error));
             };
             let title = error.diagnosis().title;
-            events.emit(EventKind::Warning { message: format!("{title}: {}", again.what) });
+            events.emit(EventKind::Warning {
+                message: format!("{title}: {}", again.what),
+            });
             tokio::time::sleep(again.wait).await;
         }
     }
@@ -123,7 +145,11 @@ impl Builder {
 
 #[async_trait]
 impl ImageBuilder for Builder {
-    async fn build(&self, request: BuildRequest, events: &dyn EventSink) -> Result<BuiltImage, Failure> {
+    async fn build(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Failure> {
         Ok(self.build_image(request, events).await?)
     }
 }
@@ -147,7 +173,10 @@ struct Again {
 impl Tries<'_> {
     /// Prepares the next attempt, or `None` when there is no use in one.
     async fn next(&mut self, error: &Error) -> Option<Again> {
-        if error.build_failure().is_some_and(|failure| failure.cause == Cause::CacheMissing) {
+        if error
+            .build_failure()
+            .is_some_and(|failure| failure.cause == Cause::CacheMissing)
+        {
             return self.leave_out_cache();
         }
         match error.diagnosis().class {
@@ -155,7 +184,12 @@ impl Tries<'_> {
             RetryClass::Transient => {
                 let backoff = self.options.backoff;
                 let wait = backoff.delay(self.made, self.begin.elapsed(), random::fraction())?;
-                let what = format!("trying again in {:.1} s (attempt {} of {})", wait.as_secs_f32(), self.made + 1, backoff.attempts);
+                let what = format!(
+                    "trying again in {:.1} s (attempt {} of {})",
+                    wait.as_secs_f32(),
+                    self.made + 1,
+                    backoff.attempts
+                );
                 Some(Again { wait, what })
             }
             _ => None,
@@ -166,7 +200,9 @@ impl Tries<'_> {
     /// taken over records of such a blob.
     fn leave_out_cache(&mut self) -> Option<Again> {
         let before = self.request.cache_from.len();
-        self.request.cache_from.retain(|cache| !matches!(cache, BuildCache::S3(_)));
+        self.request
+            .cache_from
+            .retain(|cache| !matches!(cache, BuildCache::S3(_)));
         let what = if self.request.cache_from.len() < before {
             "building again without the cache that has lost a part"
         } else if !self.request.no_cache {
@@ -175,7 +211,10 @@ impl Tries<'_> {
         } else {
             return None;
         };
-        Some(Again { wait: Duration::ZERO, what: what.to_owned() })
+        Some(Again {
+            wait: Duration::ZERO,
+            what: what.to_owned(),
+        })
     }
 
     async fn renew_credential(&mut self, error: &Error) -> Option<Again> {
@@ -184,18 +223,29 @@ impl Tries<'_> {
             return None;
         }
         let scope = RegistryScope::push(self.request.image.repository());
-        let credential = self.request.credentials.credential(&host, &scope).await.ok()?;
+        let credential = self
+            .request
+            .credentials
+            .credential(&host, &scope)
+            .await
+            .ok()?;
         if credential.kind == CredentialKind::Anonymous {
             // There is nothing to renew.
             return None;
         }
         self.request.credentials.refused(&host);
-        Some(Again { wait: Duration::ZERO, what: format!("trying again with a new credential for {host}") })
+        Some(Again {
+            wait: Duration::ZERO,
+            what: format!("trying again with a new credential for {host}"),
+        })
     }
 
     fn give_up(&self, error: Error) -> Error {
         if self.made > 1 && error.diagnosis().class.is_transient() {
-            Error::Exhausted { attempts: self.made, source: Box::new(error) }
+            Error::Exhausted {
+                attempts: self.made,
+                source: Box::new(error),
+            }
         } else {
             error
         }

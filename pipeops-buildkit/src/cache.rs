@@ -22,7 +22,11 @@ pub(crate) struct Caches {
 
 impl Caches {
     /// Reads from `from`, in this order, and writes to `to`.
-    pub(crate) fn new(from: &[BuildCache], to: &[BuildCache], plain_http: &BTreeSet<String>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        from: &[BuildCache],
+        to: &[BuildCache],
+        plain_http: &BTreeSet<String>,
+    ) -> Result<Self, Error> {
         let mut caches = Self::default();
         for cache in from {
             let attributes = caches.attributes(cache, plain_http)?;
@@ -31,11 +35,19 @@ impl Caches {
         for cache in to {
             let mut attributes = caches.attributes(cache, plain_http)?;
             // All stages, not only those of the result; and a cache that cannot be written is no reason to lose the image.
-            attributes.extend([("mode", "max".to_owned()), ("ignore-error", "true".to_owned())]);
+            attributes.extend([
+                ("mode", "max".to_owned()),
+                ("ignore-error", "true".to_owned()),
+            ]);
             if let BuildCache::Registry { image } = cache {
-                caches.writes.insert((image.host().to_owned(), image.repository().to_owned()));
+                caches
+                    .writes
+                    .insert((image.host().to_owned(), image.repository().to_owned()));
                 // A plain image manifest: some registries refuse the older form, an index of layers.
-                attributes.extend([("image-manifest", "true".to_owned()), ("oci-mediatypes", "true".to_owned())]);
+                attributes.extend([
+                    ("image-manifest", "true".to_owned()),
+                    ("oci-mediatypes", "true".to_owned()),
+                ]);
             }
             caches.exports.push(entry(cache, attributes));
         }
@@ -44,7 +56,11 @@ impl Caches {
 
     /// Both lists for the request itself.
     pub(crate) fn options(&self) -> CacheOptions {
-        CacheOptions { exports: self.exports.clone(), imports: self.imports.clone(), ..CacheOptions::default() }
+        CacheOptions {
+            exports: self.exports.clone(),
+            imports: self.imports.clone(),
+            ..CacheOptions::default()
+        }
     }
 
     /// The imports again, for the frontend: with a frontend, the daemon ignores those of the request.
@@ -60,11 +76,16 @@ impl Caches {
         Some(serde_json::Value::from(entries).to_string())
     }
 
-    fn attributes(&mut self, cache: &BuildCache, plain_http: &BTreeSet<String>) -> Result<Attributes, Error> {
+    fn attributes(
+        &mut self,
+        cache: &BuildCache,
+        plain_http: &BTreeSet<String>,
+    ) -> Result<Attributes, Error> {
         match cache {
             BuildCache::S3(s3) => {
                 check(s3)?;
-                self.keys.extend(s3.keys.iter().map(|(_, secret)| secret.clone()));
+                self.keys
+                    .extend(s3.keys.iter().map(|(_, secret)| secret.clone()));
                 Ok(s3_attributes(s3))
             }
             BuildCache::Registry { image } => {
@@ -74,7 +95,10 @@ impl Caches {
                 }
                 Ok(attributes)
             }
-            _ => Err(Error::Invalid { field: "cache", why: "this kind of cache is not known here".to_owned() }),
+            _ => Err(Error::Invalid {
+                field: "cache",
+                why: "this kind of cache is not known here".to_owned(),
+            }),
         }
     }
 }
@@ -82,13 +106,24 @@ impl Caches {
 type Attributes = BTreeMap<&'static str, String>;
 
 fn entry(cache: &BuildCache, attributes: Attributes) -> CacheOptionsEntry {
-    let kind = if matches!(cache, BuildCache::S3(_)) { "s3" } else { "registry" };
-    let attrs = attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    CacheOptionsEntry { r#type: kind.to_owned(), attrs }
+    let kind = if matches!(cache, BuildCache::S3(_)) {
+        "s3"
+    } else {
+        "registry"
+    };
+    let attrs = attributes
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    CacheOptionsEntry {
+        r#type: kind.to_owned(),
+        attrs,
+    }
 }
 
 fn s3_attributes(s3: &S3Cache) -> Attributes {
-    let mut attributes = Attributes::from([("bucket", s3.bucket.clone()), ("region", s3.region.clone())]);
+    let mut attributes =
+        Attributes::from([("bucket", s3.bucket.clone()), ("region", s3.region.clone())]);
     let mut set = |key, value: &str| {
         if !value.is_empty() {
             attributes.insert(key, value.to_owned());
@@ -110,7 +145,12 @@ fn s3_attributes(s3: &S3Cache) -> Attributes {
 
 /// The daemon reports these late and not well, or, worse, takes its own environment instead.
 fn check(s3: &S3Cache) -> Result<(), Error> {
-    let refuse = |why: &str| Err(Error::Invalid { field: "cache", why: format!("the S3 cache {:?} {why}", s3.name) });
+    let refuse = |why: &str| {
+        Err(Error::Invalid {
+            field: "cache",
+            why: format!("the S3 cache {:?} {why}", s3.name),
+        })
+    };
     if s3.bucket.is_empty() {
         return refuse("has no bucket");
     }
@@ -157,18 +197,27 @@ mod tests {
     fn a_registry_cache_is_a_repository_that_is_written() {
         let image = "plain.io/cache:main".parse().unwrap();
         let cache = BuildCache::Registry { image };
-        let caches = caches(&[cache.clone()], &[cache]).unwrap();
+        let caches = caches(std::slice::from_ref(&cache), std::slice::from_ref(&cache)).unwrap();
         let options = caches.options();
         assert_eq!(options.imports[0].attrs["ref"], "plain.io/cache:main");
         assert_eq!(options.imports[0].attrs["registry.insecure"], "true");
         assert_eq!(options.exports[0].attrs["image-manifest"], "true");
-        assert!(caches.writes.contains(&("plain.io".to_owned(), "cache".to_owned())));
+        assert!(
+            caches
+                .writes
+                .contains(&("plain.io".to_owned(), "cache".to_owned()))
+        );
     }
 
     #[test]
     fn what_the_daemon_would_misread_is_refused() {
-        for (bucket, region, name, why) in [("", "r", "n", "bucket"), ("b", "", "n", "region"), ("b", "r", "a;b", "';'")] {
-            let error = caches(&[BuildCache::S3(S3Cache::new(bucket, region, name))], &[]).unwrap_err();
+        for (bucket, region, name, why) in [
+            ("", "r", "n", "bucket"),
+            ("b", "", "n", "region"),
+            ("b", "r", "a;b", "';'"),
+        ] {
+            let error =
+                caches(&[BuildCache::S3(S3Cache::new(bucket, region, name))], &[]).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
     }

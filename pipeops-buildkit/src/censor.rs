@@ -31,27 +31,50 @@ impl Censor {
 
     /// The text without secrets.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).redactor.redact(text).into_owned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .redactor
+            .redact(text)
+            .into_owned()
     }
 
     /// How many bytes at the end of `text` may be the beginning of a secret whose rest is still to come.
     pub(crate) fn open_end(&self, text: &[u8]) -> usize {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let lines = known.secrets.iter().flat_map(|secret| secret.expose().lines());
-        lines.map(|line| overlap(text, line.as_bytes())).max().unwrap_or(0)
+        let lines = known
+            .secrets
+            .iter()
+            .flat_map(|secret| secret.expose().lines());
+        lines
+            .map(|line| overlap(text, line.as_bytes()))
+            .max()
+            .unwrap_or(0)
     }
 }
 
 /// The length of the longest end of `text` with which `secret` begins, the whole secret excluded.
 fn overlap(text: &[u8], secret: &[u8]) -> usize {
     let longest = text.len().min(secret.len().saturating_sub(1));
-    (1..=longest).rev().find(|length| secret.starts_with(&text[text.len() - length..])).unwrap_or(0)
+    (1..=longest)
+        .rev()
+        .find(|length| secret.starts_with(&text[text.len() - length..]))
+        .unwrap_or(0)
 }
 
 /// Whether a build argument's name says that its value is secret.
 pub(crate) fn names_a_secret(key: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY", "API_KEY", "PRIVATE_KEY"];
+    const WORDS: [&str; 9] = [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "CREDENTIAL",
+        "APIKEY",
+        "API_KEY",
+        "PRIVATE_KEY",
+    ];
     let key = key.to_ascii_uppercase();
     WORDS.iter().any(|word| key.contains(word)) || key.ends_with("_KEY") || key.ends_with("_PAT")
 }
@@ -64,7 +87,9 @@ mod tests {
     fn secrets_are_learned_on_the_way() {
         let censor = Censor::default();
         assert_eq!(censor.clean("hunter22"), "hunter22");
-        censor.clone().hide([SecretString::from("hunter22"), SecretString::from("x")]);
+        censor
+            .clone()
+            .hide([SecretString::from("hunter22"), SecretString::from("x")]);
         assert_eq!(censor.clean("x hunter22"), "x [redacted]");
     }
 
@@ -79,7 +104,13 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        for key in ["NPM_TOKEN", "db_password", "AWS_SECRET_ACCESS_KEY", "SSH_KEY", "GITHUB_PAT"] {
+        for key in [
+            "NPM_TOKEN",
+            "db_password",
+            "AWS_SECRET_ACCESS_KEY",
+            "SSH_KEY",
+            "GITHUB_PAT",
+        ] {
             assert!(names_a_secret(key), "{key}");
         }
         for key in ["COMMIT_SHA", "KEYBOARD", "PATH", "NODE_ENV"] {

@@ -3,122 +3,7 @@
 //! BuildKit has no codes for them: only texts. The ones here were taken from running daemons and registries; the tests hold
 //! the originals.
 
-use pipeops_core::RetryClass;
-
-/// What kind of failure a build had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// A command of the Dockerfile ended with an error.
-    Instruction,
-    /// A command was killed because it wanted more memory than there is.
-    OutOfMemory,
-    /// A command of the Dockerfile is for another processor.
-    ForeignPlatform,
-    /// The daemon's disk is full.
-    DiskFull,
-    /// The Dockerfile cannot be read, or says something that makes no sense.
-    Dockerfile {
-        /// The line, when the daemon said which.
-        line: Option<usize>,
-    },
-    /// There is no such file in the build context (or `.dockerignore` keeps it out).
-    FileMissing {
-        /// Its path.
-        path: String,
-    },
-    /// A secret that a step requires was not given.
-    SecretMissing {
-        /// Its id.
-        id: String,
-    },
-    /// A base image is not there, or nobody may know that it is.
-    BaseImageMissing {
-        /// Its name.
-        image: String,
-    },
-    /// A registry wants a (better) credential.
-    Unauthorized {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// A registry knows who asks and refuses.
-    Denied {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// A registry wants fewer requests.
-    RateLimited {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// The repository does not exist and the registry does not create it.
-    RepositoryMissing {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// The tag exists and must not change.
-    TagImmutable {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// A registry failed: an answer of 500 or above.
-    RegistryDown {
-        /// The registry, when it is known.
-        host: Option<String>,
-    },
-    /// The daemon cannot reach a server.
-    Network {
-        /// The server, when it is known.
-        host: Option<String>,
-    },
-    /// A part of the build cache is gone from its bucket or registry.
-    CacheMissing,
-    /// Somebody cancelled the build at the daemon.
-    Cancelled,
-    /// The daemon lost this process's session.
-    SessionLost,
-    /// None of these.
-    Unknown,
-}
-
-impl Cause {
-    /// A short name, for titles.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Instruction => "InstructionFailed",
-            Self::OutOfMemory => "OutOfMemory",
-            Self::ForeignPlatform => "ForeignPlatform",
-            Self::DiskFull => "DiskFull",
-            Self::Dockerfile { .. } => "InvalidDockerfile",
-            Self::FileMissing { .. } => "FileMissing",
-            Self::SecretMissing { .. } => "SecretMissing",
-            Self::BaseImageMissing { .. } => "BaseImageMissing",
-            Self::Unauthorized { .. } => "Unauthorized",
-            Self::Denied { .. } => "Denied",
-            Self::RateLimited { .. } => "RateLimited",
-            Self::RepositoryMissing { .. } => "RepositoryMissing",
-            Self::TagImmutable { .. } => "TagImmutable",
-            Self::RegistryDown { .. } => "RegistryDown",
-            Self::Network { .. } => "NetworkUnreachable",
-            Self::CacheMissing => "CacheMissing",
-            Self::Cancelled => "Cancelled",
-            Self::SessionLost => "SessionLost",
-            Self::Unknown => "BuildError",
-        }
-    }
-
-    /// Whether trying again can help.
-    pub fn retry_class(&self) -> RetryClass {
-        match self {
-            // A build that this process cancels has nobody left to read its error: here the daemon was stopped.
-            Self::Cancelled | Self::SessionLost => RetryClass::Transient,
-            Self::RateLimited { .. } | Self::RegistryDown { .. } | Self::Network { .. } | Self::CacheMissing => RetryClass::Transient,
-            Self::Unauthorized { .. } => RetryClass::NeedsCredential,
-            _ => RetryClass::Permanent,
-        }
-    }
-}
+use crate::cause::Cause;
 
 /// What is known of a failure.
 pub(crate) struct Clues<'a> {
@@ -154,7 +39,14 @@ pub(crate) fn classify(clues: &Clues<'_>) -> Cause {
 
 /// A `RUN` failed.
 fn command(clues: &Clues<'_>) -> Cause {
-    let printed = |text: &str| clues.log.iter().rev().take(5).any(|line| line.contains(text));
+    let printed = |text: &str| {
+        clues
+            .log
+            .iter()
+            .rev()
+            .take(5)
+            .any(|line| line.contains(text))
+    };
     if clues.message.contains("cannot allocate memory") || clues.exit_code == Some(137) {
         Cause::OutOfMemory
     } else if printed("No space left on device") || printed("no space left on device") {
@@ -174,11 +66,15 @@ fn cache(message: &str) -> Option<Cause> {
 fn dockerfile(original: &str, message: &str) -> Option<Cause> {
     if let Some(rest) = after(message, "dockerfile parse error on line ") {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        return Some(Cause::Dockerfile { line: digits.parse().ok() });
+        return Some(Cause::Dockerfile {
+            line: digits.parse().ok(),
+        });
     }
     if message.contains("failed to calculate checksum of ref") && message.contains("not found") {
         let path = after(original, ": \"").and_then(|rest| rest.split('"').next());
-        return Some(Cause::FileMissing { path: path.unwrap_or_default().to_owned() });
+        return Some(Cause::FileMissing {
+            path: path.unwrap_or_default().to_owned(),
+        });
     }
     if let (Some(rest), true) = (after(original, "secret "), message.ends_with(": not found")) {
         let id = rest.strip_suffix(": not found").unwrap_or(rest);
@@ -193,37 +89,73 @@ fn dockerfile(original: &str, message: &str) -> Option<Cause> {
         "failed to parse stage name",
         "invalid reference format",
     ];
-    SENSELESS.iter().any(|text| message.contains(text)).then_some(Cause::Dockerfile { line: None })
+    SENSELESS
+        .iter()
+        .any(|text| message.contains(text))
+        .then_some(Cause::Dockerfile { line: None })
 }
 
 /// Whatever a registry answered.
 fn registry(original: &str, message: &str) -> Option<Cause> {
     let host = host(original);
     let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    let limited = any(&["toomanyrequests", "429 too many requests", "throttlingexception", "rate exceeded", "secondary rate limit"]);
+    let limited = any(&[
+        "toomanyrequests",
+        "429 too many requests",
+        "throttlingexception",
+        "rate exceeded",
+        "secondary rate limit",
+    ]);
     if limited {
         return Some(Cause::RateLimited { host });
     }
     // Amazon's registry answers an expired token with 403.
-    if any(&["401 unauthorized", "token has expired", "authentication required", "unauthorized:", "no basic auth credentials", "failed to fetch oauth token"])
-    {
+    if any(&[
+        "401 unauthorized",
+        "token has expired",
+        "authentication required",
+        "unauthorized:",
+        "no basic auth credentials",
+        "failed to fetch oauth token",
+    ]) {
         return Some(Cause::Unauthorized { host });
     }
     if any(&["is immutable", "tag_invalid", "immutable tag"]) {
         return Some(Cause::TagImmutable { host });
     }
     if any(&["pull access denied"]) {
-        return Some(Cause::BaseImageMissing { image: image(original) });
+        return Some(Cause::BaseImageMissing {
+            image: image(original),
+        });
     }
-    if any(&["403 forbidden", ": denied", "insufficient_scope", "access denied", "permission denied"]) && any(&["failed to push", "/v2/", "failed to resolve"])
+    if any(&[
+        "403 forbidden",
+        ": denied",
+        "insufficient_scope",
+        "access denied",
+        "permission denied",
+    ]) && any(&["failed to push", "/v2/", "failed to resolve"])
     {
         return Some(Cause::Denied { host });
     }
-    if any(&["failed to push"]) && any(&["repository with name", "name unknown", "name_unknown", "repository not found"]) {
+    if any(&["failed to push"])
+        && any(&[
+            "repository with name",
+            "name unknown",
+            "name_unknown",
+            "repository not found",
+        ])
+    {
         return Some(Cause::RepositoryMissing { host });
     }
-    if any(&["failed to resolve source metadata", "failed to resolve reference"]) && any(&[": not found", "manifest unknown"]) {
-        return Some(Cause::BaseImageMissing { image: image(original) });
+    if any(&[
+        "failed to resolve source metadata",
+        "failed to resolve reference",
+    ]) && any(&[": not found", "manifest unknown"])
+    {
+        return Some(Cause::BaseImageMissing {
+            image: image(original),
+        });
     }
     if any(&["unexpected status from"]) && any(&[": 500 ", ": 502 ", ": 503 ", ": 504 "]) {
         return Some(Cause::RegistryDown { host });
@@ -244,7 +176,12 @@ fn network(original: &str, message: &str) -> Option<Cause> {
         "unexpected eof",
         "broken pipe",
     ];
-    UNREACHABLE.iter().any(|text| message.contains(text)).then(|| Cause::Network { host: host(original) })
+    UNREACHABLE
+        .iter()
+        .any(|text| message.contains(text))
+        .then(|| Cause::Network {
+            host: host(original),
+        })
 }
 
 fn rest(clues: &Clues<'_>, message: &str) -> Cause {
@@ -260,7 +197,8 @@ fn rest(clues: &Clues<'_>, message: &str) -> Cause {
 
 /// The image that could not be resolved.
 fn image(message: &str) -> String {
-    let named = after(message, "failed to resolve source metadata for ").or_else(|| after(message, "failed to resolve reference "));
+    let named = after(message, "failed to resolve source metadata for ")
+        .or_else(|| after(message, "failed to resolve reference "));
     let rest = named.unwrap_or(message);
     let end = rest.find(": ").unwrap_or(rest.len());
     rest[..end].trim_matches('"').to_owned()
@@ -268,8 +206,10 @@ fn image(message: &str) -> String {
 
 /// The registry that a message is about: the host of an address, or of the image that was pushed.
 fn host(message: &str) -> Option<String> {
-    let of_url = after(message, "://").map(|rest| rest.split(['/', '"', ' ']).next().unwrap_or_default());
-    let of_push = || after(message, "failed to push ").map(|rest| rest.split('/').next().unwrap_or_default());
+    let of_url =
+        after(message, "://").map(|rest| rest.split(['/', '"', ' ']).next().unwrap_or_default());
+    let of_push =
+        || after(message, "failed to push ").map(|rest| rest.split('/').next().unwrap_or_default());
     let of_pull = || {
         let image: pipeops_core::ImageRef = image(message).parse().ok()?;
         Some(image.host().to_owned())
@@ -284,12 +224,18 @@ fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use pipeops_core::RetryClass;
     use proptest::prelude::*;
 
     use super::*;
 
     fn of(message: &str) -> Cause {
-        classify(&Clues { message, exit_code: None, step: "", log: &[] })
+        classify(&Clues {
+            message,
+            exit_code: None,
+            step: "",
+            log: &[],
+        })
     }
 
     fn at(host: &str) -> Option<String> {
@@ -302,36 +248,57 @@ mod tests {
         for (message, cause) in [
             (
                 "127.0.0.1:5000/nothere:1: failed to resolve source metadata for 127.0.0.1:5000/nothere:1: 127.0.0.1:5000/nothere:1: not found",
-                Cause::BaseImageMissing { image: "127.0.0.1:5000/nothere:1".into() },
+                Cause::BaseImageMissing {
+                    image: "127.0.0.1:5000/nothere:1".into(),
+                },
             ),
             (
                 "b: failed to resolve source metadata for docker.io/library/b:latest: docker.io/library/b:latest: not found (did you mean a?)",
-                Cause::BaseImageMissing { image: "docker.io/library/b:latest".into() },
+                Cause::BaseImageMissing {
+                    image: "docker.io/library/b:latest".into(),
+                },
             ),
             (
                 "x: failed to resolve source metadata for docker.io/a/x:1: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
-                Cause::BaseImageMissing { image: "docker.io/a/x:1".into() },
+                Cause::BaseImageMissing {
+                    image: "docker.io/a/x:1".into(),
+                },
             ),
             (
                 "failed to push 127.0.0.1:5001/app:1: unexpected status from HEAD request to http://127.0.0.1:5001/v2/app/blobs/sha256:2f: 401 Unauthorized",
-                Cause::Unauthorized { host: at("127.0.0.1:5001") },
+                Cause::Unauthorized {
+                    host: at("127.0.0.1:5001"),
+                },
             ),
             (
                 "failed to push 127.0.0.1:27013/app:1: denied: Your authorization token has expired. Reauthenticate and try again.",
-                Cause::Unauthorized { host: at("127.0.0.1:27013") },
+                Cause::Unauthorized {
+                    host: at("127.0.0.1:27013"),
+                },
             ),
-            ("failed to push 127.0.0.1:27012/app:1: denied", Cause::Denied { host: at("127.0.0.1:27012") }),
+            (
+                "failed to push 127.0.0.1:27012/app:1: denied",
+                Cause::Denied {
+                    host: at("127.0.0.1:27012"),
+                },
+            ),
             (
                 "failed to push 127.0.0.1:27011/app:1: toomanyrequests: toomanyrequests: rate exceeded",
-                Cause::RateLimited { host: at("127.0.0.1:27011") },
+                Cause::RateLimited {
+                    host: at("127.0.0.1:27011"),
+                },
             ),
             (
                 "r/x:1: failed to resolve source metadata for r/x:1: unexpected status from HEAD request to http://127.0.0.1:27030/v2/x/manifests/1: 429 Too Many Requests",
-                Cause::RateLimited { host: at("127.0.0.1:27030") },
+                Cause::RateLimited {
+                    host: at("127.0.0.1:27030"),
+                },
             ),
             (
                 "failed to push 127.0.0.1:27014/app:1: unknown: The repository with name app does not exist in the registry with id 1",
-                Cause::RepositoryMissing { host: at("127.0.0.1:27014") },
+                Cause::RepositoryMissing {
+                    host: at("127.0.0.1:27014"),
+                },
             ),
             (
                 "failed to push h.io/app:1: unknown: The image tag 1 already exists in the app repository and cannot be overwritten because the repository is immutable.",
@@ -339,15 +306,21 @@ mod tests {
             ),
             (
                 "failed to push 127.0.0.1:27016/app:1: unexpected status from POST request to http://127.0.0.1:27016/v2/app/blobs/uploads/: 503 Service Unavailable: oops",
-                Cause::RegistryDown { host: at("127.0.0.1:27016") },
+                Cause::RegistryDown {
+                    host: at("127.0.0.1:27016"),
+                },
             ),
             (
                 "failed to push 127.0.0.1:1/app:1: failed to do request: Head \"http://127.0.0.1:1/v2/app/blobs/sha256:2f\": dial tcp 127.0.0.1:1: connect: connection refused",
-                Cause::Network { host: at("127.0.0.1:1") },
+                Cause::Network {
+                    host: at("127.0.0.1:1"),
+                },
             ),
             (
                 "nosuch.invalid/x:1: failed to resolve source metadata for nosuch.invalid/x:1: failed to do request: Head \"https://nosuch.invalid/v2/x/manifests/1\": dial tcp: lookup nosuch.invalid on 10.0.0.1:53: no such host",
-                Cause::Network { host: at("nosuch.invalid") },
+                Cause::Network {
+                    host: at("nosuch.invalid"),
+                },
             ),
         ] {
             assert_eq!(of(message), cause, "{message}");
@@ -357,21 +330,44 @@ mod tests {
     #[test]
     fn messages_about_the_dockerfile_and_the_context() {
         for (message, cause) in [
-            ("dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)", Cause::Dockerfile { line: Some(2) }),
-            ("the Dockerfile cannot be empty", Cause::Dockerfile { line: None }),
-            ("target stage \"nope\" could not be found", Cause::Dockerfile { line: None }),
-            ("base name (${BASE}) should not be blank", Cause::Dockerfile { line: None }),
+            (
+                "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
+                Cause::Dockerfile { line: Some(2) },
+            ),
+            (
+                "the Dockerfile cannot be empty",
+                Cause::Dockerfile { line: None },
+            ),
+            (
+                "target stage \"nope\" could not be found",
+                Cause::Dockerfile { line: None },
+            ),
+            (
+                "base name (${BASE}) should not be blank",
+                Cause::Dockerfile { line: None },
+            ),
             (
                 "failed to compute cache key: failed to calculate checksum of ref k839::vhw: \"/nothere\": not found",
-                Cause::FileMissing { path: "/nothere".into() },
+                Cause::FileMissing {
+                    path: "/nothere".into(),
+                },
             ),
-            ("secret tok: not found", Cause::SecretMissing { id: "tok".into() }),
-            ("write /var/lib/x/big.bin: no space left on device", Cause::DiskFull),
+            (
+                "secret tok: not found",
+                Cause::SecretMissing { id: "tok".into() },
+            ),
+            (
+                "write /var/lib/x/big.bin: no space left on device",
+                Cause::DiskFull,
+            ),
             (
                 "failed to copy: httpReadSeeker: operation error S3: GetObject, https response error StatusCode: 404, RequestID: 1, api error NoSuchKey: The specified key does not exist.",
                 Cause::CacheMissing,
             ),
-            ("no active session for abc: context deadline exceeded", Cause::SessionLost),
+            (
+                "no active session for abc: context deadline exceeded",
+                Cause::SessionLost,
+            ),
             ("context canceled: context canceled", Cause::Cancelled),
             ("something new", Cause::Unknown),
         ] {
@@ -383,21 +379,44 @@ mod tests {
     fn what_a_command_prints_is_not_what_a_registry_said() {
         let run = |exit_code, line: &str| {
             let message = "process \"/bin/sh -c npm publish 429 Too Many Requests\" did not complete successfully: exit code: 1";
-            classify(&Clues { message, exit_code, step: "[2/2] RUN x", log: &[line.to_owned()] })
+            classify(&Clues {
+                message,
+                exit_code,
+                step: "[2/2] RUN x",
+                log: &[line.to_owned()],
+            })
         };
-        assert_eq!(run(Some(1), "npm ERR! 401 Unauthorized"), Cause::Instruction);
+        assert_eq!(
+            run(Some(1), "npm ERR! 401 Unauthorized"),
+            Cause::Instruction
+        );
         assert_eq!(run(Some(137), "Killed"), Cause::OutOfMemory);
-        assert_eq!(run(Some(1), "dd: error writing '/x': No space left on device"), Cause::DiskFull);
-        assert_eq!(run(Some(1), "exec /bad: exec format error"), Cause::ForeignPlatform);
+        assert_eq!(
+            run(Some(1), "dd: error writing '/x': No space left on device"),
+            Cause::DiskFull
+        );
+        assert_eq!(
+            run(Some(1), "exec /bad: exec format error"),
+            Cause::ForeignPlatform
+        );
         assert_eq!(run(None, ""), Cause::Instruction);
     }
 
     #[test]
     fn only_what_may_pass_by_itself_is_tried_again() {
         assert_eq!(Cause::Instruction.retry_class(), RetryClass::Permanent);
-        assert_eq!(Cause::Denied { host: None }.retry_class(), RetryClass::Permanent);
-        assert_eq!(Cause::RateLimited { host: None }.retry_class(), RetryClass::Transient);
-        assert_eq!(Cause::Unauthorized { host: None }.retry_class(), RetryClass::NeedsCredential);
+        assert_eq!(
+            Cause::Denied { host: None }.retry_class(),
+            RetryClass::Permanent
+        );
+        assert_eq!(
+            Cause::RateLimited { host: None }.retry_class(),
+            RetryClass::Transient
+        );
+        assert_eq!(
+            Cause::Unauthorized { host: None }.retry_class(),
+            RetryClass::NeedsCredential
+        );
     }
 
     proptest! {

@@ -94,12 +94,20 @@ impl Client {
         let channel = match timeout(options.connect_timeout, endpoint.connect()).await {
             Ok(Ok(channel)) => channel,
             Ok(Err(error)) => return Err(fail(error.into())),
-            Err(_) => return Err(fail(format!("no answer within {:?}", options.connect_timeout).into())),
+            Err(_) => {
+                return Err(fail(
+                    format!("no answer within {:?}", options.connect_timeout).into(),
+                ));
+            }
         };
         let control = ControlClient::new(channel)
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
-        Ok(Self { control, address: address.clone(), options })
+        Ok(Self {
+            control,
+            address: address.clone(),
+            options,
+        })
     }
 
     /// Where this client is connected to.
@@ -115,7 +123,10 @@ impl Client {
         let mut control = self.control.clone();
         let answer = self.call("Info", control.info(InfoRequest {})).await?;
         let version = answer.buildkit_version.unwrap_or_default();
-        Ok(Info { version: version.version, revision: version.revision })
+        Ok(Info {
+            version: version.version,
+            revision: version.revision,
+        })
     }
 
     /// What runs build steps there; the first one is used.
@@ -124,7 +135,12 @@ impl Client {
     /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
     pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
         let mut control = self.control.clone();
-        let answer = self.call("ListWorkers", control.list_workers(ListWorkersRequest::default())).await?;
+        let answer = self
+            .call(
+                "ListWorkers",
+                control.list_workers(ListWorkersRequest::default()),
+            )
+            .await?;
         let workers = answer.record.into_iter().map(|record| Worker {
             id: record.id,
             platforms: record.platforms.iter().map(platform_name).collect(),
@@ -182,7 +198,9 @@ mod tests {
     async fn nobody_at_the_socket_is_a_connect_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
         let address = Address::Unix(dir.path().join("none.sock"));
-        let error = Client::connect(&address, ConnectOptions::default()).await.unwrap_err();
+        let error = Client::connect(&address, ConnectOptions::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::Connect { .. }));
         assert!(error.to_string().contains("none.sock"), "{error}");
     }

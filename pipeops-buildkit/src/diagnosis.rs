@@ -2,7 +2,7 @@
 
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
-use crate::classify::Cause;
+use crate::cause::Cause;
 use crate::error::{CredentialError, Error};
 use crate::failure::BuildFailure;
 
@@ -20,8 +20,15 @@ impl Diagnose for Error {
                 let reason = format!("{} ({attempts} attempts)", inner.reason);
                 inner.reason(reason).class(RetryClass::Exhausted)
             }
-            Self::Connect { .. } | Self::DaemonLost { .. } | Self::Call { .. } | Self::Session { .. } | Self::Timeout { .. } => self.daemon(),
-            Self::Invalid { .. } | Self::DockerfileMissing { .. } | Self::Context { .. } | Self::ContextChanged { .. } => self.input(),
+            Self::Connect { .. }
+            | Self::DaemonLost { .. }
+            | Self::Call { .. }
+            | Self::Session { .. }
+            | Self::Timeout { .. } => self.daemon(),
+            Self::Invalid { .. }
+            | Self::DockerfileMissing { .. }
+            | Self::Context { .. }
+            | Self::ContextChanged { .. } => self.input(),
             Self::ForeignRealm { .. } | Self::NoDigest | Self::NoRandomness => self.rest(),
         }
     }
@@ -30,7 +37,8 @@ impl Diagnose for Error {
 impl Error {
     /// Errors of the daemon and of the way to it.
     fn daemon(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
+        let diagnosis =
+            Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
         match self {
             Self::Connect { address, .. } => diagnosis
                 .reason("nobody answers at this address")
@@ -61,11 +69,14 @@ impl Error {
 
     /// Errors of what was to be built.
     fn input(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
+        let diagnosis =
+            Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
         match self {
             Self::DockerfileMissing { path } => diagnosis
                 .reason("the repository has no such file")
-                .fix(format!("Add {path} to the repository, or set the project's Dockerfile path"))
+                .fix(format!(
+                    "Add {path} to the repository, or set the project's Dockerfile path"
+                ))
                 .fix("Without any Dockerfile, let one be generated")
                 .run("pipeops dockerfile generate ."),
             Self::Context { path, .. } => diagnosis
@@ -73,16 +84,21 @@ impl Error {
                 .fix(format!("Make {path} readable, or list it in .dockerignore")),
             Self::ContextChanged { path } => diagnosis
                 .reason("another program writes into the build context")
-                .fix(format!("List {path} in .dockerignore if the image does not need it"))
+                .fix(format!(
+                    "List {path} in .dockerignore if the image does not need it"
+                ))
                 .fix("Build again when nothing writes into the folder")
                 .class(RetryClass::Transient),
-            Self::Invalid { field, why } => diagnosis.reason(why).fix(format!("Correct {field} in the build's configuration")),
+            Self::Invalid { field, why } => diagnosis
+                .reason(why)
+                .fix(format!("Correct {field} in the build's configuration")),
             _ => diagnosis,
         }
     }
 
     fn rest(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new(format!("Build failed: {}", self.name())).error(self.to_string());
+        let diagnosis =
+            Diagnosis::new(format!("Build failed: {}", self.name())).error(self.to_string());
         match self {
             Self::ForeignRealm { host, realm } => diagnosis
                 .reason(format!("credentials of {host} are not sent to other hosts"))
@@ -131,13 +147,19 @@ fn credentials(host: &str, source: &CredentialError) -> Diagnosis {
             .fix("Check the credential helper or cloud account behind this registry")
             .class(RetryClass::Transient),
         CredentialError::TokenServer { refused: true, .. } => plain()
-            .reason(format!("{host} knows no such user, or the password or token has expired"))
+            .reason(format!(
+                "{host} knows no such user, or the password or token has expired"
+            ))
             .fix("Verify registry credentials in project settings")
             .class(RetryClass::NeedsCredential),
         CredentialError::TokenServer { transient, .. } => plain()
             .reason(format!("the token server of {host} does not work"))
             .fix("Build again in a few minutes")
-            .class(if *transient { RetryClass::Transient } else { RetryClass::Permanent }),
+            .class(if *transient {
+                RetryClass::Transient
+            } else {
+                RetryClass::Permanent
+            }),
     }
 }
 
@@ -158,7 +180,10 @@ impl Diagnose for BuildFailure {
 
 impl BuildFailure {
     fn advise(&self, diagnosis: Diagnosis) -> Diagnosis {
-        let place = self.source.as_ref().map_or_else(|| "the Dockerfile".to_owned(), |source| format!("{}:{}", source.file, source.line));
+        let place = self.source.as_ref().map_or_else(
+            || "the Dockerfile".to_owned(),
+            |source| format!("{}:{}", source.file, source.line),
+        );
         match &self.cause {
             Cause::Instruction => {
                 let code = self.exit_code.map_or_else(|| "an error".to_owned(), |code| format!("exit code {code}"));
@@ -212,7 +237,9 @@ impl BuildFailure {
         let at = |host: &Option<String>| host.clone().unwrap_or_else(|| "the registry".to_owned());
         match &self.cause {
             Cause::BaseImageMissing { image } => diagnosis
-                .reason(format!("{image} does not exist, or may not be read with this credential"))
+                .reason(format!(
+                    "{image} does not exist, or may not be read with this credential"
+                ))
                 .fix("Check the image's name and tag after FROM")
                 .fix("If it is private, add a credential for its registry in project settings")
                 .run(REGISTRY_UPDATE),
@@ -222,7 +249,10 @@ impl BuildFailure {
                 .fix("Check that the token has not expired and may write packages")
                 .run(REGISTRY_UPDATE),
             Cause::Denied { host } => diagnosis
-                .reason(format!("{} knows the account and does not let it write here", at(host)))
+                .reason(format!(
+                    "{} knows the account and does not let it write here",
+                    at(host)
+                ))
                 .fix("Give the account the right to push to this repository")
                 .fix("Check the repository's name for a typing error")
                 .run(REGISTRY_UPDATE),
@@ -244,7 +274,10 @@ impl BuildFailure {
                 .reason("the bucket lost a part of the build cache, and the build needed it")
                 .fix("Build without this cache once; it is written anew"),
             Cause::Network { host } => diagnosis
-                .reason(format!("the daemon cannot reach {}", host.clone().unwrap_or_else(|| "a server".to_owned())))
+                .reason(format!(
+                    "the daemon cannot reach {}",
+                    host.clone().unwrap_or_else(|| "a server".to_owned())
+                ))
                 .fix("Check the server's name, and that the daemon's network lets it out")
                 .run(DOCTOR),
             _ => diagnosis,
@@ -271,11 +304,15 @@ mod tests {
     use pipeops_core::Failure;
 
     use super::*;
-    use crate::failure::Details;
     use crate::censor::Censor;
+    use crate::failure::Details;
 
     fn build(message: &str) -> Error {
-        Error::Build(Box::new(Details::default().into_failure(message, None, &Censor::default())))
+        Error::Build(Box::new(Details::default().into_failure(
+            message,
+            None,
+            &Censor::default(),
+        )))
     }
 
     #[test]
@@ -302,13 +339,19 @@ mod tests {
         ] {
             let diagnosis = build(message).diagnosis();
             assert!(diagnosis.title.starts_with("Build failed: "), "{diagnosis}");
-            assert!(!diagnosis.reason.is_empty() && !diagnosis.fixes.is_empty(), "{message}: {diagnosis}");
+            assert!(
+                !diagnosis.reason.is_empty() && !diagnosis.fixes.is_empty(),
+                "{message}: {diagnosis}"
+            );
         }
     }
 
     #[test]
     fn after_the_last_attempt_nobody_tries_again() {
-        let error = Error::Exhausted { attempts: 3, source: Box::new(build("failed to push h/x:1: toomanyrequests")) };
+        let error = Error::Exhausted {
+            attempts: 3,
+            source: Box::new(build("failed to push h/x:1: toomanyrequests")),
+        };
         let diagnosis = error.diagnosis();
         assert_eq!(diagnosis.class, RetryClass::Exhausted);
         assert!(diagnosis.reason.ends_with("(3 attempts)"), "{diagnosis}");
@@ -318,7 +361,10 @@ mod tests {
     #[test]
     fn a_providers_own_diagnosis_is_kept() {
         let failure = Failure::from_diagnosis(Diagnosis::new("IAM role expired").fix("Renew it"));
-        let error = Error::Credentials { host: "h".into(), source: CredentialError::Provider(failure) };
+        let error = Error::Credentials {
+            host: "h".into(),
+            source: CredentialError::Provider(failure),
+        };
         assert_eq!(error.diagnosis().title, "IAM role expired");
         assert_eq!(with_source(&error), "no credential for h: IAM role expired");
     }

@@ -159,9 +159,16 @@ impl Error {
     pub(crate) fn call(address: &Address, call: &'static str, status: &tonic::Status) -> Self {
         let why = status.message().to_owned();
         if is_transport_loss(status) {
-            return Self::DaemonLost { address: address.clone(), why };
+            return Self::DaemonLost {
+                address: address.clone(),
+                why,
+            };
         }
-        Self::Call { address: address.clone(), call, why }
+        Self::Call {
+            address: address.clone(),
+            call,
+            why,
+        }
     }
 
     pub(crate) fn session(why: impl Into<String>) -> Self {

@@ -8,8 +8,9 @@ use bollard_buildkit_proto::google::rpc;
 use prost::Message;
 use serde::Deserialize;
 
+use crate::cause::Cause;
 use crate::censor::Censor;
-use crate::classify::{Cause, Clues, classify};
+use crate::classify::{Clues, classify};
 use crate::lines::readable;
 
 /// Lines of the Dockerfile shown around the failing ones.
@@ -82,7 +83,11 @@ pub struct SourceLine {
 impl SourceLines {
     /// The text of the failing lines.
     pub fn instruction(&self) -> String {
-        let failing = self.lines.iter().filter(|line| line.failing).map(|line| line.text.trim());
+        let failing = self
+            .lines
+            .iter()
+            .filter(|line| line.failing)
+            .map(|line| line.text.trim());
         failing.collect::<Vec<_>>().join("\n")
     }
 }
@@ -111,13 +116,23 @@ impl Details {
     /// Decodes what stands beside a status; what is not understood is left out.
     pub(crate) fn decode(bytes: &[u8], censor: &Censor) -> Self {
         let mut details = Self::default();
-        let Ok(status) = rpc::Status::decode(bytes) else { return details };
+        let Ok(status) = rpc::Status::decode(bytes) else {
+            return details;
+        };
         for any in status.details {
             // `github.com/moby/buildkit/errdefs.Source+json`: the values are JSON.
             match any.type_url.rsplit('/').next().unwrap_or_default() {
-                "errdefs.Source+json" => details.source = details.source.or_else(|| source_lines(&any.value, censor)),
-                "errdefs.Vertex+json" => details.vertex = details.vertex.or_else(|| parse::<VertexDetail>(&any.value).map(|vertex| vertex.digest)),
-                "gatewayapi.ExitMessage+json" => details.exit_code = parse::<ExitDetail>(&any.value).map(|exit| exit.code),
+                "errdefs.Source+json" => {
+                    details.source = details.source.or_else(|| source_lines(&any.value, censor))
+                }
+                "errdefs.Vertex+json" => {
+                    details.vertex = details
+                        .vertex
+                        .or_else(|| parse::<VertexDetail>(&any.value).map(|vertex| vertex.digest))
+                }
+                "gatewayapi.ExitMessage+json" => {
+                    details.exit_code = parse::<ExitDetail>(&any.value).map(|exit| exit.code)
+                }
                 _ => {}
             }
         }
@@ -125,12 +140,29 @@ impl Details {
     }
 
     /// Makes the failure of it, with what else is known.
-    pub(crate) fn into_failure(self, message: &str, step: Option<(String, Vec<String>)>, censor: &Censor) -> BuildFailure {
+    pub(crate) fn into_failure(
+        self,
+        message: &str,
+        step: Option<(String, Vec<String>)>,
+        censor: &Censor,
+    ) -> BuildFailure {
         let message: String = censor.clean(message).chars().take(MESSAGE).collect();
         let (step, log) = step.map_or((None, Vec::new()), |(name, log)| (Some(name), log));
-        let clues = Clues { message: &message, exit_code: self.exit_code, step: step.as_deref().unwrap_or_default(), log: &log };
+        let clues = Clues {
+            message: &message,
+            exit_code: self.exit_code,
+            step: step.as_deref().unwrap_or_default(),
+            log: &log,
+        };
         let cause = classify(&clues);
-        BuildFailure { cause, message, source: self.source, exit_code: self.exit_code, step, log }
+        BuildFailure {
+            cause,
+            message,
+            source: self.source,
+            exit_code: self.exit_code,
+            step,
+            log,
+        }
     }
 }
 
@@ -191,7 +223,11 @@ fn source_lines(json: &[u8], censor: &Censor) -> Option<SourceLines> {
     let detail: SourceDetail = parse(json)?;
     let text = BASE64.decode(&detail.info.data).ok()?;
     let bounds: Vec<_> = detail.ranges.iter().map(Range::bounds).collect();
-    let first = bounds.iter().map(|(start, _)| *start).min().filter(|line| *line > 0)?;
+    let first = bounds
+        .iter()
+        .map(|(start, _)| *start)
+        .min()
+        .filter(|line| *line > 0)?;
     let last = bounds.iter().map(|(_, end)| *end).max()?;
     let shown = first.saturating_sub(AROUND).max(1)..=last.saturating_add(AROUND);
     let lines: Vec<SourceLine> = text
@@ -202,11 +238,21 @@ fn source_lines(json: &[u8], censor: &Censor) -> Option<SourceLines> {
         .map(|(line, number)| SourceLine {
             number,
             text: readable(line, censor).chars().take(WIDTH).collect(),
-            failing: bounds.iter().any(|(start, end)| (*start..=*end).contains(&number)),
+            failing: bounds
+                .iter()
+                .any(|(start, end)| (*start..=*end).contains(&number)),
         })
         .collect();
-    let file = if detail.info.filename.is_empty() { "Dockerfile".to_owned() } else { detail.info.filename };
-    (!lines.is_empty()).then_some(SourceLines { file, line: first, lines })
+    let file = if detail.info.filename.is_empty() {
+        "Dockerfile".to_owned()
+    } else {
+        detail.info.filename
+    };
+    (!lines.is_empty()).then_some(SourceLines {
+        file,
+        line: first,
+        lines,
+    })
 }
 
 #[cfg(test)]
@@ -221,7 +267,12 @@ mod tests {
             type_url: format!("github.com/moby/buildkit/{name}+json"),
             value: json.clone().into_bytes(),
         };
-        rpc::Status { code: 2, message: String::new(), details: details.iter().map(any).collect() }.encode_to_vec()
+        rpc::Status {
+            code: 2,
+            message: String::new(),
+            details: details.iter().map(any).collect(),
+        }
+        .encode_to_vec()
     }
 
     fn source(text: &str, start: usize, end: usize) -> String {
@@ -243,7 +294,14 @@ mod tests {
                 ("stack.Stack", "{}".into()),
                 ("gatewayapi.ExitMessage", r#"{"Code":3}"#.into()),
                 ("errdefs.Vertex", r#"{"digest":"sha256:ab"}"#.into()),
-                ("errdefs.Source", source("FROM a\nRUN one\nRUN two \\\n  three\nCMD x\nEXPOSE 1\nUSER 1\n", 3, 4)),
+                (
+                    "errdefs.Source",
+                    source(
+                        "FROM a\nRUN one\nRUN two \\\n  three\nCMD x\nEXPOSE 1\nUSER 1\n",
+                        3,
+                        4,
+                    ),
+                ),
             ],
             "process \"/bin/sh -c two\" did not complete successfully: exit code: 3",
         );
@@ -267,7 +325,10 @@ mod tests {
             ("errdefs.New", "{}".into()),
         ];
         let failure = failure(&odd, "something");
-        assert_eq!((failure.source, failure.exit_code, failure.cause), (None, None, Cause::Unknown));
+        assert_eq!(
+            (failure.source, failure.exit_code, failure.cause),
+            (None, None, Cause::Unknown)
+        );
     }
 
     #[test]

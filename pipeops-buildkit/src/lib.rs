@@ -3,6 +3,7 @@
 mod address;
 mod builder;
 mod cache;
+mod cause;
 mod censor;
 mod classify;
 mod client;
@@ -18,7 +19,7 @@ mod solve;
 
 pub use address::{Address, AddressError};
 pub use builder::{Builder, BuilderOptions};
-pub use classify::Cause;
+pub use cause::Cause;
 pub use client::{Client, ConnectOptions, Info, Worker};
 pub use error::{CredentialError, Error};
 pub use failure::{BuildFailure, SourceLine, SourceLines};

@@ -20,7 +20,10 @@ pub(crate) struct Lines {
 impl Lines {
     /// Nothing yet; secrets go through `censor`.
     pub(crate) fn new(censor: Censor) -> Self {
-        Self { open: HashMap::new(), censor }
+        Self {
+            open: HashMap::new(),
+            censor,
+        }
     }
 
     /// Takes a piece of one stream of one step, and gives the lines that it completes.
@@ -47,9 +50,17 @@ impl Lines {
 
     /// Gives what a step left unfinished.
     pub(crate) fn finish(&mut self, step: &str) -> Vec<String> {
-        let keys: Vec<_> = self.open.keys().filter(|(owner, _)| owner == step).cloned().collect();
+        let keys: Vec<_> = self
+            .open
+            .keys()
+            .filter(|(owner, _)| owner == step)
+            .cloned()
+            .collect();
         let rests = keys.iter().filter_map(|key| self.open.remove(key));
-        rests.filter(|rest| !rest.is_empty()).map(|rest| readable(&rest, &self.censor)).collect()
+        rests
+            .filter(|rest| !rest.is_empty())
+            .map(|rest| readable(&rest, &self.censor))
+            .collect()
     }
 }
 
@@ -57,7 +68,9 @@ impl Lines {
 fn safe_cut(line: &[u8], censor: &Censor) -> usize {
     let head = &line[..LONGEST.min(line.len())];
     let end = head.len() - censor.open_end(head);
-    let boundary = (end.saturating_sub(3)..=end).rev().find(|at| line.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    let boundary = (end.saturating_sub(3)..=end)
+        .rev()
+        .find(|at| line.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
     // A secret as long as the line would leave nothing: then progress matters more.
     boundary.filter(|at| *at > 0).unwrap_or(head.len())
 }
@@ -124,7 +137,10 @@ mod tests {
 
     #[test]
     fn strangers_bytes_become_text() {
-        assert_eq!(lines().push("a", 1, b"\xff \x1b[31mred\x1b[0m \x07x\x1b]0;title\x07y\n"), ["\u{fffd} red xy"]);
+        assert_eq!(
+            lines().push("a", 1, b"\xff \x1b[31mred\x1b[0m \x07x\x1b]0;title\x07y\n"),
+            ["\u{fffd} red xy"]
+        );
         assert_eq!(lines().push("a", 1, b"10%\r50%\r100%\n"), ["100%"]);
     }
 

@@ -47,7 +47,13 @@ pub(crate) struct Counts {
 impl<'a> Progress<'a> {
     /// Reports to `events`, with secrets taken out by `censor`.
     pub(crate) fn new(events: &'a dyn EventSink, censor: Censor) -> Self {
-        Self { events, lines: Lines::new(censor.clone()), censor, vertices: HashMap::new(), transfers: HashMap::new() }
+        Self {
+            events,
+            lines: Lines::new(censor.clone()),
+            censor,
+            vertices: HashMap::new(),
+            transfers: HashMap::new(),
+        }
     }
 
     /// Takes one message of the daemon.
@@ -71,7 +77,12 @@ impl<'a> Progress<'a> {
     /// Ends the report: steps that never ended were given up.
     pub(crate) fn finish(&mut self) {
         let open = |vertex: &Vertex| vertex.state == Some(VertexState::Started);
-        let ids: Vec<String> = self.vertices.iter().filter(|(_, vertex)| open(vertex)).map(|(id, _)| id.clone()).collect();
+        let ids: Vec<String> = self
+            .vertices
+            .iter()
+            .filter(|(_, vertex)| open(vertex))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ids {
             self.end(&id, VertexState::Cancelled, None);
         }
@@ -79,21 +90,33 @@ impl<'a> Progress<'a> {
 
     /// Tells people something that does not stop the build.
     pub(crate) fn warn(&self, message: impl AsRef<str>) {
-        self.events.emit(EventKind::Warning { message: self.censor.clean(message.as_ref()) });
+        self.events.emit(EventKind::Warning {
+            message: self.censor.clean(message.as_ref()),
+        });
     }
 
     /// Steps so far.
     pub(crate) fn counts(&self) -> Counts {
-        let ended = |vertex: &&Vertex| matches!(vertex.state, Some(VertexState::Done | VertexState::Cached)) && is_step(&vertex.name);
+        let ended = |vertex: &&Vertex| {
+            matches!(vertex.state, Some(VertexState::Done | VertexState::Cached))
+                && is_step(&vertex.name)
+        };
         let cached = |vertex: &&Vertex| vertex.state == Some(VertexState::Cached);
         let steps = self.vertices.values().filter(ended);
-        Counts { steps: steps.clone().count(), cached: steps.filter(cached).count() }
+        Counts {
+            steps: steps.clone().count(),
+            cached: steps.filter(cached).count(),
+        }
     }
 
     /// Name and last lines of a step; without id, of the step that failed.
     pub(crate) fn failed_step(&self, id: Option<&str>) -> Option<(String, Vec<String>)> {
         let named = id.and_then(|id| self.vertices.get(id));
-        let failed = || self.vertices.values().find(|vertex| vertex.state == Some(VertexState::Failed) && !is_cache(&vertex.name));
+        let failed = || {
+            self.vertices
+                .values()
+                .find(|vertex| vertex.state == Some(VertexState::Failed) && !is_cache(&vertex.name))
+        };
         let vertex = named.or_else(failed)?;
         Some((vertex.name.clone(), vertex.tail.iter().cloned().collect()))
     }
@@ -109,10 +132,17 @@ impl<'a> Progress<'a> {
         let name = vertex.name.clone();
         let state = state(&update);
         match state {
-            _ if vertex.state.is_some_and(|state| state != VertexState::Started) => {}
+            _ if vertex
+                .state
+                .is_some_and(|state| state != VertexState::Started) => {}
             Some(VertexState::Started) if vertex.state.is_none() => {
                 vertex.state = Some(VertexState::Started);
-                self.events.emit(EventKind::Vertex { id: update.digest, name, state: VertexState::Started, millis: None });
+                self.events.emit(EventKind::Vertex {
+                    id: update.digest,
+                    name,
+                    state: VertexState::Started,
+                    millis: None,
+                });
             }
             Some(VertexState::Started) | None => {}
             Some(VertexState::Failed) if is_cache(&name) => self.cache_failed(&update, &name),
@@ -130,18 +160,27 @@ impl<'a> Progress<'a> {
         }
         self.end(&update.digest, VertexState::Failed, duration(update));
         let first_line = update.error.lines().next().unwrap_or_default();
-        self.warn(format!("The build goes on without its cache: {name}: {first_line}"));
+        self.warn(format!(
+            "The build goes on without its cache: {name}: {first_line}"
+        ));
     }
 
     fn end(&mut self, id: &str, state: VertexState, millis: Option<u64>) {
         let rest = self.lines.finish(id);
         self.output(id, rest);
-        let Some(vertex) = self.vertices.get_mut(id) else { return };
+        let Some(vertex) = self.vertices.get_mut(id) else {
+            return;
+        };
         vertex.state = Some(state);
         if state != VertexState::Failed {
             vertex.tail = VecDeque::new();
         }
-        self.events.emit(EventKind::Vertex { id: id.to_owned(), name: vertex.name.clone(), state, millis });
+        self.events.emit(EventKind::Vertex {
+            id: id.to_owned(),
+            name: vertex.name.clone(),
+            state,
+            millis,
+        });
     }
 
     fn output(&mut self, id: &str, lines: Vec<String>) {
@@ -150,9 +189,14 @@ impl<'a> Progress<'a> {
                 if vertex.tail.len() == TAIL {
                     vertex.tail.pop_front();
                 }
-                vertex.tail.push_back(line.chars().take(TAIL_WIDTH).collect());
+                vertex
+                    .tail
+                    .push_back(line.chars().take(TAIL_WIDTH).collect());
             }
-            self.events.emit(EventKind::Log { vertex: id.to_owned(), line });
+            self.events.emit(EventKind::Log {
+                vertex: id.to_owned(),
+                line,
+            });
         }
     }
 
@@ -160,12 +204,20 @@ impl<'a> Progress<'a> {
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         let now = (number(status.current), number(status.total));
         // The same layer may move in several steps.
-        let id = format!("{}@{}", status.id.trim_end_matches(':'), short(&status.vertex));
+        let id = format!(
+            "{}@{}",
+            status.id.trim_end_matches(':'),
+            short(&status.vertex)
+        );
         if now == (0, 0) || (!self.transfers.contains_key(&id) && self.transfers.len() >= MOST) {
             return;
         }
         if self.transfers.insert(id.clone(), now) != Some(now) {
-            self.events.emit(EventKind::Transfer { id: self.censor.clean(&id), current: now.0, total: now.1 });
+            self.events.emit(EventKind::Transfer {
+                id: self.censor.clean(&id),
+                current: now.0,
+                total: now.1,
+            });
         }
     }
 }
@@ -181,14 +233,21 @@ fn is_cache(name: &str) -> bool {
 /// `FROM` only names an image.
 fn is_step(name: &str) -> bool {
     let outer = name.starts_with("[internal]") || name.starts_with("[auth]");
-    let instruction = name.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map(|(_, instruction)| instruction);
+    let instruction = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .map(|(_, instruction)| instruction);
     !outer && instruction.is_some_and(|instruction| !instruction.starts_with("FROM "))
 }
 
 fn state(update: &proto::Vertex) -> Option<VertexState> {
     if !update.error.is_empty() {
         let cancelled = update.error.ends_with("context canceled");
-        return Some(if cancelled { VertexState::Cancelled } else { VertexState::Failed });
+        return Some(if cancelled {
+            VertexState::Cancelled
+        } else {
+            VertexState::Failed
+        });
     }
     match (update.cached, &update.started, &update.completed) {
         (true, _, _) => Some(VertexState::Cached),
@@ -199,7 +258,11 @@ fn state(update: &proto::Vertex) -> Option<VertexState> {
 }
 
 fn duration(update: &proto::Vertex) -> Option<u64> {
-    let millis = |time: &Timestamp| time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos) / 1_000_000);
+    let millis = |time: &Timestamp| {
+        time.seconds
+            .saturating_mul(1000)
+            .saturating_add(i64::from(time.nanos) / 1_000_000)
+    };
     let (started, completed) = (update.started.as_ref()?, update.completed.as_ref()?);
     u64::try_from(millis(completed).saturating_sub(millis(started))).ok()
 }
@@ -212,8 +275,15 @@ fn short(digest: &str) -> &str {
 
 fn warning_text(warning: &proto::VertexWarning) -> String {
     let mut text = readable(&warning.short, &Censor::default());
-    if let Some(line) = warning.ranges.first().and_then(|range| range.start.as_ref()) {
-        let file = warning.info.as_ref().map_or("Dockerfile", |info| info.filename.as_str());
+    if let Some(line) = warning
+        .ranges
+        .first()
+        .and_then(|range| range.start.as_ref())
+    {
+        let file = warning
+            .info
+            .as_ref()
+            .map_or("Dockerfile", |info| info.filename.as_str());
         text = format!("{file}:{}: {text}", line.line);
     }
     if !warning.url.is_empty() {
@@ -238,7 +308,9 @@ mod tests {
         let censor = Censor::default();
         censor.hide([SecretString::from("hunter22")]);
         let mut progress = Progress::new(&sink, censor);
-        messages.into_iter().for_each(|message| progress.take(message));
+        messages
+            .into_iter()
+            .for_each(|message| progress.take(message));
         progress.finish();
         let counts = progress.counts();
         (seen.into_inner().unwrap(), counts)
@@ -246,7 +318,12 @@ mod tests {
 
     fn short_form(event: EventKind) -> String {
         match event {
-            EventKind::Vertex { id, name, state, millis } => format!("{id} {name} {state:?} {millis:?}"),
+            EventKind::Vertex {
+                id,
+                name,
+                state,
+                millis,
+            } => format!("{id} {name} {state:?} {millis:?}"),
             EventKind::Log { vertex, line } => format!("{vertex}| {line}"),
             EventKind::Transfer { id, current, total } => format!("{id} {current}/{total}"),
             EventKind::Warning { message } => format!("! {message}"),
@@ -266,12 +343,23 @@ mod tests {
     }
 
     fn with_vertex(vertex: proto::Vertex) -> proto::StatusResponse {
-        proto::StatusResponse { vertexes: vec![vertex], ..Default::default() }
+        proto::StatusResponse {
+            vertexes: vec![vertex],
+            ..Default::default()
+        }
     }
 
     fn log(id: &str, text: &str) -> proto::StatusResponse {
-        let log = proto::VertexLog { vertex: id.into(), stream: 1, msg: text.into(), ..Default::default() };
-        proto::StatusResponse { logs: vec![log], ..Default::default() }
+        let log = proto::VertexLog {
+            vertex: id.into(),
+            stream: 1,
+            msg: text.into(),
+            ..Default::default()
+        };
+        proto::StatusResponse {
+            logs: vec![log],
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -293,7 +381,13 @@ mod tests {
                 "v [1/2] RUN echo [redacted] Done Some(2000)",
             ]
         );
-        assert_eq!(counts, Counts { steps: 1, cached: 0 });
+        assert_eq!(
+            counts,
+            Counts {
+                steps: 1,
+                cached: 0
+            }
+        );
     }
 
     #[test]
@@ -302,11 +396,25 @@ mod tests {
         cached.cached = true;
         let (_, counts) = events(vec![
             with_vertex(cached),
-            with_vertex(vertex("f", "[build 1/3] FROM docker.io/library/x", (Some(1), Some(2)))),
-            with_vertex(vertex("i", "[internal] load build context", (Some(1), Some(2)))),
+            with_vertex(vertex(
+                "f",
+                "[build 1/3] FROM docker.io/library/x",
+                (Some(1), Some(2)),
+            )),
+            with_vertex(vertex(
+                "i",
+                "[internal] load build context",
+                (Some(1), Some(2)),
+            )),
             with_vertex(vertex("e", "exporting to image", (Some(1), Some(2)))),
         ]);
-        assert_eq!(counts, Counts { steps: 1, cached: 1 });
+        assert_eq!(
+            counts,
+            Counts {
+                steps: 1,
+                cached: 1
+            }
+        );
     }
 
     #[test]
@@ -316,14 +424,24 @@ mod tests {
             vertex.error = error.into();
             events(vec![with_vertex(vertex)]).0
         };
-        assert_eq!(failed("importing cache manifest from r", "r: not found"), ["x importing cache manifest from r Done Some(0)"]);
+        assert_eq!(
+            failed("importing cache manifest from r", "r: not found"),
+            ["x importing cache manifest from r Done Some(0)"]
+        );
         let export = failed("exporting cache to Amazon S3", "NoSuchBucket\nmore");
-        assert_eq!(export[1], "! The build goes on without its cache: exporting cache to Amazon S3: NoSuchBucket");
+        assert_eq!(
+            export[1],
+            "! The build goes on without its cache: exporting cache to Amazon S3: NoSuchBucket"
+        );
     }
 
     #[test]
     fn a_step_that_never_ends_was_given_up() {
-        let (events, _) = events(vec![with_vertex(vertex("v", "[1/1] RUN sleep", (Some(1), None)))]);
+        let (events, _) = events(vec![with_vertex(vertex(
+            "v",
+            "[1/1] RUN sleep",
+            (Some(1), None),
+        ))]);
         assert_eq!(events[1], "v [1/1] RUN sleep Cancelled None");
     }
 
@@ -338,23 +456,44 @@ mod tests {
         failed.error = "exit code: 1".into();
         progress.take(with_vertex(failed));
         let (name, tail) = progress.failed_step(None).unwrap();
-        assert_eq!((name.as_str(), tail.len(), tail[TAIL - 1].as_str()), ("[1/1] RUN x", TAIL, "line 99"));
+        assert_eq!(
+            (name.as_str(), tail.len(), tail[TAIL - 1].as_str()),
+            ("[1/1] RUN x", TAIL, "line 99")
+        );
     }
 
     #[test]
     fn transfers_and_warnings_are_told_once() {
-        let status = proto::VertexStatus { id: "transferring context:".into(), vertex: "sha256:0123456789abcdef".into(), current: 5, ..Default::default() };
+        let status = proto::VertexStatus {
+            id: "transferring context:".into(),
+            vertex: "sha256:0123456789abcdef".into(),
+            current: 5,
+            ..Default::default()
+        };
         let warning = proto::VertexWarning {
             short: b"FromAsCasing".to_vec(),
             url: "https://docs".into(),
             ranges: vec![bollard_buildkit_proto::pb::Range {
-                start: Some(bollard_buildkit_proto::pb::Position { line: 3, character: 0 }),
+                start: Some(bollard_buildkit_proto::pb::Position {
+                    line: 3,
+                    character: 0,
+                }),
                 end: None,
             }],
             ..Default::default()
         };
-        let message = proto::StatusResponse { statuses: vec![status.clone(), status], warnings: vec![warning], ..Default::default() };
-        assert_eq!(events(vec![message]).0, ["transferring context@0123456789ab 5/0", "! Dockerfile:3: FromAsCasing (https://docs)"]);
+        let message = proto::StatusResponse {
+            statuses: vec![status.clone(), status],
+            warnings: vec![warning],
+            ..Default::default()
+        };
+        assert_eq!(
+            events(vec![message]).0,
+            [
+                "transferring context@0123456789ab 5/0",
+                "! Dockerfile:3: FromAsCasing (https://docs)"
+            ]
+        );
     }
 
     proptest! {

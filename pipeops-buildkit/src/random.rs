@@ -7,7 +7,9 @@ use crate::error::Error;
 /// A name that nobody can guess: whoever knows a session's name could read its files through the daemon.
 pub(crate) fn id() -> Result<String, Error> {
     let mut bytes = [0_u8; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::NoRandomness)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

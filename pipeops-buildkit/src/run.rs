@@ -55,23 +55,37 @@ impl Client {
         let limit = solve.timeout;
         let build = async {
             let prepared = tokio::task::spawn_blocking(move || solve.prepare());
-            let prepared = prepared.await.map_err(|error| Error::session(error.to_string()))??;
+            let prepared = prepared
+                .await
+                .map_err(|error| Error::session(error.to_string()))??;
             self.run(prepared, events).await
         };
-        let timed_out = |_| Error::Timeout { what: "the build".to_owned(), limit };
+        let timed_out = |_| Error::Timeout {
+            what: "the build".to_owned(),
+            limit,
+        };
         timeout(limit, build).await.map_err(timed_out)?
     }
 
     async fn run(&self, mut prepared: Prepared, events: &dyn EventSink) -> Result<Solved, Error> {
-        let mut session = Session::open(&mut self.control.clone(), prepared.services, &prepared.shared_key).await?;
+        let mut session = Session::open(
+            &mut self.control.clone(),
+            prepared.services,
+            &prepared.shared_key,
+        )
+        .await?;
         prepared.request.session.clone_from(&session.id);
         let mut progress = Progress::new(events, prepared.censor.clone());
-        let result = self.follow(prepared.request, &mut session, &mut progress).await;
+        let result = self
+            .follow(prepared.request, &mut session, &mut progress)
+            .await;
         progress.finish();
         match result {
             Ok(response) => solved(response, &progress, &prepared.sent, prepared.push),
             Err(Ended::Lost(error)) => Err(error),
-            Err(Ended::Refused(status)) => Err(self.failure(&status, &progress, &mut prepared.notes, &prepared.censor)),
+            Err(Ended::Refused(status)) => {
+                Err(self.failure(&status, &progress, &mut prepared.notes, &prepared.censor))
+            }
         }
     }
 
@@ -99,16 +113,28 @@ impl Client {
         };
         drop(solve);
         drain(reports, reporting, progress).await;
-        result.map(tonic::Response::into_inner).map_err(Ended::Refused)
+        result
+            .map(tonic::Response::into_inner)
+            .map_err(Ended::Refused)
     }
 
     /// Fails when the daemon is gone without having said so.
-    fn check(&self, session: &Session, ended: Option<&(Instant, Option<String>)>) -> Result<(), Ended> {
-        let lost = |why| Err(Ended::Lost(Error::DaemonLost { address: self.address.clone(), why }));
+    fn check(
+        &self,
+        session: &Session,
+        ended: Option<&(Instant, Option<String>)>,
+    ) -> Result<(), Ended> {
+        let lost = |why| {
+            Err(Ended::Lost(Error::DaemonLost {
+                address: self.address.clone(),
+                why,
+            }))
+        };
         match ended {
-            Some((since, why)) if since.elapsed() > GRACE => {
-                lost(why.clone().unwrap_or_else(|| "it closed the build's session".to_owned()))
-            }
+            Some((since, why)) if since.elapsed() > GRACE => lost(
+                why.clone()
+                    .unwrap_or_else(|| "it closed the build's session".to_owned()),
+            ),
             None if session.silence() > SILENCE => lost(format!("it was silent for {SILENCE:?}")),
             _ => Ok(()),
         }
@@ -123,7 +149,10 @@ impl Client {
         censor: &crate::censor::Censor,
     ) -> Error {
         if is_transport_loss(status) {
-            return Error::DaemonLost { address: self.address.clone(), why: censor.clean(status.message()) };
+            return Error::DaemonLost {
+                address: self.address.clone(),
+                why: censor.clean(status.message()),
+            };
         }
         let details = Details::decode(status.details(), censor);
         let step = progress.failed_step(details.vertex.as_deref());
@@ -145,16 +174,24 @@ enum Ended {
 }
 
 /// The daemon's reports about one build. It waits some seconds for a build that it does not know yet.
-fn reports(mut control: ControlClient<Channel>, build: String) -> impl Stream<Item = Result<proto::StatusResponse, Status>> {
+fn reports(
+    mut control: ControlClient<Channel>,
+    build: String,
+) -> impl Stream<Item = Result<proto::StatusResponse, Status>> {
     let call = async move {
-        let stream = control.status(proto::StatusRequest { r#ref: build }).await?;
+        let stream = control
+            .status(proto::StatusRequest { r#ref: build })
+            .await?;
         Ok::<_, Status>(stream.into_inner())
     };
     futures::stream::once(call).try_flatten()
 }
 
 /// Shows one report; gives whether more may come.
-fn show(report: Option<Result<proto::StatusResponse, Status>>, progress: &mut Progress<'_>) -> bool {
+fn show(
+    report: Option<Result<proto::StatusResponse, Status>>,
+    progress: &mut Progress<'_>,
+) -> bool {
     match report {
         Some(Ok(report)) => {
             progress.take(report);
@@ -182,8 +219,16 @@ async fn drain(
     }
 }
 
-fn solved(response: proto::SolveResponse, progress: &Progress<'_>, sent: &Sent, push: bool) -> Result<Solved, Error> {
-    let digest = response.exporter_response.get("containerimage.digest").and_then(|digest| digest.parse().ok());
+fn solved(
+    response: proto::SolveResponse,
+    progress: &Progress<'_>,
+    sent: &Sent,
+    push: bool,
+) -> Result<Solved, Error> {
+    let digest = response
+        .exporter_response
+        .get("containerimage.digest")
+        .and_then(|digest| digest.parse().ok());
     if push && digest.is_none() {
         return Err(Error::NoDigest);
     }

@@ -17,10 +17,10 @@ use crate::error::Error;
 use crate::random;
 use crate::session::auth::{Access, Auth};
 use crate::session::filesync::{FileSync, Sent, Source};
+use crate::session::folder::Folder;
 use crate::session::patterns::clean;
 use crate::session::secrets::Secrets;
 use crate::session::stat::Seconds;
-use crate::session::tree::Folder;
 use crate::session::{Notes, Services};
 
 /// The frontend that turns Dockerfiles into build steps; it is part of every daemon.
@@ -42,7 +42,13 @@ impl Solve {
 
     /// Builds `request` and pushes the image.
     pub fn new(request: BuildRequest) -> Self {
-        Self { request, push: true, shared_key: None, timeout: Self::TIMEOUT, trusted_realms: BTreeSet::new() }
+        Self {
+            request,
+            push: true,
+            shared_key: None,
+            timeout: Self::TIMEOUT,
+            trusted_realms: BTreeSet::new(),
+        }
     }
 
     /// Builds, but pushes nothing; the result stays in the daemon's cache.
@@ -125,24 +131,46 @@ impl Solve {
         let plain_http = plain_http(request);
         let caches = Caches::new(&request.cache_from, &request.cache_to, &plain_http)?;
         let censor = Censor::default();
-        censor.hide(request.secrets.values().cloned().chain(caches.keys.iter().cloned()).chain(secret_args(request)));
+        censor.hide(
+            request
+                .secrets
+                .values()
+                .cloned()
+                .chain(caches.keys.iter().cloned())
+                .chain(secret_args(request)),
+        );
 
         let (notes, noted) = Notes::new();
         let sent = Arc::new(Sent::default());
         let (sources, filename) = sources(request)?;
-        let mut access = Access { writes: caches.writes.clone(), plain_http, trusted_realms: self.trusted_realms.clone() };
+        let mut access = Access {
+            writes: caches.writes.clone(),
+            plain_http,
+            trusted_realms: self.trusted_realms.clone(),
+        };
         if self.push {
-            access.writes.insert((request.image.host().to_owned(), request.image.repository().to_owned()));
+            access.writes.insert((
+                request.image.host().to_owned(),
+                request.image.repository().to_owned(),
+            ));
         }
         let services = Services {
             files: Arc::new(FileSync::new(sources, Arc::clone(&sent), notes.clone())),
-            auth: Arc::new(Auth::new(Arc::clone(&request.credentials), access, notes, censor.clone())?),
+            auth: Arc::new(Auth::new(
+                Arc::clone(&request.credentials),
+                access,
+                notes,
+                censor.clone(),
+            )?),
             secrets: Arc::new(Secrets::new(request.secrets.clone())?),
         };
         Ok(Prepared {
             request: self.solve_request(&filename, &caches)?,
             services,
-            shared_key: self.shared_key.clone().unwrap_or_else(|| request.image.name()),
+            shared_key: self
+                .shared_key
+                .clone()
+                .unwrap_or_else(|| request.image.name()),
             notes: noted,
             sent,
             censor,
@@ -151,7 +179,11 @@ impl Solve {
     }
 
     fn solve_request(&self, filename: &str, caches: &Caches) -> Result<SolveRequest, Error> {
-        let exporters: Vec<Exporter> = self.push.then(|| image_exporter(&self.request)).into_iter().collect();
+        let exporters: Vec<Exporter> = self
+            .push
+            .then(|| image_exporter(&self.request))
+            .into_iter()
+            .collect();
         let first = exporters.first().cloned().unwrap_or_default();
         Ok(SolveRequest {
             r#ref: random::id()?,
@@ -175,9 +207,19 @@ fn check_names(request: &BuildRequest, push: bool) -> Result<(), Error> {
         return refuse("image", format!("{} has no tag", request.image));
     }
     if request.image.digest().is_some() {
-        return refuse("image", format!("{} is pinned to a digest, which the build cannot know", request.image));
+        return refuse(
+            "image",
+            format!(
+                "{} is pinned to a digest, which the build cannot know",
+                request.image
+            ),
+        );
     }
-    if let Some(key) = request.build_args.keys().find(|key| key.is_empty() || key.contains(['=', '\0'])) {
+    if let Some(key) = request
+        .build_args
+        .keys()
+        .find(|key| key.is_empty() || key.contains(['=', '\0']))
+    {
         return refuse("build_args", format!("{key:?} is not a name"));
     }
     let platform = |name: &&String| name.is_empty() || name.contains([',', ' ']);
@@ -189,20 +231,31 @@ fn check_names(request: &BuildRequest, push: bool) -> Result<(), Error> {
 
 /// Hosts that speak plain HTTP because the request says so.
 fn plain_http(request: &BuildRequest) -> BTreeSet<String> {
-    request.insecure_registry.then(|| request.image.host().to_owned()).into_iter().collect()
+    request
+        .insecure_registry
+        .then(|| request.image.host().to_owned())
+        .into_iter()
+        .collect()
 }
 
 /// Values of build arguments that are secrets by their names. They do not belong there, but must not be shown either.
 fn secret_args(request: &BuildRequest) -> impl Iterator<Item = SecretString> {
-    let secret = request.build_args.iter().filter(|(key, _)| names_a_secret(key));
+    let secret = request
+        .build_args
+        .iter()
+        .filter(|(key, _)| names_a_secret(key));
     secret.map(|(_, value)| SecretString::from(value.as_str()))
 }
 
 /// The folders that the daemon may fetch, and the Dockerfile's name for the frontend.
 fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), Error> {
-    let seconds = request.commit_time.map_or(Seconds::Disk, |time| Seconds::Commit(time.as_second()));
-    let folder = Folder::new(&request.context, seconds)
-        .map_err(|source| Error::Context { path: request.context.display().to_string(), source })?;
+    let seconds = request
+        .commit_time
+        .map_or(Seconds::Disk, |time| Seconds::Commit(time.as_second()));
+    let folder = Folder::new(&request.context, seconds).map_err(|source| Error::Context {
+        path: request.context.display().to_string(),
+        source,
+    })?;
     let (dockerfile, filename) = match &request.dockerfile {
         DockerfileSource::Path(path) => {
             let path = clean(path);
@@ -214,28 +267,49 @@ fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), 
             let seconds = request.commit_time.map_or(0, Timestamp::as_second);
             (Source::Files { files, seconds }, "Dockerfile".to_owned())
         }
-        _ => return Err(Error::Invalid { field: "dockerfile", why: "this kind of source is not known here".to_owned() }),
+        _ => {
+            return Err(Error::Invalid {
+                field: "dockerfile",
+                why: "this kind of source is not known here".to_owned(),
+            });
+        }
     };
-    let sources = [("context".to_owned(), Source::Folder(folder)), ("dockerfile".to_owned(), dockerfile)];
+    let sources = [
+        ("context".to_owned(), Source::Folder(folder)),
+        ("dockerfile".to_owned(), dockerfile),
+    ];
     Ok((sources.into(), filename))
 }
 
 /// Looks before the daemon does: its own message names no path of the repository.
 fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     if path.starts_with('/') || path == ".." || path.starts_with("../") {
-        return Err(Error::Invalid { field: "dockerfile", why: format!("{path} is outside of the build context") });
+        return Err(Error::Invalid {
+            field: "dockerfile",
+            why: format!("{path} is outside of the build context"),
+        });
     }
-    let there = |path: &str| std::fs::symlink_metadata(context.join(path)).is_ok_and(|metadata| !metadata.is_dir());
+    let there = |path: &str| {
+        std::fs::symlink_metadata(context.join(path)).is_ok_and(|metadata| !metadata.is_dir())
+    };
     // The frontend also takes a file in lower case.
-    let lower = path.strip_suffix("Dockerfile").map(|folder| format!("{folder}dockerfile"));
+    let lower = path
+        .strip_suffix("Dockerfile")
+        .map(|folder| format!("{folder}dockerfile"));
     if there(path) || lower.is_some_and(|path| there(&path)) {
         Ok(())
     } else {
-        Err(Error::DockerfileMissing { path: path.to_owned() })
+        Err(Error::DockerfileMissing {
+            path: path.to_owned(),
+        })
     }
 }
 
-fn frontend_attributes(request: &BuildRequest, filename: &str, caches: &Caches) -> HashMap<String, String> {
+fn frontend_attributes(
+    request: &BuildRequest,
+    filename: &str,
+    caches: &Caches,
+) -> HashMap<String, String> {
     let mut attributes = HashMap::from([("filename".to_owned(), filename.to_owned())]);
     let mut set = |key: &str, value: String| attributes.insert(key.to_owned(), value);
     if let Some(target) = &request.target {
@@ -272,9 +346,15 @@ fn image_exporter(request: &BuildRequest) -> Exporter {
     if let Some(time) = request.commit_time {
         // Here and not as a build argument: as such it changes the cache key of WORKDIR, and of all steps after it, with
         // every commit.
-        attrs.insert("source-date-epoch".to_owned(), time.as_second().max(0).to_string());
+        attrs.insert(
+            "source-date-epoch".to_owned(),
+            time.as_second().max(0).to_string(),
+        );
     }
-    Exporter { r#type: "image".to_owned(), attrs }
+    Exporter {
+        r#type: "image".to_owned(),
+        attrs,
+    }
 }
 
 #[cfg(test)]
@@ -282,6 +362,9 @@ mod tests {
     use pipeops_core::build::{BuildCache, S3Cache};
 
     use super::*;
+
+    /// What a test changes in a request.
+    type Change = Box<dyn FnOnce(&mut BuildRequest)>;
 
     fn request(dir: &tempfile::TempDir) -> BuildRequest {
         std::fs::write(dir.path().join("Dockerfile"), "FROM scratch").unwrap();
@@ -339,21 +422,55 @@ mod tests {
 
     #[test]
     fn secrets_in_build_arguments_are_not_shown() {
-        let prepared = prepare(|request| drop(request.build_args.insert("NPM_TOKEN".into(), "npm_12345".into()))).unwrap();
+        let prepared = prepare(|request| {
+            drop(
+                request
+                    .build_args
+                    .insert("NPM_TOKEN".into(), "npm_12345".into()),
+            )
+        })
+        .unwrap();
         assert_eq!(prepared.censor.clean("npm_12345"), "[redacted]");
     }
 
     #[test]
     fn what_cannot_be_built_is_refused_before_any_daemon_is_asked() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        let refused: [(&str, Box<dyn FnOnce(&mut BuildRequest)>); 7] = [
-            ("no tag", Box::new(|request| request.image = "reg.io/app".parse().unwrap())),
-            ("digest", Box::new(move |request| request.image = format!("reg.io/app:1@{digest}").parse().unwrap())),
-            ("not a name", Box::new(|request| drop(request.build_args.insert("A=B".into(), String::new())))),
-            ("os/arch", Box::new(|request| request.platforms.push("a,b".into()))),
-            ("outside", Box::new(|request| request.dockerfile = DockerfileSource::Path("../Dockerfile".into()))),
-            ("no deploy/x in", Box::new(|request| request.dockerfile = DockerfileSource::Path("./deploy/x".into()))),
-            ("cannot read", Box::new(|request| request.context = "/nowhere/at/all".into())),
+        let refused: [(&str, Change); 7] = [
+            (
+                "no tag",
+                Box::new(|request| request.image = "reg.io/app".parse().unwrap()),
+            ),
+            (
+                "digest",
+                Box::new(move |request| {
+                    request.image = format!("reg.io/app:1@{digest}").parse().unwrap()
+                }),
+            ),
+            (
+                "not a name",
+                Box::new(|request| drop(request.build_args.insert("A=B".into(), String::new()))),
+            ),
+            (
+                "os/arch",
+                Box::new(|request| request.platforms.push("a,b".into())),
+            ),
+            (
+                "outside",
+                Box::new(|request| {
+                    request.dockerfile = DockerfileSource::Path("../Dockerfile".into())
+                }),
+            ),
+            (
+                "no deploy/x in",
+                Box::new(|request| {
+                    request.dockerfile = DockerfileSource::Path("./deploy/x".into())
+                }),
+            ),
+            (
+                "cannot read",
+                Box::new(|request| request.context = "/nowhere/at/all".into()),
+            ),
         ];
         for (why, change) in refused {
             let error = prepare(change).err().expect(why);
@@ -367,6 +484,9 @@ mod tests {
             std::fs::remove_file(request.context.join("Dockerfile")).unwrap();
             request.dockerfile = DockerfileSource::Inline("FROM scratch".into());
         });
-        assert_eq!(prepared.unwrap().request.frontend_attrs["filename"], "Dockerfile");
+        assert_eq!(
+            prepared.unwrap().request.frontend_attrs["filename"],
+            "Dockerfile"
+        );
     }
 }

@@ -11,12 +11,20 @@ use common::{Context, Recorder, client, env, image_bytes, registry_get, solve, u
 use pipeops_buildkit::{Builder, BuilderOptions, Cause, Error, Solve};
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind, VertexState};
-use pipeops_core::{Backoff, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder, RegistryScope, RetryClass, SecretString};
+use pipeops_core::{
+    Backoff, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder, RegistryScope,
+    RetryClass, SecretString,
+};
 
 const SCRATCH: &str = "FROM scratch\nCOPY . /\n";
 
+/// Whether a cause is the expected one.
+type Expected = fn(&Cause) -> bool;
+
 fn build_failure(error: &Error) -> &pipeops_buildkit::BuildFailure {
-    error.build_failure().unwrap_or_else(|| panic!("another error: {error:?}"))
+    error
+        .build_failure()
+        .unwrap_or_else(|| panic!("another error: {error:?}"))
 }
 
 #[tokio::test]
@@ -25,7 +33,12 @@ async fn a_daemon_says_what_it_is() {
     let client = client().await;
     assert!(client.info().await.unwrap().version.starts_with('v'));
     let workers = client.workers().await.unwrap();
-    assert!(workers[0].platforms.iter().any(|platform| platform.starts_with("linux/")));
+    assert!(
+        workers[0]
+            .platforms
+            .iter()
+            .any(|platform| platform.starts_with("linux/"))
+    );
 }
 
 #[tokio::test]
@@ -36,7 +49,10 @@ async fn the_digest_is_the_registrys_and_a_second_build_is_cached() {
     let builder = Builder::new(common::address(), BuilderOptions::default());
     let first = builder.build(request.clone(), &Discard).await.unwrap();
     let path = format!("{}/manifests/1", request.image.repository());
-    assert_eq!(registry_get(&path).await.0.as_deref(), Some(first.digest.as_str()));
+    assert_eq!(
+        registry_get(&path).await.0.as_deref(),
+        Some(first.digest.as_str())
+    );
     assert_eq!((first.steps, first.cached), (1, 0));
 
     let second = builder.build(request, &Discard).await.unwrap();
@@ -47,20 +63,38 @@ async fn the_digest_is_the_registrys_and_a_second_build_is_cached() {
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry"]
 async fn a_failing_command_is_shown_with_its_lines_exit_code_and_output() {
-    let context = Context::new(&[("Dockerfile", "FROM busybox\nWORKDIR /x\nRUN echo before; \\\n  echo the reason >&2; exit 42\nCMD x\n")]);
+    let context = Context::new(&[(
+        "Dockerfile",
+        "FROM busybox\nWORKDIR /x\nRUN echo before; \\\n  echo the reason >&2; exit 42\nCMD x\n",
+    )]);
     let events = Recorder::default();
     let error = solve(context.fresh_request(), &events).await.unwrap_err();
     let failure = build_failure(&error);
-    assert_eq!((&failure.cause, failure.exit_code), (&Cause::Instruction, Some(42)));
+    assert_eq!(
+        (&failure.cause, failure.exit_code),
+        (&Cause::Instruction, Some(42))
+    );
     let mut log = failure.log.clone();
     log.sort();
     assert_eq!(log, ["before", "the reason"], "both streams, in any order");
-    assert!(failure.step.as_ref().unwrap().starts_with("[3/3] RUN echo before"), "{failure:?}");
+    assert!(
+        failure
+            .step
+            .as_ref()
+            .unwrap()
+            .starts_with("[3/3] RUN echo before"),
+        "{failure:?}"
+    );
     let source = failure.source.as_ref().unwrap();
     assert_eq!((source.file.as_str(), source.line), ("Dockerfile", 3));
     assert_eq!(source.lines.iter().filter(|line| line.failing).count(), 2);
     assert_eq!(events.ended(VertexState::Failed).len(), 1);
-    assert!(error.diagnosis().to_string().contains(">>> RUN echo before"));
+    assert!(
+        error
+            .diagnosis()
+            .to_string()
+            .contains(">>> RUN echo before")
+    );
 }
 
 #[tokio::test]
@@ -68,21 +102,46 @@ async fn a_failing_command_is_shown_with_its_lines_exit_code_and_output() {
 async fn each_kind_of_failure_is_told_from_the_others() {
     let registry = env("REGISTRY");
     let missing = format!("FROM {registry}/not/there:1\n");
-    let cases: [(&str, fn(&Cause) -> bool); 7] = [
-        (&missing, |cause| matches!(cause, Cause::BaseImageMissing { image } if image.ends_with("/not/there:1"))),
-        ("FROM scratch\nFOO bar\n", |cause| *cause == Cause::Dockerfile { line: Some(2) }),
-        ("FROM scratch\nCOPY nothere /\n", |cause| matches!(cause, Cause::FileMissing { path } if path == "/nothere")),
-        ("FROM 127.0.0.1:1/x:1\n", |cause| matches!(cause, Cause::Network { host: Some(host) } if host == "127.0.0.1:1")),
-        ("FROM busybox\nRUN --mount=type=secret,id=tok,required true\n", |cause| matches!(cause, Cause::SecretMissing { id } if id == "tok")),
-        ("FROM busybox\nRUN kill -9 -1; exit 137\n", |cause| *cause == Cause::OutOfMemory),
-        ("FROM busybox\nCOPY bad /bad\nRUN [\"/bad\"]\n", |cause| *cause == Cause::ForeignPlatform),
+    let cases: [(&str, Expected); 7] = [
+        (
+            &missing,
+            |cause| matches!(cause, Cause::BaseImageMissing { image } if image.ends_with("/not/there:1")),
+        ),
+        ("FROM scratch\nFOO bar\n", |cause| {
+            *cause == Cause::Dockerfile { line: Some(2) }
+        }),
+        (
+            "FROM scratch\nCOPY nothere /\n",
+            |cause| matches!(cause, Cause::FileMissing { path } if path == "/nothere"),
+        ),
+        (
+            "FROM 127.0.0.1:1/x:1\n",
+            |cause| matches!(cause, Cause::Network { host: Some(host) } if host == "127.0.0.1:1"),
+        ),
+        (
+            "FROM busybox\nRUN --mount=type=secret,id=tok,required true\n",
+            |cause| matches!(cause, Cause::SecretMissing { id } if id == "tok"),
+        ),
+        ("FROM busybox\nRUN kill -9 -1; exit 137\n", |cause| {
+            *cause == Cause::OutOfMemory
+        }),
+        ("FROM busybox\nCOPY bad /bad\nRUN [\"/bad\"]\n", |cause| {
+            *cause == Cause::ForeignPlatform
+        }),
     ];
     for (dockerfile, expected) in cases {
         let context = Context::new(&[("Dockerfile", dockerfile), ("bad", "\x7fELF not")]);
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(context.path().join("bad"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(
+            context.path().join("bad"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
         let error = solve(context.fresh_request(), &Discard).await.unwrap_err();
-        assert!(expected(&build_failure(&error).cause), "{dockerfile}: {error:?}");
+        assert!(
+            expected(&build_failure(&error).cause),
+            "{dockerfile}: {error:?}"
+        );
     }
 }
 
@@ -91,7 +150,10 @@ async fn each_kind_of_failure_is_told_from_the_others() {
 async fn the_error_of_a_long_dockerfile_arrives_whole() {
     // Its text comes in a header that is longer than HTTP/2 clients usually take.
     let comment = "# a comment that makes this Dockerfile long\n".repeat(1_500);
-    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\n{comment}RUN exit 3\n"))]);
+    let context = Context::new(&[(
+        "Dockerfile",
+        &format!("FROM busybox\n{comment}RUN exit 3\n"),
+    )]);
     let error = solve(context.request(), &Discard).await.unwrap_err();
     assert_eq!(build_failure(&error).exit_code, Some(3));
 }
@@ -100,13 +162,19 @@ async fn the_error_of_a_long_dockerfile_arrives_whole() {
 #[ignore = "needs peers: buildkit, registry"]
 async fn dropping_a_build_cancels_it_at_the_daemon() {
     let id = unique("lock");
-    let dockerfile = |command: &str| format!("FROM busybox\nRUN --mount=type=cache,id={id},sharing=locked,target=/c {command}\n");
+    let dockerfile = |command: &str| {
+        format!("FROM busybox\nRUN --mount=type=cache,id={id},sharing=locked,target=/c {command}\n")
+    };
     let context = Context::new(&[("Dockerfile", &dockerfile("echo holding; sleep 600"))]);
     let (started, running) = tokio::sync::oneshot::channel();
     let started = std::sync::Mutex::new(Some(started));
     let watch = move |event: EventKind| {
         if matches!(event, EventKind::Log { line, .. } if line == "holding") {
-            started.lock().unwrap().take().map(|started| started.send(()));
+            started
+                .lock()
+                .unwrap()
+                .take()
+                .map(|started| started.send(()));
         }
     };
     tokio::select! {
@@ -127,13 +195,22 @@ async fn a_secret_is_mounted_and_stays_out_of_image_and_log() {
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; wc -c < /run/secrets/tok > /length\n";
     let context = Context::new(&[("Dockerfile", dockerfile)]);
     let mut request = context.fresh_request();
-    request.secrets.insert("tok".into(), SecretString::from(secret.as_str()));
+    request
+        .secrets
+        .insert("tok".into(), SecretString::from(secret.as_str()));
     let events = Recorder::default();
     solve(request.clone(), &events).await.unwrap();
     assert_eq!(events.logs(), ["[redacted]"]);
     let bytes = image_bytes(&request.image).await;
-    let contains = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-    assert!(contains(&format!("{}\n", secret.len())), "the step saw the secret");
+    let contains = |needle: &str| {
+        bytes
+            .windows(needle.len())
+            .any(|window| window == needle.as_bytes())
+    };
+    assert!(
+        contains(&format!("{}\n", secret.len())),
+        "the step saw the secret"
+    );
     assert!(!contains(&secret), "the secret is in the image");
 }
 
@@ -144,7 +221,14 @@ async fn a_change_that_keeps_size_and_time_is_seen() {
     assert_eq!(before.len(), after.len());
     let context = Context::new(&[("Dockerfile", SCRATCH), ("f", &before)]);
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
-    let touch = || File::options().write(true).open(context.path().join("f")).unwrap().set_modified(time).unwrap();
+    let touch = || {
+        File::options()
+            .write(true)
+            .open(context.path().join("f"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap()
+    };
     touch();
     let request = context.request();
     let first = solve(request.clone(), &Discard).await.unwrap();
@@ -154,15 +238,24 @@ async fn a_change_that_keeps_size_and_time_is_seen() {
     assert_eq!(second.cached, 0);
     assert_ne!(second.digest, first.digest);
     let bytes = image_bytes(&request.image).await;
-    assert!(bytes.windows(after.len()).any(|window| window == after.as_bytes()));
+    assert!(
+        bytes
+            .windows(after.len())
+            .any(|window| window == after.as_bytes())
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry"]
 async fn a_fresh_clone_sends_no_file() {
     let mark = unique("x");
-    let files: Vec<(String, String)> = (0..200).map(|n| (format!("d{}/f{n}", n % 7), format!("{mark} {n}"))).collect();
-    let mut files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let files: Vec<(String, String)> = (0..200)
+        .map(|n| (format!("d{}/f{n}", n % 7), format!("{mark} {n}")))
+        .collect();
+    let mut files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
     files.push(("Dockerfile", SCRATCH));
     let commit_time = Some("2026-01-02T03:04:05Z".parse().unwrap());
     let one = Context::new(&files);
@@ -175,7 +268,11 @@ async fn a_fresh_clone_sends_no_file() {
     request.context = other.path().to_owned();
     let second = solve(request.clone(), &Discard).await.unwrap();
     // The frontend fetches the Dockerfile, and a .dockerignore if there is one, without comparing.
-    assert_eq!((second.context.files, second.steps, second.cached), (1, 1, 1), "{second:?}");
+    assert_eq!(
+        (second.context.files, second.steps, second.cached),
+        (1, 1, 1),
+        "{second:?}"
+    );
     assert_eq!(second.context.entries, first.context.entries);
 
     other.write("d0/f0", b"changed");
@@ -186,7 +283,16 @@ async fn a_fresh_clone_sends_no_file() {
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry"]
 async fn another_commit_time_keeps_the_cache() {
-    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nWORKDIR /{}\nCOPY a a\nRUN true\n", unique("w"))), ("a", "a")]);
+    let context = Context::new(&[
+        (
+            "Dockerfile",
+            &format!(
+                "FROM busybox\nWORKDIR /{}\nCOPY a a\nRUN true\n",
+                unique("w")
+            ),
+        ),
+        ("a", "a"),
+    ]);
     let mut request = context.request();
     request.commit_time = Some("2026-01-01T00:00:00Z".parse().unwrap());
     solve(request.clone(), &Discard).await.unwrap();
@@ -195,7 +301,10 @@ async fn another_commit_time_keeps_the_cache() {
     solve(request, &events).await.unwrap();
     let cached = events.ended(VertexState::Cached);
     for step in ["WORKDIR", "COPY", "RUN"] {
-        assert!(cached.iter().any(|name| name.contains(step)), "{step} ran again: {cached:?}");
+        assert!(
+            cached.iter().any(|name| name.contains(step)),
+            "{step} ran again: {cached:?}"
+        );
     }
 }
 
@@ -217,7 +326,10 @@ async fn dockerignore_has_dockers_meaning() {
     assert_eq!(events.logs(), ["./docs/x/r.md", "./keep/a"]);
 
     // The Dockerfile's own one counts instead.
-    context.write("Dockerfile.dockerignore", b"docs\nkeep\n.dockerignore\nDockerfile*\n");
+    context.write(
+        "Dockerfile.dockerignore",
+        b"docs\nkeep\n.dockerignore\nDockerfile*\n",
+    );
     let events = Recorder::default();
     solve(context.fresh_request(), &events).await.unwrap();
     assert_eq!(events.logs(), ["./drop"]);
@@ -233,7 +345,11 @@ async fn links_and_odd_names_arrive_as_they_are() {
     std::os::unix::fs::symlink("/etc/hostname", at("out")).unwrap();
     std::os::unix::fs::symlink("a", at("in")).unwrap();
     std::fs::hard_link(at("a"), at("b")).unwrap();
-    std::fs::write(context.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "latin\n").unwrap();
+    std::fs::write(
+        context.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")),
+        "latin\n",
+    )
+    .unwrap();
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(at("run"), std::fs::Permissions::from_mode(0o700)).unwrap();
     let mut request = context.fresh_request();
@@ -241,7 +357,17 @@ async fn links_and_odd_names_arrive_as_they_are() {
     request.commit_time = Some("2026-01-02T03:04:05Z".parse().unwrap());
     let events = Recorder::default();
     solve(request, &events).await.unwrap();
-    assert_eq!(events.logs(), ["/etc/hostname", "a", "1", "latin", "644 1767323045", "755 1767323045"]);
+    assert_eq!(
+        events.logs(),
+        [
+            "/etc/hostname",
+            "a",
+            "1",
+            "latin",
+            "644 1767323045",
+            "755 1767323045"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -249,7 +375,9 @@ async fn links_and_odd_names_arrive_as_they_are() {
 async fn an_inline_dockerfile_leaves_the_context_alone() {
     let context = Context::new(&[("Dockerfile", "FROM nothing-of-this-name"), ("a", "1")]);
     let mut request = context.fresh_request();
-    request.dockerfile = DockerfileSource::Inline("FROM busybox\nARG WHO\nCOPY a Dockerfile /\nRUN cat /a; echo $WHO\n".into());
+    request.dockerfile = DockerfileSource::Inline(
+        "FROM busybox\nARG WHO\nCOPY a Dockerfile /\nRUN cat /a; echo $WHO\n".into(),
+    );
     request.build_args.insert("WHO".into(), "me".into());
     let events = Recorder::default();
     solve(request, &events).await.unwrap();
@@ -282,21 +410,40 @@ impl CredentialProvider for Login {
 async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
     let context = Context::new(&[("Dockerfile", SCRATCH), ("a", "1")]);
     let mut request = context.request();
-    request.image = format!("{}/{}:1", env("REGISTRY_AUTH"), unique("bk")).parse().unwrap();
-    let builder = Builder::new(common::address(), BuilderOptions::default().backoff(Backoff::default().attempts(1)));
+    request.image = format!("{}/{}:1", env("REGISTRY_AUTH"), unique("bk"))
+        .parse()
+        .unwrap();
+    let builder = Builder::new(
+        common::address(),
+        BuilderOptions::default().backoff(Backoff::default().attempts(1)),
+    );
 
     let failure = builder.build(request.clone(), &Discard).await.unwrap_err();
-    assert_eq!(failure.retry_class(), RetryClass::NeedsCredential, "{failure}");
+    assert_eq!(
+        failure.retry_class(),
+        RetryClass::NeedsCredential,
+        "{failure}"
+    );
 
-    let wrong = Arc::new(Login { password: "wrong-password".into(), refused: AtomicU32::new(0) });
+    let wrong = Arc::new(Login {
+        password: "wrong-password".into(),
+        refused: AtomicU32::new(0),
+    });
     request.credentials = wrong.clone();
     let events = Recorder::default();
     let failure = builder.build(request.clone(), &events).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: Unauthorized");
     assert_eq!(wrong.refused.load(Ordering::Relaxed), 1);
-    assert!(events.warnings()[0].contains("new credential"), "{:?}", events.warnings());
+    assert!(
+        events.warnings()[0].contains("new credential"),
+        "{:?}",
+        events.warnings()
+    );
 
-    request.credentials = Arc::new(Login { password: env("REGISTRY_AUTH_PASSWORD"), refused: AtomicU32::new(0) });
+    request.credentials = Arc::new(Login {
+        password: env("REGISTRY_AUTH_PASSWORD"),
+        refused: AtomicU32::new(0),
+    });
     builder.build(request, &Discard).await.unwrap();
 }
 
@@ -316,7 +463,12 @@ async fn many_builds_share_one_connection() {
     let builds = (0..20).map(|n| {
         let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique(&n.to_string()))]);
         let client = client.clone();
-        async move { client.solve(Solve::new(context.request()), &Discard).await.map(|solved| (solved, context)) }
+        async move {
+            client
+                .solve(Solve::new(context.request()), &Discard)
+                .await
+                .map(|solved| (solved, context))
+        }
     });
     for result in futures::future::join_all(builds).await {
         result.unwrap();

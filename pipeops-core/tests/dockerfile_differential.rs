@@ -5,8 +5,13 @@
 //! `BUILDKIT_PARSER=/tmp/buildkit_parser cargo test -p pipeops-core --test dockerfile_differential -- --ignored`.
 //! `SEED` and `INPUTS` choose the inputs; `CORPUS` names a folder whose files are mutated as well.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot talk to its oracle fails"
+)]
+
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use pipeops_core::dockerfile::{Arguments, Dockerfile, Heredoc, Instruction, Stage, Trigger, Word};
 use serde_json::{Value, json};
@@ -296,7 +301,8 @@ fn args(arguments: &Arguments) -> Vec<String> {
 
 /// The other program.
 struct Oracle {
-    input: std::process::ChildStdin,
+    child: Child,
+    input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
@@ -313,6 +319,7 @@ impl Oracle {
         Self {
             input: child.stdin.take().unwrap(),
             output: BufReader::new(child.stdout.take().unwrap()),
+            child,
         }
     }
 
@@ -324,6 +331,14 @@ impl Oracle {
         self.output.read_line(&mut line).unwrap();
         serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(input)))
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,12 +1,19 @@
 //! Rollouts into a real Kubernetes cluster, with real pods.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Mutex;
+mod common;
+
 use std::time::Duration;
 
-use pipeops_core::event::EventKind;
-use pipeops_core::{EventSink, Object, Redactor, SecretString, Stack};
+use pipeops_core::event::{Discard, EventKind};
+use pipeops_core::{Diagnosis, Redactor, SecretString, Stack};
 use pipeops_rollout::{Error, Outcome, Rollout, RolloutOptions, RolloutPhase};
 use serde_json::{Value, json};
+
+use common::Told;
+
+/// What is done to a container.
+type Change = fn(&mut Value);
 
 /// A namespace of its own in the real cluster, and rollouts into it.
 struct Lab {
@@ -33,10 +40,8 @@ impl Lab {
         }
     }
 
-    async fn run(&self, stack: &Stack) -> (Outcome, Vec<EventKind>) {
-        let told = Told::default();
-        let outcome = self.rollout.run(stack, &told).await.expect("an outcome");
-        (outcome, told.0.into_inner().unwrap())
+    async fn run(&self, stack: &Stack) -> Outcome {
+        self.rollout.run(stack, &Discard).await.expect("an outcome")
     }
 
     /// What the application answers, through the API server's proxy to its Service.
@@ -46,10 +51,11 @@ impl Lab {
             self.namespace
         );
         let request = http::Request::get(path).body(Vec::new()).unwrap();
-        self.client
-            .request_text(request)
-            .await
-            .unwrap_or_else(|error| format!("no answer: {error}"))
+        let answer = self.client.request_text(request).await;
+        answer.map_or_else(
+            |error| format!("no answer: {error}"),
+            |text| text.trim().to_owned(),
+        )
     }
 
     async fn names(&self, plural: &str) -> Vec<String> {
@@ -70,85 +76,47 @@ impl Lab {
             .await;
     }
 
-    /// A small web server that answers with its revision, taken from its ConfigMap.
     fn stack(&self, revision: &str, change: impl FnOnce(&mut Value)) -> Stack {
-        let config = format!("web-pages-{revision}");
-        let labels = json!({"app.kubernetes.io/name": "web"});
-        let mut container = json!({
-            "name": "web",
-            "image": format!("{}/library/busybox:1.36", environment("REGISTRY")),
-            "command": ["httpd", "-f", "-v", "-p", "8080", "-h", "/pages"],
-            "ports": [{"name": "http", "containerPort": 8080}],
-            "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
-            "volumeMounts": [{"name": "pages", "mountPath": "/pages"}],
-        });
-        change(&mut container);
-        let deployment = json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "web", "labels": labels},
-            "spec": {
-                "replicas": 2,
-                "selector": {"matchLabels": labels},
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "terminationGracePeriodSeconds": 1,
-                        "containers": [container],
-                        "volumes": [{"name": "pages", "configMap": {"name": config}}],
-                    },
-                },
-            },
-        });
-        let objects = [
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config}, "immutable": true,
-                   "data": {"index.html": revision}}),
-            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-                   "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]}}),
-            deployment,
-        ];
-        let objects = objects
-            .into_iter()
-            .map(|object| Object::new(object).unwrap())
-            .collect();
-        Stack::new("web", &*self.namespace, revision, objects)
+        let image = format!("{}/library/busybox:1.36", environment("REGISTRY"));
+        common::web(&self.namespace, "web", revision, &image, change)
     }
 
     fn good(&self, revision: &str) -> Stack {
         self.stack(revision, |_| {})
     }
-}
 
-#[derive(Default)]
-struct Told(Mutex<Vec<EventKind>>);
-
-impl EventSink for Told {
-    fn emit(&self, kind: EventKind) {
-        self.0.lock().unwrap().push(kind);
+    /// Asks for as long as the work takes: every answer.
+    async fn answers_during<T>(&self, work: impl Future<Output = T>) -> (T, Vec<String>) {
+        let mut answers = Vec::new();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return (result, answers),
+                () = tokio::time::sleep(Duration::from_millis(50)) => answers.push(self.ask().await),
+            }
+        }
     }
 }
 
-fn messages(told: &[EventKind]) -> Vec<&str> {
-    told.iter()
-        .filter_map(|event| match event {
-            EventKind::Rollout { message, .. } => Some(message.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Rolls out a good revision and then a broken one: what is said of the broken one, while the good one serves.
-async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> pipeops_core::Diagnosis {
-    assert!(lab.run(&lab.good("one")).await.0.is_complete());
-    let (outcome, told) = lab.run(&lab.stack("two", change)).await;
-    let Outcome::RolledBack { diagnosis, to } = outcome else {
-        panic!("{outcome:?}")
+/// Rolls out a good revision and then a broken one: what is said of the broken one, while the good one answers every
+/// request.
+async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> Diagnosis {
+    assert!(lab.run(&lab.good("one")).await.is_complete());
+    let told = Told::default();
+    let broken = lab.stack("two", change);
+    let (outcome, answers) = lab.answers_during(lab.rollout.run(&broken, &told)).await;
+    let Outcome::RolledBack { diagnosis, to } = outcome.unwrap() else {
+        panic!("not rolled back")
     };
     println!("{diagnosis}");
     assert_eq!(to, "one");
-    assert_eq!(lab.ask().await.trim(), "one");
     assert!(
-        told.iter()
+        answers.len() > 3 && answers.iter().all(|answer| answer == "one"),
+        "{answers:?}"
+    );
+    assert!(
+        told.all()
+            .iter()
             .any(|event| matches!(event, EventKind::RollingBack { .. }))
     );
     diagnosis
@@ -158,24 +126,28 @@ async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> pipeops_core::D
 #[ignore = "needs peers: kubernetes, registry"]
 async fn revisions_follow_one_another_and_can_be_undone() {
     let lab = Lab::new(RolloutOptions::default()).await;
-    let (outcome, told) = lab.run(&lab.good("one")).await;
+    let told = Told::default();
+    let outcome = lab.rollout.run(&lab.good("one"), &told).await.unwrap();
     assert!(outcome.is_complete(), "{outcome:?}");
-    assert_eq!(lab.ask().await.trim(), "one");
-    let messages = messages(&told);
-    assert!(messages.contains(&"Pod 2/2 ready"), "{messages:?}");
-    assert_eq!(messages.last(), Some(&"Rollout complete"));
+    assert_eq!(lab.ask().await, "one");
+    let messages = told.messages();
+    assert!(
+        messages.contains(&"Pod 2/2 ready".to_owned()),
+        "{messages:?}"
+    );
+    assert_eq!(messages.last().unwrap(), "Rollout complete");
 
     for revision in ["two", "three"] {
-        assert!(lab.run(&lab.good(revision)).await.0.is_complete());
-        assert_eq!(lab.ask().await.trim(), revision);
+        assert!(lab.run(&lab.good(revision)).await.is_complete());
+        assert_eq!(lab.ask().await, revision);
     }
     let undone = lab
         .rollout
-        .undo(&lab.namespace, "web", &Told::default())
+        .undo(&lab.namespace, "web", &Discard)
         .await
         .unwrap();
     assert!(matches!(undone, Outcome::Complete { revision, .. } if revision == "two"));
-    assert_eq!(lab.ask().await.trim(), "two");
+    assert_eq!(lab.ask().await, "two");
 
     let status = lab
         .rollout
@@ -203,7 +175,7 @@ async fn old_configuration_goes_when_no_replica_set_needs_it() {
         let mut stack = lab.good(revision);
         // Kubernetes keeps one old ReplicaSet, and so the window is one revision.
         stack.objects[2].value_mut()["spec"]["revisionHistoryLimit"] = 1.into();
-        assert!(lab.run(&stack).await.0.is_complete());
+        assert!(lab.run(&stack).await.is_complete());
     }
     let left = lab.names("configmaps").await;
     assert!(!left.contains(&"web-pages-one".to_owned()), "{left:?}");
@@ -275,7 +247,7 @@ async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
 #[ignore = "needs peers: kubernetes, registry"]
 async fn other_ways_to_fail_have_their_own_diagnosis() {
     let lab = Lab::new(RolloutOptions::default()).await;
-    let cases: [(&str, &str, fn(&mut Value)); 4] = [
+    let cases: [(&str, &str, Change); 4] = [
         ("RunContainerError", "does not exist in the image", |c| {
             c["command"] = json!(["/nope"])
         }),
@@ -293,16 +265,16 @@ async fn other_ways_to_fail_have_their_own_diagnosis() {
             c["image"] = "127.0.0.1:1/app:1".into()
         }),
     ];
-    assert!(lab.run(&lab.good("one")).await.0.is_complete());
+    assert!(lab.run(&lab.good("one")).await.is_complete());
     for (number, (title, reason, change)) in cases.into_iter().enumerate() {
-        let (outcome, _) = lab
+        let outcome = lab
             .run(&lab.stack(&format!("broken-{number}"), change))
             .await;
         let diagnosis = outcome.diagnosis().expect("it fails");
         println!("{diagnosis}");
         assert_eq!(diagnosis.title, format!("Deployment failed: {title}"));
         assert!(diagnosis.reason.contains(reason), "{diagnosis}");
-        assert_eq!(lab.ask().await.trim(), "one");
+        assert_eq!(lab.ask().await, "one");
     }
     lab.end().await;
 }
@@ -312,7 +284,7 @@ async fn other_ways_to_fail_have_their_own_diagnosis() {
 async fn a_first_deployment_that_fails_leaves_no_pods() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let broken = lab.stack("one", |container| container["command"] = json!(["/nope"]));
-    assert!(matches!(lab.run(&broken).await.0, Outcome::Failed { .. }));
+    assert!(matches!(lab.run(&broken).await, Outcome::Failed { .. }));
     let status = lab
         .rollout
         .status(&lab.namespace, "web")
@@ -321,8 +293,8 @@ async fn a_first_deployment_that_fails_leaves_no_pods() {
         .unwrap();
     assert_eq!((status.phase, status.desired), (RolloutPhase::Failed, 0));
     assert!(status.diagnosis.is_some());
-    assert!(lab.run(&lab.good("two")).await.0.is_complete());
-    assert_eq!(lab.ask().await.trim(), "two");
+    assert!(lab.run(&lab.good("two")).await.is_complete());
+    assert_eq!(lab.ask().await, "two");
     lab.end().await;
 }
 
@@ -330,7 +302,7 @@ async fn a_first_deployment_that_fails_leaves_no_pods() {
 #[ignore = "needs peers: kubernetes, registry"]
 async fn a_rollout_whose_process_died_is_finished_by_another_one() {
     let lab = Lab::new(RolloutOptions::default()).await;
-    assert!(lab.run(&lab.good("one")).await.0.is_complete());
+    assert!(lab.run(&lab.good("one")).await.is_complete());
     let stack = lab.stack("two", |container| {
         container["readinessProbe"]["initialDelaySeconds"] = 5.into();
     });
@@ -349,12 +321,12 @@ async fn a_rollout_whose_process_died_is_finished_by_another_one() {
         lab.client.clone(),
         RolloutOptions::default().lease_wait(Duration::ZERO),
     );
-    let refused = other.run(&stack, &Told::default()).await;
+    let refused = other.run(&stack, &Discard).await;
     assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
     let other = Rollout::new(lab.client.clone(), RolloutOptions::default());
-    let outcome = other.run(&stack, &Told::default()).await.unwrap();
+    let outcome = other.run(&stack, &Discard).await.unwrap();
     assert!(outcome.is_complete(), "{outcome:?}");
-    assert_eq!(lab.ask().await.trim(), "two");
+    assert_eq!(lab.ask().await, "two");
     lab.end().await;
 }
 
@@ -366,7 +338,7 @@ async fn what_the_api_server_refuses_changes_nothing() {
     stack.objects[2].value_mut()["spec"]["replicas"] = (-1).into();
     stack.objects[2].value_mut()["spec"]["template"]["spec"]["containers"][0]["name"] =
         "Not A Name".into();
-    let error = lab.rollout.run(&stack, &Told::default()).await.unwrap_err();
+    let error = lab.rollout.run(&stack, &Discard).await.unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("spec.replicas") && text.contains("containers[0].name"),

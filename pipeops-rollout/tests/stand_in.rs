@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{Diagnosis, Object, Stack};
 use pipeops_rollout::{
@@ -165,7 +166,7 @@ async fn images_that_cannot_be_pulled() {
             "do not trust the registry's certificate",
         ),
     ];
-    for (failure, reason) in cases {
+    let check = |(failure, reason)| async move {
         let diagnosis = diagnosis_of(PodBehaviour::pull_fails(failure), |_| {}).await;
         assert_eq!(
             diagnosis.title, "Deployment failed: ImagePullBackOff",
@@ -176,7 +177,8 @@ async fn images_that_cannot_be_pulled() {
             "Failed to pull image \"registry.example.com/web:broken\""
         );
         assert!(diagnosis.reason.contains(reason), "{diagnosis}");
-    }
+    };
+    join_all(cases.into_iter().map(check)).await;
 }
 
 #[tokio::test]
@@ -252,20 +254,22 @@ async fn pods_that_are_not_set_up() {
     );
     let webhook =
         PodBehaviour::denied("admission webhook \"p.example.com\" denied the request: no");
-    for (behaviour, title) in [
+    let cases = [
         (mount, "FailedMount"),
         (sandbox, "FailedCreatePodSandBox"),
         (place, "Unschedulable"),
         (quota, "QuotaExceeded"),
         (webhook, "AdmissionDenied"),
-    ] {
+    ];
+    let check = |(behaviour, title)| async move {
         let diagnosis = diagnosis_of(behaviour, |_| {}).await;
         assert_eq!(
             diagnosis.title,
             format!("Deployment failed: {title}"),
             "{diagnosis}"
         );
-    }
+    };
+    join_all(cases.into_iter().map(check)).await;
 }
 
 #[tokio::test]
@@ -434,7 +438,7 @@ async fn objects_of_others_are_left_alone_and_own_ones_taken_back() {
 async fn many_rollouts_share_one_set_of_watches() {
     let cluster = cluster().await;
     let rollout = rollout(&cluster, options());
-    let runs = (0..60).map(|number| {
+    let runs = (0..30).map(|number| {
         let rollout = rollout.clone();
         async move {
             let app = format!("web-{number}");
@@ -448,7 +452,7 @@ async fn many_rollouts_share_one_set_of_watches() {
             rollout.run(&stack, &Discard).await.unwrap()
         }
     });
-    let outcomes = futures::future::join_all(runs).await;
+    let outcomes = join_all(runs).await;
     assert!(outcomes.iter().all(Outcome::is_complete));
     let watches = cluster
         .audit()

@@ -41,11 +41,14 @@ impl Access {
     /// What a provider is told when only the host is known.
     fn scope_of_host(&self, host: &str) -> RegistryScope {
         let written = self.writes.iter().find(|(written, _)| written == host);
-        written.map_or_else(RegistryScope::default, |(_, repository)| RegistryScope::push(repository))
+        written.map_or_else(RegistryScope::default, |(_, repository)| {
+            RegistryScope::push(repository)
+        })
     }
 
     fn may_write(&self, host: &str, repository: &str) -> bool {
-        self.writes.contains(&(host.to_owned(), repository.to_owned()))
+        self.writes
+            .contains(&(host.to_owned(), repository.to_owned()))
     }
 
     /// The scopes that the daemon may have of those that it asked for, and how they look to a provider.
@@ -54,15 +57,26 @@ impl Access {
     fn narrow(&self, host: &str, asked: &[String]) -> (Vec<String>, RegistryScope) {
         let mut scope = RegistryScope::default();
         let mut granted = Vec::new();
-        for (repository, actions) in asked.iter().flat_map(|text| text.split(' ')).filter_map(repository_scope) {
+        for (repository, actions) in asked
+            .iter()
+            .flat_map(|text| text.split(' '))
+            .filter_map(repository_scope)
+        {
             let writable = self.may_write(host, repository);
-            let kept: Vec<&str> = actions.split(',').filter(|action| *action == "pull" || writable).collect();
+            let kept: Vec<&str> = actions
+                .split(',')
+                .filter(|action| *action == "pull" || writable)
+                .collect();
             if kept.is_empty() {
                 continue;
             }
             let push = kept.contains(&"push");
             if push || scope.repository.is_none() {
-                scope = if push { RegistryScope::push(repository) } else { RegistryScope::pull(repository) };
+                scope = if push {
+                    RegistryScope::push(repository)
+                } else {
+                    RegistryScope::pull(repository)
+                };
             }
             granted.push(format!("repository:{repository}:{}", kept.join(",")));
         }
@@ -98,10 +112,24 @@ impl std::fmt::Debug for Seed {
 
 impl Auth {
     /// Serves `provider`'s credentials for the hosts that the daemon asks for.
-    pub(crate) fn new(provider: Arc<dyn CredentialProvider>, access: Access, notes: Notes, censor: Censor) -> Result<Self, Error> {
+    pub(crate) fn new(
+        provider: Arc<dyn CredentialProvider>,
+        access: Access,
+        notes: Notes,
+        censor: Censor,
+    ) -> Result<Self, Error> {
         let mut seed = [0; 32];
-        SystemRandom::new().fill(&mut seed).map_err(|_| Error::NoRandomness)?;
-        Ok(Self { provider, access, tokens: TokenClient::default(), seed: Seed(seed), notes, censor })
+        SystemRandom::new()
+            .fill(&mut seed)
+            .map_err(|_| Error::NoRandomness)?;
+        Ok(Self {
+            provider,
+            access,
+            tokens: TokenClient::default(),
+            seed: Seed(seed),
+            notes,
+            censor,
+        })
     }
 
     /// Asks the provider, remembers what to hide, and notes why it failed.
@@ -111,11 +139,16 @@ impl Auth {
             Ok(Err(failure)) => Err(CredentialError::Provider(failure)),
             Err(_) => Err(CredentialError::Slow(PROVIDER_LIMIT)),
         };
-        result.inspect(|credential| self.hide(credential)).map_err(|source| {
-            let status = Status::unauthenticated(format!("no credential for {host}: {source}"));
-            self.notes.error(Error::Credentials { host: host.to_owned(), source });
-            status
-        })
+        result
+            .inspect(|credential| self.hide(credential))
+            .map_err(|source| {
+                let status = Status::unauthenticated(format!("no credential for {host}: {source}"));
+                self.notes.error(Error::Credentials {
+                    host: host.to_owned(),
+                    source,
+                });
+                status
+            })
     }
 
     fn hide(&self, credential: &Credential) {
@@ -140,14 +173,21 @@ impl proto::auth_server::Auth for Auth {
         request: Request<proto::CredentialsRequest>,
     ) -> Result<Response<proto::CredentialsResponse>, Status> {
         let host = provider_host(&request.get_ref().host);
-        let credential = self.credential(host, &self.access.scope_of_host(host)).await?;
+        let credential = self
+            .credential(host, &self.access.scope_of_host(host))
+            .await?;
         let (username, secret) = match &credential.kind {
-            CredentialKind::Basic { username, password } => (username.clone(), password.expose().to_owned()),
+            CredentialKind::Basic { username, password } => {
+                (username.clone(), password.expose().to_owned())
+            }
             // An identity token goes as a secret without user.
             CredentialKind::IdentityToken(token) => (String::new(), token.expose().to_owned()),
             _ => Default::default(),
         };
-        Ok(Response::new(proto::CredentialsResponse { username, secret }))
+        Ok(Response::new(proto::CredentialsResponse {
+            username,
+            secret,
+        }))
     }
 
     async fn get_token_authority(
@@ -156,13 +196,17 @@ impl proto::auth_server::Auth for Auth {
     ) -> Result<Response<proto::GetTokenAuthorityResponse>, Status> {
         let request = request.into_inner();
         let host = provider_host(&request.host);
-        let credential = self.credential(host, &self.access.scope_of_host(host)).await?;
+        let credential = self
+            .credential(host, &self.access.scope_of_host(host))
+            .await?;
         if credential.kind == CredentialKind::Anonymous {
             // The daemon then fetches anonymous tokens itself: nobody makes this process call a stranger's server.
             return Err(Status::unavailable("nothing to protect for this host"));
         }
         let key = self.key(&request.salt)?;
-        Ok(Response::new(proto::GetTokenAuthorityResponse { public_key: key.public_key().as_ref().to_vec() }))
+        Ok(Response::new(proto::GetTokenAuthorityResponse {
+            public_key: key.public_key().as_ref().to_vec(),
+        }))
     }
 
     async fn verify_token_authority(
@@ -174,9 +218,15 @@ impl proto::auth_server::Auth for Auth {
             return Err(Status::invalid_argument("the payload is too long"));
         }
         // NaCl's signed message: the signature, then the message.
-        let mut signed = self.key(&request.salt)?.sign(&request.payload).as_ref().to_vec();
+        let mut signed = self
+            .key(&request.salt)?
+            .sign(&request.payload)
+            .as_ref()
+            .to_vec();
         signed.extend_from_slice(&request.payload);
-        Ok(Response::new(proto::VerifyTokenAuthorityResponse { signed }))
+        Ok(Response::new(proto::VerifyTokenAuthorityResponse {
+            signed,
+        }))
     }
 
     async fn fetch_token(
@@ -187,15 +237,25 @@ impl proto::auth_server::Auth for Auth {
         let host = provider_host(&request.host);
         let (scopes, scope) = self.access.narrow(host, &request.scopes);
         let credential = self.credential(host, &scope).await?;
-        let wanted = TokenRequest { host, realm: &request.realm, service: &request.service, scopes: &scopes, credential: &credential };
-        let token = self.tokens.fetch(&wanted, &self.access).await.map_err(|error| {
-            if error.is_refused() {
-                self.provider.refused(host);
-            }
-            let status = Status::unauthenticated(format!("no token for {host}: {error}"));
-            self.notes.error(error.into_error(host));
-            status
-        })?;
+        let wanted = TokenRequest {
+            host,
+            realm: &request.realm,
+            service: &request.service,
+            scopes: &scopes,
+            credential: &credential,
+        };
+        let token = self
+            .tokens
+            .fetch(&wanted, &self.access)
+            .await
+            .map_err(|error| {
+                if error.is_refused() {
+                    self.provider.refused(host);
+                }
+                let status = Status::unauthenticated(format!("no token for {host}: {error}"));
+                self.notes.error(error.into_error(host));
+                status
+            })?;
         self.censor.hide([token.secret.clone()]);
         Ok(Response::new(proto::FetchTokenResponse {
             token: token.secret.expose().to_owned(),
@@ -226,10 +286,21 @@ mod tests {
 
     #[async_trait]
     impl CredentialProvider for One {
-        async fn credential(&self, host: &str, scope: &RegistryScope) -> Result<Credential, Failure> {
+        async fn credential(
+            &self,
+            host: &str,
+            scope: &RegistryScope,
+        ) -> Result<Credential, Failure> {
             Ok(match host {
                 "docker.io" => Credential::basic("bob", format!("pull-{:?}", scope.repository)),
-                "reg.io" => Credential::basic("bob", if scope.push { "push-secret" } else { "pull-secret" }),
+                "reg.io" => Credential::basic(
+                    "bob",
+                    if scope.push {
+                        "push-secret"
+                    } else {
+                        "pull-secret"
+                    },
+                ),
                 "bad.io" => return Err(Error::NoRandomness.into()),
                 _ => Credential::anonymous(),
             })
@@ -237,65 +308,125 @@ mod tests {
     }
 
     fn access() -> Access {
-        Access { writes: [("reg.io".to_owned(), "team/app".to_owned())].into(), ..Access::default() }
+        Access {
+            writes: [("reg.io".to_owned(), "team/app".to_owned())].into(),
+            ..Access::default()
+        }
     }
 
     fn auth() -> (Auth, tokio::sync::mpsc::Receiver<Error>) {
         let (notes, seen) = Notes::new();
-        (Auth::new(Arc::new(One), access(), notes, Censor::default()).unwrap(), seen)
+        (
+            Auth::new(Arc::new(One), access(), notes, Censor::default()).unwrap(),
+            seen,
+        )
     }
 
     async fn credentials(auth: &Auth, host: &str) -> proto::CredentialsResponse {
         let request = proto::CredentialsRequest { host: host.into() };
-        auth.credentials(Request::new(request)).await.unwrap().into_inner()
+        auth.credentials(Request::new(request))
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     #[tokio::test]
     async fn push_is_wanted_only_where_the_build_pushes() {
         let (auth, _) = auth();
         assert_eq!(credentials(&auth, "reg.io").await.secret, "push-secret");
-        assert_eq!(credentials(&auth, "registry-1.docker.io").await.secret, "pull-None");
-        assert_eq!(credentials(&auth, "other.io").await, proto::CredentialsResponse::default());
+        assert_eq!(
+            credentials(&auth, "registry-1.docker.io").await.secret,
+            "pull-None"
+        );
+        assert_eq!(
+            credentials(&auth, "other.io").await,
+            proto::CredentialsResponse::default()
+        );
         assert_eq!(auth.censor.clean("x push-secret"), "x [redacted]");
     }
 
     #[test]
     fn scopes_are_narrowed_to_what_the_build_writes() {
-        let asked = ["repository:team/app:pull,push".into(), "repository:library/x:pull,push repository:y:push".into(), "registry:catalog:*".into()];
+        let asked = [
+            "repository:team/app:pull,push".into(),
+            "repository:library/x:pull,push repository:y:push".into(),
+            "registry:catalog:*".into(),
+        ];
         let (granted, scope) = access().narrow("reg.io", &asked);
-        assert_eq!(granted, ["repository:team/app:pull,push", "repository:library/x:pull"]);
+        assert_eq!(
+            granted,
+            ["repository:team/app:pull,push", "repository:library/x:pull"]
+        );
         assert_eq!(scope, RegistryScope::push("team/app"));
         let (granted, scope) = access().narrow("other.io", &asked);
-        assert_eq!(granted, ["repository:team/app:pull", "repository:library/x:pull"]);
+        assert_eq!(
+            granted,
+            ["repository:team/app:pull", "repository:library/x:pull"]
+        );
         assert!(!scope.push);
     }
 
     #[tokio::test]
     async fn the_key_signs_as_nacl_does_and_differs_between_sessions() {
         let (one, two) = (auth().0, auth().0);
-        let ask = proto::GetTokenAuthorityRequest { host: "reg.io".into(), salt: vec![7; 32] };
-        let key = one.get_token_authority(Request::new(ask.clone())).await.unwrap().into_inner().public_key;
-        let other = two.get_token_authority(Request::new(ask)).await.unwrap().into_inner().public_key;
+        let ask = proto::GetTokenAuthorityRequest {
+            host: "reg.io".into(),
+            salt: vec![7; 32],
+        };
+        let key = one
+            .get_token_authority(Request::new(ask.clone()))
+            .await
+            .unwrap()
+            .into_inner()
+            .public_key;
+        let other = two
+            .get_token_authority(Request::new(ask))
+            .await
+            .unwrap()
+            .into_inner()
+            .public_key;
         assert_ne!(key, other);
-        let verify = proto::VerifyTokenAuthorityRequest { host: "reg.io".into(), payload: b"nonce".to_vec(), salt: vec![7; 32] };
-        let signed = one.verify_token_authority(Request::new(verify)).await.unwrap().into_inner().signed;
+        let verify = proto::VerifyTokenAuthorityRequest {
+            host: "reg.io".into(),
+            payload: b"nonce".to_vec(),
+            salt: vec![7; 32],
+        };
+        let signed = one
+            .verify_token_authority(Request::new(verify))
+            .await
+            .unwrap()
+            .into_inner()
+            .signed;
         let (signature, message) = signed.split_at(64);
         assert_eq!(message, b"nonce");
-        UnparsedPublicKey::new(&ED25519, &key).verify(message, signature).unwrap();
+        UnparsedPublicKey::new(&ED25519, &key)
+            .verify(message, signature)
+            .unwrap();
     }
 
     #[tokio::test]
     async fn a_host_without_secret_has_no_token_authority() {
-        let ask = proto::GetTokenAuthorityRequest { host: "other.io".into(), salt: vec![1] };
-        let status = auth().0.get_token_authority(Request::new(ask)).await.unwrap_err();
+        let ask = proto::GetTokenAuthorityRequest {
+            host: "other.io".into(),
+            salt: vec![1],
+        };
+        let status = auth()
+            .0
+            .get_token_authority(Request::new(ask))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), tonic::Code::Unavailable);
     }
 
     #[tokio::test]
     async fn a_provider_that_fails_is_noted() {
         let (auth, mut seen) = auth();
-        let request = proto::CredentialsRequest { host: "bad.io".into() };
+        let request = proto::CredentialsRequest {
+            host: "bad.io".into(),
+        };
         assert!(auth.credentials(Request::new(request)).await.is_err());
-        assert!(matches!(seen.try_recv().unwrap(), Error::Credentials { host, .. } if host == "bad.io"));
+        assert!(
+            matches!(seen.try_recv().unwrap(), Error::Credentials { host, .. } if host == "bad.io")
+        );
     }
 }

@@ -13,14 +13,16 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Notes;
+use super::content::Content;
 use super::filter::{Filter, follow_paths};
+use super::folder::Folder;
 use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
 use super::stat::{Kind, Mark, describe};
-use super::tree::{Content, Folder, Found, TreeError};
+use super::tree::{Found, TreeError};
+use super::wanted::Wanted;
 use crate::error::Error;
 
 /// Contents go in pieces of this size, as BuildKit's own client sends them.
@@ -72,16 +74,26 @@ pub(crate) struct FileSync {
 impl FileSync {
     /// Serves these sources, by the name under which the daemon asks for them, and nothing else.
     pub(crate) fn new(sources: HashMap<String, Source>, sent: Arc<Sent>, notes: Notes) -> Self {
-        Self { sources, sent, notes }
+        Self {
+            sources,
+            sent,
+            notes,
+        }
     }
 }
 
 #[async_trait::async_trait]
 impl DiffCopy for FileSync {
-    async fn diff_copy(&self, request: Request<Streaming<Packet>>) -> Result<Response<PacketStream>, Status> {
+    async fn diff_copy(
+        &self,
+        request: Request<Streaming<Packet>>,
+    ) -> Result<Response<PacketStream>, Status> {
         let wanted = Wanted::read(request.metadata())?;
         let source = self.sources.get(&wanted.dir).cloned().ok_or_else(|| {
-            Status::not_found(format!("this session serves no folder named {:?}", wanted.dir))
+            Status::not_found(format!(
+                "this session serves no folder named {:?}",
+                wanted.dir
+            ))
         })?;
         let (out, packets) = mpsc::channel(WAITING);
         let transfer = Transfer {
@@ -99,67 +111,6 @@ impl DiffCopy for FileSync {
         });
         Ok(Response::new(Box::pin(stream)))
     }
-}
-
-/// What one request asks for, from its headers.
-#[derive(Debug, Default, PartialEq)]
-struct Wanted {
-    dir: String,
-    include: Vec<String>,
-    exclude: Vec<String>,
-    follow: Option<Vec<String>>,
-}
-
-impl Wanted {
-    fn read(headers: &MetadataMap) -> Result<Self, Status> {
-        let follow = headers.contains_key("followpaths").then(|| values(headers, "followpaths")).transpose()?;
-        Ok(Self {
-            dir: values(headers, "dir-name")?.into_iter().next().unwrap_or_default(),
-            include: values(headers, "include-patterns")?,
-            exclude: values(headers, "exclude-patterns")?,
-            follow,
-        })
-    }
-
-    fn filter(&self, source: &Source) -> Result<Filter, TransferError> {
-        let mut include = self.include.clone();
-        if let Some(follow) = &self.follow {
-            let targets = match source {
-                Source::Folder(folder) => follow_paths(folder, follow).map_err(|source| TreeError { path: follow.join(", "), source })?,
-                Source::Files { .. } => Some(follow.clone()),
-            };
-            include.extend(targets.unwrap_or_default());
-        }
-        Filter::new(&include, &self.exclude).map_err(|error| TransferError::Pattern(error.to_string()))
-    }
-}
-
-/// All values of one header, decoded as the daemon encoded them.
-fn values(headers: &MetadataMap, key: &'static str) -> Result<Vec<String>, Status> {
-    let encoded = headers.get(format!("{key}-encoded")).is_some_and(|value| value == "1" || value == "true");
-    let decode = |value: &tonic::metadata::AsciiMetadataValue| {
-        let text = value.to_str().map_err(|_| Status::invalid_argument(format!("{key} is not ASCII")))?;
-        if encoded { query_unescape(text) } else { Some(text.to_owned()) }
-            .ok_or_else(|| Status::invalid_argument(format!("{key} is not encoded well")))
-    };
-    headers.get_all(key).iter().map(decode).collect()
-}
-
-/// Undoes Go's `url.QueryEscape`.
-fn query_unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                u8::try_from(digit(rest.next())? << 4 | digit(rest.next())?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Why a transfer ended early.
@@ -180,6 +131,23 @@ enum TransferError {
     HungUp,
 }
 
+/// The filter for what is wanted of a source.
+fn filter(wanted: &Wanted, source: &Source) -> Result<Filter, TransferError> {
+    let mut include = wanted.include.clone();
+    if let Some(follow) = &wanted.follow {
+        let targets = match source {
+            Source::Folder(folder) => follow_paths(folder, follow).map_err(|source| TreeError {
+                path: follow.join(", "),
+                source,
+            })?,
+            Source::Files { .. } => Some(follow.clone()),
+        };
+        include.extend(targets.unwrap_or_default());
+    }
+    Filter::new(&include, &wanted.exclude)
+        .map_err(|error| TransferError::Pattern(error.to_string()))
+}
+
 /// One request while it is answered.
 #[derive(Clone)]
 struct Transfer {
@@ -198,18 +166,25 @@ struct Offer {
 
 impl Transfer {
     async fn run(self, source: Source, wanted: Wanted, incoming: Streaming<Packet>, notes: Notes) {
-        let result = match wanted.filter(&source) {
-            Ok(filter) => tokio::try_join!(self.list(source, filter), self.answer(incoming)).map(drop),
+        let result = match filter(&wanted, &source) {
+            Ok(filter) => {
+                tokio::try_join!(self.list(source, filter), self.answer(incoming)).map(drop)
+            }
             Err(error) => Err(error),
         };
         let Err(error) = result else { return };
         let message = error.to_string();
         match error {
             TransferError::HungUp => return,
-            TransferError::Tree(TreeError { path, source }) => notes.error(Error::Context { path, source }),
+            TransferError::Tree(TreeError { path, source }) => {
+                notes.error(Error::Context { path, source })
+            }
             TransferError::Changed { path } => notes.error(Error::ContextChanged { path }),
             TransferError::Receiver(_) | TransferError::UnknownEntry(_) => {}
-            TransferError::Pattern(why) => notes.error(Error::Invalid { field: ".dockerignore", why }),
+            TransferError::Pattern(why) => notes.error(Error::Invalid {
+                field: ".dockerignore",
+                why,
+            }),
         }
         tracing::debug!(%message, dir = wanted.dir, "a transfer of files failed");
         let _ = self.out.send(Ok(Packet::error(&message))).await;
@@ -250,11 +225,19 @@ impl Transfer {
                     continue;
                 }
             };
-            let Some(Ok(packet)) = packet else { return Err(TransferError::HungUp) };
+            let Some(Ok(packet)) = packet else {
+                return Err(TransferError::HungUp);
+            };
             match PacketKind::try_from(packet.kind) {
                 Ok(PacketKind::Request) => {
-                    let offer = self.lock().remove(&packet.id).ok_or(TransferError::UnknownEntry(packet.id))?;
-                    let permit = Arc::clone(&permits).acquire_owned().await.map_err(|_| TransferError::HungUp)?;
+                    let offer = self
+                        .lock()
+                        .remove(&packet.id)
+                        .ok_or(TransferError::UnknownEntry(packet.id))?;
+                    let permit = Arc::clone(&permits)
+                        .acquire_owned()
+                        .await
+                        .map_err(|_| TransferError::HungUp)?;
                     let transfer = self.clone();
                     senders.spawn_blocking(move || {
                         let _permit = permit;
@@ -282,18 +265,26 @@ impl Transfer {
         if !connected {
             return Err(TransferError::HungUp);
         }
-        let (size, mark) = read.map_err(|source| TreeError { path: path(), source })?;
+        let (size, mark) = read.map_err(|source| TreeError {
+            path: path(),
+            source,
+        })?;
         if mark != offer.mark {
             // The daemon would keep a content under the time of another one.
             return Err(TransferError::Changed { path: path() });
         }
         self.sent.files.fetch_add(1, Ordering::Relaxed);
         self.sent.bytes.fetch_add(size, Ordering::Relaxed);
-        self.out.blocking_send(Ok(Packet::data(id, Bytes::new()))).map_err(|_| TransferError::HungUp)
+        self.out
+            .blocking_send(Ok(Packet::data(id, Bytes::new())))
+            .map_err(|_| TransferError::HungUp)
     }
 
     async fn send(&self, packet: Packet) -> Result<(), TransferError> {
-        self.out.send(Ok(packet)).await.map_err(|_| TransferError::HungUp)
+        self.out
+            .send(Ok(packet))
+            .await
+            .map_err(|_| TransferError::HungUp)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Offer>> {
@@ -302,7 +293,11 @@ impl Transfer {
 }
 
 /// Finds the entries, in groups. Runs on a thread for blocking work.
-fn walk(source: &Source, filter: &Filter, groups: &mpsc::Sender<Vec<Found>>) -> Result<(), TreeError> {
+fn walk(
+    source: &Source,
+    filter: &Filter,
+    groups: &mpsc::Sender<Vec<Found>>,
+) -> Result<(), TreeError> {
     let mut group = Vec::with_capacity(GROUP);
     let mut emit = |found| {
         group.push(found);
@@ -311,11 +306,16 @@ fn walk(source: &Source, filter: &Filter, groups: &mpsc::Sender<Vec<Found>>) -> 
     match source {
         Source::Folder(folder) => folder.walk(filter, &mut emit)?,
         Source::Files { files, seconds } => {
-            let kept = files.iter().filter(|(name, _)| filter.judge(name, false, &Default::default()).keep);
+            let kept = files
+                .iter()
+                .filter(|(name, _)| filter.judge(name, false, &Default::default()).keep);
             for (name, content) in kept {
                 emit(Found {
                     path: Bytes::copy_from_slice(name.as_bytes()),
-                    kind: Kind::File { executable: false, size: content.len() as u64 },
+                    kind: Kind::File {
+                        executable: false,
+                        size: content.len() as u64,
+                    },
                     seconds: *seconds,
                     content: Some(Content::Memory(content.clone())),
                 });
@@ -332,7 +332,12 @@ fn mark_all(group: Vec<Found>) -> Result<Vec<(Stat, Option<Offer>)>, TreeError> 
 }
 
 fn mark(found: Found) -> Result<(Stat, Option<Offer>), TreeError> {
-    let Found { path, mut kind, seconds, content } = found;
+    let Found {
+        path,
+        mut kind,
+        seconds,
+        content,
+    } = found;
     let Some(content) = content else {
         let mark = match &kind {
             Kind::Symlink { target } => Mark::of(target),
@@ -340,76 +345,50 @@ fn mark(found: Found) -> Result<(Stat, Option<Offer>), TreeError> {
         };
         return Ok((describe(path, &kind, seconds, mark), None));
     };
-    let (read, mark) = content.read(PIECE, &mut |_| true).map_err(|source| TreeError {
-        path: String::from_utf8_lossy(&path).into_owned(),
-        source,
-    })?;
+    let (read, mark) = content
+        .read(PIECE, &mut |_| true)
+        .map_err(|source| TreeError {
+            path: String::from_utf8_lossy(&path).into_owned(),
+            source,
+        })?;
     if let Kind::File { size, .. } = &mut kind {
         // What was read is what the mark is of; a file that grew since has both anew.
         *size = read;
     }
     let stat = describe(path.clone(), &kind, seconds, mark);
-    Ok((stat, Some(Offer { content, mark, path })))
+    Ok((
+        stat,
+        Some(Offer {
+            content,
+            mark,
+            path,
+        }),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use tonic::metadata::{MetadataKey, MetadataValue};
-
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> MetadataMap {
-        let mut map = MetadataMap::new();
-        for (key, value) in pairs {
-            map.append(MetadataKey::from_static(key), MetadataValue::from_static(value));
-        }
-        map
-    }
-
-    #[test]
-    fn headers_say_what_is_wanted() {
-        let wanted = Wanted::read(&headers(&[
-            ("dir-name", "context"),
-            ("exclude-patterns", "*.log"),
-            ("exclude-patterns", "a+b"),
-            ("followpaths", "caf%C3%A9+x"),
-            ("followpaths-encoded", "1"),
-        ]));
-        assert_eq!(
-            wanted.unwrap(),
-            Wanted {
-                dir: "context".into(),
-                include: vec![],
-                exclude: vec!["*.log".into(), "a+b".into()],
-                follow: Some(vec!["café x".into()]),
-            }
-        );
-    }
-
-    #[test]
-    fn a_bad_encoding_is_refused() {
-        let bad = headers(&[("include-patterns", "%zz"), ("include-patterns-encoded", "1")]);
-        assert_eq!(Wanted::read(&bad).unwrap_err().code(), tonic::Code::InvalidArgument);
-    }
 
     #[test]
     fn files_in_memory_are_filtered_by_name() {
-        let source = Source::Files { files: vec![("Dockerfile".into(), "FROM x".into()), ("other".into(), "y".into())], seconds: 3 };
-        let wanted = Wanted { follow: Some(vec!["Dockerfile".into(), "Dockerfile.dockerignore".into()]), ..Wanted::default() };
+        let source = Source::Files {
+            files: vec![
+                ("Dockerfile".into(), "FROM x".into()),
+                ("other".into(), "y".into()),
+            ],
+            seconds: 3,
+        };
+        let wanted = Wanted {
+            follow: Some(vec!["Dockerfile".into(), "Dockerfile.dockerignore".into()]),
+            ..Wanted::default()
+        };
         let (groups, mut found) = mpsc::channel(4);
-        walk(&source, &wanted.filter(&source).unwrap(), &groups).unwrap();
+        walk(&source, &filter(&wanted, &source).unwrap(), &groups).unwrap();
         let group = found.blocking_recv().unwrap();
         assert_eq!(group.len(), 1);
         let (stat, offer) = mark(group.into_iter().next().unwrap()).unwrap();
         assert_eq!((stat.path.as_ref(), stat.size), (&b"Dockerfile"[..], 6));
         assert!(offer.is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn unescaping_never_panics(text in ".{0,30}") {
-            let _ = query_unescape(&text);
-        }
     }
 }

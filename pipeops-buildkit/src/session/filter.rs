@@ -41,17 +41,27 @@ impl Filter {
         let exclude = Patterns::parse(exclude)?;
         let plain_includes = include.texts(false).all(is_plain);
         let plain_exceptions = exclude.texts(true).all(is_plain);
-        Ok(Self { include, exclude, plain_includes, plain_exceptions })
+        Ok(Self {
+            include,
+            exclude,
+            plain_includes,
+            plain_exceptions,
+        })
     }
 
     /// Decides about one entry.
     pub(crate) fn judge(&self, path: &str, is_dir: bool, above: &Above) -> Verdict {
-        let mut verdict = Verdict { keep: true, enter: is_dir, above: Above::default() };
+        let mut verdict = Verdict {
+            keep: true,
+            enter: is_dir,
+            above: Above::default(),
+        };
         if !self.include.is_empty() {
             let (included, seen) = self.include.matches_below(path, above.include.as_ref());
             verdict.above.include = Some(seen);
             verdict.keep = included;
-            verdict.enter = is_dir && (included || !self.plain_includes || may_hold(path, self.include.texts(false)));
+            verdict.enter = is_dir
+                && (included || !self.plain_includes || may_hold(path, self.include.texts(false)));
         }
         if !self.exclude.is_empty() && (verdict.keep || verdict.enter) {
             let (excluded, seen) = self.exclude.matches_below(path, above.exclude.as_ref());
@@ -65,7 +75,8 @@ impl Filter {
     }
 
     fn may_hold_exception(&self, path: &str) -> bool {
-        !self.plain_exceptions || (self.exclude.has_exceptions() && may_hold(path, self.exclude.texts(true)))
+        !self.plain_exceptions
+            || (self.exclude.has_exceptions() && may_hold(path, self.exclude.texts(true)))
     }
 }
 
@@ -86,7 +97,10 @@ pub(crate) trait Links {
 /// # Errors
 /// When the tree cannot be read.
 pub(crate) fn follow_paths(links: &dyn Links, paths: &[String]) -> io::Result<Option<Vec<String>>> {
-    let mut resolver = Resolver { links, resolved: BTreeSet::new() };
+    let mut resolver = Resolver {
+        links,
+        resolved: BTreeSet::new(),
+    };
     for path in paths {
         resolver.resolve(path)?;
     }
@@ -95,7 +109,9 @@ pub(crate) fn follow_paths(links: &dyn Links, paths: &[String]) -> io::Result<Op
     }
     let mut patterns: Vec<String> = Vec::new();
     for path in resolver.resolved {
-        let covered = patterns.last().is_some_and(|last| path.starts_with(&format!("{last}/")));
+        let covered = patterns
+            .last()
+            .is_some_and(|last| path.starts_with(&format!("{last}/")));
         if !covered {
             patterns.push(path);
         }
@@ -196,7 +212,11 @@ mod tests {
     use super::*;
 
     fn filter(include: &[&str], exclude: &[&str]) -> Filter {
-        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let owned = |list: &[&str]| {
+            list.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         Filter::new(&owned(include), &owned(exclude)).unwrap()
     }
 
@@ -217,13 +237,23 @@ mod tests {
 
     #[test]
     fn an_excluded_folder_is_not_entered_unless_an_exception_may_be_in_it() {
-        assert_eq!(judge(&filter(&[], &["node_modules"]), "node_modules", true), (false, false));
+        assert_eq!(
+            judge(&filter(&[], &["node_modules"]), "node_modules", true),
+            (false, false)
+        );
         let excluded = filter(&[], &["node_modules", "!node_modules/a/keep"]);
         assert_eq!(judge(&excluded, "node_modules", true), (false, true));
         assert_eq!(judge(&excluded, "node_modules/a", true), (false, true));
         assert_eq!(judge(&excluded, "node_modules/b", true), (false, false));
-        assert_eq!(judge(&excluded, "node_modules/a/keep", false), (true, false));
-        assert_eq!(judge(&filter(&[], &["x", "!**/*.md"]), "x", true), (false, true), "a wildcard may be anywhere");
+        assert_eq!(
+            judge(&excluded, "node_modules/a/keep", false),
+            (true, false)
+        );
+        assert_eq!(
+            judge(&filter(&[], &["x", "!**/*.md"]), "x", true),
+            (false, true),
+            "a wildcard may be anywhere"
+        );
     }
 
     #[test]
@@ -232,20 +262,34 @@ mod tests {
         assert_eq!(judge(&included, "a", true), (false, true));
         assert_eq!(judge(&included, "b", true), (false, false));
         assert_eq!(judge(&included, "a/b/Dockerfile", false), (true, false));
-        assert_eq!(judge(&filter(&["src"], &["src/secret"]), "src/secret/x", false), (false, false));
+        assert_eq!(
+            judge(&filter(&["src"], &["src/secret"]), "src/secret/x", false),
+            (false, false)
+        );
     }
 
     struct Fake(BTreeMap<&'static str, &'static str>);
 
     impl Links for Fake {
         fn target(&self, path: &str) -> io::Result<Option<String>> {
-            Ok(self.0.get(path).filter(|target| !target.is_empty()).map(|target| (*target).to_owned()))
+            Ok(self
+                .0
+                .get(path)
+                .filter(|target| !target.is_empty())
+                .map(|target| (*target).to_owned()))
         }
 
         fn names(&self, dir: &str) -> io::Result<Vec<String>> {
-            let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
+            let prefix = if dir == "." {
+                String::new()
+            } else {
+                format!("{dir}/")
+            };
             let below = self.0.keys().filter_map(|path| path.strip_prefix(&prefix));
-            Ok(below.filter(|rest| !rest.contains('/')).map(str::to_owned).collect())
+            Ok(below
+                .filter(|rest| !rest.contains('/'))
+                .map(str::to_owned)
+                .collect())
         }
     }
 
@@ -256,15 +300,26 @@ mod tests {
 
     #[test]
     fn symlinks_on_the_way_are_followed_inside_the_tree() {
-        let links = [("bar", "foo/target"), ("foo", "/real"), ("abs", "/etc/passwd"), ("up", "../../x")];
-        assert_eq!(follow(&links, &["bar/file"]).unwrap(), ["bar", "foo", "real/target/file"]);
+        let links = [
+            ("bar", "foo/target"),
+            ("foo", "/real"),
+            ("abs", "/etc/passwd"),
+            ("up", "../../x"),
+        ];
+        assert_eq!(
+            follow(&links, &["bar/file"]).unwrap(),
+            ["bar", "foo", "real/target/file"]
+        );
         assert_eq!(follow(&links, &["abs"]).unwrap(), ["abs", "etc/passwd"]);
         assert_eq!(follow(&links, &["up"]).unwrap(), ["up", "x"]);
     }
 
     #[test]
     fn loops_end_and_the_root_means_everything() {
-        assert_eq!(follow(&[("a", "b"), ("b", "a")], &["a/x"]).unwrap(), ["a", "b"]);
+        assert_eq!(
+            follow(&[("a", "b"), ("b", "a")], &["a/x"]).unwrap(),
+            ["a", "b"]
+        );
         assert_eq!(follow(&[("a", "a/a")], &["a"]).unwrap(), ["a"]);
         assert_eq!(follow(&[], &["."]), None);
         assert_eq!(follow(&[("a", "/")], &["a"]), None);

@@ -2,16 +2,19 @@
 //! while it builds.
 
 pub(crate) mod auth;
+mod content;
 pub(crate) mod filesync;
 mod filter;
+pub(crate) mod folder;
 mod os;
 mod packet;
 pub(crate) mod patterns;
 pub(crate) mod secrets;
 pub(crate) mod stat;
 mod token;
-pub(crate) mod tree;
+mod tree;
 mod tunnel;
+mod wanted;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -99,12 +102,19 @@ impl Session {
         let tunnel = Tunnel::new(incoming, outgoing, heard.clone());
         let tasks = CancellationToken::new();
         let server = tokio::spawn(serve(tunnel, services, tasks.clone()));
-        Ok(Self { id, server: AbortOnDropHandle::new(server), heard, _tasks: tasks.drop_guard() })
+        Ok(Self {
+            id,
+            server: AbortOnDropHandle::new(server),
+            heard,
+            _tasks: tasks.drop_guard(),
+        })
     }
 
     /// Waits until the session ends, which it should not; gives the reason if there is one.
     pub(crate) async fn ended(&mut self) -> Option<String> {
-        (&mut self.server).await.unwrap_or_else(|error| Some(error.to_string()))
+        (&mut self.server)
+            .await
+            .unwrap_or_else(|error| Some(error.to_string()))
     }
 
     /// How long the daemon has not used it, not even for a health check.
@@ -140,7 +150,10 @@ fn describe(headers: &mut MetadataMap, id: &str, shared_key: &str) -> Result<(),
     headers.insert("x-docker-expose-session-uuid", value(id)?);
     headers.insert("x-docker-expose-session-sharedkey", value(shared_key)?);
     for method in METHODS {
-        headers.append("x-docker-expose-session-grpc-method", AsciiMetadataValue::from_static(method));
+        headers.append(
+            "x-docker-expose-session-grpc-method",
+            AsciiMetadataValue::from_static(method),
+        );
     }
     Ok(())
 }
@@ -159,7 +172,10 @@ async fn serve(tunnel: Tunnel, services: Services, tasks: CancellationToken) -> 
 }
 
 impl Services {
-    async fn answer(self, request: http::Request<Incoming>) -> Result<http::Response<tonic::body::Body>, Infallible> {
+    async fn answer(
+        self,
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<tonic::body::Body>, Infallible> {
         let path = request.uri().path();
         if path == "/moby.filesync.v1.FileSync/DiffCopy" {
             let files: Arc<dyn DiffCopy> = self.files;

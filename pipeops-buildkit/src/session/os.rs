@@ -56,7 +56,10 @@ mod imp {
     pub(crate) fn open(path: &Path, seen: Identity) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_file() && identity(&metadata) == seen {
             Ok(file)

@@ -65,27 +65,46 @@ pub(crate) struct Stat {
 impl Packet {
     /// One entry.
     pub(crate) fn stat(stat: Stat) -> Self {
-        Self { kind: PacketKind::Stat.into(), stat: Some(stat), ..Self::default() }
+        Self {
+            kind: PacketKind::Stat.into(),
+            stat: Some(stat),
+            ..Self::default()
+        }
     }
 
     /// The end of the list of entries.
     pub(crate) fn end_of_list() -> Self {
-        Self { kind: PacketKind::Stat.into(), ..Self::default() }
+        Self {
+            kind: PacketKind::Stat.into(),
+            ..Self::default()
+        }
     }
 
     /// A piece of a content; empty for its end.
     pub(crate) fn data(id: u32, data: Bytes) -> Self {
-        Self { kind: PacketKind::Data.into(), id, data, ..Self::default() }
+        Self {
+            kind: PacketKind::Data.into(),
+            id,
+            data,
+            ..Self::default()
+        }
     }
 
     /// The answer to the daemon's last message.
     pub(crate) fn finish() -> Self {
-        Self { kind: PacketKind::Finish.into(), ..Self::default() }
+        Self {
+            kind: PacketKind::Finish.into(),
+            ..Self::default()
+        }
     }
 
     /// Why it failed.
     pub(crate) fn error(why: &str) -> Self {
-        Self { kind: PacketKind::Error.into(), data: Bytes::copy_from_slice(why.as_bytes()), ..Self::default() }
+        Self {
+            kind: PacketKind::Error.into(),
+            data: Bytes::copy_from_slice(why.as_bytes()),
+            ..Self::default()
+        }
     }
 }
 
@@ -96,11 +115,17 @@ pub(crate) type PacketStream = Pin<Box<dyn Stream<Item = Result<Packet, Status>>
 #[async_trait::async_trait]
 pub(crate) trait DiffCopy: Send + Sync + 'static {
     /// Answers one request for a tree.
-    async fn diff_copy(&self, request: Request<Streaming<Packet>>) -> Result<Response<PacketStream>, Status>;
+    async fn diff_copy(
+        &self,
+        request: Request<Streaming<Packet>>,
+    ) -> Result<Response<PacketStream>, Status>;
 }
 
 /// Decodes one HTTP/2 request for `service` and encodes its answer.
-pub(crate) async fn serve<B>(service: Arc<dyn DiffCopy>, request: http::Request<B>) -> Result<http::Response<Body>, Infallible>
+pub(crate) async fn serve<B>(
+    service: Arc<dyn DiffCopy>,
+    request: http::Request<B>,
+) -> Result<http::Response<Body>, Infallible>
 where
     B: HttpBody + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
@@ -125,8 +150,8 @@ impl StreamingService<Packet> for Method {
 #[cfg(test)]
 mod tests {
     use bollard_buildkit_proto::fsutil::types as generated;
-    use prost::Message;
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::*;
 
@@ -160,7 +185,10 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_utf8_survives() {
-        let stat = Stat { path: Bytes::from_static(b"caf\xE9"), ..Stat::default() };
+        let stat = Stat {
+            path: Bytes::from_static(b"caf\xE9"),
+            ..Stat::default()
+        };
         let wire = Packet::stat(stat.clone()).encode_to_vec();
         assert_eq!(Packet::decode(wire.as_slice()).unwrap().stat, Some(stat));
     }

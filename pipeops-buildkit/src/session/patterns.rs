@@ -45,7 +45,9 @@ impl Patterns {
     ///
     /// # Errors
     /// When a pattern is not well formed.
-    pub fn parse<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, PatternError> {
+    pub fn parse<S: AsRef<str>>(
+        patterns: impl IntoIterator<Item = S>,
+    ) -> Result<Self, PatternError> {
         let list = patterns
             .into_iter()
             .filter_map(|text| Pattern::parse(text.as_ref()).transpose())
@@ -197,12 +199,19 @@ impl Pattern {
             Some(rest) => (true, rest.to_owned()),
             None => (false, cleaned),
         };
-        let refuse = |why: &str| PatternError { pattern: text.chars().take(200).collect(), why: why.to_owned() };
+        let refuse = |why: &str| PatternError {
+            pattern: text.chars().take(200).collect(),
+            why: why.to_owned(),
+        };
         if body.is_empty() {
             return Err(refuse("nothing follows the !"));
         }
         let kind = compile(&body).map_err(refuse)?;
-        Ok(Some(Self { text: body, exception, kind }))
+        Ok(Some(Self {
+            text: body,
+            exception,
+            kind,
+        }))
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -210,13 +219,16 @@ impl Pattern {
             Kind::Exact => path == self.text,
             Kind::Prefix(prefix) => path.starts_with(prefix.as_str()),
             // `**/x` matches `x` too.
-            Kind::Suffix(suffix) => path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path),
+            Kind::Suffix(suffix) => {
+                path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path)
+            }
             Kind::Regex(regex) => regex.is_match(path),
         }
     }
 
     fn matches_parent(&self, path: &str) -> bool {
-        path.match_indices('/').any(|(at, _)| self.matches(&path[..at]))
+        path.match_indices('/')
+            .any(|(at, _)| self.matches(&path[..at]))
     }
 
     fn matches_path_or_parent(&self, path: &str) -> bool {
@@ -248,11 +260,16 @@ fn compile(pattern: &str) -> Result<Kind, &'static str> {
                 rest = after;
             }
             '\\' => {
-                let escaped = rest.chars().next().ok_or("a \\ at its end escapes nothing")?;
+                let escaped = rest
+                    .chars()
+                    .next()
+                    .ok_or("a \\ at its end escapes nothing")?;
                 rest = &rest[escaped.len_utf8()..];
                 translation.special(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
             }
-            c => translation.expression.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+            c => translation
+                .expression
+                .push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
     }
     translation.finish(pattern)
@@ -334,7 +351,11 @@ fn class(text: &str) -> Result<(String, &str), &'static str> {
         if low > high {
             return Err("a range runs backwards");
         }
-        let _ = write!(expression, "\\x{{{:X}}}-\\x{{{:X}}}", low as u32, high as u32);
+        let _ = write!(
+            expression,
+            "\\x{{{:X}}}-\\x{{{:X}}}",
+            low as u32, high as u32
+        );
     }
 }
 
@@ -359,10 +380,13 @@ mod tests {
 
     #[test]
     fn answers_are_those_of_moby_patternmatcher() {
-        let vectors: Vec<(Vec<String>, String, Option<bool>)> = serde_json::from_str(VECTORS).unwrap();
+        let vectors: Vec<(Vec<String>, String, Option<bool>)> =
+            serde_json::from_str(VECTORS).unwrap();
         assert!(vectors.len() > 500);
         for (patterns, path, expected) in vectors {
-            let answer = Patterns::parse(&patterns).ok().map(|list| list.matches(&path));
+            let answer = Patterns::parse(&patterns)
+                .ok()
+                .map(|list| list.matches(&path));
             assert_eq!(answer, expected, "{patterns:?} on {path:?}");
         }
     }
@@ -376,7 +400,12 @@ mod tests {
 
     #[test]
     fn a_refused_pattern_says_why() {
-        for (pattern, why) in [("[a", "not closed"), ("a\\", "escapes nothing"), ("!", "follows"), ("[b-a]", "backwards")] {
+        for (pattern, why) in [
+            ("[a", "not closed"),
+            ("a\\", "escapes nothing"),
+            ("!", "follows"),
+            ("[b-a]", "backwards"),
+        ] {
             let error = Patterns::parse([pattern]).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
@@ -384,7 +413,14 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_as_go_does() {
-        for (path, cleaned) in [("", "."), ("a/../..", ".."), ("/../a//b/.", "/a/b"), ("./a", "a"), ("a/..", "."), ("/", "/")] {
+        for (path, cleaned) in [
+            ("", "."),
+            ("a/../..", ".."),
+            ("/../a//b/.", "/a/b"),
+            ("./a", "a"),
+            ("a/..", "."),
+            ("/", "/"),
+        ] {
             assert_eq!(clean(path), cleaned, "{path:?}");
         }
     }

@@ -21,8 +21,13 @@ impl Secrets {
     pub(crate) fn new(secrets: BTreeMap<String, SecretString>) -> Result<Self, Error> {
         for (id, secret) in &secrets {
             if secret.expose().len() > SECRET_LIMIT {
-                let why = format!("the secret {id:?} is longer than 500 KiB, the most that BuildKit takes");
-                return Err(Error::Invalid { field: "secrets", why });
+                let why = format!(
+                    "the secret {id:?} is longer than 500 KiB, the most that BuildKit takes"
+                );
+                return Err(Error::Invalid {
+                    field: "secrets",
+                    why,
+                });
             }
         }
         Ok(Self(secrets))
@@ -31,11 +36,19 @@ impl Secrets {
 
 #[async_trait]
 impl proto::secrets_server::Secrets for Secrets {
-    async fn get_secret(&self, request: Request<proto::GetSecretRequest>) -> Result<Response<proto::GetSecretResponse>, Status> {
+    async fn get_secret(
+        &self,
+        request: Request<proto::GetSecretRequest>,
+    ) -> Result<Response<proto::GetSecretResponse>, Status> {
         let id = &request.get_ref().id;
         // Whether an absent secret matters is the Dockerfile's to say: `required` is off by default.
-        let secret = self.0.get(id).ok_or_else(|| Status::not_found(format!("secret {id}: not found")))?;
-        Ok(Response::new(proto::GetSecretResponse { data: secret.expose().as_bytes().to_vec() }))
+        let secret = self
+            .0
+            .get(id)
+            .ok_or_else(|| Status::not_found(format!("secret {id}: not found")))?;
+        Ok(Response::new(proto::GetSecretResponse {
+            data: secret.expose().as_bytes().to_vec(),
+        }))
     }
 }
 
@@ -46,14 +59,20 @@ mod tests {
     use super::*;
 
     async fn get(secrets: &Secrets, id: &str) -> Result<Vec<u8>, tonic::Code> {
-        let request = proto::GetSecretRequest { id: id.into(), ..Default::default() };
+        let request = proto::GetSecretRequest {
+            id: id.into(),
+            ..Default::default()
+        };
         let answer = secrets.get_secret(Request::new(request)).await;
-        answer.map(|answer| answer.into_inner().data).map_err(|status| status.code())
+        answer
+            .map(|answer| answer.into_inner().data)
+            .map_err(|status| status.code())
     }
 
     #[tokio::test]
     async fn known_ids_are_served_and_others_are_absent() {
-        let secrets = Secrets::new([("a".to_owned(), SecretString::from("s3cret"))].into()).unwrap();
+        let secrets =
+            Secrets::new([("a".to_owned(), SecretString::from("s3cret"))].into()).unwrap();
         assert_eq!(get(&secrets, "a").await, Ok(b"s3cret".to_vec()));
         assert_eq!(get(&secrets, "b").await, Err(tonic::Code::NotFound));
     }

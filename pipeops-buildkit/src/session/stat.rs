@@ -73,7 +73,11 @@ pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: i64, mark: Mark) -> St
     let (mode, size, linkname) = match kind {
         Kind::Dir => (go_mode::DIR | 0o755, 0, Bytes::new()),
         Kind::File { executable, size } => (permissions(*executable), *size, Bytes::new()),
-        Kind::Symlink { target } => (go_mode::SYMLINK | 0o777, target.len() as u64, target.clone()),
+        Kind::Symlink { target } => (
+            go_mode::SYMLINK | 0o777,
+            target.len() as u64,
+            target.clone(),
+        ),
         Kind::Pipe => (go_mode::PIPE | 0o644, 0, Bytes::new()),
         Kind::HardLink { executable, first } => (permissions(*executable), 0, first.clone()),
     };
@@ -120,7 +124,11 @@ impl Marker {
     /// The mark of all pieces together.
     pub(crate) fn finish(self) -> Mark {
         let digest = self.0.finish();
-        let head = digest.as_ref().iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        let head = digest
+            .as_ref()
+            .iter()
+            .take(8)
+            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         Mark(u32::try_from(head % 1_000_000_000).unwrap_or_default())
     }
 }
@@ -150,13 +158,26 @@ mod tests {
         assert_eq!(mode(Kind::Dir), 0x8000_01ed);
         assert_eq!(mode(file(false, 0)), 0o644);
         assert_eq!(mode(file(true, 0)), 0o755);
-        assert_eq!(mode(Kind::Symlink { target: Bytes::new() }), 0x0800_01ff);
+        assert_eq!(
+            mode(Kind::Symlink {
+                target: Bytes::new()
+            }),
+            0x0800_01ff
+        );
         assert_eq!(mode(Kind::Pipe), 0x0200_01a4);
     }
 
     #[test]
     fn a_commits_seconds_and_a_contents_nanoseconds() {
-        let time = |content: &[u8]| describe(Bytes::new(), &file(false, 1), 1_700_000_000, Mark::of(content)).mod_time;
+        let time = |content: &[u8]| {
+            describe(
+                Bytes::new(),
+                &file(false, 1),
+                1_700_000_000,
+                Mark::of(content),
+            )
+            .mod_time
+        };
         assert_eq!(time(b"a") / 1_000_000_000, 1_700_000_000);
         assert_eq!(time(b"a"), time(b"a"));
         assert_ne!(time(b"a"), time(b"b"));

@@ -73,12 +73,17 @@ pub(crate) enum TokenError {
 impl TokenError {
     /// The server knew the credential and refused it.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self, Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+        matches!(
+            self,
+            Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        )
     }
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Status(status) => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Http(error) => error.is_connect() || error.is_timeout(),
             _ => false,
         }
@@ -91,7 +96,14 @@ impl TokenError {
             error => {
                 let refused = error.is_refused();
                 let transient = error.is_transient();
-                Error::Credentials { host, source: CredentialError::TokenServer { refused, transient, source: Box::new(error) } }
+                Error::Credentials {
+                    host,
+                    source: CredentialError::TokenServer {
+                        refused,
+                        transient,
+                        source: Box::new(error),
+                    },
+                }
             }
         }
     }
@@ -99,15 +111,23 @@ impl TokenError {
 
 impl TokenClient {
     /// Fetches a token, trying again where that can help.
-    pub(crate) async fn fetch(&self, request: &TokenRequest<'_>, access: &Access) -> Result<Token, TokenError> {
+    pub(crate) async fn fetch(
+        &self,
+        request: &TokenRequest<'_>,
+        access: &Access,
+    ) -> Result<Token, TokenError> {
         let realm = check_realm(request, access)?;
         let http = self.http()?;
-        let backoff = Backoff::default().base(Duration::from_millis(300)).total(Duration::from_secs(20));
+        let backoff = Backoff::default()
+            .base(Duration::from_millis(300))
+            .total(Duration::from_secs(20));
         let begin = Instant::now();
         for attempt in 1.. {
             let result = fetch_once(http, &realm, request).await;
             let wait = match &result {
-                Err(error) if error.is_transient() => backoff.delay(attempt, begin.elapsed(), random::fraction()),
+                Err(error) if error.is_transient() => {
+                    backoff.delay(attempt, begin.elapsed(), random::fraction())
+                }
                 _ => None,
             };
             match wait {
@@ -140,7 +160,11 @@ impl TokenClient {
     }
 }
 
-async fn fetch_once(http: &reqwest::Client, realm: &Url, request: &TokenRequest<'_>) -> Result<Token, TokenError> {
+async fn fetch_once(
+    http: &reqwest::Client,
+    realm: &Url,
+    request: &TokenRequest<'_>,
+) -> Result<Token, TokenError> {
     let posted = post(http, realm, request).await?;
     let response = match (&request.credential.kind, posted.status()) {
         // Servers that know only GET say so in one of these ways.
@@ -148,7 +172,10 @@ async fn fetch_once(http: &reqwest::Client, realm: &Url, request: &TokenRequest<
             CredentialKind::Basic { username, password },
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED,
         ) => {
-            let get = http.get(realm.clone()).query(&query(request)).basic_auth(username, Some(password.expose()));
+            let get = http
+                .get(realm.clone())
+                .query(&query(request))
+                .basic_auth(username, Some(password.expose()));
             get.send().await.map_err(TokenError::Http)?
         }
         _ => posted,
@@ -159,7 +186,11 @@ async fn fetch_once(http: &reqwest::Client, realm: &Url, request: &TokenRequest<
     read_token(response).await
 }
 
-async fn post(http: &reqwest::Client, realm: &Url, request: &TokenRequest<'_>) -> Result<Response, TokenError> {
+async fn post(
+    http: &reqwest::Client,
+    realm: &Url,
+    request: &TokenRequest<'_>,
+) -> Result<Response, TokenError> {
     let mut form = vec![
         ("client_id", "pipeops".to_owned()),
         ("service", request.service.to_owned()),
@@ -172,19 +203,29 @@ async fn post(http: &reqwest::Client, realm: &Url, request: &TokenRequest<'_>) -
             ("password", password.expose().to_owned()),
         ]),
         CredentialKind::IdentityToken(token) => {
-            form.extend([("grant_type", "refresh_token".to_owned()), ("refresh_token", token.expose().to_owned())]);
+            form.extend([
+                ("grant_type", "refresh_token".to_owned()),
+                ("refresh_token", token.expose().to_owned()),
+            ]);
         }
         _ => {
             let get = http.get(realm.clone()).query(&query(request));
             return get.send().await.map_err(TokenError::Http);
         }
     }
-    http.post(realm.clone()).form(&form).send().await.map_err(TokenError::Http)
+    http.post(realm.clone())
+        .form(&form)
+        .send()
+        .await
+        .map_err(TokenError::Http)
 }
 
 fn query<'a>(request: &'a TokenRequest<'a>) -> Vec<(&'a str, &'a str)> {
     let scopes = request.scopes.iter().map(|scope| ("scope", scope.as_str()));
-    [("service", request.service)].into_iter().chain(scopes).collect()
+    [("service", request.service)]
+        .into_iter()
+        .chain(scopes)
+        .collect()
 }
 
 async fn read_token(mut response: Response) -> Result<Token, TokenError> {
@@ -205,14 +246,22 @@ async fn read_token(mut response: Response) -> Result<Token, TokenError> {
             return Err(TokenError::Malformed("it is too long"));
         }
     }
-    let answer: Answer = serde_json::from_slice(&body).map_err(|_| TokenError::Malformed("it is not the JSON of a token"))?;
-    let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
+    let answer: Answer = serde_json::from_slice(&body)
+        .map_err(|_| TokenError::Malformed("it is not the JSON of a token"))?;
+    let token = if answer.token.is_empty() {
+        answer.access_token
+    } else {
+        answer.token
+    };
     if token.is_empty() {
         return Err(TokenError::Malformed("the token is empty"));
     }
     Ok(Token {
         secret: token.into(),
-        expires_in: answer.expires_in.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_LIFE),
+        expires_in: answer
+            .expires_in
+            .filter(|seconds| *seconds > 0)
+            .unwrap_or(DEFAULT_LIFE),
         issued_at: answer.issued_at.map_or(0, jiff::Timestamp::as_second),
     })
 }
@@ -225,12 +274,18 @@ fn check_realm(request: &TokenRequest<'_>, access: &Access) -> Result<Url, Token
     let (Some(realm_host), Some(host)) = (realm.host_str(), registry.host_str()) else {
         return Err(refuse());
     };
-    let own = realm_host == host || is_parent_domain(realm_host, host) || (host == "docker.io" && realm_host == "auth.docker.io");
+    let own = realm_host == host
+        || is_parent_domain(realm_host, host)
+        || (host == "docker.io" && realm_host == "auth.docker.io");
     let trusted = own || access.trusted_realms.contains(realm_host);
     let plain_allowed = access.plain_http.contains(request.host) || is_loopback(host);
     let secure = realm.scheme() == "https" || (realm.scheme() == "http" && plain_allowed);
     let anonymous = realm.username().is_empty() && realm.password().is_none();
-    if trusted && secure && anonymous { Ok(realm) } else { Err(refuse()) }
+    if trusted && secure && anonymous {
+        Ok(realm)
+    } else {
+        Err(refuse())
+    }
 }
 
 /// `gitlab.com` is the parent of `registry.gitlab.com`. A parent of one label (`com`) is nobody's host.
@@ -249,8 +304,17 @@ mod tests {
 
     fn check(host: &str, realm: &str) -> Result<Url, TokenError> {
         let credential = Credential::anonymous();
-        let request = TokenRequest { host, realm, service: "", scopes: &[], credential: &credential };
-        let access = Access { trusted_realms: ["sso.example.org".to_owned()].into(), ..Access::default() };
+        let request = TokenRequest {
+            host,
+            realm,
+            service: "",
+            scopes: &[],
+            credential: &credential,
+        };
+        let access = Access {
+            trusted_realms: ["sso.example.org".to_owned()].into(),
+            ..Access::default()
+        };
         check_realm(&request, &access)
     }
 
@@ -279,7 +343,10 @@ mod tests {
             ("reg.io", "not a url"),
             ("127.0.0.1:5000", "http://10.0.0.1/token"),
         ] {
-            assert!(matches!(check(host, realm), Err(TokenError::ForeignRealm(_))), "{host} {realm}");
+            assert!(
+                matches!(check(host, realm), Err(TokenError::ForeignRealm(_))),
+                "{host} {realm}"
+            );
         }
     }
 }

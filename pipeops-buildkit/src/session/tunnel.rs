@@ -31,20 +31,35 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(incoming: Streaming<BytesMessage>, outgoing: mpsc::Sender<BytesMessage>, heard: Heard) -> Self {
-        Self { incoming, buffered: Bytes::new(), outgoing: PollSender::new(outgoing), heard }
+    pub(super) fn new(
+        incoming: Streaming<BytesMessage>,
+        outgoing: mpsc::Sender<BytesMessage>,
+        heard: Heard,
+    ) -> Self {
+        Self {
+            incoming,
+            buffered: Bytes::new(),
+            outgoing: PollSender::new(outgoing),
+            heard,
+        }
     }
 }
 
 impl AsyncRead for Tunnel {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.buffered.is_empty() {
             match ready!(Pin::new(&mut self.incoming).poll_next(cx)) {
                 Some(Ok(message)) => {
                     self.heard.now();
                     self.buffered = message.data.into();
                 }
-                Some(Err(status)) => return Poll::Ready(Err(io::Error::other(status.message().to_owned()))),
+                Some(Err(status)) => {
+                    return Poll::Ready(Err(io::Error::other(status.message().to_owned())));
+                }
                 None => return Poll::Ready(Ok(())),
             }
         }
@@ -56,11 +71,17 @@ impl AsyncRead for Tunnel {
 }
 
 impl AsyncWrite for Tunnel {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let closed = |_| io::Error::from(io::ErrorKind::BrokenPipe);
         ready!(self.outgoing.poll_reserve(cx)).map_err(closed)?;
         let length = bytes.len().min(PIECE);
-        let message = BytesMessage { data: bytes[..length].to_vec() };
+        let message = BytesMessage {
+            data: bytes[..length].to_vec(),
+        };
         self.outgoing.send_item(message).map_err(closed)?;
         Poll::Ready(Ok(length))
     }
@@ -85,7 +106,10 @@ pub(super) struct Heard {
 
 impl Heard {
     pub(super) fn new() -> Self {
-        Self { begin: Instant::now(), last: Arc::default() }
+        Self {
+            begin: Instant::now(),
+            last: Arc::default(),
+        }
     }
 
     fn now(&self) {
@@ -95,6 +119,8 @@ impl Heard {
 
     /// How long it has been silent.
     pub(super) fn silence(&self) -> Duration {
-        self.begin.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+        self.begin
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 }

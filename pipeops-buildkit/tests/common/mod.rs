@@ -1,7 +1,11 @@
 //! What the tests against real servers share. `cargo peers env` prints the environment that they need.
 
 // Each test file compiles this module for itself and uses a part of it.
-#![allow(dead_code, reason = "each test file uses a part of this module")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of this module; a test may panic"
+)]
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -13,7 +17,9 @@ use pipeops_core::{BuildRequest, EventSink, ImageRef};
 
 /// A variable of the environment, or a failure that says how to get it.
 pub(crate) fn env(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo peers up` and take what `cargo peers env` prints"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `cargo peers up` and take what `cargo peers env` prints")
+    })
 }
 
 pub(crate) fn address() -> Address {
@@ -21,13 +27,18 @@ pub(crate) fn address() -> Address {
 }
 
 pub(crate) async fn client() -> Client {
-    Client::connect(&address(), ConnectOptions::default()).await.unwrap()
+    Client::connect(&address(), ConnectOptions::default())
+        .await
+        .unwrap()
 }
 
 /// A name that no other test run uses.
 pub(crate) fn unique(prefix: &str) -> String {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
     let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("{prefix}-{}-{now:x}-{next}", std::process::id())
 }
@@ -64,7 +75,9 @@ impl Context {
 
     /// A request to push this to the registry without authentication, under a new name.
     pub(crate) fn request(&self) -> BuildRequest {
-        let image: ImageRef = format!("{}/{}:1", env("REGISTRY"), unique("bk")).parse().unwrap();
+        let image: ImageRef = format!("{}/{}:1", env("REGISTRY"), unique("bk"))
+            .parse()
+            .unwrap();
         BuildRequest::new(self.path(), image)
     }
 }
@@ -112,15 +125,32 @@ impl Recorder {
 
 /// Builds with a limit that no test reaches unless something hangs.
 pub(crate) async fn solve(request: BuildRequest, events: &dyn EventSink) -> Result<Solved, Error> {
-    client().await.solve(Solve::new(request).timeout(Duration::from_secs(120)), events).await
+    client()
+        .await
+        .solve(
+            Solve::new(request).timeout(Duration::from_secs(120)),
+            events,
+        )
+        .await
 }
 
 /// Asks a registry that speaks plain HTTP; gives the headers' digest and the body.
 pub(crate) async fn registry_get(path: &str) -> (Option<String>, Vec<u8>) {
-    let accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
+    let accept =
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
     let url = format!("http://{}/v2/{path}", env("REGISTRY"));
-    let response = http().get(url).header("Accept", accept).send().await.unwrap().error_for_status().unwrap();
-    let digest = response.headers().get("docker-content-digest").map(|value| value.to_str().unwrap().to_owned());
+    let response = http()
+        .get(url)
+        .header("Accept", accept)
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+    let digest = response
+        .headers()
+        .get("docker-content-digest")
+        .map(|value| value.to_str().unwrap().to_owned());
     (digest, response.bytes().await.unwrap().to_vec())
 }
 
@@ -132,21 +162,34 @@ pub(crate) fn http() -> reqwest::Client {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .unwrap()
 }
 
 /// All bytes of an image: manifest, configuration and unpacked layers.
 pub(crate) async fn image_bytes(image: &ImageRef) -> Vec<u8> {
     use std::io::Read;
     let repository = image.repository();
-    let (_, manifest) = registry_get(&format!("{repository}/manifests/{}", image.tag().unwrap())).await;
+    let (_, manifest) =
+        registry_get(&format!("{repository}/manifests/{}", image.tag().unwrap())).await;
     let json: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let mut all = manifest;
-    let layers = json["layers"].as_array().unwrap().iter().map(|layer| &layer["digest"]);
+    let layers = json["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| &layer["digest"]);
     for digest in layers.chain([&json["config"]["digest"]]) {
-        let (_, blob) = registry_get(&format!("{repository}/blobs/{}", digest.as_str().unwrap())).await;
+        let (_, blob) =
+            registry_get(&format!("{repository}/blobs/{}", digest.as_str().unwrap())).await;
         match blob.starts_with(&[0x1f, 0x8b]) {
-            true => drop(flate2::read::GzDecoder::new(blob.as_slice()).read_to_end(&mut all).unwrap()),
+            true => drop(
+                flate2::read::GzDecoder::new(blob.as_slice())
+                    .read_to_end(&mut all)
+                    .unwrap(),
+            ),
             false => all.extend_from_slice(&blob),
         }
     }

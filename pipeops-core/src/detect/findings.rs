@@ -1,6 +1,8 @@
 //! What the rules of one language find in one folder.
 
 use super::folder::Folder;
+use super::rules::DEFAULT_PORT;
+use super::source_port::{Port, port};
 use super::{Detection, Evidence, Language};
 
 /// How much a fact counts, from 0 to 1. Facts add up as independent reasons do: two of 0.5 make 0.75.
@@ -125,6 +127,24 @@ impl Findings {
                 format!("asks for version {version}"),
             );
             self.version = Some(version);
+        }
+    }
+
+    /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
+    pub(super) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
+        self.port = Some(DEFAULT_PORT);
+        match folder.text(file).as_deref().and_then(port) {
+            Some(Port::Fixed(port)) => {
+                self.add(
+                    weight::NONE,
+                    folder,
+                    file,
+                    format!("listens on port {port}"),
+                );
+                self.port = Some(port);
+            }
+            Some(Port::FromEnvironment) => self.add(weight::HINT, folder, file, "listens on PORT"),
+            None => {}
         }
     }
 

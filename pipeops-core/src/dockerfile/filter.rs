@@ -20,8 +20,11 @@ use super::{Dockerfile, Stage};
 /// | the build's id | `PIPEOPS_BUILD_ID`, `BUILD_ID` |
 /// | the commit's time, RFC 3339 in UTC | `PIPEOPS_COMMIT_TIME`, `BUILD_TIMESTAMP`, `BUILD_DATE` |
 ///
-/// `SOURCE_DATE_EPOCH` (the commit's time in seconds) is passed always: the daemon itself uses it. All times are the
-/// commit's, not the clock's: a second build of one commit gives the same image, from the cache.
+/// | the commit's time, in seconds | `SOURCE_DATE_EPOCH` |
+///
+/// All times are the commit's, not the clock's: a second build of one commit gives the same image, from the cache. Nothing
+/// is passed undeclared: as a build argument, `SOURCE_DATE_EPOCH` is part of the cache key of every `COPY` and `WORKDIR`, so
+/// that a new commit would find no step cached. (Builders give an image its time by the exporter instead.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct BuildMetadata {
@@ -299,8 +302,9 @@ fn add_metadata(
     }
     if let Some(time) = metadata.commit_time
         && !user.contains_key(SOURCE_DATE_EPOCH)
+        && let Some(why) = declared.why(SOURCE_DATE_EPOCH)
     {
-        let why = "the commit's time; the daemon uses it for files and image".to_owned();
+        let why = format!("the commit's time; {why}");
         filtered.keep(SOURCE_DATE_EPOCH, &time.as_second().to_string(), why);
     }
 }
@@ -430,8 +434,9 @@ ARG BUILDKIT_SYNTAX
         let args = filtered(FILE, &[]).args();
         assert_eq!(args["COMMIT_SHA"], "4b825dc");
         assert_eq!(args["BUILD_DATE"], "2026-11-23T06:00:00Z");
+        assert_eq!(args.len(), 2, "{args:?}");
+        let args = filtered("FROM a\nARG SOURCE_DATE_EPOCH\n", &[]).args();
         assert_eq!(args["SOURCE_DATE_EPOCH"], "1795413600");
-        assert_eq!(args.len(), 3, "{args:?}");
         let user = [("COMMIT_SHA", "mine"), ("SOURCE_DATE_EPOCH", "0")];
         let args = filtered(FILE, &user).args();
         assert_eq!(args["COMMIT_SHA"], "mine");

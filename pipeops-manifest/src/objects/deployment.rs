@@ -223,9 +223,10 @@ fn resources(app: &App) -> ResourceRequirements {
             ("memory", memory),
             ("ephemeral-storage", disk),
         ];
-        entries
+        let written = entries.into_iter().filter(|(_, amount)| !amount.is_empty());
+        written
             .map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())))
-            .into()
+            .collect()
     };
     ResourceRequirements {
         requests: Some(list(
@@ -319,10 +320,11 @@ fn spread_over_zones(app: &App) -> TopologySpreadConstraint {
 
 fn volumes(app: &App) -> Vec<Volume> {
     let limit = app.effective_resources().ephemeral_storage_limit;
+    let limit = (!limit.is_empty()).then_some(Quantity(limit));
     let volume = |(index, _)| Volume {
         name: volume_name(index),
         empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(limit.clone())),
+            size_limit: limit.clone(),
             ..EmptyDirVolumeSource::default()
         }),
         ..Volume::default()
@@ -363,6 +365,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::Resources;
     use crate::objects::fixtures;
 
     fn json(app: &App) -> Value {
@@ -435,6 +438,16 @@ mod tests {
             json!({"name": "writable-1", "mountPath": "/var/cache"})
         );
         assert_eq!(pod["volumes"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn disk_can_be_left_out_for_nodes_that_do_not_measure_it() {
+        let app = fixtures::app().resources(Resources::default().without_ephemeral_storage());
+        assert!(app.check().is_ok());
+        let pod = &json(&app)["spec"]["template"]["spec"];
+        let resources = pod["containers"][0]["resources"].to_string();
+        assert!(!resources.contains("ephemeral"), "{resources}");
+        assert_eq!(pod["volumes"][0]["emptyDir"], json!({}));
     }
 
     #[test]

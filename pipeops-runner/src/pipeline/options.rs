@@ -147,7 +147,7 @@ pub struct StepLimits {
     pub clone: Duration,
     /// For detection, plan and manifests each. Default: 1 minute.
     pub compute: Duration,
-    /// Default: 30 minutes.
+    /// Default: 70 minutes, so that a builder's own limit of an hour comes first.
     pub build: Duration,
     /// Default: 30 minutes.
     pub rollout: Duration,
@@ -159,7 +159,7 @@ impl Default for StepLimits {
         Self {
             clone: minutes(10),
             compute: minutes(1),
-            build: minutes(30),
+            build: minutes(70),
             rollout: minutes(30),
         }
     }

@@ -117,7 +117,7 @@ impl Service {
         let request = BuildRequest::new(request)?;
         let session = match request.session.as_str() {
             "" => None,
-            id => Some(daemon.sessions.get(id).await?),
+            id => Some(daemon.sessions.get(id, daemon.options.session_wait).await?),
         };
         let build = Build::new(daemon, request, session, progress);
         let response = build.run().await?;

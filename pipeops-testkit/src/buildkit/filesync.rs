@@ -46,6 +46,8 @@ mod go_mode {
 pub(super) struct Wanted {
     /// The name under which the client offers the folder: `context`, `dockerfile`.
     pub(super) dir: String,
+    /// What it is for: transfers of one folder for different purposes do not share what was kept of it.
+    pub(super) purpose: &'static str,
     /// Only these paths, and what their symlinks lead to; everything when empty.
     pub(super) follow: Vec<String>,
     /// Not these: the patterns of `.dockerignore`.
@@ -84,7 +86,7 @@ pub(super) async fn fetch(
     if !session.serves("/moby.filesync.v1.FileSync/DiffCopy") {
         return Err(BuildError::new("no local sources enabled"));
     }
-    let key = format!("{}\n{}", session.shared_key, wanted.dir);
+    let key = format!("{}\n{}\n{}", session.shared_key, wanted.dir, wanted.purpose);
     let keeps = !session.shared_key.is_empty();
     let before = match keeps {
         true => lock(&kept.0).get(&key).cloned().unwrap_or_default(),

@@ -67,6 +67,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::SolveRequest;
 
@@ -87,6 +88,8 @@ pub struct BuildkitOptions {
     pub max_context: u64,
     /// The largest layer that is taken from a registry, in bytes.
     pub max_blob: usize,
+    /// How long a build waits for its session to come up. Default: 5 s, as in real daemons.
+    pub session_wait: Duration,
     hosts: Hosts,
 }
 
@@ -96,6 +99,7 @@ impl Default for BuildkitOptions {
             run: RunScript::default(),
             max_context: 1 << 30,
             max_blob: 1 << 30,
+            session_wait: Duration::from_secs(5),
             hosts: Hosts::default(),
         }
     }

@@ -22,9 +22,6 @@ use super::error::{BuildError, BuildResult};
 use crate::fault::{Call, Fault, Faults};
 use crate::serve::{Switch, lock};
 
-/// How long a build waits for its session: real daemons give up after this time as well.
-const WAIT: Duration = Duration::from_secs(5);
-
 /// How often the daemon asks the client whether it is well, and how long it waits for the answer.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -107,8 +104,8 @@ impl Sessions {
         Ok(ReceiverStream::new(receiver))
     }
 
-    /// The session with this id; waits for it a while.
-    pub(super) async fn get(&self, id: &str) -> BuildResult<Session> {
+    /// The session with this id; waits for it so long.
+    pub(super) async fn get(&self, id: &str, wait: Duration) -> BuildResult<Session> {
         let mut changed = self.changed.subscribe();
         let found = async {
             loop {
@@ -119,7 +116,7 @@ impl Sessions {
                 let _ = changed.changed().await;
             }
         };
-        tokio::time::timeout(WAIT, found).await.map_err(|_| {
+        tokio::time::timeout(wait, found).await.map_err(|_| {
             BuildError::new(format!("no active session for {id}: context deadline exceeded"))
                 .code(Code::DeadlineExceeded)
         })

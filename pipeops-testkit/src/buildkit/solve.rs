@@ -151,10 +151,11 @@ impl Build {
         let own_ignore = format!("{filename}.dockerignore");
         let wanted = Wanted {
             dir: self.request.dockerfile_dir.clone(),
+            purpose: "dockerfile",
             follow: vec![filename.clone(), own_ignore.clone(), filename.to_lowercase()],
             exclude: Vec::new(),
         };
-        let tree = self.receive("build.definition", &wanted, "dockerfile", vertex);
+        let tree = self.receive("build.definition", &wanted, vertex);
         let tree = tree.await.map_err(|error| error.context("failed to read dockerfile"))?;
         let path = tree.resolve(filename).or_else(|| tree.resolve(&filename.to_lowercase()));
         let data = path.and_then(|path| match &tree.get(&path)?.node {
@@ -173,13 +174,7 @@ impl Build {
     }
 
     /// Fetches a part of a folder of the client. The vertex ends with it.
-    async fn receive(
-        &self,
-        operation: &str,
-        wanted: &Wanted,
-        what: &str,
-        vertex: Step,
-    ) -> BuildResult<Tree> {
+    async fn receive(&self, operation: &str, wanted: &Wanted, vertex: Step) -> BuildResult<Tree> {
         let received = async {
             self.hook(operation, &wanted.dir).await?;
             let limit = self.daemon.options.max_context;
@@ -187,7 +182,11 @@ impl Build {
         };
         match received.await {
             Ok(received) => {
-                vertex.part(&format!("transferring {what}:"), received.transferred);
+                let what = match wanted.purpose {
+                    "dockerfile" => "transferring dockerfile:",
+                    _ => "transferring context:",
+                };
+                vertex.part(what, received.transferred);
                 self.daemon.note(&self.request.id, |seen| {
                     seen.transferred_bytes += received.transferred;
                     seen.transferred_files += received.files;
@@ -333,21 +332,23 @@ impl Build {
         follow.dedup();
         let wanted = Wanted {
             dir: self.request.context_dir.clone(),
+            purpose: "context",
             follow,
             exclude: ignore_patterns(&ignore),
         };
         let vertex = self.progress.begin("[internal] load build context");
-        self.receive("build.context", &wanted, "context", vertex).await
+        self.receive("build.context", &wanted, vertex).await
     }
 
     async fn load_ignore_file(&self) -> BuildResult<String> {
         let wanted = Wanted {
             dir: self.request.context_dir.clone(),
+            purpose: "ignore",
             follow: vec![".dockerignore".to_owned()],
             exclude: Vec::new(),
         };
         let vertex = self.progress.begin("[internal] load .dockerignore");
-        let tree = self.receive("build.ignore", &wanted, "context", vertex).await?;
+        let tree = self.receive("build.ignore", &wanted, vertex).await?;
         Ok(tree.text(".dockerignore").unwrap_or_default())
     }
 

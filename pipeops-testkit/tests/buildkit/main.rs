@@ -23,7 +23,8 @@ async fn start() -> (Registry, BuildkitDaemon, Client) {
 
 async fn start_with(registry: RegistryOptions, run: RunScript) -> (Registry, BuildkitDaemon, Client) {
     let registry = Registry::start(registry).await.unwrap();
-    let options = BuildkitOptions::default().mirror("docker.io", registry.host()).run(run);
+    let mut options = BuildkitOptions::default().mirror("docker.io", registry.host()).run(run);
+    options.session_wait = Duration::from_millis(500);
     let daemon = BuildkitDaemon::start(options).await.unwrap();
     let client = Client::connect(&daemon.address()).await;
     (registry, daemon, client)

@@ -13,6 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 const LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two requests of a prober.
 const PAUSE: Duration = Duration::from_millis(25);
+/// How often the Service's own address is tried before the way through the API server is taken.
+const DIRECT_TRIES: usize = 5;
 /// A prober sends no more than this many requests.
 const MOST: usize = 20_000;
 
@@ -41,8 +43,12 @@ impl Door {
             .build()
             .map_err(|error| error.to_string())?;
         let direct = Self::Service { http, url: format!("http://{}:{port}/", spec.cluster_ip.unwrap_or_default()) };
-        if direct.ask().await.is_ok() {
-            return Ok(direct);
+        // kube-proxy routes to new pods a moment after they are ready.
+        for _ in 0..DIRECT_TRIES {
+            if direct.ask().await.is_ok() {
+                return Ok(direct);
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let path = format!("/api/v1/namespaces/{namespace}/services/{name}:{port}/proxy/");
         Ok(Self::ApiServer { client: client.clone(), path })

@@ -1,10 +1,9 @@
 //! Go.
 
-use super::{DEFAULT_PORT, framework};
+use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
-use crate::detect::source_port::{Port, port};
 use crate::detect::version::number;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -105,20 +104,7 @@ fn entry(found: &mut Findings, folder: &Folder<'_>) {
     }
     found.build = Some(format!("go build -o app {package}"));
     found.start = Some("./app".to_owned());
-    found.port = Some(DEFAULT_PORT);
-    match folder.text(file).as_deref().and_then(port) {
-        Some(Port::Fixed(port)) => {
-            found.add(
-                weight::NONE,
-                folder,
-                file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
-        }
-        Some(Port::FromEnvironment) => found.add(weight::HINT, folder, file, "listens on PORT"),
-        None => {}
-    }
+    found.listens(folder, file);
 }
 
 /// Among several programs the root goes first, then names that servers have.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::DEFAULT_PORT;
 use crate::detect::findings::{Findings, weight};
 use crate::detect::folder::Folder;
-use crate::detect::source_port::{Port, port};
 
 /// Names that programs have, the likeliest first.
 const PROGRAMS: &[&str] = &[
@@ -67,7 +66,7 @@ pub(super) fn find(
     if let Some(file) = app.program() {
         found.add(weight::ENTRY, folder, &file, "the program");
         found.start = Some(format!("python {file}"));
-        listens(found, folder, &file);
+        found.listens(folder, &file);
     } else if let [script] = scripts {
         found.add(
             weight::ENTRY,
@@ -81,24 +80,7 @@ pub(super) fn find(
         let file = format!("{package}/__main__.py");
         found.add(weight::ENTRY, folder, &file, "a package that runs");
         found.start = Some(format!("python -m {}", package.trim_start_matches("src/")));
-        listens(found, folder, &file);
-    }
-}
-
-fn listens(found: &mut Findings, folder: &Folder<'_>, file: &str) {
-    found.port = Some(DEFAULT_PORT);
-    match folder.text(file).as_deref().and_then(port) {
-        Some(Port::Fixed(port)) => {
-            found.add(
-                weight::NONE,
-                folder,
-                file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
-        }
-        Some(Port::FromEnvironment) => found.add(weight::HINT, folder, file, "listens on PORT"),
-        None => {}
+        found.listens(folder, &file);
     }
 }
 

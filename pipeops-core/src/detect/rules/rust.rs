@@ -2,11 +2,10 @@
 
 use toml::{Table, Value};
 
-use super::{DEFAULT_PORT, framework};
+use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
-use crate::detect::source_port::{Port, port};
 use crate::detect::version::number;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -113,54 +112,40 @@ fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
         .collect();
 }
 
+/// The program that is run: of the package here, or of the only member that has one.
 fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
-    let package = manifest
-        .get("package")
-        .and_then(|package| package.get("name")?.as_str());
+    let own = binary(folder, manifest, "");
+    let binary = own.or_else(|| match found.members.as_slice() {
+        [member] => binary(
+            folder,
+            &folder.toml(&format!("{member}/Cargo.toml"))?,
+            &format!("{member}/"),
+        ),
+        _ => None,
+    });
+    let Some((name, file)) = binary else {
+        if found.members.is_empty() {
+            found.role = Role::Library;
+        }
+        return;
+    };
+    let says = format!("the program `{name}`");
+    found.add(weight::ENTRY, folder, &file, says);
+    found.build = Some("cargo build --release --locked".to_owned());
+    found.start = Some(format!("./target/release/{name}"));
+    found.listens(folder, &file);
+}
+
+/// Name and source of a package's program: the first `[[bin]]`, or `src/main.rs`.
+fn binary(folder: &Folder<'_>, manifest: &Table, dir: &str) -> Option<(String, String)> {
     let bin = manifest
         .get("bin")
         .and_then(|bins| bins.as_array()?.first());
-    let bin_name = bin.and_then(|bin| bin.get("name")?.as_str());
-    let bin_path = bin.and_then(|bin| bin.get("path")?.as_str());
-    let file = bin_path.unwrap_or("src/main.rs");
-    let single_member = match found.members.as_slice() {
-        [member] if package.is_none() => folder.sub(member).toml("Cargo.toml"),
-        _ => None,
-    };
-    let member_name = single_member
-        .as_ref()
-        .and_then(|manifest| manifest.get("package")?.get("name")?.as_str());
-    let name = match (bin_name, package, member_name) {
-        (Some(name), ..) => name,
-        (None, Some(name), _) if folder.has(file) => name,
-        (None, _, Some(name)) => name,
-        _ => {
-            let has_members = !found.members.is_empty();
-            found.role = if has_members {
-                Role::Server
-            } else {
-                Role::Library
-            };
-            return;
-        }
-    };
-    found.add(weight::ENTRY, folder, file, format!("the program `{name}`"));
-    found.build = Some("cargo build --release --locked".to_owned());
-    found.start = Some(format!("./target/release/{name}"));
-    found.port = Some(DEFAULT_PORT);
-    match folder.text(file).as_deref().and_then(port) {
-        Some(Port::Fixed(port)) => {
-            found.add(
-                weight::NONE,
-                folder,
-                file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
-        }
-        Some(Port::FromEnvironment) => found.add(weight::HINT, folder, file, "listens on PORT"),
-        None => {}
-    }
+    let of_bin = |key: &str| bin.and_then(|bin| bin.get(key)?.as_str());
+    let package = manifest.get("package")?.get("name")?.as_str();
+    let file = format!("{dir}{}", of_bin("path").unwrap_or("src/main.rs"));
+    let name = of_bin("name").or(package)?.to_owned();
+    folder.has(&file).then_some((name, file))
 }
 
 #[cfg(test)]

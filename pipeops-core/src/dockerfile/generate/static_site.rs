@@ -51,6 +51,10 @@ pub(super) fn serve(app: &App<'_>, script: &mut Script, output: &str) {
 
 fn server(app: &App<'_>, script: &mut Script) {
     let port = app.detection.port.unwrap_or(8080);
+    script.line(
+        "USER 0",
+        "only to write the configuration, which the server cannot change then",
+    );
     // By `printf`, not by a heredoc: not every linter reads heredocs of COPY.
     let config = [
         "server {".to_owned(),

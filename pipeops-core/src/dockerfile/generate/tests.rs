@@ -328,18 +328,3 @@ fn a_frontend_is_named_only_on_request() {
         "{text}"
     );
 }
-
-#[test]
-fn zz_dump() {
-    for (index, files) in PROJECTS.iter().enumerate() {
-        let tree: MemTree = files.iter().copied().collect();
-        let detection = Detector::new().detect(&tree);
-        std::fs::create_dir_all(format!("/tmp/dump/{index}")).unwrap();
-        std::fs::write(
-            format!("/tmp/dump/{index}/Dockerfile"),
-            generated(files).dockerfile,
-        )
-        .unwrap();
-        std::fs::write(format!("/tmp/dump/{index}/detect"), detection.to_string()).unwrap();
-    }
-}

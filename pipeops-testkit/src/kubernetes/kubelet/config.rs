@@ -65,11 +65,21 @@ pub(super) fn breaks_non_root(pod: &Value, container: &Value) -> Option<String> 
     })
 }
 
-/// Why a volume cannot be mounted.
+/// Why a volume cannot be mounted. A volume that no container mounts is not looked at.
 pub(super) fn missing_volume(store: &Store, pod: &Value) -> Option<String> {
     let namespace = text(pod, "/metadata/namespace");
+    let is_mounted = |name: &str| {
+        ["/spec/containers", "/spec/initContainers"]
+            .iter()
+            .flat_map(|list| items(pod, list))
+            .flat_map(|container| items(container, "/volumeMounts"))
+            .any(|mount| mount["name"] == name)
+    };
     items(pod, "/spec/volumes").iter().find_map(|volume| {
         let name = text(volume, "/name");
+        if !is_mounted(name) {
+            return None;
+        }
         missing_source(store, namespace, volume).map(|why| {
             format!("MountVolume.SetUp failed for volume {name:?} : {why}")
         })
@@ -135,9 +145,11 @@ mod tests {
 
     #[test]
     fn missing_volumes_are_named() {
-        let pod = json!({"metadata": {"namespace": "a"}, "spec": {"volumes": [
+        let mut pod = json!({"metadata": {"namespace": "a"}, "spec": {"volumes": [
             {"name": "v", "secret": {"secretName": "s"}}
         ]}});
+        assert_eq!(missing_volume(&store(), &pod), None);
+        pod["spec"]["containers"] = json!([{"volumeMounts": [{"name": "v"}]}]);
         assert_eq!(
             missing_volume(&store(), &pod).unwrap(),
             "MountVolume.SetUp failed for volume \"v\" : secret \"s\" not found"

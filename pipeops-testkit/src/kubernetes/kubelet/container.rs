@@ -225,7 +225,9 @@ impl Container {
                 self.fail(around, "ErrImageNeverPull", "ErrImageNeverPull", message);
             }
             "Never" | "IfNotPresent" if present => {
-                let message = format!("Container image {image:?} already present on machine");
+                let message = format!(
+                    "Container image {image:?} already present on machine and can be accessed by the pod"
+                );
                 self.say(around, Kind::Normal, "Pulled", &message);
                 self.create(around);
             }

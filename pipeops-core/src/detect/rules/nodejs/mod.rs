@@ -4,7 +4,6 @@ use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
-use crate::detect::source_port::{Port, port};
 
 mod manager;
 mod package;
@@ -125,19 +124,11 @@ fn role(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
             .then(|| (*output).to_owned());
     } else if !dev_server {
         found.role = Role::Server;
-    } else if main_file(folder, package).is_some() {
-        found.role = if package.text("/main").is_some() && package.has_dependencies() {
-            Role::Server
-        } else {
-            Role::Library
-        };
-        // A program, if it is called as one.
-        if folder
-            .first(&["server.js", "index.js", "app.js", "main.js"])
-            .is_some()
-        {
-            found.role = Role::Server;
-        }
+    } else if main_file(folder, package).is_some_and(|file| PROGRAMS.contains(&file.as_str()))
+        || (package.text("/main").is_some() && package.has_dependencies())
+    {
+        // A program, if it is called as one, or if it has a main file and needs other packages.
+        found.role = Role::Server;
     } else if !found.members.is_empty() {
         found.role = Role::Server;
     } else if package.has_dependencies() {
@@ -186,7 +177,10 @@ fn start(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
             .split_whitespace()
             .find(|word| folder.has(word))
             .map(str::to_owned);
-        listens(found, folder, file.or_else(|| main_file(folder, package)));
+        found.port = Some(DEFAULT_PORT);
+        if let Some(file) = file.or_else(|| main_file(folder, package)) {
+            found.listens(folder, &file);
+        }
     } else if found.framework.as_deref() == Some("next") {
         found.start = Some("next start".to_owned());
         found.port = Some(DEFAULT_PORT);
@@ -198,27 +192,9 @@ fn start(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
     {
         found.add(weight::ENTRY, folder, &file, "the program");
         found.start = Some(format!("node {file}"));
-        listens(found, folder, Some(file));
+        found.listens(folder, &file);
     } else if found.role == Role::Frontend {
         found.port = Some(DEFAULT_PORT);
-    }
-}
-
-fn listens(found: &mut Findings, folder: &Folder<'_>, file: Option<String>) {
-    found.port = Some(DEFAULT_PORT);
-    let Some(file) = file else { return };
-    match folder.text(&file).as_deref().and_then(port) {
-        Some(Port::Fixed(port)) => {
-            found.add(
-                weight::NONE,
-                folder,
-                &file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
-        }
-        Some(Port::FromEnvironment) => found.add(weight::HINT, folder, &file, "listens on PORT"),
-        None => {}
     }
 }
 
@@ -276,7 +252,7 @@ fn loose_program(found: &mut Findings, folder: &Folder<'_>) {
     );
     found.package_manager = Some("npm".to_owned());
     found.start = Some(format!("node {file}"));
-    listens(found, folder, Some(file.to_owned()));
+    found.listens(folder, file);
 }
 
 #[cfg(test)]

@@ -1,0 +1,293 @@
+//! Layouts of repositories and what they are. Each is there for a reason, which is its first field.
+
+use pipeops_core::detect::{Detection, Detector, Language, LanguageDetector};
+use pipeops_core::source::{MemTree, SourceTree};
+
+use Language::*;
+
+/// Why the layout is there, its files, the language, the app's folder, and the apps that are listed.
+type Layout = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Option<Language>,
+    &'static str,
+    &'static [&'static str],
+);
+
+const GO_MAIN: &str = "package main\n\nfunc main() {}\n";
+const FLASK: &str = "from flask import Flask\napp = Flask(__name__)\n";
+const EXPRESS: &str =
+    r#"{"scripts": {"start": "node index.js"}, "dependencies": {"express": "4"}}"#;
+const REACT: &str = r#"{"private": true, "scripts": {"start": "react-scripts start", "build": "react-scripts build"}, "dependencies": {"react": "18", "react-scripts": "5"}}"#;
+const VITE: &str = r#"{"private": true, "scripts": {"dev": "vite", "build": "vite build"}, "devDependencies": {"vite": "5"}}"#;
+const TOOLS: &str =
+    r#"{"devDependencies": {"husky": "9", "prettier": "3"}, "scripts": {"prepare": "husky"}}"#;
+const SPRING: &str =
+    "<project><parent><artifactId>spring-boot-starter-parent</artifactId></parent></project>";
+const LARAVEL: &str = r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#;
+const CARGO: &str = "[package]\nname = \"app\"\n[dependencies]\naxum = \"0.8\"\n";
+
+// One line per layout.
+#[rustfmt::skip]
+const LAYOUTS: &[Layout] = &[
+    // One language.
+    ("go with a module", &[("go.mod", "module x"), ("main.go", GO_MAIN)], Some(Go), ".", &[]),
+    ("go with cmd", &[("go.mod", "module x"), ("cmd/api/main.go", GO_MAIN), ("internal/a/a.go", "package a")], Some(Go), ".", &[]),
+    ("go without a module", &[("main.go", GO_MAIN)], Some(Go), ".", &[]),
+    ("go with vendored modules", &[("go.mod", "module x"), ("main.go", GO_MAIN), ("vendor/modules.txt", ""), ("vendor/a/package.json", EXPRESS)], Some(Go), ".", &[]),
+    ("node without dependencies", &[("package.json", r#"{"scripts": {"start": "node a.js"}}"#), ("a.js", "")], Some(Nodejs), ".", &[]),
+    ("node with a main only", &[("package.json", r#"{"main": "index.js"}"#), ("index.js", "")], Some(Nodejs), ".", &[]),
+    ("node without package.json", &[("index.js", "require('http')")], Some(Nodejs), ".", &[]),
+    ("node with installed packages", &[("package.json", EXPRESS), ("index.js", ""), ("node_modules/x/index.php", ""), ("node_modules/x/composer.json", LARAVEL)], Some(Nodejs), ".", &[]),
+    ("a front end", &[("package.json", VITE), ("index.html", "")], Some(Nodejs), ".", &[]),
+    ("python by requirements", &[("requirements.txt", "flask"), ("app.py", FLASK)], Some(Python), ".", &[]),
+    ("python by pyproject", &[("pyproject.toml", "[project]\nname = \"x\"\ndependencies = [\"fastapi\"]"), ("main.py", "app = FastAPI()")], Some(Python), ".", &[]),
+    ("python by a program only", &[("main.py", "print(1)")], Some(Python), ".", &[]),
+    ("python by one file of any name", &[("scrape.py", "print(1)")], Some(Python), ".", &[]),
+    ("python by Pipfile", &[("Pipfile", "[packages]\nflask = \"*\""), ("app.py", FLASK)], Some(Python), ".", &[]),
+    ("django", &[("manage.py", ""), ("shop/settings.py", ""), ("shop/wsgi.py", ""), ("requirements.txt", "Django")], Some(Python), ".", &[]),
+    ("python with a checked-in environment", &[("main.py", ""), ("venv/lib/x/package.json", EXPRESS), (".venv/x.go", "")], Some(Python), ".", &[]),
+    ("maven", &[("pom.xml", SPRING), ("src/main/java/A.java", "")], Some(Java), ".", &[]),
+    ("gradle without a wrapper", &[("build.gradle.kts", "plugins { id(\"org.springframework.boot\") }"), ("src/main/kotlin/A.kt", "")], Some(Java), ".", &[]),
+    ("rust", &[("Cargo.toml", CARGO), ("src/main.rs", "")], Some(Rust), ".", &[]),
+    ("a cargo workspace", &[("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]"), ("crates/web/Cargo.toml", CARGO), ("crates/web/src/main.rs", "")], Some(Rust), ".", &["crates/web"]),
+    ("rails", &[("Gemfile", "gem 'rails'"), ("config/application.rb", "")], Some(Ruby), ".", &[]),
+    ("ruby by gems.rb", &[("gems.rb", "gem 'sinatra'"), ("app.rb", "")], Some(Ruby), ".", &[]),
+    ("ruby by rack only", &[("config.ru", "")], Some(Ruby), ".", &[]),
+    ("php without composer", &[("index.php", "<?php")], Some(Php), ".", &[]),
+    ("dotnet below a solution", &[("A.sln", ""), ("src/A/A.csproj", "<Project Sdk=\"Microsoft.NET.Sdk.Web\">")], Some(Dotnet), ".", &[]),
+    ("phoenix", &[("mix.exs", "{:phoenix, \"~> 1.7\"}"), ("assets/package.json", VITE)], Some(Elixir), ".", &[]),
+    ("deno", &[("deno.json", "{}"), ("main.ts", "Deno.serve(f)")], Some(Deno), ".", &[]),
+    ("a page", &[("index.html", ""), ("style.css", "")], Some(Static), ".", &[]),
+    ("hugo", &[("hugo.toml", ""), ("content/a.md", ""), ("themes/x/package.json", TOOLS)], Some(Static), ".", &[]),
+    // A second language that accompanies the first.
+    ("laravel builds files for browsers", &[("composer.json", LARAVEL), ("artisan", ""), ("public/index.php", ""), ("package.json", VITE)], Some(Php), ".", &[]),
+    ("rails builds files for browsers", &[("Gemfile", "gem 'rails'"), ("config/application.rb", ""), ("package.json", VITE), ("yarn.lock", "")], Some(Ruby), ".", &[]),
+    ("django builds files for browsers", &[("manage.py", ""), ("requirements.txt", "django"), ("package.json", VITE)], Some(Python), ".", &[]),
+    ("flask serves a front end", &[("requirements.txt", "flask"), ("app.py", FLASK), ("package.json", REACT)], Some(Python), ".", &[]),
+    ("spring with a front end", &[("pom.xml", SPRING), ("src/main/java/A.java", ""), ("package.json", VITE)], Some(Java), ".", &[]),
+    ("go with commit hooks of node", &[("go.mod", "module x"), ("main.go", GO_MAIN), ("package.json", TOOLS)], Some(Go), ".", &[]),
+    ("rust with a page", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("index.html", "")], Some(Rust), ".", &[]),
+    ("node with python tools", &[("package.json", EXPRESS), ("index.js", ""), ("pyproject.toml", "[tool.ruff]")], Some(Nodejs), ".", &[]),
+    ("node with documentation by mkdocs", &[("package.json", EXPRESS), ("index.js", ""), ("requirements.txt", "mkdocs"), ("mkdocs.yml", "")], Some(Nodejs), ".", &[]),
+    ("node with fastlane", &[("package.json", EXPRESS), ("index.js", ""), ("Gemfile", "gem 'fastlane'")], Some(Nodejs), ".", &[]),
+    ("python with scripts of php in packages", &[("requirements.txt", "flask"), ("app.py", FLASK), ("vendor/a/index.php", ""), ("vendor/a/composer.json", LARAVEL)], Some(Python), ".", &[]),
+    ("functions for deno beside node", &[("package.json", EXPRESS), ("index.js", ""), ("supabase/functions/x/index.ts", "Deno.serve")], Some(Nodejs), ".", &[]),
+    ("tests in another language", &[("go.mod", "module x"), ("main.go", GO_MAIN), ("tests/requirements.txt", "pytest"), ("e2e/package.json", EXPRESS)], Some(Go), ".", &[]),
+    // Folders.
+    ("one folder only", &[("app/go.mod", "module x"), ("app/main.go", GO_MAIN), ("README.md", "")], Some(Go), "app", &[]),
+    ("deeper", &[("src/services/api/package.json", EXPRESS), ("src/services/api/index.js", "")], Some(Nodejs), "src/services/api", &[]),
+    ("an app and its tests", &[("api/app.py", FLASK), ("api/requirements.txt", "flask"), ("e2e/package.json", EXPRESS)], Some(Python), "api", &[]),
+    ("tools at the root", &[("package.json", TOOLS), ("server/go.mod", "module x"), ("server/main.go", GO_MAIN)], Some(Go), "server", &[]),
+    ("front end and back end", &[("frontend/package.json", REACT), ("backend/requirements.txt", "flask"), ("backend/app.py", FLASK)], None, ".", &["backend", "frontend"]),
+    ("several services", &[("a/go.mod", "module a"), ("a/main.go", GO_MAIN), ("b/package.json", EXPRESS), ("b/index.js", ""), ("lib/x.txt", "")], None, ".", &["a", "b"]),
+    ("examples only", &[("examples/a/package.json", EXPRESS), ("examples/a/index.js", "")], Some(Nodejs), "examples/a", &[]),
+    ("a node workspace", &[("package.json", r#"{"private": true, "workspaces": ["apps/*"]}"#), ("apps/a/package.json", EXPRESS), ("apps/b/package.json", REACT)], Some(Nodejs), ".", &["apps/a", "apps/b"]),
+    ("a pnpm workspace", &[("package.json", TOOLS), ("pnpm-workspace.yaml", "packages:\n  - apps/*\n"), ("apps/a/package.json", EXPRESS)], Some(Nodejs), ".", &["apps/a"]),
+    ("a go workspace", &[("go.work", "use (\n\t./a\n\t./b\n)"), ("a/go.mod", "module a"), ("a/main.go", GO_MAIN), ("b/go.mod", "module b"), ("b/b.go", "package b")], Some(Go), ".", &["a"]),
+    ("maven modules", &[("pom.xml", "<modules><module>api</module><module>core</module></modules> spring-boot"), ("api/pom.xml", "<artifactId>spring-boot-maven-plugin</artifactId>"), ("core/pom.xml", "")], Some(Java), ".", &["api"]),
+    // Nothing.
+    ("documents", &[("README.md", ""), ("LICENSE", "")], None, ".", &[]),
+    ("a Procfile is no language", &[("Procfile", "web: node x.js")], None, ".", &[]),
+    ("dependencies only", &[("node_modules/a/package.json", EXPRESS), ("vendor/b/go.mod", "module b")], None, ".", &[]),
+];
+
+fn detect(files: &[(&str, &str)]) -> Detection {
+    Detector::new().detect(&files.iter().copied().collect::<MemTree>())
+}
+
+#[test]
+fn layouts_are_what_they_are() {
+    let mut wrong = Vec::new();
+    for &(reason, files, language, path, apps) in LAYOUTS {
+        let found = detect(files);
+        if (found.language, found.path.as_str()) != (language, path) || found.apps != apps {
+            wrong.push(format!(
+                "{reason}: expected {language:?} in {path} {apps:?}\n{found}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} wrong:\n{}",
+        wrong.len(),
+        LAYOUTS.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn each_conclusion_has_evidence_that_is_there() {
+    for &(reason, files, ..) in LAYOUTS {
+        let tree: MemTree = files.iter().copied().collect();
+        let found = Detector::new().detect(&tree);
+        assert_eq!(
+            found.language.is_some() || !found.apps.is_empty(),
+            !found.evidence.is_empty(),
+            "{reason}"
+        );
+        for evidence in &found.evidence {
+            let is_file = tree.read(&evidence.path, 0).unwrap().is_some();
+            assert!(
+                is_file || !tree.list(&evidence.path).unwrap().is_empty(),
+                "{reason}: {evidence:?}"
+            );
+        }
+        assert!((0.0..=1.0).contains(&found.confidence), "{reason}");
+        let others: Vec<f64> = found
+            .alternatives
+            .iter()
+            .map(|other| other.confidence)
+            .collect();
+        assert!(
+            others.iter().all(|&other| other <= found.confidence)
+                && others.is_sorted_by(|a, b| a >= b),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn what_is_told_always_wins() {
+    for &(reason, files, ..) in LAYOUTS {
+        for &language in Language::ALL {
+            let tree: MemTree = files.iter().copied().collect();
+            let found = Detector::new().language(language).detect(&tree);
+            assert_eq!(
+                (found.language, found.confidence),
+                (Some(language), 1.0),
+                "{reason}"
+            );
+        }
+    }
+    let tree = MemTree::from([
+        ("package.json", EXPRESS),
+        ("api/app.py", FLASK),
+        ("api/requirements.txt", "flask"),
+    ]);
+    let found = Detector::new().language(Python).detect(&tree);
+    assert_eq!(
+        (found.path.as_str(), found.framework.as_deref()),
+        ("api", Some("flask"))
+    );
+}
+
+#[test]
+fn a_folder_is_looked_at_by_itself() {
+    let tree = MemTree::from([
+        ("package.json", EXPRESS),
+        ("api/go.mod", "module x"),
+        ("api/main.go", GO_MAIN),
+    ]);
+    for (path, language) in [
+        ("api", Some(Go)),
+        ("./api/", Some(Go)),
+        ("nowhere", None),
+        ("../api", None),
+    ] {
+        assert_eq!(
+            Detector::new().path(path).detect(&tree).language,
+            language,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_procfile_starts_and_a_dockerfile_is_reported() {
+    let found = detect(&[
+        ("requirements.txt", "flask"),
+        ("app.py", FLASK),
+        ("Procfile", "worker: python work.py\n"),
+    ]);
+    assert_eq!(
+        (found.start.as_deref(), found.port),
+        (Some("python work.py"), None)
+    );
+    let found = detect(&[
+        ("go.mod", "module x"),
+        ("main.go", GO_MAIN),
+        ("Dockerfile", "FROM scratch\nEXPOSE 9000/tcp\n"),
+    ]);
+    assert_eq!(
+        (found.language, found.dockerfile.as_deref(), found.port),
+        (Some(Go), Some("Dockerfile"), Some(9000))
+    );
+    let found = detect(&[("Dockerfile", "not one")]);
+    assert_eq!(
+        (found.language, found.dockerfile.as_deref()),
+        (None, Some("Dockerfile"))
+    );
+}
+
+#[test]
+fn detectors_of_ones_own_combine_with_the_rules() {
+    #[derive(Debug)]
+    struct Cobol(f64);
+    impl LanguageDetector for Cobol {
+        fn detect(&self, tree: &dyn SourceTree) -> Detection {
+            let mut found = Detection::default();
+            if tree.read("main.cob", 0).is_ok_and(|file| file.is_some()) {
+                found.language = Some(Static);
+                found.framework = Some("cobol".to_owned());
+                found.path = ".".to_owned();
+                found.confidence = self.0;
+            }
+            found
+        }
+    }
+    let tree = MemTree::from([("main.cob", ""), ("main.py", "")]);
+    let framework = |confidence| {
+        Detector::new()
+            .with(Cobol(confidence))
+            .detect(&tree)
+            .framework
+    };
+    assert_eq!(framework(1.0).as_deref(), Some("cobol"));
+    assert_eq!(framework(0.1), None);
+}
+
+#[test]
+fn json_has_the_documented_shape() {
+    let json =
+        serde_json::to_value(detect(&[("package.json", EXPRESS), ("index.js", "")])).unwrap();
+    let object = json.as_object().unwrap();
+    for key in [
+        "language",
+        "framework",
+        "path",
+        "confidence",
+        "evidence",
+        "alternatives",
+        "version",
+        "packageManager",
+        "start",
+        "port",
+    ] {
+        assert!(object.contains_key(key), "{key} is missing in {json}");
+    }
+    assert_eq!(json["language"], "nodejs");
+    let evidence = &json["evidence"][0];
+    assert!(
+        evidence["path"].is_string() && evidence["says"].is_string(),
+        "{json}"
+    );
+}
+
+#[test]
+fn a_report_says_what_and_why() {
+    let report = detect(&[
+        ("requirements.txt", "flask"),
+        ("app.py", FLASK),
+        ("package.json", VITE),
+    ])
+    .to_string();
+    for text in [
+        "python (flask)",
+        "Start",
+        "requirements.txt  depends on flask",
+        "It could also be\n  nodejs",
+    ] {
+        assert!(report.contains(text), "{text} is missing in\n{report}");
+    }
+}
