@@ -17,6 +17,10 @@ pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
 /// would turn into a protocol error.
 pub(crate) const HEADER_LIMIT: u32 = 16 << 20;
 
+/// What a connection may have on its way to here before it is read. The HTTP/2 library also derives from it how many small
+/// messages may wait; many builds over one connection have many.
+pub(crate) const WINDOW: u32 = 16 << 20;
+
 /// How to reach a daemon and how long to wait for it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -174,6 +178,7 @@ fn endpoint(address: &Address) -> Result<Endpoint, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(uri)?
         .user_agent(concat!("pipeops-buildkit/", env!("CARGO_PKG_VERSION")))?
         .http2_max_header_list_size(HEADER_LIMIT)
+        .initial_connection_window_size(WINDOW)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         .tcp_keepalive_interval(Some(Duration::from_secs(10)))

@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tonic::Status;
 use tonic::transport::Channel;
 
+use crate::cause::Cause;
+use crate::censor::Censor;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
 use crate::failure::Details;
@@ -84,7 +86,8 @@ impl Client {
             Ok(response) => solved(response, &progress, &prepared.sent, prepared.push),
             Err(Ended::Lost(error)) => Err(error),
             Err(Ended::Refused(status)) => {
-                Err(self.failure(&status, &progress, &mut prepared.notes, &prepared.censor))
+                let error = self.failure(&status, &progress, &prepared.censor);
+                Err(explain(error, &session, &mut prepared.notes))
             }
         }
     }
@@ -140,28 +143,37 @@ impl Client {
         }
     }
 
-    /// Makes one error of what the daemon said and of what this side saw.
-    fn failure(
-        &self,
-        status: &Status,
-        progress: &Progress<'_>,
-        notes: &mut mpsc::Receiver<Error>,
-        censor: &crate::censor::Censor,
-    ) -> Error {
+    /// Decodes what the daemon said.
+    fn failure(&self, status: &Status, progress: &Progress<'_>, censor: &Censor) -> Error {
         if is_transport_loss(status) {
+            let why = censor.clean(status.message());
             return Error::DaemonLost {
                 address: self.address.clone(),
-                why: censor.clean(status.message()),
+                why,
             };
         }
         let details = Details::decode(status.details(), censor);
         let step = progress.failed_step(details.vertex.as_deref());
-        let failure = details.into_failure(status.message(), step, censor);
-        // A service of this side knows better why it failed, unless it was a command that did.
-        match notes.try_recv() {
-            Ok(error) if failure.exit_code.is_none() => error,
-            _ => Error::Build(Box::new(failure)),
-        }
+        Error::Build(Box::new(details.into_failure(
+            status.message(),
+            step,
+            censor,
+        )))
+    }
+}
+
+/// Adds what this side saw, which can say more than the daemon: a service that failed, a session that ended.
+fn explain(error: Error, session: &Session, notes: &mut mpsc::Receiver<Error>) -> Error {
+    match error {
+        // A command that ran and failed needs no other reason.
+        Error::Build(failure) if failure.exit_code.is_some() => Error::Build(failure),
+        Error::Build(mut failure) => notes.try_recv().unwrap_or_else(|_| {
+            if session.is_over() {
+                failure.cause = Cause::SessionLost;
+            }
+            Error::Build(failure)
+        }),
+        error => error,
     }
 }
 

@@ -282,6 +282,18 @@ async fn a_fresh_clone_sends_no_file() {
 
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry"]
+async fn thousands_of_files_arrive() {
+    let mark = unique("m");
+    let context = Context::new(&[("Dockerfile", SCRATCH)]);
+    for number in 0..8_000 {
+        context.write(&format!("d{}/f{number}", number % 50), mark.as_bytes());
+    }
+    let solved = solve(context.request(), &Discard).await.unwrap();
+    assert_eq!(solved.context.files, 8_002, "{solved:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
 async fn another_commit_time_keeps_the_cache() {
     let context = Context::new(&[
         (
@@ -473,4 +485,40 @@ async fn many_builds_share_one_connection() {
     for result in futures::future::join_all(builds).await {
         result.unwrap();
     }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit"]
+async fn a_real_daemon_takes_tokens_from_the_session() {
+    use pipeops_testkit::registry::{Registry, RegistryOptions, User};
+    let options = RegistryOptions::default().token_auth(Duration::from_secs(60));
+    let registry = Registry::start(options.user(User::new("ci", "right-password")))
+        .await
+        .unwrap();
+
+    #[derive(Debug)]
+    struct Ci;
+    #[async_trait::async_trait]
+    impl CredentialProvider for Ci {
+        async fn credential(
+            &self,
+            _host: &str,
+            scope: &RegistryScope,
+        ) -> Result<Credential, Failure> {
+            assert_eq!(scope, &RegistryScope::push("team/app"));
+            Ok(Credential::basic("ci", "right-password"))
+        }
+    }
+
+    let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique("a"))]);
+    let image = format!("{}/team/app:1", registry.host()).parse().unwrap();
+    let mut request = pipeops_core::BuildRequest::new(context.path(), image);
+    request.credentials = Arc::new(Ci);
+    let solved = solve(request, &Discard).await.unwrap();
+    assert_eq!(
+        registry
+            .manifest("team/app", "1")
+            .map(|manifest| manifest.digest),
+        solved.digest
+    );
 }

@@ -1,5 +1,7 @@
 //! The build cache in S3, against real servers. In a file of its own because it empties the daemon.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::time::Duration;

@@ -79,6 +79,8 @@ pub enum Error {
     /// The revision failed, and the way back did not complete in time.
     #[error("\"{app}\" failed and revision {to} did not become healthy again: {state}")]
     RollbackIncomplete {
+        /// Its namespace.
+        namespace: String,
         /// The application.
         app: String,
         /// The revision to which it goes back.
@@ -101,10 +103,10 @@ impl Diagnose for Error {
                 .reason(problem)
                 .fix("Correct the project's configuration")
                 .run(format!("pipeops project show {app}")),
-            Self::Busy { app, .. } => failed("Busy")
+            Self::Busy { namespace, app, .. } => failed("Busy")
                 .reason("another deployment of the application is under way")
                 .fix("Wait until it ends, then deploy again")
-                .run(format!("pipeops rollout status {app}"))
+                .run(format!("pipeops rollout status {app} --namespace {namespace}"))
                 .class(RetryClass::Transient),
             Self::LeaseLost { .. } => failed("LeaseLost")
                 .reason("another process took the application over, or the cluster did not answer in time")
@@ -120,23 +122,29 @@ impl Diagnose for Error {
                 .reason("it was never deployed to this namespace, or was deleted")
                 .fix("Check the name and the namespace")
                 .fix("Deploy it")
-                .run(format!("pipeops deploy {app}")),
+                .run(format!("pipeops project show {app}")),
             Self::NothingToUndo { app, .. } => failed("NothingToUndo")
                 .reason("PipeOps deployed one healthy revision at most")
                 .fix("Deploy the commit that you want to go back to")
-                .run(format!("pipeops deploy {app}")),
+                .run(format!("pipeops project show {app}")),
             Self::RevisionIncomplete { app, revision, .. } => failed("RevisionIncomplete")
                 .reason("configuration of the earlier revision was deleted")
                 .fix(format!("Deploy commit {revision} again"))
-                .run(format!("pipeops deploy {app}")),
-            Self::RollbackIncomplete { app, diagnosis, .. } => rollback_incomplete(app, diagnosis)
-                .error(self.to_string()),
+                .run(format!("pipeops deploy {app} --commit {revision}")),
+            Self::RollbackIncomplete {
+                namespace,
+                app,
+                diagnosis,
+                ..
+            } => rollback_incomplete(diagnosis)
+                .error(self.to_string())
+                .run(format!("pipeops rollout status {app} --namespace {namespace}")),
         }
     }
 }
 
 /// The diagnosis of the failed revision stays in sight: it is what has to be mended.
-fn rollback_incomplete(app: &str, diagnosis: &Diagnosis) -> Diagnosis {
+fn rollback_incomplete(diagnosis: &Diagnosis) -> Diagnosis {
     let cause = diagnosis.title.rsplit(": ").next().unwrap_or_default();
     let mut all = Diagnosis::new("Deployment failed: RollbackIncomplete")
         .reason(format!(
@@ -145,7 +153,6 @@ fn rollback_incomplete(app: &str, diagnosis: &Diagnosis) -> Diagnosis {
         ))
         .fix("Check the state of the pods and of the cluster")
         .fix("Deploy again: the rollback is continued")
-        .run(format!("pipeops rollout status {app}"))
         .log(diagnosis.log.clone())
         .class(RetryClass::Transient);
     all.fixes.extend(diagnosis.fixes.iter().cloned());
@@ -162,6 +169,7 @@ mod tests {
             .reason("too much memory")
             .fix("Raise the limit");
         let error = Error::RollbackIncomplete {
+            namespace: "shop".into(),
             app: "web".into(),
             to: "abc".into(),
             state: "Pod 0/2 ready".into(),

@@ -74,23 +74,22 @@ impl KubeCluster {
             ApiError::from_kube(action.clone(), kube::Error::BuildRequest(error))
         })?;
         let started = Instant::now();
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let error = match self.once(&action, request.clone()).await {
                 Ok(text) => return Ok(text),
                 Err(error) => error,
             };
-            let wait = self
-                .backoff
-                .delay(attempt, started.elapsed(), rand::random::<f64>());
-            match wait {
+            let (elapsed, random) = (started.elapsed(), rand::random::<f64>());
+            match self.backoff.delay(attempt, elapsed, random) {
                 Some(wait) if error.is_transient() => {
                     tracing::debug!(%error, ?wait, "trying again");
                     tokio::time::sleep(wait).await;
+                    attempt += 1;
                 }
                 _ => return Err(error),
             }
         }
-        unreachable!("the back-off ends the loop")
     }
 
     async fn once(

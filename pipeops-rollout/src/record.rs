@@ -123,7 +123,9 @@ pub(crate) struct Attempt {
     pub(crate) id: Option<String>,
     pub(crate) snapshot: Snapshot,
     pub(crate) started: Timestamp,
-    /// The step of the strategy's plan that is under way.
+    /// The name of the strategy.
+    pub(crate) strategy: String,
+    /// The step of its plan that is under way.
     pub(crate) step: usize,
     pub(crate) phase: AttemptPhase,
 }
@@ -156,12 +158,30 @@ impl Record {
         }
     }
 
+    /// A new attempt begins; what only an unfinished one had is left over.
+    pub(crate) fn begin(&mut self, attempt: Attempt) {
+        let unfinished = self.attempt.as_ref().is_some_and(|old| {
+            use AttemptPhase::{Applying, RollingBack, Waiting};
+            matches!(old.phase, Applying | Waiting | RollingBack { .. })
+        });
+        if unfinished {
+            self.leave_over();
+        }
+        self.attempt = Some(attempt);
+    }
+
     /// The attempt failed for good: what only it had is left over.
     pub(crate) fn abandon(&mut self, phase: AttemptPhase) {
-        let Some(attempt) = &mut self.attempt else {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.phase = phase;
+            self.leave_over();
+        }
+    }
+
+    fn leave_over(&mut self) {
+        let Some(attempt) = &self.attempt else {
             return;
         };
-        attempt.phase = phase;
         let kept = self
             .healthy
             .as_ref()
@@ -289,6 +309,7 @@ mod tests {
                 objects: Vec::new(),
             },
             started: Timestamp::UNIX_EPOCH,
+            strategy: "rollingUpdate".into(),
             step: 0,
             phase: AttemptPhase::Applying,
         }
@@ -313,6 +334,23 @@ mod tests {
             record.promote();
             assert_eq!(revisions(&record), expected);
         }
+    }
+
+    #[test]
+    fn what_only_an_unfinished_attempt_had_is_left_over() {
+        let mut record = Record::default();
+        let with = |revision: &str, names: &[&str]| {
+            let mut attempt = attempt(revision);
+            let ids = names.iter().map(|name| ObjectId::config_map("shop", name));
+            attempt.snapshot.ids = ids.collect();
+            attempt
+        };
+        record.begin(with("a", &["one"]));
+        record.promote();
+        record.begin(with("b", &["one", "two"]));
+        assert!(record.leftovers.is_empty(), "the first one was finished");
+        record.begin(with("c", &["three"]));
+        assert_eq!(record.leftovers, [ObjectId::config_map("shop", "two")]);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use crate::options::RolloutOptions;
 use crate::outcome::Outcome;
 use crate::record::{RecordFile, Snapshot};
 use crate::run::Run;
+use crate::state::{AppState, DeploymentState};
 use crate::status::{self, RolloutStatus};
 use crate::target::Target;
 
@@ -101,16 +102,19 @@ impl Rollout {
     /// When the API server refuses or does not answer.
     pub async fn status(&self, namespace: &str, app: &str) -> Result<Option<RolloutStatus>, Error> {
         let target = Target::new(namespace, app)?;
-        let record = RecordFile::load(&*self.cluster, &target).await?.record;
-        if self.cluster.get(&target.workload()).await?.is_none() {
+        let Some(live) = self.cluster.get(&target.workload()).await? else {
             return Ok(None);
-        }
+        };
+        let record = RecordFile::load(&*self.cluster, &target).await?.record;
         let mut follow = self.cluster.follow(namespace, app);
         follow.synced(STATUS_LIMIT).await?;
+        let mut state = AppState::clone(&follow.state());
+        // The watches see only what PipeOps deployed.
+        state.deployment = state.deployment.or_else(|| DeploymentState::of(&live));
         Ok(Some(status::of(
             &target,
             &record,
-            &follow.state(),
+            &state,
             &self.options.limits,
         )))
     }
@@ -158,10 +162,8 @@ impl Rollout {
         mut stack: Stack,
         sink: &dyn EventSink,
     ) -> Result<Outcome, Error> {
-        let redactors = [
-            self.options.redactor.clone(),
-            Redactor::new(secrets_of(&stack)),
-        ];
+        let secrets = stack.objects.iter().flat_map(secrets_of);
+        let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
         self.options.strategy.prepare(&mut stack);
         target.mark(&mut stack);
         let file = RecordFile::load(&*self.cluster, target).await?;
@@ -178,28 +180,36 @@ impl Rollout {
                 app: target.app.clone(),
             });
         };
-        self.check_references(target, &previous).await?;
+        let secrets = self.check_references(target, &previous).await?;
+        let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
         let stack = previous.stack(target);
-        let redactors = [self.options.redactor.clone(), Redactor::default()];
         Run::new(&*self.cluster, &self.options, target, file, redactors, sink)
             .run(None, &stack, previous)
             .await
     }
 
-    /// The objects that an earlier revision refers to were kept for it; somebody else may have deleted them.
-    async fn check_references(&self, target: &Target, earlier: &Snapshot) -> Result<(), Error> {
-        for object in earlier
-            .objects
-            .iter()
-            .filter(|object| object.kind() == "Deployment")
-        {
-            for id in status::references(&target.namespace, object) {
-                if !self.exists(&id).await?
-                    && !earlier
-                        .objects
-                        .iter()
-                        .any(|o| ObjectId::of(o, &target.namespace) == id)
-                {
+    /// The objects that an earlier revision refers to were kept for it; somebody else may have deleted them. Returns the
+    /// values in its Secrets.
+    async fn check_references(
+        &self,
+        target: &Target,
+        earlier: &Snapshot,
+    ) -> Result<Vec<SecretString>, Error> {
+        let mut secrets = Vec::new();
+        let comes_with_it = |id: &ObjectId| {
+            let mut ids = earlier
+                .objects
+                .iter()
+                .map(|o| ObjectId::of(o, &target.namespace));
+            ids.any(|own| own == *id)
+        };
+        let workload = earlier.objects.iter().find(|o| o.kind() == "Deployment");
+        let needed = workload.map(|workload| status::references(&target.namespace, workload));
+        for id in needed.into_iter().flatten() {
+            match self.cluster.get(&id).await? {
+                Some(object) => secrets.extend(secrets_of(&object)),
+                None if comes_with_it(&id) => {}
+                None => {
                     return Err(Error::RevisionIncomplete {
                         app: target.app.clone(),
                         revision: earlier.revision.clone(),
@@ -208,38 +218,28 @@ impl Rollout {
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn exists(&self, id: &ObjectId) -> Result<bool, Error> {
-        Ok(self.cluster.get(id).await?.is_some())
+        Ok(secrets)
     }
 }
 
-/// The values in a stack's Secrets, so that nothing that the cluster says repeats them.
-fn secrets_of(stack: &Stack) -> Vec<SecretString> {
+/// The values in a Secret, plain and encoded, so that nothing that the cluster says repeats them.
+fn secrets_of(object: &Object) -> Vec<SecretString> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    let secrets = stack
-        .objects
-        .iter()
-        .filter(|object| object.kind() == "Secret");
-    let values = |object: &Object, field: &str| -> Vec<String> {
+    if object.kind() != "Secret" {
+        return Vec::new();
+    }
+    let values = |field: &str| {
         let fields = object.value()[field].as_object();
-        let texts = fields.into_iter().flat_map(|fields| fields.values());
-        texts
-            .filter_map(|value| value.as_str().map(str::to_owned))
-            .collect()
+        let values = fields.into_iter().flat_map(|fields| fields.values());
+        values.filter_map(|value| value.as_str().map(str::to_owned))
     };
-    let mut found = Vec::new();
-    for secret in secrets {
-        found.extend(values(secret, "stringData"));
-        for encoded in values(secret, "data") {
-            let plain = STANDARD.decode(&encoded).ok();
-            found.extend(plain.and_then(|bytes| String::from_utf8(bytes).ok()));
-            found.push(encoded);
-        }
+    let mut found: Vec<String> = values("stringData").collect();
+    for encoded in values("data") {
+        let plain = STANDARD.decode(&encoded).ok();
+        found.extend(plain.and_then(|bytes| String::from_utf8(bytes).ok()));
+        found.push(encoded);
     }
     found.into_iter().map(SecretString::from).collect()
 }
@@ -250,11 +250,10 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_stack_s_own_secrets_are_redacted_plain_and_encoded() {
+    fn secrets_are_redacted_plain_and_encoded() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
             "data": {"a": "aHVudGVyMjI="}, "stringData": {"b": "other-secret"}});
-        let stack = Stack::new("web", "shop", "a", vec![Object::new(secret).unwrap()]);
-        let redactor = Redactor::new(secrets_of(&stack));
+        let redactor = Redactor::new(secrets_of(&Object::new(secret).unwrap()));
         assert_eq!(
             redactor.redact("hunter22 aHVudGVyMjI= other-secret"),
             "[redacted] [redacted] [redacted]"

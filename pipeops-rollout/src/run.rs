@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::progress::{Phase, Progress, Reporter};
 use crate::prune;
 use crate::record::{Attempt, AttemptPhase, RecordFile, Snapshot};
-use crate::state::{AppState, DeploymentState, raw};
+use crate::state::{AppState, DeploymentState};
 use crate::strategy::PlanStep;
 use crate::target::Target;
 
@@ -79,8 +79,14 @@ impl<'a> Run<'a> {
         let attempt = self.file.record.attempt.as_ref();
         let same = attempt.filter(|attempt| attempt.snapshot.fingerprint == snapshot.fingerprint);
         match same.map(|attempt| (attempt.phase.clone(), attempt.id == id)) {
-            Some((AttemptPhase::RollingBack { diagnosis }, _)) => self.go_back(diagnosis).await,
-            Some((AttemptPhase::Applying | AttemptPhase::Waiting, _)) => self.go_on(stack).await,
+            Some((AttemptPhase::RollingBack { diagnosis }, _)) => {
+                self.take_over(id).await?;
+                self.go_back(diagnosis).await
+            }
+            Some((AttemptPhase::Applying | AttemptPhase::Waiting, _)) => {
+                self.take_over(id).await?;
+                self.go_on(stack).await
+            }
             Some((AttemptPhase::RolledBack { diagnosis, to }, true)) if id.is_some() => {
                 Ok(Outcome::RolledBack { diagnosis, to })
             }
@@ -92,6 +98,23 @@ impl<'a> Run<'a> {
                 self.go_on(stack).await
             }
         }
+    }
+
+    /// The attempt that is under way becomes that of this caller.
+    async fn take_over(&mut self, id: Option<String>) -> Result<(), Error> {
+        let strategy = self.options.strategy.name();
+        let Some(attempt) = &mut self.file.record.attempt else {
+            return Ok(());
+        };
+        if attempt.id == id && attempt.strategy == strategy {
+            return Ok(());
+        }
+        if attempt.strategy != strategy {
+            // The steps of another strategy tell nothing about those of this one.
+            (attempt.strategy, attempt.step) = (strategy.to_owned(), 0);
+        }
+        attempt.id = id;
+        self.file.save().await
     }
 
     async fn begin(
@@ -110,10 +133,11 @@ impl<'a> Run<'a> {
             self.reporter.warn(warning);
         }
         self.warn_about_time(stack);
-        self.file.record.attempt = Some(Attempt {
+        self.file.record.begin(Attempt {
             id,
             snapshot,
             started: Timestamp::now(),
+            strategy: self.options.strategy.name().to_owned(),
             step: 0,
             phase: AttemptPhase::Applying,
         });
@@ -125,7 +149,7 @@ impl<'a> Run<'a> {
         let Some(live) = self.cluster.get(&self.target.workload()).await? else {
             return Ok(());
         };
-        let Some(deployment) = parse(&live) else {
+        let Some(deployment) = DeploymentState::of(&live) else {
             return Ok(());
         };
         let (revision, generation) = (deployment.revision.clone(), deployment.generation);
@@ -212,7 +236,7 @@ impl<'a> Run<'a> {
         for object in objects {
             let live = apply::apply(self.cluster, self.target, object, &self.reporter).await?;
             if object.kind() == "Deployment" && object.name() == self.target.app {
-                workload = parse(&live);
+                workload = DeploymentState::of(&live);
             }
         }
         Ok(workload)
@@ -220,24 +244,24 @@ impl<'a> Run<'a> {
 
     /// Waits for what was applied; after a resume, for what is there.
     async fn await_healthy(&mut self, applied: Option<DeploymentState>) -> Result<Waited, Error> {
-        let deadline = Instant::now() + self.options.deadline;
         let applied = match applied {
             Some(applied) => applied,
             None => self.live().await?,
         };
         let before = applied.condition("Progressing").cloned();
         self.sync().await?;
-        self.watch(applied.generation, deadline, Some(Judge::new(before)))
-            .await
+        let (limit, judge) = (self.options.deadline, Some(Judge::new(before)));
+        self.watch(applied.generation, limit, judge).await
     }
 
-    /// Watches until the revision is healthy, has failed (with a judge), or the deadline is over.
+    /// Watches until the revision is healthy, has failed (with a judge), or the time is over.
     async fn watch(
         &mut self,
         generation: i64,
-        deadline: Instant,
+        limit: Duration,
         mut judge: Option<Judge>,
     ) -> Result<Waited, Error> {
+        let deadline = Instant::now() + limit;
         let mut existed = false;
         loop {
             let state = self.follow.state();
@@ -250,14 +274,14 @@ impl<'a> Run<'a> {
                 return Err(self.gone());
             }
             existed = state.deployment.is_some();
-            let now = Instant::now();
-            let found = findings(&state, &self.options.limits);
+            let (now, found) = (Instant::now(), findings(&state, &self.options.limits));
             if now >= deadline {
-                return self.at_deadline(&state, generation, found).await;
+                return self.at_the_end(&state, generation, limit, found).await;
             }
-            let verdict = match &mut judge {
-                Some(judge) if progress.phase > Phase::Unseen => judge.judge(&state, found, now),
-                _ => Verdict::Wait(None),
+            let seen = progress.phase > Phase::Unseen;
+            let verdict = match judge.as_mut().filter(|_| seen) {
+                Some(judge) => judge.judge(&state, found, now),
+                None => Verdict::Wait(None),
             };
             let wake = match verdict {
                 Verdict::Failed(finding) => return Ok(Waited::Failed(finding)),
@@ -270,11 +294,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The watches may have lagged behind: the cluster itself has the last word.
-    async fn at_deadline(
+    /// The time is over. The watches may have lagged behind: the cluster itself has the last word.
+    async fn at_the_end(
         &self,
         state: &AppState,
         generation: i64,
+        limit: Duration,
         findings: Vec<Finding>,
     ) -> Result<Waited, Error> {
         let mut state = state.clone();
@@ -283,16 +308,18 @@ impl<'a> Run<'a> {
         if progress.is_complete() {
             return Ok(Waited::Healthy(progress));
         }
-        let ready = format!("{} of {} pods were ready", progress.ready, progress.desired);
-        let detail = match self.follow.health().trouble {
-            Some(trouble) => format!("{ready}, and watching the cluster failed: {trouble}"),
-            None => ready,
+        let own = || {
+            let Progress { ready, desired, .. } = progress;
+            let trouble = self.follow.health().trouble;
+            let trouble = trouble.map(|trouble| format!(", and watching failed: {trouble}"));
+            let detail = format!(
+                "{ready} of {desired} pods were ready{}",
+                trouble.unwrap_or_default()
+            );
+            Finding::deadline(format!("not complete after {} s", limit.as_secs()), detail)
         };
-        let seconds = self.options.deadline.as_secs();
-        let own = || Finding::deadline(format!("not complete after {seconds} s"), detail);
-        Ok(Waited::Failed(
-            findings.into_iter().next().unwrap_or_else(own),
-        ))
+        let first = findings.into_iter().next();
+        Ok(Waited::Failed(first.unwrap_or_else(own)))
     }
 
     async fn sync(&mut self) -> Result<(), Error> {
@@ -310,7 +337,9 @@ impl<'a> Run<'a> {
 
     async fn live(&self) -> Result<DeploymentState, Error> {
         let live = self.cluster.get(&self.target.workload()).await?;
-        live.as_ref().and_then(parse).ok_or_else(|| self.gone())
+        live.as_ref()
+            .and_then(DeploymentState::of)
+            .ok_or_else(|| self.gone())
     }
 
     fn gone(&self) -> Error {
@@ -411,9 +440,10 @@ impl<'a> Run<'a> {
             None => self.live().await?,
         };
         self.sync().await?;
-        let deadline = Instant::now() + self.options.rollback_deadline;
-        if let Waited::Failed(finding) = self.watch(applied.generation, deadline, None).await? {
+        let limit = self.options.rollback_deadline;
+        if let Waited::Failed(finding) = self.watch(applied.generation, limit, None).await? {
             return Err(Error::RollbackIncomplete {
+                namespace: self.target.namespace.clone(),
                 app: self.target.app.clone(),
                 to,
                 state: finding.error,
@@ -450,11 +480,6 @@ impl<'a> Run<'a> {
         self.file.save().await?;
         Ok(Outcome::Failed { diagnosis })
     }
-}
-
-fn parse(live: &Object) -> Option<DeploymentState> {
-    let raw: raw::Deployment = serde_json::from_value(live.value().clone()).ok()?;
-    Some(DeploymentState::from(raw))
 }
 
 #[cfg(test)]

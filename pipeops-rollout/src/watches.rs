@@ -288,10 +288,9 @@ impl Feed {
             }
         };
         tracing::debug!(%error, "watch failed");
-        let denied = matches!(
-            error.problem,
-            Problem::Forbidden { .. } | Problem::Unauthorized
-        );
+        // An API server that restarts may forbid what it allowed before, until it has read its rules.
+        let denied = matches!(error.problem, Problem::Forbidden { .. })
+            && lock(&self.shared.missing).contains(&self.kind);
         match (denied, self.kind) {
             (true, Kind::Event) => {
                 self.shared.health.send_modify(|h| h.without_events = true);

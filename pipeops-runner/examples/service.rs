@@ -33,7 +33,9 @@ CMD [\"python\", \"app.py\"]
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let git = GitServer::start(GitOptions::default()).await?;
     let registry = Registry::start(RegistryOptions::default()).await?;
     registry.seed("library/python", "3.12-slim", &BaseImage::new())?;
@@ -46,7 +48,10 @@ async fn main() -> Result<()> {
     let client = kube::Client::try_from(kube::Config::new(cluster.url().parse()?))?;
     let options = RolloutOptions::default().create_namespace(true);
     let service = Service::builder(store)
-        .image_builder(Builder::new(Address::parse(&buildkit.address())?, BuilderOptions::default()))
+        .image_builder(Builder::new(
+            Address::parse(&buildkit.address())?,
+            BuilderOptions::default(),
+        ))
         .cluster("default", Rollout::new(client, options))
         .start()
         .await?;
@@ -57,13 +62,22 @@ async fn main() -> Result<()> {
     let pushes = async {
         push(&service, &repo, "Open the shop", None, &cluster).await?;
         push(&service, &repo, "Show prices with taxes", None, &cluster).await?;
-        let crash = PodBehaviour::crash(1).crash_after(Duration::from_secs(1)).log([
-            "Traceback (most recent call last):",
-            "  File \"/app/app.py\", line 7, in <module>",
-            "    db.connect(os.environ[\"DATABASE_HOST\"])",
-            "KeyError: 'DATABASE_HOST'",
-        ]);
-        push(&service, &repo, "Read prices from the database", Some(crash), &cluster).await
+        let crash = PodBehaviour::crash(1)
+            .crash_after(Duration::from_secs(1))
+            .log([
+                "Traceback (most recent call last):",
+                "  File \"/app/app.py\", line 7, in <module>",
+                "    db.connect(os.environ[\"DATABASE_HOST\"])",
+                "KeyError: 'DATABASE_HOST'",
+            ]);
+        push(
+            &service,
+            &repo,
+            "Read prices from the database",
+            Some(crash),
+            &cluster,
+        )
+        .await
     };
     pushes.await?;
     tokio::signal::ctrl_c().await?;
@@ -74,10 +88,21 @@ async fn main() -> Result<()> {
 
 /// A daemon that takes its time, so that there is something to see.
 async fn buildkit(registry: &Registry) -> Result<BuildkitDaemon> {
-    let output: String = ["Flask", "Werkzeug", "Jinja2", "click", "itsdangerous", "blinker", "MarkupSafe", "gunicorn"]
-        .map(|name| format!("Collecting {name}\n  Downloading {name}-3.1.whl\n"))
-        .concat();
-    let pip = RunRule::matching("*pip install*").stdout(output).takes(Duration::from_secs(2));
+    let output: String = [
+        "Flask",
+        "Werkzeug",
+        "Jinja2",
+        "click",
+        "itsdangerous",
+        "blinker",
+        "MarkupSafe",
+        "gunicorn",
+    ]
+    .map(|name| format!("Collecting {name}\n  Downloading {name}-3.1.whl\n"))
+    .concat();
+    let pip = RunRule::matching("*pip install*")
+        .stdout(output)
+        .takes(Duration::from_secs(2));
     let options = BuildkitOptions::default()
         .mirror("docker.io", registry.host())
         .run(RunScript::default().rule(pip));
@@ -85,7 +110,10 @@ async fn buildkit(registry: &Registry) -> Result<BuildkitDaemon> {
 }
 
 fn project(repo: &Repo, registry: &Registry) -> Result<Project> {
-    let environment = Environment::new("production")?.branch("main").cluster("default").replicas(3);
+    let environment = Environment::new("production")?
+        .branch("main")
+        .cluster("default")
+        .replicas(3);
     let image = format!("{}/team/shop", registry.host()).parse()?;
     Ok(Project::new("shop")?
         .repository(repo.url().parse()?)
@@ -104,9 +132,14 @@ async fn push(
 ) -> Result<()> {
     let before = repo.branch("main").unwrap_or_else(|| "0".repeat(40));
     let app = format!("print({message:?})\n");
-    let files = [("Dockerfile", DOCKERFILE), ("requirements.txt", "flask\n"), ("app.py", app.as_str())];
+    let files = [
+        ("Dockerfile", DOCKERFILE),
+        ("requirements.txt", "flask\n"),
+        ("app.py", app.as_str()),
+    ];
     let commit = repo.commit(&files, message)?;
-    let pods = behaviour.unwrap_or_else(|| PodBehaviour::ready().ready_after(Duration::from_secs(3)));
+    let pods =
+        behaviour.unwrap_or_else(|| PodBehaviour::ready().ready_after(Duration::from_secs(3)));
     cluster.behaviour(&format!("*{commit}*"), pods);
 
     let after = service.store().last_event().await?;
@@ -119,7 +152,10 @@ async fn push(
     mac.update(body.as_bytes());
     let request = http::Request::post("/webhooks/shop")
         .header("x-github-event", "push")
-        .header("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
+        .header(
+            "x-hub-signature-256",
+            format!("sha256={}", hex::encode(mac.finalize().into_bytes())),
+        )
         .body(axum::body::Body::from(body))?;
     let response = service.router().oneshot(request).await?;
     println!("{} {message}: {}", &commit[..7], response.status());

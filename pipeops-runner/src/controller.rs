@@ -81,7 +81,9 @@ impl Controller {
         let secret = project.secrets.webhook.as_ref();
         let secret = secret.ok_or_else(|| incomplete(&project, vec![Missing::WebhookSecret]))?;
         let verified = webhook::verify(headers, body, secret, Timestamp::now())?;
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = headers
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
         match webhook::parse(&verified, kind, body)? {
             Payload::Ping => Ok(Reply::Pong),
             Payload::Other(event) => Ok(skipped(format!("{event:?} is not a push"))),

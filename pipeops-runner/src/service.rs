@@ -90,7 +90,11 @@ struct Detector(Option<Arc<dyn LanguageDetector>>);
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "custom" } else { "built-in" })
+        f.write_str(if self.0.is_some() {
+            "custom"
+        } else {
+            "built-in"
+        })
     }
 }
 

@@ -16,9 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::deployment::{Ending, NewDeployment};
 use crate::hub::{DeploymentEvents, Hub};
-use crate::pipeline::{
-    Deployer, Pipeline, PipelineOptions, PipelineParts, RolledOut, StepFailure,
-};
+use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts, RolledOut, StepFailure};
 use crate::project::{Environment, Project};
 use crate::queue::{Claim, Queue, SqliteQueue};
 use crate::store::{SqliteStore, Store};
@@ -87,7 +85,9 @@ impl ImageBuilder for Builder {
         self.begun.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
         if let Some(class) = self.failures.lock().unwrap().pop() {
-            let diagnosis = Diagnosis::new("Build failed: test").reason("no hunter22").class(class);
+            let diagnosis = Diagnosis::new("Build failed: test")
+                .reason("no hunter22")
+                .class(class);
             return Err(Failure::from_diagnosis(diagnosis));
         }
         let digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
@@ -161,7 +161,10 @@ pub(crate) async fn world_with(registry: RegistryOptions) -> World {
 impl World {
     pub(crate) fn project(&self) -> Project {
         let image = format!("{}/team/shop", self.registry.host());
-        let environment = Environment::new("production").unwrap().branch("main").cluster("default");
+        let environment = Environment::new("production")
+            .unwrap()
+            .branch("main")
+            .cluster("default");
         Project::new("shop")
             .unwrap()
             .repository(self.git.url("team/shop").parse().unwrap())
@@ -171,7 +174,10 @@ impl World {
     }
 
     pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {
-        self.git.create("team/shop").commit(files, "A commit").unwrap()
+        self.git
+            .create("team/shop")
+            .commit(files, "A commit")
+            .unwrap()
     }
 
     pub(crate) async fn queued(&self, project: Project, commit: &str) -> Claim {
@@ -221,4 +227,3 @@ impl World {
         std::fs::read_dir(self.folder.path()).unwrap().count() - 1
     }
 }
-

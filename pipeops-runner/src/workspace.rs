@@ -28,7 +28,9 @@ impl Workspaces {
     /// When the folder cannot be made or swept.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkspaceError> {
         let workspaces = Self { root: root.into() };
-        make_dir_all(&workspaces.root).map_err(|source| workspaces.error("made", source))?;
+        make_dir_all(&workspaces.root)
+            .and_then(|()| make_private(&workspaces.root))
+            .map_err(|source| workspaces.error("made", source))?;
         workspaces.sweep()?;
         Ok(workspaces)
     }
@@ -40,9 +42,7 @@ impl Workspaces {
     pub fn create(&self) -> Result<Workspace, WorkspaceError> {
         let failed = |source| self.error("made", source);
         let _gate = self.gate().map_err(failed)?;
-        let path = self
-            .root
-            .join(uuid::Uuid::now_v7().simple().to_string());
+        let path = self.root.join(uuid::Uuid::now_v7().simple().to_string());
         let lock_path = lock_path(&path);
         let lock = File::create_new(&lock_path).map_err(failed)?;
         // From here on the destructor cleans up.
@@ -216,6 +216,18 @@ fn make_dir_all(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     private(&mut builder);
     builder.recursive(true).create(path)
+}
+
+/// Refused by the system when the folder is somebody else's: in a shared folder for temporary files anybody could have
+/// made it before us.
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn make_private(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -5,16 +5,15 @@ pub mod buildkit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod fault;
-#[cfg(feature = "kubernetes")]
-pub mod kubernetes;
-
-#[cfg(feature = "registry")]
-pub mod registry;
-
 #[cfg(feature = "git")]
 pub mod git;
-
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(any(feature = "buildkit", feature = "registry"))]
 mod oci;
+#[cfg(feature = "registry")]
+pub mod registry;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod seen;
 mod serve;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{build, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve};
+use commands::{DataArgs, build, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve};
 use output::{CommandError, Format};
 
 /// From a signed webhook to a healthy rollout on Kubernetes.
@@ -25,6 +25,8 @@ struct Cli {
     /// Text for people or JSON for programs
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    data: DataArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -50,6 +52,7 @@ enum Command {
     #[command(subcommand)]
     Rollout(rollout::Command),
     /// Creates, lists and changes projects
+    #[command(subcommand)]
     Project(project::Command),
     /// Checks each server that the environment names, and says the fix
     Doctor(doctor::Doctor),
@@ -70,15 +73,15 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Result<(), CommandError> {
     let format = cli.output;
     match &cli.command {
-        Command::Serve(serve) => serve.run(format).await,
+        Command::Serve(serve) => serve.run(&cli.data, format).await,
         Command::Demo(demo) => demo.run(format).await,
-        Command::Deploy(deploy) => deploy.run(format).await,
+        Command::Deploy(deploy) => deploy.run(&cli.data, format).await,
         Command::Detect(detect) => detect.run(format),
         Command::Dockerfile(dockerfile) => dockerfile.run(format),
         Command::Build(build) => build.run(format).await,
         Command::Manifests(manifests) => manifests.run(format),
         Command::Rollout(rollout) => rollout.run(format).await,
-        Command::Project(project) => project.run(format).await,
+        Command::Project(project) => project.run(&cli.data, format).await,
         Command::Doctor(doctor) => doctor.run(format).await,
     }
 }

@@ -3,13 +3,13 @@
 //! The daemon names a folder and patterns. It gets the list of entries, asks for the contents that it does not have, and
 //! says when it is done. Listing and sending overlap.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -214,10 +214,19 @@ impl Transfer {
     }
 
     /// Answers what the daemon asks until it has everything.
+    ///
+    /// Requests are read as they come, even if they must wait: unread ones pile up in the HTTP/2 library, which ends the
+    /// connection when they are too many. Each entry is asked for once, so that the queue is no longer than the list.
     async fn answer(&self, mut incoming: Streaming<Packet>) -> Result<(), TransferError> {
-        let permits = Arc::new(Semaphore::new(SENDERS));
+        let mut waiting = VecDeque::new();
         let mut senders = JoinSet::new();
         loop {
+            while senders.len() < SENDERS
+                && let Some((id, offer)) = waiting.pop_front()
+            {
+                let transfer = self.clone();
+                senders.spawn_blocking(move || transfer.send_content(id, &offer));
+            }
             let packet = tokio::select! {
                 packet = incoming.next() => packet,
                 Some(sender) = senders.join_next() => {
@@ -230,19 +239,11 @@ impl Transfer {
             };
             match PacketKind::try_from(packet.kind) {
                 Ok(PacketKind::Request) => {
-                    let offer = self
-                        .lock()
-                        .remove(&packet.id)
-                        .ok_or(TransferError::UnknownEntry(packet.id))?;
-                    let permit = Arc::clone(&permits)
-                        .acquire_owned()
-                        .await
-                        .map_err(|_| TransferError::HungUp)?;
-                    let transfer = self.clone();
-                    senders.spawn_blocking(move || {
-                        let _permit = permit;
-                        transfer.send_content(packet.id, &offer)
-                    });
+                    let offer = self.lock().remove(&packet.id);
+                    waiting.push_back((
+                        packet.id,
+                        offer.ok_or(TransferError::UnknownEntry(packet.id))?,
+                    ));
                 }
                 Ok(PacketKind::Finish) => return self.send(Packet::finish()).await,
                 Ok(PacketKind::Error) => {

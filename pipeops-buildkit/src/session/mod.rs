@@ -38,7 +38,7 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use crate::client::HEADER_LIMIT;
+use crate::client::{HEADER_LIMIT, WINDOW};
 use crate::error::Error;
 use crate::random;
 
@@ -117,6 +117,11 @@ impl Session {
             .unwrap_or_else(|error| Some(error.to_string()))
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.server.is_finished()
+    }
+
     /// How long the daemon has not used it, not even for a health check.
     pub(crate) fn silence(&self) -> Duration {
         self.heard.silence()
@@ -167,6 +172,9 @@ async fn serve(tunnel: Tunnel, services: Services, tasks: CancellationToken) -> 
     let connection = hyper::server::conn::http2::Builder::new(Bounded(tasks))
         // A long .dockerignore comes as one header for each pattern.
         .max_header_list_size(HEADER_LIMIT)
+        // The server ends a connection on which too many small messages wait, and requests for files are small and many;
+        // how many may wait follows from the window.
+        .initial_connection_window_size(WINDOW)
         .serve_connection(TokioIo::new(tunnel), service);
     connection.await.err().map(|error| error.to_string())
 }

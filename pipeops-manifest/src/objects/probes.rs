@@ -77,10 +77,13 @@ fn probe(
             });
         }
         HealthCheck::Grpc { service } => {
-            probe.grpc = Some(GRPCAction {
+            #[allow(clippy::needless_update, reason = "Kubernetes 1.37 has more fields")]
+            let action = GRPCAction {
                 port: i32::from(app.port),
                 service: (!service.is_empty()).then(|| service.clone()),
-            });
+                ..GRPCAction::default()
+            };
+            probe.grpc = Some(action);
         }
         HealthCheck::Exec { command } => {
             probe.exec = Some(ExecAction {

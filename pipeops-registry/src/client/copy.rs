@@ -23,9 +23,16 @@ impl RegistryClient {
     /// of the same registry are mounted, others stream through without being held in memory or on disk.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such image, or why one of the two registries cannot be used.
+    /// [`Error::NotFound`] when there is no such image, [`Error::InvalidImage`] when `to` is pinned to another digest, or why
+    /// one of the two registries cannot be used.
     pub async fn copy(&self, from: &ImageRef, to: &ImageRef) -> Result<Digest, Error> {
         let manifest = self.manifest(from).await?;
+        if to.digest().is_some_and(|digest| *digest != manifest.digest) {
+            return Err(Error::InvalidImage {
+                image: to.to_string(),
+                why: format!("{from} is {}", manifest.digest),
+            });
+        }
         let content = manifest.content(from.host())?;
         if content.manifests.len() > MAX_MANIFESTS {
             return Err(bad_answer(
@@ -41,29 +48,27 @@ impl RegistryClient {
             }
             self.copy_blobs(&child_manifest.content(from.host())?, from, to)
                 .await?;
-            self.put_manifest(&child_manifest, &to.with_digest(child.digest.clone()))
+            // By digest: the tag must not name a single platform in between.
+            self.put_manifest(&child_manifest, to, child.digest.as_str())
                 .await?;
         }
         self.copy_blobs(&content, from, to).await?;
-        self.put_manifest(&manifest, to).await?;
+        let reference = to.tag().unwrap_or(manifest.digest.as_str());
+        self.put_manifest(&manifest, to, reference).await?;
         Ok(manifest.digest)
     }
 
-    async fn put_manifest(&self, manifest: &Manifest, to: &ImageRef) -> Result<(), Error> {
-        // By tag where there is one: putting it by digest would leave it untagged.
+    async fn put_manifest(
+        &self,
+        manifest: &Manifest,
+        to: &ImageRef,
+        reference: &str,
+    ) -> Result<(), Error> {
         let mut target = Target::new(self, to, Action::Push);
-        if let (Some(tag), true) = (
-            to.tag(),
-            to.digest().is_none_or(|digest| *digest == manifest.digest),
-        ) {
-            target.reference = tag.to_owned();
-        }
-        self.call(
-            &target.registry,
-            &target.scopes,
-            &target.put_manifest_request(manifest)?,
-        )
-        .await?;
+        target.reference = reference.to_owned();
+        let request = target.put_manifest_request(manifest)?;
+        self.call(&target.registry, &target.scopes, &request)
+            .await?;
         Ok(())
     }
 

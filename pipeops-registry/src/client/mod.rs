@@ -123,7 +123,16 @@ impl RegistryClient {
                 &target.scopes,
                 &target.upload_request("")?,
             )
-            .await?;
+            .await
+            .map_err(|error| match error {
+                // Not every registry says which of the two is missing; no image was asked for here.
+                Error::NotFound { .. } => Error::NameUnknown {
+                    host: target.registry.name.clone(),
+                    repository: target.repository.clone(),
+                    message: "not found".to_owned(),
+                },
+                other => other,
+            })?;
         self.cancel_upload(&target, &answer).await;
         Ok(())
     }

@@ -184,3 +184,19 @@ async fn a_registry_that_repeats_a_secret_is_redacted() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_repository_that_has_to_be_created_first_is_named() {
+    let registry = seeded(RegistryOptions::default()).await;
+    registry.faults().add(
+        Fault::status(404)
+            .body("")
+            .on(Matcher::operation("upload.start")),
+    );
+    let error = client(Anonymous)
+        .check_push(&image(&registry, "1"))
+        .await
+        .unwrap_err();
+    assert!(matches!(&error, Error::NameUnknown { repository, .. } if repository == REPOSITORY));
+    assert!(error.diagnosis().fixes[0].contains("Create the repository team/app"));
+}

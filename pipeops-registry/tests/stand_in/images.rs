@@ -102,3 +102,48 @@ async fn an_image_is_copied_to_another_registry_and_only_once() {
         "what is there is not sent again"
     );
 }
+
+#[tokio::test]
+async fn all_platforms_are_copied_and_the_tag_names_only_the_index() {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let (from, to) = (
+        seeded(RegistryOptions::default()).await,
+        Registry::start(RegistryOptions::default()).await.unwrap(),
+    );
+    let child = from.manifest(REPOSITORY, "1").unwrap();
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{
+        "mediaType": child.media_type, "digest": child.digest, "size": child.bytes.len(),
+        "platform": {"os": "linux", "architecture": "amd64"},
+    }]});
+    from.put_manifest(REPOSITORY, "all", INDEX, index.to_string())
+        .unwrap();
+    let client = client(Anonymous);
+    let digest = client
+        .copy(&image(&from, "all"), &image(&to, "all"))
+        .await
+        .unwrap();
+    assert_eq!(to.manifest(REPOSITORY, "all").unwrap().digest, digest);
+    let config = client
+        .config(&image(&to, "all"), "linux/amd64")
+        .await
+        .unwrap();
+    assert_eq!(config["config"]["Env"][0], "A=1");
+    let by_tag = to
+        .requests()
+        .iter()
+        .filter(|request| request.method == "PUT" && request.path.ends_with("/manifests/all"))
+        .count();
+    assert_eq!(by_tag, 1);
+
+    let missing = client
+        .config(&image(&to, "all"), "linux/s390x")
+        .await
+        .unwrap_err();
+    assert!(matches!(missing, Error::NotFound { .. }), "{missing:?}");
+    let pinned = image(&to, "other").with_digest(child.digest);
+    let error = client
+        .copy(&image(&from, "all"), &pinned)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::InvalidImage { .. }), "{error:?}");
+}

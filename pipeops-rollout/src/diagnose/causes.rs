@@ -1,6 +1,6 @@
 //! The table of causes: what each one is called, why it happens, what to do, and how long it may last.
 //!
-//! `{app}`, `{namespace}`, `{pod}`, `{container}`, `{image}`, `{registry}`, `{name}` and `{detail}` are filled in.
+//! `{app}`, `{namespace}`, `{revision}`, `{pod}`, `{container}`, `{image}`, `{registry}`, `{name}` and `{detail}` are filled in.
 
 use std::time::Duration;
 
@@ -103,9 +103,9 @@ pub fn causes() -> &'static [Explanation] {
     TABLE
 }
 
-const STATUS: &str = "pipeops rollout status {app}";
+const STATUS: &str = "pipeops rollout status {app} --namespace {namespace}";
 const SHOW: &str = "pipeops project show {app}";
-const DEPLOY: &str = "pipeops deploy {app}";
+const DEPLOY: &str = "pipeops deploy {app} --commit {revision}";
 const REGISTRY: &str = "pipeops project registry update {app}";
 const DOCTOR: &str = "pipeops doctor";
 

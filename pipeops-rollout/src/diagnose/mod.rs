@@ -125,7 +125,12 @@ pub fn findings(state: &AppState, limits: &Limits) -> Vec<Finding> {
         }
     }
     findings.sort_by_key(|finding| finding.cause);
-    findings
+    let revision = state
+        .deployment
+        .as_ref()
+        .and_then(|d| d.revision.as_deref());
+    let with_revision = |finding: Finding| finding.with("revision", revision.unwrap_or_default());
+    findings.into_iter().map(with_revision).collect()
 }
 
 /// Replaces each `{placeholder}` in one pass, so that values cannot bring placeholders of their own. A placeholder without

@@ -267,6 +267,30 @@ async fn a_wait_that_was_cut_off_is_continued() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_steps_of_another_strategy_are_not_skipped() {
+    let cluster = cluster(&[("a", Fate::Unready)]);
+    let cut = tokio::time::timeout(Duration::from_secs(60), run(&cluster, "a")).await;
+    assert!(cut.is_err());
+    let record = ObjectId::config_map("shop", "pipeops-web");
+    let mut stored = cluster.stored(&record).unwrap();
+    let text = stored.value()["data"]["record.json"].as_str().unwrap();
+    let other = text
+        .replace("rollingUpdate", "other")
+        .replace("\"step\":2", "\"step\":9");
+    assert_ne!(other, text);
+    stored.value_mut()["data"]["record.json"] = other.into();
+    cluster.store(&record, stored);
+    set_fates(&cluster, &[("a", Fate::Healthy)]);
+    cluster.writes();
+    assert!(run(&cluster, "a").await.unwrap().is_complete());
+    assert!(
+        cluster
+            .writes()
+            .contains(&"apply Deployment/web".to_owned())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_revision_that_became_healthy_unwatched_is_where_the_next_one_goes_back() {
     let cluster = cluster(&[
         ("a", Fate::Healthy),

@@ -57,6 +57,14 @@ pub(crate) struct ContainerImage {
     image: String,
 }
 
+impl DeploymentState {
+    /// The Deployment in an answer of the API server.
+    pub(crate) fn of(live: &pipeops_core::Object) -> Option<Self> {
+        let raw: Deployment = serde_json::from_value(live.value().clone()).ok()?;
+        Some(Self::from(raw))
+    }
+}
+
 impl From<Deployment> for DeploymentState {
     fn from(raw: Deployment) -> Self {
         Self {

@@ -1,5 +1,7 @@
-//! What both suites need: a stack, and ears for its events.
+//! What the suites need: a stack, and ears for its events.
 #![allow(dead_code, reason = "each suite uses its part")]
+
+pub(crate) mod stand_in;
 
 use std::sync::Mutex;
 

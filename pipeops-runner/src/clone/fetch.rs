@@ -104,7 +104,8 @@ fn commit_of(
 ) -> Result<(Timestamp, gix::ObjectId), CloneError> {
     let failed = |error| CloneError::git(request, error);
     let head = checkout.repo().head_commit().map_err(failed)?;
-    if head.id.to_string() != request.commit.as_str() {
+    let id = head.id.to_string();
+    if id != request.commit.as_str() {
         return Err(CloneError::missing_commit(request));
     }
     let seconds = head.time().map_err(failed)?.seconds;

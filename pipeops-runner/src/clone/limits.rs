@@ -80,7 +80,7 @@ impl Tally {
         while let Some(id) = trees.pop() {
             let tree = repository.find_tree(id).map_err(unreadable)?;
             for entry in tree.iter() {
-                let entry = entry.map_err(|error| unreadable(error.into()))?;
+                let entry = entry.map_err(unreadable)?;
                 let mode = entry.mode();
                 if mode.is_tree() {
                     trees.push(entry.object_id());

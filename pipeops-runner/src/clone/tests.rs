@@ -59,7 +59,10 @@ async fn exactly_the_commit_is_fetched_with_gits_modes_and_without_history() {
         .time(time)
         .commit("First")
         .unwrap();
-    setup.repo.commit(&[("app.py", "second\n")], "Second").unwrap();
+    setup
+        .repo
+        .commit(&[("app.py", "second\n")], "Second")
+        .unwrap();
 
     let cloned = setup.clone(&setup.request(&first)).await.unwrap();
     assert_eq!(cloned.commit_time, time);
@@ -75,8 +78,14 @@ async fn exactly_the_commit_is_fetched_with_gits_modes_and_without_history() {
 async fn a_commit_that_is_not_there_is_named() {
     let setup = setup(GitOptions::default()).await;
     setup.repo.commit(&[("a", "1")], "First").unwrap();
-    let error = setup.clone(&setup.request(&"d".repeat(40))).await.unwrap_err();
-    assert!(matches!(error, CloneError::MissingCommit { .. }), "{error:?}");
+    let error = setup
+        .clone(&setup.request(&"d".repeat(40)))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, CloneError::MissingCommit { .. }),
+        "{error:?}"
+    );
     assert_eq!(error.diagnosis().title, "Deployment failed: CommitNotFound");
 }
 
@@ -88,9 +97,14 @@ async fn a_token_opens_a_private_repository_and_is_in_no_url() {
 
     let error = setup.clone(&request).await.unwrap_err();
     assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
-    let wrong = request.clone().login(Some(Login::new("bob", "wrong-token")));
+    let wrong = request
+        .clone()
+        .login(Some(Login::new("bob", "wrong-token")));
     let error = setup.clone(&wrong).await.unwrap_err();
-    assert!(matches!(error, CloneError::LoginRefused { .. }), "{error:?}");
+    assert!(
+        matches!(error, CloneError::LoginRefused { .. }),
+        "{error:?}"
+    );
     assert_eq!(error.diagnosis().class, RetryClass::NeedsCredential);
     assert!(!format!("{error:?} {}", error.diagnosis()).contains("wrong-token"));
 
@@ -106,7 +120,10 @@ async fn a_repository_that_is_not_there_is_no_login_problem() {
     let url = setup.server.url("team/other").parse().unwrap();
     let request = CloneRequest::new(url, "d".repeat(40).parse().unwrap());
     let error = setup.clone(&request).await.unwrap_err();
-    assert!(matches!(error, CloneError::NoRepository { .. }), "{error:?}");
+    assert!(
+        matches!(error, CloneError::NoRepository { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +153,10 @@ async fn a_server_that_is_down_or_cuts_the_connection_may_be_back() {
 async fn sizes_are_counted_before_files_are_written() {
     let setup = setup(GitOptions::default()).await;
     let zeros = "0".repeat(100_000);
-    let sha = setup.repo.commit(&[("a", &zeros), ("b", &zeros)], "Big").unwrap();
+    let sha = setup
+        .repo
+        .commit(&[("a", &zeros), ("b", &zeros)], "Big")
+        .unwrap();
     for limits in [
         CloneLimits::default().bytes(150_000),
         CloneLimits::default().entries(1),
@@ -157,8 +177,14 @@ async fn a_server_that_hangs_is_given_up() {
         let setup = setup(GitOptions::default()).await;
         let sha = setup.repo.commit(&[("a", "1")], "First").unwrap();
         let hang = Fault::Delay(Duration::from_secs(600));
-        setup.server.faults().add(hang.on(Matcher::operation("refs")).always());
-        setup.clone(&setup.request(&sha).limits(limits)).await.unwrap_err()
+        setup
+            .server
+            .faults()
+            .add(hang.on(Matcher::operation("refs")).always());
+        setup
+            .clone(&setup.request(&sha).limits(limits))
+            .await
+            .unwrap_err()
     };
     let error = error_with(CloneLimits::default().time(short)).await;
     assert!(matches!(error, CloneError::Timeout { .. }), "{error:?}");
@@ -183,7 +209,10 @@ async fn links_out_are_written_as_links_and_a_git_folder_in_the_tree_is_refused(
         let folder = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::open(folder.path()).unwrap();
         let workspace = Arc::new(workspaces.create().unwrap());
-        assert!(clone(&workspace, &request).await.is_err(), "{path} was written");
+        assert!(
+            clone(&workspace, &request).await.is_err(),
+            "{path} was written"
+        );
         assert!(!workspace.path().join("outside").exists());
     }
 }

@@ -51,7 +51,9 @@ fn check(access: &Access, headers: &HeaderMap) -> Result<(), Error> {
     match access {
         Access::Open => Ok(()),
         Access::Local if is_local(host) => Ok(()),
-        Access::Local => Err(forbidden("without an API token only local requests are answered")),
+        Access::Local => Err(forbidden(
+            "without an API token only local requests are answered",
+        )),
         Access::Token(token) if holds_token(headers, token) => Ok(()),
         Access::Token(_) => Err(token_needed()),
     }
@@ -61,7 +63,9 @@ fn holds_token(headers: &HeaderMap, token: &SecretString) -> bool {
     let bearer = text(headers, &AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let protocol = text(headers, &SEC_WEBSOCKET_PROTOCOL).and_then(|protocols| {
         let names = protocols.split(',').map(str::trim);
-        names.filter_map(|name| name.strip_prefix(TOKEN_PROTOCOL)).next()
+        names
+            .filter_map(|name| name.strip_prefix(TOKEN_PROTOCOL))
+            .next()
     });
     let protocol = protocol.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let given = bearer.map(|text| text.as_bytes().to_vec()).or(protocol);
@@ -121,7 +125,12 @@ mod tests {
         for host in ["localhost", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
             assert!(allowed(&Access::Local, &[("host", host)]), "{host}");
         }
-        for host in ["evil.example:8080", "127.0.0.1.evil.example", "", "localhost:x"] {
+        for host in [
+            "evil.example:8080",
+            "127.0.0.1.evil.example",
+            "",
+            "localhost:x",
+        ] {
             assert!(!allowed(&Access::Local, &[("host", host)]), "{host}");
         }
     }
@@ -141,10 +150,16 @@ mod tests {
     fn a_token_is_taken_from_a_header_or_a_websocket_protocol() {
         let access = Access::Token("s3cr3t".into());
         assert!(allowed(&access, &[("authorization", "Bearer s3cr3t")]));
-        let protocols = format!("pipeops.events, bearer.{}", URL_SAFE_NO_PAD.encode("s3cr3t"));
+        let protocols = format!(
+            "pipeops.events, bearer.{}",
+            URL_SAFE_NO_PAD.encode("s3cr3t")
+        );
         assert!(allowed(&access, &[("sec-websocket-protocol", &protocols)]));
         assert!(!allowed(&access, &[("authorization", "Bearer s3cr3t2")]));
         assert!(!allowed(&access, &[]));
-        assert!(!allowed(&Access::Token("".into()), &[("authorization", "Bearer ")]));
+        assert!(!allowed(
+            &Access::Token("".into()),
+            &[("authorization", "Bearer ")]
+        ));
     }
 }

@@ -16,12 +16,15 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct Error {
     status: StatusCode,
-    diagnosis: Diagnosis,
+    diagnosis: Box<Diagnosis>,
 }
 
 impl Error {
     pub(super) fn new(status: StatusCode, diagnosis: Diagnosis) -> Self {
-        Self { status, diagnosis }
+        Self {
+            status,
+            diagnosis: Box::new(diagnosis),
+        }
     }
 
     pub(super) fn not_found(what: &str) -> Self {

@@ -45,7 +45,9 @@ pub(super) async fn deployment(
     Path(id): Path<String>,
 ) -> Result<Json<Deployment>, Error> {
     let found = state.store.deployment(&id).await?;
-    found.map(Json).ok_or_else(|| Error::not_found("deployment"))
+    found
+        .map(Json)
+        .ok_or_else(|| Error::not_found("deployment"))
 }
 
 pub(super) async fn projects(

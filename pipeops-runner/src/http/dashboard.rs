@@ -20,7 +20,10 @@ const SCRIPTS: [&str; 5] = [
 ];
 
 static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
-    let script = format!("\"use strict\";\n(() => {{\n{}\n}})();\n", SCRIPTS.join("\n"));
+    let script = format!(
+        "\"use strict\";\n(() => {{\n{}\n}})();\n",
+        SCRIPTS.join("\n")
+    );
     let page = include_str!("dashboard/index.html")
         .replace("/*STYLE*/", STYLE)
         .replace("/*SCRIPT*/", &script);
@@ -60,7 +63,13 @@ mod tests {
             let found = page.replace("http://www.w3.org/2000/svg", "");
             assert!(!found.contains(outside), "the page contains {outside}");
         }
-        for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+        for markup in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ] {
             assert!(!page.contains(markup), "the page uses {markup}");
         }
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));

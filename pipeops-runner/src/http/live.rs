@@ -73,7 +73,10 @@ async fn serve(socket: WebSocket, mut subscription: Subscription, logs: bool) {
                 Some(Ok(_)) => continue,
             },
         };
-        if !matches!(timeout(SLOWEST, send(&mut sender, messages)).await, Ok(Ok(()))) {
+        if !matches!(
+            timeout(SLOWEST, send(&mut sender, messages)).await,
+            Ok(Ok(()))
+        ) {
             break;
         }
     }

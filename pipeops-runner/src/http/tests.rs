@@ -53,7 +53,10 @@ impl Server {
     async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
-        (status, serde_json::from_slice(&body(response).await).unwrap_or_default())
+        (
+            status,
+            serde_json::from_slice(&body(response).await).unwrap_or_default(),
+        )
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -67,12 +70,23 @@ impl Server {
 
     async fn deployments(&self) -> usize {
         let filter = DeploymentFilter::default();
-        self.service.store().deployments(&filter).await.unwrap().len()
+        self.service
+            .store()
+            .deployments(&filter)
+            .await
+            .unwrap()
+            .len()
     }
 }
 
 async fn body(response: Response) -> Vec<u8> {
-    response.into_body().collect().await.unwrap().to_bytes().to_vec()
+    response
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes()
+        .to_vec()
 }
 
 fn signature(body: &str, secret: &str) -> String {
@@ -129,7 +143,10 @@ async fn without_the_right_signature_nothing_is_stored() {
     for request in [signed("shop", &payload('1', '2'), "wrong"), unsigned] {
         let (status, answer) = server.send(request).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(answer["error"]["title"], "Webhook refused: InvalidSignature");
+        assert_eq!(
+            answer["error"]["title"],
+            "Webhook refused: InvalidSignature"
+        );
         assert!(!answer.to_string().contains(SECRET));
     }
     assert_eq!(server.deployments().await, 0);
@@ -141,15 +158,23 @@ async fn an_unknown_project_and_a_body_that_is_too_long_are_refused() {
     let store = SqliteStore::in_memory().unwrap();
     store.put_project(&shop("shop")).await.unwrap();
     let server = server_on(store, HttpOptions::default().body_limit(1000)).await;
-    let (status, answer) = server.send(signed("other", &payload('1', '2'), SECRET)).await;
+    let (status, answer) = server
+        .send(signed("other", &payload('1', '2'), SECRET))
+        .await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(answer["error"]["error"].as_str().unwrap().contains("other"));
 
     let long = json!({"padding": "x".repeat(2000)});
     let (status, _) = server.send(signed("shop", &long, SECRET)).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "its length is announced");
+    assert_eq!(
+        status,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "its length is announced"
+    );
     let chunks = (0..20).map(|_| Ok::<_, std::io::Error>("x".repeat(100)));
-    let unannounced = Request::post("/webhooks/shop").body(Body::from_stream(futures::stream::iter(chunks))).unwrap();
+    let unannounced = Request::post("/webhooks/shop")
+        .body(Body::from_stream(futures::stream::iter(chunks)))
+        .unwrap();
     let (status, answer) = server.send(unannounced).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer["error"]["title"], "Webhook refused: BodyTooLarge");
@@ -161,13 +186,25 @@ async fn what_is_not_deployed_says_why() {
     let server = server().await;
     let with = |changes: Value| {
         let mut payload = payload('1', '2');
-        payload.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        payload
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
         payload
     };
     let cases = [
-        (with(json!({"ref": "refs/heads/feature"})), "branch \"feature\" is not deployed; project shop deploys main"),
-        (with(json!({"ref": "refs/tags/v1"})), "refs/tags/v1 is a tag"),
-        (with(json!({"deleted": true})), "refs/heads/main was deleted"),
+        (
+            with(json!({"ref": "refs/heads/feature"})),
+            "branch \"feature\" is not deployed; project shop deploys main",
+        ),
+        (
+            with(json!({"ref": "refs/tags/v1"})),
+            "refs/tags/v1 is a tag",
+        ),
+        (
+            with(json!({"deleted": true})),
+            "refs/heads/main was deleted",
+        ),
         (
             with(json!({"head_commit": {"id": "2".repeat(40), "message": "x [skip ci]"}})),
             "the commit's message says [skip ci]",
@@ -238,11 +275,17 @@ async fn the_api_lists_shows_and_streams_without_secrets() {
     assert_eq!(status, StatusCode::OK);
 
     let path = format!("/api/deployments/{id}/events");
-    let request = Request::get(&path).header("host", "localhost").body(Body::empty()).unwrap();
+    let request = Request::get(&path)
+        .header("host", "localhost")
+        .body(Body::empty())
+        .unwrap();
     let response = server.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/x-ndjson");
     let text = String::from_utf8(body(response).await).unwrap();
-    let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Event> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(events.len(), 1);
     let (_, rest) = server.get(&format!("{path}?after=1")).await;
     assert_eq!(rest, Value::Null);
@@ -258,7 +301,10 @@ async fn strangers_read_nothing() {
     let store = SqliteStore::in_memory().unwrap();
     let options = HttpOptions::default().access(Access::Token("t0ken".into()));
     let server = server_on(store, options).await;
-    assert_eq!(server.get("/api/projects").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        server.get("/api/projects").await.0,
+        StatusCode::UNAUTHORIZED
+    );
     let request = Request::get("/api/projects").header("authorization", "Bearer t0ken");
     let (status, _) = server.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::OK);
@@ -269,10 +315,16 @@ async fn the_dashboard_is_one_hardened_page() {
     let server = server().await;
     let request = Request::get("/").body(Body::empty()).unwrap();
     let response = server.router.clone().oneshot(request).await.unwrap();
-    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    let policy = response.headers()["content-security-policy"]
+        .to_str()
+        .unwrap();
     assert!(policy.contains("frame-ancestors 'none'"));
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-    assert!(String::from_utf8(body(response).await).unwrap().starts_with("<!doctype html>"));
+    assert!(
+        String::from_utf8(body(response).await)
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
 }
 
 async fn listen(server: &Server) -> String {
@@ -289,7 +341,9 @@ async fn a_websocket_replays_and_goes_on() {
     server.push(&payload('1', '2')).await;
     server.push(&payload('2', '3')).await;
     let url = listen(&server).await;
-    let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?after=1")).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?after=1"))
+        .await
+        .unwrap();
     let mut numbers = Vec::new();
     let next = async |socket: &mut tokio_tungstenite::WebSocketStream<_>| loop {
         if let tungstenite::Message::Text(text) = socket.next().await.unwrap().unwrap() {
@@ -309,7 +363,9 @@ async fn a_page_of_another_site_gets_no_websocket() {
     let server = server().await;
     let url = listen(&server).await;
     let mut request = url.into_client_request().unwrap();
-    request.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("origin", "http://evil.example".parse().unwrap());
     let error = tokio_tungstenite::connect_async(request).await.unwrap_err();
     let tungstenite::Error::Http(response) = error else {
         panic!("{error:?}");

@@ -83,9 +83,7 @@ impl DeploymentEvents {
     fn gap(&self) -> Option<EventKind> {
         let left_out = self.budget.left_out.swap(0, Ordering::Relaxed);
         (left_out > 0).then(|| EventKind::Warning {
-            message: format!(
-                "{left_out} lines of the log are left out: there were too many"
-            ),
+            message: format!("{left_out} lines of the log are left out: there were too many"),
         })
     }
 }

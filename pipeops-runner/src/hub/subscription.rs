@@ -66,7 +66,7 @@ impl Subscription {
         if self.after >= head {
             return Ok(Vec::new());
         }
-        if let Some((events, position)) = self.from_memory() {
+        if let Some((events, position)) = self.in_memory() {
             self.after = position;
             return Ok(events);
         }
@@ -85,7 +85,7 @@ impl Subscription {
     }
 
     /// The next events from memory with the new position, or `None` when memory does not have the next one.
-    fn from_memory(&self) -> Option<(Vec<Arc<Event>>, u64)> {
+    fn in_memory(&self) -> Option<(Vec<Arc<Event>>, u64)> {
         let recent = self.shared.recent();
         let skip = (self.after + 1).checked_sub(recent.events.front()?.seq)?;
         if recent.events.back()?.seq <= self.after {

@@ -151,11 +151,7 @@ async fn long_lines_are_cut_and_long_logs_end_with_a_warning() {
     });
     sink.flush().await;
     let last = setup.store.last_event().await.unwrap();
-    let events = setup
-        .store
-        .events_after(last - 3, None, 10)
-        .await
-        .unwrap();
+    let events = setup.store.events_after(last - 3, None, 10).await.unwrap();
     let EventKind::Log { line, .. } = &events[0].kind else {
         panic!("{:?}", events[0]);
     };

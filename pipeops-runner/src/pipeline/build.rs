@@ -156,13 +156,15 @@ mod tests {
 
     #[test]
     fn caches_of_branches_differ_and_their_names_are_safe() {
-        let name = |branch: &str, file| {
-            cache_name("team/shop", &GitRef::Branch(branch.into()), file)
-        };
+        let name =
+            |branch: &str, file| cache_name("team/shop", &GitRef::Branch(branch.into()), file);
         assert_ne!(name("a/b", "f"), name("a-b", "f"));
         assert_ne!(name("main", "f"), name("main", "g"));
         let odd = name("x;y/../é", "f");
-        assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "{odd}");
+        assert!(
+            odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+            "{odd}"
+        );
         assert!(name(&"x".repeat(300), "f").len() < 100);
     }
 

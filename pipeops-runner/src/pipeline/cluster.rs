@@ -87,4 +87,3 @@ pub(super) async fn roll_out(
     let deployment = &context.claim.deployment.id;
     deployer.deploy(deployment, stack, context.events).await
 }
-

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pipeops_core::{
-    Credential, CredentialProvider, Diagnosis, EventKind, EventSink, ImageRef,
-};
+use pipeops_core::{Credential, CredentialProvider, Diagnosis, EventKind, EventSink, ImageRef};
 use pipeops_registry::{Chain, StaticCredentials};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;

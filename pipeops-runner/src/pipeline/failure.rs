@@ -45,7 +45,9 @@ impl StepFailure {
                 .error(format!("the step {step} did not end within {seconds} s"))
                 .reason("it hangs, or its limit is too short")
                 .fix("Look at the last lines of the log for what it waited for")
-                .fix(format!("Raise the limit of the step {step} in the runner's options")),
+                .fix(format!(
+                    "Raise the limit of the step {step} in the runner's options"
+                )),
         )
     }
 

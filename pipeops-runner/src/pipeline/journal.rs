@@ -85,7 +85,11 @@ impl<'a> Journal<'a> {
         let entry = JournalEntry {
             step,
             millis: millis(took),
-            summary: self.events.redactor().redact(&output.summary()).into_owned(),
+            summary: self
+                .events
+                .redactor()
+                .redact(&output.summary())
+                .into_owned(),
             output: serde_json::to_value(output).map_err(|source| unreadable(step, source))?,
         };
         // The step's own events come before its end.
@@ -152,7 +156,12 @@ impl StepOutput for Detection {
         });
         let framework = self.framework.as_deref().map(|name| format!(" ({name})"));
         let dockerfile = self.dockerfile.as_ref().map(|path| format!(", {path}"));
-        [language, framework.unwrap_or_default(), dockerfile.unwrap_or_default()].concat()
+        [
+            language,
+            framework.unwrap_or_default(),
+            dockerfile.unwrap_or_default(),
+        ]
+        .concat()
     }
 }
 
@@ -165,20 +174,20 @@ impl StepOutput for Plan {
 impl StepOutput for BuiltImage {
     fn summary(&self) -> String {
         let digest = &self.digest.hex()[..12];
-        let tag = self.image.tag().map_or("", |tag| &tag[..tag.len().min(12)]);
         format!(
-            "{}:{tag} ({digest}), {} of {} steps from cache",
-            self.image.name(),
-            self.cached,
-            self.steps
+            "{digest}, {} of {} steps from cache",
+            self.cached, self.steps
         )
     }
 }
 
 impl StepOutput for Stack {
     fn summary(&self) -> String {
-        let kinds: Vec<&str> = self.objects.iter().map(|object| object.kind()).collect();
-        kinds.join(", ")
+        format!(
+            "{} objects in namespace {}",
+            self.objects.len(),
+            self.namespace
+        )
     }
 }
 

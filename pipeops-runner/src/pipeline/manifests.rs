@@ -78,7 +78,9 @@ fn merge(value: &mut Value, patch: &Map<String, Value>) {
     for (key, change) in patch {
         match change {
             Value::Null => drop(fields.remove(key)),
-            Value::Object(nested) => merge(fields.entry(key.clone()).or_insert(Value::Null), nested),
+            Value::Object(nested) => {
+                merge(fields.entry(key.clone()).or_insert(Value::Null), nested)
+            }
             other => drop(fields.insert(key.clone(), other.clone())),
         }
     }
@@ -95,7 +97,10 @@ async fn pull_secret(
     if credential.secrets().next().is_none() {
         return Ok(None);
     }
-    Ok(Some(pull_secret_json(&[(image.host().to_owned(), credential)])))
+    Ok(Some(pull_secret_json(&[(
+        image.host().to_owned(),
+        credential,
+    )])))
 }
 
 #[cfg(test)]

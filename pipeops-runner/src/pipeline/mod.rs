@@ -84,9 +84,7 @@ impl Pipeline {
 
 /// All steps in their order; the answer is the image that runs.
 async fn walk(journal: &Journal<'_>, context: &Context<'_>) -> Result<String, Stop> {
-    let cloned: Cloned = journal
-        .step(Step::Clone, || context.fetch_source())
-        .await?;
+    let cloned: Cloned = journal.step(Step::Clone, || context.fetch_source()).await?;
     let detection: Detection = journal
         .step(Step::Detect, || detect::detect(context))
         .await?;
@@ -97,7 +95,9 @@ async fn walk(journal: &Journal<'_>, context: &Context<'_>) -> Result<String, St
         .step(Step::Build, || build::build(context, &cloned, &plan))
         .await?;
     let stack: Stack = journal
-        .step(Step::Manifests, || manifests::generate(context, &plan, &built))
+        .step(Step::Manifests, || {
+            manifests::generate(context, &plan, &built)
+        })
         .await?;
     let _: RolledOut = journal
         .step(Step::Rollout, || cluster::roll_out(context, &stack))

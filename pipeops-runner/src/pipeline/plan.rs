@@ -135,11 +135,7 @@ impl Request {
         }
     }
 
-    fn with_own(
-        &self,
-        path: String,
-        bytes: &[u8],
-    ) -> Result<(Plan, Vec<String>), StepFailure> {
+    fn with_own(&self, path: String, bytes: &[u8]) -> Result<(Plan, Vec<String>), StepFailure> {
         let parsed = Dockerfile::parse(bytes)?;
         let facts = Facts::of(&parsed);
         let (mut plan, warnings) = self.finish(&parsed, PlannedDockerfile::Own(path));
@@ -164,11 +160,7 @@ impl Request {
         Ok((plan, warnings))
     }
 
-    fn finish(
-        &self,
-        parsed: &Dockerfile,
-        dockerfile: PlannedDockerfile,
-    ) -> (Plan, Vec<String>) {
+    fn finish(&self, parsed: &Dockerfile, dockerfile: PlannedDockerfile) -> (Plan, Vec<String>) {
         let filtered = dockerfile::filter(parsed, &self.args, &self.metadata);
         let dropped = filtered
             .dropped
@@ -205,11 +197,11 @@ impl Facts {
 
 /// `USER 1000` or `USER 1000:1000`; names are known to the image alone, and root is never taken over.
 fn numeric_user(stage: &Stage) -> Option<u32> {
-    let users = stage
+    let mut users = stage
         .instructions
         .iter()
         .filter(|instruction| instruction.keyword == Keyword::User);
-    let Arguments::Text(word) = &users.last()?.arguments else {
+    let Arguments::Text(word) = &users.next_back()?.arguments else {
         return None;
     };
     let user = word.text.trim().split(':').next()?;
@@ -284,10 +276,21 @@ mod tests {
         let request = request(Some(Language::Go), Some("api/Dockerfile"));
         let (plan, warnings) = request.plan(&tree).unwrap();
         assert_eq!(plan.dockerfile, PlannedDockerfile::Own("Dockerfile".into()));
-        assert_eq!((plan.context.as_str(), plan.port, plan.uid), ("api", Some(9000), Some(1000)));
-        assert_eq!(plan.build_args.get("VERSION").map(String::as_str), Some("1"));
+        assert_eq!(
+            (plan.context.as_str(), plan.port, plan.uid),
+            ("api", Some(9000), Some(1000))
+        );
+        assert_eq!(
+            plan.build_args.get("VERSION").map(String::as_str),
+            Some("1")
+        );
         assert!(!plan.build_args.contains_key("OTHER"));
-        assert!(warnings.iter().any(|text| text.contains("OTHER is dropped")), "{warnings:?}");
+        assert!(
+            warnings
+                .iter()
+                .any(|text| text.contains("OTHER is dropped")),
+            "{warnings:?}"
+        );
     }
 
     #[test]
@@ -304,7 +307,10 @@ mod tests {
         let mut request = request(Some(Language::Go), None);
         request.dockerfile = Some("docker/Prod".into());
         let failure = request.plan(&MemTree::default()).unwrap_err();
-        assert_eq!(failure.diagnosis().title, "Build failed: DockerfileNotFound");
+        assert_eq!(
+            failure.diagnosis().title,
+            "Build failed: DockerfileNotFound"
+        );
     }
 
     #[test]
@@ -312,13 +318,20 @@ mod tests {
         let tree = MemTree::from([("api/Dockerfile", "FROM scratch\nRNU true\n")]);
         let request = request(None, Some("api/Dockerfile"));
         let failure = request.plan(&tree).unwrap_err();
-        assert!(failure.diagnosis().error.contains("line 2"), "{:?}", failure.diagnosis());
+        assert!(
+            failure.diagnosis().error.contains("line 2"),
+            "{:?}",
+            failure.diagnosis()
+        );
     }
 
     #[test]
     fn nothing_detected_says_what_to_do() {
         let failure = request(None, None).plan(&MemTree::default()).unwrap_err();
-        assert_eq!(failure.diagnosis().title, "Build failed: NoLanguageDetected");
+        assert_eq!(
+            failure.diagnosis().title,
+            "Build failed: NoLanguageDetected"
+        );
         let mut several = request(None, None);
         several.detection.apps = vec!["api".into(), "web".into()];
         let failure = several.plan(&MemTree::default()).unwrap_err();

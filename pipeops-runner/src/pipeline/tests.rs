@@ -82,22 +82,42 @@ async fn a_commit_becomes_a_rollout_of_its_image_by_digest() {
     let claim = world.queued(project, &sha).await;
     let ending = world.run(&claim).await;
 
-    let image = format!("{}/team/shop:{sha}@sha256:{}", world.registry.host(), "a".repeat(64));
-    assert_eq!(ending, Ending::Succeeded { image: image.clone() });
+    let image = format!(
+        "{}/team/shop:{sha}@sha256:{}",
+        world.registry.host(),
+        "a".repeat(64)
+    );
+    assert_eq!(
+        ending,
+        Ending::Succeeded {
+            image: image.clone()
+        }
+    );
     let [build] = world.builds().try_into().unwrap();
-    assert_eq!(build.image, format!("{}/team/shop:{sha}", world.registry.host()));
-    assert_eq!(build.dockerfile, DockerfileSource::Path("Dockerfile".into()));
+    assert_eq!(
+        build.image,
+        format!("{}/team/shop:{sha}", world.registry.host())
+    );
+    assert_eq!(
+        build.dockerfile,
+        DockerfileSource::Path("Dockerfile".into())
+    );
     assert_eq!(build.args.get("VERSION").map(String::as_str), Some("7"));
     assert_eq!(build.files, ["Dockerfile", "main.go"]);
 
     let [(id, stack)] = world.rollouts().try_into().unwrap();
     assert_eq!(id, claim.deployment.id);
     let workload = stack.workload().unwrap().value().to_string();
-    assert!(workload.contains(&image) && workload.contains("9000"), "{workload}");
+    assert!(
+        workload.contains(&image) && workload.contains("9000"),
+        "{workload}"
+    );
     assert_eq!(world.leftovers(), 0);
 
     let kinds = world.kinds().await;
-    let finished = kinds.iter().filter(|kind| matches!(kind, EventKind::StepFinished { .. }));
+    let finished = kinds
+        .iter()
+        .filter(|kind| matches!(kind, EventKind::StepFinished { .. }));
     assert_eq!(finished.count(), Step::ALL.len());
     assert!(kinds.iter().any(
         |kind| matches!(kind, EventKind::Warning { message } if message.contains("UNDECLARED is dropped"))
@@ -128,16 +148,33 @@ async fn wherever_a_process_dies_another_one_goes_on() {
             assert_eq!(world.leftovers(), 0, "{step}: the workspace is left");
 
             let ending = world.run(&claim).await;
-            assert!(matches!(ending, Ending::Succeeded { .. }), "{step}: {ending:?}");
+            assert!(
+                matches!(ending, Ending::Succeeded { .. }),
+                "{step}: {ending:?}"
+            );
             // What was not written down is done again; everything else is done once.
             let twice = |which| usize::from(step == which && !after_write) + 1;
-            assert_eq!(world.builds().len(), twice(Step::Build), "{step} {after_write}");
-            assert_eq!(world.rollouts().len(), twice(Step::Rollout), "{step} {after_write}");
+            assert_eq!(
+                world.builds().len(),
+                twice(Step::Build),
+                "{step} {after_write}"
+            );
+            assert_eq!(
+                world.rollouts().len(),
+                twice(Step::Rollout),
+                "{step} {after_write}"
+            );
             let journal = world.store.journal(&claim.deployment.id).await.unwrap();
             assert_eq!(journal.len(), Step::ALL.len());
             let finished = world.kinds().await;
-            let finished = finished.iter().filter(|kind| matches!(kind, EventKind::StepFinished { .. }));
-            assert_eq!(finished.count(), Step::ALL.len(), "each step ends once in the stream");
+            let finished = finished
+                .iter()
+                .filter(|kind| matches!(kind, EventKind::StepFinished { .. }));
+            assert_eq!(
+                finished.count(),
+                Step::ALL.len(),
+                "each step ends once in the stream"
+            );
         }
     }
 }
@@ -146,7 +183,10 @@ async fn wherever_a_process_dies_another_one_goes_on() {
 async fn what_may_pass_is_tried_again_and_told() {
     let world = world().await;
     let sha = world.commit(&[("Dockerfile", DOCKERFILE)]);
-    world.git.faults().add(Fault::status(503).on(Matcher::operation("refs")).times(1));
+    world
+        .git
+        .faults()
+        .add(Fault::status(503).on(Matcher::operation("refs")).times(1));
     *world.builder.failures.lock().unwrap() = vec![RetryClass::Transient];
     let claim = world.queued(world.project(), &sha).await;
     let ending = world.run(&claim).await;
@@ -176,7 +216,11 @@ async fn what_cannot_pass_is_not_tried_again() {
         millis: 0,
     };
     let kinds = world.kinds().await;
-    assert!(kinds.iter().any(|kind| std::mem::discriminant(kind) == std::mem::discriminant(&failed)));
+    assert!(
+        kinds
+            .iter()
+            .any(|kind| std::mem::discriminant(kind) == std::mem::discriminant(&failed))
+    );
 }
 
 #[tokio::test]
@@ -186,7 +230,12 @@ async fn a_failed_build_leaves_the_old_revision_serving() {
     let claim = world.queued(world.project(), &sha).await;
     let ending = world.run(&claim).await;
     world.store.finish(&claim.fence, &ending).await.unwrap();
-    let first = world.store.deployment(&claim.deployment.id).await.unwrap().unwrap();
+    let first = world
+        .store
+        .deployment(&claim.deployment.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(first.status, Status::Succeeded);
 
     *world.builder.failures.lock().unwrap() = vec![RetryClass::Permanent];
@@ -204,7 +253,10 @@ async fn a_rollout_that_failed_is_not_repeated_and_its_command_is_complete() {
     let (diagnosis, rolled_back) = diagnosis(world.run(&claim).await);
     assert!(rolled_back);
     assert_eq!(world.rollouts().len(), 1);
-    assert_eq!(diagnosis.run.as_deref(), Some("pipeops project registry update shop"));
+    assert_eq!(
+        diagnosis.run.as_deref(),
+        Some("pipeops project registry update shop")
+    );
 }
 
 #[tokio::test]
@@ -229,9 +281,10 @@ async fn missing_registry_credentials_are_found_before_the_build() {
     let ending = world.run(&claim).await;
     assert!(matches!(ending, Ending::Succeeded { .. }), "{ending:?}");
     let (_, stack) = world.rollouts().remove(0);
-    let pull_secret = stack.objects.iter().find(|object| {
-        object.value()["type"] == "kubernetes.io/dockerconfigjson"
-    });
+    let pull_secret = stack
+        .objects
+        .iter()
+        .find(|object| object.value()["type"] == "kubernetes.io/dockerconfigjson");
     assert!(pull_secret.is_some(), "the cluster needs the login too");
 }
 
@@ -279,7 +332,9 @@ async fn a_step_that_hangs_is_ended() {
     let limit = Duration::from_secs(1800);
     let stack = Stack::new("a", "a", "1", vec![]);
     let work = deployer.deploy("d", &stack, &pipeops_core::event::Discard);
-    let failure = journal::within(Step::Rollout, limit, work).await.unwrap_err();
+    let failure = journal::within(Step::Rollout, limit, work)
+        .await
+        .unwrap_err();
     assert_eq!(failure.diagnosis().title, "Deployment failed: StepTimeout");
     assert_eq!(deployer.0.load(Ordering::Relaxed), 1);
 }

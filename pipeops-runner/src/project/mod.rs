@@ -154,7 +154,11 @@ impl Project {
         name: impl Into<String>,
         secret: impl Into<SecretString>,
     ) -> Self {
-        let variables = self.secrets.variables.entry(environment.into()).or_default();
+        let variables = self
+            .secrets
+            .variables
+            .entry(environment.into())
+            .or_default();
         variables.insert(name.into(), secret.into());
         self
     }
@@ -425,10 +429,7 @@ mod tests {
             .environment(environment("main"))
             .environment(environment("release"));
         assert_eq!(project.environments.len(), 1);
-        assert_eq!(
-            project.environments[0].branch.as_deref(),
-            Some("release")
-        );
+        assert_eq!(project.environments[0].branch.as_deref(), Some("release"));
     }
 
     #[test]

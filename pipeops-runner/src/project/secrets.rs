@@ -158,7 +158,11 @@ mod tests {
 
         let back = ProjectSecrets::from_exposed(&secrets.expose()).unwrap();
         assert_eq!(back, secrets);
-        let all: Vec<String> = secrets.all().iter().map(|s| s.expose().to_owned()).collect();
+        let all: Vec<String> = secrets
+            .all()
+            .iter()
+            .map(|s| s.expose().to_owned())
+            .collect();
         assert_eq!(all, ["w", "g", "r", "b", "v"]);
     }
 }

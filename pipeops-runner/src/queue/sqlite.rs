@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::{Claim, Queue};
 use crate::deployment::Fence;
 use crate::store::sqlite::{
-    DEPLOYMENT_COLUMNS, Database, deployment_from_row, project_from_parts, snapshot_context,
-    to_micros,
+    DEPLOYMENT_COLUMNS, Database, deployment_from_row, give_up, project_from_parts,
+    snapshot_context, to_micros,
 };
 use crate::store::{SqliteStore, StoreError, Vault};
 
@@ -87,14 +87,33 @@ fn claim(
     runner: &str,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
+    loop {
+        let now = to_micros(Timestamp::now());
+        let number: Option<i64> = tx
+            .prepare_cached(CLAIMABLE)?
+            .query_row([now], |row| row.get(0))
+            .optional()?;
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        match take(tx, vault, number, runner, lease) {
+            // One that cannot be read must not keep all others from being claimed.
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Vault { .. })) => {
+                give_up(tx, number, &error)?;
+            }
+            taken => return taken,
+        }
+    }
+}
+
+fn take(
+    tx: &Transaction<'_>,
+    vault: &Vault,
+    number: i64,
+    runner: &str,
+    lease: Duration,
+) -> Result<Option<Claim>, StoreError> {
     let now = to_micros(Timestamp::now());
-    let number: Option<i64> = tx
-        .prepare_cached(CLAIMABLE)?
-        .query_row([now], |row| row.get(0))
-        .optional()?;
-    let Some(number) = number else {
-        return Ok(None);
-    };
     let sql = format!(
         "UPDATE deployments SET status = 'running', runner = ?2, lease = ?3, fence = fence + 1,
              attempts = attempts + 1, started = COALESCE(started, ?4)
@@ -245,6 +264,22 @@ mod tests {
             order.push(claim.deployment.project);
         }
         assert_eq!(order, ["late", "busy", "idle", "busy"]);
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_cannot_be_read_fails_and_stops_no_other() {
+        let (store, queue) = queue().await;
+        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
+        store.submit(vec![push(shop("b"), '1', '2')]).await.unwrap();
+        let damage = "UPDATE deployments SET sealed_project_secrets = x'00' WHERE project = 'a'";
+        let damaged = store.database().write(|tx| Ok(tx.execute(damage, [])?));
+        assert_eq!(damaged.await.unwrap(), 1);
+        let claim = queue.claim("r", LEASE).await.unwrap().unwrap();
+        assert_eq!(claim.deployment.project, "b");
+        let filter = crate::store::DeploymentFilter::default().project("a");
+        let failed = store.deployments(&filter).await.unwrap().remove(0);
+        assert_eq!(failed.status, crate::Status::Failed);
+        assert!(failed.diagnosis.is_some());
     }
 
     #[tokio::test]

@@ -123,7 +123,10 @@ impl Runner {
             return;
         }
         self.stop_working.send_replace(true);
-        if tokio::time::timeout(FAREWELL, &mut self.task).await.is_err() {
+        if tokio::time::timeout(FAREWELL, &mut self.task)
+            .await
+            .is_err()
+        {
             tracing::warn!("jobs did not stop in time; their leases run out instead");
         }
     }
@@ -207,12 +210,13 @@ async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
     match outcome {
         Ok(ending) => finish(shared, &claim, &events, &ending).await,
         Err(error) if error.is_lease_lost() => {
-            tracing::warn!(deployment = claim.deployment.id, "another runner has taken over");
+            tracing::warn!(
+                deployment = claim.deployment.id,
+                "another runner has taken over"
+            );
         }
-        Err(error) => {
-            log_store_error("run", &error);
-            give_back(shared, &claim, &events).await;
-        }
+        // Given back it would be taken again at once, and fail again. The lease's end is a pause, and counts the try.
+        Err(error) => log_store_error("run", &error),
     }
 }
 
@@ -285,9 +289,8 @@ async fn give_back(shared: &Shared, claim: &Claim, events: &DeploymentEvents) {
         message: format!("{} stops; another runner goes on", shared.options.name),
     });
     events.flush().await;
-    match shared.queue.release(&claim.fence).await {
-        Ok(()) => {}
-        Err(error) => log_store_error("given back", &error),
+    if let Err(error) = shared.queue.release(&claim.fence).await {
+        log_store_error("given back", &error);
     }
 }
 
@@ -300,7 +303,9 @@ fn failed(diagnosis: Diagnosis) -> Ending {
 
 fn given_up(attempts: u32) -> Diagnosis {
     Diagnosis::new("Deployment failed: RunnerLost")
-        .error(format!("{attempts} runners took the deployment and did not finish it"))
+        .error(format!(
+            "{attempts} runners took the deployment and did not finish it"
+        ))
         .reason("each of them was killed, or lost its connection to the database")
         .fix("Look at the runners' own logs: running out of memory is the usual cause")
         .fix("Deploy the commit again")

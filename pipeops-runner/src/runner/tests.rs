@@ -9,7 +9,7 @@ use crate::deployment::{NewDeployment, Status};
 use crate::pipeline::{Deployer, PipelineOptions, PipelineParts, RolledOut, StepFailure};
 use crate::queue::Queue;
 use crate::store::DeploymentFilter;
-use crate::testing::{DOCKERFILE, World, world};
+use crate::testing::{DOCKERFILE, LEASE, World, world};
 
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -41,7 +41,9 @@ impl World {
     async fn statuses(&self) -> Vec<Status> {
         let filter = DeploymentFilter::default().limit(500);
         let all = self.store.deployments(&filter).await.unwrap();
-        all.into_iter().map(|deployment| deployment.status).collect()
+        all.into_iter()
+            .map(|deployment| deployment.status)
+            .collect()
     }
 
     /// Waits until this many deployments have ended.
@@ -66,8 +68,18 @@ async fn fifty_builds_run_at_once_and_leave_nothing() {
     all.forget();
     world.builder.gate.add_permits(50);
     world.ended(50).await;
-    assert!(world.statuses().await.iter().all(|status| *status == Status::Succeeded));
-    let projects: BTreeSet<String> = world.rollouts().into_iter().map(|(_, stack)| stack.app).collect();
+    assert!(
+        world
+            .statuses()
+            .await
+            .iter()
+            .all(|status| *status == Status::Succeeded)
+    );
+    let projects: BTreeSet<String> = world
+        .rollouts()
+        .into_iter()
+        .map(|(_, stack)| stack.app)
+        .collect();
     assert_eq!(projects.len(), 50);
     assert_eq!(world.rollouts().len(), 50, "each once");
     runner.shutdown(GRACE).await;
@@ -81,7 +93,8 @@ async fn no_more_run_at_once_than_there_are_workers() {
     world.queue_projects(3).await;
     let runner = world.start(options().workers(2));
     world.builder.begun.acquire_many(2).await.unwrap().forget();
-    let running = |statuses: Vec<Status>| statuses.iter().filter(|s| **s == Status::Running).count();
+    let running =
+        |statuses: Vec<Status>| statuses.iter().filter(|s| **s == Status::Running).count();
     assert_eq!(running(world.statuses().await), 2);
     world.builder.gate.add_permits(3);
     world.ended(3).await;
@@ -125,7 +138,11 @@ async fn a_farewell_gives_back_and_another_runner_goes_on_from_the_journal() {
         runner: runner.to_owned(),
         attempt: 0,
     };
-    assert_eq!(claims, [claim("r1"), claim("r2")], "giving back is no failed attempt");
+    assert_eq!(
+        claims,
+        [claim("r1"), claim("r2")],
+        "giving back is no failed attempt"
+    );
 }
 
 #[tokio::test]
@@ -164,20 +181,27 @@ async fn a_killed_runner_is_followed_by_another_one() {
     assert!(world.kinds().await.contains(&last_claim));
 }
 
-const LEASE: Duration = crate::testing::LEASE;
-
 #[tokio::test]
 async fn a_deployment_that_kills_every_runner_is_given_up() {
     let world = world().await;
     world.queue_projects(1).await;
     for _ in 0..5 {
-        world.queue.claim("dead", Duration::ZERO).await.unwrap().unwrap();
+        world
+            .queue
+            .claim("dead", Duration::ZERO)
+            .await
+            .unwrap()
+            .unwrap();
     }
     let runner = world.start(options());
     world.ended(1).await;
     runner.shutdown(GRACE).await;
     assert_eq!(world.statuses().await, [Status::Failed]);
-    let deployments = world.store.deployments(&DeploymentFilter::default()).await.unwrap();
+    let deployments = world
+        .store
+        .deployments(&DeploymentFilter::default())
+        .await
+        .unwrap();
     let diagnosis = deployments[0].diagnosis.clone().unwrap();
     assert_eq!(diagnosis.title, "Deployment failed: RunnerLost");
 }
@@ -211,10 +235,17 @@ async fn a_panic_ends_one_deployment_and_not_the_runner() {
     let runner = Runner::start(pipeline, store, queue, world.hub.clone(), options());
     world.ended(2).await;
     runner.shutdown(GRACE).await;
-    let deployments = world.store.deployments(&DeploymentFilter::default()).await.unwrap();
+    let deployments = world
+        .store
+        .deployments(&DeploymentFilter::default())
+        .await
+        .unwrap();
     let statuses: Vec<Status> = deployments.iter().map(|d| d.status).collect();
     assert_eq!(statuses, [Status::Succeeded, Status::Failed]);
     let diagnosis = deployments[1].diagnosis.clone().unwrap().to_string();
-    assert!(diagnosis.contains("[redacted] is the secret"), "{diagnosis}");
+    assert!(
+        diagnosis.contains("[redacted] is the secret"),
+        "{diagnosis}"
+    );
     assert_eq!(world.leftovers(), 0);
 }

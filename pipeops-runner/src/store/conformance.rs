@@ -73,7 +73,10 @@ pub(crate) async fn a_project_comes_back_with_its_secrets(store: &dyn Store, _qu
     let projects = store.projects().await.unwrap();
     let names: Vec<&str> = projects.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["bakery", "shop"]);
-    assert!(projects[0].secrets.all().is_empty(), "a list holds no secrets");
+    assert!(
+        projects[0].secrets.all().is_empty(),
+        "a list holds no secrets"
+    );
 }
 
 pub(crate) async fn the_same_push_is_one_deployment(store: &dyn Store, _queue: &dyn Queue) {

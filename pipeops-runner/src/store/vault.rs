@@ -113,9 +113,7 @@ impl Vault {
     /// # Errors
     /// When the key is another one, or the bytes were changed or moved.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let body = sealed
-            .strip_prefix(&[FORMAT])
-            .ok_or(VaultError::WrongKey)?;
+        let body = sealed.strip_prefix(&[FORMAT]).ok_or(VaultError::WrongKey)?;
         let (nonce, text) = body
             .split_at_checked(NONCE_LEN)
             .ok_or(VaultError::WrongKey)?;
@@ -202,8 +200,9 @@ impl Diagnose for VaultError {
     fn diagnosis(&self) -> Diagnosis {
         let diagnosis = Diagnosis::new("Storage failed: VaultError").error(self.to_string());
         match self {
-            Self::BadKey => diagnosis
-                .fix("Set PIPEOPS_KEY to the output of `openssl rand -base64 32`, once, and keep it"),
+            Self::BadKey => diagnosis.fix(
+                "Set PIPEOPS_KEY to the output of `openssl rand -base64 32`, once, and keep it",
+            ),
             Self::KeyFile { source, .. } => diagnosis
                 .reason(source.to_string())
                 .fix("Make the key file readable for this user, or set PIPEOPS_KEY"),
@@ -236,7 +235,10 @@ mod tests {
     #[test]
     fn the_same_text_is_sealed_differently_each_time() {
         let vault = Vault::ephemeral().unwrap();
-        assert_ne!(vault.seal("a", b"x").unwrap(), vault.seal("a", b"x").unwrap());
+        assert_ne!(
+            vault.seal("a", b"x").unwrap(),
+            vault.seal("a", b"x").unwrap()
+        );
     }
 
     #[cfg(unix)]
@@ -254,7 +256,11 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let again = Vault::from_env_or_file(&path).unwrap();
         assert_eq!(again.open("a", &sealed).unwrap().as_slice(), b"x");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft is left");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "a draft is left"
+        );
     }
 
     #[test]

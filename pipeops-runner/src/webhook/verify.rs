@@ -227,9 +227,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
 #[non_exhaustive]
 pub enum VerifyError {
     /// No headers of a forge that is known.
-    #[error(
-        "the request has no webhook headers of GitHub, GitLab, Gitea, Forgejo or Bitbucket"
-    )]
+    #[error("the request has no webhook headers of GitHub, GitLab, Gitea, Forgejo or Bitbucket")]
     UnknownForge,
     /// The project's webhook secret is empty: everybody could sign with it.
     #[error("the project's webhook secret is empty")]
@@ -269,8 +267,7 @@ pub enum VerifyError {
 
 impl Diagnose for VerifyError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis =
-            Diagnosis::new("Webhook refused: InvalidSignature").error(self.to_string());
+        let diagnosis = Diagnosis::new("Webhook refused: InvalidSignature").error(self.to_string());
         match self {
             Self::UnknownForge => diagnosis
                 .reason("only webhooks of known forges are accepted")
@@ -351,7 +348,9 @@ mod tests {
     fn a_sha1_signature_is_not_enough() {
         let pairs = [("x-github-event", "push"), ("x-hub-signature", "sha1=00")];
         let error = check(&pairs, HELLO, GITHUB_SECRET).unwrap_err();
-        assert!(matches!(error, VerifyError::MissingHeader { name, .. } if name == "x-hub-signature-256"));
+        assert!(
+            matches!(error, VerifyError::MissingHeader { name, .. } if name == "x-hub-signature-256")
+        );
     }
 
     #[test]
@@ -423,7 +422,14 @@ mod tests {
             Some("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk")
         );
         let rotated = format!("v1,AAAA v2,xyz {STANDARD_SIGNATURE}");
-        assert!(check(&standard("1649367553", &rotated), STANDARD_BODY, STANDARD_KEY).is_ok());
+        assert!(
+            check(
+                &standard("1649367553", &rotated),
+                STANDARD_BODY,
+                STANDARD_KEY
+            )
+            .is_ok()
+        );
         assert_eq!(
             check(
                 &standard("1649367554", STANDARD_SIGNATURE),

@@ -119,10 +119,10 @@ impl Build {
                         BuildError::new(format!("content {digest} was pruned during the build"))
                     })?,
                 };
-                self.remote.push_blob(name, digest, &bytes).await?;
+                self.remote.push_blob(name, "layer", digest, &bytes).await?;
             }
             let config = &image.manifest.config;
-            self.remote.push_blob(name, &config.digest, &image.config).await?;
+            self.remote.push_blob(name, "config", &config.digest, &image.config).await?;
             vertex.part("pushing layers", 0);
             let manifest = Descriptor::of(&image.manifest.media_type, &image.manifest_bytes);
             self.remote

@@ -46,12 +46,23 @@ mod go_mode {
 pub(super) struct Wanted {
     /// The name under which the client offers the folder: `context`, `dockerfile`.
     pub(super) dir: String,
-    /// What it is for: transfers of one folder for different purposes do not share what was kept of it.
-    pub(super) purpose: &'static str,
+    pub(super) purpose: Purpose,
     /// Only these paths, and what their symlinks lead to; everything when empty.
     pub(super) follow: Vec<String>,
     /// Not these: the patterns of `.dockerignore`.
     pub(super) exclude: Vec<String>,
+}
+
+/// What a transfer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Purpose {
+    /// The Dockerfile and what stands beside it: sent in each build.
+    Dockerfile,
+    /// `.dockerignore`: sent in each build.
+    Ignore,
+    /// The build context: unchanged files are not sent again.
+    #[default]
+    Context,
 }
 
 /// What one transfer brought.
@@ -86,12 +97,11 @@ pub(super) async fn fetch(
     if !session.serves("/moby.filesync.v1.FileSync/DiffCopy") {
         return Err(BuildError::new("no local sources enabled"));
     }
-    let key = format!("{}\n{}\n{}", session.shared_key, wanted.dir, wanted.purpose);
-    let keeps = !session.shared_key.is_empty();
-    let before = match keeps {
-        true => lock(&kept.0).get(&key).cloned().unwrap_or_default(),
-        false => BTreeMap::new(),
-    };
+    // A client without a key of its own shares what all such clients sent, as with real daemons.
+    let key = format!("{}\n{}", session.shared_key, wanted.dir);
+    let keeps = wanted.purpose == Purpose::Context;
+    let before = lock(&kept.0).get(&key).filter(|_| keeps).cloned();
+    let before = before.unwrap_or_default();
     let received = tokio::time::timeout(TIMEOUT, transfer(session, wanted, before, limit))
         .await
         .map_err(|_| BuildError::new("the client did not send its files in time"))??;

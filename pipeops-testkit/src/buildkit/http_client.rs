@@ -30,6 +30,31 @@ impl Response {
     pub(super) fn unexpected(&self) -> BuildError {
         BuildError::new(format!("unexpected status from {}: {}", self.asked, self.status))
     }
+
+    /// The same in the registry's own words, where it says any.
+    pub(super) fn refused(&self) -> BuildError {
+        self.registry_error().map_or_else(|| self.unexpected(), BuildError::new)
+    }
+
+    /// What the body of a registry's error says, as containerd prints it: the code alone where the message is the usual one.
+    pub(super) fn registry_error(&self) -> Option<String> {
+        let json: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        let code = json["errors"][0]["code"].as_str()?;
+        let message = json["errors"][0]["message"].as_str().unwrap_or_default();
+        let usual = match code {
+            "DENIED" => "requested access to the resource is denied",
+            "TOOMANYREQUESTS" => "too many requests",
+            "UNAUTHORIZED" => "authentication required",
+            "UNAVAILABLE" => "service unavailable",
+            "UNSUPPORTED" => "The operation is unsupported.",
+            _ => "unknown error",
+        };
+        let code = code.to_lowercase().replace('_', " ");
+        Some(match message == usual || message.is_empty() {
+            true => code,
+            false => format!("{code}: {message}"),
+        })
+    }
 }
 
 /// Keeps connections open between requests.

@@ -55,20 +55,23 @@ impl Logins {
         lock(&self.known).get(&key).cloned()
     }
 
-    /// A login after a 401.
+    /// A login after a 401; none when the client has none, or when the one that it has was just refused.
     pub(super) async fn answer(
         &self,
         host: &str,
         scope: &str,
         refused: &Response,
-    ) -> BuildResult<HeaderValue> {
+    ) -> BuildResult<Option<HeaderValue>> {
         let challenge = Challenge::parse(&refused.headers);
         if self.known(host, scope).is_some() {
             // It was refused although it was new: another one will not be better.
-            return Err(match challenge.fields.get("error") {
-                Some(error) => denied(&format!("server message: {error}: authorization failed")),
-                None => refused.unexpected(),
-            });
+            return match challenge.fields.get("error") {
+                Some(error) => {
+                    let message = format!("server message: {error}: authorization failed");
+                    Err(BuildError::new(message))
+                }
+                None => Ok(None),
+            };
         }
         let value = match challenge.bearer {
             true => {
@@ -78,7 +81,7 @@ impl Logins {
             false => {
                 let (name, secret) = self.credentials(host).await?;
                 if name.is_empty() {
-                    return Err(denied("authorization failed: no basic auth credentials"));
+                    return Ok(None);
                 }
                 basic(&name, &secret)
             }
@@ -88,7 +91,7 @@ impl Logins {
         value.set_sensitive(true);
         let key = (host.to_owned(), scope.to_owned());
         lock(&self.known).insert(key, value.clone());
-        Ok(value)
+        Ok(Some(value))
     }
 
     /// Forgets the logins of a host, so that the next 401 asks the session anew.
@@ -142,7 +145,7 @@ impl Logins {
             }
         };
         if !answer.status.is_success() {
-            let error = answer.unexpected();
+            let error = answer.refused();
             return Err(error.context("failed to authorize: failed to fetch oauth token"));
         }
         let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -273,10 +276,6 @@ impl Challenge {
             fields,
         }
     }
-}
-
-fn denied(why: &str) -> BuildError {
-    BuildError::new(why)
 }
 
 fn basic(name: &str, secret: &str) -> String {

@@ -76,6 +76,10 @@ const MANIFEST_TYPES: &str = "application/vnd.docker.distribution.manifest.v2+js
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*";
 
+/// What an error of the authorization says, and what daemons put before it.
+const FAILED: &str = "authorization failed";
+const DENIED: &str = "access denied, repository does not exist or may require authorization";
+
 impl Remote {
     pub(super) fn new(http: HttpClient, logins: Logins, hosts: Hosts, blobs: Blobs) -> Self {
         Self {
@@ -137,7 +141,7 @@ impl Remote {
             .send(Method::GET, host, repository, &url, &HeaderMap::new(), Bytes::new())
             .await?;
         if answer.status != StatusCode::OK {
-            return Err(answer.unexpected());
+            return Err(answer.refused());
         }
         if digest_of(&answer.body) != descriptor.digest {
             return Err(BuildError::new(format!("the content of {url} has another digest")));
@@ -146,10 +150,11 @@ impl Remote {
         Ok(answer.body)
     }
 
-    /// Pushes a blob, unless the registry has it.
+    /// Pushes a blob, unless the registry has it. `kind` is `layer` or `config`.
     pub(super) async fn push_blob(
         &self,
         name: &ImageRef,
+        kind: &str,
         digest: &Digest,
         bytes: &Bytes,
     ) -> BuildResult<()> {
@@ -160,12 +165,17 @@ impl Remote {
         match head.status {
             StatusCode::OK => return Ok(()),
             StatusCode::NOT_FOUND => {}
+            // The answer to HEAD has no body: daemons ask once more for the reason.
+            StatusCode::FORBIDDEN => {
+                let get = self.push(Method::GET, host, repository, &url, &none, Bytes::new());
+                return Err(get.await?.registry_error().map_or_else(|| head.unexpected(), BuildError::new));
+            }
             _ => return Err(head.unexpected()),
         }
         let url = format!("http://{host}/v2/{repository}/blobs/uploads/");
         let start = self.push(Method::POST, host, repository, &url, &none, Bytes::new()).await?;
         if start.status != StatusCode::ACCEPTED {
-            return Err(start.unexpected());
+            return Err(start.refused());
         }
         let location = start.headers.get(LOCATION).and_then(|l| l.to_str().ok());
         let location = location.ok_or_else(|| BuildError::new("the upload has no location"))?;
@@ -174,14 +184,15 @@ impl Remote {
             false => location.to_owned(),
         };
         let separator = if location.contains('?') { '&' } else { '?' };
-        let url = format!("{location}{separator}digest={digest}");
+        let url = format!("{location}{separator}digest=sha256%3A{}", digest.hex());
         let mut headers = HeaderMap::new();
-        let kind = HeaderValue::from_static("application/octet-stream");
-        headers.insert(CONTENT_TYPE, kind);
-        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await?;
+        let octets = HeaderValue::from_static("application/octet-stream");
+        headers.insert(CONTENT_TYPE, octets);
+        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await;
+        let done = done.map_err(|error| error.wrap(format!("failed commit on ref \"{kind}-{digest}\"")))?;
         match done.status {
             StatusCode::CREATED => Ok(()),
-            _ => Err(done.unexpected()),
+            _ => Err(done.refused()),
         }
     }
 
@@ -199,10 +210,13 @@ impl Remote {
         if let Ok(kind) = HeaderValue::from_str(media_type) {
             headers.insert(CONTENT_TYPE, kind);
         }
-        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await?;
+        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await;
+        let done = done.map_err(|error| {
+            error.wrap(format!("failed commit on ref \"manifest-{}\"", digest_of(bytes)))
+        })?;
         match done.status {
             StatusCode::CREATED | StatusCode::OK => Ok(()),
-            _ => Err(done.unexpected()),
+            _ => Err(done.refused()),
         }
     }
 
@@ -216,19 +230,32 @@ impl Remote {
         let url = format!("http://{host}/v2/{repository}/manifests/{reference}");
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
-        let answer = self
-            .send(Method::GET, host, repository, &url, &headers, Bytes::new())
-            .await
-            .map_err(|error| match error.vertex_message().contains("authorization failed") {
-                true => error.context(
-                    "pull access denied, repository does not exist or may require authorization",
-                ),
+        let ask = async |method| {
+            let answer = self.send(method, host, repository, &url, &headers, Bytes::new());
+            answer.await.map_err(|error| match error.vertex_message().contains(FAILED) {
+                true => error.wrap(format!("pull {DENIED}")),
                 false => error,
-            })?;
+            })
+        };
+        // As daemons do: whether it is there, and then what it is.
+        let head = ask(Method::HEAD).await?;
+        match head.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                return Err(BuildError::new(format!("{}: not found", written(name))));
+            }
+            StatusCode::FORBIDDEN => {
+                let unexpected = head.unexpected();
+                let reason = ask(Method::GET).await?.registry_error().unwrap_or_default();
+                let message = format!("{}\n{reason}", unexpected.vertex_message());
+                return Err(BuildError::new(message.trim_end()));
+            }
+            _ => return Err(head.unexpected()),
+        }
+        let answer = ask(Method::GET).await?;
         match answer.status {
             StatusCode::OK => Ok(answer),
-            StatusCode::NOT_FOUND => Err(BuildError::new(format!("{}: not found", written(name)))),
-            _ => Err(answer.unexpected()),
+            _ => Err(answer.refused()),
         }
     }
 
@@ -243,9 +270,8 @@ impl Remote {
     ) -> BuildResult<Response> {
         let scope = format!("repository:{repository}:pull,push");
         let sent = self.send_as(method, host, &scope, url, headers, body).await;
-        sent.map_err(|error| match error.vertex_message().contains("authorization failed") {
-            true => error
-                .context("push access denied, repository does not exist or may require authorization"),
+        sent.map_err(|error| match error.vertex_message().contains(FAILED) {
+            true => error.wrap(format!("push {DENIED}")),
             false => error,
         })
     }
@@ -287,14 +313,14 @@ impl Remote {
             // It was good before: its time has passed, and the session may have a new one.
             self.logins.forget(host);
         }
-        let login = self.logins.answer(host, scope, &answer).await?;
+        let Some(login) = self.logins.answer(host, scope, &answer).await? else {
+            return Ok(answer);
+        };
         headers.insert(AUTHORIZATION, login);
         let answer = self.http.send(method, url, &headers, body).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(match self.logins.answer(host, scope, &answer).await {
-                Err(error) => error,
-                Ok(_) => answer.unexpected(),
-            });
+            // An error where the registry says what is wrong with the new login.
+            self.logins.answer(host, scope, &answer).await?;
         }
         Ok(answer)
     }

@@ -10,7 +10,7 @@ use tonic::Code;
 use super::daemon::Daemon;
 use super::dispatch::{Action, Dispatcher, StagePlan};
 use super::error::{BuildError, BuildResult, SourceFile};
-use super::filesync::{self, Wanted};
+use super::filesync::{self, Purpose, Wanted};
 use super::plan::{self, Origin, Selection, copy_origin};
 use super::progress::{Progress, Step};
 use super::registry_auth::Logins;
@@ -151,7 +151,7 @@ impl Build {
         let own_ignore = format!("{filename}.dockerignore");
         let wanted = Wanted {
             dir: self.request.dockerfile_dir.clone(),
-            purpose: "dockerfile",
+            purpose: Purpose::Dockerfile,
             follow: vec![filename.clone(), own_ignore.clone(), filename.to_lowercase()],
             exclude: Vec::new(),
         };
@@ -183,7 +183,7 @@ impl Build {
         match received.await {
             Ok(received) => {
                 let what = match wanted.purpose {
-                    "dockerfile" => "transferring dockerfile:",
+                    Purpose::Dockerfile => "transferring dockerfile:",
                     _ => "transferring context:",
                 };
                 vertex.part(what, received.transferred);
@@ -332,7 +332,7 @@ impl Build {
         follow.dedup();
         let wanted = Wanted {
             dir: self.request.context_dir.clone(),
-            purpose: "context",
+            purpose: Purpose::Context,
             follow,
             exclude: ignore_patterns(&ignore),
         };
@@ -343,7 +343,7 @@ impl Build {
     async fn load_ignore_file(&self) -> BuildResult<String> {
         let wanted = Wanted {
             dir: self.request.context_dir.clone(),
-            purpose: "ignore",
+            purpose: Purpose::Ignore,
             follow: vec![".dockerignore".to_owned()],
             exclude: Vec::new(),
         };

@@ -78,7 +78,7 @@ impl Apply<'_> {
             }
         }
         if !conflicts.is_empty() && !self.force {
-            return Err(conflict_error(&conflicts, owners));
+            return Err(conflict_error(&conflicts));
         }
         for (other, owned) in &mut owners.0 {
             if *other != self.manager {
@@ -93,11 +93,11 @@ impl Apply<'_> {
 }
 
 /// 409 with a cause for each field, in the words of the real server.
-fn conflict_error(conflicts: &BTreeMap<Manager, Vec<Path>>, owners: &Managed) -> ApiError {
+fn conflict_error(conflicts: &BTreeMap<Manager, Vec<Path>>) -> ApiError {
     let mut causes = Vec::new();
     let mut groups = Vec::new();
     for (manager, paths) in conflicts {
-        let who = describe(manager, owners);
+        let who = describe(manager);
         let mut lines = vec![format!("conflicts with {who}:")];
         for path in paths {
             let field = fields::display(path);
@@ -124,19 +124,13 @@ fn conflict_error(conflicts: &BTreeMap<Manager, Vec<Path>>, owners: &Managed) ->
     ApiError::new(409, "Conflict", message).with_details(serde_json::json!({ "causes": causes }))
 }
 
-fn describe(manager: &Manager, owners: &Managed) -> String {
+fn describe(manager: &Manager) -> String {
     let mut text = format!("{:?}", manager.name);
     if !manager.subresource.is_empty() {
         text += &format!(" with subresource {:?}", manager.subresource);
     }
     if manager.operation == "Update" {
         text += &format!(" using {}", manager.api_version);
-        // Times of updates are part of the manager's identity in the real server's messages only when they are known.
-        if let Some(owned) = owners.0.get(manager)
-            && !owned.time.is_empty()
-        {
-            text += &format!(" at {}", owned.time);
-        }
     }
     text
 }

@@ -278,7 +278,11 @@ impl PullFailure {
             ),
             Self::Other(words) => return words.clone(),
         };
-        format!("rpc error: code = {code} desc = {message}")
+        match code {
+            // The kubelet drops a code that says nothing.
+            "Unknown" => message,
+            code => format!("rpc error: code = {code} desc = {message}"),
+        }
     }
 }
 

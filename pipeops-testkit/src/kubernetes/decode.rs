@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::fields::item_element;
 use super::quantity::Quantity;
 use super::resources::Resource;
-use super::schema::{Scalar, Type, object_type};
+use super::schema::{ListType, Scalar, Type, object_type};
 use super::status::{ApiError, ApiResult};
 
 /// An object that was read, and the fields that its type does not have.
@@ -46,6 +46,8 @@ pub(crate) fn check_applied(kind: &Type, value: &Value) -> Vec<String> {
 #[derive(Default)]
 struct Reader {
     unknown: Vec<String>,
+    /// The names of the types around the value.
+    holders: Vec<String>,
 }
 
 impl Reader {
@@ -53,7 +55,7 @@ impl Reader {
     fn read(&mut self, kind: &Type, value: &Value, path: &str) -> Result<Option<Value>, String> {
         match (kind, value) {
             (_, Value::Null) => Ok(None),
-            (Type::Scalar(scalar), _) => read_scalar(*scalar, value, path).map(Some),
+            (Type::Scalar(scalar), _) => self.read_scalar(*scalar, value, path).map(Some),
             (Type::List(list), Value::Array(items)) => {
                 let mut read = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
@@ -71,7 +73,9 @@ impl Reader {
                 }
                 Ok((!read.is_empty()).then_some(Value::Object(read)))
             }
-            (Type::Struct(_), Value::Object(entries)) => {
+            (Type::Struct(this), Value::Object(entries)) => {
+                let short = this.name.rsplit('.').next().unwrap_or_default();
+                self.holders.push(short.to_owned());
                 let mut read = Map::new();
                 for (name, entry) in entries {
                     let path = join(path, name);
@@ -83,44 +87,69 @@ impl Reader {
                         None => self.unknown.push(path),
                     }
                 }
+                self.holders.pop();
                 Ok(Some(Value::Object(read)))
             }
-            _ => Err(cannot_unmarshal(value, path, expected(kind))),
+            _ => Err(self.cannot_unmarshal(value, path, expected(kind))),
+        }
+    }
+
+    fn cannot_unmarshal(&self, value: &Value, path: &str, expected: &str) -> String {
+        // The place is the type that holds the field, and the names of all fields on the way.
+        let holder = self.holders.last().map_or("", String::as_str);
+        let mut names = String::new();
+        for part in path.split('.') {
+            let name = part.split('[').next().unwrap_or_default();
+            names += &format!(".{name}");
+        }
+        let what = match value {
+            Value::Number(number) if !number.is_i64() => format!("number {number}"),
+            other => go_type(other).to_owned(),
+        };
+        format!("json: cannot unmarshal {what} into Go struct field {holder}{names} of type {expected}")
+    }
+
+    fn read_scalar(&self, scalar: Scalar, value: &Value, path: &str) -> Result<Value, String> {
+        let good = match scalar {
+            Scalar::Any => true,
+            Scalar::String => value.is_string(),
+            Scalar::Integer => value.is_i64() || value.is_u64(),
+            Scalar::Number => value.is_number(),
+            Scalar::Boolean => value.is_boolean(),
+            Scalar::IntOrString => value.is_i64() || value.is_string(),
+            Scalar::Quantity => return read_quantity(value),
+            Scalar::Bytes => match value.as_str() {
+                Some(text) => return read_bytes(text),
+                None => false,
+            },
+            Scalar::Time => {
+                let text = value.as_str().unwrap_or_default();
+                if text.parse::<jiff::Timestamp>().is_err() {
+                    return Err(format!("parsing time {value} as RFC 3339: cannot parse {value}"));
+                }
+                true
+            }
+        };
+        if good {
+            Ok(value.clone())
+        } else {
+            Err(self.cannot_unmarshal(value, path, scalar_name(scalar)))
         }
     }
 }
 
-fn read_scalar(scalar: Scalar, value: &Value, path: &str) -> Result<Value, String> {
-    let good = match scalar {
-        Scalar::Any => true,
-        Scalar::String => value.is_string(),
-        Scalar::Integer => value.is_i64() || value.is_u64(),
-        Scalar::Number => value.is_number(),
-        Scalar::Boolean => value.is_boolean(),
-        Scalar::IntOrString => value.is_i64() || value.is_string(),
-        Scalar::Quantity => return read_quantity(value),
-        Scalar::Bytes => {
-            let text = value.as_str();
-            match text.map(|text| STANDARD.decode(text)) {
-                Some(Ok(_)) => true,
-                Some(Err(_)) => {
-                    return Err(format!("illegal base64 data in {path}"));
-                }
-                None => false,
-            }
+fn read_bytes(text: &str) -> Result<Value, String> {
+    use base64::DecodeError::{InvalidByte, InvalidLastSymbol};
+
+    match STANDARD.decode(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => {
+            let at = match error {
+                InvalidByte(at, _) | InvalidLastSymbol(at, _) => at,
+                _ => text.len(),
+            };
+            Err(format!("illegal base64 data at input byte {at}"))
         }
-        Scalar::Time => {
-            let text = value.as_str().unwrap_or_default();
-            if text.parse::<jiff::Timestamp>().is_err() {
-                return Err(format!("parsing time {value} in {path}: not RFC 3339"));
-            }
-            true
-        }
-    };
-    if good {
-        Ok(value.clone())
-    } else {
-        Err(cannot_unmarshal(value, path, scalar_name(scalar)))
     }
 }
 
@@ -147,26 +176,7 @@ fn check(kind: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
                 errors.push(format!("{path}: {error}"));
             }
         }
-        (Type::List(list), Value::Array(items)) => {
-            let mut seen = Vec::new();
-            for (index, item) in items.iter().enumerate() {
-                let path = format!("{path}[{index}]");
-                if !list.is_atomic() {
-                    match item_element(list, item) {
-                        Some(element) if seen.contains(&element) => errors.push(format!(
-                            "{path}: duplicate entries for key {}",
-                            super::fields::display(std::slice::from_ref(&element))
-                        )),
-                        Some(element) => seen.push(element),
-                        None => errors.push(format!(
-                            "{path}: element 0: associative list with keys has an element that omits key field {:?} (and doesn't have default value)",
-                            list.keys.first().map_or("", String::as_str)
-                        )),
-                    }
-                }
-                check(&list.list, item, &path, errors);
-            }
-        }
+        (Type::List(list), Value::Array(items)) => check_items(list, items, path, errors),
         (Type::Map(_) | Type::Struct(_), Value::Object(entries)) => {
             for (name, entry) in entries {
                 let path = format!("{path}.{name}");
@@ -180,6 +190,29 @@ fn check(kind: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
             "{path}: expected {}, got {value}",
             expected(kind)
         )),
+    }
+}
+
+fn check_items(list: &ListType, items: &[Value], path: &str, errors: &mut Vec<String>) {
+    let mut seen = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        if list.is_atomic() {
+            check(&list.list, item, &format!("{path}[{index}]"), errors);
+            continue;
+        }
+        let Some(element) = item_element(list, item) else {
+            let key = list.keys.first().map_or("", String::as_str);
+            errors.push(format!(
+                "{path}: element {index}: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)"
+            ));
+            continue;
+        };
+        let shown = super::fields::display(std::slice::from_ref(&element));
+        if seen.contains(&element) {
+            errors.push(format!("{path}: duplicate entries for key {shown}"));
+        }
+        check(&list.list, item, &format!("{path}{shown}"), errors);
+        seen.push(element);
     }
 }
 
@@ -212,13 +245,6 @@ fn scalar_name(scalar: Scalar) -> &'static str {
         Scalar::Quantity => "resource.Quantity",
         Scalar::String | Scalar::Any => "string",
     }
-}
-
-fn cannot_unmarshal(value: &Value, path: &str, expected: &str) -> String {
-    format!(
-        "json: cannot unmarshal {} into Go struct field {path} of type {expected}",
-        go_type(value)
-    )
 }
 
 fn go_type(value: &Value) -> &'static str {

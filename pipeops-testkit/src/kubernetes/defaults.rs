@@ -214,8 +214,6 @@ fn service(object: &mut Value) {
             return;
         }
         set(spec, "internalTrafficPolicy", "Cluster");
-        set(spec, "ipFamilies", json!(["IPv4"]));
-        set(spec, "ipFamilyPolicy", "SingleStack");
         if matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer")) {
             set(spec, "externalTrafficPolicy", "Cluster");
         }

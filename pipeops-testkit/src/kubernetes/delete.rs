@@ -63,9 +63,9 @@ impl Options {
 }
 
 fn invalid_options(policy: &str) -> ApiError {
-    let known = ["Background", "Foreground", "Orphan"];
+    let known = ["Foreground", "Background", "Orphan", "nil"];
     let error = FieldError::not_supported("propagationPolicy", &policy.into(), &known);
-    ApiError::invalid_options("DeleteOptions", &error)
+    ApiError::invalid_options("DeleteOptions", error)
 }
 
 /// Deletes an object, or begins to: the object as it is then, or the `Status` of success.
@@ -197,26 +197,28 @@ pub(crate) fn check_finalizers(target: &Target, old: &Value, new: &Value) -> Api
     if added.is_empty() {
         return Ok(());
     }
+    let added: Vec<String> = added.iter().map(Value::to_string).collect();
     let detail = format!(
-        "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        added.join(", ")
     );
     let error = FieldError::forbidden("metadata.finalizers", &detail);
     Err(ApiError::invalid(target.resource, &target.name, &[error]))
 }
 
 fn check_preconditions(target: &Target, options: &Options, metadata: &Value) -> ApiResult<()> {
-    for (wanted, field, name) in [
-        (&options.uid, "uid", "UID"),
-        (&options.resource_version, "resourceVersion", "ResourceVersion"),
+    for (wanted, field, name, guess) in [
+        (&options.uid, "uid", "UID", "deleted and then recreated"),
+        (&options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
     ] {
         let present = metadata[field].as_str().unwrap_or_default();
         if let Some(wanted) = wanted
             && wanted != present
         {
             let why = format!(
-                "Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {present}"
+                "the {name} in the precondition ({wanted}) does not match the {name} in record ({present}). The object might have been {guess}"
             );
-            return Err(ApiError::conflict(target.resource, &target.name, &why));
+            return Err(ApiError::precondition(target.resource, &target.name, &why));
         }
     }
     Ok(())

@@ -74,6 +74,12 @@ impl Managed {
         // Applied entries come first, then by time, as the real server writes them.
         entries.sort_by_key(|(manager, owned)| (manager.operation, &owned.time, manager.name.clone()));
         let entries: Vec<Value> = entries.into_iter().map(|(m, o)| entry(m, o)).collect();
+        if entries.is_empty() {
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.remove("managedFields");
+            }
+            return;
+        }
         object["metadata"]["managedFields"] = entries.into();
     }
 

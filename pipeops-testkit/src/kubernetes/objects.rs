@@ -15,7 +15,21 @@ use super::store::Key;
 use super::write::{self, Validation, Writer};
 use super::{delete, patch, watch};
 
-const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
+/// Subresources that a real server has and the stand-in has not.
+const NOT_SERVED: [(&str, &str); 12] = [
+    ("Namespace", "finalize"),
+    ("Node", "proxy"),
+    ("Pod", "attach"),
+    ("Pod", "binding"),
+    ("Pod", "ephemeralcontainers"),
+    ("Pod", "eviction"),
+    ("Pod", "exec"),
+    ("Pod", "portforward"),
+    ("Pod", "proxy"),
+    ("Pod", "resize"),
+    ("Service", "proxy"),
+    ("ServiceAccount", "token"),
+];
 
 /// The verb of a request, as authorization names it.
 pub(crate) fn verb(target: &Target, method: &Method, query: &Query) -> &'static str {
@@ -40,12 +54,11 @@ pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> Ap
         "status" if target.resource.status => {}
         "scale" if target.resource.scale => return scale(shared, target, asked),
         "log" if target.resource.kind == "Pod" => return log(shared, target, asked),
-        other => {
-            return Err(ApiError::not_implemented(&format!(
-                "{}/{other}",
-                target.resource.plural
-            )));
+        other if NOT_SERVED.contains(&(target.resource.kind, other)) => {
+            let what = format!("{}/{other}", target.resource.plural);
+            return Err(ApiError::not_implemented(&what));
         }
+        _ => return Err(ApiError::no_resource()),
     }
     match verb(target, &asked.method, &asked.query) {
         "watch" => watch::start(shared, target, &asked.query, asked.form == Form::OnlyMetadata)
@@ -95,6 +108,15 @@ fn read_yaml(asked: &Asked) -> ApiResult<Value> {
         .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
 }
 
+/// The kind of the options that a request carries.
+fn options_kind(asked: &Asked) -> &'static str {
+    match asked.method {
+        Method::POST => "CreateOptions",
+        Method::PUT => "UpdateOptions",
+        _ => "PatchOptions",
+    }
+}
+
 fn writer(asked: &Asked) -> ApiResult<Writer> {
     let agent = header(&asked.headers, &USER_AGENT);
     let manager = match asked.query.text("fieldManager") {
@@ -106,9 +128,8 @@ fn writer(asked: &Asked) -> ApiResult<Writer> {
         "" => false,
         "All" => true,
         other => {
-            return Err(ApiError::bad_request(format!(
-                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-            )));
+            let error = FieldError::not_supported("dryRun", &json!([other]), &["All"]);
+            return Err(ApiError::invalid_options(options_kind(asked), error));
         }
     };
     let validation = match asked.query.text("fieldValidation") {
@@ -116,9 +137,9 @@ fn writer(asked: &Asked) -> ApiResult<Writer> {
         "Ignore" => Validation::Ignore,
         "Strict" => Validation::Strict,
         other => {
-            return Err(ApiError::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-            )));
+            let known = ["", "Ignore", "Strict", "Warn"];
+            let error = FieldError::not_supported("fieldValidation", &other.into(), &known);
+            return Err(ApiError::invalid_options(options_kind(asked), error));
         }
     };
     Ok(Writer {
@@ -147,8 +168,9 @@ fn create(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
 fn update(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let body = read_object(asked)?;
     let mut writer = writer(asked)?;
-    let object = shared.write(|store| write::replace(store, target, &body, &mut writer))?;
-    Ok(written(StatusCode::OK, &object, writer))
+    let (object, created) =
+        shared.write(|store| write::replace(store, target, &body, &mut writer))?;
+    Ok(written(status_of(created), &object, writer))
 }
 
 fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
@@ -159,10 +181,8 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         return apply(shared, target, asked, writer);
     }
     if asked.query.flag("force") {
-        return Err(patch_options(&FieldError::forbidden(
-            "force",
-            "may not be specified for non-apply patch",
-        )));
+        let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+        return Err(ApiError::invalid_options("PatchOptions", error));
     }
     let body = read_json(asked)?;
     let object = shared.write(|store| {
@@ -172,7 +192,7 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
             "application/strategic-merge-patch+json" => {
                 patch::strategic(target.resource, live, &body)
             }
-            _ => Err(ApiError::unsupported_media_type(PATCHES)),
+            _ => Err(ApiError::unsupported_patch()),
         })
     })?;
     Ok(written(StatusCode::OK, &object, writer))
@@ -180,21 +200,18 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
 
 fn apply(shared: &Shared, target: &Target, asked: &Asked, mut writer: Writer) -> ApiResult<Reply> {
     if asked.query.text("fieldManager").is_empty() {
-        return Err(patch_options(&FieldError::required(
-            "fieldManager",
-            "is required for apply patch",
-        )));
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(ApiError::invalid_options("PatchOptions", error));
     }
     let config = read_yaml(asked)?;
     let force = asked.query.flag("force");
     let (object, created) =
         shared.write(|store| write::apply(store, target, &config, force, &mut writer))?;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(written(status, &object, writer))
+    Ok(written(status_of(created), &object, writer))
 }
 
-fn patch_options(error: &FieldError) -> ApiError {
-    ApiError::invalid_options("PatchOptions", error)
+fn status_of(created: bool) -> StatusCode {
+    if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 fn delete_options(asked: &Asked) -> ApiResult<delete::Options> {
@@ -255,15 +272,21 @@ fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
                 Ok(patch::merge(&old, &body))
             }
             ("PATCH", "application/json-patch+json") => patch::json(&old, &body),
-            ("PATCH", _) => Err(ApiError::unsupported_media_type(PATCHES)),
+            ("PATCH", _) => Err(ApiError::unsupported_patch()),
             _ => Err(ApiError::method_not_allowed()),
         }
     };
     let object = shared.write(|store| {
         write::modify(store, target, &mut writer, |live| {
             let scale = wanted(live)?;
+            let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+            if replicas < 0 {
+                let detail = "must be greater than or equal to 0";
+                let error = FieldError::invalid("spec.replicas", &replicas.into(), detail);
+                return Err(ApiError::invalid_kind("autoscaling", "Scale", &target.name, &[error]));
+            }
             let mut object = live.clone();
-            object["spec"]["replicas"] = scale["spec"]["replicas"].as_i64().unwrap_or(0).into();
+            object["spec"]["replicas"] = replicas.into();
             object["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
             Ok(object)
         })
@@ -317,6 +340,9 @@ fn waiting_reason(pod: &Value, container: &str) -> String {
         .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
         .find(|status| status["name"] == container)
         .and_then(|status| status["state"]["waiting"]["reason"].as_str())
-        .unwrap_or("ContainerCreating")
+        .map_or("ContainerCreating", |reason| match reason {
+            "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
+            other => other,
+        })
         .to_owned()
 }

@@ -190,9 +190,17 @@ pub(crate) fn scale(target: &Target, object: &Value) -> Value {
             "resourceVersion": metadata["resourceVersion"],
             "creationTimestamp": metadata["creationTimestamp"],
         },
-        "spec": {"replicas": object["spec"]["replicas"]},
+        "spec": scale_spec(object),
         "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or(0), "selector": selector},
     })
+}
+
+/// Zero replicas are left out on the wire.
+fn scale_spec(object: &Value) -> Value {
+    match object["spec"]["replicas"].as_i64() {
+        None | Some(0) => json!({}),
+        Some(replicas) => json!({ "replicas": replicas }),
+    }
 }
 
 /// An object, or a list of them, reduced to its metadata.

@@ -25,6 +25,8 @@ pub(crate) enum Route {
     AccessReview,
     /// Objects.
     Objects(Target),
+    /// Nothing is served there, in a part of the tree where API objects are.
+    NoResource,
     /// Nothing is served there.
     Unknown,
 }
@@ -103,7 +105,7 @@ fn in_version(group: &str, version: &str, rest: &[&str]) -> Route {
         }),
         [] => None,
     };
-    target.map_or(Route::Unknown, Route::Objects)
+    target.map_or(Route::NoResource, Route::Objects)
 }
 
 fn target(resource: &'static Resource, namespace: &str, rest: &[&str]) -> Option<Target> {
@@ -188,11 +190,11 @@ mod tests {
             "/apis/apps/v1/foos",
             "/apis/apps/v2/deployments",
             "/api/v1/pods/x",
-            "/nonsense",
             "/api/v1/namespaces/a/pods/x/log/more",
         ] {
-            assert_eq!(route(path), Route::Unknown, "{path}");
+            assert_eq!(route(path), Route::NoResource, "{path}");
         }
+        assert_eq!(route("/nonsense"), Route::Unknown);
     }
 
     #[test]

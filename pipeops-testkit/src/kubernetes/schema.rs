@@ -1,7 +1,7 @@
 //! The types of the Kubernetes API: which fields exist, and how lists and maps are merged.
 //!
-//! `schema.json` is the published OpenAPI document of the API server (`/openapi/v2`), reduced to the kinds that the
-//! stand-in knows: one line per definition, no prose. The test `conformance` compares it with a real server.
+//! `schema.json` is the published OpenAPI document of the API server (`/openapi/v3`), reduced to the kinds that the
+//! stand-in knows: one line per definition, no prose. A test compares it with a real server.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -31,6 +31,9 @@ pub(crate) struct ListType {
     /// The fields that tell items apart.
     #[serde(default)]
     pub(crate) keys: Vec<String>,
+    /// What stands for a key that an item leaves out.
+    #[serde(default)]
+    pub(crate) defaults: BTreeMap<String, Value>,
     /// Whether the items are a set of scalars.
     #[serde(default)]
     pub(crate) set: bool,
@@ -58,9 +61,9 @@ pub(crate) struct StructType {
     /// Whether it is owned as one value in this place.
     #[serde(default)]
     pub(crate) atomic: bool,
-    /// The patch strategy of a strategic merge patch, where it is not the usual one.
+    /// Whether it is there even when it is empty.
     #[serde(default)]
-    pub(crate) patch: Option<String>,
+    pub(crate) always: bool,
 }
 
 /// The type of a single value.
@@ -86,6 +89,9 @@ pub(crate) struct Definition {
     /// Whether it is owned as one value everywhere.
     #[serde(default)]
     pub(crate) atomic: bool,
+    /// Fields that are there even when they are empty.
+    #[serde(default)]
+    pub(crate) required: Vec<String>,
 }
 
 static DEFINITIONS: LazyLock<BTreeMap<String, Definition>> = LazyLock::new(|| {
@@ -102,7 +108,7 @@ pub(crate) fn object_type(name: &str) -> Type {
     Type::Struct(StructType {
         name: name.to_owned(),
         atomic: false,
-        patch: None,
+        always: true,
     })
 }
 
@@ -139,6 +145,33 @@ impl Type {
     }
 }
 
+/// An object of a type before anything is set in it.
+pub(crate) fn empty(kind: &Type) -> Value {
+    match kind {
+        Type::Struct(this) => {
+            let definition = this.definition();
+            let fields = definition.into_iter().flat_map(|definition| {
+                definition.fields.iter().filter(|(name, kind)| {
+                    let always = matches!(kind, Type::Struct(inner) if inner.always);
+                    always || definition.required.contains(name)
+                })
+            });
+            fields.map(|(name, kind)| (name.clone(), empty_field(kind))).collect()
+        }
+        _ => Value::Null,
+    }
+}
+
+fn empty_field(kind: &Type) -> Value {
+    match kind {
+        Type::Struct(this) if this.always => empty(kind),
+        Type::Scalar(Scalar::String | Scalar::Time | Scalar::Bytes) => "".into(),
+        Type::Scalar(Scalar::Integer | Scalar::Number | Scalar::IntOrString) => 0.into(),
+        Type::Scalar(Scalar::Boolean) => false.into(),
+        _ => Value::Null,
+    }
+}
+
 impl ListType {
     /// Whether it is owned as one value.
     pub(crate) fn is_atomic(&self) -> bool {
@@ -148,8 +181,7 @@ impl ListType {
     /// The field of an item that is part of its key: ports may leave out the protocol.
     pub(crate) fn key_of(&self, item: &Value, key: &str) -> Option<Value> {
         match item.get(key) {
-            Some(Value::Null) | None if key == "protocol" => Some("TCP".into()),
-            Some(Value::Null) | None => None,
+            Some(Value::Null) | None => self.defaults.get(key).cloned(),
             Some(value) => Some(value.clone()),
         }
     }

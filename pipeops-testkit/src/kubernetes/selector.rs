@@ -160,10 +160,7 @@ impl FieldSelector {
                 )));
             };
             if !is_offered(resource, field) {
-                return Err(ApiError::bad_request(format!(
-                    "Unable to find {:?} that match label selector \"\", field selector {text:?}: field label not supported: {field}",
-                    format!("{}, Resource={}", group_and_version(resource), resource.plural),
-                )));
+                return Err(ApiError::bad_request(not_offered(resource, field)));
             }
             all.push((field.to_owned(), equal, value.to_owned()));
         }
@@ -184,8 +181,12 @@ impl FieldSelector {
     }
 }
 
-fn group_and_version(resource: &Resource) -> String {
-    format!("{}/{}", resource.group, resource.version)
+fn not_offered(resource: &Resource, field: &str) -> String {
+    if own_fields(resource).is_empty() {
+        format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {field}")
+    }
 }
 
 fn default_of(field: &str) -> &'static str {
@@ -197,7 +198,14 @@ fn default_of(field: &str) -> &'static str {
 }
 
 fn is_offered(resource: &Resource, field: &str) -> bool {
-    let own: &[&str] = match (resource.group, resource.kind) {
+    field == "metadata.name"
+        || (field == "metadata.namespace" && resource.namespaced)
+        || own_fields(resource).contains(&field)
+}
+
+/// The fields that a kind offers beside its name and namespace.
+fn own_fields(resource: &Resource) -> &'static [&'static str] {
+    match (resource.group, resource.kind) {
         ("", "Pod") => &[
             "spec.hostNetwork",
             "spec.nodeName",
@@ -239,10 +247,7 @@ fn is_offered(resource: &Resource, field: &str) -> bool {
         ("", "Node") => &["spec.unschedulable"],
         ("apps", "ReplicaSet") => &["status.replicas"],
         _ => &[],
-    };
-    field == "metadata.name"
-        || (field == "metadata.namespace" && resource.namespaced)
-        || own.contains(&field)
+    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,9 @@ fn answer(shared: &Arc<Shared>, route: Route, asked: &Asked) -> ApiResult<Reply>
         let answer = lock(&shared.denials).review(&review);
         return Ok(Reply::Json(StatusCode::CREATED, answer));
     }
+    if route == Route::NoResource {
+        return Err(ApiError::no_resource());
+    }
     if asked.method != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
@@ -122,7 +125,7 @@ fn answer(shared: &Arc<Shared>, route: Route, asked: &Asked) -> ApiResult<Reply>
         Route::Groups { core: false } => Some(discovery::groups()),
         Route::Group(name) => discovery::group(&name),
         Route::Resources { group, version } => discovery::resources(&group, &version),
-        Route::AccessReview | Route::Objects(_) | Route::Unknown => None,
+        Route::AccessReview | Route::Objects(_) | Route::NoResource | Route::Unknown => None,
     };
     Ok(match found {
         Some(value) => Reply::Json(StatusCode::OK, value),
@@ -232,7 +235,7 @@ fn call_of(request: &Request<Incoming>) -> Call {
         Route::Health => "health".to_owned(),
         Route::Groups { .. } | Route::Group(_) | Route::Resources { .. } => "discover".to_owned(),
         Route::AccessReview => "review access".to_owned(),
-        Route::Unknown => "unknown".to_owned(),
+        Route::NoResource | Route::Unknown => "unknown".to_owned(),
         Route::Objects(target) => {
             let media = header(request.headers(), &CONTENT_TYPE);
             operation(&target, request.method(), &query, media)

@@ -32,6 +32,10 @@ pub(crate) fn allocate(store: &Store, resource: &Resource, object: &mut Value) -
         Some(_) => {}
     }
     spec["clusterIPs"] = json!([spec["clusterIP"]]);
+    if spec["ipFamilies"].is_null() {
+        spec["ipFamilies"] = json!(["IPv4"]);
+        spec["ipFamilyPolicy"] = "SingleStack".into();
+    }
     node_ports(store, spec);
     Ok(())
 }
@@ -53,7 +57,7 @@ pub(crate) fn keep_addresses(
         if old["spec"]["clusterIP"].is_null() {
             return allocate(store, resource, new);
         }
-        for field in ["clusterIP", "clusterIPs"] {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             new["spec"][field] = old["spec"][field].clone();
         }
     }

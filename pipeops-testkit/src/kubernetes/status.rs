@@ -53,6 +53,16 @@ impl ApiError {
         Self::new(404, "NotFound", message).about(resource, name)
     }
 
+    /// No such resource, or no such subresource.
+    pub(crate) fn no_resource() -> Self {
+        Self::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
+        .with_details(json!({}))
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
             405,
@@ -83,6 +93,14 @@ impl ApiError {
         Self::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// A precondition of a deletion does not hold.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = qualified(resource.kind, resource.group);
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        Self::new(409, "Conflict", message)
+            .with_details(details(name, resource.group, resource.kind, &[]))
+    }
+
     /// The object was changed since the client read it.
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
         Self::conflict(
@@ -105,6 +123,12 @@ impl ApiError {
         )
     }
 
+    /// A patch of an unknown kind.
+    pub(crate) fn unsupported_patch() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+            .with_details(json!({}))
+    }
+
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
         Self::new(
             415,
@@ -117,35 +141,29 @@ impl ApiError {
 
     /// The object breaks these rules.
     pub(crate) fn invalid(resource: &Resource, name: &str, errors: &[FieldError]) -> Self {
-        let all: Vec<String> = errors
+        Self::invalid_kind(resource.group, resource.kind, name, errors)
+    }
+
+    /// The options of a request break this rule.
+    pub(crate) fn invalid_options(kind: &str, error: FieldError) -> Self {
+        Self::invalid_kind("meta.k8s.io", kind, "", &[error])
+    }
+
+    /// Something of this group and kind breaks these rules.
+    pub(crate) fn invalid_kind(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        let mut all: Vec<String> = errors
             .iter()
             .map(|error| format!("{}: {}", error.field, error.message))
             .collect();
+        all.dedup();
         let what = match all.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let kind = match resource.group {
-            "" => resource.kind.to_owned(),
-            group => format!("{}.{group}", resource.kind),
-        };
+        let qualified = qualified(kind, group);
         let causes: Vec<Value> = errors.iter().map(FieldError::cause).collect();
-        Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {what}"))
-            .with_details(details(name, resource.group, resource.kind, &causes))
-    }
-
-    /// The options of a request break this rule.
-    pub(crate) fn invalid_options(kind: &str, error: &FieldError) -> Self {
-        let message = format!(
-            "{kind}.meta.k8s.io \"\" is invalid: {}: {}",
-            error.field, error.message
-        );
-        Self::new(422, "Invalid", message).with_details(details(
-            "",
-            "meta.k8s.io",
-            kind,
-            &[error.cause()],
-        ))
+        Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {what}"))
+            .with_details(details(name, group, kind, &causes))
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -211,6 +229,14 @@ impl ApiError {
     }
 }
 
+/// `Deployment.apps`, `Pod`.
+fn qualified(kind: &str, group: &str) -> String {
+    match group {
+        "" => kind.to_owned(),
+        group => format!("{kind}.{group}"),
+    }
+}
+
 /// `status.details`: empty parts are left out.
 pub(crate) fn details(name: &str, group: &str, kind: &str, causes: &[Value]) -> Value {
     let mut details = json!({ "kind": kind });
@@ -248,6 +274,11 @@ impl FieldError {
     }
 
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self::invalid_text(field, &value.to_string(), detail)
+    }
+
+    /// As [`FieldError::invalid`], where the value is shown in another form than JSON.
+    pub(crate) fn invalid_text(field: impl Into<String>, value: &str, detail: &str) -> Self {
         let message = with(&format!("Invalid value: {value}"), detail);
         Self::new(field, "FieldValueInvalid", message)
     }
@@ -262,6 +293,11 @@ impl FieldError {
     }
 
     pub(crate) fn not_supported(field: impl Into<String>, value: &Value, known: &[&str]) -> Self {
+        Self::not_supported_text(field, &value.to_string(), known)
+    }
+
+    /// As [`FieldError::not_supported`], where the value is shown in another form than JSON.
+    pub(crate) fn not_supported_text(field: impl Into<String>, value: &str, known: &[&str]) -> Self {
         let known: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
         let message = format!(
             "Unsupported value: {value}: supported values: {}",

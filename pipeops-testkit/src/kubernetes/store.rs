@@ -10,6 +10,9 @@ use super::resources::Resource;
 /// Changes that are kept for watches; older ones are forgotten, as a real server forgets.
 const HISTORY: usize = 50_000;
 
+/// Where history begins: revision 0 means "any" in the protocol, and clients take 1 for one that is surely forgotten.
+const FIRST: u64 = 100;
+
 /// Where an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -61,12 +64,11 @@ pub(crate) struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        // Revision 0 means "any" in the protocol, so history begins at 1.
         Self {
             objects: BTreeMap::new(),
             changes: VecDeque::new(),
-            revision: 1,
-            compacted: 1,
+            revision: FIRST,
+            compacted: FIRST,
         }
     }
 }
@@ -173,11 +175,11 @@ mod tests {
         let first = store.put(key.clone(), json!({"metadata": {}}));
         store.put(Key::new(&CONFIG_MAPS, "a", "c"), json!({"metadata": {}}));
         let last = store.remove(&key).unwrap();
-        assert_eq!(first["metadata"]["resourceVersion"], "2");
-        assert_eq!(last["metadata"]["resourceVersion"], "4");
-        let seen: Vec<_> = store.changes_after(1).unwrap().map(|c| c.revision).collect();
-        assert_eq!(seen, [2, 3, 4]);
-        assert_eq!(store.changes_after(3).unwrap().count(), 1);
+        assert_eq!(first["metadata"]["resourceVersion"], "101");
+        assert_eq!(last["metadata"]["resourceVersion"], "103");
+        let seen: Vec<_> = store.changes_after(FIRST).unwrap().map(|c| c.revision).collect();
+        assert_eq!(seen, [101, 102, 103]);
+        assert_eq!(store.changes_after(102).unwrap().count(), 1);
     }
 
     #[test]
@@ -185,8 +187,8 @@ mod tests {
         let mut store = Store::default();
         store.put(Key::new(&PODS, "a", "x"), json!({"metadata": {}}));
         store.compact();
-        assert_eq!(store.changes_after(1).err(), Some(Compacted { oldest: 2 }));
-        assert_eq!(store.changes_after(2).unwrap().count(), 0);
+        assert_eq!(store.changes_after(FIRST).err(), Some(Compacted { oldest: 101 }));
+        assert_eq!(store.changes_after(101).unwrap().count(), 0);
         assert_eq!(store.list(&PODS, None).count(), 1);
     }
 

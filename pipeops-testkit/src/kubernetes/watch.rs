@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::read::{self, Filter};
 use super::request::{Query, Target};
 use super::shared::Shared;
-use super::status::{ApiError, ApiResult};
+use super::status::{ApiError, ApiResult, FieldError};
 use super::store::{Change, Store};
 use super::write::as_shown;
 use crate::serve::Body;
@@ -97,11 +97,9 @@ impl Watch {
         let initial = query.text("sendInitialEvents");
         let from = query.number("resourceVersion")?.unwrap_or(0);
         if !initial.is_empty() && query.text("resourceVersionMatch") != "NotOlderThan" {
-            return Err(ApiError::new(
-                422,
-                "Invalid",
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            let error = FieldError::forbidden("resourceVersionMatch", detail);
+            return Err(ApiError::invalid_options("ListOptions", error));
         }
         let streaming = query.flag("sendInitialEvents");
         if !streaming && (from > 0 || initial == "false") {

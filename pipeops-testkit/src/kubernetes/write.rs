@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::apply::Apply;
-use super::managed::{Managed, Manager};
+use super::managed::{self, Managed, Manager};
 use super::request::Target;
-use super::resources::{NAMESPACES, NEW_EVENTS, Resource};
+use super::resources::{self, NAMESPACES, NEW_EVENTS, Resource};
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Store;
-use super::{decode, defaults, delete, events, names, services, validate};
+use super::value::text;
+use super::{decode, defaults, delete, events, names, schema, services, validate};
 
 /// Who writes, and how.
 #[derive(Debug, Clone)]
@@ -93,7 +94,8 @@ pub(crate) fn create(
     let owner = writer.owner(target, "Update");
     create_decoded(store, target, object, writer, |new| {
         let mut owners = owners;
-        owners.update(target.resource, &json!({}), new, owner, &now());
+        let empty = schema::empty(&managed::type_of(target.resource.storage()));
+        owners.update(target.resource.storage(), &empty, new, owner, &now());
         owners
     })
 }
@@ -121,26 +123,28 @@ fn create_decoded(
     stamp(&target, &mut object);
     defaults::apply(resource.storage(), &mut object);
     initial_status(resource, &mut object);
+    let owners = owners(&object);
+    // Addresses are given out last: nobody owns them.
     services::allocate(store, resource, &mut object)?;
     refuse(resource, &target.name, &validate::create(resource.storage(), &object))?;
-    owners(&object).write_to(&mut object);
+    owners.write_to(&mut object);
     Ok(commit(store, &target, object, writer))
 }
 
-/// Replaces an object with the client's whole state of it.
+/// Replaces an object with the client's whole state of it; whether it was created that way.
 pub(crate) fn replace(
     store: &mut Store,
     target: &Target,
     body: &Value,
     writer: &mut Writer,
-) -> ApiResult<Arc<Value>> {
+) -> ApiResult<(Arc<Value>, bool)> {
     check_identity(target, body)?;
     let object = writer.decode(target.resource, body)?;
     let Some(old) = store.get(&target.key()).cloned() else {
         // Leases, Services and Events may be created by an update.
         let may_create = matches!(target.resource.kind, "Lease" | "Service" | "Event");
         return if may_create && target.subresource.is_empty() {
-            create(store, target, body, writer)
+            create(store, target, body, writer).map(|object| (object, true))
         } else {
             Err(ApiError::not_found(target.resource, &target.name))
         };
@@ -154,9 +158,11 @@ pub(crate) fn replace(
             &json!(0),
             "must be specified for an update",
         );
-        return Err(ApiError::invalid(target.resource, &target.name, &[error]));
+        // The real server names the resource here, not the kind.
+        let (group, plural) = (target.resource.group, target.resource.plural);
+        return Err(ApiError::invalid_kind(group, plural, &target.name, &[error]));
     }
-    change(store, target, &old, object, writer)
+    change(store, target, &old, object, writer).map(|object| (object, false))
 }
 
 /// Changes an object by a function of its present state.
@@ -217,16 +223,17 @@ pub(crate) fn apply(
 
 fn check_applied(target: &Target, config: &Value) -> ApiResult<()> {
     let resource = target.resource;
-    for field in ["apiVersion", "kind"] {
-        if config[field].as_str().is_none_or(str::is_empty) {
-            return Err(ApiError::bad_request(format!("{field} must be set")));
-        }
+    let (version, kind) = (text(config, "/apiVersion"), text(config, "/kind"));
+    if version != resource.api_version() || kind != resource.kind {
+        return Err(ApiError::bad_request(format!(
+            "invalid object type: {version}, Kind={kind}"
+        )));
     }
     check_identity(target, config)?;
     if !config["metadata"]["managedFields"].is_null() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    let errors = decode::check_applied(&super::managed::type_of(resource), config);
+    let errors = decode::check_applied(&managed::type_of(resource), config);
     if errors.is_empty() {
         return Ok(());
     }
@@ -236,7 +243,7 @@ fn check_applied(target: &Target, config: &Value) -> ApiResult<()> {
     };
     Err(ApiError::internal(format!(
         "failed to create typed patch object ({}/{}; {}, Kind={}): {what}",
-        target.namespace,
+        text(config, "/metadata/namespace"),
         target.name,
         resource.api_version(),
         resource.kind,
@@ -342,23 +349,23 @@ fn check_identity(target: &Target, body: &Value) -> ApiResult<()> {
     if !body.is_object() {
         return Err(ApiError::bad_request("the object provided is not a JSON object"));
     }
-    let kind = body["kind"].as_str().unwrap_or_default();
-    if kind.is_empty() {
+    // What the object does not say about its kind follows from the path.
+    let own = resource.api_version();
+    let version = text(body, "/apiVersion");
+    let version = if version.is_empty() { own.as_str() } else { version };
+    let kind = text(body, "/kind");
+    let kind = if kind.is_empty() { resource.kind } else { kind };
+    if version != own || kind != resource.kind {
+        let short = version.rsplit('/').next().unwrap_or_default();
+        let why = if resources::of_kind(version, kind).is_some() {
+            let group = if resource.group.is_empty() { "core" } else { resource.group };
+            format!("converting ({short}.{kind}) to ({group}.{}): unknown conversion", resource.kind)
+        } else {
+            format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
+        };
         return Err(ApiError::bad_request(format!(
-            "Object 'Kind' is missing in '{body}'"
-        )));
-    }
-    let version = body["apiVersion"].as_str().unwrap_or_default();
-    if version != resource.api_version() {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({version}) does not match the expected API version ({})",
-            resource.api_version()
-        )));
-    }
-    if kind != resource.kind {
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: no kind {kind:?} is registered for the resource {}",
-            resource.version, resource.kind, resource.plural
+            "{kind} in version {short:?} cannot be handled as a {}: {why}",
+            resource.kind
         )));
     }
     let metadata = &body["metadata"];
@@ -472,7 +479,8 @@ fn check_versions(target: &Target, old: &Value, new: &Value) -> ApiResult<()> {
     let (wanted, present) = (text(new, "uid"), text(old, "uid"));
     if !wanted.is_empty() && wanted != present {
         let why = format!(
-            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}"
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}",
+            target.resource.plural, target.namespace, target.name
         );
         return Err(ApiError::conflict(target.resource, &target.name, &why));
     }

@@ -5,3 +5,4 @@ mod client;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod deployments;
+mod schema;

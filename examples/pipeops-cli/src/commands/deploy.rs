@@ -14,8 +14,6 @@ use crate::progress::Progress;
 /// Deploys a commit of a project and shows it happen.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
-    #[command(flatten)]
-    data: DataArgs,
     /// The project's name
     project: String,
     /// The commit's full SHA; an older one is a rollback
@@ -30,8 +28,8 @@ pub struct Deploy {
 }
 
 impl Deploy {
-    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
-        let store = self.data.open()?;
+    pub async fn run(&self, data: &DataArgs, format: Format) -> Result<(), CommandError> {
+        let store = data.open()?;
         let project = project::find(&store, &self.project).await?;
         let environment = self.environment.as_deref();
         let branch = self.branch.clone().or_else(|| {
@@ -42,7 +40,7 @@ impl Deploy {
         let backends = Backends::from_environment(Environment::read()).await?;
         // Its own runner: a deployment does not need a running server, and a lease keeps two from acting on it.
         let service =
-            backends.service(store)?.workspaces(self.data.dir()?.join("workspaces")).workers(1).start().await?;
+            backends.service(store)?.workspaces(data.dir()?.join("workspaces")).workers(1).start().await?;
         let after = service.store().last_event().await?;
         let deployment =
             service.controller().deploy(&self.project, environment, reference, self.commit.clone()).await?;

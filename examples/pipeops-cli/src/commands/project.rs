@@ -11,16 +11,8 @@ use super::{DataArgs, dockerfile::key_values};
 use crate::output::{CommandError, Format, print_json};
 
 /// Creates, lists and changes projects.
-#[derive(Debug, clap::Args)]
-pub struct Command {
-    #[command(flatten)]
-    data: DataArgs,
-    #[command(subcommand)]
-    action: Action,
-}
-
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+pub enum Command {
     /// Creates a project, or changes what is given
     #[command(visible_alias = "update")]
     Create {
@@ -52,7 +44,7 @@ enum Action {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Registry {
+pub enum Registry {
     /// Sets the login for the image's registry
     Update {
         /// The project's name
@@ -67,7 +59,7 @@ enum Registry {
 
 /// A registry's login. The password comes from a file or from standard input: arguments can be read by every user.
 #[derive(Debug, clap::Args)]
-struct RegistryLogin {
+pub struct RegistryLogin {
     /// The registry's user name
     #[arg(long, requires = "registry_password_file")]
     registry_username: Option<String>,
@@ -77,7 +69,7 @@ struct RegistryLogin {
 }
 
 #[derive(Debug, clap::Args)]
-struct Settings {
+pub struct Settings {
     /// Where the source is: https://git.example.com/team/shop.git
     #[arg(long)]
     repository: Option<String>,
@@ -131,18 +123,18 @@ struct Settings {
 }
 
 impl Command {
-    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
-        let store = self.data.open()?;
-        match &self.action {
-            Action::Create { name, settings } => create(&store, name, settings, format).await,
-            Action::List => list(&store, format).await,
-            Action::Show { name } => {
+    pub async fn run(&self, data: &DataArgs, format: Format) -> Result<(), CommandError> {
+        let store = data.open()?;
+        match self {
+            Self::Create { name, settings } => create(&store, name, settings, format).await,
+            Self::List => list(&store, format).await,
+            Self::Show { name } => {
                 show(&find(&store, name).await?, format);
                 Ok(())
             }
-            Action::Enable { name } => set_enabled(&store, name, true, format).await,
-            Action::Disable { name } => set_enabled(&store, name, false, format).await,
-            Action::Registry(Registry::Update { name, login, image }) => {
+            Self::Enable { name } => set_enabled(&store, name, true, format).await,
+            Self::Disable { name } => set_enabled(&store, name, false, format).await,
+            Self::Registry(Registry::Update { name, login, image }) => {
                 let mut project = find(&store, name).await?;
                 if let Some(image) = image {
                     project.image = Some(image.parse().map_err(bad_input)?);

@@ -22,8 +22,6 @@ use crate::output::{CommandError, Format, print_json};
 /// SIGTERM and Ctrl-C finish what runs, within the grace period; what is left is resumed at the next start.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    #[command(flatten)]
-    data: DataArgs,
     /// The address to listen on; behind a TLS proxy if it is not loopback
     #[arg(long, env = "PIPEOPS_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -39,11 +37,11 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+    pub async fn run(&self, data: &DataArgs, format: Format) -> Result<(), CommandError> {
         let backends = Backends::from_environment(Environment::read()).await?;
-        let dir = self.data.dir()?;
+        let dir = data.dir()?;
         let service = backends
-            .service(self.data.open()?)?
+            .service(data.open()?)?
             .workspaces(dir.join("workspaces"))
             .workers(self.workers)
             .access(self.access()?)

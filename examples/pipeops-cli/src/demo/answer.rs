@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(25);
 /// How often the Service's own address is tried before the way through the API server is taken.
 const DIRECT_TRIES: usize = 5;
+/// How often the app is asked until the new version answers.
+const VERSION_TRIES: usize = 50;
 /// A prober sends no more than this many requests.
 const MOST: usize = 20_000;
 
@@ -60,6 +62,20 @@ impl Door {
             Self::Service { url, .. } => url,
             Self::ApiServer { path, .. } => path,
         }
+    }
+
+    /// Asks until this version answers: for a moment after a rollout, requests still reach pods that end.
+    pub async fn ask_for(&self, wanted: &str) -> Result<String, String> {
+        let mut answer = self.ask().await;
+        for _ in 0..VERSION_TRIES {
+            match &answer {
+                Ok(text) if version(text) != wanted => {}
+                _ => return answer,
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            answer = self.ask().await;
+        }
+        answer
     }
 
     /// One request; its answer's text, or why there is none.

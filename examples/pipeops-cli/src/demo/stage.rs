@@ -32,6 +32,8 @@ pub struct Stage {
     forge: Forge,
     address: SocketAddr,
     format: Format,
+    /// The version that is to answer.
+    version: &'static str,
     http: JoinHandle<()>,
     /// The database and the workspaces.
     _data: TempDir,
@@ -62,7 +64,7 @@ impl Stage {
             Some(gitea) => Forge::Gitea(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?),
             None => Forge::StandIn(StandInForge::start(&hook_url, secret.clone()).await?),
         };
-        let stage = Self { service, servers, forge, address, format, http, _data: data };
+        let stage = Self { service, servers, forge, address, format, version: "", http, _data: data };
         stage.service.store().put_project(&stage.project(environment, secret)?).await?;
         stage.introduce(environment);
         Ok(stage)
@@ -75,6 +77,9 @@ impl Stage {
         let deployment = self.push(commit).await?;
         follow(self.service.hub(), 0, &deployment, self.format).await?;
         self.say(&format!("Rollout complete: {NAME} runs {} ({:.1} s)", deployment.commit, begin.elapsed().as_secs_f32()));
+        if let Commit::Good(version) = commit {
+            self.version = version;
+        }
         self.ask().await
     }
 
@@ -204,7 +209,7 @@ impl Stage {
             self.say("The pods are simulated: no container runs, so there is no answer to show.");
             return Ok(());
         };
-        let answer = door.ask().await.map_err(|error| {
+        let answer = door.ask_for(self.version).await.map_err(|error| {
             CommandError::failed(Diagnosis::new("Demo failed: the app does not answer").error(error))
         })?;
         match self.format {

@@ -70,6 +70,12 @@ impl Script {
     /// The command of the image, from a line as a shell would read it.
     pub(super) fn command(&mut self, command: &str, why: &str) {
         let words = exec_form(command);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.exec(&words, why);
+    }
+
+    /// The command of the image, word by word.
+    pub(super) fn exec(&mut self, words: &[&str], why: &str) {
         let words: Vec<String> = words.iter().map(|word| json(word)).collect();
         self.line(&format!("CMD [{}]", words.join(", ")), why);
     }

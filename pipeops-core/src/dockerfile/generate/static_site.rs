@@ -79,8 +79,8 @@ fn finish(app: &App<'_>, script: &mut Script) {
         "ENTRYPOINT []",
         "the configuration is complete: the image's scripts have nothing to add",
     );
-    script.command(
-        "nginx -e /dev/stderr",
+    script.exec(
+        &["nginx", "-g", "daemon off;"],
         "exec form: the server gets SIGTERM itself",
     );
 }

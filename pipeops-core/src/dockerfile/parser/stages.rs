@@ -59,10 +59,19 @@ fn unknown(name: &Word) -> ParseErrorKind {
     }
 }
 
-/// How many letters have to be put in, taken out or changed; texts of very different length are far apart.
+/// How many letters have to be put in, taken out or changed. Letters in the wrong order are one mistake; texts of very
+/// different length are far apart.
 fn distance(a: &str, b: &str) -> usize {
     if a.len().abs_diff(b.len()) > 2 {
         return usize::MAX;
+    }
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    if a != b && sorted(a) == sorted(b) {
+        return 1;
     }
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -83,7 +92,7 @@ mod tests {
 
     #[test]
     fn near_misses_are_suggested() {
-        assert_eq!(distance("RNU", "RUN"), 2);
+        assert_eq!(distance("RNU", "RUN"), 1);
         assert_eq!(distance("COPPY", "COPY"), 1);
         assert_eq!(distance("", "RUN"), usize::MAX);
         let suggest = |name: &str| match unknown(&Word::new(name.to_owned(), 0..0)) {

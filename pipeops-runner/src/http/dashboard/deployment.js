@@ -1,7 +1,7 @@
 // What the events of one deployment add up to.
 
 const STEPS = ["clone", "detect", "plan", "build", "manifests", "rollout"];
-const WAITING = ["Pending", "ContainerCreating", "PodInitializing", "Running", "Terminating", "Succeeded"];
+const WAITING = ["Pending", "ContainerCreating", "PodInitializing", "Running", "Succeeded"];
 
 /** The state of one deployment, made from its events alone. */
 class Progress {
@@ -75,6 +75,8 @@ class Progress {
   on_rollingBack(event) {
     this.rollingBack = event.to;
     this.diagnosis = event.diagnosis;
+    // From here on the current revision is the one that comes back.
+    for (const pod of this.pods.values()) pod.current = false;
   }
 
   on_succeeded(event, at) {
@@ -112,7 +114,13 @@ class Progress {
 
 /** "ready", "waiting", "bad" or "gone". */
 function podState(pod) {
-  if (pod.gone) return "gone";
+  if (pod.gone || pod.status === "Terminating") return "gone";
   if (pod.ready) return "ready";
   return WAITING.includes(pod.status) ? "waiting" : "bad";
+}
+
+function podText(pod) {
+  if (pod.gone) return "Gone";
+  if (pod.ready) return "Ready";
+  return pod.status === "Running" ? "Running, not ready" : pod.status;
 }

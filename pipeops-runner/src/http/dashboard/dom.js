@@ -55,3 +55,8 @@ function ago(time) {
   if (seconds < 86400) return Math.round(seconds / 3600) + " h";
   return Math.round(seconds / 86400) + " d";
 }
+
+/** Commits by their first seven digits. */
+function shortened(text) {
+  return text.replace(/\b([0-9a-f]{7})[0-9a-f]{33}\b/g, "$1");
+}

@@ -115,7 +115,8 @@ function headParts(deployment, progress) {
     el("div", {},
       el("h2", {}, deployment.project, el("span", { class: "tag" }, deployment.environment)),
       deployment.message ? el("p", { class: "message" }, deployment.message) : null,
-      el("div", { class: "facts" }, ...facts)),
+      el("div", { class: "facts" }, ...facts),
+      progress.image ? el("div", { class: "facts" }, el("code", { class: "image" }, progress.image)) : null),
     el("span", { class: "badge", "data-state": status }, label(status, progress)),
   ];
 }
@@ -150,7 +151,7 @@ function diagnosisParts(progress) {
 }
 
 function standing(progress) {
-  if (progress.status === "running") return progress.rollingBack ? `Going back to revision ${progress.rollingBack} …` : "";
+  if (progress.status === "running") return progress.rollingBack ? `Going back to ${shortened(progress.rollingBack)} …` : "";
   return progress.rolledBack ? "The old revision is serving." : "No earlier revision is serving.";
 }
 
@@ -169,32 +170,37 @@ function rolloutParts(progress) {
   const rollout = progress.rollout;
   if (!rollout && progress.pods.size === 0) return [];
   const share = rollout && rollout.desired ? rollout.ready / rollout.desired : 0;
-  const state = progress.status === "succeeded" ? "done" : progress.diagnosis ? "failed" : "running";
+  const ended = progress.rolledBack || progress.status === "succeeded" ? "done" : "failed";
+  const state = progress.endedAt ? ended : "running";
   const bar = el("div", { class: "bar", "data-state": state }, el("i", {}));
   bar.firstChild.style.width = Math.round(share * 100) + "%";
   return [el("div", { class: "card" },
-    el("h3", {}, rollout ? rollout.message : "Rollout", el("span", {}, rollout ? `${rollout.ready} of ${rollout.desired} ready` : "")),
+    el("h3", {}, rollout ? shortened(rollout.message) : "Rollout", el("span", {}, rollout ? `${rollout.ready} of ${rollout.desired} ready` : "")),
     el("div", { class: "rollout" }, bar, el("div", { class: "revisions" }, ...revisionParts(progress))))];
 }
 
-/** Pods by revision: the new one first. Pods that are gone stay in sight until the deployment ends. */
+function revisionName(current, progress) {
+  if (progress.rollingBack) return current ? "Restored revision " : "Failed revision ";
+  return current ? "New revision " : "Old revision ";
+}
+
+/** Pods by revision: the new one first. Pods that go or are gone stay in sight until the deployment ends. */
 function revisionParts(progress) {
   const groups = new Map();
   for (const pod of progress.pods.values()) {
-    if (pod.gone && progress.endedAt) continue;
+    if (podState(pod) === "gone" && progress.endedAt) continue;
     if (!groups.has(pod.revision)) groups.set(pod.revision, []);
     groups.get(pod.revision).push(pod);
   }
   const sorted = [...groups.entries()].sort(([, a], [, b]) => Number(b[0].current) - Number(a[0].current));
   return sorted.map(([revision, pods]) => el("div", { class: "revision" },
-    el("h4", {}, pods[0].current ? "New revision " : "Old revision ", el("code", {}, revision)),
+    el("h4", {}, revisionName(pods[0].current, progress), el("code", {}, revision)),
     el("div", { class: "pods" }, ...pods.map(podPart))));
 }
 
 function podPart(pod) {
-  const text = pod.gone ? "Gone" : pod.ready ? "Ready" : pod.status;
   return el("div", { class: "pod", "data-state": podState(pod) },
-    el("span", { class: "dot" }), el("code", { title: pod.name }, pod.name), el("span", { class: "status" }, text));
+    el("span", { class: "dot" }), el("code", { title: pod.name }, pod.name), el("span", { class: "status" }, podText(pod)));
 }
 
 function noteParts(progress) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use super::rows::{seal, unseal};
 use super::schema;
-use crate::store::StoreError;
+use crate::store::{StoreError, Vault};
 
 /// How long a write waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,8 +29,9 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens a file, which is made when it is not there, and brings its schema up to date.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens a file, which is made (mode 0600) when it is not there, and brings its schema up to date.
+    pub(super) fn open(path: &Path, vault: &Vault) -> Result<Self, StoreError> {
+        make_private_file(path);
         let failed = |source| StoreError::Open {
             path: path.to_owned(),
             source,
@@ -41,6 +43,7 @@ impl Database {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .map_err(failed)?;
         schema::migrate(&mut writer)?;
+        check_key(&mut writer, vault)?;
         let readers: Result<Vec<_>, rusqlite::Error> =
             (0..READERS).map(|_| open_reader(path)).collect();
         Ok(Self::new(writer, readers.map_err(failed)?))
@@ -98,6 +101,33 @@ impl Database {
         let done = spawn_blocking(move || work(&connection));
         done.await.map_err(|_| StoreError::Stopped)?
     }
+}
+
+/// Opens with another key than last time would lose every secret, one at a time and late: it is refused at once.
+fn check_key(connection: &mut Connection, vault: &Vault) -> Result<(), StoreError> {
+    const CHECK: &str = "the check of the key";
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known: Option<Vec<u8>> = transaction
+        .query_row("SELECT sealed_check FROM vault", [], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(sealed) => drop(unseal(vault, CHECK, &sealed)?),
+        None => {
+            let sealed = seal(vault, CHECK, b"pipeops")?;
+            transaction.execute("INSERT INTO vault VALUES (1, ?1)", [sealed])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// SQLite gives its other files the mode of the first one. Opening says what is wrong when this did not work.
+fn make_private_file(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {

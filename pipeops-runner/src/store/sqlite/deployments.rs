@@ -1,7 +1,7 @@
 //! Deployments in SQLite: reading and ending them.
 
 use jiff::Timestamp;
-use pipeops_core::EventKind;
+use pipeops_core::{Diagnose, EventKind};
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::rows::{deployment_from_row, from_micros, now, to_json, to_micros};
@@ -64,6 +64,30 @@ pub(super) async fn finish(
             Ok(())
         })
         .await
+}
+
+/// Ends a deployment that nobody can run: what is stored of it cannot be read.
+pub(crate) fn give_up(
+    tx: &Transaction<'_>,
+    number: i64,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    let now = now();
+    let diagnosis = error.diagnosis();
+    let id: String = tx
+        .prepare_cached(
+            "UPDATE deployments SET status = 'failed', diagnosis = ?2, finished = ?3, runner = NULL, lease = NULL
+             WHERE number = ?1 RETURNING id",
+        )?
+        .query_row(
+            (number, to_json("a diagnosis", &diagnosis)?, to_micros(now)),
+            |row| row.get(0),
+        )?;
+    let failed = EventKind::Failed {
+        diagnosis,
+        rolled_back: false,
+    };
+    events::insert(tx, &id, now, &failed)
 }
 
 /// Sets the final state and answers when the deployment was created.

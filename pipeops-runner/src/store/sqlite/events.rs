@@ -92,8 +92,7 @@ pub(super) async fn last(store: &SqliteStore) -> Result<u64, StoreError> {
     store
         .database
         .read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT COALESCE(MAX(seq), 0) FROM events")?;
+            let mut statement = db.prepare_cached("SELECT COALESCE(MAX(seq), 0) FROM events")?;
             let last: i64 = statement.query_row([], |row| row.get(0))?;
             Ok(last.unsigned_abs())
         })

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use pipeops_core::Event;
 
 pub(crate) use database::Database;
+pub(crate) use deployments::give_up;
 pub(crate) use rows::{deployment_from_row, project_from_parts, to_micros};
 pub(crate) use submit::snapshot_context;
 
@@ -52,9 +53,9 @@ impl SqliteStore {
     /// Opens the database in this file with a key of the caller's.
     ///
     /// # Errors
-    /// When the file cannot be opened or was written by a newer version.
+    /// When the file cannot be opened, was written by a newer version, or its secrets are sealed with another key.
     pub fn open_with_vault(path: impl AsRef<Path>, vault: Vault) -> Result<Self, StoreError> {
-        let database = Database::open(path.as_ref())?;
+        let database = Database::open(path.as_ref(), &vault)?;
         Ok(Self::new(database, vault))
     }
 
@@ -205,10 +206,9 @@ mod tests {
     async fn another_key_is_a_clear_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipeops.db");
-        let open = || SqliteStore::open_with_vault(&path, Vault::ephemeral().unwrap()).unwrap();
-        let project = Project::new("shop").unwrap().webhook_secret("hunter22");
-        open().put_project(&project).await.unwrap();
-        let error = open().project("shop").await.unwrap_err();
+        let open = || SqliteStore::open_with_vault(&path, Vault::ephemeral().unwrap());
+        open().unwrap();
+        let error = open().unwrap_err();
         assert!(matches!(error, StoreError::Vault { .. }), "{error:?}");
     }
 }

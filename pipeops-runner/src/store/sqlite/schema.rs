@@ -11,6 +11,11 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 ///
 /// A deployment is its own place in the queue: `status`, `lease`, `fence` and `attempts` say who may run it.
 const VERSION_1: &str = "
+CREATE TABLE vault (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sealed_check BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE projects (
     name TEXT PRIMARY KEY,
     config TEXT NOT NULL,
@@ -97,7 +102,10 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(StoreError::NewerSchema { found: 99, known: 1 })
+            Err(StoreError::NewerSchema {
+                found: 99,
+                known: 1
+            })
         ));
     }
 }

@@ -65,11 +65,7 @@ fn duplicate_of(
     if by_delivery.is_some() {
         return Ok(by_delivery);
     }
-    let newest = find(
-        tx,
-        "ORDER BY number DESC LIMIT 1",
-        (key.0, key.1, &key.2),
-    )?;
+    let newest = find(tx, "ORDER BY number DESC LIMIT 1", (key.0, key.1, &key.2))?;
     let Some(newest) = newest else {
         return Ok(None);
     };
@@ -102,11 +98,7 @@ fn find(
 }
 
 /// A queued deployment that a newer commit replaces never starts.
-fn supersede(
-    tx: &Transaction<'_>,
-    new: &NewDeployment,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+fn supersede(tx: &Transaction<'_>, new: &NewDeployment, now: Timestamp) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
         "UPDATE deployments SET status = 'cancelled', finished = ?3
          WHERE project = ?1 AND environment = ?2 AND status = 'queued' RETURNING id",

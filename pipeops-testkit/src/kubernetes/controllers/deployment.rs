@@ -92,7 +92,7 @@ impl Controllers {
         };
         let mut family = self.family(deployment);
         if value::is_terminating(&family.deployment) {
-            self.sync_status(&family);
+            self.sync_counts(&family);
             return;
         }
         self.pause(&mut family);
@@ -104,7 +104,7 @@ impl Controllers {
         }
         if resize_only {
             self.scale_family(&family);
-            self.sync_status(&family);
+            self.sync_counts(&family);
             return;
         }
         if family.is_recreate() {

@@ -34,6 +34,7 @@ impl Progress {
     }
 }
 
+/// Sets a condition: it becomes the last one, as the real controller has it.
 fn set_condition(status: &mut Value, kind: &str, state: &str, reason: &str, message: &str) {
     let now = now();
     let old = value::condition(status, kind);
@@ -41,6 +42,7 @@ fn set_condition(status: &mut Value, kind: &str, state: &str, reason: &str, mess
         Some(old) if old["status"] == state => old["lastTransitionTime"].clone(),
         _ => now.clone().into(),
     };
+    value::remove_condition(status, kind);
     value::put_condition(
         status,
         json!({
@@ -55,22 +57,33 @@ fn set_condition(status: &mut Value, kind: &str, state: &str, reason: &str, mess
 }
 
 impl Controllers {
-    /// Writes the status that follows from the ReplicaSets.
+    /// Writes the status that follows from the ReplicaSets, and how the rollout gets on.
     pub(super) fn sync_status(&mut self, family: &Family) {
         let Some(family) = self.refresh(family) else { return };
         let mut status = self.counted(&family);
-        let progress = self.progress_of(&family, &status);
-        if let Some(progress) = &progress {
+        if let Some(progress) = self.progress_of(&family, &status) {
             progress.write_to(&mut status);
             let uid = text(&family.deployment, "/metadata/uid").to_owned();
             self.progress.insert(uid, Instant::now());
         }
         copy_failure(&family, &mut status);
+        self.write_status(&family, status);
+        self.watch_deadline(&family);
+    }
+
+    /// Writes the counts only: a Deployment that is paused or resized makes no progress.
+    pub(super) fn sync_counts(&mut self, family: &Family) {
+        let Some(family) = self.refresh(family) else { return };
+        let status = self.counted(&family);
+        self.write_status(&family, status);
+    }
+
+    fn write_status(&self, family: &Family, status: Value) {
         if status != family.deployment["status"] {
             let target = family.target().status();
+            // A failed write is tried again with the next change.
             let _ = self.modify(&target, |live| live["status"] = status);
         }
-        self.watch_deadline(&family);
     }
 
     /// The family with the sizes that were just written.

@@ -330,6 +330,8 @@ impl Container {
         if let Outcome::CreateFails(why) = &outcome {
             return self.fail(around, "CreateContainerError", why, why.clone());
         }
+        // It counts as a restart once there is a new container.
+        self.restarts += u32::from(self.last.is_some());
         self.say(around, Kind::Normal, "Created", "Container created");
         if let Outcome::RunFails(why) = &outcome {
             return self.fail_to_run(around, why);
@@ -349,14 +351,11 @@ impl Container {
 
     fn fail_to_run(&mut self, around: &mut Surroundings<'_>, why: &str) {
         let message = format!(
-            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}: unknown"
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {why}: unknown"
         );
         self.say(around, Kind::Warning, "Failed", &format!("Error: {message}"));
         self.failures += 1;
         self.crashes += 1;
-        if self.last.is_some() {
-            self.restarts += 1;
-        }
         self.last = Some(json!({
             "exitCode": 128,
             "reason": "StartError",
@@ -453,10 +452,6 @@ impl Container {
             until: restart.then(|| Instant::now() + around.shared.options.real(MOMENT)),
             state,
         };
-        if restart && self.crashes == 1 {
-            // The first restart comes without a back-off.
-            self.restarts += 1;
-        }
     }
 
     fn terminated(&self, uid: &str, code: i32, reason: &str) -> Value {
@@ -495,7 +490,6 @@ impl Container {
             until: Instant::now() + around.shared.options.real(wait),
             then: Then::Start,
         };
-        self.restarts += 1;
     }
 
     /// The container was told to stop, and has.

@@ -98,29 +98,28 @@ fn login(store: &Store, pod: &Value, host: &str) -> Option<String> {
 async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
     let (host, repository, reference) = parts(image);
     let url = format!("http://{host}/v2/{repository}/manifests/{reference}");
-    let wrap = |code: &str, why: String| {
+    let wrap = |why: String| {
         format!(
-            "rpc error: code = {code} desc = failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {why}"
+            "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {why}"
         )
     };
-    let unreachable =
-        |why: String| wrap("Unknown", format!("failed to do request: Head \"{url}\": {why}"));
+    let unreachable = |why: String| wrap(format!("failed to do request: Head \"{url}\": {why}"));
     let mut answer = head(&url, None).await.map_err(&unreachable)?;
     if answer.status == StatusCode::UNAUTHORIZED {
-        let authorization = authorize(&answer, login).await.map_err(|why| wrap("Unknown", why))?;
+        let authorization = authorize(&answer, login).await.map_err(wrap)?;
         answer = head(&url, Some(&authorization)).await.map_err(&unreachable)?;
     }
     match answer.status {
         status if status.is_success() => Ok(()),
-        StatusCode::NOT_FOUND => Err(wrap("NotFound", format!("{image}: not found"))),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(wrap("Unknown", format!(
+        StatusCode::NOT_FOUND => {
+            let why = wrap(format!("{image}: not found"));
+            Err(format!("rpc error: code = NotFound desc = {why}"))
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(wrap(format!(
             "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed ({})",
             answer.status
         ))),
-        status => Err(wrap(
-            "Unknown",
-            format!("unexpected status from HEAD request to {url}: {status}"),
-        )),
+        status => Err(wrap(format!("unexpected status from HEAD request to {url}: {status}"))),
     }
 }
 

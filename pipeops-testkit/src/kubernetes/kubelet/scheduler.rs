@@ -95,7 +95,7 @@ fn refused(why: &str, preemption_may_help: bool) -> String {
     } else {
         "1 Preemption is not helpful for scheduling"
     };
-    format!("0/1 nodes are available: {why}. preemption: 0/1 nodes are available: {preemption}.")
+    format!("0/1 nodes are available: {why}. no new claims to deallocate, preemption: 0/1 nodes are available: {preemption}.")
 }
 
 fn selects(pod: &Value, node: &Value) -> bool {

@@ -22,6 +22,7 @@ pub(super) fn of(object: &Value, pod: &Pod) -> Value {
         "startTime": pod.started_at,
         "hostIP": NODE,
         "hostIPs": [{"ip": NODE}],
+        "resources": {},
     });
     if !pod.address.is_empty() {
         status["podIP"] = pod.address.clone().into();
@@ -147,7 +148,7 @@ fn conditions(object: &Value, pod: &Pod, phase: &str) -> Value {
             format!("containers with incomplete status: [{}]", incomplete.join(" ")),
         )
     });
-    let no_sandbox = pod.address.is_empty().then(|| ("", String::new()));
+    let no_sandbox = (pod.address.is_empty() || ended).then(|| ("", String::new()));
     let all: Vec<Value> = [
         ("PodReadyToStartContainers", no_sandbox),
         ("Initialized", not_initialized),

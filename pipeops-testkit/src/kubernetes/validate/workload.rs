@@ -30,18 +30,16 @@ pub(super) fn template_owner(object: &Value, errors: &mut Errors) {
     non_negative(&spec["minReadySeconds"], "spec.minReadySeconds", errors);
     selector(&spec["selector"], "spec.selector", true, errors);
     let template = &spec["template"];
-    if spec["selector"].is_object() {
-        let labels = &template["metadata"]["labels"];
-        let matches = LabelSelector::of_object(&spec["selector"])
-            .is_ok_and(|selector| selector.matches(labels));
-        if !matches {
-            let labels = if labels.is_null() { &Value::Null } else { labels };
-            errors.push(FieldError::invalid(
-                "spec.template.metadata.labels",
-                labels,
-                "`selector` does not match template `labels`",
-            ));
-        }
+    let own = &template["metadata"]["labels"];
+    // No selector selects nothing.
+    let matches = spec["selector"].is_object()
+        && LabelSelector::of_object(&spec["selector"]).is_ok_and(|selector| selector.matches(own));
+    if !matches {
+        errors.push(FieldError::invalid(
+            "spec.template.metadata.labels",
+            own,
+            "`selector` does not match template `labels`",
+        ));
     }
     labels(
         &template["metadata"]["labels"],
@@ -107,11 +105,11 @@ fn strategy(strategy: &Value, errors: &mut Errors) {
                 ));
             }
         }
-        _ => errors.push(FieldError::not_supported(
-            format!("{PATH}.type"),
-            &strategy["type"],
-            &["Recreate", "RollingUpdate"],
-        )),
+        _ => {
+            let shown = format!("{{\"Type\":{},\"RollingUpdate\":null}}", strategy["type"]);
+            let known = ["Recreate", "RollingUpdate"];
+            errors.push(FieldError::not_supported_text(PATH, &shown, &known));
+        }
     }
 }
 
@@ -157,11 +155,15 @@ pub(super) fn autoscaler(spec: &Value, errors: &mut Errors) {
 /// A PodDisruptionBudget.
 pub(super) fn disruption_budget(spec: &Value, errors: &mut Errors) {
     if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
-        errors.push(FieldError::invalid(
-            "spec",
-            spec,
-            "minAvailable and maxUnavailable cannot be both set",
-        ));
+        let shown = format!(
+            "{{\"MinAvailable\":{},\"Selector\":{},\"MaxUnavailable\":{},\"UnhealthyPodEvictionPolicy\":{}}}",
+            spec["minAvailable"],
+            spec["selector"],
+            spec["maxUnavailable"],
+            spec["unhealthyPodEvictionPolicy"],
+        );
+        let detail = "minAvailable and maxUnavailable cannot be both set";
+        errors.push(FieldError::invalid_text("spec", &shown, detail));
     }
     for field in ["minAvailable", "maxUnavailable"] {
         if !spec[field].is_null() {
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn the_selector_is_needed_and_must_match() {
         let errors = broken(|spec| drop(spec.as_object_mut().unwrap().remove("selector")));
-        assert_eq!(errors, [FieldError::required("spec.selector", "")]);
+        assert_eq!(errors.first(), Some(&FieldError::required("spec.selector", "")));
         let errors = broken(|spec| spec["template"]["metadata"]["labels"]["app"] = "b".into());
         assert_eq!(
             errors,

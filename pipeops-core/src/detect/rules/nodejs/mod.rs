@@ -124,10 +124,10 @@ fn role(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
             .then(|| (*output).to_owned());
     } else if !dev_server {
         found.role = Role::Server;
-    } else if main_file(folder, package).is_some_and(|file| PROGRAMS.contains(&file.as_str()))
-        || (package.text("/main").is_some() && package.has_dependencies())
+    } else if folder.first(PROGRAMS).is_some()
+        || (main_file(folder, package).is_some() && package.has_dependencies())
     {
-        // A program, if it is called as one, or if it has a main file and needs other packages.
+        // A program, if one is called so, or if it has a main file and needs other packages.
         found.role = Role::Server;
     } else if !found.members.is_empty() {
         found.role = Role::Server;

@@ -17,25 +17,27 @@ use tower::ServiceExt;
 
 const SECRET: &str = "hunter22-of-the-forge";
 
-pub struct World {
-    pub git: GitServer,
-    pub repo: Repo,
-    pub registry: Registry,
-    pub buildkit: BuildkitDaemon,
-    pub cluster: Cluster,
-    pub store: SqliteStore,
+pub(crate) struct World {
+    _git: GitServer,
+    pub(crate) repo: Repo,
+    pub(crate) registry: Registry,
+    pub(crate) buildkit: BuildkitDaemon,
+    pub(crate) cluster: Cluster,
+    pub(crate) store: SqliteStore,
     folder: tempfile::TempDir,
     head: String,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let git = GitServer::start(GitOptions::default()).await.unwrap();
         Self {
             repo: git.create("team/shop"),
-            git,
+            _git: git,
             registry: Registry::start(RegistryOptions::default()).await.unwrap(),
-            buildkit: BuildkitDaemon::start(BuildkitOptions::default()).await.unwrap(),
+            buildkit: BuildkitDaemon::start(BuildkitOptions::default())
+                .await
+                .unwrap(),
             cluster: Cluster::start(ClusterOptions::default()).await.unwrap(),
             store: SqliteStore::in_memory().unwrap(),
             folder: tempfile::tempdir().unwrap(),
@@ -44,7 +46,7 @@ impl World {
     }
 
     /// Starts a service on the stand-ins; several may run on the same store.
-    pub async fn service(&self) -> Service {
+    pub(crate) async fn service(&self) -> Service {
         let address = Address::parse(&self.buildkit.address()).unwrap();
         let config = kube::Config::new(self.cluster.url().parse().unwrap());
         let client = kube::Client::try_from(config).unwrap();
@@ -75,16 +77,25 @@ impl World {
             .image(image.parse().unwrap())
             .webhook_secret(SECRET)
             .environment(environment)
-            .secret_variable("production", "DATABASE_URL", "postgres://shop:s3cr3t@db/shop")
+            .secret_variable(
+                "production",
+                "DATABASE_URL",
+                "postgres://shop:s3cr3t@db/shop",
+            )
     }
 
     /// Commits these files and answers the commit's SHA.
-    pub fn commit(&self, files: &[(&str, &str)], message: &str) -> String {
+    pub(crate) fn commit(&self, files: &[(&str, &str)], message: &str) -> String {
         self.repo.commit(files, message).unwrap()
     }
 
     /// Sends the signed webhook that a forge would send, and answers its status and the deployment's id.
-    pub async fn push(&mut self, service: &Service, commit: &str, message: &str) -> (u16, String) {
+    pub(crate) async fn push(
+        &mut self,
+        service: &Service,
+        commit: &str,
+        message: &str,
+    ) -> (u16, String) {
         let body = json!({
             "ref": "refs/heads/main", "before": self.head, "after": commit,
             "repository": {"full_name": "team/shop"},
@@ -103,7 +114,9 @@ impl World {
             .unwrap();
         let response = service.router().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
         let answer: Value = serde_json::from_slice(&body).unwrap();
         let id = answer["deployments"][0]["id"].as_str();
         (status, id.unwrap_or_else(|| panic!("{answer}")).to_owned())
@@ -111,19 +124,29 @@ impl World {
 }
 
 /// All events of a deployment, up to its last one.
-pub async fn events_of(service: &Service, id: &str) -> Vec<Event> {
+pub(crate) async fn events_of(service: &Service, id: &str) -> Vec<Event> {
     let mut stream = service.hub().subscribe(0, Some(id.to_owned()));
     let mut all: Vec<Event> = Vec::new();
     while !all.last().is_some_and(|event| event.kind.is_final()) {
-        all.extend(stream.next().await.unwrap().iter().map(|event| (**event).clone()));
+        all.extend(
+            stream
+                .next()
+                .await
+                .unwrap()
+                .iter()
+                .map(|event| (**event).clone()),
+        );
     }
     all
 }
 
 /// Why a deployment failed, and whether the old revision serves.
-pub fn failure(events: &[Event]) -> (&Diagnosis, bool) {
+pub(crate) fn failure(events: &[Event]) -> (&Diagnosis, bool) {
     match &events.last().unwrap().kind {
-        EventKind::Failed { diagnosis, rolled_back } => (diagnosis, *rolled_back),
+        EventKind::Failed {
+            diagnosis,
+            rolled_back,
+        } => (diagnosis, *rolled_back),
         other => panic!("{other:?}"),
     }
 }

@@ -1,31 +1,44 @@
 //! From a signed webhook to pods, through every crate, on stand-ins.
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
 
-mod common;
+mod world;
 
 use std::time::Duration;
 
-use common::{World, events_of, failure};
 use pipeops_core::{EventKind, Step};
 use pipeops_testkit::kubernetes::{PodBehaviour, PullFailure};
+use world::{World, events_of, failure};
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY app /app\nUSER 1000\nENTRYPOINT [\"/app\"]\n";
 const GRACE: Duration = Duration::from_secs(30);
 
 fn files(version: &str) -> [(&'static str, String); 2] {
-    [("Dockerfile", DOCKERFILE.to_owned()), ("app", format!("#!/bin/sh\necho {version}\n"))]
+    [
+        ("Dockerfile", DOCKERFILE.to_owned()),
+        ("app", format!("#!/bin/sh\necho {version}\n")),
+    ]
 }
 
 impl World {
     fn version(&self, version: &str) -> String {
         let files = files(version);
-        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (*path, text.as_str()))
+            .collect();
         self.commit(&files, version)
     }
 
     /// The image that the Deployment names.
     fn deployed_image(&self) -> String {
-        let deployment = self.cluster.object("deployments", "shop", "shop").unwrap();
-        deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()
+        let deployment = self
+            .cluster
+            .object("apps/v1", "Deployment", "shop", "shop")
+            .unwrap();
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -41,12 +54,26 @@ async fn a_push_becomes_ready_pods_and_the_next_one_replaces_them() {
         let EventKind::Succeeded { image, .. } = &events.last().unwrap().kind else {
             panic!("{:?}", events.last());
         };
-        assert!(image.contains(&format!("/team/shop:{commit}@sha256:")), "{image}");
+        assert!(
+            image.contains(&format!("/team/shop:{commit}@sha256:")),
+            "{image}"
+        );
         assert_eq!(&world.deployed_image(), image);
         assert!(world.registry.manifest("team/shop", &commit).is_some());
-        let steps = events.iter().filter(|event| matches!(event.kind, EventKind::StepFinished { .. }));
+        let steps = events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::StepFinished { .. }));
         assert_eq!(steps.count(), Step::ALL.len());
-        let pods = events.iter().filter(|event| matches!(&event.kind, EventKind::Pod { ready: true, current: true, .. }));
+        let pods = events.iter().filter(|event| {
+            matches!(
+                &event.kind,
+                EventKind::Pod {
+                    ready: true,
+                    current: true,
+                    ..
+                }
+            )
+        });
         assert!(pods.count() >= 2);
         let json = serde_json::to_string(&events).unwrap();
         assert!(!json.contains("s3cr3t") && !json.contains("hunter22"));
@@ -64,7 +91,10 @@ async fn a_broken_commit_is_rolled_back_with_its_true_reason() {
     let good_image = world.deployed_image();
 
     let cases = [
-        (PodBehaviour::crash(3).log(["no database"]), "CrashLoopBackOff"),
+        (
+            PodBehaviour::crash(3).log(["no database"]),
+            "CrashLoopBackOff",
+        ),
         (PodBehaviour::pull_fails(PullFailure::NotFound), "ImagePull"),
         (PodBehaviour::oom_killed(), "OOMKilled"),
     ];
@@ -86,13 +116,21 @@ async fn a_broken_commit_is_rolled_back_with_its_true_reason() {
 async fn a_build_that_fails_touches_no_pods() {
     let mut world = World::new().await;
     let service = world.service().await;
-    let commit = world.commit(&[("Dockerfile", "FROM scratch\nCOPY nothing /nothing\n")], "Broken");
+    let commit = world.commit(
+        &[("Dockerfile", "FROM scratch\nCOPY nothing /nothing\n")],
+        "Broken",
+    );
     let (_, id) = world.push(&service, &commit, "Broken").await;
     let events = events_of(&service, &id).await;
     let (diagnosis, rolled_back) = failure(&events);
     assert!(diagnosis.to_string().contains("nothing"), "{diagnosis}");
     assert!(!rolled_back);
-    assert!(world.cluster.object("deployments", "shop", "shop").is_none());
+    assert!(
+        world
+            .cluster
+            .object("apps/v1", "Deployment", "shop", "shop")
+            .is_none()
+    );
     service.shutdown(GRACE).await;
 }
 
@@ -107,7 +145,12 @@ async fn a_service_that_stops_in_mid_rollout_is_followed_by_another_one() {
     let mut stream = first.hub().subscribe(0, Some(id.clone()));
     loop {
         let events = stream.next().await.unwrap();
-        if events.iter().any(|event| event.kind == EventKind::StepStarted { step: Step::Rollout }) {
+        if events.iter().any(|event| {
+            event.kind
+                == EventKind::StepStarted {
+                    step: Step::Rollout,
+                }
+        }) {
             break;
         }
     }
@@ -115,7 +158,11 @@ async fn a_service_that_stops_in_mid_rollout_is_followed_by_another_one() {
 
     let second = world.service().await;
     let events = events_of(&second, &id).await;
-    assert!(matches!(events.last().unwrap().kind, EventKind::Succeeded { .. }), "{:?}", events.last());
+    assert!(
+        matches!(events.last().unwrap().kind, EventKind::Succeeded { .. }),
+        "{:?}",
+        events.last()
+    );
     assert_eq!(world.buildkit.builds().len(), 1, "the build was done once");
     second.shutdown(GRACE).await;
 }

@@ -1,0 +1,342 @@
+//! Objects: get, put, copy, delete, list.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Response, StatusCode};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
+
+use super::api::{Exchange, empty, set_headers, xml_answer};
+use super::error::{S3Error, S3Result};
+use super::store::{DEFAULT_TYPE, Object};
+use super::xml;
+use crate::serve::{Body, full, lock};
+
+/// The most keys in one page of a list, and in one deletion of many.
+const PAGE: usize = 1_000;
+
+/// Checks `Content-MD5`, where the client sends one.
+pub(super) fn check_digest(exchange: &Exchange) -> S3Result<()> {
+    let Some(given) = exchange.header("content-md5") else {
+        return Ok(());
+    };
+    if given == STANDARD.encode(Md5::digest(&exchange.body)) {
+        return Ok(());
+    }
+    let message = "The Content-MD5 you specified did not match what we received.";
+    Err(S3Error::bad_request("BadDigest", message))
+}
+
+pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
+    let store = lock(&exchange.shared.store);
+    let object = store.object(&exchange.bucket, &exchange.key)?;
+    if let Some(etags) = exchange.header("if-match")
+        && !names(etags, &object.etag)
+    {
+        return Err(S3Error::precondition("If-Match"));
+    }
+    let unmodified_since = exchange.header("if-unmodified-since").and_then(parse_http_date);
+    // The tag decides where both are given: so says RFC 9110.
+    if exchange.header("if-match").is_none()
+        && unmodified_since.is_some_and(|since| seconds(object.modified) > since)
+    {
+        return Err(S3Error::precondition("If-Unmodified-Since"));
+    }
+    let modified_since = exchange.header("if-modified-since").and_then(parse_http_date);
+    let unchanged = match exchange.header("if-none-match") {
+        Some(etags) => names(etags, &object.etag),
+        None => modified_since.is_some_and(|since| seconds(object.modified) <= since),
+    };
+    if unchanged {
+        let headers = [("etag", object.etag.clone())];
+        return Ok(empty(StatusCode::NOT_MODIFIED, &headers));
+    }
+    let length = object.data.len();
+    let (status, range) = match exchange.header("range").map(|range| parse_range(range, length)) {
+        None | Some(Requested::Ignored) => (StatusCode::OK, 0..length),
+        Some(Requested::Part(range)) => (StatusCode::PARTIAL_CONTENT, range),
+        Some(Requested::Nothing) => {
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            let message = "The requested range is not satisfiable";
+            return Err(S3Error::new(status, "InvalidRange", message));
+        }
+    };
+    let mut headers = vec![
+        ("etag", object.etag.clone()),
+        ("last-modified", http_date(object.modified)),
+        ("content-type", object.content_type.clone()),
+        ("content-length", range.len().to_string()),
+        ("accept-ranges", "bytes".to_owned()),
+    ];
+    let metadata = object.metadata.iter();
+    headers.extend(metadata.map(|(name, value)| (name.as_str(), value.clone())));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let value = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+        headers.push(("content-range", value));
+    }
+    let body = match exchange.parts.method {
+        Method::HEAD => full(""),
+        _ => full(object.data.slice(range)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    set_headers(&mut response, &headers);
+    Ok(response)
+}
+
+pub(super) fn put(exchange: &Exchange) -> S3Result<Response<Body>> {
+    let mut store = lock(&exchange.shared.store);
+    check_write(exchange, store.object(&exchange.bucket, &exchange.key).ok())?;
+    let object = Object {
+        content_type: content_type(exchange),
+        metadata: metadata(exchange),
+        ..Object::new(exchange.body.clone())
+    };
+    let etag = object.etag.clone();
+    store.put(&exchange.bucket, &exchange.key, object)?;
+    Ok(empty(StatusCode::OK, &[("etag", etag)]))
+}
+
+pub(super) fn copy(exchange: &Exchange) -> S3Result<Response<Body>> {
+    let source = exchange.header("x-amz-copy-source").unwrap_or_default();
+    let source = percent_decode_str(source.trim_start_matches('/')).decode_utf8_lossy();
+    let (bucket, key) = source.split_once('/').unwrap_or((&source, ""));
+    let replaces = exchange
+        .header("x-amz-metadata-directive")
+        .is_some_and(|directive| directive.eq_ignore_ascii_case("REPLACE"));
+    let mut store = lock(&exchange.shared.store);
+    let mut object = store.object(bucket, key)?.clone();
+    let same = bucket == exchange.bucket && key == exchange.key;
+    if same && !replaces {
+        let message = "This copy request is illegal because it is trying to copy an object to itself without \
+            changing the object's metadata.";
+        return Err(S3Error::bad_request("InvalidRequest", message));
+    }
+    check_write(exchange, store.object(&exchange.bucket, &exchange.key).ok())?;
+    object.modified = SystemTime::now();
+    if replaces {
+        object.content_type = content_type(exchange);
+        object.metadata = metadata(exchange);
+    }
+    let mut document = xml::Writer::new("CopyObjectResult");
+    document
+        .text("LastModified", iso_date(object.modified))
+        .text("ETag", &object.etag);
+    store.put(&exchange.bucket, &exchange.key, object)?;
+    Ok(xml_answer(&mut document))
+}
+
+pub(super) fn delete(exchange: &Exchange) -> S3Result<Response<Body>> {
+    lock(&exchange.shared.store).delete(&exchange.bucket, &exchange.key)?;
+    Ok(empty(StatusCode::NO_CONTENT, &[]))
+}
+
+pub(super) fn delete_many(exchange: &Exchange) -> S3Result<Response<Body>> {
+    let texts = xml::texts(&exchange.body)?;
+    let keys = texts.iter().filter(|(place, _)| place == "Delete/Object/Key");
+    let keys: Vec<&String> = keys.map(|(_, key)| key).collect();
+    if keys.len() > PAGE {
+        let message = "The XML you provided names more than 1,000 keys";
+        return Err(S3Error::bad_request("MalformedXML", message));
+    }
+    let quiet = texts.iter().any(|(place, text)| place == "Delete/Quiet" && text == "true");
+    let mut store = lock(&exchange.shared.store);
+    let mut document = xml::Writer::new("DeleteResult");
+    for key in keys {
+        store.delete(&exchange.bucket, key)?;
+        if !quiet {
+            document.open("Deleted").text("Key", key).close();
+        }
+    }
+    Ok(xml_answer(&mut document))
+}
+
+/// `ListObjectsV2`. The token of the next page is the last key of this one.
+pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
+    let store = lock(&exchange.shared.store);
+    let objects = store.bucket(&exchange.bucket)?;
+    let prefix = exchange.query("prefix").unwrap_or_default();
+    let delimiter = exchange.query("delimiter").filter(|d| !d.is_empty());
+    let after = exchange.query("continuation-token").or(exchange.query("start-after"));
+    let after = after.unwrap_or_default();
+    let size = exchange.query("max-keys").and_then(|size| size.parse().ok());
+    let size = size.unwrap_or(PAGE).min(PAGE);
+    let mut found: Vec<(&String, &Object)> = Vec::new();
+    let mut folders: BTreeSet<String> = BTreeSet::new();
+    let mut last = String::new();
+    let mut more = false;
+    let keys = objects.range(prefix.to_owned()..);
+    for (key, object) in keys.take_while(|(key, _)| key.starts_with(prefix)) {
+        let folder = delimiter.and_then(|delimiter| {
+            let end = key[prefix.len()..].find(delimiter)?;
+            Some(key[..prefix.len() + end + delimiter.len()].to_owned())
+        });
+        let name = folder.as_ref().unwrap_or(key);
+        // A folder of the page before stands behind its token.
+        if name.as_str() <= after || folders.contains(name) {
+            continue;
+        }
+        if found.len() + folders.len() == size {
+            more = true;
+            break;
+        }
+        name.clone_into(&mut last);
+        match folder {
+            Some(folder) => {
+                folders.insert(folder);
+            }
+            None => found.push((key, object)),
+        }
+    }
+    let mut document = xml::Writer::new("ListBucketResult");
+    document
+        .text("Name", &exchange.bucket)
+        .text("Prefix", prefix)
+        .text("KeyCount", found.len() + folders.len())
+        .text("MaxKeys", size)
+        .text("IsTruncated", more);
+    if more {
+        document.text("NextContinuationToken", last);
+    }
+    for (key, object) in found {
+        document
+            .open("Contents")
+            .text("Key", key)
+            .text("LastModified", iso_date(object.modified))
+            .text("ETag", &object.etag)
+            .text("Size", object.data.len())
+            .text("StorageClass", "STANDARD")
+            .close();
+    }
+    for folder in folders {
+        document.open("CommonPrefixes").text("Prefix", folder).close();
+    }
+    Ok(xml_answer(&mut document))
+}
+
+/// `If-Match` and `If-None-Match` of a write, against what is there.
+pub(super) fn check_write(exchange: &Exchange, there: Option<&Object>) -> S3Result<()> {
+    if let Some(etags) = exchange.header("if-match") {
+        let there = there.ok_or_else(S3Error::no_such_key)?;
+        if !names(etags, &there.etag) {
+            return Err(S3Error::precondition("If-Match"));
+        }
+    }
+    if let (Some(etags), Some(there)) = (exchange.header("if-none-match"), there)
+        && names(etags, &there.etag)
+    {
+        return Err(S3Error::precondition("If-None-Match"));
+    }
+    Ok(())
+}
+
+pub(super) fn content_type(exchange: &Exchange) -> String {
+    exchange.header("content-type").unwrap_or(DEFAULT_TYPE).to_owned()
+}
+
+/// Headers that are kept with an object and come back with it.
+const KEPT: [&str; 5] = [
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+];
+
+pub(super) fn metadata(exchange: &Exchange) -> Vec<(String, String)> {
+    let mut kept = Vec::new();
+    for (name, value) in &exchange.parts.headers {
+        let name = name.as_str();
+        let Ok(value) = value.to_str() else { continue };
+        // `aws-chunked` is how the body travels, not what it is.
+        let codings = value.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked");
+        let value = match name {
+            "content-encoding" => codings.collect::<Vec<_>>().join(","),
+            _ => value.to_owned(),
+        };
+        if !value.is_empty() && (name.starts_with("x-amz-meta-") || KEPT.contains(&name)) {
+            kept.push((name.to_owned(), value));
+        }
+    }
+    kept
+}
+
+/// As it stands in documents.
+pub(super) fn iso_date(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// As it stands in headers.
+fn http_date(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Seconds since 1970 of a header's date.
+fn parse_http_date(text: &str) -> Option<i64> {
+    let date = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+}
+
+/// Headers know no fractions of a second.
+fn seconds(time: SystemTime) -> i64 {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).as_second()
+}
+
+/// Whether a condition's list of ETags names this one.
+fn names(list: &str, etag: &str) -> bool {
+    list.split(',').map(str::trim).any(|one| one == "*" || one == etag || format!("\"{one}\"") == etag)
+}
+
+/// What a `Range` header asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Requested {
+    Ignored,
+    Part(Range<usize>),
+    Nothing,
+}
+
+/// `bytes=5-9`, `bytes=5-`, `bytes=-5`.
+fn parse_range(header: &str, length: usize) -> Requested {
+    let range = header.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let Some((first, last)) = range else {
+        return Requested::Ignored;
+    };
+    let range = match (first.parse::<usize>(), last.parse::<usize>()) {
+        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(length),
+        (Ok(first), Err(_)) if last.is_empty() => first..length,
+        (Err(_), Ok(suffix)) if first.is_empty() => length.saturating_sub(suffix)..length,
+        _ => return Requested::Ignored,
+    };
+    match range.is_empty() {
+        true => Requested::Nothing,
+        false => Requested::Part(range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_s3() {
+        let time: Timestamp = "2013-05-24T01:02:03.004Z".parse().unwrap();
+        assert_eq!(iso_date(time.into()), "2013-05-24T01:02:03.004Z");
+        assert_eq!(http_date(time.into()), "Fri, 24 May 2013 01:02:03 GMT");
+        assert_eq!(parse_http_date(&http_date(time.into())), Some(time.as_second()));
+    }
+
+    #[test]
+    fn conditions_name_etags_with_and_without_quotes() {
+        assert!(names("\"x\", \"a\"", "\"a\"") && names("a", "\"a\"") && names("*", "\"a\""));
+        assert!(!names("\"b\"", "\"a\""));
+    }
+}

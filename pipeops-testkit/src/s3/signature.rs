@@ -1,0 +1,221 @@
+//! Signature Version 4, checked.
+//!
+//! The rules are those of [Amazon's documentation](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+
+use std::time::{Duration, SystemTime};
+
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use super::S3Options;
+use super::error::{S3Error, S3Result};
+use crate::serve::query_pairs;
+
+/// How far a client's clock may be off.
+const SKEW: Duration = Duration::from_secs(15 * 60);
+
+/// What S3 leaves unescaped.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same in paths, where slashes stay.
+const IN_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+
+/// A request whose signature is good.
+pub(super) struct Signed {
+    /// The header's signature: the first link of the chain of signed chunks.
+    pub(super) signature: String,
+    /// What the client says about the body: a digest, or how it is signed.
+    pub(super) payload: String,
+    key: [u8; 32],
+    date: String,
+    scope: String,
+}
+
+impl Signed {
+    /// The signature of a chunk, or of the trailer, that follows `before`.
+    pub(super) fn next(&self, kind: &str, before: &str, hashes: &[String]) -> String {
+        let mut text = format!("{kind}\n{}\n{}\n{before}", self.date, self.scope);
+        for hash in hashes {
+            text.push('\n');
+            text.push_str(hash);
+        }
+        hex::encode(hmac(&self.key, text.as_bytes()))
+    }
+}
+
+/// Checks who signed a request.
+pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Result<Signed> {
+    if query(parts).iter().any(|(key, _)| key == "X-Amz-Signature") {
+        return Err(S3Error::not_implemented("presigned URLs"));
+    }
+    let header = header(parts, AUTHORIZATION.as_str());
+    let fields = header.strip_prefix("AWS4-HMAC-SHA256 ");
+    let fields = fields.ok_or_else(|| S3Error::forbidden("AccessDenied", "Access Denied"))?;
+    let field = |name: &str| {
+        let found = fields.split(',').find_map(|field| {
+            let (key, value) = field.trim().split_once('=')?;
+            (key == name).then_some(value)
+        });
+        let missing = || S3Error::bad_request("AuthorizationHeaderMalformed", format!("no {name}"));
+        found.ok_or_else(missing)
+    };
+    let (id, scope) = field("Credential")?.split_once('/').unwrap_or_default();
+    if id != options.access_key_id {
+        let message = "The AWS Access Key Id you provided does not exist in our records.";
+        return Err(S3Error::forbidden("InvalidAccessKeyId", message));
+    }
+    let date = header_date(parts, now)?;
+    let expected = format!("{}/{}/s3/aws4_request", &date[..8], options.region);
+    if scope != expected {
+        let message = format!("the credential's scope is {scope:?}, expected {expected:?}");
+        return Err(S3Error::bad_request("AuthorizationHeaderMalformed", message));
+    }
+    let key = signing_key(options.secret_access_key.expose(), &date[..8], &options.region);
+    let payload = self::header(parts, "x-amz-content-sha256");
+    let canonical = canonical_request(parts, field("SignedHeaders")?, &payload);
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
+    let signature = hex::encode(hmac(&key, text.as_bytes()));
+    if signature != field("Signature")? {
+        let message = "The request signature we calculated does not match the signature you provided.";
+        return Err(S3Error::forbidden("SignatureDoesNotMatch", message));
+    }
+    Ok(Signed {
+        signature,
+        payload,
+        key,
+        scope: scope.to_owned(),
+        date,
+    })
+}
+
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A header's text; empty when it is missing.
+pub(super) fn header(parts: &Parts, name: &str) -> String {
+    let values = parts.headers.get_all(name).iter();
+    let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+    values.join(",")
+}
+
+/// The parameters of a request's query.
+pub(super) fn query(parts: &Parts) -> Vec<(String, String)> {
+    query_pairs(parts.uri.query().unwrap_or_default())
+}
+
+/// `x-amz-date`, when it is near enough.
+fn header_date(parts: &Parts, now: SystemTime) -> S3Result<String> {
+    let date = header(parts, "x-amz-date");
+    let parsed = DateTime::strptime("%Y%m%dT%H%M%SZ", &date).ok();
+    let sent = parsed.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
+    let sent = sent.ok_or_else(|| {
+        S3Error::forbidden("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+    })?;
+    let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+    let off = now.duration_since(sent.timestamp()).unsigned_abs();
+    if off > SKEW {
+        let message = "The difference between the request time and the current time is too large.";
+        return Err(S3Error::forbidden("RequestTimeTooSkewed", message));
+    }
+    Ok(date)
+}
+
+fn canonical_request(parts: &Parts, signed_headers: &str, payload: &str) -> String {
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
+    let path = utf8_percent_encode(&path, IN_PATH);
+    let mut pairs: Vec<(String, String)> = query(parts)
+        .iter()
+        .map(|(key, value)| (encode(key), encode(value)))
+        .collect();
+    pairs.sort();
+    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut headers = String::new();
+    for name in signed_headers.split(';') {
+        let value = header(parts, name);
+        let words: Vec<&str> = value.split_whitespace().collect();
+        headers.push_str(&format!("{name}:{}\n", words.join(" ")));
+    }
+    let (method, query) = (&parts.method, pairs.join("&"));
+    format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\n{payload}")
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+fn signing_key(secret: &str, day: &str, region: &str) -> [u8; 32] {
+    let key = hmac(format!("AWS4{secret}").as_bytes(), day.as_bytes());
+    let key = hmac(&key, region.as_bytes());
+    let key = hmac(&key, b"s3");
+    hmac(&key, b"aws4_request")
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// The example of Amazon's documentation: GET of the first ten bytes of an object.
+    fn example() -> (Parts, S3Options, SystemTime) {
+        let request = Request::get("/test.txt")
+            .header("host", "examplebucket.s3.amazonaws.com")
+            .header("range", "bytes=0-9")
+            .header("x-amz-content-sha256", sha256_hex(b""))
+            .header("x-amz-date", "20130524T000000Z")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
+                 SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,\
+                 Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+            )
+            .body(())
+            .unwrap();
+        let options = S3Options::default()
+            .keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+        let time: Timestamp = "2013-05-24T00:00:00Z".parse().unwrap();
+        (request.into_parts().0, options, time.into())
+    }
+
+    fn code(result: S3Result<Signed>) -> String {
+        format!("{:?}", result.err().expect("it is refused"))
+    }
+
+    #[test]
+    fn amazons_example_is_good() {
+        let (parts, options, time) = example();
+        assert!(check(&parts, &options, time).is_ok());
+    }
+
+    #[test]
+    fn another_secret_time_region_or_header_is_not() {
+        let (parts, options, time) = example();
+        let other = options.clone().keys("AKIAIOSFODNN7EXAMPLE", "other");
+        assert!(code(check(&parts, &other, time)).contains("SignatureDoesNotMatch"));
+        let other = options.clone().keys("other", "other");
+        assert!(code(check(&parts, &other, time)).contains("InvalidAccessKeyId"));
+        let later = time + Duration::from_secs(16 * 60);
+        assert!(code(check(&parts, &options, later)).contains("RequestTimeTooSkewed"));
+        let region = options.clone().region("eu-central-1");
+        assert!(code(check(&parts, &region, time)).contains("AuthorizationHeaderMalformed"));
+        let (mut changed, ..) = example();
+        changed.headers.insert("range", "bytes=0-99".parse().unwrap());
+        assert!(code(check(&changed, &options, time)).contains("SignatureDoesNotMatch"));
+        let (mut unsigned, ..) = example();
+        unsigned.headers.remove("authorization");
+        assert!(code(check(&unsigned, &options, time)).contains("AccessDenied"));
+    }
+}
