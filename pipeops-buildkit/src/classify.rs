@@ -80,8 +80,9 @@ fn dockerfile(original: &str, message: &str) -> Option<Cause> {
         let id = rest.strip_suffix(": not found").unwrap_or(rest);
         return Some(Cause::SecretMissing { id: id.to_owned() });
     }
-    const SENSELESS: [&str; 7] = [
+    const SENSELESS: [&str; 8] = [
         "the dockerfile cannot be empty",
+        "syntax error in pattern",
         "failed to read dockerfile",
         "target stage ",
         "should not be blank",
@@ -111,10 +112,9 @@ fn registry(original: &str, message: &str) -> Option<Cause> {
     }
     // Amazon's registry answers an expired token with 403.
     if any(&[
-        "401 unauthorized",
         "token has expired",
         "authentication required",
-        "unauthorized:",
+        "unauthorized",
         "no basic auth credentials",
         "failed to fetch oauth token",
     ]) {

@@ -5,6 +5,7 @@ mod builder;
 mod cache;
 mod cause;
 mod censor;
+mod check;
 mod classify;
 mod client;
 mod diagnosis;

@@ -1,7 +1,6 @@
 //! One build at one daemon: what is asked and what comes back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::cache::Caches;
 use crate::censor::{Censor, names_a_secret};
+use crate::check::{check_ignore_file, check_names, find_dockerfile};
 use crate::error::Error;
 use crate::random;
 use crate::session::auth::{Access, Auth};
@@ -201,34 +201,6 @@ impl Solve {
     }
 }
 
-fn check_names(request: &BuildRequest, push: bool) -> Result<(), Error> {
-    let refuse = |field, why: String| Err(Error::Invalid { field, why });
-    if push && request.image.tag().is_none() {
-        return refuse("image", format!("{} has no tag", request.image));
-    }
-    if request.image.digest().is_some() {
-        return refuse(
-            "image",
-            format!(
-                "{} is pinned to a digest, which the build cannot know",
-                request.image
-            ),
-        );
-    }
-    if let Some(key) = request
-        .build_args
-        .keys()
-        .find(|key| key.is_empty() || key.contains(['=', '\0']))
-    {
-        return refuse("build_args", format!("{key:?} is not a name"));
-    }
-    let platform = |name: &&String| name.is_empty() || name.contains([',', ' ']);
-    if let Some(name) = request.platforms.iter().find(platform) {
-        return refuse("platforms", format!("{name:?} is not of the form os/arch"));
-    }
-    Ok(())
-}
-
 /// Hosts that speak plain HTTP because the request says so.
 fn plain_http(request: &BuildRequest) -> BTreeSet<String> {
     request
@@ -260,9 +232,14 @@ fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), 
         DockerfileSource::Path(path) => {
             let path = clean(path);
             find_dockerfile(&request.context, &path)?;
+            check_ignore_file(
+                &request.context,
+                &[&format!("{path}.dockerignore"), ".dockerignore"],
+            )?;
             (Source::Folder(folder.clone()), path)
         }
         DockerfileSource::Inline(text) => {
+            check_ignore_file(&request.context, &[".dockerignore"])?;
             let files = vec![("Dockerfile".to_owned(), text.clone().into())];
             let seconds = request.commit_time.map_or(0, Timestamp::as_second);
             (Source::Files { files, seconds }, "Dockerfile".to_owned())
@@ -279,30 +256,6 @@ fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), 
         ("dockerfile".to_owned(), dockerfile),
     ];
     Ok((sources.into(), filename))
-}
-
-/// Looks before the daemon does: its own message names no path of the repository.
-fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
-    if path.starts_with('/') || path == ".." || path.starts_with("../") {
-        return Err(Error::Invalid {
-            field: "dockerfile",
-            why: format!("{path} is outside of the build context"),
-        });
-    }
-    let there = |path: &str| {
-        std::fs::symlink_metadata(context.join(path)).is_ok_and(|metadata| !metadata.is_dir())
-    };
-    // The frontend also takes a file in lower case.
-    let lower = path
-        .strip_suffix("Dockerfile")
-        .map(|folder| format!("{folder}dockerfile"));
-    if there(path) || lower.is_some_and(|path| there(&path)) {
-        Ok(())
-    } else {
-        Err(Error::DockerfileMissing {
-            path: path.to_owned(),
-        })
-    }
 }
 
 fn frontend_attributes(
@@ -475,6 +428,22 @@ mod tests {
         for (why, change) in refused {
             let error = prepare(change).err().expect(why);
             assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_daemon_reads_is_named() {
+        let write = |name: &'static str| {
+            move |request: &mut BuildRequest| {
+                std::fs::write(request.context.join(name), "ok\n[a\n").unwrap();
+            }
+        };
+        for name in [".dockerignore", "Dockerfile.dockerignore"] {
+            let error = prepare(write(name)).err().unwrap().to_string();
+            assert!(
+                error.contains(&format!("{name}: the pattern \"[a\"")),
+                "{error}"
+            );
         }
     }
 

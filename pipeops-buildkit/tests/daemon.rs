@@ -12,8 +12,8 @@ use pipeops_buildkit::{Builder, BuilderOptions, Cause, Error, Solve};
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind, VertexState};
 use pipeops_core::{
-    Backoff, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder, RegistryScope,
-    RetryClass, SecretString,
+    Backoff, BuildRequest, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder,
+    RegistryScope, RetryClass, SecretString,
 };
 
 const SCRATCH: &str = "FROM scratch\nCOPY . /\n";
@@ -285,11 +285,11 @@ async fn a_fresh_clone_sends_no_file() {
 async fn thousands_of_files_arrive() {
     let mark = unique("m");
     let context = Context::new(&[("Dockerfile", SCRATCH)]);
-    for number in 0..8_000 {
+    for number in 0..4_000 {
         context.write(&format!("d{}/f{number}", number % 50), mark.as_bytes());
     }
     let solved = solve(context.request(), &Discard).await.unwrap();
-    assert_eq!(solved.context.files, 8_002, "{solved:?}");
+    assert_eq!(solved.context.files, 4_002, "{solved:?}");
 }
 
 #[tokio::test]
@@ -345,6 +345,42 @@ async fn dockerignore_has_dockers_meaning() {
     let events = Recorder::default();
     solve(context.fresh_request(), &events).await.unwrap();
     assert_eq!(events.logs(), ["./drop"]);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn thousands_of_patterns_are_understood() {
+    // Each comes to the session as a header of its own.
+    let mut ignored: String = (0..4_000)
+        .map(|number| format!("some/folder/with/a/name/{number}\n"))
+        .collect();
+    ignored.push_str("caf\u{e9}\n.dockerignore\nDockerfile\n");
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN find /ctx -type f\n";
+    let context = Context::new(&[
+        ("Dockerfile", dockerfile),
+        (".dockerignore", &ignored),
+        ("caf\u{e9}", "1"),
+        ("some/folder/with/a/name/3999", "1"),
+        ("kept", "1"),
+    ]);
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["/ctx/kept"]);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_session_outlives_the_daemons_health_checks() {
+    // Without an answer to them it would end after ten seconds, and COPY would find nobody.
+    let dockerfile = "FROM busybox\nRUN sleep 16\nCOPY a /a\nRUN --mount=type=secret,id=late cat /run/secrets/late | wc -c\n";
+    let context = Context::new(&[("Dockerfile", dockerfile), ("a", "1")]);
+    let mut request = context.fresh_request();
+    request
+        .secrets
+        .insert("late".into(), SecretString::from("12345"));
+    let events = Recorder::default();
+    solve(request, &events).await.unwrap();
+    assert_eq!(events.logs(), ["5"]);
 }
 
 #[tokio::test]
@@ -487,33 +523,43 @@ async fn many_builds_share_one_connection() {
     }
 }
 
+/// One login for one host, which must only be asked to push to one repository.
+#[derive(Debug)]
+struct One {
+    host: String,
+    repository: String,
+    username: String,
+    password: String,
+}
+
+#[async_trait::async_trait]
+impl CredentialProvider for One {
+    async fn credential(&self, host: &str, scope: &RegistryScope) -> Result<Credential, Failure> {
+        assert_eq!(
+            (host, scope),
+            (self.host.as_str(), &RegistryScope::push(&self.repository))
+        );
+        Ok(Credential::basic(&self.username, self.password.as_str()))
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs peers: buildkit"]
-async fn a_real_daemon_takes_tokens_from_the_session() {
+async fn tokens_are_fetched_here_and_the_password_stays_here() {
     use pipeops_testkit::registry::{Registry, RegistryOptions, User};
     let options = RegistryOptions::default().token_auth(Duration::from_secs(60));
     let registry = Registry::start(options.user(User::new("ci", "right-password")))
         .await
         .unwrap();
-
-    #[derive(Debug)]
-    struct Ci;
-    #[async_trait::async_trait]
-    impl CredentialProvider for Ci {
-        async fn credential(
-            &self,
-            _host: &str,
-            scope: &RegistryScope,
-        ) -> Result<Credential, Failure> {
-            assert_eq!(scope, &RegistryScope::push("team/app"));
-            Ok(Credential::basic("ci", "right-password"))
-        }
-    }
-
     let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique("a"))]);
     let image = format!("{}/team/app:1", registry.host()).parse().unwrap();
-    let mut request = pipeops_core::BuildRequest::new(context.path(), image);
-    request.credentials = Arc::new(Ci);
+    let mut request = BuildRequest::new(context.path(), image);
+    request.credentials = Arc::new(One {
+        host: registry.host(),
+        repository: "team/app".into(),
+        username: "ci".into(),
+        password: "right-password".into(),
+    });
     let solved = solve(request, &Discard).await.unwrap();
     assert_eq!(
         registry
@@ -521,4 +567,39 @@ async fn a_real_daemon_takes_tokens_from_the_session() {
             .map(|manifest| manifest.digest),
         solved.digest
     );
+    // The daemon itself begins with GET; a POST is this side's.
+    let methods: Vec<String> = registry
+        .requests()
+        .into_iter()
+        .filter(|seen| seen.operation == "token")
+        .map(|seen| seen.method)
+        .collect();
+    assert!(
+        !methods.is_empty() && methods.iter().all(|method| method == "POST"),
+        "{methods:?}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, gitea"]
+async fn a_forges_token_server_is_understood() {
+    let host = env("GITEA_URL")
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let username = env("GITEA_USERNAME");
+    let repository = format!("{username}/{}", unique("bk"));
+    let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique("a"))]);
+    let mut request = BuildRequest::new(
+        context.path(),
+        format!("{host}/{repository}:1").parse().unwrap(),
+    );
+    let password = env("GITEA_PASSWORD");
+    request.credentials = Arc::new(One {
+        host,
+        repository,
+        username,
+        password,
+    });
+    solve(request, &Discard).await.unwrap();
 }

@@ -342,6 +342,22 @@ impl Drop for Oracle {
     }
 }
 
+/// Content and ends of the heredocs that a piece opens, as far as one can see without a parser.
+fn closed(piece: &str) -> String {
+    let mut text = String::new();
+    for word in piece.split("<<").skip(1) {
+        let word = word.trim_start_matches(['-', ' ']);
+        let end = match word.chars().next() {
+            Some(quote @ ('"' | '\'')) => word[1..].find(quote).map(|at| at + 2),
+            _ => None,
+        };
+        let end = end.or_else(|| word.find([' ', '>']));
+        let name = word[..end.unwrap_or(word.len())].replace(['"', '\'', '\\'], "");
+        text += &format!("\tdata $X\n{name}\n");
+    }
+    text
+}
+
 /// A generator of numbers that is the same everywhere.
 struct Random(u64);
 
@@ -376,9 +392,13 @@ impl Random {
             input.extend_from_slice(b"FROM alpine\n");
         }
         for _ in 0..=self.below(6) {
-            input.extend_from_slice(self.pick(PIECES).as_bytes());
+            let piece = self.pick(PIECES);
+            input.extend_from_slice(piece.as_bytes());
             for _ in 0..=self.below(6) / 5 {
                 input.extend_from_slice(self.pick(JOINTS).as_bytes());
+            }
+            if self.below(4) != 0 {
+                input.extend(closed(piece).bytes());
             }
         }
         input

@@ -187,9 +187,7 @@ impl Matcher {
     /// Whether a call is meant.
     pub fn matches(&self, call: &Call) -> bool {
         let part = |pattern: &Option<String>, text: &str| {
-            pattern
-                .as_deref()
-                .is_none_or(|pattern| glob(pattern, text))
+            pattern.as_deref().is_none_or(|pattern| glob(pattern, text))
         };
         part(&self.method, &call.method)
             && part(&self.path, &call.path)
@@ -358,7 +356,10 @@ impl Handle {
 
     /// Removes the rule.
     pub fn remove(self) {
-        self.faults.script().rules.retain(|armed| armed.id != self.id);
+        self.faults
+            .script()
+            .rules
+            .retain(|armed| armed.id != self.id);
     }
 }
 
@@ -431,8 +432,16 @@ mod tests {
     fn after_skips_the_first_matching_calls() {
         let faults = Faults::default();
         let rule = faults.add(Fault::Crash.on(Matcher::operation("get")).after(2));
-        let calls = [get("/1"), Call::new("PUT", "/", "put"), get("/2"), get("/3")];
-        let met: Vec<_> = calls.iter().map(|call| faults.next(call).is_some()).collect();
+        let calls = [
+            get("/1"),
+            Call::new("PUT", "/", "put"),
+            get("/2"),
+            get("/3"),
+        ];
+        let met: Vec<_> = calls
+            .iter()
+            .map(|call| faults.next(call).is_some())
+            .collect();
         assert_eq!(met, [false, false, false, true]);
         assert_eq!(rule.fired(), 1);
     }

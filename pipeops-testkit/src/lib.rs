@@ -1,4 +1,17 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(all(
+        feature = "buildkit",
+        feature = "git",
+        feature = "kubernetes",
+        feature = "registry",
+        feature = "s3"
+    )),
+    allow(
+        dead_code,
+        reason = "without all features, parts of what they share are not used"
+    )
+)]
 
 #[cfg(feature = "buildkit")]
 pub mod buildkit;

@@ -448,12 +448,22 @@ mod tests {
                     with_fault(fault, &switch, answer, refusal).await
                 }
             });
-            raw_get(server.await.unwrap().address()).await.unwrap_or_default()
+            raw_get(server.await.unwrap().address())
+                .await
+                .unwrap_or_default()
         }
         assert_eq!(answer(Fault::Refuse).await, "");
         assert_eq!(answer(Fault::Crash).await, "");
-        assert!(answer(Fault::Delay(Duration::ZERO)).await.ends_with("hello"));
-        assert!(answer(Fault::Cut { after_bytes: 3 }).await.ends_with("\r\n\r\nhel"));
+        assert!(
+            answer(Fault::Delay(Duration::ZERO))
+                .await
+                .ends_with("hello")
+        );
+        assert!(
+            answer(Fault::Cut { after_bytes: 3 })
+                .await
+                .ends_with("\r\n\r\nhel")
+        );
         let busy = answer(Fault::too_many_requests(7)).await;
         assert!(busy.contains("429") && busy.contains("retry-after: 7") && busy.ends_with("no"));
         let gone = answer(Fault::Gone).await;

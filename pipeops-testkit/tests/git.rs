@@ -1,5 +1,6 @@
 //! The git server stand-in, seen by gix and by git itself.
 #![cfg(feature = "git")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
 use std::num::NonZeroU32;

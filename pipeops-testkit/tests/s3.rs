@@ -1,17 +1,25 @@
 //! The S3 stand-in, seen by `object_store`: its own suite, which it runs against every back end.
 #![cfg(feature = "s3")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::time::{Duration, SystemTime};
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists};
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig, integration};
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
+    integration,
+};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::s3::{S3Options, S3Server};
 
 async fn start() -> (S3Server, AmazonS3) {
-    let server = S3Server::start(S3Options::default().bucket("cache")).await.unwrap();
-    let store = client(&server.endpoint(), "testkit-secret").build().unwrap();
+    let server = S3Server::start(S3Options::default().bucket("cache"))
+        .await
+        .unwrap();
+    let store = client(&server.endpoint(), "testkit-secret")
+        .build()
+        .unwrap();
     (server, store)
 }
 
@@ -53,12 +61,15 @@ async fn a_real_server_passes_the_same_suite() {
     let environment = |name: &str| {
         std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo peers env` prints it"))
     };
-    let store = client(&environment("S3_ENDPOINT"), &environment("S3_SECRET_ACCESS_KEY"))
-        .with_bucket_name(environment("S3_BUCKET"))
-        .with_region(environment("S3_REGION"))
-        .with_access_key_id(environment("S3_ACCESS_KEY_ID"))
-        .build()
-        .unwrap();
+    let store = client(
+        &environment("S3_ENDPOINT"),
+        &environment("S3_SECRET_ACCESS_KEY"),
+    )
+    .with_bucket_name(environment("S3_BUCKET"))
+    .with_region(environment("S3_REGION"))
+    .with_access_key_id(environment("S3_ACCESS_KEY_ID"))
+    .build()
+    .unwrap();
     suite(&store).await;
 }
 
@@ -75,16 +86,28 @@ async fn suite(store: &AmazonS3) {
 async fn wrong_keys_are_refused() {
     let (server, _) = start().await;
     let stranger = client(&server.endpoint(), "wrong").build().unwrap();
-    let error = stranger.put(&Path::from("a"), PutPayload::from("x")).await.unwrap_err();
-    assert!(error.to_string().contains("SignatureDoesNotMatch"), "{error}");
+    let error = stranger
+        .put(&Path::from("a"), PutPayload::from("x"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("SignatureDoesNotMatch"),
+        "{error}"
+    );
     assert!(server.keys("cache").is_empty());
 }
 
 #[tokio::test]
 async fn a_missing_bucket_says_so() {
     let (server, _) = start().await;
-    let store = client(&server.endpoint(), "testkit-secret").with_bucket_name("nowhere").build().unwrap();
-    let error = store.put(&Path::from("a"), PutPayload::from("x")).await.unwrap_err();
+    let store = client(&server.endpoint(), "testkit-secret")
+        .with_bucket_name("nowhere")
+        .build()
+        .unwrap();
+    let error = store
+        .put(&Path::from("a"), PutPayload::from("x"))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("NoSuchBucket"), "{error}");
 }
 
@@ -95,14 +118,26 @@ async fn a_copy_onto_itself_renews_the_time() {
     server.put("cache", "blobs/a", "x");
     let old = SystemTime::now() - Duration::from_secs(48 * 3600);
     assert!(server.set_modified("cache", "blobs/a", old));
-    let age = |modified: SystemTime| SystemTime::now().duration_since(modified).unwrap_or_default();
+    let age = |modified: SystemTime| {
+        SystemTime::now()
+            .duration_since(modified)
+            .unwrap_or_default()
+    };
     let modified = store.head(&path).await.unwrap().last_modified.into();
     assert!(age(modified) > Duration::from_secs(47 * 3600));
     // Amazon refuses such a copy without a change of metadata, and so does the stand-in.
     let error = store.copy(&path, &path).await.unwrap_err();
-    assert!(error.to_string().contains("copy an object to itself"), "{error}");
+    assert!(
+        error.to_string().contains("copy an object to itself"),
+        "{error}"
+    );
     store.copy(&path, &Path::from("blobs/b")).await.unwrap();
-    let modified = store.head(&Path::from("blobs/b")).await.unwrap().last_modified.into();
+    let modified = store
+        .head(&Path::from("blobs/b"))
+        .await
+        .unwrap()
+        .last_modified
+        .into();
     assert!(age(modified) < Duration::from_secs(3600));
 }
 
@@ -113,21 +148,44 @@ async fn only_one_writer_creates() {
     let create = || store.put_opts(&path, PutPayload::from("1"), PutMode::Create.into());
     create().await.unwrap();
     let error = create().await.unwrap_err();
-    assert!(matches!(error, object_store::Error::AlreadyExists { .. }), "{error}");
+    assert!(
+        matches!(error, object_store::Error::AlreadyExists { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn faults_pass_when_they_are_retried() {
     let (server, store) = start().await;
-    let slow = server.faults().add(Fault::status(503).on(Matcher::operation("object.put")).times(2));
-    store.put(&Path::from("a"), PutPayload::from("x")).await.unwrap();
+    let slow = server.faults().add(
+        Fault::status(503)
+            .on(Matcher::operation("object.put"))
+            .times(2),
+    );
+    store
+        .put(&Path::from("a"), PutPayload::from("x"))
+        .await
+        .unwrap();
     assert_eq!(slow.fired(), 2);
-    store.put(&Path::from("a"), PutPayload::from("0123456789")).await.unwrap();
-    let cut = server.faults().add(Fault::Cut { after_bytes: 0 }.on(Matcher::operation("object.get")).always());
+    store
+        .put(&Path::from("a"), PutPayload::from("0123456789"))
+        .await
+        .unwrap();
+    let cut = server.faults().add(
+        Fault::Cut { after_bytes: 0 }
+            .on(Matcher::operation("object.get"))
+            .always(),
+    );
     let get = async { store.get(&Path::from("a")).await?.bytes().await };
     assert!(get.await.is_err());
     cut.remove();
-    let got = store.get(&Path::from("a")).await.unwrap().bytes().await.unwrap();
+    let got = store
+        .get(&Path::from("a"))
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
     assert_eq!(&got[..], b"0123456789");
 }
 
@@ -136,7 +194,10 @@ async fn uploads_that_are_not_completed_stay_open() {
     let (server, store) = start().await;
     let mut upload = store.put_multipart(&Path::from("big")).await.unwrap();
     upload.put_part(PutPayload::from("part")).await.unwrap();
-    assert_eq!((server.open_uploads("cache"), server.keys("cache").len()), (1, 0));
+    assert_eq!(
+        (server.open_uploads("cache"), server.keys("cache").len()),
+        (1, 0)
+    );
     upload.abort().await.unwrap();
     assert_eq!(server.open_uploads("cache"), 0);
 }

@@ -392,4 +392,30 @@ mod tests {
         assert_eq!((stat.path.as_ref(), stat.size), (&b"Dockerfile"[..], 6));
         assert!(offer.is_some());
     }
+
+    #[test]
+    fn a_content_that_is_not_the_announced_one_is_not_finished() {
+        let (out, mut packets) = mpsc::channel(8);
+        let transfer = Transfer {
+            out,
+            contents: Arc::default(),
+            sent: Arc::default(),
+        };
+        let offer = |mark| Offer {
+            content: Content::Memory(Bytes::from_static(b"now")),
+            mark,
+            path: Bytes::from_static(b"a"),
+        };
+        let changed = transfer.send_content(1, &offer(Mark::of(b"then")));
+        assert!(matches!(changed, Err(TransferError::Changed { path }) if path == "a"));
+        transfer.send_content(2, &offer(Mark::of(b"now"))).unwrap();
+        drop(transfer);
+        let mut ended = Vec::new();
+        while let Some(Ok(packet)) = packets.blocking_recv() {
+            if packet.data.is_empty() {
+                ended.push(packet.id);
+            }
+        }
+        assert_eq!(ended, [2]);
+    }
 }

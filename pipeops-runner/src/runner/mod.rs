@@ -29,7 +29,7 @@ pub struct RunnerOptions {
     pub name: String,
     /// Deployments at once. Default: 8. A waiting build costs little: 50 and more are fine.
     pub workers: usize,
-    /// How long a runner that says nothing keeps its deployments. Default: 30 s.
+    /// How long a runner that says nothing keeps its deployments; it says something three times in it. Default: 15 s.
     pub lease: Duration,
     /// How often the queue is looked at when nobody announces anything. Default: 5 s.
     pub poll: Duration,
@@ -42,7 +42,7 @@ impl Default for RunnerOptions {
         Self {
             name: format!("runner-{}", std::process::id()),
             workers: 8,
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(15),
             poll: Duration::from_secs(5),
             attempts: 5,
         }

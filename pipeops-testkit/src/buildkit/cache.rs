@@ -59,12 +59,18 @@ impl Cache {
     /// Removes everything and says what it was.
     pub(super) fn clear(&self) -> Vec<UsageRecord> {
         let removed = std::mem::take(&mut *lock(&self.0));
-        removed.iter().map(|(key, record)| usage(key, record)).collect()
+        removed
+            .iter()
+            .map(|(key, record)| usage(key, record))
+            .collect()
     }
 
     pub(super) fn usage(&self) -> Vec<UsageRecord> {
         let records = lock(&self.0);
-        records.iter().map(|(key, record)| usage(key, record)).collect()
+        records
+            .iter()
+            .map(|(key, record)| usage(key, record))
+            .collect()
     }
 }
 
@@ -83,7 +89,9 @@ fn usage(key: &Digest, record: &Record) -> UsageRecord {
 }
 
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp {
         seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         nanos: since.subsec_nanos().cast_signed(),

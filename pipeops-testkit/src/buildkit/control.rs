@@ -224,7 +224,9 @@ impl Control for Service {
             || request.max_used_space != 0
             || request.min_free_space != 0;
         if partly {
-            return Err(Status::unimplemented("the stand-in prunes everything or nothing"));
+            return Err(Status::unimplemented(
+                "the stand-in prunes everything or nothing",
+            ));
         }
         let removed = self.0.prune();
         let stream = futures::stream::iter(removed.into_iter().map(Ok));
@@ -290,6 +292,9 @@ mod tests {
     #[test]
     fn operations_are_the_methods_in_small_letters() {
         assert_eq!(operation("/moby.buildkit.v1.Control/Solve"), "solve");
-        assert_eq!(operation("/moby.buildkit.v1.Control/ListWorkers"), "list-workers");
+        assert_eq!(
+            operation("/moby.buildkit.v1.Control/ListWorkers"),
+            "list-workers"
+        );
     }
 }

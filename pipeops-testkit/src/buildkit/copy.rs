@@ -173,7 +173,9 @@ fn through_links(into: &Tree, path: &str) -> String {
     let Some((dir, name)) = path.rsplit_once('/') else {
         return path.to_owned();
     };
-    let dir = into.resolve(dir).unwrap_or_else(|| through_links(into, dir));
+    let dir = into
+        .resolve(dir)
+        .unwrap_or_else(|| through_links(into, dir));
     join(&dir, name)
 }
 
@@ -302,7 +304,10 @@ mod tests {
 
     fn files(copy: &Copy, from: &Tree, into: &Tree) -> Vec<String> {
         let changes = copy.changes(from, into, None).unwrap();
-        let files = changes.tree.iter().filter(|(_, entry)| entry.node != Node::Dir);
+        let files = changes
+            .tree
+            .iter()
+            .filter(|(_, entry)| entry.node != Node::Dir);
         files.map(|(path, _)| path.clone()).collect()
     }
 
@@ -324,11 +329,19 @@ mod tests {
             (&["a.txt"], "/srv", &["srv/a.txt"]),
             (&["src"], "/app", &["app/x/y", "app/z"]),
             (&["."], "/", &["a.txt", "b.txt", "src/x/y", "src/z"]),
-            (&["*.txt", "src/z"], "/app/", &["app/a.txt", "app/b.txt", "app/z"]),
+            (
+                &["*.txt", "src/z"],
+                "/app/",
+                &["app/a.txt", "app/b.txt", "app/z"],
+            ),
             (&["s*/[w-y]"], "/app/", &["app/y"]),
             (&["nothing*"], "/app/", &[]),
         ] {
-            assert_eq!(files(&copy(sources, dest), &from, &into), expected, "{sources:?} {dest}");
+            assert_eq!(
+                files(&copy(sources, dest), &from, &into),
+                expected,
+                "{sources:?} {dest}"
+            );
         }
     }
 
@@ -350,7 +363,10 @@ mod tests {
         let from = tree(&["src/z"]);
         let changes = copy.changes(&from, &Tree::default(), Some((7, 8))).unwrap();
         let entry = changes.tree.get("app/deep/z").unwrap();
-        assert_eq!((entry.meta.mode, entry.meta.uid, entry.meta.gid), (0o500, 7, 8));
+        assert_eq!(
+            (entry.meta.mode, entry.meta.uid, entry.meta.gid),
+            (0o500, 7, 8)
+        );
         assert_eq!(changes.tree.get("app").unwrap().meta.mode, 0o755);
     }
 
@@ -373,6 +389,9 @@ mod tests {
         let node = Node::Symlink("usr/bin".to_owned());
         let meta = EntryMeta::default();
         into.insert("bin", Entry { node, meta });
-        assert_eq!(files(&copy(&["a"], "/bin/"), &tree(&["a"]), &into), ["usr/bin/a"]);
+        assert_eq!(
+            files(&copy(&["a"], "/bin/"), &tree(&["a"]), &into),
+            ["usr/bin/a"]
+        );
     }
 }

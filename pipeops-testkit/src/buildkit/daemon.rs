@@ -105,7 +105,10 @@ impl Daemon {
 
     /// All builds, oldest first.
     pub(super) fn builds(&self) -> Vec<SeenBuild> {
-        lock(&self.builds).iter().map(|(seen, _)| seen.clone()).collect()
+        lock(&self.builds)
+            .iter()
+            .map(|(seen, _)| seen.clone())
+            .collect()
     }
 
     /// Forgets all cached steps, contexts and blobs, and says what the steps were.

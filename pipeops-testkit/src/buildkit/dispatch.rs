@@ -84,7 +84,12 @@ impl<'a> Dispatcher<'a> {
         build_args: &'a Variables,
     ) -> Self {
         let mut config = base;
-        if !config.config.env.iter().any(|line| line.starts_with("PATH=")) {
+        if !config
+            .config
+            .env
+            .iter()
+            .any(|line| line.starts_with("PATH="))
+        {
             config.config.set_env("PATH", DEFAULT_PATH);
         }
         Self {
@@ -143,7 +148,13 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Adds a step that may make a layer.
-    fn step(&mut self, place: usize, instruction: &Instruction, action: Action, created_by: String) {
+    fn step(
+        &mut self,
+        place: usize,
+        instruction: &Instruction,
+        action: Action,
+        created_by: String,
+    ) {
         let number = self.plan.steps.len();
         self.plan.steps.push(StepPlan {
             name: display(instruction, &self.variables()),
@@ -165,7 +176,9 @@ impl<'a> Dispatcher<'a> {
             let default = arg.default.as_deref();
             let default = default.map(|default| self.expand(default)).transpose()?;
             let value = self.build_args.get(&name).cloned();
-            let value = value.or(default).or_else(|| self.globals.get(&name).cloned());
+            let value = value
+                .or(default)
+                .or_else(|| self.globals.get(&name).cloned());
             written.push(match &value {
                 Some(value) => format!("{name}={value}"),
                 None => name.clone(),
@@ -182,9 +195,9 @@ impl<'a> Dispatcher<'a> {
             return Ok(());
         };
         // All values see the variables as they were before this instruction.
-        let expanded = pairs.iter().map(|(key, value)| {
-            Ok((self.expand(key)?, self.expand(value)?))
-        });
+        let expanded = pairs
+            .iter()
+            .map(|(key, value)| Ok((self.expand(key)?, self.expand(value)?)));
         let expanded: Vec<(String, String)> = expanded.collect::<BuildResult<_>>()?;
         let config = &mut self.plan.config.config;
         for (key, value) in &expanded {
@@ -197,7 +210,10 @@ impl<'a> Dispatcher<'a> {
         }
         let written = expanded.iter().map(|(key, value)| format!("{key}={value}"));
         let written: Vec<String> = written.collect();
-        self.history(format!("{} {}", instruction.keyword, written.join(" ")), None);
+        self.history(
+            format!("{} {}", instruction.keyword, written.join(" ")),
+            None,
+        );
         Ok(())
     }
 
@@ -207,9 +223,11 @@ impl<'a> Dispatcher<'a> {
             Arguments::Exec(words) => words.join(" "),
             _ => format!("{} {script}", self.shell().join(" ")),
         };
-        let args = self.plan.args.iter().filter_map(|(key, value)| {
-            value.as_ref().map(|value| format!("{key}={value}"))
-        });
+        let args = self
+            .plan
+            .args
+            .iter()
+            .filter_map(|(key, value)| value.as_ref().map(|value| format!("{key}={value}")));
         let args: Vec<String> = args.collect();
         let created_by = match args.len() {
             0 => format!("RUN {command} # buildkit"),
@@ -234,9 +252,9 @@ impl<'a> Dispatcher<'a> {
         }
         let mut list = words(&instruction.arguments);
         let dest = list.pop().unwrap_or_default();
-        let (inline, sources): (Vec<_>, Vec<_>) = list.into_iter().partition(|word| {
-            !instruction.heredocs.is_empty() && word.contains("<<")
-        });
+        let (inline, sources): (Vec<_>, Vec<_>) = list
+            .into_iter()
+            .partition(|word| !instruction.heredocs.is_empty() && word.contains("<<"));
         let mut copy = Copy {
             sources: self.expand_all(sources)?,
             dest: self.absolute(&self.expand(&dest)?, true),
@@ -272,7 +290,9 @@ impl<'a> Dispatcher<'a> {
 
     fn mode(&self, written: &str) -> BuildResult<u32> {
         let mode = self.expand(written)?;
-        let number = u32::from_str_radix(&mode, 8).ok().filter(|mode| *mode <= 0o7777);
+        let number = u32::from_str_radix(&mode, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o7777);
         number.ok_or_else(|| BuildError::unsupported(format!("the mode {mode:?}, only octal ones")))
     }
 
@@ -331,7 +351,10 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Keyword::Maintainer => {
-                self.plan.config.other.insert("author".to_owned(), written.into());
+                self.plan
+                    .config
+                    .other
+                    .insert("author".to_owned(), written.into());
             }
             other => return Err(BuildError::unsupported(format!("the instruction {other}"))),
         }

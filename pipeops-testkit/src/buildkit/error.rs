@@ -43,8 +43,10 @@ impl BuildError {
 
     /// Something that a real daemon does and this one does not.
     pub(super) fn unsupported(what: impl std::fmt::Display) -> Self {
-        Self::new(format!("the stand-in of pipeops-testkit does not know {what}"))
-            .code(Code::Unimplemented)
+        Self::new(format!(
+            "the stand-in of pipeops-testkit does not know {what}"
+        ))
+        .code(Code::Unimplemented)
     }
 
     pub(super) fn code(mut self, code: Code) -> Self {
@@ -77,7 +79,8 @@ impl BuildError {
                 "language": "Dockerfile",
             });
             let source = json!({"info": info, "ranges": [range]});
-            self.details.push(("github.com/moby/buildkit/errdefs.Source+json", source));
+            self.details
+                .push(("github.com/moby/buildkit/errdefs.Source+json", source));
         }
         self
     }
@@ -86,7 +89,8 @@ impl BuildError {
     pub(super) fn vertex(mut self, digest: &str) -> Self {
         if !self.has("Vertex") {
             let vertex = json!({"digest": digest});
-            self.details.push(("github.com/moby/buildkit/errdefs.Vertex+json", vertex));
+            self.details
+                .push(("github.com/moby/buildkit/errdefs.Vertex+json", vertex));
         }
         self
     }
@@ -146,7 +150,10 @@ mod tests {
             .at(&file, &(1..=1))
             .context("failed")
             .into_status();
-        assert_eq!((status.code(), status.message()), (Code::Unknown, "failed: exit code: 1"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unknown, "failed: exit code: 1")
+        );
         let decoded = rpc::Status::decode(status.details()).unwrap();
         assert_eq!(decoded.details.len(), 2);
         let source: Value = serde_json::from_slice(&decoded.details[1].value).unwrap();

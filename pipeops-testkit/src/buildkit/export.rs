@@ -43,7 +43,10 @@ impl Build {
         let vertex = self.progress.begin("exporting to image");
         vertex.part("exporting layers", 0);
         vertex.part(&format!("exporting manifest {}", manifest.digest), 0);
-        vertex.part(&format!("exporting config {}", image.manifest.config.digest), 0);
+        vertex.part(
+            &format!("exporting config {}", image.manifest.config.digest),
+            0,
+        );
         let pushed = async {
             self.hook("build.export", "image").await?;
             if export.push {
@@ -65,13 +68,21 @@ impl Build {
     }
 
     fn write(&self, mut config: ImageConfig, state: &StageState, export: &Export) -> Image {
-        let (os, architecture) = self.request.platform.split_once('/').unwrap_or(("linux", ""));
+        let (os, architecture) = self
+            .request
+            .platform
+            .split_once('/')
+            .unwrap_or(("linux", ""));
         os.clone_into(&mut config.os);
         architecture.clone_into(&mut config.architecture);
         config.config.labels.extend(self.request.labels.clone());
         config.history.clone_from(&state.history);
         config.rootfs.kind = "layers".to_owned();
-        config.rootfs.diff_ids = state.layers.iter().map(|layer| layer.diff_id.clone()).collect();
+        config.rootfs.diff_ids = state
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.clone())
+            .collect();
         // The image is as old as its last step, so that a build from cache makes the same image.
         let last = state.history.iter().rev().find(|line| !line.empty_layer);
         let created = last.and_then(|line| line.created.clone());
@@ -81,13 +92,18 @@ impl Build {
                 line.created.clone_from(&config.created);
             }
         }
-        let mut layers: Vec<Descriptor> =
-            state.layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let mut layers: Vec<Descriptor> = state
+            .layers
+            .iter()
+            .map(|layer| layer.descriptor.clone())
+            .collect();
         let bytes = config.to_bytes();
         let mut descriptor = Descriptor::of(media_type::CONFIG, &bytes);
         if export.docker_types {
             DOCKER_CONFIG.clone_into(&mut descriptor.media_type);
-            layers.iter_mut().for_each(|layer| DOCKER_LAYER.clone_into(&mut layer.media_type));
+            layers
+                .iter_mut()
+                .for_each(|layer| DOCKER_LAYER.clone_into(&mut layer.media_type));
         }
         let mut manifest = ImageManifest::new(descriptor, layers);
         if export.docker_types {
@@ -113,7 +129,9 @@ impl Build {
                 let digest = &layer.descriptor.digest;
                 let bytes = match &layer.base {
                     Some((host, repository)) => {
-                        self.remote.blob(host, repository, &layer.descriptor).await?
+                        self.remote
+                            .blob(host, repository, &layer.descriptor)
+                            .await?
                     }
                     None => self.daemon.blobs.get(digest).ok_or_else(|| {
                         BuildError::new(format!("content {digest} was pruned during the build"))
@@ -122,13 +140,18 @@ impl Build {
                 self.remote.push_blob(name, "layer", digest, &bytes).await?;
             }
             let config = &image.manifest.config;
-            self.remote.push_blob(name, "config", &config.digest, &image.config).await?;
+            self.remote
+                .push_blob(name, "config", &config.digest, &image.config)
+                .await?;
             vertex.part("pushing layers", 0);
             let manifest = Descriptor::of(&image.manifest.media_type, &image.manifest_bytes);
             self.remote
                 .push_manifest(name, &manifest.media_type, &image.manifest_bytes)
                 .await?;
-            vertex.part(&format!("pushing manifest for {}@{}", written(name), manifest.digest), 0);
+            vertex.part(
+                &format!("pushing manifest for {}@{}", written(name), manifest.digest),
+                0,
+            );
             Ok(())
         };
         pushed.await.map_err(|error: BuildError| {
@@ -143,7 +166,11 @@ impl Build {
         image: &Image,
         manifest: &Descriptor,
     ) -> BTreeMap<String, String> {
-        let (os, architecture) = self.request.platform.split_once('/').unwrap_or(("linux", ""));
+        let (os, architecture) = self
+            .request
+            .platform
+            .split_once('/')
+            .unwrap_or(("linux", ""));
         let descriptor = json!({
             "mediaType": manifest.media_type,
             "digest": manifest.digest,
@@ -153,8 +180,14 @@ impl Build {
         let names: Vec<String> = export.names.iter().map(written).collect();
         let mut response = BTreeMap::from([
             ("containerimage.digest", manifest.digest.to_string()),
-            ("containerimage.config.digest", image.manifest.config.digest.to_string()),
-            ("containerimage.descriptor", STANDARD.encode(descriptor.to_string())),
+            (
+                "containerimage.config.digest",
+                image.manifest.config.digest.to_string(),
+            ),
+            (
+                "containerimage.descriptor",
+                STANDARD.encode(descriptor.to_string()),
+            ),
         ]);
         if !names.is_empty() {
             response.insert("image.name", names.join(","));
@@ -176,9 +209,15 @@ impl Build {
     /// `ignore-error` is set.
     pub(super) async fn export_cache(&self) -> BuildResult<()> {
         for entry in &self.request.cache_exports {
-            let vertex = self.progress.begin(&format!("exporting cache to {}", cache_name(entry)));
+            let vertex = self
+                .progress
+                .begin(&format!("exporting cache to {}", cache_name(entry)));
             vertex.failed(UNREACHED);
-            if entry.attrs.get("ignore-error").is_none_or(|value| value != "true") {
+            if entry
+                .attrs
+                .get("ignore-error")
+                .is_none_or(|value| value != "true")
+            {
                 return Err(BuildError::new(UNREACHED));
             }
         }

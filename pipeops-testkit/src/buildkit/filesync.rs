@@ -279,7 +279,9 @@ impl Receiver {
             let node = match (&content, stat.mode) {
                 (Some(content), _) => Node::File((*content).clone()),
                 (None, mode) if mode & go_mode::DIR != 0 => Node::Dir,
-                (None, mode) if mode & go_mode::SYMLINK != 0 => Node::Symlink(stat.linkname.clone()),
+                (None, mode) if mode & go_mode::SYMLINK != 0 => {
+                    Node::Symlink(stat.linkname.clone())
+                }
                 (None, _) if is_file(&stat) => linked(&tree, &stat)?,
                 // Sockets, pipes and devices: no build that can be imitated here needs them.
                 (None, _) => continue,
@@ -306,13 +308,16 @@ fn linked(tree: &Tree, stat: &Stat) -> BuildResult<Node> {
     let target = tree.get(&clean(&stat.linkname));
     target.map(|entry| entry.node.clone()).ok_or_else(|| {
         let (path, link) = (&stat.path, &stat.linkname);
-        protocol(&format!("{path:?} is a hard link to {link:?}, which was not listed before"))
+        protocol(&format!(
+            "{path:?} is a hard link to {link:?}, which was not listed before"
+        ))
     })
 }
 
 fn meta(stat: &Stat) -> EntryMeta {
     let bit = |go: u32, unix: u32| if stat.mode & go != 0 { unix } else { 0 };
-    let special = bit(go_mode::SETUID, 0o4000) | bit(go_mode::SETGID, 0o2000) | bit(go_mode::STICKY, 0o1000);
+    let special =
+        bit(go_mode::SETUID, 0o4000) | bit(go_mode::SETGID, 0o2000) | bit(go_mode::STICKY, 0o1000);
     EntryMeta {
         mode: stat.mode & 0o777 | special,
         // Real daemons give the context to root, whoever owns it at the client.
@@ -335,7 +340,9 @@ fn is_same(old: &Stat, new: &Stat) -> bool {
 }
 
 fn protocol(what: &str) -> BuildError {
-    BuildError::new(format!("the client broke the file transfer's protocol: {what}"))
+    BuildError::new(format!(
+        "the client broke the file transfer's protocol: {what}"
+    ))
 }
 
 /// fsutil's rules for the list: clean relative paths, each folder before what is in it, siblings in bytewise order.
@@ -386,7 +393,14 @@ mod tests {
 
     #[test]
     fn lists_come_in_pre_order() {
-        order(&[("a", true), ("a/b", true), ("a/b/c", false), ("a/d", false), ("a.x", false)]).unwrap();
+        order(&[
+            ("a", true),
+            ("a/b", true),
+            ("a/b/c", false),
+            ("a/d", false),
+            ("a.x", false),
+        ])
+        .unwrap();
         for wrong in [
             &[("b", false), ("a", false)][..],
             &[("a", false), ("a", false)],

@@ -28,12 +28,16 @@ pub(super) struct Response {
 impl Response {
     /// The error for a status that was not expected, as containerd words it.
     pub(super) fn unexpected(&self) -> BuildError {
-        BuildError::new(format!("unexpected status from {}: {}", self.asked, self.status))
+        BuildError::new(format!(
+            "unexpected status from {}: {}",
+            self.asked, self.status
+        ))
     }
 
     /// The same in the registry's own words, where it says any.
     pub(super) fn refused(&self) -> BuildError {
-        self.registry_error().map_or_else(|| self.unexpected(), BuildError::new)
+        self.registry_error()
+            .map_or_else(|| self.unexpected(), BuildError::new)
     }
 
     /// What the body of a registry's error says, as containerd prints it: the code alone where the message is the usual one.

@@ -12,7 +12,10 @@ pub(super) fn display(instruction: &Instruction, variables: &Variables) -> Strin
     let mut line = replace_set(&parts.join(" "), variables);
     for heredoc in &instruction.heredocs {
         // As daemons show them: the document in brief.
-        line.push_str(&format!(" ({})", heredoc.content.lines().next().unwrap_or_default()));
+        line.push_str(&format!(
+            " ({})",
+            heredoc.content.lines().next().unwrap_or_default()
+        ));
     }
     line.trim_end().to_owned()
 }
@@ -49,7 +52,10 @@ fn arguments(arguments: &Arguments) -> String {
             words.join(" ")
         }
         Arguments::Pairs(pairs) => {
-            let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
             pairs.join(" ")
         }
         Arguments::Args(args) => {
@@ -114,7 +120,9 @@ pub(super) fn health_words(arguments: &Arguments) -> Vec<String> {
         return Vec::new();
     };
     match &**rest {
-        Arguments::Exec(words) => std::iter::once("CMD".to_owned()).chain(words.iter().cloned()).collect(),
+        Arguments::Exec(words) => std::iter::once("CMD".to_owned())
+            .chain(words.iter().cloned())
+            .collect(),
         Arguments::Text(word) => vec!["CMD-SHELL".to_owned(), word.text.clone()],
         _ => vec![kind.text.to_uppercase()],
     }
@@ -159,7 +167,10 @@ mod tests {
     #[test]
     fn ports_and_durations() {
         let words = ["80".to_owned(), "53/UDP 9000-9001".to_owned()];
-        assert_eq!(ports(&words).unwrap(), ["80/tcp", "53/udp", "9000/tcp", "9001/tcp"]);
+        assert_eq!(
+            ports(&words).unwrap(),
+            ["80/tcp", "53/udp", "9000/tcp", "9001/tcp"]
+        );
         assert!(ports(&["http".to_owned()]).is_err());
         assert_eq!(duration("1m30s"), Some(90_000_000_000));
         assert_eq!(duration("500ms"), Some(500_000_000));

@@ -50,6 +50,7 @@ mod export;
 mod filesync;
 mod http_client;
 mod instruction;
+mod local;
 mod owner;
 mod plan;
 mod progress;
@@ -154,7 +155,8 @@ pub struct SeenBuild {
 
 impl SeenBuild {
     fn new(request: &SolveRequest) -> Self {
-        let sorted = |map: &std::collections::HashMap<String, String>| map.clone().into_iter().collect();
+        let sorted =
+            |map: &std::collections::HashMap<String, String>| map.clone().into_iter().collect();
         let cache = request.cache.clone().unwrap_or_default();
         let entries = |entries: Vec<_>| {
             let entry = |entry: bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry| {

@@ -51,7 +51,9 @@ fn user_numbers(user: &str, passwd: &str) -> BuildResult<(u64, u64)> {
     // Root is root, also in an image without files.
     let root = || (user == "root").then_some((0, 0));
     entry.or_else(number).or_else(root).ok_or_else(|| {
-        BuildError::new(format!("unable to find user {user}: no matching entries in passwd file"))
+        BuildError::new(format!(
+            "unable to find user {user}: no matching entries in passwd file"
+        ))
     })
 }
 
@@ -62,9 +64,14 @@ fn group_number(group: &str, groups: &str) -> BuildResult<u64> {
         (fields[0] == group).then_some(gid)
     });
     let root = || (group == "root").then_some(0);
-    entry.or_else(|| group.parse().ok()).or_else(root).ok_or_else(|| {
-        BuildError::new(format!("unable to find group {group}: no matching entries in group file"))
-    })
+    entry
+        .or_else(|| group.parse().ok())
+        .or_else(root)
+        .ok_or_else(|| {
+            BuildError::new(format!(
+                "unable to find group {group}: no matching entries in group file"
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -76,7 +83,10 @@ mod tests {
     fn tree() -> Tree {
         let mut tree = Tree::default();
         for (path, text) in [
-            ("etc/passwd", "root:x:0:0::/:/bin/sh\napp:x:1001:2002::/:/bin/sh\n"),
+            (
+                "etc/passwd",
+                "root:x:0:0::/:/bin/sh\napp:x:1001:2002::/:/bin/sh\n",
+            ),
             ("etc/group", "web:x:33:\n"),
         ] {
             let node = Node::File(text.into());
@@ -96,7 +106,11 @@ mod tests {
             ("app:web", (1001, 33)),
             ("root", (0, 0)),
         ] {
-            assert_eq!(find(written, &tree(), false).unwrap(), (owner, None), "{written}");
+            assert_eq!(
+                find(written, &tree(), false).unwrap(),
+                (owner, None),
+                "{written}"
+            );
         }
     }
 

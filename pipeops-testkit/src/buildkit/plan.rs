@@ -66,7 +66,9 @@ pub(super) fn select<'a>(
     let target = match (target, &request.target) {
         (Some(target), _) => target,
         (None, Some(name)) => {
-            return Err(BuildError::new(format!("target stage {name:?} could not be found")));
+            return Err(BuildError::new(format!(
+                "target stage {name:?} could not be found"
+            )));
         }
         (None, None) => return Err(BuildError::new("dockerfile contains no stages to build")),
     };
@@ -149,7 +151,13 @@ pub(super) fn flag<'a>(instruction: &'a Instruction, name: &str) -> Option<&'a s
 fn check_syntax(file: &Dockerfile) -> BuildResult<()> {
     match file.directives.syntax.as_deref() {
         None => Ok(()),
-        Some(syntax) if syntax.trim_start_matches("docker.io/").starts_with("docker/dockerfile") => Ok(()),
+        Some(syntax)
+            if syntax
+                .trim_start_matches("docker.io/")
+                .starts_with("docker/dockerfile") =>
+        {
+            Ok(())
+        }
         Some(other) => Err(BuildError::unsupported(format!("the frontend {other:?}"))),
     }
 }
@@ -214,9 +222,9 @@ fn base_of(
     if let Some(stage) = stage {
         return Ok(Origin::Stage(stage));
     }
-    let image = name
-        .parse()
-        .map_err(|error| format!("failed to parse stage name {name:?}: invalid reference format: {error}"))?;
+    let image = name.parse().map_err(|error| {
+        format!("failed to parse stage name {name:?}: invalid reference format: {error}")
+    })?;
     Ok(Origin::Image(image, name))
 }
 
@@ -256,12 +264,18 @@ mod tests {
         let stages = selected(file, &[]).unwrap();
         assert_eq!(
             stages,
-            [("build".to_owned(), image("node:3")), ("stage-3".to_owned(), Origin::Scratch)]
+            [
+                ("build".to_owned(), image("node:3")),
+                ("stage-3".to_owned(), Origin::Scratch)
+            ]
         );
         let stages = selected(file, &[("target", "TEST"), ("build-arg:TAG", "4")]).unwrap();
         assert_eq!(
             stages,
-            [("build".to_owned(), image("node:4")), ("test".to_owned(), Origin::Stage(0))]
+            [
+                ("build".to_owned(), image("node:4")),
+                ("test".to_owned(), Origin::Stage(0))
+            ]
         );
     }
 

@@ -138,7 +138,8 @@ impl Logins {
                     | StatusCode::UNAUTHORIZED
                     | StatusCode::FORBIDDEN => {
                         let login = basic(&name, &secret);
-                        self.get_token(&realm, &service, &scopes, Some(&login)).await?
+                        self.get_token(&realm, &service, &scopes, Some(&login))
+                            .await?
                     }
                     _ => answer,
                 }
@@ -151,7 +152,9 @@ impl Logins {
         let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let token = json["access_token"].as_str().or(json["token"].as_str());
         token.map(str::to_owned).ok_or_else(|| {
-            BuildError::new("failed to authorize: failed to fetch oauth token: no token in response")
+            BuildError::new(
+                "failed to authorize: failed to fetch oauth token: no token in response",
+            )
         })
     }
 
@@ -178,16 +181,24 @@ impl Logins {
             payload: payload.to_vec(),
             salt: SALT.to_vec(),
         };
-        let signed = client.verify_token_authority(request).await?.into_inner().signed;
+        let signed = client
+            .verify_token_authority(request)
+            .await?
+            .into_inner()
+            .signed;
         // NaCl's form: the signature, then what was signed.
         let (signature, message) = signed
             .split_at_checked(64)
             .ok_or_else(|| BuildError::new("the session's signature is too short"))?;
-        let valid = UnparsedPublicKey::new(&ED25519, &key).verify(message, signature).is_ok();
+        let valid = UnparsedPublicKey::new(&ED25519, &key)
+            .verify(message, signature)
+            .is_ok();
         if valid && message == payload {
             Ok(true)
         } else {
-            Err(BuildError::new(format!("the session's signature for {host} is not good")))
+            Err(BuildError::new(format!(
+                "the session's signature for {host} is not good"
+            )))
         }
     }
 
@@ -229,7 +240,9 @@ impl Logins {
         if let Some(Ok(login)) = login.map(HeaderValue::from_str) {
             headers.insert(AUTHORIZATION, login);
         }
-        self.http.send(Method::GET, &url, &headers, Bytes::new()).await
+        self.http
+            .send(Method::GET, &url, &headers, Bytes::new())
+            .await
     }
 
     async fn post_token(
@@ -284,7 +297,9 @@ fn basic(name: &str, secret: &str) -> String {
 
 fn form(pairs: &[(&str, &str)]) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let pairs = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value)));
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={}", encode(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
@@ -295,7 +310,8 @@ mod tests {
     #[test]
     fn challenges_are_taken_apart() {
         let mut headers = HeaderMap::new();
-        let value = "Bearer realm=\"http://h/token\",service=\"s\", scope=\"repository:a:pull,push\"";
+        let value =
+            "Bearer realm=\"http://h/token\",service=\"s\", scope=\"repository:a:pull,push\"";
         headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
         let challenge = Challenge::parse(&headers);
         assert!(challenge.bearer);

@@ -29,7 +29,9 @@ impl Hosts {
     fn serve(&self, host: &str) -> bool {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         name == "localhost"
-            || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            || name
+                .parse()
+                .is_ok_and(|address: Ipv4Addr| address.is_loopback())
             || self.plain_http.iter().any(|known| known == host)
     }
 }
@@ -107,9 +109,12 @@ impl Remote {
                 .map_err(|error| BuildError::new(format!("invalid manifest of {name}: {error}")))?;
             let Some(children) = json["manifests"].as_array() else {
                 let manifest = parse_manifest(name, &answer.body)?;
-                let config = self.blob(&host, name.repository(), &manifest.config).await?;
-                let config = serde_json::from_slice(&config)
-                    .map_err(|error| BuildError::new(format!("invalid config of {name}: {error}")))?;
+                let config = self
+                    .blob(&host, name.repository(), &manifest.config)
+                    .await?;
+                let config = serde_json::from_slice(&config).map_err(|error| {
+                    BuildError::new(format!("invalid config of {name}: {error}"))
+                })?;
                 return Ok(BaseImage {
                     name: pinned.unwrap_or_else(|| name.clone()),
                     host,
@@ -120,7 +125,9 @@ impl Remote {
             let child = children.iter().find(|child| is_platform(child, platform));
             let child = child.and_then(|child| child["digest"].as_str());
             reference = child.map(str::to_owned).ok_or_else(|| {
-                BuildError::new(format!("no match for platform in manifest: not found ({platform})"))
+                BuildError::new(format!(
+                    "no match for platform in manifest: not found ({platform})"
+                ))
             })?;
         }
         Err(BuildError::new(format!("{name} is an index of indexes")))
@@ -138,15 +145,25 @@ impl Remote {
         }
         let url = format!("http://{host}/v2/{repository}/blobs/{}", descriptor.digest);
         let answer = self
-            .send(Method::GET, host, repository, &url, &HeaderMap::new(), Bytes::new())
+            .send(
+                Method::GET,
+                host,
+                repository,
+                &url,
+                &HeaderMap::new(),
+                Bytes::new(),
+            )
             .await?;
         if answer.status != StatusCode::OK {
             return Err(answer.refused());
         }
         if digest_of(&answer.body) != descriptor.digest {
-            return Err(BuildError::new(format!("the content of {url} has another digest")));
+            return Err(BuildError::new(format!(
+                "the content of {url} has another digest"
+            )));
         }
-        self.blobs.put(descriptor.digest.clone(), answer.body.clone());
+        self.blobs
+            .put(descriptor.digest.clone(), answer.body.clone());
         Ok(answer.body)
     }
 
@@ -161,19 +178,26 @@ impl Remote {
         let (host, repository) = (self.push_host(name)?, name.repository());
         let none = HeaderMap::new();
         let url = format!("http://{host}/v2/{repository}/blobs/{digest}");
-        let head = self.push(Method::HEAD, host, repository, &url, &none, Bytes::new()).await?;
+        let head = self
+            .push(Method::HEAD, host, repository, &url, &none, Bytes::new())
+            .await?;
         match head.status {
             StatusCode::OK => return Ok(()),
             StatusCode::NOT_FOUND => {}
             // The answer to HEAD has no body: daemons ask once more for the reason.
             StatusCode::FORBIDDEN => {
                 let get = self.push(Method::GET, host, repository, &url, &none, Bytes::new());
-                return Err(get.await?.registry_error().map_or_else(|| head.unexpected(), BuildError::new));
+                return Err(get
+                    .await?
+                    .registry_error()
+                    .map_or_else(|| head.unexpected(), BuildError::new));
             }
             _ => return Err(head.unexpected()),
         }
         let url = format!("http://{host}/v2/{repository}/blobs/uploads/");
-        let start = self.push(Method::POST, host, repository, &url, &none, Bytes::new()).await?;
+        let start = self
+            .push(Method::POST, host, repository, &url, &none, Bytes::new())
+            .await?;
         if start.status != StatusCode::ACCEPTED {
             return Err(start.refused());
         }
@@ -188,8 +212,11 @@ impl Remote {
         let mut headers = HeaderMap::new();
         let octets = HeaderValue::from_static("application/octet-stream");
         headers.insert(CONTENT_TYPE, octets);
-        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await;
-        let done = done.map_err(|error| error.wrap(format!("failed commit on ref \"{kind}-{digest}\"")))?;
+        let done = self
+            .push(Method::PUT, host, repository, &url, &headers, bytes.clone())
+            .await;
+        let done =
+            done.map_err(|error| error.wrap(format!("failed commit on ref \"{kind}-{digest}\"")))?;
         match done.status {
             StatusCode::CREATED => Ok(()),
             _ => Err(done.refused()),
@@ -210,9 +237,14 @@ impl Remote {
         if let Ok(kind) = HeaderValue::from_str(media_type) {
             headers.insert(CONTENT_TYPE, kind);
         }
-        let done = self.push(Method::PUT, host, repository, &url, &headers, bytes.clone()).await;
+        let done = self
+            .push(Method::PUT, host, repository, &url, &headers, bytes.clone())
+            .await;
         let done = done.map_err(|error| {
-            error.wrap(format!("failed commit on ref \"manifest-{}\"", digest_of(bytes)))
+            error.wrap(format!(
+                "failed commit on ref \"manifest-{}\"",
+                digest_of(bytes)
+            ))
         })?;
         match done.status {
             StatusCode::CREATED | StatusCode::OK => Ok(()),
@@ -232,10 +264,12 @@ impl Remote {
         headers.insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPES));
         let ask = async |method| {
             let answer = self.send(method, host, repository, &url, &headers, Bytes::new());
-            answer.await.map_err(|error| match error.vertex_message().contains(FAILED) {
-                true => error.wrap(format!("pull {DENIED}")),
-                false => error,
-            })
+            answer
+                .await
+                .map_err(|error| match error.vertex_message().contains(FAILED) {
+                    true => error.wrap(format!("pull {DENIED}")),
+                    false => error,
+                })
         };
         // As daemons do: whether it is there, and then what it is.
         let head = ask(Method::HEAD).await?;
@@ -305,7 +339,10 @@ impl Remote {
         if let Some(login) = login {
             headers.insert(AUTHORIZATION, login);
         }
-        let answer = self.http.send(method.clone(), url, &headers, body.clone()).await?;
+        let answer = self
+            .http
+            .send(method.clone(), url, &headers, body.clone())
+            .await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }

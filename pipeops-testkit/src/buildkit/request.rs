@@ -99,7 +99,9 @@ impl BuildRequest {
     fn attribute(&mut self, key: &str, value: String) -> BuildResult<()> {
         if let Some(name) = key.strip_prefix("build-arg:") {
             if name == "BUILDKIT_SYNTAX" {
-                return Err(BuildError::unsupported("other frontends than its own Dockerfile one"));
+                return Err(BuildError::unsupported(
+                    "other frontends than its own Dockerfile one",
+                ));
             }
             self.build_args.insert(name.to_owned(), value);
             return Ok(());
@@ -147,7 +149,9 @@ impl NoCache {
 fn check_frontend(request: &SolveRequest) -> BuildResult<()> {
     match request.frontend.as_str() {
         "dockerfile.v0" => Ok(()),
-        "" => Err(BuildError::unsupported("builds without a frontend (LLB, gateway)")),
+        "" => Err(BuildError::unsupported(
+            "builds without a frontend (LLB, gateway)",
+        )),
         "gateway.v0" => Err(BuildError::unsupported("frontends that are images")),
         other => Err(BuildError::new(format!("invalid frontend: {other}"))),
     }
@@ -157,7 +161,9 @@ fn single_platform(value: &str) -> BuildResult<String> {
     let parts: Vec<&str> = value.split('/').collect();
     match parts.as_slice() {
         _ if value.contains(',') => Err(BuildError::unsupported("several platforms in one build")),
-        [os, architecture] | [os, architecture, _] if !os.is_empty() && !architecture.is_empty() => {
+        [os, architecture] | [os, architecture, _]
+            if !os.is_empty() && !architecture.is_empty() =>
+        {
             Ok(format!("{os}/{architecture}"))
         }
         _ => {
@@ -171,7 +177,6 @@ fn export(request: &SolveRequest) -> BuildResult<Option<Export>> {
     let deprecated = Exporter {
         r#type: request.exporter_deprecated.clone(),
         attrs: request.exporter_attrs_deprecated.clone(),
-        ..Exporter::default()
     };
     let exporters = match request.exporters.as_slice() {
         [] if deprecated.r#type.is_empty() => return Ok(None),
@@ -247,8 +252,17 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(build.filename, "docker/api.Dockerfile");
-        assert_eq!((build.build_args["A"].as_str(), build.labels["team"].as_str()), ("1", "x"));
-        assert_eq!((build.no_cache, build.platform.as_str()), (NoCache::All, "linux/arm64"));
+        assert_eq!(
+            (
+                build.build_args["A"].as_str(),
+                build.labels["team"].as_str()
+            ),
+            ("1", "x")
+        );
+        assert_eq!(
+            (build.no_cache, build.platform.as_str()),
+            (NoCache::All, "linux/arm64")
+        );
     }
 
     #[test]

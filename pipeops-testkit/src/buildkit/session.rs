@@ -7,8 +7,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard_buildkit_proto::health::health_client::HealthClient;
 use bollard_buildkit_proto::health::HealthCheckRequest;
+use bollard_buildkit_proto::health::health_client::HealthClient;
 use bollard_buildkit_proto::moby::buildkit::v1::BytesMessage;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
@@ -117,8 +117,10 @@ impl Sessions {
             }
         };
         tokio::time::timeout(wait, found).await.map_err(|_| {
-            BuildError::new(format!("no active session for {id}: context deadline exceeded"))
-                .code(Code::DeadlineExceeded)
+            BuildError::new(format!(
+                "no active session for {id}: context deadline exceeded"
+            ))
+            .code(Code::DeadlineExceeded)
         })
     }
 
@@ -160,7 +162,11 @@ struct Tunnel {
 
 impl Tunnel {
     /// From the client's messages to the daemon's HTTP/2 connection.
-    async fn receive(&self, mut inbound: Streaming<BytesMessage>, mut out: WriteHalf<DuplexStream>) {
+    async fn receive(
+        &self,
+        mut inbound: Streaming<BytesMessage>,
+        mut out: WriteHalf<DuplexStream>,
+    ) {
         while let Ok(Some(message)) = inbound.message().await {
             let (data, goes_on) = self.pass("tunnel.receive", &message.data).await;
             if out.write_all(data).await.is_err() || !goes_on {

@@ -1,5 +1,6 @@
 //! One build, from the request to the pushed image.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -8,17 +9,15 @@ use pipeops_core::dockerfile::Dockerfile;
 use tonic::Code;
 
 use super::daemon::Daemon;
-use super::dispatch::{Action, Dispatcher, StagePlan};
+use super::dispatch::{Dispatcher, StagePlan};
 use super::error::{BuildError, BuildResult, SourceFile};
-use super::filesync::{self, Purpose, Wanted};
 use super::plan::{self, Origin, Selection, copy_origin};
-use super::progress::{Progress, Step};
+use super::progress::Progress;
 use super::registry_auth::Logins;
 use super::remote::{BaseImage, Remote, written};
 use super::request::BuildRequest;
 use super::session::Session;
 use super::stage::{LayerRef, Source, Sources, StageState, chain};
-use super::tree::{Node, Tree};
 use crate::fault::{Call, Fault};
 use crate::oci::{Descriptor, ImageConfig, digest_of, media_type};
 
@@ -33,13 +32,13 @@ pub(super) struct Build {
 }
 
 /// A stage, resolved and ready to be done.
-struct Ready {
+pub(super) struct Ready {
     index: usize,
     base: Origin,
     label: String,
-    plan: StagePlan,
-    /// Where each `COPY` takes from, by the instruction's place.
-    origins: HashMap<usize, Source>,
+    pub(super) plan: StagePlan,
+    /// Where each `COPY` takes from that does not take from the context, by the instruction's place.
+    pub(super) origins: HashMap<usize, Source>,
 }
 
 /// Base images by name.
@@ -108,10 +107,15 @@ impl Build {
 
     /// Shows a point of the build to the scripted faults.
     pub(super) async fn hook(&self, operation: &str, name: &str) -> BuildResult<()> {
-        let Some(fault) = self.daemon.faults.next(&Call::new("BUILD", name, operation)) else {
+        let Some(fault) = self
+            .daemon
+            .faults
+            .next(&Call::new("BUILD", name, operation))
+        else {
             return Ok(());
         };
-        let lost = || BuildError::new("transport error: the session was cut").code(Code::Unavailable);
+        let lost =
+            || BuildError::new("transport error: the session was cut").code(Code::Unavailable);
         match fault {
             Fault::Delay(delay) => {
                 tokio::time::sleep(delay).await;
@@ -137,70 +141,6 @@ impl Build {
         }
     }
 
-    fn session(&self) -> BuildResult<&Session> {
-        let session = self.session.as_ref();
-        session.ok_or_else(|| BuildError::new("no local sources enabled"))
-    }
-
-    /// Fetches the Dockerfile, and the ignore file that stands beside it if there is one.
-    async fn load_definition(&self) -> BuildResult<(SourceFile, Option<String>)> {
-        let filename = &self.request.filename;
-        let vertex = self
-            .progress
-            .begin(&format!("[internal] load build definition from {filename}"));
-        let own_ignore = format!("{filename}.dockerignore");
-        let wanted = Wanted {
-            dir: self.request.dockerfile_dir.clone(),
-            purpose: Purpose::Dockerfile,
-            follow: vec![filename.clone(), own_ignore.clone(), filename.to_lowercase()],
-            exclude: Vec::new(),
-        };
-        let tree = self.receive("build.definition", &wanted, vertex);
-        let tree = tree.await.map_err(|error| error.context("failed to read dockerfile"))?;
-        let path = tree.resolve(filename).or_else(|| tree.resolve(&filename.to_lowercase()));
-        let data = path.and_then(|path| match &tree.get(&path)?.node {
-            Node::File(bytes) => Some(bytes.to_vec()),
-            _ => None,
-        });
-        let data = data.ok_or_else(|| {
-            let message = format!("open {filename}: no such file or directory");
-            BuildError::new(message).context("failed to read dockerfile")
-        })?;
-        let source = SourceFile {
-            name: filename.clone(),
-            data,
-        };
-        Ok((source, tree.text(&own_ignore)))
-    }
-
-    /// Fetches a part of a folder of the client. The vertex ends with it.
-    async fn receive(&self, operation: &str, wanted: &Wanted, vertex: Step) -> BuildResult<Tree> {
-        let received = async {
-            self.hook(operation, &wanted.dir).await?;
-            let limit = self.daemon.options.max_context;
-            filesync::fetch(self.session()?, wanted, &self.daemon.kept, limit).await
-        };
-        match received.await {
-            Ok(received) => {
-                let what = match wanted.purpose {
-                    Purpose::Dockerfile => "transferring dockerfile:",
-                    _ => "transferring context:",
-                };
-                vertex.part(what, received.transferred);
-                self.daemon.note(&self.request.id, |seen| {
-                    seen.transferred_bytes += received.transferred;
-                    seen.transferred_files += received.files;
-                });
-                vertex.done();
-                Ok(received.tree)
-            }
-            Err(error) => {
-                vertex.failed(error.vertex_message());
-                Err(error)
-            }
-        }
-    }
-
     /// Finds each base image that a stage or a copy names.
     async fn resolve_images(
         &self,
@@ -219,10 +159,9 @@ impl Build {
                 let Origin::Image(name, word) = origin else {
                     continue;
                 };
-                if !images.contains_key(&name) {
+                if let Entry::Vacant(place) = images.entry(name.clone()) {
                     let image = self.resolve_image(&name, &word).await;
-                    let image = image.map_err(|error| error.at(self.source(), &lines))?;
-                    images.insert(name, image);
+                    place.insert(image.map_err(|error| error.at(self.source(), &lines))?);
                 }
             }
         }
@@ -231,7 +170,9 @@ impl Build {
 
     async fn resolve_image(&self, name: &ImageRef, word: &str) -> BuildResult<BaseImage> {
         let full = written(name);
-        let vertex = self.progress.begin(&format!("[internal] load metadata for {full}"));
+        let vertex = self
+            .progress
+            .begin(&format!("[internal] load metadata for {full}"));
         let resolved = async {
             self.hook("build.resolve", &full).await?;
             self.remote.resolve(name, &self.request.platform).await
@@ -239,7 +180,9 @@ impl Build {
         match resolved.await {
             Ok(image) if has_triggers(&image.config) => {
                 vertex.done();
-                Err(BuildError::unsupported(format!("base images with ONBUILD triggers ({full})")))
+                Err(BuildError::unsupported(format!(
+                    "base images with ONBUILD triggers ({full})"
+                )))
             }
             Ok(image) => {
                 vertex.done();
@@ -299,59 +242,6 @@ impl Build {
         Ok(ready)
     }
 
-    /// Fetches what the stages copy from the context; nothing when they copy nothing.
-    async fn load_context(&self, stages: &[Ready], ignore: Option<String>) -> BuildResult<Tree> {
-        let ignore = match ignore {
-            Some(ignore) => ignore,
-            None => self.load_ignore_file().await?,
-        };
-        let mut follow = Vec::new();
-        let mut everything = false;
-        for stage in stages {
-            for step in &stage.plan.steps {
-                let Action::Copy { copy, .. } = &step.action else {
-                    continue;
-                };
-                if stage.origins.contains_key(&step.instruction) {
-                    continue;
-                }
-                for source in &copy.sources {
-                    let path = source.trim_start_matches('/').trim_end_matches('/');
-                    everything |= path.is_empty() || path == ".";
-                    follow.push(path.trim_start_matches("./").to_owned());
-                }
-            }
-        }
-        if follow.is_empty() {
-            return Ok(Tree::default());
-        }
-        if everything {
-            follow.clear();
-        }
-        follow.sort();
-        follow.dedup();
-        let wanted = Wanted {
-            dir: self.request.context_dir.clone(),
-            purpose: Purpose::Context,
-            follow,
-            exclude: ignore_patterns(&ignore),
-        };
-        let vertex = self.progress.begin("[internal] load build context");
-        self.receive("build.context", &wanted, vertex).await
-    }
-
-    async fn load_ignore_file(&self) -> BuildResult<String> {
-        let wanted = Wanted {
-            dir: self.request.context_dir.clone(),
-            purpose: Purpose::Ignore,
-            follow: vec![".dockerignore".to_owned()],
-            exclude: Vec::new(),
-        };
-        let vertex = self.progress.begin("[internal] load .dockerignore");
-        let tree = self.receive("build.ignore", &wanted, vertex).await?;
-        Ok(tree.text(".dockerignore").unwrap_or_default())
-    }
-
     async fn build_stage(
         &self,
         stage: &Ready,
@@ -363,7 +253,9 @@ impl Build {
                 && !sources.images.contains_key(name)
             {
                 let image = &images[name];
-                let state = self.load_base(image, &format!("FROM {}", image.name)).await?;
+                let state = self
+                    .load_base(image, &format!("FROM {}", image.name))
+                    .await?;
                 sources.images.insert(name.clone(), state);
             }
         }
@@ -397,7 +289,15 @@ impl Build {
         });
         let vertices = vertices.collect();
         let no_cache = self.request.no_cache.covers(&stage.label);
-        self.stage(&stage.plan, &stage.origins, vertices, state, sources, no_cache).await
+        self.stage(
+            &stage.plan,
+            &stage.origins,
+            vertices,
+            state,
+            sources,
+            no_cache,
+        )
+        .await
     }
 
     /// Fetches the layers of a base image.
@@ -417,7 +317,8 @@ impl Build {
             let bytes = self.remote.blob(&image.host, repository, layer).await;
             let applied = bytes.and_then(|bytes| {
                 let applied = state.tree.apply_layer(&bytes, BASE_LIMIT);
-                applied.map_err(|error| BuildError::new(format!("failed to extract layer: {error}")))
+                applied
+                    .map_err(|error| BuildError::new(format!("failed to extract layer: {error}")))
             });
             if let Err(error) = applied {
                 vertex.failed(error.vertex_message());
@@ -442,13 +343,4 @@ fn has_triggers(config: &ImageConfig) -> bool {
     let triggers = config.config.other.get("OnBuild");
     let triggers = triggers.and_then(serde_json::Value::as_array);
     triggers.is_some_and(|triggers| !triggers.is_empty())
-}
-
-/// The lines of an ignore file that are patterns.
-fn ignore_patterns(text: &str) -> Vec<String> {
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect()
 }

@@ -86,8 +86,11 @@ impl Build {
         for (step, vertex) in plan.steps.iter().zip(vertices) {
             let digest = vertex.digest().to_owned();
             let from = origins.get(&step.instruction).unwrap_or(&Source::Context);
-            let result = self.step(step, from, vertex, &mut state, sources, no_cache).await;
-            let record = result.map_err(|error| error.at(self.source(), &step.lines).vertex(&digest))?;
+            let result = self
+                .step(step, from, vertex, &mut state, sources, no_cache)
+                .await;
+            let record =
+                result.map_err(|error| error.at(self.source(), &step.lines).vertex(&digest))?;
             done.push(record);
             state.vertex = Some(digest);
         }
@@ -161,9 +164,11 @@ impl Build {
         sources: &Sources,
     ) -> BuildResult<Outcome> {
         match &step.action {
-            Action::Run { script, command, variables } => {
-                Ok(self.run_outcome(state, script, command, variables))
-            }
+            Action::Run {
+                script,
+                command,
+                variables,
+            } => Ok(self.run_outcome(state, script, command, variables)),
             Action::Workdir(dir) => workdir_outcome(step, state, dir),
             Action::Copy { copy, chown } => {
                 let (tree, may_lack) = match from {
@@ -184,7 +189,11 @@ impl Build {
         variables: &Variables,
     ) -> Outcome {
         let mut parts = vec!["RUN".to_owned(), command.to_owned()];
-        parts.extend(variables.iter().map(|(key, value)| format!("{key}={value}")));
+        parts.extend(
+            variables
+                .iter()
+                .map(|(key, value)| format!("{key}={value}")),
+        );
         let mut changes = Tree::default();
         let mut output = Vec::new();
         let rule = self.daemon.options.run.find(script);
@@ -209,18 +218,26 @@ impl Build {
         }
     }
 
-    async fn perform(&self, step: &StepPlan, outcome: &Outcome, vertex: &Step) -> BuildResult<Record> {
+    async fn perform(
+        &self,
+        step: &StepPlan,
+        outcome: &Outcome,
+        vertex: &Step,
+    ) -> BuildResult<Record> {
         for (stream, text) in &outcome.output {
             vertex.log(*stream, text);
         }
-        if let Action::Run { script, command, .. } = &step.action
+        if let Action::Run {
+            script, command, ..
+        } = &step.action
             && let Some(rule) = self.daemon.options.run.find(script)
         {
             tokio::time::sleep(rule.delay).await;
             if rule.exit_code != 0 {
                 let code = rule.exit_code;
-                let message =
-                    format!("process \"{command}\" did not complete successfully: exit code: {code}");
+                let message = format!(
+                    "process \"{command}\" did not complete successfully: exit code: {code}"
+                );
                 return Err(BuildError::new(message).exit_code(code));
             }
         }
@@ -234,7 +251,8 @@ impl Build {
             return Ok(None);
         }
         let layer = outcome.changes.to_layer();
-        let layer = layer.map_err(|error| BuildError::new(format!("failed to write a layer: {error}")))?;
+        let layer =
+            layer.map_err(|error| BuildError::new(format!("failed to write a layer: {error}")))?;
         Ok(Some(layer))
     }
 
@@ -244,7 +262,9 @@ impl Build {
         }
         if let Some(layer) = &record.layer {
             let descriptor = Descriptor::of(media_type::LAYER_GZIP, &layer.bytes);
-            self.daemon.blobs.put(descriptor.digest.clone(), layer.bytes.clone());
+            self.daemon
+                .blobs
+                .put(descriptor.digest.clone(), layer.bytes.clone());
             state.layers.push(LayerRef {
                 descriptor,
                 diff_id: layer.diff_id.clone(),
@@ -272,7 +292,8 @@ pub(super) enum Source {
 }
 
 /// What the log of a skipped command says.
-const SKIPPED: &str = "pipeops-testkit: this stand-in of BuildKit does not run commands; this one was skipped\n";
+const SKIPPED: &str =
+    "pipeops-testkit: this stand-in of BuildKit does not run commands; this one was skipped\n";
 
 fn known(state: Option<&StageState>) -> BuildResult<(&Tree, bool)> {
     let state = state.ok_or_else(|| BuildError::new("the source of a copy was not built"))?;
@@ -342,7 +363,10 @@ fn copy_outcome(
             Node::File(bytes) => digest_of(bytes).to_string(),
             Node::Symlink(target) => format!("-> {target}"),
         };
-        parts.push(format!("{path} {:o} {}:{} {content}", meta.mode, meta.uid, meta.gid));
+        parts.push(format!(
+            "{path} {:o} {}:{} {content}",
+            meta.mode, meta.uid, meta.gid
+        ));
     }
     Ok(Outcome {
         key: chain(&state.key, &parts),

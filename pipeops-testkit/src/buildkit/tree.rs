@@ -28,7 +28,10 @@ impl Entry {
     pub(super) fn dir(meta: EntryMeta) -> Self {
         Self {
             node: Node::Dir,
-            meta: EntryMeta { mode: 0o755, ..meta },
+            meta: EntryMeta {
+                mode: 0o755,
+                ..meta
+            },
         }
     }
 }
@@ -190,7 +193,9 @@ pub(super) fn read_tar(reader: impl Read, limit: u64) -> io::Result<Vec<(String,
             let Some((_, found)) = found else { continue };
             found.node.clone()
         } else if kind.is_file() || kind.is_contiguous() {
-            left = left.checked_sub(entry.size()).ok_or_else(|| too_large(limit))?;
+            left = left
+                .checked_sub(entry.size())
+                .ok_or_else(|| too_large(limit))?;
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;
             Node::File(bytes.into())
@@ -238,7 +243,10 @@ fn split(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 }
 
 fn is_below(path: &str, dir: &str) -> bool {
-    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+    dir.is_empty()
+        || path
+            .strip_prefix(dir)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The folders above a path, the highest first.
@@ -283,7 +291,10 @@ mod tests {
             let layer = layer.to_layer().unwrap();
             tree.apply_layer(&layer.bytes, 1 << 20).unwrap();
         }
-        assert_eq!(paths(&tree), ["app", "app/keep", "app/old", "app/old/y", "etc"]);
+        assert_eq!(
+            paths(&tree),
+            ["app", "app/keep", "app/old", "app/old/y", "etc"]
+        );
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl Expander<'_> {
         loop {
             let Some(next) = self.rest.next() else {
                 return match end {
-                    Some(end) => Err(format!("unexpected end of statement while looking for matching {end:?}")),
+                    Some(end) => Err(format!(
+                        "unexpected end of statement while looking for matching {end:?}"
+                    )),
                     None => Ok(out),
                 };
             };
@@ -67,7 +69,9 @@ impl Expander<'_> {
                 Some('$') => out.push_str(&self.variable()?),
                 Some(c) if c == self.escape => match self.rest.next() {
                     // Only these lose the escape character inside of double quotes.
-                    Some(next) if next == '"' || next == '$' || next == self.escape => out.push(next),
+                    Some(next) if next == '"' || next == '$' || next == self.escape => {
+                        out.push(next)
+                    }
                     Some(next) => out.extend([c, next]),
                     None => return Err(unclosed('"')),
                 },
@@ -100,7 +104,9 @@ impl Expander<'_> {
             return Ok(self.value(&name).unwrap_or_default());
         }
         // With the colon an empty variable counts as a missing one.
-        let value = self.value(&name).filter(|value| !colon || !value.is_empty());
+        let value = self
+            .value(&name)
+            .filter(|value| !colon || !value.is_empty());
         match operator {
             Some('-') => {
                 let default = self.until(Some('}'))?;
@@ -118,7 +124,9 @@ impl Expander<'_> {
                 };
                 value.ok_or_else(|| format!("{name}: {message}"))
             }
-            Some(other) => Err(format!("this stand-in does not know the modifier ({other}) in ${{{name}…}}")),
+            Some(other) => Err(format!(
+                "this stand-in does not know the modifier ({other}) in ${{{name}…}}"
+            )),
             None => Err("syntax error: missing '}'".to_owned()),
         }
     }
@@ -126,7 +134,10 @@ impl Expander<'_> {
     fn name(&mut self) -> String {
         let mut name = String::new();
         // Only a name that does not begin with a digit may go on: `$1x` is `$1` and `x`.
-        while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+        while let Some(c) = self
+            .rest
+            .next_if(|c| c.is_ascii_alphanumeric() || *c == '_')
+        {
             name.push(c);
             if name.len() == 1 && c.is_ascii_digit() {
                 break;
@@ -141,10 +152,13 @@ impl Expander<'_> {
 }
 
 fn unclosed(quote: char) -> String {
-    format!("unexpected end of statement while looking for matching {}-quote", match quote {
-        '"' => "double",
-        _ => "single",
-    })
+    format!(
+        "unexpected end of statement while looking for matching {}-quote",
+        match quote {
+            '"' => "double",
+            _ => "single",
+        }
+    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -182,10 +184,13 @@ fn login(shared: &Shared, parts: &Parts) -> Result<Option<String>, ()> {
     let encoded = header.to_str().ok().and_then(|h| h.strip_prefix("Basic "));
     let decoded = encoded.and_then(|text| STANDARD.decode(text.trim()).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    let (name, password) = text.as_deref().and_then(|text| text.split_once(':')).ok_or(())?;
-    let known = logins.iter().any(|(user, secret)| {
-        (user.is_empty() || user == name) && secret.expose() == password
-    });
+    let (name, password) = text
+        .as_deref()
+        .and_then(|text| text.split_once(':'))
+        .ok_or(())?;
+    let known = logins
+        .iter()
+        .any(|(user, secret)| (user.is_empty() || user == name) && secret.expose() == password);
     known.then(|| Some(name.to_owned())).ok_or(())
 }
 

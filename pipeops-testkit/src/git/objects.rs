@@ -165,7 +165,11 @@ impl Objects {
         for oid in commits {
             all.insert(*oid);
             let tree = self.commit(*oid).map(|commit| commit.tree);
-            all.extend(tree.and_then(|tree| self.closures.get(&tree)).into_iter().flatten());
+            all.extend(
+                tree.and_then(|tree| self.closures.get(&tree))
+                    .into_iter()
+                    .flatten(),
+            );
         }
         all
     }
@@ -232,9 +236,15 @@ mod tests {
         let mut objects = Objects::default();
         // `git hash-object` of an empty file and of "hello\n"; `git mktree` of nothing.
         let empty = objects.add_blob(Bytes::new());
-        assert_eq!(empty.to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(
+            empty.to_string(),
+            "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+        );
         let hello = objects.add_blob("hello\n".into());
-        assert_eq!(hello.to_string(), "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(
+            hello.to_string(),
+            "ce013625030ba8dba906f756967f9e9ca394464a"
+        );
         let tree = objects.add_tree(&Files::new(), "");
         assert_eq!(tree.to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
     }

@@ -9,7 +9,10 @@ use sha1::{Digest as _, Sha1};
 use super::objects::{Object, Objects, Oid};
 
 /// A pack of these objects, in a fixed order.
-pub(super) fn write(objects: &Objects, wanted: impl IntoIterator<Item = Oid>) -> io::Result<Vec<u8>> {
+pub(super) fn write(
+    objects: &Objects,
+    wanted: impl IntoIterator<Item = Oid>,
+) -> io::Result<Vec<u8>> {
     let mut oids: Vec<Oid> = wanted.into_iter().collect();
     oids.sort();
     let found: Vec<&Object> = oids.iter().filter_map(|oid| objects.get(*oid)).collect();

@@ -78,7 +78,9 @@ impl Diagnose for CommitError {
     fn diagnosis(&self) -> Diagnosis {
         let fix = match self {
             Self::Path { .. } => "Write paths relative, with / between their parts",
-            Self::UnknownCommit { .. } => "Use a SHA that an earlier commit of this repository returned",
+            Self::UnknownCommit { .. } => {
+                "Use a SHA that an earlier commit of this repository returned"
+            }
         };
         Diagnosis::new("Commit refused")
             .error(self.to_string())
@@ -110,9 +112,8 @@ impl Repo {
         P: AsRef<str>,
         C: AsRef<[u8]>,
     {
-        let add = |change: Change, (path, content): &(P, C)| {
-            change.file(path.as_ref(), content.as_ref())
-        };
+        let add =
+            |change: Change, (path, content): &(P, C)| change.file(path.as_ref(), content.as_ref());
         files.iter().fold(self.change(), add).commit(message)
     }
 
@@ -248,7 +249,9 @@ impl Change {
             }
         };
         let parents: Vec<Oid> = parent.iter().map(|(oid, _)| *oid).collect();
-        let mut files = parent.map(|(_, info)| info.files.clone()).unwrap_or_default();
+        let mut files = parent
+            .map(|(_, info)| info.files.clone())
+            .unwrap_or_default();
         for (path, edit) in &self.edits {
             apply(&mut state.objects, &mut files, path, edit)?;
         }
@@ -328,11 +331,14 @@ mod tests {
     #[test]
     fn a_commit_changes_what_it_names_and_keeps_the_rest() {
         let repo = repo();
-        repo.commit(&[("a", "1"), ("d/x", "2"), ("d/y", "3")], "one").unwrap();
+        repo.commit(&[("a", "1"), ("d/x", "2"), ("d/y", "3")], "one")
+            .unwrap();
         let change = repo.change().remove("d").file("a", "4").file("e", "5");
         let sha = change.commit("two").unwrap();
         assert_eq!(paths(&repo, &sha), ["a", "e"]);
-        let sha = repo.commit(&[("a/b", "6")], "a file becomes a folder").unwrap();
+        let sha = repo
+            .commit(&[("a/b", "6")], "a file becomes a folder")
+            .unwrap();
         assert_eq!(paths(&repo, &sha), ["a/b", "e"]);
     }
 
@@ -351,7 +357,12 @@ mod tests {
         let repo = repo();
         let first = repo.commit(&[("a", "1")], "one").unwrap();
         let lost = repo.commit(&[("a", "2")], "two").unwrap();
-        let new = repo.change().onto(&first).file("a", "3").commit("three").unwrap();
+        let new = repo
+            .change()
+            .onto(&first)
+            .file("a", "3")
+            .commit("three")
+            .unwrap();
         assert_eq!(repo.branch("main"), Some(new));
         assert_eq!(paths(&repo, &lost), ["a"]);
     }

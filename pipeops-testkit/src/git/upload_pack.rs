@@ -60,7 +60,9 @@ pub(super) fn advertise_v0(repo: &RepoState) -> Vec<u8> {
 
 /// What a version 2 request asks for.
 pub(super) fn command<'a>(packets: &[Packet<'a>]) -> Option<&'a str> {
-    packets.iter().find_map(|packet| text(*packet)?.strip_prefix("command="))
+    packets
+        .iter()
+        .find_map(|packet| text(*packet)?.strip_prefix("command="))
 }
 
 /// Answers a version 2 request.
@@ -122,9 +124,8 @@ fn ls_refs(repo: &RepoState, arguments: &[&str]) -> Vec<u8> {
         .iter()
         .filter_map(|argument| argument.strip_prefix("ref-prefix "))
         .collect();
-    let wanted = |name: &str| {
-        prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix))
-    };
+    let wanted =
+        |name: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix));
     let mut out = Writer::default();
     if wanted("HEAD") {
         let symref = match arguments.contains(&"symrefs") {
@@ -231,7 +232,10 @@ struct Plan {
 impl Plan {
     fn new(repo: &RepoState, request: &FetchRequest) -> Result<Self, Refusal> {
         let objects = &repo.objects;
-        let missing = request.wants.iter().find(|oid| objects.commit(**oid).is_none());
+        let missing = request
+            .wants
+            .iter()
+            .find(|oid| objects.commit(**oid).is_none());
         if let Some(missing) = missing {
             // git's own words: clients look for them.
             return Err(format!("upload-pack: not our ref {missing}").into());
@@ -269,8 +273,12 @@ impl Plan {
     }
 
     fn write_shallow(&self, out: &mut Writer) {
-        self.shallow.iter().for_each(|oid| out.line(&format!("shallow {oid}")));
-        self.unshallow.iter().for_each(|oid| out.line(&format!("unshallow {oid}")));
+        self.shallow
+            .iter()
+            .for_each(|oid| out.line(&format!("shallow {oid}")));
+        self.unshallow
+            .iter()
+            .for_each(|oid| out.line(&format!("unshallow {oid}")));
     }
 
     fn pack(&self, repo: &RepoState) -> Result<Vec<u8>, Refusal> {

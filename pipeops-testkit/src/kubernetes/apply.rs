@@ -68,7 +68,11 @@ impl Apply<'_> {
     ) -> ApiResult<bool> {
         let difference = fields::compare(kind, self.live, merged);
         let reset = managed::reset_fields(self.resource, &self.manager.subresource);
-        let changed: FieldSet = difference.modified.union(&difference.added).cloned().collect();
+        let changed: FieldSet = difference
+            .modified
+            .union(&difference.added)
+            .cloned()
+            .collect();
         let changed = fields::outside(&changed, &reset);
         let mut conflicts: BTreeMap<Manager, Vec<Path>> = BTreeMap::new();
         for (other, owned) in &owners.0 {
@@ -118,7 +122,11 @@ fn conflict_error(conflicts: &BTreeMap<Manager, Vec<Path>>) -> ApiError {
         ),
         many => {
             let lines: Vec<String> = groups.into_iter().flat_map(|(_, lines)| lines).collect();
-            format!("Apply failed with {} conflicts: {}", many.len(), lines.join("\n"))
+            format!(
+                "Apply failed with {} conflicts: {}",
+                many.len(),
+                lines.join("\n")
+            )
         }
     };
     ApiError::new(409, "Conflict", message).with_details(serde_json::json!({ "causes": causes }))
@@ -292,8 +300,19 @@ mod tests {
 
     #[test]
     fn dropping_a_field_removes_it() {
-        let live = apply(&json!({}), &json!({"spec": {"replicas": 3, "paused": true}}), "me", false);
-        let less = apply(&live.unwrap(), &json!({"spec": {"replicas": 3}}), "me", false).unwrap();
+        let live = apply(
+            &json!({}),
+            &json!({"spec": {"replicas": 3, "paused": true}}),
+            "me",
+            false,
+        );
+        let less = apply(
+            &live.unwrap(),
+            &json!({"spec": {"replicas": 3}}),
+            "me",
+            false,
+        )
+        .unwrap();
         assert_eq!(less["spec"], json!({"replicas": 3}));
     }
 }

@@ -247,17 +247,27 @@ impl PullFailure {
                 "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {why}"
             )
         };
-        let url = format!("https://{host}/v2/{repository}/manifests/{reference}");
+        // Registries on this machine are spoken to in plain HTTP.
+        let scheme = if host.starts_with("127.") || host.starts_with("localhost") {
+            "http"
+        } else {
+            "https"
+        };
+        let url = format!("{scheme}://{host}/v2/{repository}/manifests/{reference}");
         let request = |why: &str| resolve(&format!("failed to do request: Head \"{url}\": {why}"));
         let (code, message) = match self {
             Self::NotFound => ("NotFound", resolve(&format!("{image}: not found"))),
             Self::Unauthorized => (
                 "Unknown",
-                resolve("pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"),
+                resolve(
+                    "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+                ),
             ),
             Self::RateLimited => (
                 "Unknown",
-                resolve(&format!("unexpected status from HEAD request to {url}: 429 Too Many Requests")),
+                resolve(&format!(
+                    "unexpected status from HEAD request to {url}: 429 Too Many Requests"
+                )),
             ),
             Self::ConnectionRefused => (
                 "Unknown",
@@ -270,11 +280,15 @@ impl PullFailure {
             ),
             Self::UnknownAuthority => (
                 "Unknown",
-                request("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+                request(
+                    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                ),
             ),
             Self::NoMatchingPlatform => (
                 "NotFound",
-                format!("failed to pull and unpack image \"{image}\": no match for platform in manifest: not found"),
+                format!(
+                    "failed to pull and unpack image \"{image}\": no match for platform in manifest: not found"
+                ),
             ),
             Self::Other(words) => return words.clone(),
         };
@@ -305,7 +319,11 @@ pub(crate) fn parts(image: &str) -> (String, String, String) {
             (host.to_owned(), rest.to_owned(), reference)
         }
         Some(_) => ("registry-1.docker.io".into(), name, reference),
-        None => ("registry-1.docker.io".into(), format!("library/{name}"), reference),
+        None => (
+            "registry-1.docker.io".into(),
+            format!("library/{name}"),
+            reference,
+        ),
     }
 }
 
@@ -334,7 +352,9 @@ impl Behaviours {
             Subject::Image(pattern) => glob(pattern, image),
             Subject::Labels(selector) => selector.matches(labels),
         });
-        found.map(|(_, behaviour)| behaviour.clone()).unwrap_or_default()
+        found
+            .map(|(_, behaviour)| behaviour.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -349,11 +369,17 @@ mod tests {
         let mut all = Behaviours::default();
         all.for_image("*/app:*", PodBehaviour::crash(1));
         all.for_image("*:good", PodBehaviour::ready());
-        all.for_labels(LabelSelector::parse("app=x").unwrap(), PodBehaviour::oom_killed());
+        all.for_labels(
+            LabelSelector::parse("app=x").unwrap(),
+            PodBehaviour::oom_killed(),
+        );
         let none = json!({});
         assert_eq!(all.find(&none, "r/app:1"), PodBehaviour::crash(1));
         assert_eq!(all.find(&none, "r/app:good"), PodBehaviour::ready());
-        assert_eq!(all.find(&json!({"app": "x"}), "r/app:good"), PodBehaviour::oom_killed());
+        assert_eq!(
+            all.find(&json!({"app": "x"}), "r/app:good"),
+            PodBehaviour::oom_killed()
+        );
         assert_eq!(all.find(&none, "other"), PodBehaviour::default());
     }
 

@@ -106,7 +106,9 @@ impl Reader {
             Value::Number(number) if !number.is_i64() => format!("number {number}"),
             other => go_type(other).to_owned(),
         };
-        format!("json: cannot unmarshal {what} into Go struct field {holder}{names} of type {expected}")
+        format!(
+            "json: cannot unmarshal {what} into Go struct field {holder}{names} of type {expected}"
+        )
     }
 
     fn read_scalar(&self, scalar: Scalar, value: &Value, path: &str) -> Result<Value, String> {
@@ -125,7 +127,9 @@ impl Reader {
             Scalar::Time => {
                 let text = value.as_str().unwrap_or_default();
                 if text.parse::<jiff::Timestamp>().is_err() {
-                    return Err(format!("parsing time {value} as RFC 3339: cannot parse {value}"));
+                    return Err(format!(
+                        "parsing time {value} as RFC 3339: cannot parse {value}"
+                    ));
                 }
                 true
             }
@@ -186,10 +190,7 @@ fn check(kind: &Type, value: &Value, path: &str, errors: &mut Vec<String>) {
                 }
             }
         }
-        _ => errors.push(format!(
-            "{path}: expected {}, got {value}",
-            expected(kind)
-        )),
+        _ => errors.push(format!("{path}: expected {}, got {value}", expected(kind))),
     }
 }
 
@@ -275,7 +276,11 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_reported_and_dropped() {
-        let decoded = decode(&DEPLOYMENTS, &json!({"spec": {"replica": 1, "replicas": 2}})).unwrap();
+        let decoded = decode(
+            &DEPLOYMENTS,
+            &json!({"spec": {"replica": 1, "replicas": 2}}),
+        )
+        .unwrap();
         assert_eq!(decoded.unknown, ["spec.replica"]);
         assert_eq!(decoded.object, json!({"spec": {"replicas": 2}}));
     }

@@ -13,6 +13,7 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "StatefulSet" => stateful_set(object),
         "Service" => service(object),
         "Secret" => secret(object),
+        "Event" => set(object, "source", json!({})),
         "EndpointSlice" => each(object, "ports", |port| {
             set(port, "protocol", "TCP");
             set(port, "name", "");
@@ -65,7 +66,9 @@ fn deployment(object: &mut Value) {
                 });
             }
         });
-        with(spec, "template", |template| with(template, "spec", pod_spec));
+        with(spec, "template", |template| {
+            with(template, "spec", pod_spec)
+        });
     });
 }
 
@@ -73,11 +76,15 @@ fn replica_set(object: &mut Value) {
     let labels = object.pointer("/spec/template/metadata/labels").cloned();
     if let Some(labels) = labels {
         set(object, "metadata", json!({}));
-        with(object, "metadata", |metadata| set(metadata, "labels", labels));
+        with(object, "metadata", |metadata| {
+            set(metadata, "labels", labels)
+        });
     }
     with(object, "spec", |spec| {
         set(spec, "replicas", 1);
-        with(spec, "template", |template| with(template, "spec", pod_spec));
+        with(spec, "template", |template| {
+            with(template, "spec", pod_spec)
+        });
     });
 }
 
@@ -95,7 +102,9 @@ fn stateful_set(object: &mut Value) {
         });
         let keep = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
         set(spec, "persistentVolumeClaimRetentionPolicy", keep);
-        with(spec, "template", |template| with(template, "spec", pod_spec));
+        with(spec, "template", |template| {
+            with(template, "spec", pod_spec)
+        });
         each(spec, "volumeClaimTemplates", |claim| {
             set(claim, "apiVersion", "v1");
             set(claim, "kind", "PersistentVolumeClaim");
@@ -235,7 +244,9 @@ fn secret(object: &mut Value) {
     use base64::engine::general_purpose::STANDARD;
 
     set(object, "type", "Opaque");
-    let Value::Object(fields) = object else { return };
+    let Value::Object(fields) = object else {
+        return;
+    };
     let Some(Value::Object(plain)) = fields.remove("stringData") else {
         return;
     };

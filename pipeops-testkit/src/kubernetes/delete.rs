@@ -69,7 +69,11 @@ fn invalid_options(policy: &str) -> ApiError {
 }
 
 /// Deletes an object, or begins to: the object as it is then, or the `Status` of success.
-pub(crate) fn delete(store: &mut Store, target: &Target, options: &Options) -> ApiResult<Arc<Value>> {
+pub(crate) fn delete(
+    store: &mut Store,
+    target: &Target,
+    options: &Options,
+) -> ApiResult<Arc<Value>> {
     let resource = target.resource;
     let old = store
         .get(&target.key())
@@ -82,10 +86,17 @@ pub(crate) fn delete(store: &mut Store, target: &Target, options: &Options) -> A
         return Ok(old);
     }
     if wait {
-        return Ok(if doomed == *old { old } else { store.put(target.key(), doomed) });
+        return Ok(if doomed == *old {
+            old
+        } else {
+            store.put(target.key(), doomed)
+        });
     }
     let last = store.remove(&target.key()).unwrap_or(old);
-    if matches!(resource.kind, "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim") {
+    if matches!(
+        resource.kind,
+        "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim"
+    ) {
         return Ok(last);
     }
     let mut details = details(&target.name, resource.group, resource.plural, &[]);
@@ -113,7 +124,10 @@ fn prepare(target: &Target, options: &Options, object: &mut Value) -> bool {
     if let Some(finalizer) = finalizer
         && !has_finalizer(object, finalizer)
     {
-        let mut all = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        let mut all = object["metadata"]["finalizers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         all.push(finalizer.into());
         object["metadata"]["finalizers"] = all.into();
     }
@@ -126,8 +140,13 @@ fn prepare(target: &Target, options: &Options, object: &mut Value) -> bool {
 
 fn prepare_pod(options: &Options, pod: &mut Value) -> bool {
     let unscheduled = pod["spec"]["nodeName"].as_str().is_none_or(str::is_empty);
-    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-    let own = pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    let ended = matches!(
+        pod["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    );
+    let own = pod["spec"]["terminationGracePeriodSeconds"]
+        .as_i64()
+        .unwrap_or(30);
     let grace = match options.grace {
         _ if unscheduled || ended => 0,
         Some(seconds) => seconds.max(0),
@@ -191,9 +210,17 @@ pub(crate) fn check_finalizers(target: &Target, old: &Value, new: &Value) -> Api
     if old.get("deletionTimestamp").is_none() {
         return Ok(());
     }
-    let of = |metadata: &Value| metadata["finalizers"].as_array().cloned().unwrap_or_default();
+    let of = |metadata: &Value| {
+        metadata["finalizers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
     let before = of(old);
-    let added: Vec<Value> = of(new).into_iter().filter(|name| !before.contains(name)).collect();
+    let added: Vec<Value> = of(new)
+        .into_iter()
+        .filter(|name| !before.contains(name))
+        .collect();
     if added.is_empty() {
         return Ok(());
     }
@@ -209,7 +236,12 @@ pub(crate) fn check_finalizers(target: &Target, old: &Value, new: &Value) -> Api
 fn check_preconditions(target: &Target, options: &Options, metadata: &Value) -> ApiResult<()> {
     for (wanted, field, name, guess) in [
         (&options.uid, "uid", "UID", "deleted and then recreated"),
-        (&options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
+        (
+            &options.resource_version,
+            "resourceVersion",
+            "ResourceVersion",
+            "modified",
+        ),
     ] {
         let present = metadata[field].as_str().unwrap_or_default();
         if let Some(wanted) = wanted
@@ -230,7 +262,10 @@ mod tests {
     use super::super::store::Key;
     use super::*;
 
-    fn stored(resource: &'static super::super::resources::Resource, object: Value) -> (Store, Target) {
+    fn stored(
+        resource: &'static super::super::resources::Resource,
+        object: Value,
+    ) -> (Store, Target) {
         let mut store = Store::default();
         store.put(Key::new(resource, "a", "x"), object);
         (store, Target::new(resource, "a", "x"))
@@ -257,7 +292,8 @@ mod tests {
 
     #[test]
     fn foreground_deletion_waits() {
-        let (mut store, target) = stored(&DEPLOYMENTS, json!({"kind": "Deployment", "metadata": {}}));
+        let (mut store, target) =
+            stored(&DEPLOYMENTS, json!({"kind": "Deployment", "metadata": {}}));
         let body = json!({"propagationPolicy": "Foreground"});
         let options = Options::read(&Query::default(), &body).unwrap();
         let left = delete(&mut store, &target, &options).unwrap();

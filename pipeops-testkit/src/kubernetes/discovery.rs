@@ -38,7 +38,9 @@ pub(crate) fn groups() -> Value {
 
 /// `/apis/{group}`.
 pub(crate) fn group(name: &str) -> Option<Value> {
-    let (group, _) = named_groups().into_iter().find(|(group, _)| *group == name)?;
+    let (group, _) = named_groups()
+        .into_iter()
+        .find(|(group, _)| *group == name)?;
     let mut body = group_body(group);
     body["kind"] = "APIGroup".into();
     body["apiVersion"] = "v1".into();
@@ -48,7 +50,10 @@ pub(crate) fn group(name: &str) -> Option<Value> {
 /// `/api/v1`, `/apis/{group}/{version}`.
 pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
     let mut all = Vec::new();
-    for resource in ALL.iter().filter(|r| r.group == group && r.version == version) {
+    for resource in ALL
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+    {
         all.extend(resource_bodies(resource));
     }
     (!all.is_empty()).then(|| {
@@ -71,7 +76,9 @@ pub(crate) fn aggregated(core: bool) -> Value {
     let items: Vec<Value> = groups
         .into_iter()
         .map(|(group, version)| {
-            let resources = ALL.iter().filter(|r| r.group == group && r.version == version);
+            let resources = ALL
+                .iter()
+                .filter(|r| r.group == group && r.version == version);
             json!({
                 "metadata": if group.is_empty() { json!({}) } else { json!({"name": group}) },
                 "versions": [{
@@ -160,9 +167,7 @@ fn subresources(resource: &Resource) -> Vec<(&'static str, &'static str, Vec<&'s
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| {
-        json!({"group": group, "version": version, "kind": kind})
-    };
+    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     let subresources: Vec<Value> = subresources(resource)
         .into_iter()
         .map(|(name, of, verbs)| {

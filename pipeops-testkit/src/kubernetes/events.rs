@@ -16,14 +16,20 @@ const NAMES: [(&str, &str); 7] = [
 /// An event as `events.k8s.io/v1` shows it.
 pub(crate) fn to_new(event: &Value) -> Value {
     rename(event, "events.k8s.io/v1", |name| {
-        NAMES.iter().find(|(old, _)| *old == name).map(|pair| pair.1)
+        NAMES
+            .iter()
+            .find(|(old, _)| *old == name)
+            .map(|pair| pair.1)
     })
 }
 
 /// An event of `events.k8s.io/v1` as it is stored.
 pub(crate) fn to_old(event: &Value) -> Value {
     rename(event, "v1", |name| {
-        NAMES.iter().find(|(_, new)| *new == name).map(|pair| pair.0)
+        NAMES
+            .iter()
+            .find(|(_, new)| *new == name)
+            .map(|pair| pair.0)
     })
 }
 

@@ -152,13 +152,7 @@ fn walk_items(
 }
 
 /// Items of the same key on both sides; more than one is possible where the key is not really unique (env variables).
-fn compare_items(
-    kind: &Type,
-    old: &[Value],
-    new: &[Value],
-    path: &mut Path,
-    out: &mut Difference,
-) {
+fn compare_items(kind: &Type, old: &[Value], new: &[Value], path: &mut Path, out: &mut Difference) {
     match (old, new) {
         ([] | [_], [] | [_]) => walk(kind, old.first(), new.first(), path, out),
         ([_, _, ..], [_, _, ..]) => {
@@ -205,7 +199,8 @@ fn walk_entries(
             continue;
         };
         path.push(field(name));
-        let of = |side: Option<&'_ Map<String, Value>>| side.and_then(|side| side.get(name)).cloned();
+        let of =
+            |side: Option<&'_ Map<String, Value>>| side.and_then(|side| side.get(name)).cloned();
         walk(entry_kind, of(old).as_ref(), of(new).as_ref(), path, out);
         path.pop();
     }
@@ -236,7 +231,11 @@ fn remove(kind: &Type, value: &Value, set: &FieldSet, path: &mut Path) -> Value 
                 kept.extend(remove_child(&list.list, item, set, path));
                 path.pop();
             }
-            if kept.is_empty() { Value::Null } else { kept.into() }
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                kept.into()
+            }
         }
         (_, Value::Object(entries)) => {
             let mut kept = Map::new();
@@ -316,7 +315,9 @@ pub(crate) fn to_fields_v1(set: &FieldSet) -> Value {
             let child = node
                 .entry(element.clone())
                 .or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(child) = child else { return Value::Null };
+            let Value::Object(child) = child else {
+                return Value::Null;
+            };
             node = child;
         }
         node.insert(".".to_owned(), Value::Object(Map::new()));
@@ -360,7 +361,9 @@ fn read_tree(node: &Value, path: &mut Path, set: &mut FieldSet) {
 
 /// A path as people read it: `.spec.template.spec.containers[name="app"].image`.
 pub(crate) fn display(path: &[String]) -> String {
-    path.iter().map(|element| display_element(element)).collect()
+    path.iter()
+        .map(|element| display_element(element))
+        .collect()
 }
 
 fn display_element(element: &str) -> String {
@@ -372,7 +375,10 @@ fn display_element(element: &str) -> String {
     }
     let keys = element.strip_prefix("k:").unwrap_or(element);
     let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-    let parts: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let parts: Vec<String> = keys
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     format!("[{}]", parts.join(","))
 }
 
@@ -410,8 +416,15 @@ mod tests {
     #[test]
     fn a_difference_names_the_field() {
         let difference = compare(&deployment(), &with_image("a:1"), &with_image("a:2"));
-        let modified: Vec<_> = difference.modified.iter().map(|path| display(path)).collect();
-        assert_eq!(modified, [".spec.template.spec.containers[name=\"app\"].image"]);
+        let modified: Vec<_> = difference
+            .modified
+            .iter()
+            .map(|path| display(path))
+            .collect();
+        assert_eq!(
+            modified,
+            [".spec.template.spec.containers[name=\"app\"].image"]
+        );
         assert!(difference.added.is_empty() && difference.removed.is_empty());
     }
 
@@ -437,7 +450,10 @@ mod tests {
             .cloned()
             .collect();
         let rest = without(&kind, &value, &image);
-        assert!(rest.pointer("/spec/template/spec/containers/0/image").is_none());
+        assert!(
+            rest.pointer("/spec/template/spec/containers/0/image")
+                .is_none()
+        );
         assert_eq!(rest["spec"]["replicas"], 1);
     }
 }

@@ -28,7 +28,9 @@ impl Logs {
     /// A container starts: its output begins anew, that of the run before is kept.
     pub(crate) fn start(&self, uid: &str, container: &str, lines: &[String]) {
         let mut all = lock(&self.0);
-        let output = all.entry((uid.to_owned(), container.to_owned())).or_default();
+        let output = all
+            .entry((uid.to_owned(), container.to_owned()))
+            .or_default();
         let time = jiff::Timestamp::now().to_string();
         let fresh = lines.iter().map(|text| Line {
             time: time.clone(),
@@ -42,7 +44,12 @@ impl Logs {
     }
 
     /// A container has run before: what it printed then is its previous output now.
-    pub(crate) fn read(&self, uid: &str, container: &str, query: &Query) -> ApiResult<Option<String>> {
+    pub(crate) fn read(
+        &self,
+        uid: &str,
+        container: &str,
+        query: &Query,
+    ) -> ApiResult<Option<String>> {
         let all = lock(&self.0);
         let Some(output) = all.get(&(uid.to_owned(), container.to_owned())) else {
             return Ok(None);
@@ -56,7 +63,9 @@ impl Logs {
             &output.present
         };
         let tail = query.number("tailLines")?.unwrap_or(u64::MAX);
-        let skip = lines.len().saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
+        let skip = lines
+            .len()
+            .saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
         let mut text = String::new();
         for line in &lines[skip..] {
             if query.flag("timestamps") {

@@ -72,7 +72,8 @@ impl Managed {
     pub(crate) fn write_to(&self, object: &mut Value) {
         let mut entries: Vec<(&Manager, &Owned)> = self.0.iter().collect();
         // Applied entries come first, then by time, as the real server writes them.
-        entries.sort_by_key(|(manager, owned)| (manager.operation, &owned.time, manager.name.clone()));
+        entries
+            .sort_by_key(|(manager, owned)| (manager.operation, &owned.time, manager.name.clone()));
         let entries: Vec<Value> = entries.into_iter().map(|(m, o)| entry(m, o)).collect();
         if entries.is_empty() {
             if let Some(metadata) = object["metadata"].as_object_mut() {
@@ -102,14 +103,20 @@ impl Managed {
                 });
             }
         }
-        let changed: FieldSet = difference.modified.union(&difference.added).cloned().collect();
+        let changed: FieldSet = difference
+            .modified
+            .union(&difference.added)
+            .cloned()
+            .collect();
         let changed = fields::outside(&changed, &reset_fields(resource, &manager.subresource));
         let changed = strip(&changed);
         let owned = self.0.entry(manager).or_insert_with(|| Owned {
             fields: FieldSet::new(),
             time: now.to_owned(),
         });
-        owned.fields.retain(|path| !difference.removed.contains(path));
+        owned
+            .fields
+            .retain(|path| !difference.removed.contains(path));
         if !changed.is_empty() {
             owned.fields.extend(changed);
             owned.time = now.to_owned();
@@ -140,7 +147,11 @@ pub(crate) fn reset_fields(resource: &Resource, subresource: &str) -> Vec<&'stat
 }
 
 fn operation(text: Option<&str>) -> &'static str {
-    if text == Some("Apply") { "Apply" } else { "Update" }
+    if text == Some("Apply") {
+        "Apply"
+    } else {
+        "Update"
+    }
 }
 
 fn entry(manager: &Manager, owned: &Owned) -> Value {

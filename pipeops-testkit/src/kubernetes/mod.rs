@@ -39,6 +39,7 @@ mod delete;
 mod discovery;
 mod events;
 mod fields;
+mod identity;
 mod kubelet;
 mod logs;
 mod managed;
@@ -46,6 +47,7 @@ mod names;
 mod objects;
 mod options;
 mod patch;
+mod prepare;
 mod quantity;
 mod read;
 mod recorder;
@@ -178,8 +180,11 @@ impl Cluster {
     ) -> Option<Value> {
         let resource = resources::of_kind(api_version, kind)?;
         let key = Key::new(resource, namespace, name);
-        self.shared
-            .read(|store| store.get(&key).map(|object| write::as_shown(resource, object)))
+        self.shared.read(|store| {
+            store
+                .get(&key)
+                .map(|object| write::as_shown(resource, object))
+        })
     }
 
     /// Forgets the history: a watch that asks for an older version gets `410 Gone` and has to list again.
@@ -211,7 +216,9 @@ impl Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("url", &self.url()).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
     }
 }
 

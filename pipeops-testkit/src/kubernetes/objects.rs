@@ -61,8 +61,13 @@ pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> Ap
         _ => return Err(ApiError::no_resource()),
     }
     match verb(target, &asked.method, &asked.query) {
-        "watch" => watch::start(shared, target, &asked.query, asked.form == Form::OnlyMetadata)
-            .map(Reply::Stream),
+        "watch" => watch::start(
+            shared,
+            target,
+            &asked.query,
+            asked.form == Form::OnlyMetadata,
+        )
+        .map(Reply::Stream),
         "list" => shared
             .read(|store| read::list(store, target, &asked.query))
             .map(|list| shown(asked, list)),
@@ -98,7 +103,9 @@ fn read_object(asked: &Asked) -> ApiResult<Value> {
     match media.split(';').next().unwrap_or_default().trim() {
         "" | "application/json" => read_json(asked),
         "application/yaml" => read_yaml(asked),
-        _ => Err(ApiError::unsupported_media_type("application/json, application/yaml")),
+        _ => Err(ApiError::unsupported_media_type(
+            "application/json, application/yaml",
+        )),
     }
 }
 
@@ -143,34 +150,48 @@ fn writer(asked: &Asked) -> ApiResult<Writer> {
         }
     };
     Ok(Writer {
-        manager: if manager.is_empty() { "unknown".into() } else { manager.to_owned() },
+        manager: if manager.is_empty() {
+            "unknown".into()
+        } else {
+            manager.to_owned()
+        },
         dry_run,
         validation,
         unknown: Vec::new(),
     })
 }
 
-fn written(status: StatusCode, object: &Value, writer: Writer) -> Reply {
+/// The answer to a write, with a warning of each field that was dropped.
+fn written(result: ApiResult<(Arc<Value>, bool)>, writer: Writer) -> ApiResult<Reply> {
     let unknown = match writer.validation {
         Validation::Warn => writer.unknown,
         Validation::Ignore | Validation::Strict => Vec::new(),
     };
-    Reply::Written(status, object.clone(), unknown)
+    match result {
+        Ok((object, created)) => {
+            let status = if created {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            };
+            Ok(Reply::Written(status, (*object).clone(), unknown))
+        }
+        Err(error) => Err(ApiError { unknown, ..error }),
+    }
 }
 
 fn create(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let body = read_object(asked)?;
     let mut writer = writer(asked)?;
-    let object = shared.write(|store| write::create(store, target, &body, &mut writer))?;
-    Ok(written(StatusCode::CREATED, &object, writer))
+    let result = shared.write(|store| write::create(store, target, &body, &mut writer));
+    written(result.map(|object| (object, true)), writer)
 }
 
 fn update(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let body = read_object(asked)?;
     let mut writer = writer(asked)?;
-    let (object, created) =
-        shared.write(|store| write::replace(store, target, &body, &mut writer))?;
-    Ok(written(status_of(created), &object, writer))
+    let result = shared.write(|store| write::replace(store, target, &body, &mut writer));
+    written(result, writer)
 }
 
 fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
@@ -185,7 +206,7 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         return Err(ApiError::invalid_options("PatchOptions", error));
     }
     let body = read_json(asked)?;
-    let object = shared.write(|store| {
+    let result = shared.write(|store| {
         write::modify(store, target, &mut writer, |live| match media {
             "application/merge-patch+json" => Ok(patch::merge(live, &body)),
             "application/json-patch+json" => patch::json(live, &body),
@@ -194,8 +215,8 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
             }
             _ => Err(ApiError::unsupported_patch()),
         })
-    })?;
-    Ok(written(StatusCode::OK, &object, writer))
+    });
+    written(result.map(|object| (object, false)), writer)
 }
 
 fn apply(shared: &Shared, target: &Target, asked: &Asked, mut writer: Writer) -> ApiResult<Reply> {
@@ -205,17 +226,16 @@ fn apply(shared: &Shared, target: &Target, asked: &Asked, mut writer: Writer) ->
     }
     let config = read_yaml(asked)?;
     let force = asked.query.flag("force");
-    let (object, created) =
-        shared.write(|store| write::apply(store, target, &config, force, &mut writer))?;
-    Ok(written(status_of(created), &object, writer))
-}
-
-fn status_of(created: bool) -> StatusCode {
-    if created { StatusCode::CREATED } else { StatusCode::OK }
+    let result = shared.write(|store| write::apply(store, target, &config, force, &mut writer));
+    written(result, writer)
 }
 
 fn delete_options(asked: &Asked) -> ApiResult<delete::Options> {
-    let body = if asked.body.is_empty() { Value::Null } else { read_json(asked)? };
+    let body = if asked.body.is_empty() {
+        Value::Null
+    } else {
+        read_json(asked)?
+    };
     delete::Options::read(&asked.query, &body)
 }
 
@@ -259,18 +279,24 @@ fn remove_all(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Repl
 fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let shown = |object: &Value| Reply::Json(StatusCode::OK, read::scale(target, object));
     if asked.method == Method::GET {
-        return shared.read(|store| read::get(store, target)).map(|object| shown(&object));
+        return shared
+            .read(|store| read::get(store, target))
+            .map(|object| shown(&object));
     }
     let mut writer = writer(asked)?;
     let media = header(&asked.headers, &CONTENT_TYPE).to_owned();
     let body = read_json(asked)?;
     let wanted = |live: &Value| -> ApiResult<Value> {
         let old = read::scale(target, live);
-        match (asked.method.as_str(), media.split(';').next().unwrap_or_default()) {
+        match (
+            asked.method.as_str(),
+            media.split(';').next().unwrap_or_default(),
+        ) {
             ("PUT", _) => Ok(body.clone()),
-            ("PATCH", "application/merge-patch+json" | "application/strategic-merge-patch+json") => {
-                Ok(patch::merge(&old, &body))
-            }
+            (
+                "PATCH",
+                "application/merge-patch+json" | "application/strategic-merge-patch+json",
+            ) => Ok(patch::merge(&old, &body)),
             ("PATCH", "application/json-patch+json") => patch::json(&old, &body),
             ("PATCH", _) => Err(ApiError::unsupported_patch()),
             _ => Err(ApiError::method_not_allowed()),
@@ -283,7 +309,12 @@ fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
             if replicas < 0 {
                 let detail = "must be greater than or equal to 0";
                 let error = FieldError::invalid("spec.replicas", &replicas.into(), detail);
-                return Err(ApiError::invalid_kind("autoscaling", "Scale", &target.name, &[error]));
+                return Err(ApiError::invalid_kind(
+                    "autoscaling",
+                    "Scale",
+                    &target.name,
+                    &[error],
+                ));
             }
             let mut object = live.clone();
             object["spec"]["replicas"] = replicas.into();

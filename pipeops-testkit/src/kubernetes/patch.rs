@@ -111,7 +111,11 @@ fn directive(
             let key = list_type.merge.as_deref().unwrap_or_default();
             let place = |item: &Value| {
                 list.iter().position(|wanted| {
-                    if key.is_empty() { wanted == item } else { wanted[key] == item[key] }
+                    if key.is_empty() {
+                        wanted == item
+                    } else {
+                        wanted[key] == item[key]
+                    }
                 })
             };
             // A stable sort: what the order does not name stays behind it, in its own order.
@@ -147,9 +151,13 @@ fn strategic_list(list: &ListType, target: &Value, patch: &[Value]) -> ApiResult
             continue;
         }
         let wanted = item.get(key).ok_or_else(|| {
-            ApiError::bad_request(format!("map: {item} does not contain declared merge key: {key}"))
+            ApiError::bad_request(format!(
+                "map: {item} does not contain declared merge key: {key}"
+            ))
         })?;
-        let place = items.iter().position(|other| other.get(key) == Some(wanted));
+        let place = items
+            .iter()
+            .position(|other| other.get(key) == Some(wanted));
         match (place, item["$patch"].as_str()) {
             (Some(place), Some("delete")) => drop(items.remove(place)),
             (None, Some("delete")) => {}
@@ -203,12 +211,18 @@ mod tests {
     #[test]
     fn unknown_directives_are_refused() {
         let patch = json!({"spec": {"$nonsense": 1}});
-        assert_eq!(strategic(&DEPLOYMENTS, &live(), &patch).unwrap_err().code, 400);
+        assert_eq!(
+            strategic(&DEPLOYMENTS, &live(), &patch).unwrap_err().code,
+            400
+        );
     }
 
     #[test]
     fn a_merge_patch_replaces_lists_and_deletes_nulls() {
-        let patched = merge(&live(), &json!({"spec": {"replicas": null, "paused": true}}));
+        let patched = merge(
+            &live(),
+            &json!({"spec": {"replicas": null, "paused": true}}),
+        );
         assert_eq!(patched["spec"].get("replicas"), None);
         assert_eq!(patched["spec"]["paused"], true);
     }

@@ -123,7 +123,10 @@ fn scaled(number: &str, power: i32) -> Option<i128> {
 fn exponent(suffix: &str) -> Option<i32> {
     let digits = suffix.strip_prefix(['e', 'E'])?;
     // The digits were cut off by the search for the suffix only when a sign or a letter came first.
-    digits.parse().ok().filter(|power| (-9..=18).contains(power))
+    digits
+        .parse()
+        .ok()
+        .filter(|power| (-9..=18).contains(power))
 }
 
 fn binary(value: i128) -> String {

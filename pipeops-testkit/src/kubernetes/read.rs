@@ -43,7 +43,10 @@ impl Filter {
     /// Whether a key can be meant at all.
     pub(crate) fn covers(&self, key: &Key) -> bool {
         key.kind == self.resource.storage().id()
-            && self.namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace)
+            && self
+                .namespace
+                .as_ref()
+                .is_none_or(|namespace| key.namespace == *namespace)
             && self.name.as_ref().is_none_or(|name| key.name == *name)
     }
 
@@ -82,7 +85,10 @@ pub(crate) fn list(store: &Store, target: &Target, query: &Query) -> ApiResult<V
     let mut last: Option<Key> = None;
     let mut rest: u64 = 0;
     for (key, object) in filter.select(store) {
-        if after.as_ref().is_some_and(|after| (&key.namespace, &key.name) <= (&after.0, &after.1)) {
+        if after
+            .as_ref()
+            .is_some_and(|after| (&key.namespace, &key.name) <= (&after.0, &after.1))
+        {
             continue;
         }
         if limit.is_some_and(|limit| items.len() as u64 >= limit) {
@@ -153,14 +159,16 @@ pub(crate) fn too_large(wanted: u64, present: u64) -> ApiError {
 }
 
 fn write_token(revision: u64, last: &Key) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": [last.namespace, last.name]});
+    let token =
+        json!({"v": "meta.k8s.io/v1", "rv": revision, "start": [last.namespace, last.name]});
     URL_SAFE_NO_PAD.encode(token.to_string())
 }
 
 type Start = Option<(String, String)>;
 
 fn read_token(store: &Store, token: &str) -> ApiResult<(u64, Start)> {
-    let bad = || ApiError::bad_request("continue key is not valid: it was not issued by this server");
+    let bad =
+        || ApiError::bad_request("continue key is not valid: it was not issued by this server");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
     let token: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
     let revision = token["rv"].as_u64().ok_or_else(bad)?;
@@ -224,6 +232,11 @@ pub(crate) fn only_metadata(answer: &Value) -> Value {
 }
 
 /// Shared access to an object without a copy.
-pub(crate) fn find(store: &Store, resource: &'static Resource, namespace: &str, name: &str) -> Option<Arc<Value>> {
+pub(crate) fn find(
+    store: &Store,
+    resource: &'static Resource,
+    namespace: &str,
+    name: &str,
+) -> Option<Arc<Value>> {
     store.get(&Key::new(resource, namespace, name)).cloned()
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::names;
 use super::request::Target;
-use super::resources::EVENTS;
+use super::resources::{EVENTS, NEW_EVENTS};
 use super::shared::Shared;
 use super::value::{object_reference, text};
 use super::write::{self, Writer, now};
@@ -35,7 +34,8 @@ pub(crate) struct Recorder {
     shared: Arc<Shared>,
     /// The name of the event by what it says about whom.
     known: HashMap<String, String>,
-    sequence: u64,
+    /// The time of the latest event, in nanoseconds: names of events lie in their order.
+    latest: u64,
 }
 
 impl Recorder {
@@ -43,7 +43,7 @@ impl Recorder {
         Self {
             shared,
             known: HashMap::new(),
-            sequence: 0,
+            latest: 0,
         }
     }
 
@@ -51,18 +51,25 @@ impl Recorder {
     pub(crate) fn record(&mut self, about: &Value, said: Said<'_>) {
         let namespace = text(about, "/metadata/namespace");
         let uid = text(about, "/metadata/uid");
-        let key = format!("{uid}\n{}\n{}\n{}", said.reason, said.message, said.field_path);
+        let key = format!(
+            "{uid}\n{}\n{}\n{}",
+            said.reason, said.message, said.field_path
+        );
         if let Some(name) = self.known.get(&key)
-            && self.count(namespace, name)
+            && self.count(namespace, name, said.component)
         {
             return;
         }
-        self.sequence += 1;
-        let hash = names::fnv(format!("{key}\n{}", self.sequence).as_bytes());
-        let name = format!("{}.{hash:016x}", text(about, "/metadata/name"));
-        let event = event(about, &name, said);
-        let target = Target::new(&EVENTS, namespace, "");
-        let mut writer = Writer::component(said.component);
+        let nanos = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
+        self.latest = nanos.max(self.latest + 1);
+        let name = format!("{}.{:016x}", text(about, "/metadata/name"), self.latest);
+        let (resource, event) = if said.component == SCHEDULER {
+            (&NEW_EVENTS, new_event(about, &name, said))
+        } else {
+            (&EVENTS, self.old_event(about, &name, said))
+        };
+        let target = Target::new(resource, namespace, "");
+        let mut writer = Writer::component(program(said.component));
         let created = self
             .shared
             .write(|store| write::create(store, &target, &event, &mut writer));
@@ -73,40 +80,97 @@ impl Recorder {
     }
 
     /// Counts an event that is there already.
-    fn count(&self, namespace: &str, name: &str) -> bool {
+    fn count(&self, namespace: &str, name: &str, component: &str) -> bool {
         let target = Target::new(&EVENTS, namespace, name);
-        let mut writer = Writer::component("kubelet");
+        let mut writer = Writer::component(program(component));
         let counted = self.shared.write(|store| {
             write::modify(store, &target, &mut writer, |live| {
                 let mut event = live.clone();
-                event["count"] = (live["count"].as_i64().unwrap_or(1) + 1).into();
-                event["lastTimestamp"] = now().into();
+                if component == SCHEDULER {
+                    let count = live["series"]["count"].as_i64().unwrap_or(1) + 1;
+                    event["series"] = json!({"count": count, "lastObservedTime": precise_now()});
+                } else {
+                    event["count"] = (live["count"].as_i64().unwrap_or(1) + 1).into();
+                    event["lastTimestamp"] = now().into();
+                }
                 Ok(event)
             })
         });
         counted.is_ok()
     }
+
+    fn old_event(&self, about: &Value, name: &str, said: Said<'_>) -> Value {
+        let time = now();
+        let mut source = json!({ "component": said.component });
+        let mut instance = "";
+        if said.component == "kubelet" {
+            instance = &self.shared.options.node.name;
+            source["host"] = instance.into();
+        }
+        json!({
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name},
+            "involvedObject": object_reference(about, said.field_path),
+            "reason": said.reason,
+            "message": said.message,
+            "type": said.kind.name(),
+            "count": 1,
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "eventTime": null,
+            "source": source,
+            "reportingComponent": said.component,
+            "reportingInstance": instance,
+        })
+    }
 }
 
-fn event(about: &Value, name: &str, said: Said<'_>) -> Value {
-    let time = now();
-    let kind = match said.kind {
-        Kind::Normal => "Normal",
-        Kind::Warning => "Warning",
+/// The one component that records events in the newer form.
+const SCHEDULER: &str = "default-scheduler";
+
+fn new_event(about: &Value, name: &str, said: Said<'_>) -> Value {
+    let action = if said.reason == "Scheduled" {
+        "Binding"
+    } else {
+        "Scheduling"
     };
     json!({
-        "apiVersion": "v1",
+        "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": name},
-        "involvedObject": object_reference(about, said.field_path),
+        "regarding": object_reference(about, said.field_path),
         "reason": said.reason,
-        "message": said.message,
-        "type": kind,
-        "count": 1,
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "source": {"component": said.component},
-        "reportingComponent": said.component,
-        "reportingInstance": "",
+        "note": said.message,
+        "type": said.kind.name(),
+        "action": action,
+        "eventTime": precise_now(),
+        "reportingController": said.component,
+        "reportingInstance": format!("{}-stand-in", said.component),
     })
+}
+
+/// The program that a component is part of: it writes the events.
+fn program(component: &str) -> &str {
+    match component {
+        "kubelet" => "kubelet",
+        SCHEDULER => "kube-scheduler",
+        _ => "kube-controller-manager",
+    }
+}
+
+/// The time with microseconds.
+fn precise_now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+        .to_string()
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
 }

@@ -78,7 +78,12 @@ pub(crate) fn route(path: &str) -> Route {
         ["apis"] => Route::Groups { core: false },
         ["api", "v1", rest @ ..] => in_version("", "v1", rest),
         ["apis", group] => Route::Group((*group).to_owned()),
-        ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => Route::AccessReview,
+        [
+            "apis",
+            "authorization.k8s.io",
+            "v1",
+            "selfsubjectaccessreviews",
+        ] => Route::AccessReview,
         ["apis", group, version, rest @ ..] => in_version(group, version, rest),
         _ => Route::Unknown,
     }
@@ -94,7 +99,9 @@ fn in_version(group: &str, version: &str, rest: &[&str]) -> Route {
     let find = |plural: &str| resources::find(group, version, plural);
     // `/namespaces/a/pods` is about pods; `/namespaces/a/status` is about the namespace.
     let target = match rest {
-        ["namespaces", namespace, plural, rest @ ..] if find(plural).is_some_and(|r| r.namespaced) => {
+        ["namespaces", namespace, plural, rest @ ..]
+            if find(plural).is_some_and(|r| r.namespaced) =>
+        {
             find(plural).and_then(|resource| target(resource, namespace, rest))
         }
         [plural, rest @ ..] => find(plural).and_then(|resource| {
@@ -177,7 +184,10 @@ mod tests {
             objects("/apis/apps/v1/namespaces/a/deployments/x/status"),
             Target::new(&DEPLOYMENTS, "a", "x").status()
         );
-        assert_eq!(objects("/api/v1/namespaces/a"), Target::new(&NAMESPACES, "", "a"));
+        assert_eq!(
+            objects("/api/v1/namespaces/a"),
+            Target::new(&NAMESPACES, "", "a")
+        );
         assert_eq!(
             objects("/api/v1/namespaces/a/status"),
             Target::new(&NAMESPACES, "", "a").status()

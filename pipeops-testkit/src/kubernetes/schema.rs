@@ -156,7 +156,9 @@ pub(crate) fn empty(kind: &Type) -> Value {
                     always || definition.required.contains(name)
                 })
             });
-            fields.map(|(name, kind)| (name.clone(), empty_field(kind))).collect()
+            fields
+                .map(|(name, kind)| (name.clone(), empty_field(kind)))
+                .collect()
         }
         _ => Value::Null,
     }

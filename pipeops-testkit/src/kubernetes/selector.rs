@@ -27,9 +27,7 @@ impl LabelSelector {
             .map(requirement)
             .collect::<Option<Vec<_>>>()
             .map(Self)
-            .ok_or_else(|| {
-                ApiError::bad_request(format!("unable to parse requirement: {text:?}"))
-            })
+            .ok_or_else(|| ApiError::bad_request(format!("unable to parse requirement: {text:?}")))
     }
 
     /// Reads a `LabelSelector` object.
@@ -39,10 +37,17 @@ impl LabelSelector {
             let value = value.as_str().unwrap_or_default().to_owned();
             all.push(Requirement::In(key.clone(), vec![value]));
         }
-        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        for expression in selector["matchExpressions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             let key = expression["key"].as_str().unwrap_or_default().to_owned();
             let values = expression["values"].as_array().into_iter().flatten();
-            let values = values.filter_map(Value::as_str).map(str::to_owned).collect();
+            let values = values
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             all.push(match expression["operator"].as_str() {
                 Some("In") => Requirement::In(key, values),
                 Some("NotIn") => Requirement::NotIn(key, values),
@@ -183,7 +188,9 @@ impl FieldSelector {
 
 fn not_offered(resource: &Resource, field: &str) -> String {
     if own_fields(resource).is_empty() {
-        format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        format!(
+            "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        )
     } else {
         format!("field label not supported: {field}")
     }
@@ -272,7 +279,11 @@ mod tests {
             ("!app", false),
             ("!other", true),
         ] {
-            assert_eq!(LabelSelector::parse(text).unwrap().matches(&labels), expected, "{text}");
+            assert_eq!(
+                LabelSelector::parse(text).unwrap().matches(&labels),
+                expected,
+                "{text}"
+            );
         }
         assert!(LabelSelector::parse("a b").is_err());
     }
@@ -293,6 +304,11 @@ mod tests {
         let running = FieldSelector::parse(&PODS, "status.phase=Running").unwrap();
         assert!(running.matches(&json!({"status": {"phase": "Running"}})));
         assert!(!running.matches(&json!({})));
-        assert_eq!(FieldSelector::parse(&DEPLOYMENTS, "spec.replicas=1").unwrap_err().code, 400);
+        assert_eq!(
+            FieldSelector::parse(&DEPLOYMENTS, "spec.replicas=1")
+                .unwrap_err()
+                .code,
+            400
+        );
     }
 }

@@ -152,7 +152,11 @@ async fn read_body(body: Incoming) -> ApiResult<Bytes> {
             Err(ApiError::too_large())
         }
         Ok(Err(error)) => Err(ApiError::bad_request(error.to_string())),
-        Err(_) => Err(ApiError::new(408, "Timeout", "the body did not come in time")),
+        Err(_) => Err(ApiError::new(
+            408,
+            "Timeout",
+            "the body did not come in time",
+        )),
     }
 }
 
@@ -172,7 +176,9 @@ fn form(headers: &HeaderMap) -> ApiResult<Form> {
         match wanted {
             None => Some(Form::Plain),
             Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Some(Form::OnlyMetadata),
-            Some("APIGroupDiscoveryList") if range.contains("v=v2") && !range.contains("v2beta1") => {
+            Some("APIGroupDiscoveryList")
+                if range.contains("v=v2") && !range.contains("v2beta1") =>
+            {
                 Some(Form::AggregatedDiscovery)
             }
             Some(_) => None,
@@ -186,12 +192,7 @@ fn reply(reply: Reply) -> Response<Body> {
         Reply::Json(status, value) => json_reply(status, &value),
         Reply::Written(status, value, unknown) => {
             let mut answer = json_reply(status, &value);
-            for field in unknown {
-                let text = format!("299 - \"unknown field \\\"{field}\\\"\"");
-                if let Ok(value) = http::HeaderValue::try_from(text) {
-                    answer.headers_mut().append(WARNING, value);
-                }
-            }
+            warn(&mut answer, &unknown);
             answer
         }
         Reply::Text(status, text) => text_reply(status, text),
@@ -199,9 +200,20 @@ fn reply(reply: Reply) -> Response<Body> {
     }
 }
 
+/// Warns of fields that were dropped.
+fn warn(answer: &mut Response<Body>, unknown: &[String]) {
+    for field in unknown {
+        let text = format!("299 - \"unknown field \\\"{field}\\\"\"");
+        if let Ok(value) = http::HeaderValue::try_from(text) {
+            answer.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
 fn failure(error: &ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = json_reply(status, &error.to_json());
+    warn(&mut answer, &error.unknown);
     if status == StatusCode::UNAUTHORIZED {
         let realm = http::HeaderValue::from_static("Bearer realm=\"pipeops-testkit\"");
         answer.headers_mut().insert(WWW_AUTHENTICATE, realm);

@@ -131,7 +131,10 @@ mod tests {
         let mut second = service("NodePort");
         allocate(&store, &SERVICES, &mut second).unwrap();
         assert_ne!(first["spec"]["clusterIP"], second["spec"]["clusterIP"]);
-        assert_ne!(first["spec"]["ports"][0]["nodePort"], second["spec"]["ports"][0]["nodePort"]);
+        assert_ne!(
+            first["spec"]["ports"][0]["nodePort"],
+            second["spec"]["ports"][0]["nodePort"]
+        );
     }
 
     #[test]

@@ -99,7 +99,10 @@ mod tests {
     fn a_kubeconfig_is_yaml() {
         let text = kubeconfig("http://127.0.0.1:1", Some("a\"b"));
         let config: serde_json::Value = serde_norway::from_str(&text).unwrap();
-        assert_eq!(config["clusters"][0]["cluster"]["server"], "http://127.0.0.1:1");
+        assert_eq!(
+            config["clusters"][0]["cluster"]["server"],
+            "http://127.0.0.1:1"
+        );
         assert_eq!(config["users"][0]["user"]["token"], "a\"b");
     }
 }

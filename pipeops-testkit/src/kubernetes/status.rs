@@ -15,6 +15,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// `status.details`, if any.
     pub(crate) details: Option<Value>,
+    /// Fields of the request that its type does not have.
+    pub(crate) unknown: Vec<String>,
 }
 
 /// A result whose error is a `Status`.
@@ -27,6 +29,7 @@ impl ApiError {
             reason,
             message: message.into(),
             details: None,
+            unknown: Vec::new(),
         }
     }
 
@@ -97,8 +100,12 @@ impl ApiError {
     pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
         let kind = qualified(resource.kind, resource.group);
         let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
-        Self::new(409, "Conflict", message)
-            .with_details(details(name, resource.group, resource.kind, &[]))
+        Self::new(409, "Conflict", message).with_details(details(
+            name,
+            resource.group,
+            resource.kind,
+            &[],
+        ))
     }
 
     /// The object was changed since the client read it.
@@ -162,8 +169,12 @@ impl ApiError {
         };
         let qualified = qualified(kind, group);
         let causes: Vec<Value> = errors.iter().map(FieldError::cause).collect();
-        Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {what}"))
-            .with_details(details(name, group, kind, &causes))
+        Self::new(
+            422,
+            "Invalid",
+            format!("{qualified} \"{name}\" is invalid: {what}"),
+        )
+        .with_details(details(name, group, kind, &causes))
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -184,7 +195,10 @@ impl ApiError {
         let (reason, message) = match code {
             401 => return Self::unauthorized(),
             403 => ("Forbidden", "the token is expired"),
-            404 => ("NotFound", "the server could not find the requested resource"),
+            404 => (
+                "NotFound",
+                "the server could not find the requested resource",
+            ),
             409 => ("Conflict", "the server reported a conflict"),
             410 => ("Expired", "too old resource version"),
             429 => (
@@ -297,7 +311,11 @@ impl FieldError {
     }
 
     /// As [`FieldError::not_supported`], where the value is shown in another form than JSON.
-    pub(crate) fn not_supported_text(field: impl Into<String>, value: &str, known: &[&str]) -> Self {
+    pub(crate) fn not_supported_text(
+        field: impl Into<String>,
+        value: &str,
+        known: &[&str],
+    ) -> Self {
         let known: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
         let message = format!(
             "Unsupported value: {value}: supported values: {}",

@@ -177,7 +177,11 @@ mod tests {
         let last = store.remove(&key).unwrap();
         assert_eq!(first["metadata"]["resourceVersion"], "101");
         assert_eq!(last["metadata"]["resourceVersion"], "103");
-        let seen: Vec<_> = store.changes_after(FIRST).unwrap().map(|c| c.revision).collect();
+        let seen: Vec<_> = store
+            .changes_after(FIRST)
+            .unwrap()
+            .map(|c| c.revision)
+            .collect();
         assert_eq!(seen, [101, 102, 103]);
         assert_eq!(store.changes_after(102).unwrap().count(), 1);
     }
@@ -187,7 +191,10 @@ mod tests {
         let mut store = Store::default();
         store.put(Key::new(&PODS, "a", "x"), json!({"metadata": {}}));
         store.compact();
-        assert_eq!(store.changes_after(FIRST).err(), Some(Compacted { oldest: 101 }));
+        assert_eq!(
+            store.changes_after(FIRST).err(),
+            Some(Compacted { oldest: 101 })
+        );
         assert_eq!(store.changes_after(101).unwrap().count(), 0);
         assert_eq!(store.list(&PODS, None).count(), 1);
     }

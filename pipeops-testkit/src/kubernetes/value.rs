@@ -9,7 +9,10 @@ pub(crate) fn int(value: &Value, pointer: &str) -> i64 {
 
 /// A text; empty when it is missing.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A list; empty when it is missing.
@@ -72,7 +75,11 @@ pub(crate) fn count_of(value: &Value, total: i64, round_up: bool) -> i64 {
         None => value.as_i64().unwrap_or(0),
         Some(percent) => {
             let share = percent.parse::<i64>().unwrap_or(0) * total;
-            if round_up { (share + 99) / 100 } else { share / 100 }
+            if round_up {
+                (share + 99) / 100
+            } else {
+                share / 100
+            }
         }
     }
 }
@@ -93,10 +100,17 @@ pub(crate) fn remove_condition(status: &mut Value, kind: &str) {
 
 /// Puts a condition in the place of the one of its type, or at the end.
 pub(crate) fn put_condition(status: &mut Value, condition: Value) {
-    let Value::Object(fields) = status else { return };
+    let Value::Object(fields) = status else {
+        return;
+    };
     let all = fields.entry("conditions").or_insert_with(|| json!([]));
-    let Some(all) = all.as_array_mut() else { return };
-    match all.iter_mut().find(|other| other["type"] == condition["type"]) {
+    let Some(all) = all.as_array_mut() else {
+        return;
+    };
+    match all
+        .iter_mut()
+        .find(|other| other["type"] == condition["type"])
+    {
         Some(other) => *other = condition,
         None => all.push(condition),
     }

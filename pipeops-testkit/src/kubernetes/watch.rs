@@ -103,12 +103,20 @@ impl Watch {
         }
         let streaming = query.flag("sendInitialEvents");
         if !streaming && (from > 0 || initial == "false") {
-            self.position = if from > 0 { from } else { self.shared.read(Store::revision) };
+            self.position = if from > 0 {
+                from
+            } else {
+                self.shared.read(Store::revision)
+            };
             return Ok(());
         }
         let shared = self.shared.clone();
         let (objects, revision) = shared.read(|store| {
-            let objects: Vec<Value> = self.filter.select(store).map(|(_, object)| object).collect();
+            let objects: Vec<Value> = self
+                .filter
+                .select(store)
+                .map(|(_, object)| object)
+                .collect();
             (objects, store.revision())
         });
         if from > revision {
@@ -183,13 +191,19 @@ impl Watch {
         let show = |object: &Value| as_shown(self.filter.resource(), object);
         let before = change.before.as_deref().map(show);
         let after = show(&change.after);
-        let was = before.as_ref().is_some_and(|before| self.filter.matches(before));
+        let was = before
+            .as_ref()
+            .is_some_and(|before| self.filter.matches(before));
         let is = !change.deleted && self.filter.matches(&after);
         match (was, is) {
             (false, true) => self.push("ADDED", after),
             (true, true) => self.push("MODIFIED", after),
             (true, false) => {
-                let mut last = if change.deleted { after } else { before.unwrap_or(after) };
+                let mut last = if change.deleted {
+                    after
+                } else {
+                    before.unwrap_or(after)
+                };
                 last["metadata"]["resourceVersion"] = change.revision.to_string().into();
                 self.push("DELETED", last);
             }
@@ -198,7 +212,11 @@ impl Watch {
     }
 
     fn push(&mut self, kind: &str, object: Value) {
-        let object = if self.only_metadata { read::only_metadata(&object) } else { object };
+        let object = if self.only_metadata {
+            read::only_metadata(&object)
+        } else {
+            object
+        };
         self.pending.push_back(line(kind, &object));
     }
 

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::apply::Apply;
+use super::identity::{check_identity, check_namespace, check_versions, name_it};
 use super::managed::{self, Managed, Manager};
+use super::prepare::{count_generation, initial_status, keep_metadata, keep_other_half, stamp};
 use super::request::Target;
-use super::resources::{self, NAMESPACES, NEW_EVENTS, Resource};
+use super::resources::{NEW_EVENTS, Resource};
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Store;
 use super::value::text;
-use super::{decode, defaults, delete, events, names, schema, services, validate};
+use super::{decode, defaults, delete, events, schema, services, validate};
 
 /// Who writes, and how.
 #[derive(Debug, Clone)]
@@ -94,8 +96,9 @@ pub(crate) fn create(
     let owner = writer.owner(target, "Update");
     create_decoded(store, target, object, writer, |new| {
         let mut owners = owners;
-        let empty = schema::empty(&managed::type_of(target.resource.storage()));
-        owners.update(target.resource.storage(), &empty, new, owner, &now());
+        let resource = target.resource;
+        let empty = schema::empty(&managed::type_of(resource));
+        owners.update(resource, &empty, &as_shown(resource, new), owner, &now());
         owners
     })
 }
@@ -115,7 +118,10 @@ fn create_decoded(
     if store.get(&target.key()).is_some() {
         return Err(ApiError::already_exists(resource, &target.name));
     }
-    if object["metadata"]["resourceVersion"].as_str().is_some_and(|v| !v.is_empty() && v != "0") {
+    if object["metadata"]["resourceVersion"]
+        .as_str()
+        .is_some_and(|v| !v.is_empty() && v != "0")
+    {
         return Err(ApiError::internal(
             "resourceVersion should not be set on objects to be created",
         ));
@@ -126,7 +132,11 @@ fn create_decoded(
     let owners = owners(&object);
     // Addresses are given out last: nobody owns them.
     services::allocate(store, resource, &mut object)?;
-    refuse(resource, &target.name, &validate::create(resource.storage(), &object))?;
+    refuse(
+        resource,
+        &target.name,
+        &validate::create(resource.storage(), &object),
+    )?;
     owners.write_to(&mut object);
     Ok(commit(store, &target, object, writer))
 }
@@ -160,7 +170,12 @@ pub(crate) fn replace(
         );
         // The real server names the resource here, not the kind.
         let (group, plural) = (target.resource.group, target.resource.plural);
-        return Err(ApiError::invalid_kind(group, plural, &target.name, &[error]));
+        return Err(ApiError::invalid_kind(
+            group,
+            plural,
+            &target.name,
+            &[error],
+        ));
     }
     change(store, target, &old, object, writer).map(|object| (object, false))
 }
@@ -197,7 +212,9 @@ pub(crate) fn apply(
     if live.is_none() && !target.subresource.is_empty() {
         return Err(ApiError::not_found(resource, &target.name));
     }
-    let shown = live.as_ref().map_or_else(|| json!({}), |live| as_shown(resource, live));
+    let shown = live
+        .as_ref()
+        .map_or_else(|| json!({}), |live| as_shown(resource, live));
     let now = now();
     let request = Apply {
         resource,
@@ -260,7 +277,9 @@ fn change(
     let owner = writer.owner(target, "Update");
     change_as(store, target, old, object, writer, |new| {
         let mut owners = Managed::of(old);
-        owners.update(target.resource.storage(), old, new, owner, &now());
+        let resource = target.resource;
+        let (old, new) = (as_shown(resource, old), as_shown(resource, new));
+        owners.update(resource, &old, &new, owner, &now());
         owners
     })
 }
@@ -341,232 +360,6 @@ pub(crate) fn as_shown(resource: &Resource, object: &Value) -> Value {
         events::to_new(object)
     } else {
         object.clone()
-    }
-}
-
-fn check_identity(target: &Target, body: &Value) -> ApiResult<()> {
-    let resource = target.resource;
-    if !body.is_object() {
-        return Err(ApiError::bad_request("the object provided is not a JSON object"));
-    }
-    // What the object does not say about its kind follows from the path.
-    let own = resource.api_version();
-    let version = text(body, "/apiVersion");
-    let version = if version.is_empty() { own.as_str() } else { version };
-    let kind = text(body, "/kind");
-    let kind = if kind.is_empty() { resource.kind } else { kind };
-    if version != own || kind != resource.kind {
-        let short = version.rsplit('/').next().unwrap_or_default();
-        let why = if resources::of_kind(version, kind).is_some() {
-            let group = if resource.group.is_empty() { "core" } else { resource.group };
-            format!("converting ({short}.{kind}) to ({group}.{}): unknown conversion", resource.kind)
-        } else {
-            format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
-        };
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version {short:?} cannot be handled as a {}: {why}",
-            resource.kind
-        )));
-    }
-    let metadata = &body["metadata"];
-    let namespace = metadata["namespace"].as_str().unwrap_or_default();
-    if !namespace.is_empty() && namespace != target.namespace {
-        return Err(ApiError::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
-    let name = metadata["name"].as_str().unwrap_or_default();
-    if !target.name.is_empty() && !name.is_empty() && name != target.name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            target.name
-        )));
-    }
-    Ok(())
-}
-
-fn name_it(store: &Store, target: &mut Target, object: &mut Value) -> ApiResult<()> {
-    let metadata = &mut object["metadata"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (mut name, prefix) = (text(&metadata["name"]), text(&metadata["generateName"]));
-    if name.is_empty() && !target.name.is_empty() {
-        name.clone_from(&target.name);
-    }
-    if name.is_empty() && !prefix.is_empty() {
-        name = names::generate(&prefix, store.revision());
-    }
-    if name.is_empty() {
-        let error = FieldError::required("metadata.name", "name or generateName is required");
-        return Err(ApiError::invalid(target.resource, "", &[error]));
-    }
-    metadata["name"] = name.clone().into();
-    if target.resource.namespaced {
-        metadata["namespace"] = target.namespace.clone().into();
-    }
-    target.name = name;
-    Ok(())
-}
-
-/// New objects need a namespace that exists and is not on its way out.
-fn check_namespace(store: &Store, target: &Target) -> ApiResult<()> {
-    if !target.resource.namespaced {
-        return Ok(());
-    }
-    let namespace = &target.namespace;
-    let key = super::store::Key::new(&NAMESPACES, "", namespace);
-    let Some(found) = store.get(&key) else {
-        return Err(ApiError::not_found(&NAMESPACES, namespace));
-    };
-    if found["status"]["phase"] == "Terminating" {
-        return Err(ApiError::forbidden(
-            target.resource,
-            &target.name,
-            &format!("unable to create new content in namespace {namespace} because it is being terminated"),
-        ));
-    }
-    Ok(())
-}
-
-/// What the server writes into the metadata of a new object.
-fn stamp(target: &Target, object: &mut Value) {
-    object["apiVersion"] = target.resource.storage().api_version().into();
-    object["kind"] = target.resource.kind.into();
-    let metadata = &mut object["metadata"];
-    metadata["uid"] = names::uid().into();
-    metadata["creationTimestamp"] = now().into();
-    if let Value::Object(fields) = metadata {
-        for name in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] {
-            fields.remove(name);
-        }
-        if target.resource.generation {
-            fields.insert("generation".to_owned(), 1.into());
-        }
-    }
-}
-
-/// A new object has no status but the one that the server gives it.
-fn initial_status(resource: &Resource, object: &mut Value) {
-    match resource.kind {
-        "Pod" => {
-            let class = defaults::quality_of_service(&object["spec"]);
-            object["status"] = json!({"phase": "Pending", "qosClass": class});
-        }
-        "Namespace" => {
-            let name = object["metadata"]["name"].clone();
-            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
-            object["status"] = json!({"phase": "Active"});
-        }
-        "PersistentVolumeClaim" => object["status"] = json!({"phase": "Pending"}),
-        "Service" | "Ingress" => object["status"] = json!({"loadBalancer": {}}),
-        "Deployment" => object["status"] = json!({}),
-        "ReplicaSet" => object["status"] = json!({"replicas": 0}),
-        "StatefulSet" => object["status"] = json!({"replicas": 0, "availableReplicas": 0}),
-        "HorizontalPodAutoscaler" => {
-            object["status"] = json!({"desiredReplicas": 0});
-        }
-        "PodDisruptionBudget" => {
-            object["status"] = json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
-        }
-        _ => {}
-    }
-}
-
-fn check_versions(target: &Target, old: &Value, new: &Value) -> ApiResult<()> {
-    let text = |object: &Value, field: &str| {
-        object["metadata"][field].as_str().unwrap_or_default().to_owned()
-    };
-    let (wanted, present) = (text(new, "uid"), text(old, "uid"));
-    if !wanted.is_empty() && wanted != present {
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}",
-            target.resource.plural, target.namespace, target.name
-        );
-        return Err(ApiError::conflict(target.resource, &target.name, &why));
-    }
-    let wanted = text(new, "resourceVersion");
-    if !wanted.is_empty() && wanted != "0" && wanted != text(old, "resourceVersion") {
-        return Err(ApiError::modified(target.resource, &target.name));
-    }
-    Ok(())
-}
-
-/// The server's part of the metadata stays as it is.
-fn keep_metadata(target: &Target, old: &Value, new: &mut Value) -> ApiResult<()> {
-    let before = &old["metadata"];
-    if target.subresource == "status" {
-        // Through its status an object's labels, finalizers and owners do not change.
-        let annotations = new["metadata"].get("annotations").cloned();
-        new["metadata"] = before.clone();
-        if let (Value::Object(fields), Some(annotations)) = (&mut new["metadata"], annotations) {
-            fields.insert("annotations".to_owned(), annotations);
-        }
-    }
-    if new["metadata"].is_null() {
-        new["metadata"] = json!({});
-    }
-    let Value::Object(metadata) = &mut new["metadata"] else {
-        return Err(ApiError::bad_request("metadata is not a map"));
-    };
-    for name in [
-        "name", "namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp",
-        "deletionGracePeriodSeconds", "generateName", "resourceVersion", "managedFields",
-    ] {
-        match before.get(name) {
-            Some(value) => drop(metadata.insert(name.to_owned(), value.clone())),
-            None => drop(metadata.remove(name)),
-        }
-    }
-    delete::check_finalizers(target, before, &new["metadata"])
-}
-
-/// A write to the object leaves its status alone, a write to the status leaves the object alone.
-fn keep_other_half(target: &Target, old: &Value, new: &mut Value) {
-    if target.subresource == "status" {
-        let status = new.get("status").cloned();
-        let metadata = new["metadata"].take();
-        *new = old.clone();
-        new["metadata"] = metadata;
-        if let (Value::Object(fields), Some(status)) = (&mut *new, status) {
-            fields.insert("status".to_owned(), status);
-        }
-    } else if target.resource.status
-        && let Value::Object(fields) = new
-    {
-        match old.get("status") {
-            Some(status) => drop(fields.insert("status".to_owned(), status.clone())),
-            None => drop(fields.remove("status")),
-        }
-    }
-    new["apiVersion"] = old["apiVersion"].clone();
-    new["kind"] = old["kind"].clone();
-}
-
-/// The generation counts changes of what is wanted.
-fn count_generation(target: &Target, old: &Value, new: &mut Value) {
-    if !target.resource.generation || target.subresource == "status" {
-        return;
-    }
-    let wanted = |object: &Value| {
-        let mut object = object.clone();
-        if let Value::Object(fields) = &mut object {
-            fields.remove("metadata");
-            fields.remove("status");
-        }
-        // Placing a pod does not change what is wanted.
-        if target.resource.kind == "Pod"
-            && let Some(spec) = object["spec"].as_object_mut()
-        {
-            spec.remove("nodeName");
-        }
-        object
-    };
-    // A Deployment's controllers and `kubectl rollout undo` watch its annotations as well.
-    let annotations = |object: &Value| object["metadata"]["annotations"].clone();
-    let annotated = target.resource.kind == "Deployment" && annotations(old) != annotations(new);
-    if wanted(old) != wanted(new) || annotated {
-        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
-        new["metadata"]["generation"] = generation.into();
     }
 }
 

@@ -189,7 +189,8 @@ impl Exchange {
     /// Whether the same client may also do this, for instance pull from the repository that it mounts from.
     pub(super) fn may(&self, wanted: Wanted<'_>) -> bool {
         let gate = &self.shared.gate;
-        gate.check(&self.parts.headers, wanted, self.challenge()).is_ok()
+        gate.check(&self.parts.headers, wanted, self.challenge())
+            .is_ok()
     }
 }
 
@@ -268,10 +269,7 @@ async fn respond(exchange: Exchange, user: &mut Option<String>) -> Answer {
     Ok(response)
 }
 
-async fn route(
-    mut exchange: Exchange,
-    user: &mut Option<String>,
-) -> Result<Response<Body>, Stop> {
+async fn route(mut exchange: Exchange, user: &mut Option<String>) -> Result<Response<Body>, Stop> {
     let method = exchange.parts.method.clone();
     let path = exchange.parts.uri.path().to_owned();
     let route = Route::parse(&path);
@@ -393,10 +391,16 @@ mod tests {
     fn paths_are_read_from_their_end() {
         for (path, route) in [
             ("/v2/", Route::Base),
-            ("/v2/a/b/blobs/blobs/sha256:1", Route::Blob("a/b/blobs", "sha256:1")),
+            (
+                "/v2/a/b/blobs/blobs/sha256:1",
+                Route::Blob("a/b/blobs", "sha256:1"),
+            ),
             ("/v2/a/blobs/uploads/", Route::Uploads("a")),
             ("/v2/a/blobs/uploads/17", Route::Upload("a", "17")),
-            ("/v2/manifests/manifests/1", Route::Manifest("manifests", "1")),
+            (
+                "/v2/manifests/manifests/1",
+                Route::Manifest("manifests", "1"),
+            ),
             ("/v2/a/tags/list", Route::Tags("a")),
             ("/v2/a/referrers/sha256:1", Route::Unknown),
             ("/v1/", Route::Unknown),

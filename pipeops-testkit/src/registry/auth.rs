@@ -254,7 +254,11 @@ impl Gate {
 
     fn login_by_identity(&self, token: &str) -> Option<User> {
         let users = lock(&self.users);
-        let matches = |user: &&User| user.identity_token.as_ref().is_some_and(|t| t.expose() == token);
+        let matches = |user: &&User| {
+            user.identity_token
+                .as_ref()
+                .is_some_and(|t| t.expose() == token)
+        };
         users.iter().find(matches).cloned()
     }
 
@@ -351,11 +355,19 @@ mod tests {
         let scopes = ["repository:team/a:pull,push".to_owned()];
         let token = gate.issue(Login::Password("ci", "pw"), &scopes).unwrap();
         let headers = bearer(&token.token);
-        let user = gate.check(&headers, push("team/a"), Challenge::default()).unwrap();
+        let user = gate
+            .check(&headers, push("team/a"), Challenge::default())
+            .unwrap();
         assert_eq!(user.as_deref(), Some("ci"));
-        assert!(gate.check(&headers, push("team/b"), Challenge::default()).is_err());
+        assert!(
+            gate.check(&headers, push("team/b"), Challenge::default())
+                .is_err()
+        );
         gate.expire_tokens();
-        assert!(gate.check(&headers, push("team/a"), Challenge::default()).is_err());
+        assert!(
+            gate.check(&headers, push("team/a"), Challenge::default())
+                .is_err()
+        );
     }
 
     #[test]
@@ -363,7 +375,10 @@ mod tests {
         let gate = gate(RegistryOptions::default().token_auth(Duration::from_secs(60)));
         let scopes = ["repository:other/a:pull,push".to_owned()];
         let token = gate.issue(Login::Password("ci", "pw"), &scopes).unwrap();
-        assert!(gate.check(&bearer(&token.token), push("other/a"), Challenge::default()).is_err());
+        assert!(
+            gate.check(&bearer(&token.token), push("other/a"), Challenge::default())
+                .is_err()
+        );
         assert!(gate.issue(Login::Password("ci", "no"), &scopes).is_none());
     }
 
@@ -371,6 +386,9 @@ mod tests {
     fn a_lifetime_of_zero_issues_expired_tokens() {
         let gate = gate(RegistryOptions::default().token_auth(Duration::ZERO));
         let token = gate.issue(Login::Anonymous, &[]).unwrap();
-        assert!(gate.check(&bearer(&token.token), Wanted::Login, Challenge::default()).is_err());
+        assert!(
+            gate.check(&bearer(&token.token), Wanted::Login, Challenge::default())
+                .is_err()
+        );
     }
 }

@@ -64,7 +64,10 @@ pub(super) fn delete(
 pub(super) async fn start(exchange: &mut Exchange, name: &str) -> Result<Response<Body>, Stop> {
     if let Some(digest) = exchange.query("mount").map(parse_digest).transpose()? {
         // A mount that cannot be done becomes an ordinary upload: so the specification says.
-        if exchange.query("from").is_some_and(|from| mount(exchange, from, name, &digest)) {
+        if exchange
+            .query("from")
+            .is_some_and(|from| mount(exchange, from, name, &digest))
+        {
             return Ok(created(exchange, name, &digest));
         }
     }

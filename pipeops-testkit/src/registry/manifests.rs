@@ -111,8 +111,7 @@ impl Registry {
         bytes: impl Into<Bytes>,
     ) -> Result<Digest, Refused> {
         let bytes = bytes.into();
-        keep(&self.shared, repository, reference, Some(media_type), bytes)
-            .map_err(Refused::from)
+        keep(&self.shared, repository, reference, Some(media_type), bytes).map_err(Refused::from)
     }
 }
 

@@ -224,9 +224,7 @@ impl Registry {
             max_blob: options.max_blob,
         });
         let handler = shared.clone();
-        let server = Server::start(switch, move |request| {
-            api::handle(handler.clone(), request)
-        });
+        let server = Server::start(switch, move |request| api::handle(handler.clone(), request));
         Ok(Self {
             server: server.await?,
             shared,

@@ -116,12 +116,7 @@ impl Registry {
     ///
     /// # Errors
     /// When a file's path is absolute or leads out of the image, or the tag is none.
-    pub fn seed(
-        &self,
-        repository: &str,
-        tag: &str,
-        image: &BaseImage,
-    ) -> Result<Digest, Refused> {
+    pub fn seed(&self, repository: &str, tag: &str, image: &BaseImage) -> Result<Digest, Refused> {
         let layer = image.layer().map_err(|error| Refused {
             code: "INVALID_PATH".to_owned(),
             message: error.to_string(),

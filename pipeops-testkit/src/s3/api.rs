@@ -48,12 +48,27 @@ impl Exchange {
 
 /// Parameters that name something else than the object or the list: each one that is known has an operation.
 const SUBRESOURCES: [&str; 12] = [
-    "acl", "cors", "encryption", "lifecycle", "object-lock", "policy", "retention", "tagging",
-    "torrent", "versioning", "versionId", "versions",
+    "acl",
+    "cors",
+    "encryption",
+    "lifecycle",
+    "object-lock",
+    "policy",
+    "retention",
+    "tagging",
+    "torrent",
+    "versioning",
+    "versionId",
+    "versions",
 ];
 
 /// The word for fault rules and the log; an empty one for what is not served.
-fn operation(parts: &Parts, query: &BTreeMap<String, String>, bucket: &str, key: &str) -> &'static str {
+fn operation(
+    parts: &Parts,
+    query: &BTreeMap<String, String>,
+    bucket: &str,
+    key: &str,
+) -> &'static str {
     let has = |name: &str| query.contains_key(name);
     if SUBRESOURCES.iter().any(|name| has(name)) {
         return "";
@@ -84,7 +99,9 @@ fn operation(parts: &Parts, query: &BTreeMap<String, String>, bucket: &str, key:
 /// Answers one request.
 pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
-    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
+    let path = percent_decode_str(parts.uri.path())
+        .decode_utf8_lossy()
+        .into_owned();
     let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
     let query = parse_query(parts.uri.query().unwrap_or_default());
     let operation = operation(&parts, &query, bucket, key);
@@ -95,7 +112,11 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> A
         user: None,
         status: None,
     };
-    let fault = shared.faults.next(&Call::new(seen.method.clone(), seen.path.clone(), operation));
+    let fault = shared.faults.next(&Call::new(
+        seen.method.clone(),
+        seen.path.clone(),
+        operation,
+    ));
     let head = parts.method == Method::HEAD;
     let exchange = Exchange {
         shared: shared.clone(),
@@ -131,9 +152,15 @@ async fn respond(
     let options = &exchange.shared.options;
     let signed = signature::check(&exchange.parts, options, SystemTime::now())?;
     *user = Some(options.access_key_id.clone());
-    let body = Limited::new(body, options.max_body).collect().await.map_err(|error| {
-        S3Error::bad_request("EntityTooLarge", format!("the body could not be taken: {error}"))
-    })?;
+    let body = Limited::new(body, options.max_body)
+        .collect()
+        .await
+        .map_err(|error| {
+            S3Error::bad_request(
+                "EntityTooLarge",
+                format!("the body could not be taken: {error}"),
+            )
+        })?;
     exchange.body = chunked::open(&signed, body.to_bytes())?;
     object::check_digest(&exchange)?;
     match operation {
@@ -178,8 +205,13 @@ fn create_bucket(exchange: &Exchange) -> S3Result<Response<Body>> {
     if lock(&exchange.shared.store).create_bucket(&exchange.bucket) {
         return Ok(empty(StatusCode::OK, &[]));
     }
-    let message = "Your previous request to create the named bucket succeeded and you already own it.";
-    Err(S3Error::new(StatusCode::CONFLICT, "BucketAlreadyOwnedByYou", message))
+    let message =
+        "Your previous request to create the named bucket succeeded and you already own it.";
+    Err(S3Error::new(
+        StatusCode::CONFLICT,
+        "BucketAlreadyOwnedByYou",
+        message,
+    ))
 }
 
 /// An answer with a document.

@@ -28,16 +28,23 @@ pub(super) fn open(signed: &Signed, body: Bytes) -> S3Result<Bytes> {
 fn decode(body: &[u8], signed: Option<&Signed>) -> S3Result<Bytes> {
     let mut data = Vec::with_capacity(body.len());
     let mut rest = body;
-    let mut before = signed.map(|signed| signed.signature.clone()).unwrap_or_default();
+    let mut before = signed
+        .map(|signed| signed.signature.clone())
+        .unwrap_or_default();
     loop {
         let (head, after) = line(rest)?;
         let (size, extension) = head.split_once(';').unwrap_or((head, ""));
         let size = usize::from_str_radix(size, 16).map_err(|_| incomplete())?;
         let (chunk, after) = after.split_at_checked(size).ok_or_else(incomplete)?;
         if let Some(signed) = signed {
-            let given = extension.strip_prefix("chunk-signature=").unwrap_or_default();
+            let given = extension
+                .strip_prefix("chunk-signature=")
+                .unwrap_or_default();
             let hashes = [sha256_hex(b""), sha256_hex(chunk)];
-            before = expect(signed.next("AWS4-HMAC-SHA256-PAYLOAD", &before, &hashes), given)?;
+            before = expect(
+                signed.next("AWS4-HMAC-SHA256-PAYLOAD", &before, &hashes),
+                given,
+            )?;
         }
         data.extend_from_slice(chunk);
         if size == 0 {
@@ -61,14 +68,20 @@ fn check_trailers(mut rest: &[u8], signed: Option<&Signed>, before: &str) -> S3R
             canonical.push_str(&format!("{}:{}\n", name.to_lowercase(), value.trim()));
         } else if let Some(signed) = signed {
             let hashes = [sha256_hex(canonical.as_bytes())];
-            expect(signed.next("AWS4-HMAC-SHA256-TRAILER", before, &hashes), value.trim())?;
+            expect(
+                signed.next("AWS4-HMAC-SHA256-TRAILER", before, &hashes),
+                value.trim(),
+            )?;
         }
     }
     Ok(())
 }
 
 fn line(bytes: &[u8]) -> S3Result<(&str, &[u8])> {
-    let end = bytes.windows(2).position(|pair| pair == b"\r\n").ok_or_else(incomplete)?;
+    let end = bytes
+        .windows(2)
+        .position(|pair| pair == b"\r\n")
+        .ok_or_else(incomplete)?;
     let text = std::str::from_utf8(&bytes[..end]).map_err(|_| incomplete())?;
     Ok((text, &bytes[end + 2..]))
 }
@@ -97,7 +110,13 @@ mod tests {
 
     #[test]
     fn broken_chunks_are_refused() {
-        for body in [&b"5\r\nhell"[..], b"5\r\nhello", b"x\r\n", b"", b"5\r\nhello0\r\n\r\n"] {
+        for body in [
+            &b"5\r\nhell"[..],
+            b"5\r\nhello",
+            b"x\r\n",
+            b"",
+            b"5\r\nhello0\r\n\r\n",
+        ] {
             assert!(decode(body, None).is_err(), "{body:?}");
         }
     }

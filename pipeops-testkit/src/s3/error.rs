@@ -51,8 +51,13 @@ impl S3Error {
     }
 
     pub(super) fn precondition(condition: &str) -> Self {
-        let message = format!("At least one of the pre-conditions you specified did not hold: {condition}");
-        Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message)
+        let message =
+            format!("At least one of the pre-conditions you specified did not hold: {condition}");
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "PreconditionFailed",
+            message,
+        )
     }
 
     pub(super) fn not_implemented(what: impl std::fmt::Display) -> Self {
@@ -62,9 +67,15 @@ impl S3Error {
 
     pub(super) fn into_response(self, head: bool) -> Response<Body> {
         let mut document = xml::Writer::new("Error");
-        document.text("Code", self.code).text("Message", &self.message);
+        document
+            .text("Code", self.code)
+            .text("Message", &self.message);
         // The answer to HEAD has no body: its status must do.
-        let body = if head { String::new() } else { document.finish() };
+        let body = if head {
+            String::new()
+        } else {
+            document.finish()
+        };
         let mut response = Response::new(full(body));
         *response.status_mut() = self.status;
         let kind = HeaderValue::from_static("application/xml");

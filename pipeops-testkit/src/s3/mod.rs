@@ -133,9 +133,7 @@ impl S3Server {
             switch: switch.clone(),
         });
         let handler = shared.clone();
-        let server = Server::start(switch, move |request| {
-            api::handle(handler.clone(), request)
-        });
+        let server = Server::start(switch, move |request| api::handle(handler.clone(), request));
         Ok(Self {
             server: server.await?,
             shared,
@@ -161,7 +159,9 @@ impl S3Server {
     pub fn keys(&self, bucket: &str) -> Vec<String> {
         let store = lock(&self.shared.store);
         let objects = store.bucket(bucket).ok();
-        objects.map(|objects| objects.keys().cloned().collect()).unwrap_or_default()
+        objects
+            .map(|objects| objects.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The content of an object.

@@ -42,14 +42,18 @@ pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
     {
         return Err(S3Error::precondition("If-Match"));
     }
-    let unmodified_since = exchange.header("if-unmodified-since").and_then(parse_http_date);
+    let unmodified_since = exchange
+        .header("if-unmodified-since")
+        .and_then(parse_http_date);
     // The tag decides where both are given: so says RFC 9110.
     if exchange.header("if-match").is_none()
         && unmodified_since.is_some_and(|since| seconds(object.modified) > since)
     {
         return Err(S3Error::precondition("If-Unmodified-Since"));
     }
-    let modified_since = exchange.header("if-modified-since").and_then(parse_http_date);
+    let modified_since = exchange
+        .header("if-modified-since")
+        .and_then(parse_http_date);
     let unchanged = match exchange.header("if-none-match") {
         Some(etags) => names(etags, &object.etag),
         None => modified_since.is_some_and(|since| seconds(object.modified) <= since),
@@ -59,7 +63,10 @@ pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
         return Ok(empty(StatusCode::NOT_MODIFIED, &headers));
     }
     let length = object.data.len();
-    let (status, range) = match exchange.header("range").map(|range| parse_range(range, length)) {
+    let (status, range) = match exchange
+        .header("range")
+        .map(|range| parse_range(range, length))
+    {
         None | Some(Requested::Ignored) => (StatusCode::OK, 0..length),
         Some(Requested::Part(range)) => (StatusCode::PARTIAL_CONTENT, range),
         Some(Requested::Nothing) => {
@@ -140,13 +147,17 @@ pub(super) fn delete(exchange: &Exchange) -> S3Result<Response<Body>> {
 
 pub(super) fn delete_many(exchange: &Exchange) -> S3Result<Response<Body>> {
     let texts = xml::texts(&exchange.body)?;
-    let keys = texts.iter().filter(|(place, _)| place == "Delete/Object/Key");
+    let keys = texts
+        .iter()
+        .filter(|(place, _)| place == "Delete/Object/Key");
     let keys: Vec<&String> = keys.map(|(_, key)| key).collect();
     if keys.len() > PAGE {
         let message = "The XML you provided names more than 1,000 keys";
         return Err(S3Error::bad_request("MalformedXML", message));
     }
-    let quiet = texts.iter().any(|(place, text)| place == "Delete/Quiet" && text == "true");
+    let quiet = texts
+        .iter()
+        .any(|(place, text)| place == "Delete/Quiet" && text == "true");
     let mut store = lock(&exchange.shared.store);
     let mut document = xml::Writer::new("DeleteResult");
     for key in keys {
@@ -164,9 +175,13 @@ pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
     let objects = store.bucket(&exchange.bucket)?;
     let prefix = exchange.query("prefix").unwrap_or_default();
     let delimiter = exchange.query("delimiter").filter(|d| !d.is_empty());
-    let after = exchange.query("continuation-token").or(exchange.query("start-after"));
+    let after = exchange
+        .query("continuation-token")
+        .or(exchange.query("start-after"));
     let after = after.unwrap_or_default();
-    let size = exchange.query("max-keys").and_then(|size| size.parse().ok());
+    let size = exchange
+        .query("max-keys")
+        .and_then(|size| size.parse().ok());
     let size = size.unwrap_or(PAGE).min(PAGE);
     let mut found: Vec<(&String, &Object)> = Vec::new();
     let mut folders: BTreeSet<String> = BTreeSet::new();
@@ -216,7 +231,10 @@ pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
             .close();
     }
     for folder in folders {
-        document.open("CommonPrefixes").text("Prefix", folder).close();
+        document
+            .open("CommonPrefixes")
+            .text("Prefix", folder)
+            .close();
     }
     Ok(xml_answer(&mut document))
 }
@@ -238,7 +256,10 @@ pub(super) fn check_write(exchange: &Exchange, there: Option<&Object>) -> S3Resu
 }
 
 pub(super) fn content_type(exchange: &Exchange) -> String {
-    exchange.header("content-type").unwrap_or(DEFAULT_TYPE).to_owned()
+    exchange
+        .header("content-type")
+        .unwrap_or(DEFAULT_TYPE)
+        .to_owned()
 }
 
 /// Headers that are kept with an object and come back with it.
@@ -256,7 +277,10 @@ pub(super) fn metadata(exchange: &Exchange) -> Vec<(String, String)> {
         let name = name.as_str();
         let Ok(value) = value.to_str() else { continue };
         // `aws-chunked` is how the body travels, not what it is.
-        let codings = value.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked");
+        let codings = value
+            .split(',')
+            .map(str::trim)
+            .filter(|coding| *coding != "aws-chunked");
         let value = match name {
             "content-encoding" => codings.collect::<Vec<_>>().join(","),
             _ => value.to_owned(),
@@ -288,12 +312,16 @@ fn parse_http_date(text: &str) -> Option<i64> {
 
 /// Headers know no fractions of a second.
 fn seconds(time: SystemTime) -> i64 {
-    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).as_second()
+    Timestamp::try_from(time)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .as_second()
 }
 
 /// Whether a condition's list of ETags names this one.
 fn names(list: &str, etag: &str) -> bool {
-    list.split(',').map(str::trim).any(|one| one == "*" || one == etag || format!("\"{one}\"") == etag)
+    list.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one == etag || format!("\"{one}\"") == etag)
 }
 
 /// What a `Range` header asks for.
@@ -306,7 +334,9 @@ enum Requested {
 
 /// `bytes=5-9`, `bytes=5-`, `bytes=-5`.
 fn parse_range(header: &str, length: usize) -> Requested {
-    let range = header.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let range = header
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'));
     let Some((first, last)) = range else {
         return Requested::Ignored;
     };
@@ -331,7 +361,10 @@ mod tests {
         let time: Timestamp = "2013-05-24T01:02:03.004Z".parse().unwrap();
         assert_eq!(iso_date(time.into()), "2013-05-24T01:02:03.004Z");
         assert_eq!(http_date(time.into()), "Fri, 24 May 2013 01:02:03 GMT");
-        assert_eq!(parse_http_date(&http_date(time.into())), Some(time.as_second()));
+        assert_eq!(
+            parse_http_date(&http_date(time.into())),
+            Some(time.as_second())
+        );
     }
 
     #[test]

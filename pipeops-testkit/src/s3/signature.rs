@@ -21,7 +21,11 @@ use crate::serve::query_pairs;
 const SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// What S3 leaves unescaped.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The same in paths, where slashes stay.
 const IN_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
@@ -74,15 +78,26 @@ pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Re
     let expected = format!("{}/{}/s3/aws4_request", &date[..8], options.region);
     if scope != expected {
         let message = format!("the credential's scope is {scope:?}, expected {expected:?}");
-        return Err(S3Error::bad_request("AuthorizationHeaderMalformed", message));
+        return Err(S3Error::bad_request(
+            "AuthorizationHeaderMalformed",
+            message,
+        ));
     }
-    let key = signing_key(options.secret_access_key.expose(), &date[..8], &options.region);
+    let key = signing_key(
+        options.secret_access_key.expose(),
+        &date[..8],
+        &options.region,
+    );
     let payload = self::header(parts, "x-amz-content-sha256");
     let canonical = canonical_request(parts, field("SignedHeaders")?, &payload);
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
+    let text = format!(
+        "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
+        sha256_hex(canonical.as_bytes())
+    );
     let signature = hex::encode(hmac(&key, text.as_bytes()));
     if signature != field("Signature")? {
-        let message = "The request signature we calculated does not match the signature you provided.";
+        let message =
+            "The request signature we calculated does not match the signature you provided.";
         return Err(S3Error::forbidden("SignatureDoesNotMatch", message));
     }
     Ok(Signed {
@@ -116,7 +131,10 @@ fn header_date(parts: &Parts, now: SystemTime) -> S3Result<String> {
     let parsed = DateTime::strptime("%Y%m%dT%H%M%SZ", &date).ok();
     let sent = parsed.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
     let sent = sent.ok_or_else(|| {
-        S3Error::forbidden("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+        S3Error::forbidden(
+            "AccessDenied",
+            "AWS authentication requires a valid Date or x-amz-date header",
+        )
     })?;
     let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
     let off = now.duration_since(sent.timestamp()).unsigned_abs();
@@ -135,7 +153,10 @@ fn canonical_request(parts: &Parts, signed_headers: &str, payload: &str) -> Stri
         .map(|(key, value)| (encode(key), encode(value)))
         .collect();
     pairs.sort();
-    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> = pairs
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     let mut headers = String::new();
     for name in signed_headers.split(';') {
         let value = header(parts, name);
@@ -184,8 +205,10 @@ mod tests {
             )
             .body(())
             .unwrap();
-        let options = S3Options::default()
-            .keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+        let options = S3Options::default().keys(
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        );
         let time: Timestamp = "2013-05-24T00:00:00Z".parse().unwrap();
         (request.into_parts().0, options, time.into())
     }
@@ -212,7 +235,9 @@ mod tests {
         let region = options.clone().region("eu-central-1");
         assert!(code(check(&parts, &region, time)).contains("AuthorizationHeaderMalformed"));
         let (mut changed, ..) = example();
-        changed.headers.insert("range", "bytes=0-99".parse().unwrap());
+        changed
+            .headers
+            .insert("range", "bytes=0-99".parse().unwrap());
         assert!(code(check(&changed, &options, time)).contains("SignatureDoesNotMatch"));
         let (mut unsigned, ..) = example();
         unsigned.headers.remove("authorization");

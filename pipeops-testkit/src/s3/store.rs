@@ -82,7 +82,9 @@ impl Store {
     }
 
     pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<&Object> {
-        self.bucket(bucket)?.get(key).ok_or_else(S3Error::no_such_key)
+        self.bucket(bucket)?
+            .get(key)
+            .ok_or_else(S3Error::no_such_key)
     }
 
     pub(super) fn put(&mut self, bucket: &str, key: &str, object: Object) -> S3Result<()> {
@@ -100,7 +102,10 @@ impl Store {
     }
 
     pub(super) fn set_modified(&mut self, bucket: &str, key: &str, time: SystemTime) -> bool {
-        let object = self.buckets.get_mut(bucket).and_then(|objects| objects.get_mut(key));
+        let object = self
+            .buckets
+            .get_mut(bucket)
+            .and_then(|objects| objects.get_mut(key));
         object.map(|object| object.modified = time).is_some()
     }
 

@@ -36,11 +36,20 @@ pub(super) fn start(exchange: &Exchange) -> S3Result<Response<Body>> {
 
 pub(super) fn part(exchange: &Exchange) -> S3Result<Response<Body>> {
     let number = exchange.required("partNumber")?.parse().ok();
-    let number = number.filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
-        S3Error::bad_request("InvalidArgument", "Part number must be an integer between 1 and 10000")
-    })?;
+    let number = number
+        .filter(|number| (1..=10_000).contains(number))
+        .ok_or_else(|| {
+            S3Error::bad_request(
+                "InvalidArgument",
+                "Part number must be an integer between 1 and 10000",
+            )
+        })?;
     let mut store = lock(&exchange.shared.store);
-    let upload = store.upload(&exchange.bucket, &exchange.key, exchange.required("uploadId")?)?;
+    let upload = store.upload(
+        &exchange.bucket,
+        &exchange.key,
+        exchange.required("uploadId")?,
+    )?;
     upload.parts.insert(number, exchange.body.clone());
     Ok(empty(StatusCode::OK, &[("etag", etag(&exchange.body))]))
 }
@@ -80,7 +89,9 @@ pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
     store.bucket(&exchange.bucket)?;
     let prefix = exchange.query("prefix").unwrap_or_default();
     let mut document = xml::Writer::new("ListMultipartUploadsResult");
-    document.text("Bucket", &exchange.bucket).text("IsTruncated", false);
+    document
+        .text("Bucket", &exchange.bucket)
+        .text("IsTruncated", false);
     let uploads = store.uploads(&exchange.bucket);
     for (id, upload) in uploads.filter(|(_, upload)| upload.key.starts_with(prefix)) {
         document
@@ -101,10 +112,14 @@ fn listed_parts(body: &[u8]) -> S3Result<Vec<(u32, String)>> {
         let found = texts.iter().filter(|(at, _)| *at == place);
         found.map(|(_, text)| text.clone()).collect()
     };
-    let numbers: Option<Vec<u32>> = of("PartNumber").iter().map(|text| text.parse().ok()).collect();
+    let numbers: Option<Vec<u32>> = of("PartNumber")
+        .iter()
+        .map(|text| text.parse().ok())
+        .collect();
     let (numbers, etags) = (numbers.unwrap_or_default(), of("ETag"));
     if numbers.is_empty() || numbers.len() != etags.len() {
-        let message = "The XML you provided was not well-formed: each part has a number and an ETag";
+        let message =
+            "The XML you provided was not well-formed: each part has a number and an ETag";
         return Err(S3Error::bad_request("MalformedXML", message));
     }
     Ok(numbers.into_iter().zip(etags).collect())

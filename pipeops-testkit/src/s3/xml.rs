@@ -36,7 +36,8 @@ impl Writer {
 
     pub(super) fn text(&mut self, name: &str, text: impl std::fmt::Display) -> &mut Self {
         let text = text.to_string();
-        self.out.push_str(&format!("<{name}>{}</{name}>", escape(&text)));
+        self.out
+            .push_str(&format!("<{name}>{}</{name}>", escape(&text)));
         self
     }
 
@@ -50,7 +51,8 @@ impl Writer {
 
 /// The texts of a document, each with the names of the elements around it: `CompleteMultipartUpload/Part/ETag`.
 pub(super) fn texts(bytes: &[u8]) -> S3Result<Vec<(String, String)>> {
-    let malformed = || S3Error::bad_request("MalformedXML", "The XML you provided was not well-formed");
+    let malformed =
+        || S3Error::bad_request("MalformedXML", "The XML you provided was not well-formed");
     let mut reader = quick_xml::Reader::from_reader(bytes);
     let mut path: Vec<String> = Vec::new();
     let mut texts: Vec<(String, String)> = Vec::new();
@@ -94,12 +96,17 @@ mod tests {
     fn documents_are_escaped_and_closed() {
         let mut writer = Writer::new("A");
         writer.open("B").text("C", "x<&>\"").close().text("D", 1);
-        assert!(writer.finish().ends_with("<A><B><C>x&lt;&amp;&gt;&quot;</C></B><D>1</D></A>"));
+        assert!(
+            writer
+                .finish()
+                .ends_with("<A><B><C>x&lt;&amp;&gt;&quot;</C></B><D>1</D></A>")
+        );
     }
 
     #[test]
     fn texts_are_found_with_their_place() {
-        let xml = b"<?xml version=\"1.0\"?>\n<C xmlns=\"u\"> <P><E>a &quot; b</E>\n<N>1</N> </P></C>";
+        let xml =
+            b"<?xml version=\"1.0\"?>\n<C xmlns=\"u\"> <P><E>a &quot; b</E>\n<N>1</N> </P></C>";
         let expected = [("C/P/E", "a \" b"), ("C/P/N", "1")];
         let expected = expected.map(|(place, text)| (place.to_owned(), text.to_owned()));
         assert_eq!(texts(xml).unwrap(), expected);

@@ -89,7 +89,10 @@ impl Outcome {
     pub(crate) fn detail(&self, kind: &str) -> Option<Value> {
         let status = rpc::Status::decode(self.error().details()).unwrap();
         let end = format!("{kind}+json");
-        let detail = status.details.into_iter().find(|any| any.type_url.ends_with(&end))?;
+        let detail = status
+            .details
+            .into_iter()
+            .find(|any| any.type_url.ends_with(&end))?;
         serde_json::from_slice(&detail.value).ok()
     }
 
@@ -106,16 +109,24 @@ impl Outcome {
     }
 
     pub(crate) fn vertex(&self, name: &str) -> Vertex {
-        let found = self.vertices().into_iter().find(|vertex| vertex.name == name);
+        let found = self
+            .vertices()
+            .into_iter()
+            .find(|vertex| vertex.name == name);
         found.unwrap_or_else(|| {
-            let names: Vec<_> = self.vertices().into_iter().map(|vertex| vertex.name).collect();
+            let names: Vec<_> = self
+                .vertices()
+                .into_iter()
+                .map(|vertex| vertex.name)
+                .collect();
             panic!("no vertex {name:?} among {names:#?}")
         })
     }
 
     pub(crate) fn log(&self) -> String {
         let logs = self.events.iter().flat_map(|event| &event.logs);
-        logs.map(|log| String::from_utf8_lossy(&log.msg).into_owned()).collect()
+        logs.map(|log| String::from_utf8_lossy(&log.msg).into_owned())
+            .collect()
     }
 }
 
@@ -124,7 +135,8 @@ impl Client {
     pub(crate) async fn connect(address: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A failed build carries the whole Dockerfile in its headers.
-        let endpoint = Endpoint::from_static("http://localhost").http2_max_header_list_size(16 << 20);
+        let endpoint =
+            Endpoint::from_static("http://localhost").http2_max_header_list_size(16 << 20);
         let channel = match address.strip_prefix("unix://") {
             Some(path) => {
                 let path = Arc::new(path.to_owned());
@@ -140,7 +152,10 @@ impl Client {
             None => {
                 let uri = address.replace("tcp://", "http://");
                 let endpoint = Endpoint::from_shared(uri).unwrap();
-                endpoint.http2_max_header_list_size(16 << 20).connect().await
+                endpoint
+                    .http2_max_header_list_size(16 << 20)
+                    .connect()
+                    .await
             }
         };
         Self {
@@ -156,12 +171,20 @@ impl Client {
     pub(crate) async fn build(&self, job: Job) -> Outcome {
         let (id, session_id) = (fresh("build"), fresh("session"));
         let asked = Shared::default();
-        let session = session::open(self.channel.clone(), &session_id, job.offer.clone(), asked.clone());
+        let session = session::open(
+            self.channel.clone(),
+            &session_id,
+            job.offer.clone(),
+            asked.clone(),
+        );
         let session = session.await.expect("the session opens");
         let request = request(&id, &session_id, &job);
         let watch = async {
             let mut events = Vec::new();
-            let status = self.control().status(StatusRequest { r#ref: id.clone() }).await;
+            let status = self
+                .control()
+                .status(StatusRequest { r#ref: id.clone() })
+                .await;
             let Ok(stream) = status else { return events };
             let mut stream = stream.into_inner();
             while let Ok(Some(event)) = stream.message().await {
@@ -183,8 +206,11 @@ impl Client {
 pub(crate) fn request(id: &str, session: &str, job: &Job) -> SolveRequest {
     let exporter = job.push.as_ref().map(|name| Exporter {
         r#type: "image".to_owned(),
-        attrs: [("name".to_owned(), name.clone()), ("push".to_owned(), "true".to_owned())].into(),
-        ..Exporter::default()
+        attrs: [
+            ("name".to_owned(), name.clone()),
+            ("push".to_owned(), "true".to_owned()),
+        ]
+        .into(),
     });
     SolveRequest {
         r#ref: id.to_owned(),
@@ -200,6 +226,9 @@ pub(crate) fn request(id: &str, session: &str, job: &Job) -> SolveRequest {
 /// A name that no other test and no earlier run has used.
 pub(crate) fn fresh(what: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
     format!("{what}-{now}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

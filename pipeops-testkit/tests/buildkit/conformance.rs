@@ -16,7 +16,8 @@ pub(crate) async fn run(client: &Client, registry: &str) {
 }
 
 async fn builds_and_pushes(client: &Client, image: &str) {
-    let file = "FROM scratch\nCOPY hello.txt /greetings/\nENV A=1\nWORKDIR /app\nCMD [\"/hello\"]\n";
+    let file =
+        "FROM scratch\nCOPY hello.txt /greetings/\nENV A=1\nWORKDIR /app\nCMD [\"/hello\"]\n";
     let job = Job::new(file).file("hello.txt", "hello\n").push(image);
     let outcome = client.build(job).await;
     assert!(outcome.digest().starts_with("sha256:"));
@@ -34,20 +35,30 @@ async fn builds_and_pushes(client: &Client, image: &str) {
         "exporting to image",
     ] {
         let vertex = outcome.vertex(name);
-        assert!(vertex.completed.is_some() && vertex.error.is_empty(), "{vertex:?}");
+        assert!(
+            vertex.completed.is_some() && vertex.error.is_empty(),
+            "{vertex:?}"
+        );
     }
 }
 
 async fn builds_on_what_it_pushed(client: &Client, image: &str) {
     let job = Job::new("FROM scratch\nCOPY Dockerfile /base/\n").push(image);
     let base = client.build(job).await.digest();
-    let job = Job::new(&format!("FROM {image}\nCOPY --from={image} /base/Dockerfile /copy\n"));
+    let job = Job::new(&format!(
+        "FROM {image}\nCOPY --from={image} /base/Dockerfile /copy\n"
+    ));
     let outcome = client.build(job.push(&format!("{image}-on-top"))).await;
     assert_ne!(outcome.digest(), base);
     outcome.vertex(&format!("[internal] load metadata for {image}"));
-    outcome.vertex(&format!("[stage-0 2/2] COPY --from={image} /base/Dockerfile /copy"));
+    outcome.vertex(&format!(
+        "[stage-0 2/2] COPY --from={image} /base/Dockerfile /copy"
+    ));
     let job = Job::new(&format!("FROM {image}\nCOPY Dockerfile /\n"));
-    client.build(job).await.vertex(&format!("[1/2] FROM {image}@{base}"));
+    client
+        .build(job)
+        .await
+        .vertex(&format!("[1/2] FROM {image}@{base}"));
 }
 
 async fn stages_and_arguments(client: &Client) {
@@ -56,12 +67,18 @@ async fn stages_and_arguments(client: &Client) {
                 FROM scratch\nCOPY --from=build /given/Dockerfile /\n";
     let job = Job::new(file).attr("build-arg:DIR", "given");
     let outcome = client.build(job).await;
-    outcome.result.as_ref().expect("the stage that cannot be built is not needed");
+    outcome
+        .result
+        .as_ref()
+        .expect("the stage that cannot be built is not needed");
     outcome.vertex("[build 1/1] COPY Dockerfile /given/");
     outcome.vertex("[stage-2 1/1] COPY --from=build /given/Dockerfile /");
     let target = Job::new(file).attr("target", "zz");
     let outcome = client.build(target).await;
-    assert_eq!(outcome.error().message(), "target stage \"zz\" could not be found");
+    assert_eq!(
+        outcome.error().message(),
+        "target stage \"zz\" could not be found"
+    );
 }
 
 async fn steps_are_cached_by_content(client: &Client) {
@@ -78,7 +95,9 @@ async fn steps_are_cached_by_content(client: &Client) {
 async fn unchanged_files_are_not_sent_again(client: &Client) {
     let key = fresh("client");
     let job = |b: &str, time: i64| {
-        let mut job = Job::new("FROM scratch\nCOPY . /\n").file("a", "same").file("b", b);
+        let mut job = Job::new("FROM scratch\nCOPY . /\n")
+            .file("a", "same")
+            .file("b", b);
         job.offer.shared_key.clone_from(&key);
         job.offer.files[2].time = time;
         job
@@ -115,36 +134,67 @@ async fn only_what_is_copied_is_asked_for(client: &Client) {
 
 async fn bad_dockerfiles(client: &Client) {
     let outcome = client.build(Job::new("FROM scratch\nCOPPY x\n")).await;
-    let message = "dockerfile parse error on line 2: unknown instruction: COPPY (did you mean COPY?)";
+    let message =
+        "dockerfile parse error on line 2: unknown instruction: COPPY (did you mean COPY?)";
     assert_eq!(outcome.error().message(), message);
     let source = outcome.detail("errdefs.Source").unwrap();
     assert_eq!(source["info"]["filename"], "Dockerfile");
     assert_eq!(source["ranges"][0]["start"]["line"], 2);
     let outcome = client.build(Job::new("ARG X=1\n")).await;
-    assert_eq!(outcome.error().message(), "dockerfile contains no stages to build");
+    assert_eq!(
+        outcome.error().message(),
+        "dockerfile contains no stages to build"
+    );
     let missing = Job::default().file("README", "no Dockerfile here");
     let outcome = client.build(missing).await;
     let message = outcome.error().message().to_owned();
-    assert!(message.contains("failed to read dockerfile: open Dockerfile: no such file or directory"), "{message}");
+    assert!(
+        message.contains("failed to read dockerfile: open Dockerfile: no such file or directory"),
+        "{message}"
+    );
 }
 
 async fn missing_things(client: &Client, registry: &str) {
     let outcome = client.build(Job::new("FROM scratch\nCOPY nope /x\n")).await;
     let message = outcome.error().message().to_owned();
-    assert!(message.starts_with("failed to compute cache key: "), "{message}");
+    assert!(
+        message.starts_with("failed to compute cache key: "),
+        "{message}"
+    );
     assert!(message.ends_with("\"/nope\": not found"), "{message}");
-    assert_eq!(outcome.detail("errdefs.Source").unwrap()["ranges"][0]["start"]["line"], 2);
+    assert_eq!(
+        outcome.detail("errdefs.Source").unwrap()["ranges"][0]["start"]["line"],
+        2
+    );
     assert!(outcome.detail("errdefs.Vertex").unwrap()["digest"].is_string());
-    assert!(outcome.vertex("[1/1] COPY nope /x").error.ends_with("\"/nope\": not found"));
+    assert!(
+        outcome
+            .vertex("[1/1] COPY nope /x")
+            .error
+            .ends_with("\"/nope\": not found")
+    );
 
     let image = format!("{registry}/no/such:1");
-    let outcome = client.build(Job::new(&format!("FROM {image}\nCOPY a /\n"))).await;
-    let message = format!("{image}: failed to resolve source metadata for {image}: {image}: not found");
+    let outcome = client
+        .build(Job::new(&format!("FROM {image}\nCOPY a /\n")))
+        .await;
+    let message =
+        format!("{image}: failed to resolve source metadata for {image}: {image}: not found");
     assert_eq!(outcome.error().message(), message);
     let vertex = outcome.vertex(&format!("[internal] load metadata for {image}"));
     assert_eq!(vertex.error, format!("{image}: not found"));
-    assert_eq!(outcome.detail("errdefs.Source").unwrap()["ranges"][0]["start"]["line"], 1);
+    assert_eq!(
+        outcome.detail("errdefs.Source").unwrap()["ranges"][0]["start"]["line"],
+        1
+    );
 
-    let outcome = client.build(Job::new("FROM 127.0.0.1:1/x:1\nCOPY a /\n")).await;
-    assert!(outcome.error().message().ends_with("dial tcp 127.0.0.1:1: connect: connection refused"));
+    let outcome = client
+        .build(Job::new("FROM 127.0.0.1:1/x:1\nCOPY a /\n"))
+        .await;
+    assert!(
+        outcome
+            .error()
+            .message()
+            .ends_with("dial tcp 127.0.0.1:1: connect: connection refused")
+    );
 }

@@ -89,9 +89,15 @@ pub(crate) async fn open(
     let metadata = request.metadata_mut();
     metadata.insert("x-docker-expose-session-uuid", id.parse().unwrap());
     metadata.insert("x-docker-expose-session-name", "test".parse().unwrap());
-    metadata.insert("x-docker-expose-session-sharedkey", offer.shared_key.parse().unwrap());
+    metadata.insert(
+        "x-docker-expose-session-sharedkey",
+        offer.shared_key.parse().unwrap(),
+    );
     for method in METHODS {
-        metadata.append("x-docker-expose-session-grpc-method", method.parse().unwrap());
+        metadata.append(
+            "x-docker-expose-session-grpc-method",
+            method.parse().unwrap(),
+        );
     }
     let services = Services {
         offer: Arc::new(offer),
@@ -102,7 +108,10 @@ pub(crate) async fn open(
         .add_service(FileSyncServer::new(services.clone()))
         .add_service(AuthServer::new(services));
     let incoming = tokio_stream::once(Ok::<_, std::io::Error>(far));
-    let mut inbound = ControlClient::new(channel).session(request).await?.into_inner();
+    let mut inbound = ControlClient::new(channel)
+        .session(request)
+        .await?
+        .into_inner();
     let (mut read, mut write) = tokio::io::split(near);
     Ok(tokio::spawn(async move {
         let send = async {
@@ -151,7 +160,10 @@ impl FileSync for Services {
     ) -> Result<Response<Packets>, Status> {
         let list = |name: &str| -> Vec<String> {
             let values = request.metadata().get_all(name).iter();
-            values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+            values
+                .filter_map(|value| value.to_str().ok())
+                .map(str::to_owned)
+                .collect()
         };
         let dir = list("dir-name").pop().unwrap_or_default();
         let follow = list("followpaths");
@@ -164,10 +176,7 @@ impl FileSync for Services {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn tar_stream(
-        &self,
-        _: Request<Streaming<Packet>>,
-    ) -> Result<Response<Packets>, Status> {
+    async fn tar_stream(&self, _: Request<Streaming<Packet>>) -> Result<Response<Packets>, Status> {
         Err(Status::unimplemented("no tar"))
     }
 }
@@ -176,7 +185,9 @@ impl FileSync for Services {
 fn listing(files: &[File], follow: &[String]) -> Vec<(Stat, Vec<u8>)> {
     let wanted = |path: &str| {
         follow.is_empty()
-            || follow.iter().any(|name| path == name || path.starts_with(&format!("{name}/")))
+            || follow
+                .iter()
+                .any(|name| path == name || path.starts_with(&format!("{name}/")))
     };
     let mut entries: HashMap<String, (Stat, Vec<u8>)> = HashMap::new();
     for file in files.iter().filter(|file| wanted(&file.path)) {
@@ -216,7 +227,12 @@ async fn send_files(
     };
     for (stat, _) in &files {
         let stat = Some(stat.clone());
-        let _ = out.send(Ok(Packet { stat, ..packet(PacketType::PacketStat) })).await;
+        let _ = out
+            .send(Ok(Packet {
+                stat,
+                ..packet(PacketType::PacketStat)
+            }))
+            .await;
     }
     let _ = out.send(Ok(packet(PacketType::PacketStat))).await;
     while let Ok(Some(request)) = requests.message().await {
@@ -227,7 +243,13 @@ async fn send_files(
                 for piece in content.chunks(32 << 10).chain([&[][..]]) {
                     let data = piece.to_vec();
                     let id = request.id;
-                    let _ = out.send(Ok(Packet { id, data, ..packet(PacketType::PacketData) })).await;
+                    let _ = out
+                        .send(Ok(Packet {
+                            id,
+                            data,
+                            ..packet(PacketType::PacketData)
+                        }))
+                        .await;
                 }
             }
             PacketType::PacketFin => {
@@ -250,7 +272,11 @@ impl Auth for Services {
         &self,
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
-        self.asked.lock().unwrap().credentials.push(request.into_inner().host);
+        self.asked
+            .lock()
+            .unwrap()
+            .credentials
+            .push(request.into_inner().host);
         let (username, secret) = self.offer.login.clone().unwrap_or_default();
         Ok(Response::new(CredentialsResponse { username, secret }))
     }
@@ -260,7 +286,11 @@ impl Auth for Services {
         request: Request<FetchTokenRequest>,
     ) -> Result<Response<FetchTokenResponse>, Status> {
         let request = request.into_inner();
-        self.asked.lock().unwrap().tokens.extend(request.scopes.clone());
+        self.asked
+            .lock()
+            .unwrap()
+            .tokens
+            .extend(request.scopes.clone());
         let (name, password) = self.offer.login.clone().unwrap_or_default();
         let mut query = vec![("service", request.service)];
         query.extend(request.scopes.into_iter().map(|scope| ("scope", scope)));

@@ -71,7 +71,9 @@ pub(crate) async fn until(
 ) -> Deployment {
     let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let stream = watcher(deployments, config).default_backoff().applied_objects();
+    let stream = watcher(deployments, config)
+        .default_backoff()
+        .applied_objects();
     let mut stream = std::pin::pin!(stream);
     let search = async {
         while let Some(object) = stream.try_next().await.unwrap() {
@@ -83,14 +85,19 @@ pub(crate) async fn until(
     };
     match tokio::time::timeout(LIMIT, search).await {
         Ok(found) => found,
-        Err(_) => panic!("{name} is not as wanted after {LIMIT:?}: {:#?}", pods(client).await),
+        Err(_) => panic!(
+            "{name} is not as wanted after {LIMIT:?}: {:#?}",
+            pods(client).await
+        ),
     }
 }
 
 /// Watches pods until one is as wanted.
 pub(crate) async fn until_pod(client: &Client, wanted: impl Fn(&Pod) -> bool) -> Pod {
     let api: Api<Pod> = Api::default_namespaced(client.clone());
-    let stream = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .applied_objects();
     let mut stream = std::pin::pin!(stream);
     let search = async {
         while let Some(object) = stream.try_next().await.unwrap() {
@@ -102,7 +109,10 @@ pub(crate) async fn until_pod(client: &Client, wanted: impl Fn(&Pod) -> bool) ->
     };
     match tokio::time::timeout(LIMIT, search).await {
         Ok(found) => found,
-        Err(_) => panic!("no pod is as wanted after {LIMIT:?}: {:#?}", pods(client).await),
+        Err(_) => panic!(
+            "no pod is as wanted after {LIMIT:?}: {:#?}",
+            pods(client).await
+        ),
     }
 }
 
@@ -118,14 +128,23 @@ pub(crate) async fn events(client: &Client) -> Vec<(String, String)> {
     let events = api.list(&ListParams::default()).await.unwrap().items;
     events
         .into_iter()
-        .map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
+        .map(|event| {
+            (
+                event.reason.unwrap_or_default(),
+                event.message.unwrap_or_default(),
+            )
+        })
         .collect()
 }
 
 /// A condition of a Deployment: status, reason.
 pub(crate) fn condition(deployment: &Deployment, kind: &str) -> Option<(String, String)> {
     let status = deployment.status.as_ref()?;
-    let condition = status.conditions.iter().flatten().find(|c| c.type_ == kind)?;
+    let condition = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|c| c.type_ == kind)?;
     let condition = serde_json::to_value(condition).unwrap();
     let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
     Some((text("status"), text("reason")))
@@ -133,7 +152,9 @@ pub(crate) fn condition(deployment: &Deployment, kind: &str) -> Option<(String, 
 
 /// Whether a rollout is complete, in the strict sense.
 pub(crate) fn is_complete(deployment: &Deployment) -> bool {
-    let Some(status) = &deployment.status else { return false };
+    let Some(status) = &deployment.status else {
+        return false;
+    };
     let value = serde_json::to_value(deployment).unwrap();
     let wanted = value["spec"]["replicas"].as_i64().unwrap_or(1);
     let count = |number: Option<i32>| i64::from(number.unwrap_or(0)) == wanted;
@@ -147,7 +168,15 @@ pub(crate) fn is_complete(deployment: &Deployment) -> bool {
 /// The waiting reason and message of a pod's first container.
 pub(crate) fn waiting(pod: &Pod) -> Option<(String, String)> {
     let status = pod.status.as_ref()?;
-    let state = status.container_statuses.as_ref()?.first()?.state.as_ref()?;
+    let state = status
+        .container_statuses
+        .as_ref()?
+        .first()?
+        .state
+        .as_ref()?;
     let waiting = state.waiting.as_ref()?;
-    Some((waiting.reason.clone()?, waiting.message.clone().unwrap_or_default()))
+    Some((
+        waiting.reason.clone()?,
+        waiting.message.clone().unwrap_or_default(),
+    ))
 }

@@ -13,13 +13,21 @@ const IMAGE: &str = "example.com/busybox:1";
 
 fn assert_none(deviations: &[Deviation]) {
     let lines: Vec<String> = deviations.iter().map(ToString::to_string).collect();
-    assert!(lines.is_empty(), "{} deviations:\n{}", lines.len(), lines.join("\n"));
+    assert!(
+        lines.is_empty(),
+        "{} deviations:\n{}",
+        lines.len(),
+        lines.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn the_stand_in_answers_as_a_real_cluster() {
     let (cluster, client) = start(ClusterOptions::default()).await;
-    cluster.behaviour("127.0.0.1:1/*", PodBehaviour::pull_fails(PullFailure::ConnectionRefused));
+    cluster.behaviour(
+        "127.0.0.1:1/*",
+        PodBehaviour::pull_fails(PullFailure::ConnectionRefused),
+    );
     for (label, behaviour) in [
         ("does=log", PodBehaviour::ready().log(["one", "two"])),
         ("does=crash", PodBehaviour::crash(3).log(["broken"])),
@@ -36,7 +44,10 @@ async fn the_stand_in_answers_as_a_real_cluster() {
 
 async fn real() -> Conformance {
     let registry = std::env::var("REGISTRY").expect("REGISTRY is set by `cargo peers env`");
-    assert!(std::env::var("KUBECONFIG").is_ok(), "KUBECONFIG is set by `cargo peers env`");
+    assert!(
+        std::env::var("KUBECONFIG").is_ok(),
+        "KUBECONFIG is set by `cargo peers env`"
+    );
     let client = Client::try_default().await.unwrap();
     Conformance::new(client).image(format!("{registry}/library/busybox:1"))
 }
@@ -52,6 +63,7 @@ async fn a_real_cluster_answers_as_recorded() {
 #[ignore = "needs peers: kubernetes, registry; changes recorded.json"]
 async fn record_a_real_cluster() {
     let recording = real().await.record().await.unwrap();
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/conformance/kubernetes/recorded.json");
+    let file =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/conformance/kubernetes/recorded.json");
     std::fs::write(file, recording).unwrap();
 }

@@ -1,8 +1,11 @@
 //! The Kubernetes stand-in, driven by kube's own client.
 #![cfg(feature = "kubernetes")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
+mod behaviours;
 mod client;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod deployments;
+mod faults;
 mod schema;

@@ -47,7 +47,10 @@ const ROOTS: [&str; 21] = [
 /// Types that are single values on the wire.
 const SCALARS: [(&str, &str); 6] = [
     ("io.k8s.apimachinery.pkg.api.resource.Quantity", "quantity"),
-    ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "int-or-string"),
+    (
+        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+        "int-or-string",
+    ),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", "time"),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", "time"),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", "any"),
@@ -62,7 +65,11 @@ fn file() -> PathBuf {
 #[ignore = "needs peers: kubernetes"]
 async fn the_schema_is_the_real_servers() {
     let written = std::fs::read_to_string(file()).unwrap();
-    assert_eq!(written, read_schema().await, "write it anew with `write_the_schema`");
+    assert_eq!(
+        written,
+        read_schema().await,
+        "write it anew with `write_the_schema`"
+    );
 }
 
 /// Writes the schema anew, from the real server.
@@ -73,11 +80,16 @@ async fn write_the_schema() {
 }
 
 async fn read_schema() -> String {
-    assert!(std::env::var("KUBECONFIG").is_ok(), "KUBECONFIG is set by `cargo peers env`");
+    assert!(
+        std::env::var("KUBECONFIG").is_ok(),
+        "KUBECONFIG is set by `cargo peers env`"
+    );
     let client = Client::try_default().await.unwrap();
     let mut schemas = Map::new();
     for document in DOCUMENTS {
-        let request = http::Request::get(format!("/openapi/v3/{document}")).body(Vec::new()).unwrap();
+        let request = http::Request::get(format!("/openapi/v3/{document}"))
+            .body(Vec::new())
+            .unwrap();
         let document: Value = client.request(request).await.unwrap();
         let Value::Object(part) = document["components"]["schemas"].clone() else {
             panic!("a document has schemas");
@@ -117,7 +129,9 @@ fn definition(schemas: &Map<String, Value>, schema: &Value, open: &mut BTreeSet<
 }
 
 fn kind(schemas: &Map<String, Value>, property: &Value, open: &mut BTreeSet<String>) -> Value {
-    let reference = property["$ref"].as_str().or(property["allOf"][0]["$ref"].as_str());
+    let reference = property["$ref"]
+        .as_str()
+        .or(property["allOf"][0]["$ref"].as_str());
     if let Some(name) = reference.and_then(|path| path.rsplit('/').next()) {
         return structure(name, property, open);
     }
@@ -178,7 +192,9 @@ fn list(schemas: &Map<String, Value>, property: &Value, open: &mut BTreeSet<Stri
         }
         _ => {}
     }
-    let strategy = property["x-kubernetes-patch-strategy"].as_str().unwrap_or_default();
+    let strategy = property["x-kubernetes-patch-strategy"]
+        .as_str()
+        .unwrap_or_default();
     if strategy.split(',').any(|part| part == "merge") {
         let key = property["x-kubernetes-patch-merge-key"].as_str();
         list["merge"] = key.unwrap_or_default().into();

@@ -88,7 +88,7 @@ pub(super) fn is_separator(byte: u8) -> bool {
 
 /// White space where BuildKit takes each byte for a Latin-1 character: in flags and after `HEALTHCHECK`.
 pub(super) fn is_latin1_space(byte: u8) -> bool {
-    is_separator(byte) || matches!(byte, b'\n')
+    is_separator(byte) || matches!(byte, b'\n' | 0x85 | 0xA0)
 }
 
 /// Part of one logical line: its bytes and where they start in it.

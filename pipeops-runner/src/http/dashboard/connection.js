@@ -60,19 +60,16 @@ class Stream {
     this.socket.onclose = () => this.retry();
   }
 
-  /** Events are handed on once a frame, however many there are. */
+  /** Events are handed on together, a few times a second: a log may bring thousands. */
   take(event) {
     this.after = event.seq;
     this.waiting.push(event);
     if (this.waiting.length > 1) return;
-    const hand = () => {
+    setTimeout(() => {
       const events = this.waiting;
       this.waiting = [];
-      if (!this.closed && events.length) this.onEvents(events);
-    };
-    // A hidden page draws no frames, and must not keep its events for hours.
-    if (document.hidden) setTimeout(hand, 200);
-    else requestAnimationFrame(hand);
+      if (!this.closed) this.onEvents(events);
+    }, 50);
   }
 
   retry() {

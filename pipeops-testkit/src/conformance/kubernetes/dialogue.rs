@@ -43,7 +43,7 @@ struct Step {
     /// The body, as JSON.
     #[serde(default)]
     body: Value,
-    /// Ask again until the value at a pointer is this.
+    /// Ask again until the value at a pointer is this; `null` for none.
     #[serde(default)]
     until: BTreeMap<String, Value>,
     /// The request is a watch: read this many events.
@@ -95,17 +95,25 @@ impl Dialogue {
 
     /// A request as it is written.
     pub(super) fn ask(&self, index: usize) -> String {
-        self.steps.get(index).map(|step| step.ask.clone()).unwrap_or_default()
+        self.steps
+            .get(index)
+            .map(|step| step.ask.clone())
+            .unwrap_or_default()
     }
 
     /// Leads the dialogue: the answers, in the form in which they can be compared.
-    pub(super) async fn lead(&self, client: &kube::Client, image: &str) -> Result<Vec<Value>, Error> {
+    pub(super) async fn lead(
+        &self,
+        client: &kube::Client,
+        image: &str,
+    ) -> Result<Vec<Value>, Error> {
         let namespace = new_namespace();
         let mut kept = BTreeMap::from([
             ("ns".to_owned(), namespace.clone()),
             ("image".to_owned(), image.to_owned()),
         ]);
-        let create = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let create =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         send(client, "POST /api/v1/namespaces", &json_type(), &create).await?;
         wait_for_account(client, &namespace).await?;
         let led = self.lead_in(client, &mut kept).await;
@@ -164,7 +172,9 @@ impl Step {
         };
         for (name, pointer) in &self.keep {
             let value = answer.body.pointer(pointer).unwrap_or(&Value::Null);
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             kept.insert(name.clone(), text);
         }
         if self.quiet {
@@ -185,7 +195,9 @@ impl Step {
             let missing = self
                 .until
                 .iter()
-                .find(|(pointer, wanted)| answer.body.pointer(pointer) != Some(*wanted));
+                .find(|(pointer, wanted)| {
+                    answer.body.pointer(pointer).unwrap_or(&Value::Null) != *wanted
+                });
             let Some((pointer, wanted)) = missing else {
                 return Ok(answer);
             };
@@ -274,8 +286,14 @@ fn request(ask: &str, media: &str, body: &Value) -> Result<Request<Body>, Error>
     let (method, path) = ask
         .split_once(' ')
         .ok_or_else(|| wrong("a request is a method and a path".into()))?;
-    let method: Method = method.parse().map_err(|_| wrong("the method is none".into()))?;
-    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let method: Method = method
+        .parse()
+        .map_err(|_| wrong("the method is none".into()))?;
+    let bytes = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
     Request::builder()
         .method(method)
         .uri(path)
@@ -296,7 +314,12 @@ where
     }
 }
 
-async fn send(client: &kube::Client, ask: &str, media: &str, body: &Value) -> Result<Answer, Error> {
+async fn send(
+    client: &kube::Client,
+    ask: &str,
+    media: &str,
+    body: &Value,
+) -> Result<Answer, Error> {
     let request = request(ask, media, body)?;
     let exchange = async {
         let answer = client.send(request).await.map_err(no_answer(ask))?;
@@ -307,7 +330,12 @@ async fn send(client: &kube::Client, ask: &str, media: &str, body: &Value) -> Re
             .iter()
             .filter_map(|value| value.to_str().ok().map(str::to_owned))
             .collect();
-        let bytes = answer.into_body().collect().await.map_err(no_answer(ask))?.to_bytes();
+        let bytes = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(no_answer(ask))?
+            .to_bytes();
         // Some answers are plain text.
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
@@ -325,25 +353,37 @@ async fn watch(client: &kube::Client, ask: &str, count: usize) -> Result<Answer,
     let exchange = async {
         let answer = client.send(request).await.map_err(no_answer(ask))?;
         let status = answer.status().as_u16();
-        let mut bytes = answer.into_body().into_data_stream().map_err(no_answer(ask));
+        let mut bytes = answer
+            .into_body()
+            .into_data_stream()
+            .map_err(no_answer(ask));
         let (mut events, mut rest) = (Vec::new(), Vec::new());
         while let Some(piece) = bytes.next().await {
             rest.extend_from_slice(&piece?);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();
-                let event: Value = serde_json::from_slice(&line).map_err(|source| Error::Unreadable {
-                    ask: ask.to_owned(),
-                    source,
-                })?;
+                let event: Value =
+                    serde_json::from_slice(&line).map_err(|source| Error::Unreadable {
+                        ask: ask.to_owned(),
+                        source,
+                    })?;
                 events.push(event);
                 if events.len() == count {
                     let body = events.into();
-                    return Ok(Answer { status, warnings: Vec::new(), body });
+                    return Ok(Answer {
+                        status,
+                        warnings: Vec::new(),
+                        body,
+                    });
                 }
             }
         }
         let body = events.into();
-        Ok(Answer { status, warnings: Vec::new(), body })
+        Ok(Answer {
+            status,
+            warnings: Vec::new(),
+            body,
+        })
     };
     timeout(LIMIT, exchange).await.map_err(no_answer(ask))?
 }

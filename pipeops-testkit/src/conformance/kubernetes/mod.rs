@@ -150,7 +150,10 @@ impl Conformance {
         let mut all = Vec::new();
         for dialogue in self.dialogues()? {
             let answers = dialogue.lead(&self.client, self.image_name()).await?;
-            let lines: Vec<String> = answers.iter().map(|answer| format!("    {answer}")).collect();
+            let lines: Vec<String> = answers
+                .iter()
+                .map(|answer| format!("    {answer}"))
+                .collect();
             let name = json!(dialogue.name);
             all.push(format!("  {name}: [\n{}\n  ]", lines.join(",\n")));
         }
@@ -173,7 +176,9 @@ impl Conformance {
 
 impl fmt::Debug for Conformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conformance").field("image", &self.image).finish_non_exhaustive()
+        f.debug_struct("Conformance")
+            .field("image", &self.image)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,13 +196,17 @@ fn compare(dialogue: &Dialogue, recorded: &[Value], answers: &[Value]) -> Vec<De
         let mut found = Vec::new();
         let recorded = recorded.get(index).unwrap_or(&Value::Null);
         differences(recorded, answer, String::new(), &mut found);
-        deviations.extend(found.into_iter().map(|(pointer, recorded, answered)| Deviation {
-            dialogue: dialogue.name.clone(),
-            ask: dialogue.ask(index),
-            pointer,
-            recorded,
-            answered,
-        }));
+        deviations.extend(
+            found
+                .into_iter()
+                .map(|(pointer, recorded, answered)| Deviation {
+                    dialogue: dialogue.name.clone(),
+                    ask: dialogue.ask(index),
+                    pointer,
+                    recorded,
+                    answered,
+                }),
+        );
     }
     deviations
 }
@@ -218,7 +227,8 @@ fn differences(
 ) {
     match (recorded, answered) {
         (Value::Object(left), Value::Object(right)) => {
-            let names: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+            let names: std::collections::BTreeSet<&String> =
+                left.keys().chain(right.keys()).collect();
             for name in names {
                 let of = |side: &serde_json::Map<String, Value>| {
                     side.get(name).cloned().unwrap_or(Value::Null)
@@ -248,14 +258,24 @@ mod tests {
         let script: Script = parse("dialogues.json", include_str!("dialogues.json")).unwrap();
         assert_eq!(script.dialogues.len(), recorded.len());
         for dialogue in script.dialogues {
-            assert_eq!(dialogue.length(), recorded[&dialogue.name].len(), "{}", dialogue.name);
+            assert_eq!(
+                dialogue.length(),
+                recorded[&dialogue.name].len(),
+                "{}",
+                dialogue.name
+            );
         }
     }
 
     #[test]
     fn differences_have_a_place() {
         let mut found = Vec::new();
-        differences(&json!({"a": [1, 2], "b": 1}), &json!({"a": [1, 3], "b": 1}), String::new(), &mut found);
+        differences(
+            &json!({"a": [1, 2], "b": 1}),
+            &json!({"a": [1, 3], "b": 1}),
+            String::new(),
+            &mut found,
+        );
         assert_eq!(found, [("/a/1".to_owned(), json!(2), json!(3))]);
     }
 }

@@ -11,7 +11,7 @@ type Kept = BTreeMap<String, String>;
 const GENERATED: &str = "bcdfghjklmnpqrstvwxz2456789";
 
 /// Fields whose value differs from run to run.
-const CHANGING: [(&str, &str); 16] = [
+const CHANGING: [(&str, &str); 17] = [
     ("uid", "<uid>"),
     ("resourceVersion", "<version>"),
     ("time", "<time>"),
@@ -25,6 +25,7 @@ const CHANGING: [(&str, &str); 16] = [
     ("finishedAt", "<time>"),
     ("firstTimestamp", "<time>"),
     ("lastTimestamp", "<time>"),
+    ("eventTime", "<time>"),
     ("clusterIP", "<address>"),
     ("podIP", "<address>"),
     ("containerID", "<container>"),
@@ -47,12 +48,18 @@ pub(super) fn normal(value: &Value, kept: &Kept) -> Value {
 }
 
 fn field(name: &str, value: &Value, kept: &Kept) -> Value {
-    let word = CHANGING.iter().find(|(field, _)| *field == name).map(|(_, word)| *word);
+    let word = CHANGING
+        .iter()
+        .find(|(field, _)| *field == name)
+        .map(|(_, word)| *word);
     match (word, value) {
-        (Some(word), Value::String(string)) if !string.is_empty() && string != "None" => word.into(),
+        (Some(word), Value::String(string)) if !string.is_empty() && string != "None" => {
+            word.into()
+        }
         _ if name == "clusterIPs" => "<addresses>".into(),
         _ if name == "nodePort" => "<port>".into(),
         _ if name == "managedFields" => managers(value, kept),
+        _ if name == "causes" => causes(value, kept),
         _ => normal(value, kept),
     }
 }
@@ -66,8 +73,21 @@ fn managers(value: &Value, kept: &Kept) -> Value {
         .map(|entry| normal(entry, kept))
         .collect();
     all.sort_by_key(|entry| {
-        ["operation", "manager", "subresource"].map(|name| entry[name].as_str().unwrap_or_default().to_owned())
+        ["operation", "manager", "subresource"]
+            .map(|name| entry[name].as_str().unwrap_or_default().to_owned())
     });
+    all.into()
+}
+
+/// The causes of a refusal in an order that does not depend on chance.
+fn causes(value: &Value, kept: &Kept) -> Value {
+    let mut all: Vec<Value> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|cause| normal(cause, kept))
+        .collect();
+    all.sort_by_key(|cause| cause["field"].as_str().unwrap_or_default().to_owned());
     all.into()
 }
 
@@ -99,10 +119,19 @@ fn replaced(word: &str) -> String {
     if is_time(word) {
         return "<time>".to_owned();
     }
+    if let Some((name, ending)) = word.rsplit_once('.')
+        && ending.len() == 16
+        && ending.chars().all(|c| c.is_ascii_hexdigit())
+    {
+        return format!("{}.<event>", replaced(name));
+    }
     if is_uid(word) {
         return "<uid>".to_owned();
     }
-    if is_generated(word) && (8..=10).contains(&word.len()) && word.chars().any(|c| c.is_ascii_digit()) {
+    if is_generated(word)
+        && (8..=10).contains(&word.len())
+        && word.chars().any(|c| c.is_ascii_digit())
+    {
         return "<hash>".to_owned();
     }
     let parts: Vec<&str> = word.split('-').collect();
@@ -150,7 +179,10 @@ mod tests {
             "message": "back-off restarting pod web-7b4f9c5f6d-x2k4z_ns-1(01234567-89ab-cdef-0123-456789abcdef) at 2026-01-01T00:00:00Z",
         });
         assert_eq!(
-            normal(&value, &BTreeMap::from([("ns".to_owned(), "ns-1".to_owned())])),
+            normal(
+                &value,
+                &BTreeMap::from([("ns".to_owned(), "ns-1".to_owned())])
+            ),
             json!({
                 "metadata": {"name": "web-<hash>-<id>", "namespace": "<ns>", "uid": "<uid>", "resourceVersion": "<version>"},
                 "message": "back-off restarting pod web-<hash>-<id>_<ns>(<uid>) at <time>",

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::deployment::{Family, revision};
+use super::family::Family;
+use super::new_set::revision;
 use super::{Controllers, Item};
 use crate::kubernetes::delete::{self, Options};
 use crate::kubernetes::request::Target;
@@ -30,7 +31,13 @@ impl Progress {
 
     /// Writes the condition; the time of its last transition stays while its status does.
     pub(super) fn write_to(&self, status: &mut Value) {
-        set_condition(status, "Progressing", self.status, self.reason, &self.message);
+        set_condition(
+            status,
+            "Progressing",
+            self.status,
+            self.reason,
+            &self.message,
+        );
     }
 }
 
@@ -59,7 +66,9 @@ fn set_condition(status: &mut Value, kind: &str, state: &str, reason: &str, mess
 impl Controllers {
     /// Writes the status that follows from the ReplicaSets, and how the rollout gets on.
     pub(super) fn sync_status(&mut self, family: &Family) {
-        let Some(family) = self.refresh(family) else { return };
+        let Some(family) = self.refresh(family) else {
+            return;
+        };
         let mut status = self.counted(&family);
         if let Some(progress) = self.progress_of(&family, &status) {
             progress.write_to(&mut status);
@@ -73,7 +82,9 @@ impl Controllers {
 
     /// Writes the counts only: a Deployment that is paused or resized makes no progress.
     pub(super) fn sync_counts(&mut self, family: &Family) {
-        let Some(family) = self.refresh(family) else { return };
+        let Some(family) = self.refresh(family) else {
+            return;
+        };
         let status = self.counted(&family);
         self.write_status(&family, status);
     }
@@ -91,7 +102,11 @@ impl Controllers {
         use crate::kubernetes::resources::DEPLOYMENTS;
 
         let again = |set: &std::sync::Arc<Value>| {
-            self.get(&REPLICA_SETS, family.namespace(), text(set, "/metadata/name"))
+            self.get(
+                &REPLICA_SETS,
+                family.namespace(),
+                text(set, "/metadata/name"),
+            )
         };
         Some(Family {
             deployment: self.get(&DEPLOYMENTS, family.namespace(), family.name())?,
@@ -103,7 +118,10 @@ impl Controllers {
     fn counted(&self, family: &Family) -> Value {
         let available = family.sum("/status/availableReplicas");
         let unavailable = (family.sum("/spec/replicas") - available).max(0);
-        let updated = family.new.as_ref().map_or(0, |set| int(set, "/status/replicas"));
+        let updated = family
+            .new
+            .as_ref()
+            .map_or(0, |set| int(set, "/status/replicas"));
         let mut status = json!({
             "observedGeneration": family.deployment["metadata"]["generation"],
             "terminatingReplicas": family.sum("/status/terminatingReplicas"),
@@ -128,7 +146,11 @@ impl Controllers {
         }
         let least = family.replicas() - family.max_unavailable();
         let (state, reason, message) = if available >= least {
-            ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+            (
+                "True",
+                "MinimumReplicasAvailable",
+                "Deployment has minimum availability.",
+            )
         } else {
             (
                 "False",
@@ -155,8 +177,8 @@ impl Controllers {
         let present = value::condition(old, "Progressing");
         let reason = present.map_or("", |condition| text(condition, "/reason"));
         let count = |name: &str| int(status, &format!("/{name}"));
-        let complete = reason == "NewReplicaSetAvailable"
-            && count("replicas") == count("updatedReplicas");
+        let complete =
+            reason == "NewReplicaSetAvailable" && count("replicas") == count("updatedReplicas");
         if complete {
             return None;
         }
@@ -191,11 +213,15 @@ impl Controllers {
             "DeploymentPaused",
         ];
         !NOT_TIMED.contains(&reason)
-            && self.deadline(family).is_some_and(|deadline| Instant::now() >= deadline)
+            && self
+                .deadline(family)
+                .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn deadline(&self, family: &Family) -> Option<Instant> {
-        let since = self.progress.get(text(&family.deployment, "/metadata/uid"))?;
+        let since = self
+            .progress
+            .get(text(&family.deployment, "/metadata/uid"))?;
         let seconds = int(&family.deployment, "/spec/progressDeadlineSeconds");
         let seconds = std::time::Duration::from_secs(u64::try_from(seconds).ok()?);
         Some(*since + self.shared.options.real(seconds))
@@ -213,7 +239,9 @@ impl Controllers {
 
     /// Deletes old ReplicaSets beyond the history limit, once the rollout is complete.
     pub(super) fn forget_history(&mut self, family: &Family) {
-        let Some(family) = self.refresh(family) else { return };
+        let Some(family) = self.refresh(family) else {
+            return;
+        };
         let complete = value::condition(&family.deployment["status"], "Progressing")
             .is_none_or(|condition| condition["reason"] == "NewReplicaSetAvailable");
         if !complete {
@@ -230,9 +258,15 @@ impl Controllers {
             })
             .collect();
         idle.sort_by_key(|set| revision(set));
-        let surplus = idle.len().saturating_sub(usize::try_from(limit).unwrap_or(0));
+        let surplus = idle
+            .len()
+            .saturating_sub(usize::try_from(limit).unwrap_or(0));
         for set in idle.into_iter().take(surplus) {
-            let target = Target::new(&REPLICA_SETS, family.namespace(), text(set, "/metadata/name"));
+            let target = Target::new(
+                &REPLICA_SETS,
+                family.namespace(),
+                text(set, "/metadata/name"),
+            );
             let _ = self
                 .shared
                 .write(|store| delete::delete(store, &target, &Options::default()));
@@ -265,7 +299,13 @@ fn copy_failure(family: &Family, status: &mut Value) {
             });
             if !same {
                 let of = |name: &str| failure[name].as_str().unwrap_or_default();
-                set_condition(status, "ReplicaFailure", of("status"), of("reason"), of("message"));
+                set_condition(
+                    status,
+                    "ReplicaFailure",
+                    of("status"),
+                    of("reason"),
+                    of("message"),
+                );
             }
         }
     }
@@ -288,9 +328,7 @@ mod tests {
 
     #[test]
     fn progress_is_more_new_or_fewer_old_pods() {
-        let of = |replicas: i64, updated: i64, ready: i64| {
-            json!({"replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready})
-        };
+        let of = |replicas: i64, updated: i64, ready: i64| json!({"replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready});
         assert!(has_progressed(&of(2, 0, 2), &of(3, 1, 2)));
         assert!(has_progressed(&of(3, 1, 2), &of(2, 1, 2)));
         assert!(!has_progressed(&of(3, 1, 2), &of(3, 1, 1)));

@@ -102,7 +102,11 @@ impl Controllers {
             "endpoints": endpoints,
             "ports": ports,
         });
-        let _ = self.create(&ENDPOINT_SLICES, text(service, "/metadata/namespace"), &slice);
+        let _ = self.create(
+            &ENDPOINT_SLICES,
+            text(service, "/metadata/namespace"),
+            &slice,
+        );
     }
 }
 
@@ -157,10 +161,15 @@ mod tests {
 
     #[test]
     fn a_port_name_is_looked_up_in_the_pod() {
-        let service = json!({"spec": {"ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]}});
-        let pod = json!({"spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}});
+        let service =
+            json!({"spec": {"ports": [{"port": 80, "targetPort": "http", "protocol": "TCP"}]}});
+        let pod =
+            json!({"spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}});
         let found = ports(&service, Some(&Arc::new(pod)));
-        assert_eq!(found, [json!({"name": "", "port": 8080, "protocol": "TCP"})]);
+        assert_eq!(
+            found,
+            [json!({"name": "", "port": 8080, "protocol": "TCP"})]
+        );
         assert_eq!(ports(&service, None), Vec::<Value>::new());
     }
 
@@ -169,6 +178,9 @@ mod tests {
         let pod = json!({"metadata": {"deletionTimestamp": "x"}, "status": {"podIP": "1.2.3.4",
             "conditions": [{"type": "Ready", "status": "True"}]}});
         let conditions = endpoint(&pod, &json!({}))["conditions"].clone();
-        assert_eq!(conditions, json!({"ready": false, "serving": true, "terminating": true}));
+        assert_eq!(
+            conditions,
+            json!({"ready": false, "serving": true, "terminating": true})
+        );
     }
 }

@@ -43,9 +43,9 @@ impl Controllers {
         let owners = items(object, "/metadata/ownerReferences");
         let namespace = text(object, "/metadata/namespace");
         !owners.is_empty()
-            && self.shared.read(|store| {
-                !owners.iter().any(|owner| exists(store, namespace, owner))
-            })
+            && self
+                .shared
+                .read(|store| !owners.iter().any(|owner| exists(store, namespace, owner)))
     }
 
     /// Does what the finalizers of the garbage collector wait for.
@@ -96,7 +96,10 @@ impl Controllers {
                 .any(|owner| owner["uid"] == uid)
         };
         self.shared.read(|store| {
-            let kinds = resources::ALL.iter().copied().filter(|r| r.namespaced && *r.storage() == **r);
+            let kinds = resources::ALL
+                .iter()
+                .copied()
+                .filter(|r| r.namespaced && *r.storage() == **r);
             kinds
                 .flat_map(|resource| {
                     store
@@ -120,7 +123,9 @@ fn foreground(resource: &Resource) -> Options {
 fn exists(store: &Store, namespace: &str, owner: &Value) -> bool {
     let resource = resources::of_kind(text(owner, "/apiVersion"), text(owner, "/kind"));
     // An owner of a kind that the stand-in does not know may exist for all it knows.
-    let Some(resource) = resource else { return true };
+    let Some(resource) = resource else {
+        return true;
+    };
     let namespace = if resource.namespaced { namespace } else { "" };
     let found = store.get(&Key::new(resource, namespace, text(owner, "/name")));
     found.is_some_and(|found| found["metadata"]["uid"] == owner["uid"])

@@ -6,8 +6,10 @@
 mod deployment;
 mod deployment_status;
 mod endpoints;
+mod family;
 mod garbage;
 mod namespace;
+mod new_set;
 mod replica_set;
 mod rolling;
 
@@ -22,7 +24,9 @@ use tokio::time::{Instant, sleep_until};
 use super::kubelet::{Kubelet, PullDone};
 use super::recorder::Recorder;
 use super::request::Target;
-use super::resources::{self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES};
+use super::resources::{
+    self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES,
+};
 use super::shared::Shared;
 use super::status::ApiResult;
 use super::store::{Change, Key, Store};
@@ -184,7 +188,8 @@ impl Controllers {
             // A namespace on its way out waits for the last of its objects.
             self.marked.insert(Item::Namespace(key.namespace.clone()));
             let uid = text(object, "/metadata/uid").to_owned();
-            self.marked.insert(Item::Dependents(key.namespace.clone(), uid));
+            self.marked
+                .insert(Item::Dependents(key.namespace.clone(), uid));
             if let Some(owner) = value::items(object, "/metadata/ownerReferences").first() {
                 self.mark_owner(&key.namespace, owner);
             }
@@ -211,7 +216,8 @@ impl Controllers {
             self.marked.insert(Item::Service(namespace, name));
         } else if is(&ENDPOINT_SLICES) {
             let service = text(object, "/metadata/labels/kubernetes.io~1service-name");
-            self.marked.insert(Item::Service(key.namespace.clone(), service.to_owned()));
+            self.marked
+                .insert(Item::Service(key.namespace.clone(), service.to_owned()));
         }
     }
 
@@ -228,14 +234,21 @@ impl Controllers {
         let name = text(owner, "/name").to_owned();
         let namespace = namespace.to_owned();
         match text(owner, "/kind") {
-            "Deployment" => drop(self.marked.insert(Item::Deployment(namespace.clone(), name.clone()))),
-            "ReplicaSet" => drop(self.marked.insert(Item::ReplicaSet(namespace.clone(), name.clone()))),
+            "Deployment" => drop(
+                self.marked
+                    .insert(Item::Deployment(namespace.clone(), name.clone())),
+            ),
+            "ReplicaSet" => drop(
+                self.marked
+                    .insert(Item::ReplicaSet(namespace.clone(), name.clone())),
+            ),
             _ => {}
         }
         // An owner in foreground deletion waits for its dependents.
         let resource = resources::of_kind(text(owner, "/apiVersion"), text(owner, "/kind"));
         if let Some(resource) = resource {
-            self.marked.insert(Item::Garbage(Key::new(resource, &namespace, &name)));
+            self.marked
+                .insert(Item::Garbage(Key::new(resource, &namespace, &name)));
         }
     }
 
@@ -245,7 +258,8 @@ impl Controllers {
             services.map(|(key, _)| key.name.clone()).collect()
         });
         for name in names {
-            self.marked.insert(Item::Service(namespace.to_owned(), name));
+            self.marked
+                .insert(Item::Service(namespace.to_owned(), name));
         }
     }
 

@@ -31,7 +31,10 @@ impl Controllers {
     /// Deletes everything in a namespace, and then the namespace itself.
     fn empty(&mut self, name: &str) {
         let inside: Vec<(&'static Resource, Key)> = self.shared.read(|store| {
-            let kinds = resources::ALL.iter().copied().filter(|r| r.namespaced && *r.storage() == **r);
+            let kinds = resources::ALL
+                .iter()
+                .copied()
+                .filter(|r| r.namespaced && *r.storage() == **r);
             kinds
                 .flat_map(|resource| {
                     store
@@ -43,7 +46,11 @@ impl Controllers {
         for (resource, key) in &inside {
             let target = Target::new(resource, &key.namespace, &key.name);
             // Pods get their grace, as on a real cluster.
-            let options = if **resource == PODS { Options::default() } else { Options::now() };
+            let options = if **resource == PODS {
+                Options::default()
+            } else {
+                Options::now()
+            };
             let _ = self
                 .shared
                 .write(|store| delete::delete(store, &target, &options));

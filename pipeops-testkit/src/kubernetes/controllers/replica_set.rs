@@ -60,7 +60,12 @@ impl Controllers {
                     self.say(set, Kind::Normal, "SuccessfulCreate", &message);
                 }
                 Err(why) => {
-                    self.say(set, Kind::Warning, "FailedCreate", &format!("Error creating: {why}"));
+                    self.say(
+                        set,
+                        Kind::Warning,
+                        "FailedCreate",
+                        &format!("Error creating: {why}"),
+                    );
                     return Some(why);
                 }
             }
@@ -72,15 +77,17 @@ impl Controllers {
     fn denial(&self, pod: &Value) -> Option<String> {
         let behaviours = lock(&self.shared.behaviours);
         let labels = &pod["metadata"]["labels"];
-        value::items(pod, "/spec/containers").iter().find_map(|container| {
-            match behaviours.find(labels, text(container, "/image")).outcome {
-                Outcome::Denied(why) => {
-                    let prefix = text(pod, "/metadata/generateName");
-                    Some(format!("pods {prefix:?} is forbidden: {why}"))
+        value::items(pod, "/spec/containers")
+            .iter()
+            .find_map(|container| {
+                match behaviours.find(labels, text(container, "/image")).outcome {
+                    Outcome::Denied(why) => {
+                        let prefix = text(pod, "/metadata/generateName");
+                        Some(format!("pods {prefix:?} is forbidden: {why}"))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            }
-        })
+            })
     }
 
     fn delete_pods(&mut self, set: &Value, mut active: Vec<Arc<Value>>, wanted: usize) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Controllers;
-use super::deployment::Family;
+use super::family::Family;
 use crate::kubernetes::resources::PODS;
 use crate::kubernetes::value::{int, text};
 
@@ -109,7 +109,11 @@ impl Controllers {
     }
 
     fn scale_in_proportion(&mut self, family: &Family, sets: &[Arc<Value>]) {
-        let total = if family.replicas() > 0 { family.max_total() } else { 0 };
+        let total = if family.replicas() > 0 {
+            family.max_total()
+        } else {
+            0
+        };
         let present: i64 = sets.iter().map(|set| int(set, "/spec/replicas")).sum();
         let mut left = total - present;
         // The largest take first, so that rounding hurts nobody much.
@@ -119,7 +123,11 @@ impl Controllers {
         for set in &sets {
             let size = int(set, "/spec/replicas");
             let share = (difference * size).div_euclid(present.max(1));
-            let share = if left >= 0 { share.clamp(0, left) } else { share.clamp(left, 0) };
+            let share = if left >= 0 {
+                share.clamp(0, left)
+            } else {
+                share.clamp(left, 0)
+            };
             left -= share;
             self.resize(family, set, (size + share).max(0));
         }

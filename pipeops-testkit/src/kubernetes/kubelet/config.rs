@@ -18,7 +18,9 @@ pub(super) fn missing_environment(store: &Store, pod: &Value, container: &Value)
             (None, _) => Some(format!("{kind} {name:?} not found")),
             (Some(object), Some(key)) if !has_key(object, key) => {
                 let kind = resource.kind;
-                Some(format!("couldn't find key {key} in {kind} {namespace}/{name}"))
+                Some(format!(
+                    "couldn't find key {key} in {kind} {namespace}/{name}"
+                ))
             }
             _ => None,
         }
@@ -26,7 +28,9 @@ pub(super) fn missing_environment(store: &Store, pod: &Value, container: &Value)
     let sources = items(container, "/envFrom").iter().find_map(|source| {
         let (map, secret) = (&source["configMapRef"], &source["secretRef"]);
         let of = |of: &Value, resource, kind| {
-            of.is_object().then(|| look(resource, kind, of, text(of, "/name"))).flatten()
+            of.is_object()
+                .then(|| look(resource, kind, of, text(of, "/name")))
+                .flatten()
         };
         of(map, &CONFIG_MAPS, "configmap").or_else(|| of(secret, &SECRETS, "secret"))
     });
@@ -35,7 +39,9 @@ pub(super) fn missing_environment(store: &Store, pod: &Value, container: &Value)
             let from = &variable["valueFrom"];
             let of = |name: &str, resource, kind| {
                 let of = &from[name];
-                of.is_object().then(|| look(resource, kind, of, text(of, "/name"))).flatten()
+                of.is_object()
+                    .then(|| look(resource, kind, of, text(of, "/name")))
+                    .flatten()
             };
             of("configMapKeyRef", &CONFIG_MAPS, "configmap")
                 .or_else(|| of("secretKeyRef", &SECRETS, "secret"))
@@ -80,9 +86,8 @@ pub(super) fn missing_volume(store: &Store, pod: &Value) -> Option<String> {
         if !is_mounted(name) {
             return None;
         }
-        missing_source(store, namespace, volume).map(|why| {
-            format!("MountVolume.SetUp failed for volume {name:?} : {why}")
-        })
+        missing_source(store, namespace, volume)
+            .map(|why| format!("MountVolume.SetUp failed for volume {name:?} : {why}"))
     })
 }
 
@@ -104,11 +109,13 @@ fn missing_source(store: &Store, namespace: &str, volume: &Value) -> Option<Stri
     look(&CONFIG_MAPS, "configmap", map, text(map, "/name"))
         .or_else(|| look(&SECRETS, "secret", secret, text(secret, "/secretName")))
         .or_else(|| {
-            items(volume, "/projected/sources").iter().find_map(|source| {
-                let (map, secret) = (&source["configMap"], &source["secret"]);
-                look(&CONFIG_MAPS, "configmap", map, text(map, "/name"))
-                    .or_else(|| look(&SECRETS, "secret", secret, text(secret, "/name")))
-            })
+            items(volume, "/projected/sources")
+                .iter()
+                .find_map(|source| {
+                    let (map, secret) = (&source["configMap"], &source["secret"]);
+                    look(&CONFIG_MAPS, "configmap", map, text(map, "/name"))
+                        .or_else(|| look(&SECRETS, "secret", secret, text(secret, "/name")))
+                })
         })
 }
 
@@ -131,12 +138,16 @@ mod tests {
     fn references_are_looked_up() {
         let pod = json!({"metadata": {"namespace": "a"}});
         let missing = |container: Value| missing_environment(&store(), &pod, &container);
-        let key = |name: &str, key: &str| {
-            json!({"env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": name, "key": key}}}]})
-        };
+        let key = |name: &str, key: &str| json!({"env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": name, "key": key}}}]});
         assert_eq!(missing(key("there", "k")), None);
-        assert_eq!(missing(key("nothere", "k")).unwrap(), "configmap \"nothere\" not found");
-        assert_eq!(missing(key("there", "x")).unwrap(), "couldn't find key x in ConfigMap a/there");
+        assert_eq!(
+            missing(key("nothere", "k")).unwrap(),
+            "configmap \"nothere\" not found"
+        );
+        assert_eq!(
+            missing(key("there", "x")).unwrap(),
+            "couldn't find key x in ConfigMap a/there"
+        );
         let from = json!({"envFrom": [{"secretRef": {"name": "s"}}]});
         assert_eq!(missing(from).unwrap(), "secret \"s\" not found");
         let optional = json!({"envFrom": [{"secretRef": {"name": "s", "optional": true}}]});

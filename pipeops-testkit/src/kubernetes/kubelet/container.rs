@@ -10,23 +10,21 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::config;
-use super::probes::{self, Verdict};
-use super::pull::{self, PullDone};
-use crate::kubernetes::behaviour::{Exit, Outcome, PodBehaviour};
+use super::pull::PullDone;
+use crate::kubernetes::behaviour::{Outcome, PodBehaviour};
 use crate::kubernetes::names;
 use crate::kubernetes::recorder::{Kind, Recorder, Said};
 use crate::kubernetes::shared::Shared;
-use crate::kubernetes::validate::is_image_reference;
 use crate::kubernetes::value::text;
 use crate::kubernetes::write::now;
 use crate::serve::lock;
 
 /// The first wait of both back-offs; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How long a failure shows its own reason before the back-off does.
-const MOMENT: Duration = Duration::from_secs(1);
+pub(super) const MOMENT: Duration = Duration::from_secs(1);
 
 /// What a container is doing.
 #[derive(Debug, Clone)]
@@ -34,7 +32,9 @@ pub(super) enum Stage {
     /// Nothing yet.
     Waiting,
     /// The image is being pulled; without a time the registry is being asked.
-    Pulling { until: Option<Instant> },
+    Pulling {
+        until: Option<Instant>,
+    },
     /// Something failed; it is tried again.
     Failed {
         reason: &'static str,
@@ -42,9 +42,15 @@ pub(super) enum Stage {
         until: Instant,
         then: Then,
     },
-    Running { since: Instant, started_at: String },
+    Running {
+        since: Instant,
+        started_at: String,
+    },
     /// It has run; `state` is its `terminated`.
-    Ended { until: Option<Instant>, state: Value },
+    Ended {
+        until: Option<Instant>,
+        state: Value,
+    },
 }
 
 /// What follows a failure.
@@ -85,11 +91,11 @@ pub(super) struct Container {
     pub(super) started: bool,
     pub(super) next_probe: Option<Instant>,
     pub(super) failed_probes: i64,
-    failures: u32,
-    crashes: u32,
-    pull_wait: Duration,
-    pull_error: String,
-    answer: Option<Result<(), String>>,
+    pub(super) failures: u32,
+    pub(super) crashes: u32,
+    pub(super) pull_wait: Duration,
+    pub(super) pull_error: String,
+    pub(super) answer: Option<Result<(), String>>,
 }
 
 impl Container {
@@ -116,14 +122,23 @@ impl Container {
 
     /// Where events say that they happened.
     pub(super) fn field_path(&self) -> String {
-        let list = if self.init { "initContainers" } else { "containers" };
+        let list = if self.init {
+            "initContainers"
+        } else {
+            "containers"
+        };
         format!("spec.{list}{{{}}}", self.name)
     }
 
     /// An identity like the runtime's, new for every start.
     pub(super) fn id(&self, uid: &str) -> String {
         let seed = names::fnv(format!("{uid}/{}/{}", self.name, self.restarts).as_bytes());
-        format!("containerd://{seed:016x}{:016x}{:016x}{:016x}", !seed, seed.rotate_left(17), seed.rotate_left(31))
+        format!(
+            "containerd://{seed:016x}{:016x}{:016x}{:016x}",
+            !seed,
+            seed.rotate_left(17),
+            seed.rotate_left(31)
+        )
     }
 
     /// Whether an init container has succeeded. One that is restarted always is a sidecar: it has when it runs.
@@ -135,7 +150,7 @@ impl Container {
         }
     }
 
-    fn is_sidecar(&self) -> bool {
+    pub(super) fn is_sidecar(&self) -> bool {
         self.init && self.spec["restartPolicy"] == "Always"
     }
 
@@ -170,7 +185,7 @@ impl Container {
         }
     }
 
-    fn advance(&mut self, around: &mut Surroundings<'_>) {
+    pub(super) fn advance(&mut self, around: &mut Surroundings<'_>) {
         match self.stage.clone() {
             Stage::Waiting => self.begin(around),
             Stage::Pulling { .. } => self.finish_pull(around),
@@ -185,17 +200,23 @@ impl Container {
         }
     }
 
-    fn behaviour(&self, around: &Surroundings<'_>) -> PodBehaviour {
+    pub(super) fn behaviour(&self, around: &Surroundings<'_>) -> PodBehaviour {
         let labels = &around.pod["metadata"]["labels"];
         lock(&around.shared.behaviours).find(labels, &self.image)
     }
 
     /// What the script says about the next try. Init containers have nothing to become ready for.
-    fn outcome(&self, around: &Surroundings<'_>) -> Outcome {
+    pub(super) fn outcome(&self, around: &Surroundings<'_>) -> Outcome {
         self.behaviour(around).outcome_after(self.failures).clone()
     }
 
-    fn say(&self, around: &mut Surroundings<'_>, kind: Kind, reason: &'static str, message: &str) {
+    pub(super) fn say(
+        &self,
+        around: &mut Surroundings<'_>,
+        kind: Kind,
+        reason: &'static str,
+        message: &str,
+    ) {
         let said = Said {
             component: "kubelet",
             kind,
@@ -206,101 +227,8 @@ impl Container {
         around.recorder.record(around.pod, said);
     }
 
-    /// Looks for the image, and pulls it where it has to be pulled.
-    fn begin(&mut self, around: &mut Surroundings<'_>) {
-        let image = self.image.clone();
-        if let Err(why) = is_image_reference(&image) {
-            let message = format!(
-                "Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: {why}"
-            );
-            self.say(around, Kind::Warning, "InspectFailed", &message);
-            return self.fail(around, "InvalidImageName", "InvalidImageName", message);
-        }
-        let present = around.images.contains(&image);
-        match text(&self.spec, "/imagePullPolicy") {
-            "Never" if !present => {
-                let message =
-                    format!("Container image {image:?} is not present with pull policy of Never");
-                self.say(around, Kind::Warning, "ErrImageNeverPull", &message);
-                self.fail(around, "ErrImageNeverPull", "ErrImageNeverPull", message);
-            }
-            "Never" | "IfNotPresent" if present => {
-                let message = format!(
-                    "Container image {image:?} already present on machine and can be accessed by the pod"
-                );
-                self.say(around, Kind::Normal, "Pulled", &message);
-                self.create(around);
-            }
-            _ => self.pull(around),
-        }
-    }
-
-    fn pull(&mut self, around: &mut Surroundings<'_>) {
-        let message = format!("Pulling image {:?}", self.image);
-        self.say(around, Kind::Normal, "Pulling", &message);
-        let behaviour = self.behaviour(around);
-        let scripted = matches!(behaviour.outcome_after(self.failures), Outcome::PullFails(_));
-        let ask = !scripted && pull::is_asked_for(around.shared, &self.image);
-        if ask {
-            self.stage = Stage::Pulling { until: None };
-            self.answer = None;
-            pull::ask(around, &self.name, &self.image);
-        } else {
-            self.stage = Stage::Pulling {
-                until: Some(Instant::now() + behaviour.pull),
-            };
-        }
-    }
-
-    fn finish_pull(&mut self, around: &mut Surroundings<'_>) {
-        let result = match (self.answer.take(), self.outcome(around)) {
-            (Some(answer), _) => answer,
-            (None, Outcome::PullFails(why)) => Err(why.message(&self.image)),
-            (None, _) => Ok(()),
-        };
-        let image = self.image.clone();
-        match result {
-            Ok(()) => {
-                around.images.insert(image.clone());
-                self.pull_wait = FIRST_WAIT;
-                let size = 1_000_000 + names::fnv(image.as_bytes()) % 100_000_000;
-                let message = format!(
-                    "Successfully pulled image {image:?} in 5ms (5ms including waiting). Image size: {size} bytes."
-                );
-                self.say(around, Kind::Normal, "Pulled", &message);
-                self.create(around);
-            }
-            Err(why) => {
-                self.failures += 1;
-                let message = format!("Failed to pull image {image:?}: {why}");
-                self.say(around, Kind::Warning, "Failed", &message);
-                self.say(around, Kind::Warning, "Failed", "Error: ErrImagePull");
-                self.pull_error = format!("ErrImagePull: {why}");
-                self.stage = Stage::Failed {
-                    reason: "ErrImagePull",
-                    message: why,
-                    until: Instant::now() + around.shared.options.real(MOMENT),
-                    then: Then::BackOffPull,
-                };
-            }
-        }
-    }
-
-    fn back_off_pull(&mut self, around: &mut Surroundings<'_>) {
-        let message = format!("Back-off pulling image {:?}", self.image);
-        self.say(around, Kind::Normal, "BackOff", &message);
-        self.say(around, Kind::Warning, "Failed", "Error: ImagePullBackOff");
-        self.stage = Stage::Failed {
-            reason: "ImagePullBackOff",
-            message: format!("{message}: {}", self.pull_error),
-            until: Instant::now() + around.shared.options.real(self.pull_wait),
-            then: Then::Start,
-        };
-        self.pull_wait = (self.pull_wait * 2).min(LONGEST_WAIT);
-    }
-
     /// A failure before the container exists; `said` is what the event says.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         around: &mut Surroundings<'_>,
         reason: &'static str,
@@ -318,7 +246,7 @@ impl Container {
     }
 
     /// Configuration, creation, start.
-    fn create(&mut self, around: &mut Surroundings<'_>) {
+    pub(super) fn create(&mut self, around: &mut Surroundings<'_>) {
         let missing = around
             .shared
             .read(|store| config::missing_environment(store, around.pod, &self.spec));
@@ -349,11 +277,16 @@ impl Container {
         };
     }
 
-    fn fail_to_run(&mut self, around: &mut Surroundings<'_>, why: &str) {
+    pub(super) fn fail_to_run(&mut self, around: &mut Surroundings<'_>, why: &str) {
         let message = format!(
             "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {why}: unknown"
         );
-        self.say(around, Kind::Warning, "Failed", &format!("Error: {message}"));
+        self.say(
+            around,
+            Kind::Warning,
+            "Failed",
+            &format!("Error: {message}"),
+        );
         self.failures += 1;
         self.crashes += 1;
         self.last = Some(json!({
@@ -368,137 +301,11 @@ impl Container {
             reason: "RunContainerError",
             message,
             until: Instant::now() + around.shared.options.real(MOMENT),
-            then: if self.crashes > 1 { Then::BackOffCrash } else { Then::Start },
+            then: if self.crashes > 1 {
+                Then::BackOffCrash
+            } else {
+                Then::Start
+            },
         };
-    }
-
-    /// A running container: what happens to it, and when.
-    fn watch(
-        &mut self,
-        around: &mut Surroundings<'_>,
-        since: Instant,
-        at: Instant,
-    ) -> Option<Instant> {
-        let behaviour = self.behaviour(around);
-        let outcome = behaviour.outcome_after(self.failures).clone();
-        if self.init && !self.is_sidecar() {
-            return self.watch_init(around, &outcome, since, at);
-        }
-        if let Outcome::Crash(exit) = &outcome {
-            let due = since + exit.after;
-            if due <= at {
-                self.exit(around, exit);
-                return None;
-            }
-            probes::look(self, around, &behaviour, &outcome, since, at);
-            return Some(due);
-        }
-        match probes::look(self, around, &behaviour, &outcome, since, at) {
-            Verdict::Again(next) => next,
-            Verdict::Kill(probe) => {
-                let message = format!("Container {} failed {probe} probe, will be restarted", self.name);
-                self.say(around, Kind::Normal, "Killing", &message);
-                let exit = Exit {
-                    after: Duration::ZERO,
-                    code: 137,
-                    reason: "Error",
-                };
-                self.exit(around, &exit);
-                None
-            }
-        }
-    }
-
-    /// An init container does its work and ends; only a crash keeps it from that.
-    fn watch_init(
-        &mut self,
-        around: &mut Surroundings<'_>,
-        outcome: &Outcome,
-        since: Instant,
-        at: Instant,
-    ) -> Option<Instant> {
-        let done = Exit {
-            after: self.behaviour(around).ready_after,
-            code: 0,
-            reason: "Completed",
-        };
-        let exit = match outcome {
-            Outcome::Crash(exit) => exit,
-            _ => &done,
-        };
-        let due = since + exit.after;
-        if due > at {
-            return Some(due);
-        }
-        self.exit(around, exit);
-        None
-    }
-
-    fn exit(&mut self, around: &mut Surroundings<'_>, exit: &Exit) {
-        let state = self.terminated(around.uid, exit.code, exit.reason);
-        self.ready = false;
-        self.started = false;
-        self.last = Some(state.clone());
-        let restart = match text(around.pod, "/spec/restartPolicy") {
-            _ if self.is_sidecar() => true,
-            _ if self.init && exit.code == 0 => false,
-            "Never" => false,
-            "OnFailure" => exit.code != 0,
-            _ => true,
-        };
-        self.failures += 1;
-        self.crashes += 1;
-        self.stage = Stage::Ended {
-            until: restart.then(|| Instant::now() + around.shared.options.real(MOMENT)),
-            state,
-        };
-    }
-
-    fn terminated(&self, uid: &str, code: i32, reason: &str) -> Value {
-        let started_at = match &self.stage {
-            Stage::Running { started_at, .. } => started_at.clone(),
-            _ => now(),
-        };
-        json!({
-            "exitCode": code,
-            "reason": reason,
-            "startedAt": started_at,
-            "finishedAt": now(),
-            "containerID": self.id(uid),
-        })
-    }
-
-    fn back_off_crash(&mut self, around: &mut Surroundings<'_>) {
-        let doublings = self.crashes.saturating_sub(2).min(5);
-        let wait = (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT);
-        let pod = format!(
-            "{}_{}({})",
-            text(around.pod, "/metadata/name"),
-            text(around.pod, "/metadata/namespace"),
-            around.uid
-        );
-        let name = self.name.clone();
-        let event = format!("Back-off restarting failed container {name} in pod {pod}");
-        self.say(around, Kind::Warning, "BackOff", &event);
-        let shown = match (wait.as_secs() / 60, wait.as_secs() % 60) {
-            (0, seconds) => format!("{seconds}s"),
-            (minutes, seconds) => format!("{minutes}m{seconds}s"),
-        };
-        self.stage = Stage::Failed {
-            reason: "CrashLoopBackOff",
-            message: format!("back-off {shown} restarting failed container={name} pod={pod}"),
-            until: Instant::now() + around.shared.options.real(wait),
-            then: Then::Start,
-        };
-    }
-
-    /// The container was told to stop, and has.
-    pub(super) fn stop(&mut self) {
-        if matches!(self.stage, Stage::Running { .. }) {
-            let state = self.terminated("", 0, "Completed");
-            self.stage = Stage::Ended { until: None, state };
-        }
-        self.ready = false;
-        self.started = false;
     }
 }

@@ -2,6 +2,8 @@
 
 mod config;
 mod container;
+mod exit;
+mod image;
 mod probes;
 mod pull;
 mod scheduler;
@@ -87,7 +89,11 @@ impl Kubelet {
             self.forget(&place);
             return None;
         };
-        if self.pods.get(&place).is_some_and(|known| known.uid != text(&pod, "/metadata/uid")) {
+        if self
+            .pods
+            .get(&place)
+            .is_some_and(|known| known.uid != text(&pod, "/metadata/uid"))
+        {
             self.forget(&place);
         }
         if text(&pod, "/spec/nodeName").is_empty() {
@@ -158,7 +164,9 @@ impl Kubelet {
         let retry = Instant::now() + self.shared.options.real(RETRY);
         let scripted = self.scripted(object, pod.failures);
         if !pod.mounted {
-            let missing = self.shared.read(|store| config::missing_volume(store, object));
+            let missing = self
+                .shared
+                .read(|store| config::missing_volume(store, object));
             let failure = match scripted {
                 Some(Outcome::MountFails(message)) => Some(message),
                 _ => missing,
@@ -188,11 +196,13 @@ impl Kubelet {
     fn scripted(&self, object: &Value, failures: u32) -> Option<Outcome> {
         let behaviours = lock(&self.shared.behaviours);
         let labels = &object["metadata"]["labels"];
-        items(object, "/spec/containers").iter().find_map(|container| {
-            let behaviour = behaviours.find(labels, text(container, "/image"));
-            let outcome = behaviour.outcome_after(failures).clone();
-            (outcome != Outcome::Ready).then_some(outcome)
-        })
+        items(object, "/spec/containers")
+            .iter()
+            .find_map(|container| {
+                let behaviour = behaviours.find(labels, text(container, "/image"));
+                let outcome = behaviour.outcome_after(failures).clone();
+                (outcome != Outcome::Ready).then_some(outcome)
+            })
     }
 
     /// Init containers one after the other, then all others together.

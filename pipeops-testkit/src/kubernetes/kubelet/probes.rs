@@ -52,7 +52,9 @@ pub(super) fn look(
         let fails_at = ready_at + *after;
         if at >= fails_at {
             let probe = container.spec["livenessProbe"].clone();
-            return failed(container, around, &probe, "Liveness", output, fails_at, None);
+            return failed(
+                container, around, &probe, "Liveness", output, fails_at, None,
+            );
         }
         container.ready = at >= ready_at || !readiness.is_object();
         return Verdict::Again(Some(if at < ready_at { ready_at } else { fails_at }));
@@ -70,7 +72,15 @@ pub(super) fn look(
     match output {
         Some(output) => {
             let wake = never(outcome, ready_at);
-            failed(container, around, &readiness, "Readiness", &output, since, wake)
+            failed(
+                container,
+                around,
+                &readiness,
+                "Readiness",
+                &output,
+                since,
+                wake,
+            )
         }
         None => {
             container.ready = true;
@@ -120,7 +130,11 @@ fn failed(
     };
     around.recorder.record(around.pod, said);
     if kind != "Readiness" && container.failed_probes >= int(probe, "/failureThreshold").max(1) {
-        return Verdict::Kill(if kind == "Startup" { "startup" } else { "liveness" });
+        return Verdict::Kill(if kind == "Startup" {
+            "startup"
+        } else {
+            "liveness"
+        });
     }
     if kind == "Readiness" {
         container.ready = false;
@@ -145,7 +159,10 @@ fn refused(probe: &Value, address: &str) -> String {
         );
     }
     if probe["tcpSocket"].is_object() {
-        return format!("dial tcp {address}:{}: connect: connection refused", port("tcpSocket"));
+        return format!(
+            "dial tcp {address}:{}: connect: connection refused",
+            port("tcpSocket")
+        );
     }
     "command returned exit code 1".to_owned()
 }

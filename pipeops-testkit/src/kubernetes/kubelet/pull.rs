@@ -51,12 +51,16 @@ fn loopback(host: &str) -> Option<SocketAddr> {
         name.trim_matches(['[', ']']).parse().ok()?
     };
     let port = port.parse().ok()?;
-    address.is_loopback().then(|| SocketAddr::new(address, port))
+    address
+        .is_loopback()
+        .then(|| SocketAddr::new(address, port))
 }
 
 /// Asks, and sends the answer to the controllers.
 pub(super) fn ask(around: &mut Surroundings<'_>, container: &str, image: &str) {
-    let login = around.shared.read(|store| login(store, around.pod, &parts(image).0));
+    let login = around
+        .shared
+        .read(|store| login(store, around.pod, &parts(image).0));
     let image = image.to_owned();
     let answers = around.answers.clone();
     let mut done = PullDone {
@@ -77,21 +81,29 @@ pub(super) fn ask(around: &mut Surroundings<'_>, container: &str, image: &str) {
 /// The login of a registry, from the pod's pull secrets: `user:password`, encoded.
 fn login(store: &Store, pod: &Value, host: &str) -> Option<String> {
     let namespace = text(pod, "/metadata/namespace");
-    items(pod, "/spec/imagePullSecrets").iter().find_map(|reference| {
-        let secret = store.get(&Key::new(&SECRETS, namespace, text(reference, "/name")))?;
-        let config = STANDARD.decode(text(secret, "/data/.dockerconfigjson")).ok()?;
-        let config: Value = serde_json::from_slice(&config).ok()?;
-        let entry = config["auths"].as_object()?.iter().find(|(name, _)| {
-            let name = name.trim_start_matches("https://").trim_start_matches("http://");
-            name.split('/').next() == Some(host)
-        })?;
-        let of = |name: &str| entry.1[name].as_str().filter(|text| !text.is_empty());
-        match (of("auth"), of("username"), of("password")) {
-            (Some(auth), _, _) => Some(auth.to_owned()),
-            (None, Some(user), Some(password)) => Some(STANDARD.encode(format!("{user}:{password}"))),
-            _ => None,
-        }
-    })
+    items(pod, "/spec/imagePullSecrets")
+        .iter()
+        .find_map(|reference| {
+            let secret = store.get(&Key::new(&SECRETS, namespace, text(reference, "/name")))?;
+            let config = STANDARD
+                .decode(text(secret, "/data/.dockerconfigjson"))
+                .ok()?;
+            let config: Value = serde_json::from_slice(&config).ok()?;
+            let entry = config["auths"].as_object()?.iter().find(|(name, _)| {
+                let name = name
+                    .trim_start_matches("https://")
+                    .trim_start_matches("http://");
+                name.split('/').next() == Some(host)
+            })?;
+            let of = |name: &str| entry.1[name].as_str().filter(|text| !text.is_empty());
+            match (of("auth"), of("username"), of("password")) {
+                (Some(auth), _, _) => Some(auth.to_owned()),
+                (None, Some(user), Some(password)) => {
+                    Some(STANDARD.encode(format!("{user}:{password}")))
+                }
+                _ => None,
+            }
+        })
 }
 
 /// Whether an image can be pulled; if not, why, in the words of containerd.
@@ -107,7 +119,9 @@ async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
     let mut answer = head(&url, None).await.map_err(&unreachable)?;
     if answer.status == StatusCode::UNAUTHORIZED {
         let authorization = authorize(&answer, login).await.map_err(wrap)?;
-        answer = head(&url, Some(&authorization)).await.map_err(&unreachable)?;
+        answer = head(&url, Some(&authorization))
+            .await
+            .map_err(&unreachable)?;
     }
     match answer.status {
         status if status.is_success() => Ok(()),
@@ -119,7 +133,9 @@ async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
             "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed ({})",
             answer.status
         ))),
-        status => Err(wrap(format!("unexpected status from HEAD request to {url}: {status}"))),
+        status => Err(wrap(format!(
+            "unexpected status from HEAD request to {url}: {status}"
+        ))),
     }
 }
 
@@ -131,8 +147,13 @@ async fn authorize(challenge: &Answer, login: Option<&str>) -> Result<String, St
         .iter()
         .filter_map(|value| value.to_str().ok())
         .collect();
-    if let Some(bearer) = challenges.iter().find_map(|text| text.strip_prefix("Bearer ")) {
-        return fetch_token(bearer, login).await.map(|token| format!("Bearer {token}"));
+    if let Some(bearer) = challenges
+        .iter()
+        .find_map(|text| text.strip_prefix("Bearer "))
+    {
+        return fetch_token(bearer, login)
+            .await
+            .map(|token| format!("Bearer {token}"));
     }
     match login {
         Some(login) => Ok(format!("Basic {login}")),
@@ -153,12 +174,17 @@ async fn fetch_token(challenge: &str, login: Option<&str>) -> Result<String, Str
         .filter_map(|name| Some(format!("{name}={}", parameter(name)?)))
         .collect();
     let url = format!("{realm}?{}", query.join("&"));
-    let failed = |why: String| format!("failed to authorize: failed to fetch anonymous token: {why}");
+    let failed =
+        |why: String| format!("failed to authorize: failed to fetch anonymous token: {why}");
     let authorization = login.map(|login| format!("Basic {login}"));
-    let answer = send(Method::GET, &url, authorization.as_deref()).await.map_err(failed)?;
+    let answer = send(Method::GET, &url, authorization.as_deref())
+        .await
+        .map_err(failed)?;
     if !answer.status.is_success() {
         let status = answer.status;
-        return Err(failed(format!("unexpected status from GET request to {url}: {status}")));
+        return Err(failed(format!(
+            "unexpected status from GET request to {url}: {status}"
+        )));
     }
     let token: Value =
         serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
@@ -182,9 +208,12 @@ struct Answer {
 
 /// One request to a loopback address; the reason of a failure is in the words of the Go runtime.
 async fn send(method: Method, url: &str, authorization: Option<&str>) -> Result<Answer, String> {
-    let uri: http::Uri = url.parse().map_err(|error| format!("parse {url:?}: {error}"))?;
+    let uri: http::Uri = url
+        .parse()
+        .map_err(|error| format!("parse {url:?}: {error}"))?;
     let host = uri.authority().map(ToString::to_string).unwrap_or_default();
-    let address = loopback(&host).ok_or_else(|| format!("dial tcp: lookup {host}: no such host"))?;
+    let address =
+        loopback(&host).ok_or_else(|| format!("dial tcp: lookup {host}: no such host"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::builder()
         .method(method)
@@ -206,7 +235,11 @@ async fn send(method: Method, url: &str, authorization: Option<&str>) -> Result<
 async fn exchange(address: SocketAddr, request: Request<Empty<Bytes>>) -> Result<Answer, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| {
         let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
-        let why = if refused { "connect: connection refused".into() } else { error.to_string() };
+        let why = if refused {
+            "connect: connection refused".into()
+        } else {
+            error.to_string()
+        };
         format!("dial tcp {address}: {why}")
     })?;
     let cut = |_| "EOF".to_owned();
@@ -214,7 +247,11 @@ async fn exchange(address: SocketAddr, request: Request<Empty<Bytes>>) -> Result
     // The connection's task ends with this function.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let (parts, body) = sender.send_request(request).await.map_err(cut)?.into_parts();
+    let (parts, body) = sender
+        .send_request(request)
+        .await
+        .map_err(cut)?
+        .into_parts();
     let body = Limited::new(body, 1 << 20).collect().await;
     Ok(Answer {
         status: parts.status,
@@ -231,7 +268,10 @@ mod tests {
 
     #[test]
     fn only_loopback_registries_are_asked() {
-        assert_eq!(loopback("127.0.0.1:5000"), Some(([127, 0, 0, 1], 5000).into()));
+        assert_eq!(
+            loopback("127.0.0.1:5000"),
+            Some(([127, 0, 0, 1], 5000).into())
+        );
         assert_eq!(loopback("localhost:1"), Some(([127, 0, 0, 1], 1).into()));
         assert_eq!(loopback("registry.example.com"), None);
         assert_eq!(loopback("10.0.0.1:5000"), None);
@@ -239,14 +279,18 @@ mod tests {
 
     #[test]
     fn logins_come_from_pull_secrets() {
-        let config = json!({"auths": {"http://127.0.0.1:5000/v1": {"username": "u", "password": "p"}}});
+        let config =
+            json!({"auths": {"http://127.0.0.1:5000/v1": {"username": "u", "password": "p"}}});
         let mut store = Store::default();
         store.put(
             Key::new(&SECRETS, "a", "pull"),
             json!({"metadata": {}, "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}}),
         );
         let pod = json!({"metadata": {"namespace": "a"}, "spec": {"imagePullSecrets": [{"name": "pull"}]}});
-        assert_eq!(login(&store, &pod, "127.0.0.1:5000"), Some(STANDARD.encode("u:p")));
+        assert_eq!(
+            login(&store, &pod, "127.0.0.1:5000"),
+            Some(STANDARD.encode("u:p"))
+        );
         assert_eq!(login(&store, &pod, "other"), None);
     }
 

@@ -69,14 +69,20 @@ fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
             !claim.is_empty() && store.get(&key).is_none()
         });
     if let Some(claim) = missing {
-        return Some(refused(&format!("persistentvolumeclaim {claim:?} not found"), false));
+        return Some(refused(
+            &format!("persistentvolumeclaim {claim:?} not found"),
+            false,
+        ));
     }
     let node = store.get(&Key::new(&NODES, "", node))?;
     if node["spec"]["unschedulable"] == true {
         return Some(refused("1 node(s) were unschedulable", false));
     }
     if !selects(pod, node) {
-        return Some(refused("1 node(s) didn't match Pod's node affinity/selector", false));
+        return Some(refused(
+            "1 node(s) didn't match Pod's node affinity/selector",
+            false,
+        ));
     }
     let others: Vec<&Value> = store
         .list(&PODS, None)
@@ -84,7 +90,10 @@ fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
         .filter(|other| is_active(other) && !text(other, "/spec/nodeName").is_empty())
         .collect();
     if is_repelled(pod, &others) {
-        return Some(refused("1 node(s) didn't match pod anti-affinity rules", true));
+        return Some(refused(
+            "1 node(s) didn't match pod anti-affinity rules",
+            true,
+        ));
     }
     lack_of_room(pod, node, &others).map(|what| refused(&what, true))
 }
@@ -95,7 +104,9 @@ fn refused(why: &str, preemption_may_help: bool) -> String {
     } else {
         "1 Preemption is not helpful for scheduling"
     };
-    format!("0/1 nodes are available: {why}. no new claims to deallocate, preemption: 0/1 nodes are available: {preemption}.")
+    format!(
+        "0/1 nodes are available: {why}. no new claims to deallocate, preemption: 0/1 nodes are available: {preemption}."
+    )
 }
 
 fn selects(pod: &Value, node: &Value) -> bool {
@@ -114,15 +125,18 @@ fn selects(pod: &Value, node: &Value) -> bool {
 
 /// Whether a pod demands not to be where another one is.
 fn is_repelled(pod: &Value, others: &[&Value]) -> bool {
-    items(pod, "/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution")
-        .iter()
-        .filter_map(|term| LabelSelector::of_object(&term["labelSelector"]).ok())
-        .any(|selector| {
-            others.iter().any(|other| {
-                other["metadata"]["namespace"] == pod["metadata"]["namespace"]
-                    && selector.matches(&other["metadata"]["labels"])
-            })
+    items(
+        pod,
+        "/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution",
+    )
+    .iter()
+    .filter_map(|term| LabelSelector::of_object(&term["labelSelector"]).ok())
+    .any(|selector| {
+        others.iter().any(|other| {
+            other["metadata"]["namespace"] == pod["metadata"]["namespace"]
+                && selector.matches(&other["metadata"]["labels"])
         })
+    })
 }
 
 fn lack_of_room(pod: &Value, node: &Value, others: &[&Value]) -> Option<String> {
@@ -156,7 +170,11 @@ fn requested(pod: &Value, name: &str) -> i128 {
 }
 
 fn target(pod: &Value) -> Target {
-    Target::new(&PODS, text(pod, "/metadata/namespace"), text(pod, "/metadata/name"))
+    Target::new(
+        &PODS,
+        text(pod, "/metadata/namespace"),
+        text(pod, "/metadata/name"),
+    )
 }
 
 fn tell_unschedulable(shared: &Shared, pod: &Value, why: &str) {

@@ -44,7 +44,10 @@ pub(super) fn of(object: &Value, pod: &Pod) -> Value {
 }
 
 fn initialized(pod: &Pod) -> bool {
-    pod.containers.iter().filter(|c| c.init).all(Container::is_done)
+    pod.containers
+        .iter()
+        .filter(|c| c.init)
+        .all(Container::is_done)
 }
 
 fn phase(object: &Value, pod: &Pod) -> &'static str {
@@ -78,11 +81,17 @@ fn container_status(container: &Container, pod: &Pod, initialized: bool) -> Valu
     let state = match &container.stage {
         Stage::Running { started_at, .. } => json!({"running": {"startedAt": started_at}}),
         Stage::Ended { state, .. } => json!({ "terminated": state }),
-        Stage::Failed { reason, message, .. } => {
+        Stage::Failed {
+            reason, message, ..
+        } => {
             json!({"waiting": {"reason": reason, "message": message}})
         }
         Stage::Waiting | Stage::Pulling { .. } => {
-            let first = if !container.init && !initialized { "PodInitializing" } else { "ContainerCreating" };
+            let first = if !container.init && !initialized {
+                "PodInitializing"
+            } else {
+                "ContainerCreating"
+            };
             json!({"waiting": {"reason": first}})
         }
     };
@@ -116,7 +125,10 @@ fn image_id(image: &str) -> String {
     }
     let (host, repository, reference) = crate::kubernetes::behaviour::parts(image);
     let seed = names::fnv(format!("{host}/{repository}:{reference}").as_bytes());
-    format!("{host}/{repository}@sha256:{}", format!("{seed:016x}").repeat(4))
+    format!(
+        "{host}/{repository}@sha256:{}",
+        format!("{seed:016x}").repeat(4)
+    )
 }
 
 fn conditions(object: &Value, pod: &Pod, phase: &str) -> Value {
@@ -145,7 +157,10 @@ fn conditions(object: &Value, pod: &Pod, phase: &str) -> Value {
     let not_initialized = (!incomplete.is_empty() && !ended).then(|| {
         (
             "ContainersNotInitialized",
-            format!("containers with incomplete status: [{}]", incomplete.join(" ")),
+            format!(
+                "containers with incomplete status: [{}]",
+                incomplete.join(" ")
+            ),
         )
     });
     let no_sandbox = (pod.address.is_empty() || ended).then(|| ("", String::new()));

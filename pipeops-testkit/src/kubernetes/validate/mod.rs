@@ -55,9 +55,10 @@ fn metadata(resource: &Resource, metadata: &Value, errors: &mut Errors) {
     for (key, _) in entries(&metadata["annotations"]) {
         // Keys of annotations may be written in capitals.
         let error = names::qualified(&key.to_ascii_lowercase());
-        errors.extend(error.map(|why| {
-            FieldError::invalid("metadata.annotations", &key.as_str().into(), &why)
-        }));
+        errors
+            .extend(error.map(|why| {
+                FieldError::invalid("metadata.annotations", &key.as_str().into(), &why)
+            }));
     }
 }
 
@@ -87,9 +88,10 @@ fn secret(object: &Value, errors: &mut Errors) {
     let data = &object["data"];
     for (key, _) in entries(data) {
         let error = names::data_key(key);
-        errors.extend(error.map(|why| {
-            FieldError::invalid(format!("data[{key}]"), &key.as_str().into(), &why)
-        }));
+        errors
+            .extend(error.map(|why| {
+                FieldError::invalid(format!("data[{key}]"), &key.as_str().into(), &why)
+            }));
     }
     too_long(&[data], "data", errors);
     let needed: &[&str] = match object["type"].as_str() {
@@ -105,7 +107,11 @@ fn secret(object: &Value, errors: &mut Errors) {
             None => errors.push(FieldError::required(field, "")),
             Some(value) if key.starts_with(".docker") && !is_json(value) => {
                 let detail = "invalid character in the JSON value";
-                errors.push(FieldError::invalid(field, &"<secret contents redacted>".into(), detail));
+                errors.push(FieldError::invalid(
+                    field,
+                    &"<secret contents redacted>".into(),
+                    detail,
+                ));
             }
             Some(_) => {}
         }
@@ -176,7 +182,10 @@ fn non_negative(value: &Value, path: &str, errors: &mut Errors) {
 
 /// A port number from 1 to 65535.
 fn port_number(value: &Value, path: &str, errors: &mut Errors) {
-    if !value.as_i64().is_some_and(|port| (1..=65535).contains(&port)) {
+    if !value
+        .as_i64()
+        .is_some_and(|port| (1..=65535).contains(&port))
+    {
         let detail = "must be between 1 and 65535, inclusive";
         errors.push(FieldError::invalid(path, value, detail));
     }
@@ -205,15 +214,23 @@ mod tests {
             .iter()
             .map(|cause| cause["field"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(fields, ["metadata.name", "metadata.labels", "data[bad key]"]);
-        assert!(error.message.starts_with("ConfigMap \"App\" is invalid: [metadata.name: Invalid value: \"App\": a lowercase"));
+        assert_eq!(
+            fields,
+            ["metadata.name", "metadata.labels", "data[bad key]"]
+        );
+        assert!(error.message.starts_with(
+            "ConfigMap \"App\" is invalid: [metadata.name: Invalid value: \"App\": a lowercase"
+        ));
     }
 
     #[test]
     fn a_pull_secret_needs_its_key() {
         let object = json!({"metadata": {"name": "s"}, "type": "kubernetes.io/dockerconfigjson"});
         let errors = create(&SECRETS, &object);
-        assert_eq!(errors, [FieldError::required("data[.dockerconfigjson]", "")]);
+        assert_eq!(
+            errors,
+            [FieldError::required("data[.dockerconfigjson]", "")]
+        );
     }
 
     #[test]

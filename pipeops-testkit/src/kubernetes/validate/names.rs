@@ -31,9 +31,7 @@ pub(crate) fn label(name: &str) -> Option<String> {
 /// Why this is no key of a label or annotation: an optional prefix and a name.
 pub(crate) fn qualified(key: &str) -> Option<String> {
     let name = match key.split_once('/') {
-        Some((prefix, _)) if prefix.is_empty() => {
-            return Some("prefix part must be non-empty".into());
-        }
+        Some(("", _)) => return Some("prefix part must be non-empty".into()),
         Some((prefix, name)) => {
             if let Some(error) = subdomain(prefix) {
                 return Some(format!("prefix part {error}"));
@@ -107,7 +105,9 @@ pub(crate) fn port(name: &str) -> Option<String> {
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     {
-        return Some("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".into());
+        return Some(
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".into(),
+        );
     }
     if !name.bytes().any(|b| b.is_ascii_lowercase()) {
         return Some("must contain at least one letter (a-z)".into());
@@ -144,7 +144,14 @@ mod tests {
 
     #[test]
     fn names_follow_the_rfc() {
-        for (name, good) in [("a", true), ("a-b.c", true), ("A", false), ("-a", false), ("a..b", false), ("", false)] {
+        for (name, good) in [
+            ("a", true),
+            ("a-b.c", true),
+            ("A", false),
+            ("-a", false),
+            ("a..b", false),
+            ("", false),
+        ] {
             assert_eq!(subdomain(name).is_none(), good, "{name}");
         }
         assert!(label("a.b").is_some());
@@ -153,14 +160,27 @@ mod tests {
 
     #[test]
     fn label_keys_may_have_a_prefix() {
-        for (key, good) in [("app", true), ("a.b/c_d", true), ("/x", false), ("A/x", false), ("a/", false), ("a b", false)] {
+        for (key, good) in [
+            ("app", true),
+            ("a.b/c_d", true),
+            ("/x", false),
+            ("A/x", false),
+            ("a/", false),
+            ("a b", false),
+        ] {
             assert_eq!(qualified(key).is_none(), good, "{key}");
         }
     }
 
     #[test]
     fn port_names_are_short_and_have_a_letter() {
-        for (name, good) in [("http", true), ("http-2", true), ("80", false), ("a--b", false), ("metrics-endpoints", false)] {
+        for (name, good) in [
+            ("http", true),
+            ("http-2", true),
+            ("80", false),
+            ("a--b", false),
+            ("metrics-endpoints", false),
+        ] {
             assert_eq!(port(name).is_none(), good, "{name}");
         }
     }

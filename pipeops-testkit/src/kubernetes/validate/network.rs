@@ -37,9 +37,10 @@ fn ports(ports: &Value, errors: &mut Errors) {
             None => {}
             Some(name) => {
                 let error = names::label(name);
-                errors.extend(error.map(|why| {
-                    FieldError::invalid(format!("{path}.name"), &name.into(), &why)
-                }));
+                errors
+                    .extend(error.map(|why| {
+                        FieldError::invalid(format!("{path}.name"), &name.into(), &why)
+                    }));
                 if !seen_names.insert(name) {
                     errors.push(FieldError::duplicate(format!("{path}.name"), &name.into()));
                 }
@@ -74,9 +75,9 @@ pub(super) fn ingress(spec: &Value, errors: &mut Errors) {
         let path = format!("spec.rules[{index}]");
         if let Some(host) = rule["host"].as_str() {
             let error = names::subdomain(host.strip_prefix("*.").unwrap_or(host));
-            errors.extend(error.map(|why| {
-                FieldError::invalid(format!("{path}.host"), &host.into(), &why)
-            }));
+            errors.extend(
+                error.map(|why| FieldError::invalid(format!("{path}.host"), &host.into(), &why)),
+            );
         }
         for (index, entry) in items(&rule["http"]["paths"]) {
             ingress_path(entry, &format!("{path}.http.paths[{index}]"), errors);
@@ -107,7 +108,10 @@ fn ingress_path(entry: &Value, path: &str, errors: &mut Errors) {
     }
     let service = &entry["backend"]["service"];
     if service.is_object() && service["name"].as_str().is_none_or(str::is_empty) {
-        errors.push(FieldError::required(format!("{path}.backend.service.name"), ""));
+        errors.push(FieldError::required(
+            format!("{path}.backend.service.name"),
+            "",
+        ));
     }
 }
 

@@ -46,13 +46,17 @@ fn volumes(volumes: &Value, path: &str, errors: &mut Errors) -> BTreeSet<String>
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         } else if let Some(why) = names::label(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), &name.into(), &why));
+            errors.push(FieldError::invalid(
+                format!("{path}.name"),
+                &name.into(),
+                &why,
+            ));
         } else if !seen.insert(name.to_owned()) {
             errors.push(FieldError::duplicate(format!("{path}.name"), &name.into()));
         }
         if volume.as_object().is_some_and(|fields| fields.len() > 2) {
-            let last = volume.as_object().into_iter().flatten().map(|(key, _)| key);
-            let source = last.filter(|key| *key != "name").next_back();
+            let mut names = volume.as_object().into_iter().flatten().map(|(key, _)| key);
+            let source = names.rfind(|key| *key != "name");
             errors.push(FieldError::forbidden(
                 format!("{path}.{}", source.map_or("", String::as_str)),
                 "may not specify more than 1 volume type",
@@ -64,7 +68,10 @@ fn volumes(volumes: &Value, path: &str, errors: &mut Errors) -> BTreeSet<String>
         }
         let source = &volume["secret"];
         if source.is_object() && source["secretName"].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(format!("{path}.secret.secretName"), ""));
+            errors.push(FieldError::required(
+                format!("{path}.secret.secretName"),
+                "",
+            ));
         }
     }
     seen
@@ -75,7 +82,11 @@ fn container(container: &Value, path: &str, volumes: &BTreeSet<String>, errors: 
     if name.is_empty() {
         errors.push(FieldError::required(format!("{path}.name"), ""));
     } else if let Some(why) = names::label(name) {
-        errors.push(FieldError::invalid(format!("{path}.name"), &name.into(), &why));
+        errors.push(FieldError::invalid(
+            format!("{path}.name"),
+            &name.into(),
+            &why,
+        ));
     }
     let image = container["image"].as_str().unwrap_or_default();
     if image.is_empty() {
@@ -123,7 +134,11 @@ fn ports(ports: &Value, path: &str, errors: &mut Errors) {
         if port["containerPort"].as_i64().unwrap_or(0) == 0 {
             errors.push(FieldError::required(format!("{path}.containerPort"), ""));
         } else {
-            port_number(&port["containerPort"], &format!("{path}.containerPort"), errors);
+            port_number(
+                &port["containerPort"],
+                &format!("{path}.containerPort"),
+                errors,
+            );
         }
         protocol(&port["protocol"], &path, errors);
     }
@@ -133,7 +148,11 @@ fn ports(ports: &Value, path: &str, errors: &mut Errors) {
 pub(super) fn protocol(value: &Value, path: &str, errors: &mut Errors) {
     const KNOWN: [&str; 3] = ["SCTP", "TCP", "UDP"];
     if !value.as_str().is_some_and(|name| KNOWN.contains(&name)) {
-        errors.push(FieldError::not_supported(format!("{path}.protocol"), value, &KNOWN));
+        errors.push(FieldError::not_supported(
+            format!("{path}.protocol"),
+            value,
+            &KNOWN,
+        ));
     }
 }
 
@@ -144,9 +163,15 @@ fn environment(variables: &Value, path: &str, errors: &mut Errors) {
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         } else if let Some(why) = names::environment(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), &name.into(), &why));
+            errors.push(FieldError::invalid(
+                format!("{path}.name"),
+                &name.into(),
+                &why,
+            ));
         }
-        let has_value = variable["value"].as_str().is_some_and(|value| !value.is_empty());
+        let has_value = variable["value"]
+            .as_str()
+            .is_some_and(|value| !value.is_empty());
         if has_value && variable["valueFrom"].is_object() {
             errors.push(FieldError::invalid(
                 format!("{path}.valueFrom"),
@@ -158,7 +183,12 @@ fn environment(variables: &Value, path: &str, errors: &mut Errors) {
 }
 
 fn resources(resources: &Value, path: &str, errors: &mut Errors) {
-    let amount = |value: &Value| value.as_str().and_then(Quantity::parse).map(Quantity::nanos);
+    let amount = |value: &Value| {
+        value
+            .as_str()
+            .and_then(Quantity::parse)
+            .map(Quantity::nanos)
+    };
     for list in ["limits", "requests"] {
         for (name, value) in entries(&resources[list]) {
             if amount(value).is_some_and(|nanos| nanos < 0) {
@@ -236,7 +266,9 @@ pub(crate) fn is_image_reference(image: &str) -> Result<(), String> {
         _ => (name, None),
     };
     let (host, repository) = match name.split_once('/') {
-        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), rest),
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => {
+            (Some(host), rest)
+        }
         _ => (None, name),
     };
     let bad = || Err("invalid reference format".to_owned());
@@ -266,7 +298,9 @@ fn is_component(part: &str) -> bool {
     let bytes = part.as_bytes();
     bytes.first().is_some_and(inner)
         && bytes.last().is_some_and(inner)
-        && bytes.iter().all(|b| inner(b) || matches!(b, b'.' | b'_' | b'-'))
+        && bytes
+            .iter()
+            .all(|b| inner(b) || matches!(b, b'.' | b'_' | b'-'))
         && !["..", "___", "._", "_.", "-.", ".-", "-_", "_-"]
             .iter()
             .any(|pair| part.contains(pair))
@@ -318,10 +352,14 @@ mod tests {
 
     #[test]
     fn mounts_need_their_volume() {
-        let container = json!({"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+        let container =
+            json!({"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
         assert_eq!(
             errors_of(&container),
-            [FieldError::not_found("spec.containers[0].volumeMounts[0].name", &json!("v"))]
+            [FieldError::not_found(
+                "spec.containers[0].volumeMounts[0].name",
+                &json!("v")
+            )]
         );
     }
 
@@ -342,10 +380,25 @@ mod tests {
 
     #[test]
     fn image_names_are_read_as_a_runtime_reads_them() {
-        for image in ["app", "app:1", "h:5000/a/b:v1", "docker.io/library/x@sha256:0000000000000000000000000000000000000000000000000000000000000000", "localhost/a_b"] {
+        for image in [
+            "app",
+            "app:1",
+            "h:5000/a/b:v1",
+            "docker.io/library/x@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "localhost/a_b",
+        ] {
             assert_eq!(is_image_reference(image), Ok(()), "{image}");
         }
-        for image in ["App", "h:5000/a//b", "a:", "a:!", "a@sha256:12", "-a", "a b", ""] {
+        for image in [
+            "App",
+            "h:5000/a//b",
+            "a:",
+            "a:!",
+            "a@sha256:12",
+            "-a",
+            "a b",
+            "",
+        ] {
             assert!(is_image_reference(image).is_err(), "{image}");
         }
         assert_eq!(

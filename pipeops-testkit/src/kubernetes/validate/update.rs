@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn immutable_data_never_changes() {
-        let of = |immutable: bool, value: &str| json!({"immutable": immutable, "data": {"k": value}});
+        let of =
+            |immutable: bool, value: &str| json!({"immutable": immutable, "data": {"k": value}});
         assert_eq!(update(&CONFIG_MAPS, &of(false, "1"), &of(true, "2")), []);
         assert_eq!(
             update(&CONFIG_MAPS, &of(true, "1"), &of(false, "2")),

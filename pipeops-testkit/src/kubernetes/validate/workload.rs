@@ -10,7 +10,11 @@ use super::{Errors, entries, labels, names, non_negative, pod};
 pub(super) fn deployment(object: &Value, errors: &mut Errors) {
     let spec = &object["spec"];
     template_owner(object, errors);
-    non_negative(&spec["revisionHistoryLimit"], "spec.revisionHistoryLimit", errors);
+    non_negative(
+        &spec["revisionHistoryLimit"],
+        "spec.revisionHistoryLimit",
+        errors,
+    );
     strategy(&spec["strategy"], errors);
     let deadline = &spec["progressDeadlineSeconds"];
     let ready = spec["minReadySeconds"].as_i64().unwrap_or(0);
@@ -95,7 +99,11 @@ fn strategy(strategy: &Value, errors: &mut Errors) {
         Some("RollingUpdate") => {
             let rolling = &strategy["rollingUpdate"];
             for field in ["maxUnavailable", "maxSurge"] {
-                count_or_percent(&rolling[field], &format!("{PATH}.rollingUpdate.{field}"), errors);
+                count_or_percent(
+                    &rolling[field],
+                    &format!("{PATH}.rollingUpdate.{field}"),
+                    errors,
+                );
             }
             if is_zero(&rolling["maxUnavailable"]) && is_zero(&rolling["maxSurge"]) {
                 errors.push(FieldError::invalid(
@@ -140,14 +148,24 @@ pub(super) fn autoscaler(spec: &Value, errors: &mut Errors) {
     let limit = max.as_i64().unwrap_or(0);
     if limit < 1 {
         let zero = Value::from(limit);
-        errors.push(FieldError::invalid("spec.maxReplicas", &zero, "must be greater than 0"));
+        errors.push(FieldError::invalid(
+            "spec.maxReplicas",
+            &zero,
+            "must be greater than 0",
+        ));
     } else if min.as_i64().is_some_and(|min| limit < min) {
         let detail = "must be greater than or equal to `minReplicas`";
         errors.push(FieldError::invalid("spec.maxReplicas", max, detail));
     }
     for field in ["kind", "name"] {
-        if spec["scaleTargetRef"][field].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(format!("spec.scaleTargetRef.{field}"), ""));
+        if spec["scaleTargetRef"][field]
+            .as_str()
+            .is_none_or(str::is_empty)
+        {
+            errors.push(FieldError::required(
+                format!("spec.scaleTargetRef.{field}"),
+                "",
+            ));
         }
     }
 }
@@ -205,7 +223,10 @@ mod tests {
     #[test]
     fn the_selector_is_needed_and_must_match() {
         let errors = broken(|spec| drop(spec.as_object_mut().unwrap().remove("selector")));
-        assert_eq!(errors.first(), Some(&FieldError::required("spec.selector", "")));
+        assert_eq!(
+            errors.first(),
+            Some(&FieldError::required("spec.selector", ""))
+        );
         let errors = broken(|spec| spec["template"]["metadata"]["labels"]["app"] = "b".into());
         assert_eq!(
             errors,
