@@ -30,3 +30,5 @@ pub mod registry;
 pub mod s3;
 pub mod seen;
 mod serve;
+#[cfg(any(feature = "buildkit", feature = "s3"))]
+mod sigv4;

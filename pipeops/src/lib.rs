@@ -5,12 +5,30 @@
 //! | Module | Feature | What it does |
 //! |---|---|---|
 //! | [`core`] | always | detection, Dockerfiles, diagnosis, events, the traits |
-#![cfg_attr(feature = "buildkit", doc = "| [`buildkit`] | `buildkit` | builds images on BuildKit daemons |")]
-#![cfg_attr(feature = "registry", doc = "| [`registry`] | `registry` | credentials, and a registry client |")]
-#![cfg_attr(feature = "manifest", doc = "| [`manifest`] | `manifest` | typed Kubernetes objects |")]
-#![cfg_attr(feature = "rollout", doc = "| [`rollout`] | `rollout` | apply, watch, diagnose, roll back |")]
-#![cfg_attr(feature = "runner", doc = "| [`runner`] | `runner` | webhooks, queue, store, pipeline, dashboard |")]
-#![cfg_attr(feature = "testkit", doc = "| [`testkit`] | `testkit` | in-process stand-ins with faults |")]
+#![cfg_attr(
+    feature = "buildkit",
+    doc = "| [`buildkit`] | `buildkit` | builds images on BuildKit daemons |"
+)]
+#![cfg_attr(
+    feature = "registry",
+    doc = "| [`registry`] | `registry` | credentials, and a registry client |"
+)]
+#![cfg_attr(
+    feature = "manifest",
+    doc = "| [`manifest`] | `manifest` | typed Kubernetes objects |"
+)]
+#![cfg_attr(
+    feature = "rollout",
+    doc = "| [`rollout`] | `rollout` | apply, watch, diagnose, roll back |"
+)]
+#![cfg_attr(
+    feature = "runner",
+    doc = "| [`runner`] | `runner` | webhooks, queue, store, pipeline, dashboard |"
+)]
+#![cfg_attr(
+    feature = "testkit",
+    doc = "| [`testkit`] | `testkit` | in-process stand-ins with faults |"
+)]
 
 pub use pipeops_core as core;
 

@@ -1,4 +1,8 @@
 //! The arrows between the crates point the way that ARCHITECTURE.md draws, and the tree keeps its promises.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -13,7 +17,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeops-registry", &["pipeops-core"]),
     ("pipeops-manifest", &["pipeops-core"]),
     ("pipeops-rollout", &["pipeops-core"]),
-    ("pipeops-runner", &["pipeops-core", "pipeops-buildkit", "pipeops-registry", "pipeops-manifest", "pipeops-rollout"]),
+    (
+        "pipeops-runner",
+        &[
+            "pipeops-core",
+            "pipeops-buildkit",
+            "pipeops-registry",
+            "pipeops-manifest",
+            "pipeops-rollout",
+        ],
+    ),
     (
         "pipeops",
         &[
@@ -31,10 +44,25 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What core must not pull in: `cargo add pipeops-core` stays small.
-const NOT_IN_CORE: &[&str] = &["tokio", "hyper", "reqwest", "rustls", "kube", "k8s-openapi", "tonic"];
+const NOT_IN_CORE: &[&str] = &[
+    "tokio",
+    "hyper",
+    "reqwest",
+    "rustls",
+    "kube",
+    "k8s-openapi",
+    "tonic",
+];
 
 /// One TLS provider (ring), one runtime (tokio): these must not be anywhere.
-const NOWHERE: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "async-std", "smol"];
+const NOWHERE: &[&str] = &[
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "openssl-sys",
+    "native-tls",
+    "async-std",
+    "smol",
+];
 
 #[test]
 fn arrows_point_the_way_that_the_architecture_draws() {
@@ -42,12 +70,17 @@ fn arrows_point_the_way_that_the_architecture_draws() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     for package in members(&metadata) {
         let name = text(package, "name");
-        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in ARROWS: draw its arrows"));
+        let allowed = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not in ARROWS: draw its arrows"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let to = text(dependency, "name");
             let inside = ARROWS.iter().any(|(room, _)| *room == to);
             let for_tests = dependency["kind"] == "dev";
-            assert!(!inside || for_tests || allowed.contains(&to), "{name} must not depend on {to}");
+            assert!(
+                !inside || for_tests || allowed.contains(&to),
+                "{name} must not depend on {to}"
+            );
         }
     }
 }
@@ -55,7 +88,11 @@ fn arrows_point_the_way_that_the_architecture_draws() {
 #[test]
 fn core_stays_small() {
     let tree = normal_dependencies("pipeops-core");
-    let found: Vec<&str> = NOT_IN_CORE.iter().copied().filter(|name| tree.contains(*name)).collect();
+    let found: Vec<&str> = NOT_IN_CORE
+        .iter()
+        .copied()
+        .filter(|name| tree.contains(*name))
+        .collect();
     assert!(found.is_empty(), "pipeops-core pulls in {found:?}");
 }
 
@@ -63,7 +100,11 @@ fn core_stays_small() {
 fn there_is_one_tls_provider_and_one_runtime() {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap();
-    let found: Vec<&str> = packages.iter().map(|p| text(p, "name")).filter(|name| NOWHERE.contains(name)).collect();
+    let found: Vec<&str> = packages
+        .iter()
+        .map(|p| text(p, "name"))
+        .filter(|name| NOWHERE.contains(name))
+        .collect();
     assert!(found.is_empty(), "the tree has {found:?}");
 }
 
@@ -71,42 +112,85 @@ fn there_is_one_tls_provider_and_one_runtime() {
 #[test]
 fn no_dependency_wants_a_newer_rust_than_we_promise() {
     let metadata = metadata();
-    let promised = members(&metadata).map(|p| version(text(p, "rust_version"))).min().unwrap();
+    let promised = members(&metadata)
+        .map(|p| version(text(p, "rust_version")))
+        .min()
+        .unwrap();
     for package in metadata["packages"].as_array().unwrap() {
-        let Some(wanted) = package["rust_version"].as_str() else { continue };
-        assert!(version(wanted) <= promised, "{} wants Rust {wanted}", text(package, "name"));
+        let Some(wanted) = package["rust_version"].as_str() else {
+            continue;
+        };
+        assert!(
+            version(wanted) <= promised,
+            "{} wants Rust {wanted}",
+            text(package, "name")
+        );
     }
 }
 
 fn metadata() -> Value {
     // For this platform only: crates of other platforms need not have been fetched.
-    let output = cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", &host()]);
+    let output = cargo(&[
+        "metadata",
+        "--format-version=1",
+        "--locked",
+        "--filter-platform",
+        &host(),
+    ]);
     serde_json::from_slice(&output).unwrap()
 }
 
 fn host() -> String {
     let version = String::from_utf8(cargo(&["-vV"])).unwrap();
-    version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+    version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap()
+        .to_owned()
 }
 
 fn members(metadata: &Value) -> impl Iterator<Item = &Value> {
-    let ids: BTreeSet<&str> = metadata["workspace_members"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    metadata["packages"].as_array().unwrap().iter().filter(move |package| ids.contains(text(package, "id")))
+    let ids: BTreeSet<&str> = metadata["workspace_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(move |package| ids.contains(text(package, "id")))
 }
 
 fn normal_dependencies(package: &str) -> BTreeSet<String> {
-    let output = cargo(&["tree", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{lib}"]);
-    String::from_utf8(output).unwrap().lines().map(|line| line.replace('_', "-")).collect()
+    let output = cargo(&[
+        "tree", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{lib}",
+    ]);
+    String::from_utf8(output)
+        .unwrap()
+        .lines()
+        .map(|line| line.replace('_', "-"))
+        .collect()
 }
 
 fn cargo(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
 /// `1.90` or `1.90.1` as numbers that compare.

@@ -29,7 +29,9 @@ impl Backends {
     /// What the environment names: BuildKit at its usual socket unless told otherwise, the cluster as kubectl finds it.
     pub async fn from_environment(environment: Environment) -> Result<Self, CommandError> {
         Ok(Self {
-            buildkit: environment.buildkit.unwrap_or_else(|| "unix:///run/buildkit/buildkitd.sock".to_owned()),
+            buildkit: environment
+                .buildkit
+                .unwrap_or_else(|| "unix:///run/buildkit/buildkitd.sock".to_owned()),
             cluster: crate::cluster::client().await?,
             registry: environment.registry,
             s3: environment.s3,
@@ -39,7 +41,10 @@ impl Backends {
     /// A service on this store that builds and deploys with them.
     pub fn service(&self, store: SqliteStore) -> Result<ServiceBuilder, CommandError> {
         let builder = Builder::new(Address::parse(&self.buildkit)?, BuilderOptions::default());
-        let rollout = Rollout::new(self.cluster.clone(), RolloutOptions::default().create_namespace(true));
+        let rollout = Rollout::new(
+            self.cluster.clone(),
+            RolloutOptions::default().create_namespace(true),
+        );
         let mut pipeline = PipelineOptions::default();
         if let Some(s3) = &self.s3 {
             pipeline = pipeline.cache(cache(s3));
@@ -54,9 +59,15 @@ impl Backends {
     /// The registry of the environment first, then the user's docker login.
     fn credentials(&self) -> Result<Chain, CommandError> {
         let mut chain = Chain::new();
-        if let Some(Registry { prefix, login: Some((username, password)) }) = &self.registry {
+        if let Some(Registry {
+            prefix,
+            login: Some((username, password)),
+        }) = &self.registry
+        {
             let host = prefix.split('/').next().unwrap_or(prefix);
-            chain = chain.with(StaticCredentials::new().with(host, Credential::basic(username, password.clone())));
+            chain = chain.with(
+                StaticCredentials::new().with(host, Credential::basic(username, password.clone())),
+            );
         }
         if let Some(path) = DockerConfig::default_path().filter(|path| path.is_file()) {
             chain = chain.with(DockerConfig::load(&path)?);

@@ -68,9 +68,13 @@ impl Environment {
                 region: variable("S3_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
                 keys: pair("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"),
             }),
-            gitea: variable("GITEA_URL").zip(pair("GITEA_USERNAME", "GITEA_TOKEN")).map(|(url, (username, token))| {
-                Gitea { url: url.trim_end_matches('/').to_owned(), username, token }
-            }),
+            gitea: variable("GITEA_URL")
+                .zip(pair("GITEA_USERNAME", "GITEA_TOKEN"))
+                .map(|(url, (username, token))| Gitea {
+                    url: url.trim_end_matches('/').to_owned(),
+                    username,
+                    token,
+                }),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The `pipeops` command: thin compositions of the PipeOps crates.
-#![expect(unreachable_pub, reason = "a binary has no public API: `pub` marks what its modules share")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public API: `pub` marks what its modules share"
+)]
 
 mod backends;
 mod cluster;
@@ -13,7 +16,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{DataArgs, build, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve};
+use commands::{
+    DataArgs, build, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve,
+};
 use output::{CommandError, Format};
 
 /// From a signed webhook to a healthy rollout on Kubernetes.
@@ -88,6 +93,10 @@ async fn run(cli: &Cli) -> Result<(), CommandError> {
 
 /// Logs of the libraries go to standard error; `RUST_LOG` chooses them, warnings are shown by default.
 fn init_tracing() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -38,9 +38,10 @@ pub fn print_json<T: Serialize>(value: &T) {
 #[derive(Debug)]
 pub struct CommandError {
     code: u8,
-    diagnosis: Diagnosis,
+    /// In a box: a result that holds an error should not be large.
+    diagnosis: Box<Diagnosis>,
     /// What `--output json` prints instead of the diagnosis.
-    json: Option<serde_json::Value>,
+    json: Option<Box<serde_json::Value>>,
     shown: Shown,
 }
 
@@ -57,23 +58,38 @@ enum Shown {
 impl CommandError {
     /// Something else went wrong: exit code 1.
     pub fn failed(diagnosis: Diagnosis) -> Self {
-        Self { code: 1, diagnosis, json: None, shown: Shown::Nowhere }
+        Self {
+            code: 1,
+            diagnosis: Box::new(diagnosis),
+            json: None,
+            shown: Shown::Nowhere,
+        }
     }
 
     /// The input was wrong: exit code 2.
     pub fn bad_input(diagnosis: Diagnosis) -> Self {
-        Self { code: 2, diagnosis, json: None, shown: Shown::Nowhere }
+        Self {
+            code: 2,
+            diagnosis: Box::new(diagnosis),
+            json: None,
+            shown: Shown::Nowhere,
+        }
     }
 
     /// There is no such thing: exit code 3.
     pub fn not_found(diagnosis: Diagnosis) -> Self {
-        Self { code: 3, diagnosis, json: None, shown: Shown::Nowhere }
+        Self {
+            code: 3,
+            diagnosis: Box::new(diagnosis),
+            json: None,
+            shown: Shown::Nowhere,
+        }
     }
 
     /// Sets what `--output json` prints instead of the diagnosis.
     #[must_use]
     pub fn json(mut self, json: serde_json::Value) -> Self {
-        self.json = Some(json);
+        self.json = Some(Box::new(json));
         self
     }
 
@@ -93,7 +109,7 @@ impl CommandError {
 
     /// What went wrong.
     pub fn into_diagnosis(self) -> Diagnosis {
-        self.diagnosis
+        *self.diagnosis
     }
 
     /// Prints the error and gives the exit code.
@@ -102,7 +118,11 @@ impl CommandError {
             _ if self.shown == Shown::Everywhere => {}
             Format::Text => eprint!("{}", self.diagnosis),
             Format::Json if self.shown == Shown::InJson => {}
-            Format::Json => print_json(&self.json.unwrap_or_else(|| serde_json::json!({ "error": self.diagnosis }))),
+            Format::Json => print_json(
+                &self
+                    .json
+                    .unwrap_or_else(|| serde_json::json!({ "error": self.diagnosis })),
+            ),
         }
         ExitCode::from(self.code)
     }

@@ -1,4 +1,8 @@
 //! The commands that need no server: their JSON shapes and exit codes are what scripts rely on.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +13,25 @@ use tempfile::TempDir;
 
 #[test]
 fn detect_names_language_evidence_and_start() {
-    let dir = tree(&[("requirements.txt", "flask==3.1.0\n"), ("app.py", "from flask import Flask\napp = Flask(__name__)\n")]);
-    let found = json_of(&pipeops(&["--output", "json", "detect", "."], dir.path()), 0);
+    let dir = tree(&[
+        ("requirements.txt", "flask==3.1.0\n"),
+        ("app.py", "from flask import Flask\napp = Flask(__name__)\n"),
+    ]);
+    let found = json_of(
+        &pipeops(&["--output", "json", "detect", "."], dir.path()),
+        0,
+    );
     assert_eq!(found["language"], "python");
     assert_eq!(found["framework"], "flask");
     assert_eq!(found["path"], ".");
     assert!(found["confidence"].as_f64().unwrap() > 0.5);
-    assert!(found["evidence"].as_array().unwrap().iter().any(|said| said["path"] == "requirements.txt"));
+    assert!(
+        found["evidence"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|said| said["path"] == "requirements.txt")
+    );
     for key in ["alternatives", "version", "packageManager", "start", "port"] {
         assert!(found.get(key).is_some(), "{key} is missing: {found}");
     }
@@ -24,23 +40,50 @@ fn detect_names_language_evidence_and_start() {
 #[test]
 fn an_explicit_language_wins() {
     let dir = tree(&[("package.json", "{}"), ("main.py", "print()")]);
-    let found = json_of(&pipeops(&["--output", "json", "detect", "--language", "python", "."], dir.path()), 0);
-    assert_eq!((&found["language"], &found["confidence"]), (&json!("python"), &json!(1.0)));
+    let found = json_of(
+        &pipeops(
+            &["--output", "json", "detect", "--language", "python", "."],
+            dir.path(),
+        ),
+        0,
+    );
+    assert_eq!(
+        (&found["language"], &found["confidence"]),
+        (&json!("python"), &json!(1.0))
+    );
 }
 
 #[test]
 fn nothing_found_is_3_and_a_missing_folder_is_2() {
     let dir = tree(&[("notes.txt", "hello")]);
-    let found = json_of(&pipeops(&["--output", "json", "detect", "."], dir.path()), 3);
+    let found = json_of(
+        &pipeops(&["--output", "json", "detect", "."], dir.path()),
+        3,
+    );
     assert_eq!(found["language"], Value::Null);
-    assert_eq!(pipeops(&["detect", "missing"], dir.path()).status.code(), Some(2));
-    assert_eq!(pipeops(&["no-such-command"], dir.path()).status.code(), Some(2));
+    assert_eq!(
+        pipeops(&["detect", "missing"], dir.path()).status.code(),
+        Some(2)
+    );
+    assert_eq!(
+        pipeops(&["no-such-command"], dir.path()).status.code(),
+        Some(2)
+    );
 }
 
 #[test]
 fn dockerfile_args_lists_them_as_written() {
-    let dir = tree(&[("Dockerfile", "ARG A=1 B\nFROM alpine:${A} AS build\nARG X=1\nARG Y\nONBUILD ARG FOO\n")]);
-    let report = json_of(&pipeops(&["--output", "json", "dockerfile", "args", "Dockerfile"], dir.path()), 0);
+    let dir = tree(&[(
+        "Dockerfile",
+        "ARG A=1 B\nFROM alpine:${A} AS build\nARG X=1\nARG Y\nONBUILD ARG FOO\n",
+    )]);
+    let report = json_of(
+        &pipeops(
+            &["--output", "json", "dockerfile", "args", "Dockerfile"],
+            dir.path(),
+        ),
+        0,
+    );
     assert_eq!(
         report,
         json!({
@@ -53,21 +96,42 @@ fn dockerfile_args_lists_them_as_written() {
 #[test]
 fn a_dockerfile_that_does_not_parse_is_2_with_its_line() {
     let dir = tree(&[("Dockerfile", "FROM alpine\n\nRUNN true\n")]);
-    let error = json_of(&pipeops(&["--output", "json", "dockerfile", "args", "Dockerfile"], dir.path()), 2);
+    let error = json_of(
+        &pipeops(
+            &["--output", "json", "dockerfile", "args", "Dockerfile"],
+            dir.path(),
+        ),
+        2,
+    );
     assert_eq!(error["error"]["line"], 3);
     let text = pipeops(&["dockerfile", "args", "Dockerfile"], dir.path());
-    assert!(String::from_utf8_lossy(&text.stderr).contains("RUNN"), "{text:?}");
+    assert!(
+        String::from_utf8_lossy(&text.stderr).contains("RUNN"),
+        "{text:?}"
+    );
 }
 
 #[test]
 fn dockerfile_filter_says_why() {
     let dir = tree(&[("Dockerfile", "FROM alpine\nARG WANTED\n")]);
-    let arguments =
-        ["--output", "json", "dockerfile", "filter", "Dockerfile", "--build-arg", "WANTED=1", "--build-arg", "OTHER=2"];
+    let arguments = [
+        "--output",
+        "json",
+        "dockerfile",
+        "filter",
+        "Dockerfile",
+        "--build-arg",
+        "WANTED=1",
+        "--build-arg",
+        "OTHER=2",
+    ];
     let filtered = json_of(&pipeops(&arguments, dir.path()), 0);
     let keys = |list: &str| -> Vec<String> {
         let entries = filtered[list].as_array().unwrap();
-        entries.iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect()
+        entries
+            .iter()
+            .map(|entry| entry["key"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert!(keys("kept").contains(&"WANTED".to_owned()));
     assert_eq!(keys("dropped"), ["OTHER"]);
@@ -80,27 +144,63 @@ fn dockerfile_generate_writes_once_and_overwrites_nothing() {
     let first = pipeops(&["dockerfile", "generate", "--write", "."], dir.path());
     assert!(first.status.success(), "{first:?}");
     let written = fs::read_to_string(dir.path().join("Dockerfile")).unwrap();
-    assert!(written.contains("FROM ") && written.contains("USER "), "{written}");
-    assert_eq!(fs::read_to_string(dir.path().join(".dockerignore")).unwrap(), "mine\n");
+    assert!(
+        written.contains("FROM ") && written.contains("USER "),
+        "{written}"
+    );
+    assert_eq!(
+        fs::read_to_string(dir.path().join(".dockerignore")).unwrap(),
+        "mine\n"
+    );
 }
 
 #[test]
 fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
-    let image = format!("registry.example.com/shop:4f2c9ab@sha256:{}", "a".repeat(64));
+    let image = format!(
+        "registry.example.com/shop:4f2c9ab@sha256:{}",
+        "a".repeat(64)
+    );
     let dir = tree(&[("secret", "hunter2\n")]);
-    let arguments = ["manifests", "--name", "shop", "--image", &image, "--env", "LOG=info", "--secret-file", "KEY=secret"];
+    let arguments = [
+        "manifests",
+        "--name",
+        "shop",
+        "--image",
+        &image,
+        "--env",
+        "LOG=info",
+        "--secret-file",
+        "KEY=secret",
+    ];
     let output = pipeops(&arguments, dir.path());
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    let documents: Vec<&str> = text.split("---\n").filter(|document| !document.is_empty()).collect();
-    assert!(documents.last().unwrap().contains("kind: Deployment"), "{text}");
-    assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "a secret was printed");
+    let documents: Vec<&str> = text
+        .split("---\n")
+        .filter(|document| !document.is_empty())
+        .collect();
+    assert!(
+        documents.last().unwrap().contains("kind: Deployment"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
+        "a secret was printed"
+    );
 }
 
 #[test]
 fn all_that_is_wrong_with_an_app_is_said_at_once() {
     let dir = tree(&[]);
-    let arguments = ["manifests", "--name", "Bad_Name", "--image", "registry.example.com/shop:1", "--replicas", "0"];
+    let arguments = [
+        "manifests",
+        "--name",
+        "Bad_Name",
+        "--image",
+        "registry.example.com/shop:1",
+        "--replicas",
+        "0",
+    ];
     let output = pipeops(&arguments, dir.path());
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -110,14 +210,44 @@ fn all_that_is_wrong_with_an_app_is_said_at_once() {
 #[test]
 fn a_project_is_created_shown_and_completed() {
     let dir = tree(&[("token", "s3cr3t-token\n")]);
-    let run = |arguments: &[&str]| pipeops(&[&["--data", "data", "--output", "json"], arguments].concat(), dir.path());
-    let created = json_of(&run(&["project", "create", "shop", "--repository", "https://git.example.com/a/shop.git"]), 0);
-    assert!(!created["missing"].as_array().unwrap().is_empty(), "the image is missing: {created}");
-    let login = ["--registry-username", "ci", "--registry-password-file", "token"];
+    let run = |arguments: &[&str]| {
+        pipeops(
+            &[&["--data", "data", "--output", "json"], arguments].concat(),
+            dir.path(),
+        )
+    };
+    let created = json_of(
+        &run(&[
+            "project",
+            "create",
+            "shop",
+            "--repository",
+            "https://git.example.com/a/shop.git",
+        ]),
+        0,
+    );
+    assert!(
+        !created["missing"].as_array().unwrap().is_empty(),
+        "the image is missing: {created}"
+    );
+    let login = [
+        "--registry-username",
+        "ci",
+        "--registry-password-file",
+        "token",
+    ];
     let image = ["--image", "registry.example.com/a/shop"];
-    let updated = run(&[&["project", "registry", "update", "shop"], &login[..], &image[..]].concat());
+    let updated = run(&[
+        &["project", "registry", "update", "shop"],
+        &login[..],
+        &image[..],
+    ]
+    .concat());
     assert_eq!(json_of(&updated, 0)["missing"], json!([]));
-    assert!(!String::from_utf8_lossy(&updated.stdout).contains("s3cr3t"), "a secret was printed");
+    assert!(
+        !String::from_utf8_lossy(&updated.stdout).contains("s3cr3t"),
+        "a secret was printed"
+    );
     assert_eq!(json_of(&run(&["project", "list"]), 0)[0]["name"], "shop");
     assert_eq!(run(&["project", "show", "other"]).status.code(), Some(3));
 }
@@ -131,7 +261,12 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn pipeops(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pipeops")).args(arguments).current_dir(dir).env_clear().output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_pipeops"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .output()
+        .unwrap()
 }
 
 fn json_of(output: &Output, code: i32) -> Value {

@@ -1,7 +1,14 @@
 //! The whole way of a commit through the `pipeops` binary on real servers: BuildKit, a registry, Kubernetes with real pods.
 //!
 //! The sample repositories come from the testkit's git server; the story of the demo pushes to a real Gitea.
-#![expect(unreachable_pub, reason = "a test has no public API: `pub` marks what its modules share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "a test has no public API: `pub` marks what its modules share"
+)]
 
 mod common;
 
@@ -32,47 +39,108 @@ const SLOW_DOCKERFILE: &str = "FROM python:3.12-slim\nWORKDIR /app\nRUN sleep 5\
                                USER 10001\nCMD [\"python\", \"app.py\"]\n";
 
 fn app(version: &str, before: &str, status: u16) -> String {
-    APP.replace("{version}", version).replace("{before}", before).replace("{status}", &status.to_string())
+    APP.replace("{version}", version)
+        .replace("{before}", before)
+        .replace("{status}", &status.to_string())
 }
 
 #[test]
 #[ignore = "needs peers: buildkit, registry, gitea, s3, kubernetes"]
 fn the_story_of_the_demo_holds_on_real_servers() {
-    let output = pipeops().args(["--output", "json", "demo", "--story"]).output().unwrap();
+    let output = pipeops()
+        .args(["--output", "json", "demo", "--story"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines[0]["servers"].as_array().unwrap().iter().all(|server| server["real"] == true), "{}", lines[0]);
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines[0]["servers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|server| server["real"] == true),
+        "{}",
+        lines[0]
+    );
     let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
-    assert_eq!((of("succeeded"), of("failed"), of("rollingBack")), (2, 1, 1));
-    let probed: Vec<&Value> = lines.iter().filter(|line| line.get("answered").is_some()).collect();
+    assert_eq!(
+        (of("succeeded"), of("failed"), of("rollingBack")),
+        (2, 1, 1)
+    );
+    let probed: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line.get("answered").is_some())
+        .collect();
     assert_eq!(probed.len(), 2);
-    assert!(probed.iter().all(|probed| probed["failed"].as_object().unwrap().is_empty()), "{probed:?}");
+    assert!(
+        probed
+            .iter()
+            .all(|probed| probed["failed"].as_object().unwrap().is_empty()),
+        "{probed:?}"
+    );
     let failed = lines.iter().find(|line| line["type"] == "failed").unwrap();
-    assert_eq!(failed["diagnosis"]["title"], "Deployment failed: CrashLoopBackOff", "{failed}");
-    assert!(failed["diagnosis"]["log"].to_string().contains("SHOP_DATABASE"), "{failed}");
+    assert_eq!(
+        failed["diagnosis"]["title"], "Deployment failed: CrashLoopBackOff",
+        "{failed}"
+    );
+    assert!(
+        failed["diagnosis"]["log"]
+            .to_string()
+            .contains("SHOP_DATABASE"),
+        "{failed}"
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry, kubernetes"]
 async fn a_killed_server_finishes_the_deployment_once() {
     let scene = Scene::new("killed", &[]).await;
-    let files = [("app.py", app("v1", "", 200)), ("Dockerfile", SLOW_DOCKERFILE.to_owned())];
+    let files = [
+        ("app.py", app("v1", "", 200)),
+        ("Dockerfile", SLOW_DOCKERFILE.to_owned()),
+    ];
 
     let mut server = scene.serve();
     let id = scene.push(&server, &files, "First").await;
-    server.events(&id).until(|event| event["type"] == "vertex" && event["name"].to_string().contains("sleep")).await;
+    server
+        .events(&id)
+        .until(|event| event["type"] == "vertex" && event["name"].to_string().contains("sleep"))
+        .await;
     server.kill();
 
     let mut server = scene.serve();
-    server.events(&id).until(|event| event["type"] == "stepStarted" && event["step"] == "rollout").await;
+    server
+        .events(&id)
+        .until(|event| event["type"] == "stepStarted" && event["step"] == "rollout")
+        .await;
     server.kill();
 
     let server = scene.serve();
     let events = server.events(&id).until(is_final).await;
-    assert_eq!(events.last().unwrap()["type"], "succeeded", "{:?}", events.last());
-    let built = events.iter().filter(|event| event["type"] == "stepFinished" && event["step"] == "build").count();
-    assert_eq!(built, 1, "the build was finished once: {:?}", event_types(&events));
+    assert_eq!(
+        events.last().unwrap()["type"],
+        "succeeded",
+        "{:?}",
+        events.last()
+    );
+    let built = events
+        .iter()
+        .filter(|event| event["type"] == "stepFinished" && event["step"] == "build")
+        .count();
+    assert_eq!(
+        built,
+        1,
+        "the build was finished once: {:?}",
+        event_types(&events)
+    );
     assert_eq!(scene.replica_sets().await, 1, "one revision was deployed");
     assert_eq!(server.deployments().await.len(), 1);
 }
@@ -82,39 +150,90 @@ async fn a_killed_server_finishes_the_deployment_once() {
 async fn readiness_that_never_comes_is_diagnosed_and_rolled_back() {
     let scene = Scene::new("unready", &[]).await;
     let server = scene.serve();
-    let id = scene.push(&server, &[("app.py", app("v1", "", 200))], "First").await;
+    let id = scene
+        .push(&server, &[("app.py", app("v1", "", 200))], "First")
+        .await;
     let events = server.events(&id).until(is_final).await;
-    assert_eq!(events.last().unwrap()["type"], "succeeded", "{:?}", events.last());
+    assert_eq!(
+        events.last().unwrap()["type"],
+        "succeeded",
+        "{:?}",
+        events.last()
+    );
 
-    let id = scene.push(&server, &[("app.py", app("v2", "", 503))], "Second").await;
+    let id = scene
+        .push(&server, &[("app.py", app("v2", "", 503))], "Second")
+        .await;
     let failed = server.events(&id).until(is_final).await.pop().unwrap();
-    assert_eq!((&failed["type"], &failed["rolledBack"]), (&"failed".into(), &true.into()), "{failed}");
-    assert!(failed["diagnosis"].to_string().contains("503"), "the probe's answer is the reason: {failed}");
+    assert_eq!(
+        (&failed["type"], &failed["rolledBack"]),
+        (&"failed".into(), &true.into()),
+        "{failed}"
+    );
+    assert!(
+        failed["diagnosis"].to_string().contains("503"),
+        "the probe's answer is the reason: {failed}"
+    );
     assert_eq!(scene.answer().await, "ok v1");
 }
 
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry, kubernetes"]
 async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
-    let options = RegistryOptions::default().basic_auth().user(User::new("ci", "s3cr3t"));
+    let options = RegistryOptions::default()
+        .basic_auth()
+        .user(User::new("ci", "s3cr3t"));
     let registry = Registry::start(options).await.unwrap();
-    let login = [("REGISTRY", registry.host()), ("REGISTRY_USERNAME", "ci".into()), ("REGISTRY_PASSWORD", "s3cr3t".into())];
+    let login = [
+        ("REGISTRY", registry.host()),
+        ("REGISTRY_USERNAME", "ci".into()),
+        ("REGISTRY_PASSWORD", "s3cr3t".into()),
+    ];
     let scene = Scene::new("unpullable", &login).await;
     let server = scene.serve();
-    let id = scene.push(&server, &[("app.py", app("v1", "", 200))], "First").await;
+    let id = scene
+        .push(&server, &[("app.py", app("v1", "", 200))], "First")
+        .await;
     let events = server.events(&id).until(is_final).await;
-    assert_eq!(events.last().unwrap()["type"], "succeeded", "{:?}", events.last());
+    assert_eq!(
+        events.last().unwrap()["type"],
+        "succeeded",
+        "{:?}",
+        events.last()
+    );
 
     // Builds push by tag, nodes pull by digest: the build goes on, the pull is refused.
-    registry.faults().add(Fault::unauthorized().on(Matcher::path("*/manifests/sha256:*").method("HEAD")).always());
-    registry.faults().add(Fault::unauthorized().on(Matcher::path("*/manifests/sha256:*").method("GET")).always());
-    let id = scene.push(&server, &[("app.py", app("v2", "", 200))], "Second").await;
+    registry.faults().add(
+        Fault::unauthorized()
+            .on(Matcher::path("*/manifests/sha256:*").method("HEAD"))
+            .always(),
+    );
+    registry.faults().add(
+        Fault::unauthorized()
+            .on(Matcher::path("*/manifests/sha256:*").method("GET"))
+            .always(),
+    );
+    let id = scene
+        .push(&server, &[("app.py", app("v2", "", 200))], "Second")
+        .await;
     let failed = server.events(&id).until(is_final).await.pop().unwrap();
     let diagnosis = &failed["diagnosis"];
-    assert!(diagnosis["title"].as_str().unwrap().contains("ImagePull"), "{failed}");
+    assert!(
+        diagnosis["title"].as_str().unwrap().contains("ImagePull"),
+        "{failed}"
+    );
     assert_eq!(diagnosis["reason"], "authentication required", "{failed}");
-    assert!(diagnosis["run"].as_str().unwrap().starts_with("pipeops project registry update"), "{failed}");
-    assert_eq!((failed["rolledBack"].clone(), scene.answer().await), (true.into(), "ok v1".to_owned()));
+    assert!(
+        diagnosis["run"]
+            .as_str()
+            .unwrap()
+            .starts_with("pipeops project registry update"),
+        "{failed}"
+    );
+    assert_eq!(
+        (failed["rolledBack"].clone(), scene.answer().await),
+        (true.into(), "ok v1".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -123,11 +242,22 @@ async fn a_missing_registry_login_is_found_before_the_build() {
     let auth = std::env::var("REGISTRY_AUTH").expect("REGISTRY_AUTH");
     let scene = Scene::new("nologin", &[("REGISTRY", auth)]).await;
     let server = scene.serve();
-    let id = scene.push(&server, &[("app.py", app("v1", "", 200))], "First").await;
+    let id = scene
+        .push(&server, &[("app.py", app("v1", "", 200))], "First")
+        .await;
     let events = server.events(&id).until(is_final).await;
     let failed = events.last().unwrap();
-    assert!(!events.iter().any(|event| event["type"] == "vertex"), "nothing was built");
-    assert!(failed["diagnosis"]["run"].as_str().unwrap().starts_with("pipeops project registry update"), "{failed}");
+    assert!(
+        !events.iter().any(|event| event["type"] == "vertex"),
+        "nothing was built"
+    );
+    assert!(
+        failed["diagnosis"]["run"]
+            .as_str()
+            .unwrap()
+            .starts_with("pipeops project registry update"),
+        "{failed}"
+    );
 }
 
 #[tokio::test]
@@ -138,5 +268,8 @@ async fn a_dockerfile_that_does_not_parse_fails_with_its_line() {
     let files = [("Dockerfile", "FROM scratch\n\nRUNN true\n".to_owned())];
     let id = scene.push(&server, &files, "First").await;
     let failed = server.events(&id).until(is_final).await.pop().unwrap();
-    assert!(failed["diagnosis"].to_string().contains("line 3"), "{failed}");
+    assert!(
+        failed["diagnosis"].to_string().contains("line 3"),
+        "{failed}"
+    );
 }

@@ -1,10 +1,9 @@
-//! The end of a build: configuration and manifest are written, the image is pushed, the cache is not.
+//! The end of a build: configuration and manifest are written, and the image is pushed.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
 use bytes::Bytes;
 use pipeops_core::ImageRef;
 use serde_json::json;
@@ -194,44 +193,5 @@ impl Build {
         }
         let own = |(key, value): (&str, String)| (key.to_owned(), value);
         response.into_iter().map(own).collect()
-    }
-
-    /// Remote caches are not read: each one ends as a cache that cannot be reached, and the build goes on.
-    pub(super) async fn import_cache(&self) {
-        for entry in &self.request.cache_imports {
-            let name = format!("importing cache manifest from {}", cache_name(entry));
-            let vertex = self.progress.begin(&name);
-            vertex.failed(UNREACHED);
-        }
-    }
-
-    /// Remote caches are not written: that fails the build, as with a cache that cannot be reached, unless
-    /// `ignore-error` is set.
-    pub(super) async fn export_cache(&self) -> BuildResult<()> {
-        for entry in &self.request.cache_exports {
-            let vertex = self
-                .progress
-                .begin(&format!("exporting cache to {}", cache_name(entry)));
-            vertex.failed(UNREACHED);
-            if entry
-                .attrs
-                .get("ignore-error")
-                .is_none_or(|value| value != "true")
-            {
-                return Err(BuildError::new(UNREACHED));
-            }
-        }
-        Ok(())
-    }
-}
-
-const UNREACHED: &str = "the stand-in of pipeops-testkit reaches no remote cache";
-
-fn cache_name(entry: &CacheOptionsEntry) -> String {
-    let place = ["ref", "bucket", "src", "dest"];
-    let place = place.iter().find_map(|key| entry.attrs.get(*key));
-    match place {
-        Some(place) => format!("{}:{place}", entry.r#type),
-        None => entry.r#type.clone(),
     }
 }

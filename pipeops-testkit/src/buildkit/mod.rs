@@ -30,8 +30,12 @@
 //! Answered with an error that names the stand-in: several platforms or exporters at once, exporters other than `image`,
 //! LLB and gateway builds, foreign frontends, attestations, remote contexts and `ADD` sources, base images with `ONBUILD`,
 //! `--exclude`, build history, filters of `Prune` and `DiskUsage`, registries that are neither loopback nor named in
-//! the options. Remote caches (S3, registry) are never reached: an import shows an error and the build goes on, an
-//! export fails the build unless it has `ignore-error=true`, as with a real daemon.
+//! the options.
+//!
+//! Remote caches of type `s3` are read and written, over plain HTTP, in BuildKit's layout, with its errors: an import that
+//! fails shows it and the build goes on, a blob that is missing fails the build, and so does an export that fails unless it
+//! has `ignore-error=true`. Their records are this daemon's own: a real daemon finds nothing in them. Caches of other types
+//! end like one that cannot be reached.
 //!
 //! # Operations for fault rules
 //! Calls by their method: `solve`, `status`, `session`, `info`, `list-workers`, `disk-usage`, `prune`. Points of a build,
@@ -56,8 +60,10 @@ mod plan;
 mod progress;
 mod registry_auth;
 mod remote;
+mod remote_cache;
 mod request;
 mod run;
+mod s3_cache;
 mod session;
 mod solve;
 mod stage;
@@ -71,6 +77,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::SolveRequest;
+use pipeops_core::SecretString;
 
 pub use run::{RunRule, RunScript};
 
@@ -91,6 +98,8 @@ pub struct BuildkitOptions {
     pub max_blob: usize,
     /// How long a build waits for its session to come up. Default: 5 s, as in real daemons.
     pub session_wait: Duration,
+    /// Key id and secret of the daemon itself, for S3 caches whose attributes bring none. Default: none.
+    pub s3_role: Option<(String, SecretString)>,
     hosts: Hosts,
 }
 
@@ -101,6 +110,7 @@ impl Default for BuildkitOptions {
             max_context: 1 << 30,
             max_blob: 1 << 30,
             session_wait: Duration::from_secs(5),
+            s3_role: None,
             hosts: Hosts::default(),
         }
     }
@@ -120,6 +130,13 @@ impl BuildkitOptions {
     #[must_use]
     pub fn plain_http(mut self, host: impl Into<String>) -> Self {
         self.hosts.plain_http.push(host.into());
+        self
+    }
+
+    /// Gives the daemon keys of its own for S3 caches, as a role gives them to a real one.
+    #[must_use]
+    pub fn s3_role(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
+        self.s3_role = Some((id.into(), secret.into()));
         self
     }
 

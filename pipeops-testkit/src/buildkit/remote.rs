@@ -26,7 +26,8 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    fn serve(&self, host: &str) -> bool {
+    /// Whether this host is spoken to.
+    pub(super) fn serve(&self, host: &str) -> bool {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         name == "localhost"
             || name

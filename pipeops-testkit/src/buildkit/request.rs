@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptionsEntry, Exporter, SolveRequest};
 use pipeops_core::ImageRef;
+use serde::Deserialize;
 
 use super::error::{BuildError, BuildResult};
 use super::words::Variables;
@@ -27,6 +28,7 @@ pub(super) struct BuildRequest {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) no_cache: NoCache,
     pub(super) export: Option<Export>,
+    /// From the frontend's attribute `cache-imports`: builds with a frontend do not look at `Cache.Imports`.
     pub(super) cache_imports: Vec<CacheOptionsEntry>,
     pub(super) cache_exports: Vec<CacheOptionsEntry>,
 }
@@ -50,7 +52,7 @@ pub(super) struct Export {
 }
 
 /// Attributes that only say how commands are run or how much is printed: nothing here depends on them.
-const WITHOUT_EFFECT: [&str; 12] = [
+const WITHOUT_EFFECT: [&str; 11] = [
     "add-hosts",
     "cgroup-parent",
     "force-network-mode",
@@ -62,7 +64,6 @@ const WITHOUT_EFFECT: [&str; 12] = [
     "ulimit",
     "cmdline",
     "context",
-    "cache-imports",
 ];
 
 impl BuildRequest {
@@ -82,7 +83,7 @@ impl BuildRequest {
             labels: BTreeMap::new(),
             no_cache: NoCache::None,
             export,
-            cache_imports: cache.imports,
+            cache_imports: Vec::new(),
             cache_exports: cache.exports,
         };
         for (key, value) in request.frontend_attrs {
@@ -116,6 +117,7 @@ impl BuildRequest {
             "platform" => self.platform = single_platform(&value)?,
             "contextkey" => self.context_dir = value,
             "dockerfilekey" => self.dockerfile_dir = value,
+            "cache-imports" => self.cache_imports = cache_imports(&value)?,
             "no-cache" => {
                 self.no_cache = match value.as_str() {
                     "" => NoCache::All,
@@ -155,6 +157,28 @@ fn check_frontend(request: &SolveRequest) -> BuildResult<()> {
         "gateway.v0" => Err(BuildError::unsupported("frontends that are images")),
         other => Err(BuildError::new(format!("invalid frontend: {other}"))),
     }
+}
+
+/// One cache in the attribute `cache-imports`.
+#[derive(Deserialize)]
+struct CacheImport {
+    #[serde(rename = "Type", alias = "type")]
+    kind: String,
+    #[serde(rename = "Attrs", alias = "attrs", default)]
+    attrs: HashMap<String, String>,
+}
+
+fn cache_imports(value: &str) -> BuildResult<Vec<CacheOptionsEntry>> {
+    let imports: Vec<CacheImport> = serde_json::from_str(value).map_err(|error| {
+        BuildError::new(format!(
+            "failed to unmarshal cache-imports ({value:?}): {error}"
+        ))
+    })?;
+    let entry = |import: CacheImport| CacheOptionsEntry {
+        r#type: import.kind,
+        attrs: import.attrs,
+    };
+    Ok(imports.into_iter().map(entry).collect())
 }
 
 fn single_platform(value: &str) -> BuildResult<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use pipeops_core::ImageRef;
 use pipeops_core::dockerfile::Dockerfile;
@@ -15,6 +15,7 @@ use super::plan::{self, Origin, Selection, copy_origin};
 use super::progress::Progress;
 use super::registry_auth::Logins;
 use super::remote::{BaseImage, Remote, written};
+use super::remote_cache::{DoneStep, Imported};
 use super::request::BuildRequest;
 use super::session::Session;
 use super::stage::{LayerRef, Source, Sources, StageState, chain};
@@ -28,6 +29,10 @@ pub(super) struct Build {
     pub(super) session: Option<Session>,
     pub(super) progress: Progress,
     pub(super) remote: Remote,
+    /// What the remote caches know.
+    pub(super) imported: OnceLock<Imported>,
+    /// The steps done so far, in order.
+    pub(super) done: Mutex<Vec<DoneStep>>,
     source: OnceLock<SourceFile>,
 }
 
@@ -67,6 +72,8 @@ impl Build {
             session,
             progress,
             remote,
+            imported: OnceLock::new(),
+            done: Mutex::default(),
             source: OnceLock::new(),
         }
     }
@@ -79,7 +86,7 @@ impl Build {
         let selection = plan::select(&file, source, &self.request)?;
         let images = self.resolve_images(&file, &selection).await?;
         let stages = self.dispatch(&file, &selection, &images)?;
-        self.import_cache().await;
+        self.import_caches().await;
         let mut sources = Sources {
             context: self.load_context(&stages, ignore).await?,
             ..Sources::default()
@@ -92,7 +99,7 @@ impl Build {
             config = stage.plan.config;
         }
         let response = self.export(config, &last).await?;
-        self.export_cache().await?;
+        self.export_caches(&last).await?;
         Ok(response)
     }
 

@@ -115,21 +115,23 @@ impl Build {
         sources: &Sources,
         no_cache: bool,
     ) -> BuildResult<Record> {
-        let prepared = match self.hook("build.step", &step.name).await {
-            Ok(()) => self.outcome(step, from, state, sources),
-            Err(error) => Err(error),
+        let key_and_record = async {
+            self.hook("build.step", &step.name).await?;
+            let outcome = self.outcome(step, from, state, sources)?;
+            let record = match no_cache {
+                true => None,
+                false => self.cached(&outcome.key, &step.name).await?,
+            };
+            Ok((outcome, record))
         };
-        let outcome = match prepared {
-            Ok(outcome) => outcome,
+        let (outcome, cached) = match key_and_record.await {
+            Ok(found) => found,
             Err(error) => {
+                let error: BuildError = error;
                 vertex.start();
                 vertex.failed(error.vertex_message());
                 return Err(error);
             }
-        };
-        let cached = match no_cache {
-            true => None,
-            false => self.daemon.cache.take(&outcome.key),
         };
         let record = match cached {
             Some(record) => {
@@ -141,7 +143,6 @@ impl Build {
                 match self.perform(step, &outcome, &vertex).await {
                     Ok(record) => {
                         vertex.done();
-                        self.daemon.cache.put(outcome.key.clone(), record.clone());
                         record
                     }
                     Err(error) => {
@@ -151,8 +152,18 @@ impl Build {
                 }
             }
         };
+        let below = state.layers.last().map(|layer| &layer.descriptor.digest);
+        self.note_done(&outcome.key, below, &record);
         self.apply(state, &outcome, &record);
         Ok(record)
+    }
+
+    /// The record of a step that was done before: here, or where a remote cache was written.
+    async fn cached(&self, key: &Digest, name: &str) -> BuildResult<Option<Record>> {
+        match self.daemon.cache.take(key) {
+            Some(record) => Ok(Some(record)),
+            None => self.imported(key, name).await,
+        }
     }
 
     /// What the step will do, without doing it: its key decides whether it must be done.

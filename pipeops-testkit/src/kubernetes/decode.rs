@@ -124,15 +124,10 @@ impl Reader {
                 Some(text) => return read_bytes(text),
                 None => false,
             },
-            Scalar::Time => {
-                let text = value.as_str().unwrap_or_default();
-                if text.parse::<jiff::Timestamp>().is_err() {
-                    return Err(format!(
-                        "parsing time {value} as RFC 3339: cannot parse {value}"
-                    ));
-                }
-                true
-            }
+            Scalar::Time | Scalar::MicroTime => match value.as_str() {
+                Some(text) => return read_time(text, scalar == Scalar::MicroTime),
+                None => false,
+            },
         };
         if good {
             Ok(value.clone())
@@ -140,6 +135,32 @@ impl Reader {
             Err(self.cannot_unmarshal(value, path, scalar_name(scalar)))
         }
     }
+}
+
+/// A time in the form that the API server writes: seconds, or microseconds.
+fn read_time(text: &str, micro: bool) -> Result<Value, String> {
+    let (layout, form) = if micro {
+        ("2006-01-02T15:04:05.000000Z07:00", "%Y-%m-%dT%H:%M:%S%.6fZ")
+    } else {
+        ("2006-01-02T15:04:05Z07:00", "%Y-%m-%dT%H:%M:%SZ")
+    };
+    let cannot = |what: &str, part: &str| {
+        Err(format!(
+            "parsing time {text:?} as {layout:?}: cannot parse {what:?} as {part:?}"
+        ))
+    };
+    let Ok(time) = text.parse::<jiff::Timestamp>() else {
+        return cannot(text, "2006");
+    };
+    // Go reads the digits behind the second as strictly as they are written in its layout.
+    let rest = text.get(19..).unwrap_or_default();
+    let digits = rest.strip_prefix('.').map_or(0, |rest| {
+        rest.bytes().take_while(u8::is_ascii_digit).count()
+    });
+    if micro && digits != 6 {
+        return cannot(rest, ".000000");
+    }
+    Ok(time.strftime(form).to_string().into())
 }
 
 fn read_bytes(text: &str) -> Result<Value, String> {
@@ -219,7 +240,9 @@ fn check_items(list: &ListType, items: &[Value], path: &str, errors: &mut Vec<St
 
 fn check_scalar(scalar: Scalar, value: &Value) -> Option<String> {
     let expected = match scalar {
-        Scalar::String | Scalar::Bytes | Scalar::Time if !value.is_string() => "string",
+        Scalar::String | Scalar::Bytes | Scalar::Time | Scalar::MicroTime if !value.is_string() => {
+            "string"
+        }
         Scalar::Integer | Scalar::Number if !value.is_number() => "numeric (int or float)",
         Scalar::Boolean if !value.is_boolean() => "boolean",
         _ => return None,
@@ -242,6 +265,7 @@ fn scalar_name(scalar: Scalar) -> &'static str {
         Scalar::Boolean => "bool",
         Scalar::Bytes => "[]uint8",
         Scalar::Time => "Time",
+        Scalar::MicroTime => "MicroTime",
         Scalar::IntOrString => "intstr.IntOrString",
         Scalar::Quantity => "resource.Quantity",
         Scalar::String | Scalar::Any => "string",
@@ -305,6 +329,25 @@ mod tests {
             read["spec"]["containers"][0]["resources"]["limits"],
             json!({"memory": "1Gi", "cpu": "500m"})
         );
+    }
+
+    #[test]
+    fn times_are_read_as_go_reads_them() {
+        assert_eq!(
+            read_time("2026-01-01T01:00:00+01:00", false),
+            Ok(json!("2026-01-01T00:00:00Z"))
+        );
+        assert_eq!(
+            read_time("2026-01-01T00:00:00.000001Z", true),
+            Ok(json!("2026-01-01T00:00:00.000001Z"))
+        );
+        for text in [
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00.1Z",
+            "yesterday",
+        ] {
+            assert!(read_time(text, true).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,11 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "StatefulSet" => stateful_set(object),
         "Service" => service(object),
         "Secret" => secret(object),
-        "Event" => set(object, "source", json!({})),
+        "Event" => {
+            set(object, "source", json!({}));
+            set(object, "reportingComponent", "");
+            set(object, "reportingInstance", "");
+        }
         "EndpointSlice" => each(object, "ports", |port| {
             set(port, "protocol", "TCP");
             set(port, "name", "");

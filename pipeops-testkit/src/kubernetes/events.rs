@@ -40,6 +40,10 @@ fn rename(
 ) -> Value {
     let mut renamed = Map::new();
     for (name, value) in event.as_object().into_iter().flatten() {
+        // The newer form leaves out what is empty.
+        if api_version != "v1" && value == "" {
+            continue;
+        }
         let name = new_name(name).unwrap_or(name);
         renamed.insert(name.to_owned(), value.clone());
     }

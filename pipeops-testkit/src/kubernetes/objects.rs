@@ -332,7 +332,7 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     }
     let pod = shared.read(|store| read::get(store, target))?;
     let name = &target.name;
-    let names: Vec<&str> = ["containers", "initContainers"]
+    let names: Vec<&str> = ["initContainers", "containers"]
         .iter()
         .flat_map(|list| pod["spec"][*list].as_array().into_iter().flatten())
         .filter_map(|container| container["name"].as_str())

@@ -48,7 +48,7 @@ pub(crate) fn strategic(resource: &Resource, target: &Value, patch: &Value) -> A
 
 fn strategic_value(kind: &Type, target: &Value, patch: &Value) -> ApiResult<Value> {
     match (kind, patch) {
-        (Type::List(list), Value::Array(items)) => strategic_list(list, target, items),
+        (Type::List(list), Value::Array(items)) => strategic_list(list, target, items, items),
         (Type::Struct(_) | Type::Map(_), Value::Object(fields)) => {
             strategic_map(kind, target, fields)
         }
@@ -70,26 +70,31 @@ fn strategic_map(kind: &Type, target: &Value, patch: &Map<String, Value>) -> Api
             continue;
         }
         let old = merged.get(name).unwrap_or(&Value::Null);
-        let value = match kind.field(name) {
-            Some(kind) => strategic_value(kind, old, value)?,
-            None => merge(old, value),
+        let order = patch.get(&format!("$setElementOrder/{name}"));
+        let value = match (kind.field(name), value, order) {
+            (Some(Type::List(list)), Value::Array(items), Some(Value::Array(order))) => {
+                strategic_list(list, old, items, order)?
+            }
+            (Some(kind), value, _) => strategic_value(kind, old, value)?,
+            (None, value, _) => merge(old, value),
         };
         merged.insert(name.clone(), value);
     }
     for (name, value) in patch.iter().filter(|(name, _)| name.starts_with('$')) {
-        directive(kind, &mut merged, name, value)?;
+        directive(kind, &mut merged, patch, name, value)?;
     }
     Ok(Value::Object(merged))
 }
 
+/// Does what a key that begins with `$` says.
 fn directive(
     kind: &Type,
     merged: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
     name: &str,
     value: &Value,
 ) -> ApiResult<()> {
-    let empty = Vec::new();
-    let list = value.as_array().unwrap_or(&empty);
+    let list = value.as_array().map_or(&[][..], Vec::as_slice);
     if name == "$patch" {
         return Ok(());
     }
@@ -103,61 +108,52 @@ fn directive(
         }
         return Ok(());
     }
-    if let Some(field) = name.strip_prefix("$setElementOrder/") {
-        let Some(Type::List(list_type)) = kind.field(field) else {
-            return Err(unknown_directive(name, &value.to_string()));
-        };
-        if let Some(Value::Array(items)) = merged.get_mut(field) {
-            let key = list_type.merge.as_deref().unwrap_or_default();
-            let place = |item: &Value| {
-                list.iter().position(|wanted| {
-                    if key.is_empty() {
-                        wanted == item
-                    } else {
-                        wanted[key] == item[key]
-                    }
-                })
-            };
-            // A stable sort: what the order does not name stays behind it, in its own order.
-            items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
+    match name
+        .strip_prefix("$setElementOrder/")
+        .map(|field| (field, kind.field(field)))
+    {
+        // The order was kept when the field's own patch was merged.
+        Some((field, _)) if patch.contains_key(field) => Ok(()),
+        Some((field, Some(Type::List(list_type)))) => {
+            let old = merged.get(field).cloned().unwrap_or_default();
+            merged.insert(
+                field.to_owned(),
+                strategic_list(list_type, &old, &[], list)?,
+            );
+            Ok(())
         }
-        return Ok(());
+        _ => Err(unknown_directive(name, &value.to_string())),
     }
-    Err(unknown_directive(name, &value.to_string()))
 }
 
 fn unknown_directive(name: &str, value: &str) -> ApiError {
     ApiError::bad_request(format!("invalid strategic merge patch: {name} is {value}"))
 }
 
-fn strategic_list(list: &ListType, target: &Value, patch: &[Value]) -> ApiResult<Value> {
-    let mut items = target.as_array().cloned().unwrap_or_default();
+/// Merges a list whose wanted order is `order`.
+fn strategic_list(
+    list: &ListType,
+    target: &Value,
+    patch: &[Value],
+    order: &[Value],
+) -> ApiResult<Value> {
+    let live = target.as_array().map_or(&[][..], Vec::as_slice);
     let Some(key) = &list.merge else {
         return Ok(patch.to_vec().into());
     };
-    if key.is_empty() {
-        for item in patch {
-            if !items.contains(item) {
-                items.push(item.clone());
-            }
-        }
-        return Ok(items.into());
-    }
+    let mut items = live.to_vec();
     if patch.iter().any(|item| item["$patch"] == "replace") {
         items.clear();
     }
-    for item in patch {
-        if item["$patch"] == "replace" {
-            continue;
-        }
-        let wanted = item.get(key).ok_or_else(|| {
-            ApiError::bad_request(format!(
+    for item in patch.iter().filter(|item| item["$patch"] != "replace") {
+        let wanted = key_of(key, item).ok_or_else(|| {
+            ApiError::internal(format!(
                 "map: {item} does not contain declared merge key: {key}"
             ))
         })?;
         let place = items
             .iter()
-            .position(|other| other.get(key) == Some(wanted));
+            .position(|other| key_of(key, other) == Some(wanted));
         match (place, item["$patch"].as_str()) {
             (Some(place), Some("delete")) => drop(items.remove(place)),
             (None, Some("delete")) => {}
@@ -165,7 +161,44 @@ fn strategic_list(list: &ListType, target: &Value, patch: &[Value]) -> ApiResult
             (None, _) => items.push(strategic_value(&list.list, &Value::Null, item)?),
         }
     }
-    Ok(items.into())
+    Ok(in_order(key, items, live, order).into())
+}
+
+/// What tells an item from others: itself in a list of scalars.
+fn key_of<'a>(key: &str, item: &'a Value) -> Option<&'a Value> {
+    if key.is_empty() {
+        Some(item)
+    } else {
+        item.get(key)
+    }
+}
+
+/// The items that the order names in that order, the others between them where the live list had them.
+fn in_order(key: &str, items: Vec<Value>, live: &[Value], order: &[Value]) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| {
+        list.iter()
+            .position(|other| key_of(key, other) == key_of(key, item))
+    };
+    let (mut named, others): (Vec<Value>, Vec<Value>) = items
+        .into_iter()
+        .partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    let mut sorted = Vec::new();
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some(left), Some(right)) = (others.peek(), named.peek()) {
+        let left_first = matches!(
+            (place(live, left), place(live, right)),
+            (Some(left), Some(right)) if left < right
+        );
+        sorted.extend(if left_first {
+            others.next()
+        } else {
+            named.next()
+        });
+    }
+    sorted.extend(named);
+    sorted.extend(others);
+    sorted
 }
 
 #[cfg(test)]

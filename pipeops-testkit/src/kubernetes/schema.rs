@@ -77,6 +77,8 @@ pub(crate) enum Scalar {
     IntOrString,
     Quantity,
     Time,
+    /// A time with exactly six digits behind the second.
+    MicroTime,
     Bytes,
     /// Any value, owned as a whole.
     Any,
@@ -167,7 +169,7 @@ pub(crate) fn empty(kind: &Type) -> Value {
 fn empty_field(kind: &Type) -> Value {
     match kind {
         Type::Struct(this) if this.always => empty(kind),
-        Type::Scalar(Scalar::String | Scalar::Time | Scalar::Bytes) => "".into(),
+        Type::Scalar(Scalar::String | Scalar::Bytes) => "".into(),
         Type::Scalar(Scalar::Integer | Scalar::Number | Scalar::IntOrString) => 0.into(),
         Type::Scalar(Scalar::Boolean) => false.into(),
         _ => Value::Null,

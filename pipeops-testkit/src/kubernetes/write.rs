@@ -132,11 +132,7 @@ fn create_decoded(
     let owners = owners(&object);
     // Addresses are given out last: nobody owns them.
     services::allocate(store, resource, &mut object)?;
-    refuse(
-        resource,
-        &target.name,
-        &validate::create(resource.storage(), &object),
-    )?;
+    refuse(resource, &target.name, &validate::create(resource, &object))?;
     owners.write_to(&mut object);
     Ok(commit(store, &target, object, writer))
 }
@@ -363,10 +359,10 @@ pub(crate) fn as_shown(resource: &Resource, object: &Value) -> Value {
     }
 }
 
-fn refuse(resource: &Resource, name: &str, errors: &[FieldError]) -> ApiResult<()> {
+fn refuse(resource: &'static Resource, name: &str, errors: &[FieldError]) -> ApiResult<()> {
     if errors.is_empty() {
         Ok(())
     } else {
-        Err(ApiError::invalid(resource, name, errors))
+        Err(ApiError::invalid(resource.storage(), name, errors))
     }
 }

@@ -5,7 +5,8 @@
 use bytes::Bytes;
 
 use super::error::{S3Error, S3Result};
-use super::signature::{Signed, sha256_hex};
+use super::signature::Signed;
+use crate::sigv4::sha256_hex;
 
 /// The body as the client meant it, after a check of what the client says about it.
 pub(super) fn open(signed: &Signed, body: Bytes) -> S3Result<Bytes> {

@@ -1,34 +1,21 @@
-//! Signature Version 4, checked.
-//!
-//! The rules are those of [Amazon's documentation](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+//! Signatures of requests, checked.
 
 use std::time::{Duration, SystemTime};
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use sha2::{Digest, Sha256};
+use percent_encoding::percent_decode_str;
 
 use super::S3Options;
 use super::error::{S3Error, S3Result};
 use crate::serve::query_pairs;
+use crate::sigv4::{Canonical, Scope, hmac};
 
 /// How far a client's clock may be off.
 const SKEW: Duration = Duration::from_secs(15 * 60);
-
-/// What S3 leaves unescaped.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// The same in paths, where slashes stay.
-const IN_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 /// A request whose signature is good.
 pub(super) struct Signed {
@@ -37,14 +24,14 @@ pub(super) struct Signed {
     /// What the client says about the body: a digest, or how it is signed.
     pub(super) payload: String,
     key: [u8; 32],
-    date: String,
-    scope: String,
+    scope: Scope,
 }
 
 impl Signed {
     /// The signature of a chunk, or of the trailer, that follows `before`.
     pub(super) fn next(&self, kind: &str, before: &str, hashes: &[String]) -> String {
-        let mut text = format!("{kind}\n{}\n{}\n{before}", self.date, self.scope);
+        let (date, scope) = (&self.scope.date, self.scope.text());
+        let mut text = format!("{kind}\n{date}\n{scope}\n{before}");
         for hash in hashes {
             text.push('\n');
             text.push_str(hash);
@@ -74,27 +61,32 @@ pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Re
         let message = "The AWS Access Key Id you provided does not exist in our records.";
         return Err(S3Error::forbidden("InvalidAccessKeyId", message));
     }
-    let date = header_date(parts, now)?;
-    let expected = format!("{}/{}/s3/aws4_request", &date[..8], options.region);
-    if scope != expected {
+    let expected = Scope {
+        date: header_date(parts, now)?,
+        region: options.region.clone(),
+    };
+    if scope != expected.text() {
+        let expected = expected.text();
         let message = format!("the credential's scope is {scope:?}, expected {expected:?}");
         return Err(S3Error::bad_request(
             "AuthorizationHeaderMalformed",
             message,
         ));
     }
-    let key = signing_key(
-        options.secret_access_key.expose(),
-        &date[..8],
-        &options.region,
-    );
+    let key = expected.key(options.secret_access_key.expose());
     let payload = self::header(parts, "x-amz-content-sha256");
-    let canonical = canonical_request(parts, field("SignedHeaders")?, &payload);
-    let text = format!(
-        "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
-        sha256_hex(canonical.as_bytes())
-    );
-    let signature = hex::encode(hmac(&key, text.as_bytes()));
+    let headers: Vec<(String, String)> = field("SignedHeaders")?
+        .split(';')
+        .map(|name| (name.to_owned(), self::header(parts, name)))
+        .collect();
+    let canonical = Canonical {
+        method: parts.method.as_str(),
+        path: &percent_decode_str(parts.uri.path()).decode_utf8_lossy(),
+        query: &query(parts),
+        headers: &headers,
+        payload: &payload,
+    };
+    let signature = expected.sign(&key, canonical);
     if signature != field("Signature")? {
         let message =
             "The request signature we calculated does not match the signature you provided.";
@@ -104,13 +96,8 @@ pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Re
         signature,
         payload,
         key,
-        scope: scope.to_owned(),
-        date,
+        scope: expected,
     })
-}
-
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
 }
 
 /// A header's text; empty when it is missing.
@@ -145,50 +132,12 @@ fn header_date(parts: &Parts, now: SystemTime) -> S3Result<String> {
     Ok(date)
 }
 
-fn canonical_request(parts: &Parts, signed_headers: &str, payload: &str) -> String {
-    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
-    let path = utf8_percent_encode(&path, IN_PATH);
-    let mut pairs: Vec<(String, String)> = query(parts)
-        .iter()
-        .map(|(key, value)| (encode(key), encode(value)))
-        .collect();
-    pairs.sort();
-    let pairs: Vec<String> = pairs
-        .into_iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let mut headers = String::new();
-    for name in signed_headers.split(';') {
-        let value = header(parts, name);
-        let words: Vec<&str> = value.split_whitespace().collect();
-        headers.push_str(&format!("{name}:{}\n", words.join(" ")));
-    }
-    let (method, query) = (&parts.method, pairs.join("&"));
-    format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\n{payload}")
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, UNRESERVED).to_string()
-}
-
-fn signing_key(secret: &str, day: &str, region: &str) -> [u8; 32] {
-    let key = hmac(format!("AWS4{secret}").as_bytes(), day.as_bytes());
-    let key = hmac(&key, region.as_bytes());
-    let key = hmac(&key, b"s3");
-    hmac(&key, b"aws4_request")
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
 
     use super::*;
+    use crate::sigv4::sha256_hex;
 
     /// The example of Amazon's documentation: GET of the first ten bytes of an object.
     fn example() -> (Parts, S3Options, SystemTime) {

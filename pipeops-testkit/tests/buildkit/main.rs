@@ -2,6 +2,8 @@
 #![cfg(all(feature = "buildkit", feature = "registry"))]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[cfg(feature = "s3")]
+mod cache;
 mod client;
 mod conformance;
 mod pushes;
@@ -10,8 +12,7 @@ mod session;
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    BuildHistoryRequest, CacheOptions, CacheOptionsEntry, InfoRequest, ListWorkersRequest,
-    StatusRequest, Vertex,
+    BuildHistoryRequest, InfoRequest, ListWorkersRequest, StatusRequest, Vertex,
 };
 use client::{Client, Job, fresh, request};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
@@ -409,39 +410,6 @@ async fn it_says_what_it_is_and_what_it_cannot_do() {
         client.build(frontend).await.error().code(),
         Code::Unimplemented
     );
-}
-
-#[tokio::test]
-async fn remote_caches_are_not_reached_and_that_is_said() {
-    let (_registry, daemon, client) = start().await;
-    let entry = |ignore: &str| CacheOptionsEntry {
-        r#type: "s3".to_owned(),
-        attrs: [("bucket", "b"), ("ignore-error", ignore)]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
-    };
-    let job = |ignore| Job {
-        cache: CacheOptions {
-            imports: vec![entry(ignore)],
-            exports: vec![entry(ignore)],
-            ..CacheOptions::default()
-        },
-        ..Job::new("FROM scratch\nCOPY Dockerfile /\n")
-    };
-    assert!(client.build(job("false")).await.result.is_err());
-    let outcome = client.build(job("true")).await;
-    outcome
-        .result
-        .as_ref()
-        .expect("a failed export was to be ignored");
-    assert!(
-        !outcome
-            .vertex("importing cache manifest from s3:b")
-            .error
-            .is_empty()
-    );
-    assert!(!outcome.vertex("exporting cache to s3:b").error.is_empty());
-    assert_eq!(daemon.builds()[1].cache_exports[0].0, "s3");
 }
 
 #[tokio::test]

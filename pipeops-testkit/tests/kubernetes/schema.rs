@@ -52,7 +52,10 @@ const SCALARS: [(&str, &str); 6] = [
         "int-or-string",
     ),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", "time"),
-    ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", "time"),
+    (
+        "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+        "micro-time",
+    ),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", "any"),
     ("io.k8s.apimachinery.pkg.runtime.RawExtension", "any"),
 ];
@@ -122,10 +125,32 @@ fn definition(schemas: &Map<String, Value>, schema: &Value, open: &mut BTreeSet<
     if schema["x-kubernetes-map-type"] == "atomic" {
         definition["atomic"] = true.into();
     }
-    if let Some(required) = schema.get("required") {
-        definition["required"] = required.clone();
+    let required: Vec<&String> = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, property)| is_always_there(schema, name, property))
+        .map(|(name, _)| name)
+        .collect();
+    if !required.is_empty() {
+        definition["required"] = json!(required);
     }
     definition
+}
+
+/// Whether a field is on the wire even when nothing is set in it.
+fn is_always_there(schema: &Value, name: &str, property: &Value) -> bool {
+    let required = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|other| other == name);
+    // A default that is the type's own zero marks a field that is never left out.
+    let zero = [json!(""), json!(0), json!(false)];
+    required
+        || property
+            .get("default")
+            .is_some_and(|default| zero.contains(default))
 }
 
 fn kind(schemas: &Map<String, Value>, property: &Value, open: &mut BTreeSet<String>) -> Value {

@@ -31,7 +31,11 @@ pub struct Build {
     #[arg(long, short)]
     tag: String,
     /// The BuildKit daemon: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT
-    #[arg(long, env = "BUILDKIT_HOST", default_value = "unix:///run/buildkit/buildkitd.sock")]
+    #[arg(
+        long,
+        env = "BUILDKIT_HOST",
+        default_value = "unix:///run/buildkit/buildkitd.sock"
+    )]
     addr: String,
     /// The Dockerfile, from DIR; one is generated when there is none
     #[arg(long, short, default_value = "Dockerfile")]
@@ -62,17 +66,27 @@ impl Build {
         let request = self.request(format)?;
         let progress = Mutex::new(Progress::new(format));
         let sink = |kind: EventKind| {
-            let event = Event { seq: 0, at: Timestamp::now(), deployment: String::new(), kind };
+            let event = Event {
+                seq: 0,
+                at: Timestamp::now(),
+                deployment: String::new(),
+                kind,
+            };
             if let Ok(mut progress) = progress.lock() {
                 progress.show(&event);
             }
         };
-        let built = Builder::new(address, BuilderOptions::default()).build(request, &sink).await;
+        let built = Builder::new(address, BuilderOptions::default())
+            .build(request, &sink)
+            .await;
         drop(progress);
         let built = built.map_err(|failure| CommandError::from_failure(&failure))?;
         match format {
             Format::Json => print_json(&built),
-            Format::Text => println!("pushed {} ({} of {} steps cached)", built.image, built.cached, built.steps),
+            Format::Text => println!(
+                "pushed {} ({} of {} steps cached)",
+                built.image, built.cached, built.steps
+            ),
         }
         Ok(())
     }
@@ -82,10 +96,20 @@ impl Build {
         let mut request = BuildRequest::new(&self.dir, self.tag.parse()?);
         let (source, text) = self.dockerfile(&tree)?;
         let parsed = Dockerfile::parse(&text)?;
-        let filtered = dockerfile::filter(&parsed, &key_values(&self.build_args)?, &BuildMetadata::default());
+        let filtered = dockerfile::filter(
+            &parsed,
+            &key_values(&self.build_args)?,
+            &BuildMetadata::default(),
+        );
         if format == Format::Text {
-            filtered.dropped.iter().for_each(|arg| eprintln!("build argument {} dropped: {}", arg.key, arg.why));
-            filtered.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            filtered
+                .dropped
+                .iter()
+                .for_each(|arg| eprintln!("build argument {} dropped: {}", arg.key, arg.why));
+            filtered
+                .warnings
+                .iter()
+                .for_each(|warning| eprintln!("warning: {warning}"));
         }
         request.dockerfile = source;
         request.build_args = filtered.args();
@@ -103,7 +127,8 @@ impl Build {
     fn dockerfile(&self, tree: &DirTree) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
         let own = tree.read(&self.file, LONGEST_DOCKERFILE).map_err(|error| {
             CommandError::bad_input(
-                Diagnosis::new("Cannot read the Dockerfile").error(format!("{}: {error}", self.file)),
+                Diagnosis::new("Cannot read the Dockerfile")
+                    .error(format!("{}: {error}", self.file)),
             )
         })?;
         if let Some(text) = own {
@@ -111,7 +136,11 @@ impl Build {
         }
         let detection = detect::detector(self.language, None).detect(tree);
         let generated = dockerfile::generate(tree, &detection, &BaseImages::default())?;
-        eprintln!("no {} in {}: building with a generated one", self.file, self.dir.display());
+        eprintln!(
+            "no {} in {}: building with a generated one",
+            self.file,
+            self.dir.display()
+        );
         let text = generated.dockerfile.clone().into_bytes();
         Ok((DockerfileSource::Inline(generated.dockerfile), text))
     }
@@ -123,9 +152,15 @@ impl Build {
 
 fn read_secret(pair: &str) -> Result<(String, SecretString), CommandError> {
     let wrong = |error: String| {
-        CommandError::bad_input(Diagnosis::new("Bad secret").error(error).fix("Write --secret ID=FILE"))
+        CommandError::bad_input(
+            Diagnosis::new("Bad secret")
+                .error(error)
+                .fix("Write --secret ID=FILE"),
+        )
     };
-    let (id, file) = pair.split_once('=').ok_or_else(|| wrong(format!("{pair:?} has no file")))?;
+    let (id, file) = pair
+        .split_once('=')
+        .ok_or_else(|| wrong(format!("{pair:?} has no file")))?;
     let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("{file}: {error}")))?;
     Ok((id.to_owned(), SecretString::from(text)))
 }

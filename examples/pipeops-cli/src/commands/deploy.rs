@@ -34,16 +34,28 @@ impl Deploy {
         let environment = self.environment.as_deref();
         let branch = self.branch.clone().or_else(|| {
             let wanted = |name: &str| environment.is_none_or(|wanted| wanted == name);
-            project.environments.iter().find(|found| wanted(&found.name))?.branch.clone()
+            project
+                .environments
+                .iter()
+                .find(|found| wanted(&found.name))?
+                .branch
+                .clone()
         });
-        let reference: GitRef = format!("refs/heads/{}", branch.as_deref().unwrap_or("main")).parse()?;
+        let reference: GitRef =
+            format!("refs/heads/{}", branch.as_deref().unwrap_or("main")).parse()?;
         let backends = Backends::from_environment(Environment::read()).await?;
         // Its own runner: a deployment does not need a running server, and a lease keeps two from acting on it.
-        let service =
-            backends.service(store)?.workspaces(data.dir()?.join("workspaces")).workers(1).start().await?;
+        let service = backends
+            .service(store)?
+            .workspaces(data.dir()?.join("workspaces"))
+            .workers(1)
+            .start()
+            .await?;
         let after = service.store().last_event().await?;
-        let deployment =
-            service.controller().deploy(&self.project, environment, reference, self.commit.clone()).await?;
+        let deployment = service
+            .controller()
+            .deploy(&self.project, environment, reference, self.commit.clone())
+            .await?;
         let ended = follow(service.hub(), after, &deployment, format).await;
         service.shutdown(Duration::from_secs(5)).await;
         ended
@@ -51,7 +63,12 @@ impl Deploy {
 }
 
 /// Shows the deployment's events until it ends; an error unless it succeeded.
-pub async fn follow(hub: &Hub, after: u64, deployment: &Deployment, format: Format) -> Result<(), CommandError> {
+pub async fn follow(
+    hub: &Hub,
+    after: u64,
+    deployment: &Deployment,
+    format: Format,
+) -> Result<(), CommandError> {
     let mut progress = Progress::new(format);
     let mut subscription = hub.subscribe(after, Some(deployment.id.clone()));
     loop {

@@ -27,7 +27,11 @@ impl Detect {
         let tree = open(&self.dir)?;
         let detection = detector(self.language, self.path.as_deref()).detect(&tree);
         format.print(&detection);
-        if found(&detection) { Ok(()) } else { Err(nothing_found(&self.dir)) }
+        if found(&detection) {
+            Ok(())
+        } else {
+            Err(nothing_found(&self.dir))
+        }
     }
 }
 

@@ -60,8 +60,19 @@ impl Command {
                 format.print(&dockerfile::args_report(&parse(file)?));
                 Ok(())
             }
-            Self::Filter { file, build_args, commit, build_id } => filter(file, build_args, commit, build_id, format),
-            Self::Generate { dir, language, path, explain, write } => {
+            Self::Filter {
+                file,
+                build_args,
+                commit,
+                build_id,
+            } => filter(file, build_args, commit, build_id, format),
+            Self::Generate {
+                dir,
+                language,
+                path,
+                explain,
+                write,
+            } => {
                 let tree = detect::open(dir)?;
                 let detection = detect::detector(*language, path.as_deref()).detect(&tree);
                 let generated = dockerfile::generate(&tree, &detection, &BaseImages::default())?;
@@ -100,9 +111,9 @@ pub fn key_values(arguments: &[String]) -> Result<BTreeMap<String, String>, Comm
             None => (argument.as_str(), std::env::var(argument).ok()),
         };
         if key.is_empty() {
-            let diagnosis = Diagnosis::new("Bad build argument").error(format!("{argument:?} has no key")).fix(
-                "Write KEY=VALUE, or KEY alone to take the value from the environment",
-            );
+            let diagnosis = Diagnosis::new("Bad build argument")
+                .error(format!("{argument:?} has no key"))
+                .fix("Write KEY=VALUE, or KEY alone to take the value from the environment");
             return Err(CommandError::bad_input(diagnosis));
         }
         if let Some(value) = value {
@@ -133,15 +144,21 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     if file == Path::new("-") {
         std::io::stdin().take(LIMIT).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(file)?.take(LIMIT).read_to_end(&mut bytes)?;
+        std::fs::File::open(file)?
+            .take(LIMIT)
+            .read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
 
 fn write_files(dir: &Path, generated: &dockerfile::Generated) -> Result<(), CommandError> {
-    for (name, text) in [("Dockerfile", &generated.dockerfile), (".dockerignore", &generated.dockerignore)] {
+    for (name, text) in [
+        ("Dockerfile", &generated.dockerfile),
+        (".dockerignore", &generated.dockerignore),
+    ] {
         let path = dir.join(name);
-        let written = std::fs::File::create_new(&path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+        let written = std::fs::File::create_new(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
         match written {
             Ok(()) => println!("wrote {}", path.display()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -43,20 +43,45 @@ impl Doctor {
     pub async fn run(&self, format: Format) -> Result<(), CommandError> {
         let environment = Environment::read();
         let (buildkit, registry, cluster, cache, forge) = tokio::join!(
-            check("BuildKit", "BUILDKIT_HOST", environment.buildkit.clone().map(buildkit)),
-            check("registry", "REGISTRY", environment.registry.clone().map(registry)),
-            check("cluster", "KUBECONFIG", environment.kubernetes.then(kubernetes)),
+            check(
+                "BuildKit",
+                "BUILDKIT_HOST",
+                environment.buildkit.clone().map(buildkit)
+            ),
+            check(
+                "registry",
+                "REGISTRY",
+                environment.registry.clone().map(registry)
+            ),
+            check(
+                "cluster",
+                "KUBECONFIG",
+                environment.kubernetes.then(kubernetes)
+            ),
             check("S3 cache", "S3_BUCKET", environment.s3.clone().map(s3)),
-            check("Gitea", "GITEA_URL, GITEA_USERNAME and GITEA_TOKEN", environment.gitea.clone().map(gitea)),
+            check(
+                "Gitea",
+                "GITEA_URL, GITEA_USERNAME and GITEA_TOKEN",
+                environment.gitea.clone().map(gitea)
+            ),
         );
-        let report = Report { servers: vec![buildkit, registry, cluster, cache, forge] };
+        let report = Report {
+            servers: vec![buildkit, registry, cluster, cache, forge],
+        };
         format.print(&report);
-        let broken = report.servers.iter().filter(|finding| finding.state == "broken").count();
+        let broken = report
+            .servers
+            .iter()
+            .filter(|finding| finding.state == "broken")
+            .count();
         match broken {
             0 => Ok(()),
             count => {
                 let title = format!("{count} server(s) do not answer as they should");
-                Err(CommandError::failed(Diagnosis::new(title).fix("Follow the fixes above, then run it again")).printed())
+                Err(CommandError::failed(
+                    Diagnosis::new(title).fix("Follow the fixes above, then run it again"),
+                )
+                .printed())
             }
         }
     }
@@ -70,19 +95,36 @@ async fn check(
 ) -> Finding {
     let Some(asked) = asked else {
         let says = format!("not set: {variable}");
-        return Finding { server, state: "missing", says, diagnosis: None };
+        return Finding {
+            server,
+            state: "missing",
+            says,
+            diagnosis: None,
+        };
     };
-    let answer = tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| {
-        let diagnosis = Diagnosis::new(format!("{server} does not answer"))
-            .error(format!("no answer within {} s", LIMIT.as_secs()))
-            .fix(format!("Check that it runs and that {variable} names it"));
-        Err(CommandError::failed(diagnosis))
-    });
+    let answer = tokio::time::timeout(LIMIT, asked)
+        .await
+        .unwrap_or_else(|_| {
+            let diagnosis = Diagnosis::new(format!("{server} does not answer"))
+                .error(format!("no answer within {} s", LIMIT.as_secs()))
+                .fix(format!("Check that it runs and that {variable} names it"));
+            Err(CommandError::failed(diagnosis))
+        });
     match answer {
-        Ok(says) => Finding { server, state: "ok", says, diagnosis: None },
+        Ok(says) => Finding {
+            server,
+            state: "ok",
+            says,
+            diagnosis: None,
+        },
         Err(error) => {
             let diagnosis = error.into_diagnosis();
-            Finding { server, state: "broken", says: diagnosis.title.clone(), diagnosis: Some(diagnosis) }
+            Finding {
+                server,
+                state: "broken",
+                says: diagnosis.title.clone(),
+                diagnosis: Some(diagnosis),
+            }
         }
     }
 }
@@ -91,8 +133,15 @@ async fn buildkit(address: String) -> Result<String, CommandError> {
     let client = Client::connect(&Address::parse(&address)?, ConnectOptions::default()).await?;
     let info = client.info().await?;
     let workers = client.workers().await?;
-    let platforms: Vec<String> = workers.iter().flat_map(|worker| worker.platforms.iter().cloned()).collect();
-    Ok(format!("{} at {address}, builds {}", info.version, platforms.join(", ")))
+    let platforms: Vec<String> = workers
+        .iter()
+        .flat_map(|worker| worker.platforms.iter().cloned())
+        .collect();
+    Ok(format!(
+        "{} at {address}, builds {}",
+        info.version,
+        platforms.join(", ")
+    ))
 }
 
 async fn registry(registry: Registry) -> Result<String, CommandError> {
@@ -104,7 +153,9 @@ async fn registry(registry: Registry) -> Result<String, CommandError> {
         }
         None => Arc::new(Anonymous),
     };
-    RegistryClient::new(credentials, ClientOptions::default())?.check_push(&image).await?;
+    RegistryClient::new(credentials, ClientOptions::default())?
+        .check_push(&image)
+        .await?;
     Ok(format!("{} takes pushes", registry.prefix))
 }
 
@@ -120,14 +171,20 @@ async fn kubernetes() -> Result<String, CommandError> {
 }
 
 async fn s3(s3: S3) -> Result<String, CommandError> {
-    let endpoint = s3.endpoint.clone().unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", s3.region));
+    let endpoint = s3
+        .endpoint
+        .clone()
+        .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", s3.region));
     let url = format!("{endpoint}/{}/", s3.bucket);
     let status = get(&url).await?;
     // Without a signature a bucket that is there answers 403, and one that is not 404.
     if status == 404 {
         let diagnosis = Diagnosis::new("The bucket does not exist")
             .error(format!("{url}: 404"))
-            .fix(format!("Create the bucket {:?}: BuildKit does not", s3.bucket));
+            .fix(format!(
+                "Create the bucket {:?}: BuildKit does not",
+                s3.bucket
+            ));
         return Err(CommandError::failed(diagnosis));
     }
     Ok(format!("{url} answers"))
@@ -147,8 +204,17 @@ async fn get(url: &str) -> Result<u16, CommandError> {
                 .fix("Check that it runs, and the address in the environment"),
         )
     };
-    let client = reqwest::Client::builder().timeout(LIMIT).build().map_err(unreachable)?;
-    Ok(client.get(url).send().await.map_err(unreachable)?.status().as_u16())
+    let client = reqwest::Client::builder()
+        .timeout(LIMIT)
+        .build()
+        .map_err(unreachable)?;
+    Ok(client
+        .get(url)
+        .send()
+        .await
+        .map_err(unreachable)?
+        .status()
+        .as_u16())
 }
 
 impl fmt::Display for Report {
@@ -161,7 +227,11 @@ impl fmt::Display for Report {
             };
             writeln!(f, "{sign} {:<10} {}", finding.server, finding.says)?;
         }
-        for diagnosis in self.servers.iter().filter_map(|finding| finding.diagnosis.as_ref()) {
+        for diagnosis in self
+            .servers
+            .iter()
+            .filter_map(|finding| finding.diagnosis.as_ref())
+        {
             write!(f, "\n{diagnosis}")?;
         }
         Ok(())

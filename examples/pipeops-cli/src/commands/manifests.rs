@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use pipeops::core::detect::Language;
 use pipeops::core::{Diagnose, Diagnosis, SecretString};
 use pipeops::manifest::{
-    App, HealthCheck, ManifestGenerator, SecretValues, StandardManifests, to_json_with, to_yaml_with,
+    App, HealthCheck, ManifestGenerator, SecretValues, StandardManifests, to_json_with,
+    to_yaml_with,
 };
 
 use super::dockerfile::key_values;
@@ -58,9 +59,14 @@ pub struct Manifests {
 impl Manifests {
     pub fn run(&self, format: Format) -> Result<(), CommandError> {
         let app = self.with_options(self.base()?)?;
-        let stack =
-            StandardManifests::default().generate(&app).map_err(|error| CommandError::bad_input(error.diagnosis()))?;
-        let secrets = if self.show_secrets { SecretValues::Shown } else { SecretValues::Redacted };
+        let stack = StandardManifests::default()
+            .generate(&app)
+            .map_err(|error| CommandError::bad_input(error.diagnosis()))?;
+        let secrets = if self.show_secrets {
+            SecretValues::Shown
+        } else {
+            SecretValues::Redacted
+        };
         match format {
             Format::Text => print!("{}", to_yaml_with(&stack, secrets)),
             Format::Json => println!("{}", to_json_with(&stack, secrets)),
@@ -76,7 +82,11 @@ impl Manifests {
         // clap asks for both where there is no file.
         let name = self.name.clone().unwrap_or_default();
         let image: pipeops::core::ImageRef = self.image.as_deref().unwrap_or_default().parse()?;
-        let revision = self.revision.clone().or_else(|| image.tag().map(str::to_owned)).unwrap_or_default();
+        let revision = self
+            .revision
+            .clone()
+            .or_else(|| image.tag().map(str::to_owned))
+            .unwrap_or_default();
         Ok(App::new(name.clone(), name, revision, image))
     }
 
@@ -110,7 +120,11 @@ impl Manifests {
 }
 
 fn read_app(file: &Path) -> Result<App, CommandError> {
-    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
     let text = text.map_err(|error| unreadable(file, &error))?;
     // JSON is YAML.
     serde_norway::from_str(&text).map_err(|error| {
@@ -137,6 +151,8 @@ fn unreadable(file: &Path, error: &std::io::Error) -> CommandError {
 
 fn not_a_pair(pair: &str) -> CommandError {
     CommandError::bad_input(
-        Diagnosis::new("Bad secret").error(format!("{pair:?} has no file")).fix("Write --secret-file KEY=FILE"),
+        Diagnosis::new("Bad secret")
+            .error(format!("{pair:?} has no file"))
+            .fix("Write --secret-file KEY=FILE"),
     )
 }

@@ -53,7 +53,11 @@ impl DataArgs {
 
 /// `$XDG_DATA_HOME/pipeops`, or `~/.local/share/pipeops`.
 fn default_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let base = set("XDG_DATA_HOME").or_else(|| Some(std::env::home_dir()?.join(".local/share")));
     base.map(|base| base.join("pipeops"))
 }

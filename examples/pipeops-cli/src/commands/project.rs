@@ -80,7 +80,11 @@ pub struct Settings {
     #[arg(long)]
     webhook_secret_file: Option<PathBuf>,
     /// The user name for fetching the source
-    #[arg(long, requires = "git_token_file", default_value_if("git_token_file", clap::builder::ArgPredicate::IsPresent, "git"))]
+    #[arg(
+        long,
+        requires = "git_token_file",
+        default_value_if("git_token_file", clap::builder::ArgPredicate::IsPresent, "git")
+    )]
     git_username: Option<String>,
     /// A file with the access token for fetching the source; `-` is standard input
     #[arg(long)]
@@ -148,7 +152,12 @@ impl Command {
     }
 }
 
-async fn create(store: &dyn Store, name: &str, settings: &Settings, format: Format) -> Result<(), CommandError> {
+async fn create(
+    store: &dyn Store,
+    name: &str,
+    settings: &Settings,
+    format: Format,
+) -> Result<(), CommandError> {
     let known = store.project(name).await?;
     let mut project = match known {
         Some(project) => project,
@@ -163,8 +172,13 @@ async fn create(store: &dyn Store, name: &str, settings: &Settings, format: Form
     store.put_project(&project).await?;
     show(&project, format);
     if let (Format::Text, Some(secret)) = (format, &project.secrets.webhook) {
-        println!("\nIn the forge, add a webhook for pushes:\n  address  http(s)://THIS-SERVICE/webhooks/{name}");
-        println!("  type     application/json\n  secret   {}", secret.expose());
+        println!(
+            "\nIn the forge, add a webhook for pushes:\n  address  http(s)://THIS-SERVICE/webhooks/{name}"
+        );
+        println!(
+            "  type     application/json\n  secret   {}",
+            secret.expose()
+        );
     }
     Ok(())
 }
@@ -180,7 +194,10 @@ fn with_source(mut project: Project, settings: &Settings) -> Result<Project, Com
         project = project.webhook_secret(secret_from(file)?);
     }
     if let Some(file) = &settings.git_token_file {
-        project = project.git_login(settings.git_username.as_deref().unwrap_or("git"), secret_from(file)?);
+        project = project.git_login(
+            settings.git_username.as_deref().unwrap_or("git"),
+            secret_from(file)?,
+        );
     }
     if let Some(path) = &settings.path {
         project.build.path.clone_from(path);
@@ -200,7 +217,10 @@ fn with_registry_login(project: Project, login: &RegistryLogin) -> Result<Projec
 fn with_environment(project: Project, settings: &Settings) -> Result<Project, CommandError> {
     let mut environment = match project.find_environment(&settings.environment) {
         Some(environment) => environment.clone(),
-        None => Environment::new(&settings.environment).map_err(bad_input)?.branch("main").cluster("default"),
+        None => Environment::new(&settings.environment)
+            .map_err(bad_input)?
+            .branch("main")
+            .cluster("default"),
     };
     let replace = |new: &Option<String>, old: Option<String>| new.clone().or(old);
     environment.branch = replace(&settings.branch, environment.branch);
@@ -209,7 +229,9 @@ fn with_environment(project: Project, settings: &Settings) -> Result<Project, Co
     environment.health_path = replace(&settings.health_path, environment.health_path);
     environment.port = settings.port.or(environment.port);
     environment.replicas = settings.replicas.or(environment.replicas);
-    environment.variables.extend(key_values(&settings.variables)?);
+    environment
+        .variables
+        .extend(key_values(&settings.variables)?);
     Ok(project.environment(environment))
 }
 
@@ -217,13 +239,22 @@ async fn list(store: &dyn Store, format: Format) -> Result<(), CommandError> {
     let projects = store.projects().await?;
     match format {
         Format::Json => print_json(&projects),
-        Format::Text if projects.is_empty() => println!("no projects yet: pipeops project create NAME --help"),
-        Format::Text => projects.iter().for_each(|project| println!("{}", summary(project))),
+        Format::Text if projects.is_empty() => {
+            println!("no projects yet: pipeops project create NAME --help")
+        }
+        Format::Text => projects
+            .iter()
+            .for_each(|project| println!("{}", summary(project))),
     }
     Ok(())
 }
 
-async fn set_enabled(store: &dyn Store, name: &str, enabled: bool, format: Format) -> Result<(), CommandError> {
+async fn set_enabled(
+    store: &dyn Store,
+    name: &str,
+    enabled: bool,
+    format: Format,
+) -> Result<(), CommandError> {
     let mut project = find(store, name).await?;
     project.enabled = enabled;
     store.put_project(&project).await?;
@@ -256,7 +287,9 @@ fn show(project: &Project, format: Format) {
             or_dash(environment.branch.as_deref()),
             or_dash(environment.cluster.as_deref()),
             environment.namespace.as_deref().unwrap_or(&project.name),
-            environment.replicas.map_or_else(|| "–".to_owned(), |count| count.to_string()),
+            environment
+                .replicas
+                .map_or_else(|| "–".to_owned(), |count| count.to_string()),
         );
     }
     for missing in missing {
@@ -269,7 +302,11 @@ fn summary(project: &Project) -> String {
     format!(
         "{:<20} {}  {} → {}",
         project.name,
-        if project.enabled { "enabled " } else { "disabled" },
+        if project.enabled {
+            "enabled "
+        } else {
+            "disabled"
+        },
         show(project.repository.as_ref().map(ToString::to_string)),
         show(project.image.as_ref().map(|image| image.name())),
     )
@@ -288,7 +325,9 @@ fn secret_from(file: &PathBuf) -> Result<SecretString, CommandError> {
         std::fs::read_to_string(file).map(|read| text = read)
     };
     read.map_err(|error| {
-        CommandError::bad_input(Diagnosis::new("Cannot read the secret").error(format!("{}: {error}", file.display())))
+        CommandError::bad_input(
+            Diagnosis::new("Cannot read the secret").error(format!("{}: {error}", file.display())),
+        )
     })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }

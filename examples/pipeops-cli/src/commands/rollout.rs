@@ -46,7 +46,9 @@ impl Command {
 }
 
 async fn status(rollout: &Rollout, target: &Target, format: Format) -> Result<(), CommandError> {
-    let Some(status) = rollout.status(target.namespace(), &target.app).await? else { return Err(no_such_app(target)) };
+    let Some(status) = rollout.status(target.namespace(), &target.app).await? else {
+        return Err(no_such_app(target));
+    };
     match format {
         Format::Json => print_json(&status),
         Format::Text => print_status(&status),
@@ -57,7 +59,12 @@ async fn status(rollout: &Rollout, target: &Target, format: Format) -> Result<()
 async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), CommandError> {
     let progress = std::sync::Mutex::new(Progress::new(format));
     let sink = |kind: EventKind| {
-        let event = Event { seq: 0, at: Timestamp::now(), deployment: String::new(), kind };
+        let event = Event {
+            seq: 0,
+            at: Timestamp::now(),
+            deployment: String::new(),
+            kind,
+        };
         if let Ok(mut progress) = progress.lock() {
             progress.show(&event);
         }
@@ -65,10 +72,14 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
     let outcome = rollout.undo(target.namespace(), &target.app, &sink).await?;
     match (&outcome, format) {
         (_, Format::Json) => print_json(&outcome),
-        (Outcome::Complete { revision, .. }, Format::Text) => println!("{} runs {revision} again", target.app),
+        (Outcome::Complete { revision, .. }, Format::Text) => {
+            println!("{} runs {revision} again", target.app)
+        }
         _ => {}
     }
-    outcome.diagnosis().map_or(Ok(()), |diagnosis| Err(CommandError::failed(diagnosis.clone()).printed()))
+    outcome.diagnosis().map_or(Ok(()), |diagnosis| {
+        Err(CommandError::failed(diagnosis.clone()).printed())
+    })
 }
 
 fn print_status(status: &RolloutStatus) {
@@ -78,10 +89,20 @@ fn print_status(status: &RolloutStatus) {
 }
 
 fn write_status(out: &mut impl Write, status: &RolloutStatus) -> std::io::Result<()> {
-    writeln!(out, "{}/{}  {}", status.namespace, status.app, phase(status.phase))?;
+    writeln!(
+        out,
+        "{}/{}  {}",
+        status.namespace,
+        status.app,
+        phase(status.phase)
+    )?;
     let revision = status.revision.as_deref().unwrap_or("?");
     writeln!(out, "  revision  {revision}")?;
-    writeln!(out, "  pods      {}/{} ready, {} available", status.ready, status.desired, status.available)?;
+    writeln!(
+        out,
+        "  pods      {}/{} ready, {} available",
+        status.ready, status.desired, status.available
+    )?;
     for image in &status.images {
         writeln!(out, "  image     {image}")?;
     }
@@ -91,7 +112,11 @@ fn write_status(out: &mut impl Write, status: &RolloutStatus) -> std::io::Result
     for pod in &status.pods {
         let age = if pod.current { "new" } else { "old" };
         let ready = if pod.ready { "ready" } else { "not ready" };
-        writeln!(out, "  {age}  {}  {}, {ready}, {} restart(s)", pod.name, pod.status, pod.restarts)?;
+        writeln!(
+            out,
+            "  {age}  {}  {}, {ready}, {} restart(s)",
+            pod.name, pod.status, pod.restarts
+        )?;
     }
     if let Some(diagnosis) = &status.diagnosis {
         writeln!(out, "\n{diagnosis}")?;
@@ -113,7 +138,11 @@ fn phase(phase: RolloutPhase) -> &'static str {
 fn no_such_app(target: &Target) -> CommandError {
     CommandError::not_found(
         Diagnosis::new("No such app")
-            .error(format!("there is no Deployment {:?} in namespace {:?}", target.app, target.namespace()))
+            .error(format!(
+                "there is no Deployment {:?} in namespace {:?}",
+                target.app,
+                target.namespace()
+            ))
             .fix("Name the namespace: pipeops rollout status APP --namespace NAMESPACE")
             .fix("Look at what was deployed: pipeops project list"),
     )

@@ -53,10 +53,13 @@ impl Serve {
     }
 
     fn access(&self) -> Result<Access, CommandError> {
-        let Some(file) = &self.token_file else { return Ok(Access::Local) };
+        let Some(file) = &self.token_file else {
+            return Ok(Access::Local);
+        };
         let token = std::fs::read_to_string(file).map_err(|error| {
             CommandError::bad_input(
-                Diagnosis::new("Cannot read the token").error(format!("{}: {error}", file.display())),
+                Diagnosis::new("Cannot read the token")
+                    .error(format!("{}: {error}", file.display())),
             )
         })?;
         Ok(Access::Token(SecretString::from(token.trim())))
@@ -75,17 +78,25 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
 }
 
 /// Serves until SIGTERM or Ctrl-C, then lets what runs finish.
-pub async fn serve_until_told(service: Service, listener: TcpListener, grace: Duration) -> Result<(), CommandError> {
+pub async fn serve_until_told(
+    service: Service,
+    listener: TcpListener,
+    grace: Duration,
+) -> Result<(), CommandError> {
     let router = service.router();
     let server = axum::serve(listener, router).with_graceful_shutdown(told_to_stop());
     let served = server.await;
     service.shutdown(grace).await;
-    served.map_err(|error| CommandError::failed(Diagnosis::new("The server ended").error(error.to_string())))
+    served.map_err(|error| {
+        CommandError::failed(Diagnosis::new("The server ended").error(error.to_string()))
+    })
 }
 
 /// Waits for SIGTERM or Ctrl-C.
 pub async fn told_to_stop() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
@@ -93,7 +104,9 @@ pub async fn told_to_stop() {
 }
 
 fn announce(listener: &TcpListener, format: Format) {
-    let Ok(address) = listener.local_addr() else { return };
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
     match format {
         Format::Json => print_json(&json!({ "listening": address })),
         Format::Text => {

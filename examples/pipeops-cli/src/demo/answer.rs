@@ -33,9 +33,16 @@ impl Door {
     /// The shortest way that is open to the Service `name`.
     pub async fn find(client: &Client, namespace: &str, name: &str) -> Result<Self, String> {
         let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-        let service = services.get(name).await.map_err(|error| error.to_string())?;
+        let service = services
+            .get(name)
+            .await
+            .map_err(|error| error.to_string())?;
         let spec = service.spec.unwrap_or_default();
-        let port = spec.ports.unwrap_or_default().first().map_or(80, |port| port.port);
+        let port = spec
+            .ports
+            .unwrap_or_default()
+            .first()
+            .map_or(80, |port| port.port);
         let http = reqwest::Client::builder()
             // Each request opens a connection of its own: a kept one would hide a revision that stopped listening.
             .pool_max_idle_per_host(0)
@@ -44,7 +51,10 @@ impl Door {
             .timeout(LIMIT)
             .build()
             .map_err(|error| error.to_string())?;
-        let direct = Self::Service { http, url: format!("http://{}:{port}/", spec.cluster_ip.unwrap_or_default()) };
+        let direct = Self::Service {
+            http,
+            url: format!("http://{}:{port}/", spec.cluster_ip.unwrap_or_default()),
+        };
         // kube-proxy routes to new pods a moment after they are ready.
         for _ in 0..DIRECT_TRIES {
             if direct.ask().await.is_ok() {
@@ -53,7 +63,10 @@ impl Door {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let path = format!("/api/v1/namespaces/{namespace}/services/{name}:{port}/proxy/");
-        Ok(Self::ApiServer { client: client.clone(), path })
+        Ok(Self::ApiServer {
+            client: client.clone(),
+            path,
+        })
     }
 
     /// Where the application answers, for people.
@@ -82,13 +95,25 @@ impl Door {
     pub async fn ask(&self) -> Result<String, String> {
         match self {
             Self::Service { http, url } => {
-                let response = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
-                response.map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())
+                let response = http
+                    .get(url)
+                    .send()
+                    .await
+                    .and_then(reqwest::Response::error_for_status);
+                response
+                    .map_err(|error| error.to_string())?
+                    .text()
+                    .await
+                    .map_err(|error| error.to_string())
             }
             Self::ApiServer { client, path } => {
-                let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+                let request = http::Request::get(path)
+                    .body(Vec::new())
+                    .map_err(|error| error.to_string())?;
                 let answer = tokio::time::timeout(LIMIT, client.request_text(request)).await;
-                answer.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())
+                answer
+                    .map_err(|_| "no answer in time".to_owned())?
+                    .map_err(|error| error.to_string())
             }
         }
     }

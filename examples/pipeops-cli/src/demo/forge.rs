@@ -60,36 +60,65 @@ pub struct GiteaForge {
 
 impl GiteaForge {
     /// Creates the repository anew, with a webhook that is signed with `secret` and goes to `hook_url`.
-    pub async fn create(gitea: Gitea, hook_url: &str, secret: &SecretString) -> Result<Self, CommandError> {
-        let work = tempfile::tempdir().map_err(|error| failed("cannot create a folder for the sample repository", &error))?;
-        let forge = Self { gitea, http: http_client()?, work };
+    pub async fn create(
+        gitea: Gitea,
+        hook_url: &str,
+        secret: &SecretString,
+    ) -> Result<Self, CommandError> {
+        let work = tempfile::tempdir()
+            .map_err(|error| failed("cannot create a folder for the sample repository", &error))?;
+        let forge = Self {
+            gitea,
+            http: http_client()?,
+            work,
+        };
         let repository = format!("repos/{}/{REPOSITORY}", forge.gitea.username);
-        forge.call(reqwest::Method::DELETE, &repository, None, &[404]).await?;
+        forge
+            .call(reqwest::Method::DELETE, &repository, None, &[404])
+            .await?;
         let new = json!({ "name": REPOSITORY, "default_branch": "main", "auto_init": false });
-        forge.call(reqwest::Method::POST, "user/repos", Some(new), &[]).await?;
+        forge
+            .call(reqwest::Method::POST, "user/repos", Some(new), &[])
+            .await?;
         let hook = json!({
             "type": "gitea", "active": true, "events": ["push"],
             "config": { "url": hook_url, "content_type": "json", "secret": secret.expose() },
         });
-        forge.call(reqwest::Method::POST, &format!("{repository}/hooks"), Some(hook), &[]).await?;
-        forge.git(&["init", "--quiet", "--initial-branch", "main"]).await?;
+        forge
+            .call(
+                reqwest::Method::POST,
+                &format!("{repository}/hooks"),
+                Some(hook),
+                &[],
+            )
+            .await?;
+        forge
+            .git(&["init", "--quiet", "--initial-branch", "main"])
+            .await?;
         Ok(forge)
     }
 
     fn clone_url(&self) -> String {
-        format!("{}/{}/{REPOSITORY}.git", self.gitea.url, self.gitea.username)
+        format!(
+            "{}/{}/{REPOSITORY}.git",
+            self.gitea.url, self.gitea.username
+        )
     }
 
     async fn commit(&self, commit: Commit) -> Result<String, CommandError> {
-        write_files(self.work.path(), commit).map_err(|error| failed("cannot write the sample repository", &error))?;
+        write_files(self.work.path(), commit)
+            .map_err(|error| failed("cannot write the sample repository", &error))?;
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", &commit.message()]).await?;
+        self.git(&["commit", "--quiet", "--message", &commit.message()])
+            .await?;
         Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
     }
 
     /// A real `git push`: Gitea sends its webhook by itself.
     async fn push(&self) -> Result<(), CommandError> {
-        self.git(&["push", "--quiet", &self.clone_url(), "main"]).await.map(drop)
+        self.git(&["push", "--quiet", &self.clone_url(), "main"])
+            .await
+            .map(drop)
     }
 
     async fn call(
@@ -101,16 +130,28 @@ impl GiteaForge {
     ) -> Result<(), CommandError> {
         let url = format!("{}/api/v1/{path}", self.gitea.url);
         let authorization = format!("token {}", self.gitea.token.expose());
-        let mut request = self.http.request(method, &url).header("Authorization", authorization);
+        let mut request = self
+            .http
+            .request(method, &url)
+            .header("Authorization", authorization);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.map_err(|error| failed("Gitea does not answer", &error))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failed("Gitea does not answer", &error))?;
         let status = response.status();
         if status.is_success() || accepted.contains(&status.as_u16()) {
             return Ok(());
         }
-        let text: String = response.text().await.unwrap_or_default().chars().take(300).collect();
+        let text: String = response
+            .text()
+            .await
+            .unwrap_or_default()
+            .chars()
+            .take(300)
+            .collect();
         Err(CommandError::failed(
             Diagnosis::new("Gitea refused the sample repository")
                 .error(format!("{url}: {status} {text}"))
@@ -124,10 +165,24 @@ impl GiteaForge {
         let output = tokio::process::Command::new("git")
             .args(arguments)
             .current_dir(self.work.path())
-            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_TERMINAL_PROMPT", "0")])
-            .envs([("GIT_AUTHOR_NAME", "demo"), ("GIT_AUTHOR_EMAIL", "demo@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "demo"), ("GIT_COMMITTER_EMAIL", "demo@example.com")])
-            .envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "http.extraHeader"), ("GIT_CONFIG_VALUE_0", &header)])
+            .envs([
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("GIT_CONFIG_GLOBAL", "/dev/null"),
+                ("GIT_TERMINAL_PROMPT", "0"),
+            ])
+            .envs([
+                ("GIT_AUTHOR_NAME", "demo"),
+                ("GIT_AUTHOR_EMAIL", "demo@example.com"),
+            ])
+            .envs([
+                ("GIT_COMMITTER_NAME", "demo"),
+                ("GIT_COMMITTER_EMAIL", "demo@example.com"),
+            ])
+            .envs([
+                ("GIT_CONFIG_COUNT", "1"),
+                ("GIT_CONFIG_KEY_0", "http.extraHeader"),
+                ("GIT_CONFIG_VALUE_0", &header),
+            ])
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -137,7 +192,9 @@ impl GiteaForge {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(CommandError::failed(Diagnosis::new(format!("git {} failed", arguments[0])).error(message)))
+        Err(CommandError::failed(
+            Diagnosis::new(format!("git {} failed", arguments[0])).error(message),
+        ))
     }
 }
 
@@ -164,14 +221,28 @@ impl StandInForge {
         let repository = server.create(&format!("demo/{REPOSITORY}"));
         let url = repository.url().to_owned();
         let (hook_url, pushed) = (hook_url.to_owned(), "0".repeat(40));
-        Ok(Self { _server: server, repository, url, hook_url, secret, http: http_client()?, pushed, head: None })
+        Ok(Self {
+            _server: server,
+            repository,
+            url,
+            hook_url,
+            secret,
+            http: http_client()?,
+            pushed,
+            head: None,
+        })
     }
 
     fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
         let files = commit.files();
-        let texts: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        let sha =
-            self.repository.commit(&texts, &commit.message()).map_err(|error| failed("cannot commit", &error))?;
+        let texts: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (*path, text.as_str()))
+            .collect();
+        let sha = self
+            .repository
+            .commit(&texts, &commit.message())
+            .map_err(|error| failed("cannot commit", &error))?;
         let changed = files.iter().map(|(path, _)| *path).collect();
         self.head = Some((sha.clone(), commit.message(), changed));
         Ok(sha)
@@ -179,7 +250,9 @@ impl StandInForge {
 
     /// Sends what GitHub sends after a push.
     async fn send_webhook(&mut self) -> Result<(), CommandError> {
-        let Some((sha, message, changed)) = self.head.take() else { return Ok(()) };
+        let Some((sha, message, changed)) = self.head.take() else {
+            return Ok(());
+        };
         let before = std::mem::replace(&mut self.pushed, sha.clone());
         let body = json!({
             "ref": "refs/heads/main", "before": before, "after": sha, "deleted": false, "forced": false,
@@ -199,7 +272,10 @@ impl StandInForge {
             .header("Content-Type", "application/json")
             .header("X-GitHub-Event", "push")
             .header("X-GitHub-Delivery", uuid::Uuid::now_v7().to_string())
-            .header("X-Hub-Signature-256", format!("sha256={}", sign(&self.secret, body.as_bytes())))
+            .header(
+                "X-Hub-Signature-256",
+                format!("sha256={}", sign(&self.secret, body.as_bytes())),
+            )
             .body(body)
             .send()
             .await
@@ -209,7 +285,10 @@ impl StandInForge {
             return Ok(());
         }
         let text = response.text().await.unwrap_or_default();
-        Err(CommandError::failed(Diagnosis::new("Demo failed: the webhook was refused").error(format!("{status} {text}"))))
+        Err(CommandError::failed(
+            Diagnosis::new("Demo failed: the webhook was refused")
+                .error(format!("{status} {text}")),
+        ))
     }
 }
 
@@ -217,11 +296,15 @@ impl StandInForge {
 fn sign(secret: &SecretString, body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
     // HMAC takes keys of every length.
-    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes())).unwrap_or_default()
+    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
+        .unwrap_or_default()
 }
 
 fn write_files(dir: &Path, commit: Commit) -> std::io::Result<()> {
-    commit.files().iter().try_for_each(|(path, text)| std::fs::write(dir.join(path), text))
+    commit
+        .files()
+        .iter()
+        .try_for_each(|(path, text)| std::fs::write(dir.join(path), text))
 }
 
 fn http_client() -> Result<reqwest::Client, CommandError> {

@@ -53,8 +53,12 @@ impl Demo {
         let mut stage = Stage::set(servers, &environment, listener, format).await?;
         stage.deploy("A first commit", Commit::Good("v1")).await?;
         if self.story {
-            stage.deploy_under_load("A second commit, over the first", Commit::Good("v2")).await?;
-            stage.break_and_roll_back("A third commit, which is broken", self.broken.commit()).await?;
+            stage
+                .deploy_under_load("A second commit, over the first", Commit::Good("v2"))
+                .await?;
+            stage
+                .break_and_roll_back("A third commit, which is broken", self.broken.commit())
+                .await?;
         }
         stage.farewell(self.serve);
         if self.serve {

@@ -45,7 +45,10 @@ impl Servers {
     /// Images of a stand-in cannot run: pods are real only where BuildKit and registry are.
     pub async fn start(environment: &Environment) -> Result<Self, CommandError> {
         let real_buildkit = environment.buildkit.clone();
-        let real_registry = environment.registry.clone().filter(|_| real_buildkit.is_some());
+        let real_registry = environment
+            .registry
+            .clone()
+            .filter(|_| real_buildkit.is_some());
         let real_cluster = environment.kubernetes && real_registry.is_some();
 
         let registry = match real_registry {
@@ -56,20 +59,47 @@ impl Servers {
             (None, Some(registry)) => Some(start_buildkit(registry).await?),
             _ => None,
         };
-        let cluster = if real_cluster { None } else { Some(start_cluster().await?) };
+        let cluster = if real_cluster {
+            None
+        } else {
+            Some(start_cluster().await?)
+        };
 
-        let registry_address = real_registry.as_ref().map(|registry| registry.prefix.clone());
-        let registry_address = registry_address.or(registry.as_ref().map(Registry::host)).unwrap_or_default();
-        let buildkit_address = real_buildkit.or(buildkit.as_ref().map(BuildkitDaemon::address)).unwrap_or_default();
+        let registry_address = real_registry
+            .as_ref()
+            .map(|registry| registry.prefix.clone());
+        let registry_address = registry_address
+            .or(registry.as_ref().map(Registry::host))
+            .unwrap_or_default();
+        let buildkit_address = real_buildkit
+            .or(buildkit.as_ref().map(BuildkitDaemon::address))
+            .unwrap_or_default();
         let (client, cluster_address) = cluster_client(cluster.as_ref()).await?;
         let rows = vec![
-            Row { server: "BuildKit", real: buildkit.is_none(), address: buildkit_address.clone() },
-            Row { server: "registry", real: registry.is_none(), address: registry_address.clone() },
-            Row { server: "Kubernetes", real: cluster.is_none(), address: cluster_address },
+            Row {
+                server: "BuildKit",
+                real: buildkit.is_none(),
+                address: buildkit_address.clone(),
+            },
+            Row {
+                server: "registry",
+                real: registry.is_none(),
+                address: registry_address.clone(),
+            },
+            Row {
+                server: "Kubernetes",
+                real: cluster.is_none(),
+                address: cluster_address,
+            },
         ];
         let s3 = environment.s3.clone().filter(|_| buildkit.is_none());
         Ok(Self {
-            backends: Backends { buildkit: buildkit_address, cluster: client, registry: real_registry, s3 },
+            backends: Backends {
+                buildkit: buildkit_address,
+                cluster: client,
+                registry: real_registry,
+                s3,
+            },
             images: format!("{registry_address}/demo"),
             rows,
             cluster,
@@ -93,42 +123,60 @@ impl Servers {
                 "  File \"/app/app.py\", line 34, in main",
                 "KeyError: 'SHOP_DATABASE'",
             ]),
-            Commit::NeverReady => PodBehaviour::never_ready("HTTP probe failed with statuscode: 503"),
+            Commit::NeverReady => {
+                PodBehaviour::never_ready("HTTP probe failed with statuscode: 503")
+            }
         };
         cluster.behaviour(&format!("*:{sha}*"), behaviour);
     }
 }
 
 async fn start_registry() -> Result<Registry, CommandError> {
-    let registry = Registry::start(RegistryOptions::default()).await.map_err(|error| no_start("registry", &error))?;
+    let registry = Registry::start(RegistryOptions::default())
+        .await
+        .map_err(|error| no_start("registry", &error))?;
     for (repository, tag) in BASE_IMAGES {
-        registry.seed(repository, tag, &BaseImage::new()).map_err(|error| no_start("registry", &error))?;
+        registry
+            .seed(repository, tag, &BaseImage::new())
+            .map_err(|error| no_start("registry", &error))?;
     }
     Ok(registry)
 }
 
 async fn start_buildkit(registry: &Registry) -> Result<BuildkitDaemon, CommandError> {
     let options = BuildkitOptions::default().mirror("docker.io", registry.host());
-    BuildkitDaemon::start(options).await.map_err(|error| no_start("BuildKit daemon", &error))
+    BuildkitDaemon::start(options)
+        .await
+        .map_err(|error| no_start("BuildKit daemon", &error))
 }
 
 async fn start_cluster() -> Result<Cluster, CommandError> {
     let options = ClusterOptions::default().image_check(ImageCheck::Loopback);
-    Cluster::start(options).await.map_err(|error| no_start("cluster", &error))
+    Cluster::start(options)
+        .await
+        .map_err(|error| no_start("cluster", &error))
 }
 
 /// A client and the address for people.
 async fn cluster_client(stand_in: Option<&Cluster>) -> Result<(Client, String), CommandError> {
     let Some(cluster) = stand_in else {
-        let config = Config::infer().await.map_err(|error| no_start("client of the cluster", &error))?;
+        let config = Config::infer()
+            .await
+            .map_err(|error| no_start("client of the cluster", &error))?;
         let address = config.cluster_url.to_string();
         return Ok((crate::cluster::client().await?, address));
     };
-    let url = cluster.url().parse().map_err(|error: http::uri::InvalidUri| no_start("cluster", &error))?;
-    let client = Client::try_from(Config::new(url)).map_err(|error| no_start("client of the cluster", &error))?;
+    let url = cluster
+        .url()
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| no_start("cluster", &error))?;
+    let client = Client::try_from(Config::new(url))
+        .map_err(|error| no_start("client of the cluster", &error))?;
     Ok((client, cluster.url()))
 }
 
 fn no_start(what: &str, error: &dyn std::error::Error) -> CommandError {
-    CommandError::failed(Diagnosis::new(format!("Demo failed: the {what} does not start")).error(error.to_string()))
+    CommandError::failed(
+        Diagnosis::new(format!("Demo failed: the {what} does not start")).error(error.to_string()),
+    )
 }

@@ -47,13 +47,19 @@ impl Stage {
         listener: TcpListener,
         format: Format,
     ) -> Result<Self, CommandError> {
-        let data = tempfile::tempdir().map_err(|error| failed("no folder for the database", &error))?;
-        let address = listener.local_addr().map_err(|error| failed("no address", &error))?;
+        let data =
+            tempfile::tempdir().map_err(|error| failed("no folder for the database", &error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| failed("no address", &error))?;
         let secret = new_secret();
         let hook_url = format!("http://{address}/webhooks/{NAME}");
 
         let store = SqliteStore::open(data.path().join("pipeops.db"))?;
-        let builder = servers.backends.service(store)?.workspaces(data.path().join("workspaces"));
+        let builder = servers
+            .backends
+            .service(store)?
+            .workspaces(data.path().join("workspaces"));
         let service = builder.start().await?;
         let router = service.router();
         let http = tokio::spawn(async move {
@@ -61,11 +67,26 @@ impl Stage {
             let _ = axum::serve(listener, router).await;
         });
         let forge = match &environment.gitea {
-            Some(gitea) => Forge::Gitea(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?),
+            Some(gitea) => {
+                Forge::Gitea(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?)
+            }
             None => Forge::StandIn(StandInForge::start(&hook_url, secret.clone()).await?),
         };
-        let stage = Self { service, servers, forge, address, format, version: "", http, _data: data };
-        stage.service.store().put_project(&stage.project(environment, secret)?).await?;
+        let stage = Self {
+            service,
+            servers,
+            forge,
+            address,
+            format,
+            version: "",
+            http,
+            _data: data,
+        };
+        stage
+            .service
+            .store()
+            .put_project(&stage.project(environment, secret)?)
+            .await?;
         stage.introduce(environment);
         Ok(stage)
     }
@@ -76,7 +97,11 @@ impl Stage {
         let begin = Instant::now();
         let deployment = self.push(commit).await?;
         follow(self.service.hub(), 0, &deployment, self.format).await?;
-        self.say(&format!("Rollout complete: {NAME} runs {} ({:.1} s)", deployment.commit, begin.elapsed().as_secs_f32()));
+        self.say(&format!(
+            "Rollout complete: {NAME} runs {} ({:.1} s)",
+            deployment.commit,
+            begin.elapsed().as_secs_f32()
+        ));
         if let Commit::Good(version) = commit {
             self.version = version;
         }
@@ -84,7 +109,11 @@ impl Stage {
     }
 
     /// The same while a prober asks the app, where pods are real.
-    pub async fn deploy_under_load(&mut self, title: &str, commit: Commit) -> Result<(), CommandError> {
+    pub async fn deploy_under_load(
+        &mut self,
+        title: &str,
+        commit: Commit,
+    ) -> Result<(), CommandError> {
         let prober = self.prober().await?;
         self.deploy(title, commit).await?;
         match prober {
@@ -94,7 +123,11 @@ impl Stage {
     }
 
     /// Pushes a commit that cannot run: it has to be diagnosed and rolled back, and the old version keeps answering.
-    pub async fn break_and_roll_back(&mut self, title: &str, commit: Commit) -> Result<(), CommandError> {
+    pub async fn break_and_roll_back(
+        &mut self,
+        title: &str,
+        commit: Commit,
+    ) -> Result<(), CommandError> {
         let prober = self.prober().await?;
         self.say(&format!("\n── {title}"));
         let deployment = self.push(commit).await?;
@@ -115,10 +148,15 @@ impl Stage {
     /// The last lines.
     pub fn farewell(&self, stays: bool) {
         if stays {
-            self.say(&format!("\nThe dashboard stays at http://{}/ until Ctrl-C.", self.address));
+            self.say(&format!(
+                "\nThe dashboard stays at http://{}/ until Ctrl-C.",
+                self.address
+            ));
         }
         if self.servers.has_real_pods() {
-            self.say(&format!("\nThe app stays in the cluster. To remove it: kubectl delete namespace {NAME}"));
+            self.say(&format!(
+                "\nThe app stays in the cluster. To remove it: kubectl delete namespace {NAME}"
+            ));
         } else if !stays {
             self.say("\nTo look at the dashboard: cargo demo -- --serve. With real servers: cargo peers up (Linux, root, Go).");
         }
@@ -130,9 +168,17 @@ impl Stage {
         self.http.abort();
     }
 
-    fn project(&self, environment: &Environment, secret: SecretString) -> Result<Project, CommandError> {
+    fn project(
+        &self,
+        environment: &Environment,
+        secret: SecretString,
+    ) -> Result<Project, CommandError> {
         let image = format!("{}/{NAME}", self.servers.images).parse()?;
-        let target = Target::new("production")?.branch("main").cluster(CLUSTER).namespace(NAME).replicas(2);
+        let target = Target::new("production")?
+            .branch("main")
+            .cluster(CLUSTER)
+            .namespace(NAME)
+            .replicas(2);
         let mut project = Project::new(NAME)?
             .repository(self.forge.clone_url().parse()?)
             .image(image)
@@ -146,12 +192,22 @@ impl Stage {
 
     fn introduce(&self, environment: &Environment) {
         let forge = match &environment.gitea {
-            Some(gitea) => Row { server: "git", real: true, address: gitea.url.clone() },
-            None => Row { server: "git", real: false, address: self.forge.clone_url() },
+            Some(gitea) => Row {
+                server: "git",
+                real: true,
+                address: gitea.url.clone(),
+            },
+            None => Row {
+                server: "git",
+                real: false,
+                address: self.forge.clone_url(),
+            },
         };
         let rows: Vec<&Row> = self.servers.rows.iter().chain([&forge]).collect();
         if self.format == Format::Json {
-            return print_json(&json!({ "servers": rows, "dashboard": format!("http://{}/", self.address) }));
+            return print_json(
+                &json!({ "servers": rows, "dashboard": format!("http://{}/", self.address) }),
+            );
         }
         for row in rows {
             let kind = if row.real { "real" } else { "stand-in" };
@@ -181,8 +237,12 @@ impl Stage {
         let mut events = self.service.hub().subscribe(after, None);
         loop {
             for event in events.next().await? {
-                let is_ours = matches!(&event.kind, EventKind::Queued { commit, .. } if commit == sha);
-                if let (true, Some(found)) = (is_ours, self.service.store().deployment(&event.deployment).await?) {
+                let is_ours =
+                    matches!(&event.kind, EventKind::Queued { commit, .. } if commit == sha);
+                if let (true, Some(found)) = (
+                    is_ours,
+                    self.service.store().deployment(&event.deployment).await?,
+                ) {
                     return Ok(found);
                 }
             }
@@ -195,7 +255,9 @@ impl Stage {
         }
         let door = Door::find(&self.servers.backends.cluster, NAME, NAME).await;
         door.map(Some).map_err(|error| {
-            CommandError::failed(Diagnosis::new("Demo failed: the app cannot be reached").error(error))
+            CommandError::failed(
+                Diagnosis::new("Demo failed: the app cannot be reached").error(error),
+            )
         })
     }
 
@@ -210,7 +272,9 @@ impl Stage {
             return Ok(());
         };
         let answer = door.ask_for(self.version).await.map_err(|error| {
-            CommandError::failed(Diagnosis::new("Demo failed: the app does not answer").error(error))
+            CommandError::failed(
+                Diagnosis::new("Demo failed: the app does not answer").error(error),
+            )
         })?;
         match self.format {
             Format::Json => print_json(&json!({ "address": door.address(), "answer": answer })),
@@ -226,14 +290,23 @@ impl Stage {
         match self.format {
             Format::Json => print_json(probed),
             Format::Text => {
-                let versions: Vec<String> =
-                    probed.answered.iter().map(|(version, count)| format!("{version} {count}×")).collect();
-                println!("{} requests meanwhile, {failed} failed: {}", answered + failed, versions.join(", "));
+                let versions: Vec<String> = probed
+                    .answered
+                    .iter()
+                    .map(|(version, count)| format!("{version} {count}×"))
+                    .collect();
+                println!(
+                    "{} requests meanwhile, {failed} failed: {}",
+                    answered + failed,
+                    versions.join(", ")
+                );
             }
         }
         if failed > allowed || answered == 0 {
             let reasons = format!("{:?}", probed.failed);
-            return Err(CommandError::failed(Diagnosis::new("Demo failed: requests were lost").error(reasons)));
+            return Err(CommandError::failed(
+                Diagnosis::new("Demo failed: requests were lost").error(reasons),
+            ));
         }
         Ok(())
     }

@@ -33,7 +33,10 @@ impl Progress {
             Format::Text if std::io::stderr().is_terminal() => View::Terminal(Terminal::new()),
             Format::Text => View::Plain(Plain::default()),
         };
-        Self { view, timeline: Timeline::default() }
+        Self {
+            view,
+            timeline: Timeline::default(),
+        }
     }
 
     /// Shows one event.

@@ -28,25 +28,56 @@ impl Terminal {
     pub fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let way = bars.add(ProgressBar::new(Step::ALL.len() as u64));
-        way.set_style(style("{bar:24.green/dim} {pos}/{len} {msg} {elapsed:.dim}").progress_chars("━━─"));
+        way.set_style(
+            style("{bar:24.green/dim} {pos}/{len} {msg} {elapsed:.dim}").progress_chars("━━─"),
+        );
         way.enable_steady_tick(Duration::from_millis(100));
-        Self { bars, way, vertices: HashMap::new(), transfers: HashMap::new(), rollout: None }
+        Self {
+            bars,
+            way,
+            vertices: HashMap::new(),
+            transfers: HashMap::new(),
+            rollout: None,
+        }
     }
 
     /// Shows one event.
     pub fn show(&mut self, kind: &EventKind) {
         match kind {
-            EventKind::Queued { project, environment, commit } => {
+            EventKind::Queued {
+                project,
+                environment,
+                commit,
+            } => {
                 self.print(format!("● {project}/{environment} at {}", short(commit)));
             }
             EventKind::StepStarted { step } => self.way.set_message(step.name()),
-            EventKind::StepFinished { step, millis, summary } => self.step_finished(*step, *millis, summary),
+            EventKind::StepFinished {
+                step,
+                millis,
+                summary,
+            } => self.step_finished(*step, *millis, summary),
             EventKind::StepFailed { step, millis } => self.step_failed(*step, *millis),
-            EventKind::Vertex { id, name, state, millis } => self.vertex(id, name, *state, *millis),
+            EventKind::Vertex {
+                id,
+                name,
+                state,
+                millis,
+            } => self.vertex(id, name, *state, *millis),
             EventKind::Log { vertex, line } => self.log(vertex, line),
             EventKind::Transfer { id, current, total } => self.transfer(id, *current, *total),
-            EventKind::Rollout { message, ready, desired } => self.rollout(message, *ready, *desired),
-            EventKind::Pod { name, status, ready, gone, .. } => self.pod(name, status, *ready, *gone),
+            EventKind::Rollout {
+                message,
+                ready,
+                desired,
+            } => self.rollout(message, *ready, *desired),
+            EventKind::Pod {
+                name,
+                status,
+                ready,
+                gone,
+                ..
+            } => self.pod(name, status, *ready, *gone),
             EventKind::Warning { message } => self.print(format!("⚠ {message}")),
             EventKind::RollingBack { to, .. } => self.print(format!("↩ rolling back to {to}")),
             EventKind::Failed { diagnosis, .. } => self.print(format!("\n{diagnosis}")),
@@ -64,7 +95,11 @@ impl Terminal {
     fn step_finished(&mut self, step: Step, millis: u64, summary: &str) {
         self.clear_running();
         self.way.inc(1);
-        self.print(format!("✓ {:<10} {:>7}  {summary}", step.name(), seconds(millis)));
+        self.print(format!(
+            "✓ {:<10} {:>7}  {summary}",
+            step.name(),
+            seconds(millis)
+        ));
     }
 
     fn step_failed(&mut self, step: Step, millis: u64) {
@@ -112,7 +147,10 @@ impl Terminal {
         let bars = &self.bars;
         let bar = self.transfers.entry(id.to_owned()).or_insert_with(|| {
             let bar = bars.add(ProgressBar::new(total));
-            bar.set_style(style("    {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {msg:.dim}").progress_chars("━━─"));
+            bar.set_style(
+                style("    {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {msg:.dim}")
+                    .progress_chars("━━─"),
+            );
             bar.set_message(id.chars().take(48).collect::<String>());
             bar
         });
@@ -143,15 +181,23 @@ impl Terminal {
 
     fn spinner(&self, message: String) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new_spinner());
-        bar.set_style(style("  {spinner:.cyan} {elapsed:>6.dim} {msg}{prefix:.dim}"));
+        bar.set_style(style(
+            "  {spinner:.cyan} {elapsed:>6.dim} {msg}{prefix:.dim}",
+        ));
         bar.set_message(message);
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
 
     fn clear_running(&mut self) {
-        let running = self.vertices.drain().chain(self.transfers.drain()).map(|(_, bar)| bar);
-        running.chain(self.rollout.take()).for_each(|bar| bar.finish_and_clear());
+        let running = self
+            .vertices
+            .drain()
+            .chain(self.transfers.drain())
+            .map(|(_, bar)| bar);
+        running
+            .chain(self.rollout.take())
+            .for_each(|bar| bar.finish_and_clear());
     }
 
     fn print(&self, line: String) {

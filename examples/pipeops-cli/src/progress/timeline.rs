@@ -25,8 +25,13 @@ struct StepTime {
 impl Timeline {
     /// Takes the time out of an event that has one.
     pub fn note(&mut self, kind: &EventKind) {
-        if let EventKind::StepFinished { step, millis, .. } | EventKind::StepFailed { step, millis } = kind {
-            self.steps.push(StepTime { step: *step, millis: *millis });
+        if let EventKind::StepFinished { step, millis, .. }
+        | EventKind::StepFailed { step, millis } = kind
+        {
+            self.steps.push(StepTime {
+                step: *step,
+                millis: *millis,
+            });
         }
     }
 }
@@ -37,7 +42,13 @@ impl fmt::Display for Timeline {
         for StepTime { step, millis } in &self.steps {
             let share = |of: u64| (millis * of).checked_div(total).unwrap_or(0);
             let bar = "█".repeat(usize::try_from(share(WIDTH)).unwrap_or(0).max(1));
-            writeln!(f, "  {:<10} {:>7} {:>3}%  {bar}", step.name(), seconds(*millis), share(100))?;
+            writeln!(
+                f,
+                "  {:<10} {:>7} {:>3}%  {bar}",
+                step.name(),
+                seconds(*millis),
+                share(100)
+            )?;
         }
         writeln!(f, "  {:<10} {:>7}", "total", seconds(total))
     }
@@ -51,11 +62,18 @@ mod tests {
     fn shares_add_up_and_the_shortest_step_is_still_seen() {
         let mut timeline = Timeline::default();
         for (step, millis) in [(Step::Clone, 10), (Step::Build, 3_990)] {
-            timeline.note(&EventKind::StepFinished { step, millis, summary: String::new() });
+            timeline.note(&EventKind::StepFinished {
+                step,
+                millis,
+                summary: String::new(),
+            });
         }
         let text = timeline.to_string();
         assert!(text.contains("clone         0.0s   0%  █\n"), "{text}");
-        assert!(text.contains(&format!("build         3.9s  99%  {}\n", "█".repeat(39))), "{text}");
+        assert!(
+            text.contains(&format!("build         3.9s  99%  {}\n", "█".repeat(39))),
+            "{text}"
+        );
         assert!(text.ends_with("total         4.0s\n"), "{text}");
     }
 }

@@ -29,7 +29,10 @@ pub fn is_final(event: &Value) -> bool {
 
 /// The types of events, for messages of failed tests.
 pub fn event_types(events: &[Value]) -> Vec<&str> {
-    events.iter().filter_map(|event| event["type"].as_str()).collect()
+    events
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect()
 }
 
 /// A project in a namespace of its own, and its repository.
@@ -46,25 +49,50 @@ impl Scene {
     /// A project that is complete, its database and an empty repository. `environment` is for the servers' processes.
     pub async fn new(name: &str, environment: &[(&str, String)]) -> Self {
         let name = format!("{name}-{}", std::process::id());
-        let environment: Vec<(String, String)> =
-            environment.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let environment: Vec<(String, String)> = environment
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect();
         let git = GitServer::start(GitOptions::default()).await.unwrap();
         let repository = git.create(&format!("team/{name}"));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::try_default().await.expect("KUBECONFIG");
-        let scene = Self { name, environment, data: tempfile::tempdir().unwrap(), git, repository, client };
+        let scene = Self {
+            name,
+            environment,
+            data: tempfile::tempdir().unwrap(),
+            git,
+            repository,
+            client,
+        };
         scene.create_project();
         scene
     }
 
     fn create_project(&self) {
-        let registry = self.environment.iter().find(|(key, _)| key == "REGISTRY").map(|(_, value)| value.clone());
-        let registry = registry.or_else(|| std::env::var("REGISTRY").ok()).expect("REGISTRY");
+        let registry = self
+            .environment
+            .iter()
+            .find(|(key, _)| key == "REGISTRY")
+            .map(|(_, value)| value.clone());
+        let registry = registry
+            .or_else(|| std::env::var("REGISTRY").ok())
+            .expect("REGISTRY");
         let url = self.git.url(&format!("team/{}", self.name));
         let image = format!("{registry}/tests/{}", self.name);
         let mut child = self
             .command()
-            .args(["project", "create", &self.name, "--repository", &url, "--image", &image, "--replicas", "1"])
+            .args([
+                "project",
+                "create",
+                &self.name,
+                "--repository",
+                &url,
+                "--image",
+                &image,
+                "--replicas",
+                "1",
+            ])
             .args(["--webhook-secret-file", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -76,23 +104,39 @@ impl Scene {
 
     fn command(&self) -> Command {
         let mut command = pipeops();
-        command.args(["--output", "json"]).envs(self.environment.iter().cloned()).env("PIPEOPS_DATA", self.data.path());
+        command
+            .args(["--output", "json"])
+            .envs(self.environment.iter().cloned())
+            .env("PIPEOPS_DATA", self.data.path());
         command
     }
 
     /// Starts a server on the project's database.
     pub fn serve(&self) -> Server {
-        let mut child =
-            self.command().args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command()
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let announced: Value = serde_json::from_str(&line).expect("the server announces its address");
-        Server { child, url: format!("http://{}", announced["listening"].as_str().unwrap()) }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let announced: Value =
+            serde_json::from_str(&line).expect("the server announces its address");
+        Server {
+            child,
+            url: format!("http://{}", announced["listening"].as_str().unwrap()),
+        }
     }
 
     /// Commits and sends GitHub's webhook for it; the deployment's id.
     pub async fn push(&self, server: &Server, files: &[(&str, String)], message: &str) -> String {
-        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (*path, text.as_str()))
+            .collect();
         let sha = self.repository.commit(&files, message).unwrap();
         let body = json!({
             "ref": "refs/heads/main", "before": "0".repeat(40), "after": sha,
@@ -100,13 +144,25 @@ impl Scene {
             "head_commit": { "id": sha, "message": message },
         })
         .to_string();
-        let mac = Hmac::<Sha256>::new_from_slice(b"secret").unwrap().chain_update(&body);
+        let mac = Hmac::<Sha256>::new_from_slice(b"secret")
+            .unwrap()
+            .chain_update(&body);
         let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
         let request = reqwest::Client::new().post(format!("{}/webhooks/{}", server.url, self.name));
-        let request = request.header("Content-Type", "application/json").header("X-GitHub-Event", "push");
-        let response = request.header("X-Hub-Signature-256", signature).body(body).send().await.unwrap();
+        let request = request
+            .header("Content-Type", "application/json")
+            .header("X-GitHub-Event", "push");
+        let response = request
+            .header("X-Hub-Signature-256", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
         let reply: Value = response.json().await.unwrap();
-        reply["deployments"][0]["id"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
+        reply["deployments"][0]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{reply}"))
+            .to_owned()
     }
 
     /// How many revisions of the app there are in the cluster.
@@ -128,12 +184,15 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let name = self.name.clone();
         let delete = async move {
-            let Ok(client) = Client::try_default().await else { return };
+            let Ok(client) = Client::try_default().await else {
+                return;
+            };
             let namespaces: Api<Namespace> = Api::all(client);
             let _ = namespaces.delete(&name, &DeleteParams::default()).await;
         };
         // A runtime and a client of its own: the test's runtime stands still while this waits.
-        let _ = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(delete)).join();
+        let _ =
+            std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(delete)).join();
     }
 }
 
@@ -152,13 +211,19 @@ impl Server {
 
     /// The events of a deployment, from its first one.
     pub fn events(&self, id: &str) -> Events {
-        Events { url: format!("{}/api/deployments/{id}/events?follow=true", self.url) }
+        Events {
+            url: format!("{}/api/deployments/{id}/events?follow=true", self.url),
+        }
     }
 
     /// All deployments.
     pub async fn deployments(&self) -> Vec<Value> {
-        let list: Value =
-            reqwest::get(format!("{}/api/deployments", self.url)).await.unwrap().json().await.unwrap();
+        let list: Value = reqwest::get(format!("{}/api/deployments", self.url))
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         list["deployments"].as_array().unwrap().clone()
     }
 }

@@ -192,12 +192,9 @@ impl Step {
         let end = Instant::now() + LIMIT;
         loop {
             let answer = send(client, ask, &self.media, body).await?;
-            let missing = self
-                .until
-                .iter()
-                .find(|(pointer, wanted)| {
-                    answer.body.pointer(pointer).unwrap_or(&Value::Null) != *wanted
-                });
+            let missing = self.until.iter().find(|(pointer, wanted)| {
+                answer.body.pointer(pointer).unwrap_or(&Value::Null) != *wanted
+            });
             let Some((pointer, wanted)) = missing else {
                 return Ok(answer);
             };

@@ -32,6 +32,8 @@ pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "HorizontalPodAutoscaler" => workload::autoscaler(&object["spec"], &mut errors),
         "PodDisruptionBudget" => workload::disruption_budget(&object["spec"], &mut errors),
         "Lease" => lease(&object["spec"], &mut errors),
+        "Event" if resource.group.is_empty() => event_place(object, &mut errors),
+        "Event" => new_event(object, &mut errors),
         _ => {}
     }
     errors
@@ -156,6 +158,42 @@ fn lease(spec: &Value, errors: &mut Errors) {
             transitions,
             "must be greater than or equal to 0",
         ));
+    }
+}
+
+/// An event is in the namespace of what it is about, or in `default` when that has none.
+fn event_place(event: &Value, errors: &mut Errors) {
+    let about = event["involvedObject"]["namespace"]
+        .as_str()
+        .unwrap_or_default();
+    let own = event["metadata"]["namespace"].as_str().unwrap_or_default();
+    if about != own && !(about.is_empty() && own == "default") {
+        errors.push(FieldError::invalid(
+            "involvedObject.namespace",
+            &about.into(),
+            "does not match event.namespace",
+        ));
+    }
+}
+
+/// The newer API demands what the older one leaves open.
+fn new_event(event: &Value, errors: &mut Errors) {
+    event_place(event, errors);
+    for (field, shown) in [
+        ("eventTime", "eventTime"),
+        ("reportingComponent", "reportingController"),
+        ("reportingInstance", "reportingInstance"),
+        ("action", "action"),
+        ("reason", "reason"),
+    ] {
+        if event[field].as_str().is_none_or(str::is_empty) {
+            errors.push(FieldError::required(shown, ""));
+        }
+    }
+    let kind = event["type"].as_str().unwrap_or_default();
+    if !matches!(kind, "Normal" | "Warning") {
+        let detail = format!("has invalid value: {kind}");
+        errors.push(FieldError::invalid("type", &"".into(), &detail));
     }
 }
 

@@ -31,16 +31,23 @@ impl Commit {
             Self::Crash => ("v3", "os.environ[\"SHOP_DATABASE\"]", HEALTHY),
             Self::NeverReady => ("v4", "pass", UNHEALTHY),
         };
-        let app = APP.replace("{version}", version).replace("{start}", start).replace("{health}", health);
+        let app = APP
+            .replace("{version}", version)
+            .replace("{start}", start)
+            .replace("{health}", health);
         vec![
             ("app.py", app),
-            ("requirements.txt", "# No dependencies: the standard library is enough.\n".to_owned()),
+            (
+                "requirements.txt",
+                "# No dependencies: the standard library is enough.\n".to_owned(),
+            ),
             (".python-version", "3.12\n".to_owned()),
         ]
     }
 }
 
-const HEALTHY: &str = "if self.path == \"/health\":\n            return self.answer(200, \"healthy\\n\")";
+const HEALTHY: &str =
+    "if self.path == \"/health\":\n            return self.answer(200, \"healthy\\n\")";
 const UNHEALTHY: &str = "if self.path == \"/health\":\n            return self.answer(503, \"payment service unreachable\\n\")";
 
 #[cfg(test)]
@@ -51,7 +58,12 @@ mod tests {
     fn no_place_is_left_unfilled() {
         for commit in [Commit::Good("v1"), Commit::Crash, Commit::NeverReady] {
             let app = &commit.files()[0].1;
-            assert!(!["{version}", "{start}", "{health}"].iter().any(|place| app.contains(place)), "{app}");
+            assert!(
+                !["{version}", "{start}", "{health}"]
+                    .iter()
+                    .any(|place| app.contains(place)),
+                "{app}"
+            );
         }
     }
 }

@@ -1,0 +1,228 @@
+//! Remote caches of a build: read before its steps, written after them.
+
+use std::collections::{HashMap, HashSet};
+
+use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
+use pipeops_core::Digest;
+
+use super::cache::Record;
+use super::error::{BuildError, BuildResult};
+use super::s3_cache::{CachedLayer, CachedStep, LayerAnnotations, Manifest, S3Cache, StepResult};
+use super::solve::Build;
+use super::stage::StageState;
+use crate::oci::{Layer, digest_of, media_type};
+use crate::serve::lock;
+
+/// Steps that remote caches know, by key.
+pub(super) type Imported = HashMap<Digest, ImportedStep>;
+
+/// A step in a remote cache.
+#[derive(Debug, Clone)]
+pub(super) struct ImportedStep {
+    cache: S3Cache,
+    layer: Option<CachedLayer>,
+    created: String,
+}
+
+/// A step of this build, for the caches that are written.
+#[derive(Debug, Clone)]
+pub(super) struct DoneStep {
+    key: Digest,
+    /// The blob of the layer below.
+    parent: Option<Digest>,
+    record: Record,
+}
+
+impl Build {
+    /// Reads the remote caches. One that cannot be read ends with an error, and the build goes on.
+    pub(super) async fn import_caches(&self) {
+        let mut imported = Imported::new();
+        for entry in &self.request.cache_imports {
+            let name = format!("importing cache manifest from {}", cache_name(entry));
+            let vertex = self.progress.begin(&name);
+            let read = async {
+                let cache = self.remote_cache(entry)?;
+                let manifest = cache.read().await?.unwrap_or_default();
+                Ok((cache, manifest))
+            };
+            match read.await {
+                Ok((cache, manifest)) => {
+                    add(&mut imported, &cache, &manifest);
+                    vertex.done();
+                }
+                Err(error) => {
+                    let error: BuildError = error;
+                    vertex.failed(error.vertex_message());
+                }
+            }
+        }
+        // Called once in a build.
+        let _ = self.imported.set(imported);
+    }
+
+    /// The record of a step from a remote cache, its layer fetched.
+    pub(super) async fn imported(&self, key: &Digest, name: &str) -> BuildResult<Option<Record>> {
+        let Some(step) = self.imported.get().and_then(|steps| steps.get(key)) else {
+            return Ok(None);
+        };
+        let layer = match &step.layer {
+            None => None,
+            Some(layer) => {
+                let bytes = step.cache.blob(&layer.blob).await?;
+                if digest_of(&bytes) != layer.blob {
+                    let message = format!("the content of {} has another digest", layer.blob);
+                    return Err(BuildError::new(message));
+                }
+                let annotations = layer.annotations.as_ref();
+                let annotations = annotations.ok_or_else(|| {
+                    BuildError::new(format!("missing annotations of {}", layer.blob))
+                })?;
+                Some(Layer {
+                    diff_id: annotations.diff_id.clone(),
+                    bytes,
+                })
+            }
+        };
+        Ok(Some(Record::new(name, step.created.clone(), layer)))
+    }
+
+    /// Keeps a step, here and for the remote caches to be written. `below` is the layer that it stands on.
+    pub(super) fn note_done(&self, key: &Digest, below: Option<&Digest>, record: &Record) {
+        self.daemon.cache.put(key.clone(), record.clone());
+        lock(&self.done).push(DoneStep {
+            key: key.clone(),
+            parent: below.cloned(),
+            record: record.clone(),
+        });
+    }
+
+    /// Writes the remote caches. A failure fails the build, unless `ignore-error` is set.
+    pub(super) async fn export_caches(&self, result: &StageState) -> BuildResult<()> {
+        let done = lock(&self.done).clone();
+        for entry in &self.request.cache_exports {
+            let vertex = self
+                .progress
+                .begin(&format!("exporting cache to {}", cache_name(entry)));
+            match self.export_cache(entry, &done, result).await {
+                Ok(()) => {
+                    vertex.part("preparing build cache for export", 0);
+                    vertex.done();
+                }
+                Err(error) => {
+                    vertex.failed(error.vertex_message());
+                    if entry
+                        .attrs
+                        .get("ignore-error")
+                        .is_none_or(|value| value != "true")
+                    {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn export_cache(
+        &self,
+        entry: &CacheOptionsEntry,
+        done: &[DoneStep],
+        result: &StageState,
+    ) -> BuildResult<()> {
+        let cache = self.remote_cache(entry)?;
+        let in_result: HashSet<&Digest> = result
+            .layers
+            .iter()
+            .map(|layer| &layer.descriptor.digest)
+            .collect();
+        let mut manifest = Manifest::default();
+        let mut places: HashMap<Digest, usize> = HashMap::new();
+        for step in done {
+            let layer = step
+                .record
+                .layer
+                .as_ref()
+                .map(|layer| (digest_of(&layer.bytes), layer));
+            let kept = layer
+                .as_ref()
+                .is_none_or(|(blob, _)| in_result.contains(blob));
+            if !kept && !cache.max {
+                continue;
+            }
+            let mut results = Vec::new();
+            if let Some((blob, layer)) = layer {
+                cache.write_blob(&blob, &layer.bytes).await?;
+                let parent = step
+                    .parent
+                    .as_ref()
+                    .and_then(|parent| places.get(parent).copied());
+                let place = *places.entry(blob.clone()).or_insert(manifest.layers.len());
+                if place == manifest.layers.len() {
+                    manifest.layers.push(CachedLayer {
+                        blob,
+                        parent: parent.map_or(-1, |place| i64::try_from(place).unwrap_or(-1)),
+                        annotations: Some(LayerAnnotations {
+                            media_type: media_type::LAYER_GZIP.to_owned(),
+                            diff_id: layer.diff_id.clone(),
+                            size: layer.bytes.len() as u64,
+                            created_at: step.record.created.clone(),
+                        }),
+                    });
+                }
+                results.push(StepResult {
+                    layer: place,
+                    created_at: step.record.created.clone(),
+                });
+            }
+            manifest.records.push(CachedStep {
+                digest: Some(step.key.clone()),
+                layers: results,
+            });
+        }
+        cache.write(&manifest).await
+    }
+
+    fn remote_cache(&self, entry: &CacheOptionsEntry) -> BuildResult<S3Cache> {
+        let options = &self.daemon.options;
+        match entry.r#type.as_str() {
+            "s3" => S3Cache::new(
+                entry,
+                options.s3_role.as_ref(),
+                &options.hosts,
+                self.daemon.http.clone(),
+            ),
+            other => Err(BuildError::unsupported(format!(
+                "the cache {other:?}, only \"s3\""
+            ))),
+        }
+    }
+}
+
+fn add(imported: &mut Imported, cache: &S3Cache, manifest: &Manifest) {
+    for step in &manifest.records {
+        let Some(key) = &step.digest else { continue };
+        let result = step.layers.first();
+        let layer = result
+            .and_then(|result| manifest.layers.get(result.layer))
+            .cloned();
+        let imported_step = ImportedStep {
+            cache: cache.clone(),
+            layer,
+            created: result
+                .map(|result| result.created_at.clone())
+                .unwrap_or_default(),
+        };
+        // The first cache that knows a step decides.
+        imported.entry(key.clone()).or_insert(imported_step);
+    }
+}
+
+fn cache_name(entry: &CacheOptionsEntry) -> String {
+    let place = ["ref", "name", "bucket", "src", "dest"];
+    let place = place.iter().find_map(|key| entry.attrs.get(*key));
+    match (entry.r#type.as_str(), place) {
+        ("s3", _) => "Amazon S3".to_owned(),
+        (kind, Some(place)) => format!("{kind}:{place}"),
+        (kind, None) => kind.to_owned(),
+    }
+}
