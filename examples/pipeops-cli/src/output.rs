@@ -121,7 +121,7 @@ impl CommandError {
             Format::Json => print_json(
                 &self
                     .json
-                    .unwrap_or_else(|| serde_json::json!({ "error": self.diagnosis })),
+                    .unwrap_or_else(|| Box::new(serde_json::json!({ "error": self.diagnosis }))),
             ),
         }
         ExitCode::from(self.code)

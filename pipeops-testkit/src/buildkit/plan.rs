@@ -59,19 +59,7 @@ pub(super) fn select<'a>(
     check_syntax(file)?;
     let escape = file.directives.escape;
     let globals = globals(file, request).map_err(BuildError::new)?;
-    let target = match &request.target {
-        None => file.stages.len().checked_sub(1),
-        Some(name) => find_stage(file, name, file.stages.len()),
-    };
-    let target = match (target, &request.target) {
-        (Some(target), _) => target,
-        (None, Some(name)) => {
-            return Err(BuildError::new(format!(
-                "target stage {name:?} could not be found"
-            )));
-        }
-        (None, None) => return Err(BuildError::new("dockerfile contains no stages to build")),
-    };
+    let target = target_of(file, request)?;
     let mut needed = BTreeSet::new();
     let mut todo = vec![target];
     let mut stages = Vec::new();
@@ -89,7 +77,6 @@ pub(super) fn select<'a>(
         for instruction in &stage.instructions {
             match copy_origin(file, index, instruction)? {
                 Some(Origin::Stage(from)) => todo.push(from),
-                // Such an image counts as a stage.
                 Some(_) => copies_from_image = true,
                 None => {}
             }
@@ -102,19 +89,29 @@ pub(super) fn select<'a>(
         });
     }
     stages.sort_by_key(|selected| selected.index);
+    // Only the steps of a build with one stage go without a label. An image that is copied from counts as a stage.
     let single = file.stages.len() == 1 && !copies_from_image;
-    for selected in &mut stages {
-        selected.label = match &selected.stage.name {
-            Some(name) => name.clone(),
-            None if single => String::new(),
-            None => format!("stage-{}", selected.index),
-        };
+    for selected in stages.iter_mut().filter(|_| !single) {
+        let number = || format!("stage-{}", selected.index);
+        selected.label = selected.stage.name.clone().unwrap_or_else(number);
     }
     Ok(Selection {
         stages,
         globals,
         escape,
     })
+}
+
+/// The stage to build: the one that is asked for, or the last one.
+fn target_of(file: &Dockerfile, request: &BuildRequest) -> BuildResult<usize> {
+    let count = file.stages.len();
+    match &request.target {
+        None => count
+            .checked_sub(1)
+            .ok_or_else(|| BuildError::new("dockerfile contains no stages to build")),
+        Some(name) => find_stage(file, name, count)
+            .ok_or_else(|| BuildError::new(format!("target stage {name:?} could not be found"))),
+    }
 }
 
 /// Where a `COPY` or `ADD` takes its files from; `None` stands for the build context.

@@ -130,56 +130,24 @@ impl Build {
         result: &StageState,
     ) -> BuildResult<()> {
         let cache = self.remote_cache(entry)?;
-        let in_result: HashSet<&Digest> = result
-            .layers
-            .iter()
-            .map(|layer| &layer.descriptor.digest)
-            .collect();
-        let mut manifest = Manifest::default();
-        let mut places: HashMap<Digest, usize> = HashMap::new();
+        let layers = result.layers.iter().map(|layer| &layer.descriptor.digest);
+        let in_result: HashSet<&Digest> = layers.collect();
+        let mut manifest = ManifestBuilder::default();
         for step in done {
-            let layer = step
-                .record
-                .layer
-                .as_ref()
-                .map(|layer| (digest_of(&layer.bytes), layer));
+            let layer = step.record.layer.as_ref();
+            let layer = layer.map(|layer| (digest_of(&layer.bytes), layer));
             let kept = layer
                 .as_ref()
                 .is_none_or(|(blob, _)| in_result.contains(blob));
             if !kept && !cache.max {
                 continue;
             }
-            let mut results = Vec::new();
-            if let Some((blob, layer)) = layer {
-                cache.write_blob(&blob, &layer.bytes).await?;
-                let parent = step
-                    .parent
-                    .as_ref()
-                    .and_then(|parent| places.get(parent).copied());
-                let place = *places.entry(blob.clone()).or_insert(manifest.layers.len());
-                if place == manifest.layers.len() {
-                    manifest.layers.push(CachedLayer {
-                        blob,
-                        parent: parent.map_or(-1, |place| i64::try_from(place).unwrap_or(-1)),
-                        annotations: Some(LayerAnnotations {
-                            media_type: media_type::LAYER_GZIP.to_owned(),
-                            diff_id: layer.diff_id.clone(),
-                            size: layer.bytes.len() as u64,
-                            created_at: step.record.created.clone(),
-                        }),
-                    });
-                }
-                results.push(StepResult {
-                    layer: place,
-                    created_at: step.record.created.clone(),
-                });
+            if let Some((blob, layer)) = &layer {
+                cache.write_blob(blob, &layer.bytes).await?;
             }
-            manifest.records.push(CachedStep {
-                digest: Some(step.key.clone()),
-                layers: results,
-            });
+            manifest.add(step, layer);
         }
-        cache.write(&manifest).await
+        cache.write(&manifest.manifest).await
     }
 
     fn remote_cache(&self, entry: &CacheOptionsEntry) -> BuildResult<S3Cache> {
@@ -195,6 +163,53 @@ impl Build {
                 "the cache {other:?}, only \"s3\""
             ))),
         }
+    }
+}
+
+/// A manifest in the making.
+#[derive(Default)]
+struct ManifestBuilder {
+    manifest: Manifest,
+    /// The place of each layer in it.
+    places: HashMap<Digest, usize>,
+}
+
+impl ManifestBuilder {
+    fn add(&mut self, step: &DoneStep, layer: Option<(Digest, &Layer)>) {
+        let created_at = step.record.created.clone();
+        let result = layer.map(|(blob, layer)| StepResult {
+            layer: self.place(blob, layer, step),
+            created_at,
+        });
+        self.manifest.records.push(CachedStep {
+            digest: Some(step.key.clone()),
+            layers: result.into_iter().collect(),
+        });
+    }
+
+    /// The place of a layer, which is added when it is new.
+    fn place(&mut self, blob: Digest, layer: &Layer, step: &DoneStep) -> usize {
+        if let Some(place) = self.places.get(&blob) {
+            return *place;
+        }
+        let below = step
+            .parent
+            .as_ref()
+            .and_then(|parent| self.places.get(parent));
+        let parent = below.map_or(-1, |place| i64::try_from(*place).unwrap_or(-1));
+        let place = self.manifest.layers.len();
+        self.places.insert(blob.clone(), place);
+        self.manifest.layers.push(CachedLayer {
+            blob,
+            parent,
+            annotations: Some(LayerAnnotations {
+                media_type: media_type::LAYER_GZIP.to_owned(),
+                diff_id: layer.diff_id.clone(),
+                size: layer.bytes.len() as u64,
+                created_at: step.record.created.clone(),
+            }),
+        });
+        place
     }
 }
 

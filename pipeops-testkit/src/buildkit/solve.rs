@@ -41,6 +41,7 @@ pub(super) struct Ready {
     index: usize,
     base: Origin,
     label: String,
+    no_cache: bool,
     pub(super) plan: StagePlan,
     /// Where each `COPY` takes from that does not take from the context, by the instruction's place.
     pub(super) origins: HashMap<usize, Source>,
@@ -242,6 +243,10 @@ impl Build {
                 index: selected.index,
                 base: selected.base.clone(),
                 label: selected.label.clone(),
+                no_cache: self
+                    .request
+                    .no_cache
+                    .covers(selected.stage.name.as_deref().unwrap_or(&selected.label)),
                 plan: dispatcher.finish(),
                 origins,
             });
@@ -295,14 +300,13 @@ impl Build {
             self.progress.announce(digest.as_str(), &name, &inputs)
         });
         let vertices = vertices.collect();
-        let no_cache = self.request.no_cache.covers(&stage.label);
         self.stage(
             &stage.plan,
             &stage.origins,
             vertices,
             state,
             sources,
-            no_cache,
+            stage.no_cache,
         )
         .await
     }

@@ -8,12 +8,12 @@
 //! # What is there
 //!
 //! - Kinds: Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, PersistentVolumeClaim, Event (both
-//!   groups), Deployment, ReplicaSet, StatefulSet, HorizontalPodAutoscaler (v2), Lease, EndpointSlice, Ingress,
-//!   NetworkPolicy, PodDisruptionBudget; SelfSubjectAccessReview; discovery, aggregated discovery.
+//!   groups), Deployment, ReplicaSet, StatefulSet, ControllerRevision, HorizontalPodAutoscaler (v2), Lease, EndpointSlice,
+//!   Ingress, NetworkPolicy, PodDisruptionBudget; SelfSubjectAccessReview; discovery, aggregated discovery.
 //! - Verbs: get, list (pages, label and field selectors), watch (also as a streaming list), create, update, delete
 //!   (propagation, preconditions, grace), deletecollection, the four patches; `status`, `scale`, `pods/log`.
-//! - Controllers: Deployment, ReplicaSet, EndpointSlice, garbage collection, namespaces. HorizontalPodAutoscalers,
-//!   PodDisruptionBudgets, NetworkPolicies and StatefulSets are stored, and nobody acts on them.
+//! - Controllers: Deployment, ReplicaSet, StatefulSet, EndpointSlice, garbage collection, namespaces.
+//!   HorizontalPodAutoscalers, PodDisruptionBudgets and NetworkPolicies are stored, and nobody acts on them.
 //! - One node, whose pods do what their [`PodBehaviour`] says. References to ConfigMaps and Secrets, image names,
 //!   resources and selectors are really checked. No container really runs.
 //!

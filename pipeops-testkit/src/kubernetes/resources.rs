@@ -99,6 +99,7 @@ pub(crate) static ALL: &[&Resource] = &[
     &DEPLOYMENTS,
     &REPLICA_SETS,
     &STATEFUL_SETS,
+    &CONTROLLER_REVISIONS,
     &HORIZONTAL_POD_AUTOSCALERS,
     &LEASES,
     &ENDPOINT_SLICES,
@@ -257,6 +258,16 @@ pub(crate) static STATEFUL_SETS: Resource = Resource {
     scale: true,
     generation: true,
     definition: "io.k8s.api.apps.v1.StatefulSet",
+    ..BASE
+};
+
+pub(crate) static CONTROLLER_REVISIONS: Resource = Resource {
+    group: "apps",
+    kind: "ControllerRevision",
+    plural: "controllerrevisions",
+    singular: "controllerrevision",
+    status: false,
+    definition: "io.k8s.api.apps.v1.ControllerRevision",
     ..BASE
 };
 

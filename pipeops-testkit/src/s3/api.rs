@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use super::error::{S3Error, S3Result, of_status};
-use super::{Shared, chunked, object, signature, upload, xml};
+use super::{Shared, chunked, list, object, signature, upload, xml};
 use crate::fault::{Call, Fault};
 use crate::seen::SeenRequest;
 use crate::serve::{Answer, Body, full, lock, parse_query, with_fault};
@@ -174,7 +174,7 @@ async fn respond(
             lock(&exchange.shared.store).delete_bucket(&exchange.bucket)?;
             Ok(empty(StatusCode::NO_CONTENT, &[]))
         }
-        "list" => object::list(&exchange),
+        "list" => list::list(&exchange),
         "object.get" | "object.head" => object::get(&exchange),
         "object.put" => object::put(&exchange),
         "object.copy" => object::copy(&exchange),

@@ -27,6 +27,7 @@
 mod api;
 mod chunked;
 mod error;
+mod list;
 mod object;
 mod signature;
 mod store;

@@ -1,6 +1,5 @@
-//! Objects: get, put, copy, delete, list.
+//! Objects: get, put, copy, delete.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -19,8 +18,8 @@ use super::store::{DEFAULT_TYPE, Object};
 use super::xml;
 use crate::serve::{Body, full, lock};
 
-/// The most keys in one page of a list, and in one deletion of many.
-const PAGE: usize = 1_000;
+/// The most keys in one deletion of many.
+const MANY: usize = 1_000;
 
 /// Checks `Content-MD5`, where the client sends one.
 pub(super) fn check_digest(exchange: &Exchange) -> S3Result<()> {
@@ -37,28 +36,7 @@ pub(super) fn check_digest(exchange: &Exchange) -> S3Result<()> {
 pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
     let store = lock(&exchange.shared.store);
     let object = store.object(&exchange.bucket, &exchange.key)?;
-    if let Some(etags) = exchange.header("if-match")
-        && !names(etags, &object.etag)
-    {
-        return Err(S3Error::precondition("If-Match"));
-    }
-    let unmodified_since = exchange
-        .header("if-unmodified-since")
-        .and_then(parse_http_date);
-    // The tag decides where both are given: so says RFC 9110.
-    if exchange.header("if-match").is_none()
-        && unmodified_since.is_some_and(|since| seconds(object.modified) > since)
-    {
-        return Err(S3Error::precondition("If-Unmodified-Since"));
-    }
-    let modified_since = exchange
-        .header("if-modified-since")
-        .and_then(parse_http_date);
-    let unchanged = match exchange.header("if-none-match") {
-        Some(etags) => names(etags, &object.etag),
-        None => modified_since.is_some_and(|since| seconds(object.modified) <= since),
-    };
-    if unchanged {
+    if !has_changed(exchange, object)? {
         let headers = [("etag", object.etag.clone())];
         return Ok(empty(StatusCode::NOT_MODIFIED, &headers));
     }
@@ -96,6 +74,26 @@ pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
     *response.status_mut() = status;
     set_headers(&mut response, &headers);
     Ok(response)
+}
+
+/// The conditions of a read: an error where one does not hold; false where the client has the object already.
+fn has_changed(exchange: &Exchange, object: &Object) -> S3Result<bool> {
+    let modified = seconds(object.modified);
+    let date = |name| exchange.header(name).and_then(parse_http_date);
+    // The tag decides where tag and date are both given: so says RFC 9110.
+    match exchange.header("if-match") {
+        Some(etags) if !names(etags, &object.etag) => {
+            return Err(S3Error::precondition("If-Match"));
+        }
+        None if date("if-unmodified-since").is_some_and(|since| modified > since) => {
+            return Err(S3Error::precondition("If-Unmodified-Since"));
+        }
+        _ => {}
+    }
+    Ok(match exchange.header("if-none-match") {
+        Some(etags) => !names(etags, &object.etag),
+        None => date("if-modified-since").is_none_or(|since| modified > since),
+    })
 }
 
 pub(super) fn put(exchange: &Exchange) -> S3Result<Response<Body>> {
@@ -151,7 +149,7 @@ pub(super) fn delete_many(exchange: &Exchange) -> S3Result<Response<Body>> {
         .iter()
         .filter(|(place, _)| place == "Delete/Object/Key");
     let keys: Vec<&String> = keys.map(|(_, key)| key).collect();
-    if keys.len() > PAGE {
+    if keys.len() > MANY {
         let message = "The XML you provided names more than 1,000 keys";
         return Err(S3Error::bad_request("MalformedXML", message));
     }
@@ -165,76 +163,6 @@ pub(super) fn delete_many(exchange: &Exchange) -> S3Result<Response<Body>> {
         if !quiet {
             document.open("Deleted").text("Key", key).close();
         }
-    }
-    Ok(xml_answer(&mut document))
-}
-
-/// `ListObjectsV2`. The token of the next page is the last key of this one.
-pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
-    let store = lock(&exchange.shared.store);
-    let objects = store.bucket(&exchange.bucket)?;
-    let prefix = exchange.query("prefix").unwrap_or_default();
-    let delimiter = exchange.query("delimiter").filter(|d| !d.is_empty());
-    let after = exchange
-        .query("continuation-token")
-        .or(exchange.query("start-after"));
-    let after = after.unwrap_or_default();
-    let size = exchange
-        .query("max-keys")
-        .and_then(|size| size.parse().ok());
-    let size = size.unwrap_or(PAGE).min(PAGE);
-    let mut found: Vec<(&String, &Object)> = Vec::new();
-    let mut folders: BTreeSet<String> = BTreeSet::new();
-    let mut last = String::new();
-    let mut more = false;
-    let keys = objects.range(prefix.to_owned()..);
-    for (key, object) in keys.take_while(|(key, _)| key.starts_with(prefix)) {
-        let folder = delimiter.and_then(|delimiter| {
-            let end = key[prefix.len()..].find(delimiter)?;
-            Some(key[..prefix.len() + end + delimiter.len()].to_owned())
-        });
-        let name = folder.as_ref().unwrap_or(key);
-        // A folder of the page before stands behind its token.
-        if name.as_str() <= after || folders.contains(name) {
-            continue;
-        }
-        if found.len() + folders.len() == size {
-            more = true;
-            break;
-        }
-        name.clone_into(&mut last);
-        match folder {
-            Some(folder) => {
-                folders.insert(folder);
-            }
-            None => found.push((key, object)),
-        }
-    }
-    let mut document = xml::Writer::new("ListBucketResult");
-    document
-        .text("Name", &exchange.bucket)
-        .text("Prefix", prefix)
-        .text("KeyCount", found.len() + folders.len())
-        .text("MaxKeys", size)
-        .text("IsTruncated", more);
-    if more {
-        document.text("NextContinuationToken", last);
-    }
-    for (key, object) in found {
-        document
-            .open("Contents")
-            .text("Key", key)
-            .text("LastModified", iso_date(object.modified))
-            .text("ETag", &object.etag)
-            .text("Size", object.data.len())
-            .text("StorageClass", "STANDARD")
-            .close();
-    }
-    for folder in folders {
-        document
-            .open("CommonPrefixes")
-            .text("Prefix", folder)
-            .close();
     }
     Ok(xml_answer(&mut document))
 }

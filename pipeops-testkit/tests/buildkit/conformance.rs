@@ -90,6 +90,8 @@ async fn steps_are_cached_by_content(client: &Client) {
     assert!(!cached(&client.build(job(&fresh("content"))).await));
     let outcome = client.build(job(&content).attr("no-cache", "")).await;
     assert!(!cached(&outcome));
+    let outcome = client.build(job(&content).attr("no-cache", "other")).await;
+    assert!(cached(&outcome));
 }
 
 async fn unchanged_files_are_not_sent_again(client: &Client) {

@@ -20,7 +20,8 @@ const DOCUMENTS: [&str; 9] = [
 ];
 
 /// The types that the stand-in begins from.
-const ROOTS: [&str; 21] = [
+const ROOTS: [&str; 22] = [
+    "io.k8s.api.apps.v1.ControllerRevision",
     "io.k8s.api.apps.v1.Deployment",
     "io.k8s.api.apps.v1.ReplicaSet",
     "io.k8s.api.apps.v1.StatefulSet",

@@ -20,9 +20,9 @@ pub const REPOSITORY: &str = "pipeops-demo";
 /// The server of the sample repository.
 pub enum Forge {
     /// A real Gitea, spoken to with `git push` and its API.
-    Gitea(GiteaForge),
+    Gitea(Box<GiteaForge>),
     /// An in-process git server.
-    StandIn(StandInForge),
+    StandIn(Box<StandInForge>),
 }
 
 impl Forge {

@@ -67,10 +67,12 @@ impl Stage {
             let _ = axum::serve(listener, router).await;
         });
         let forge = match &environment.gitea {
-            Some(gitea) => {
-                Forge::Gitea(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?)
-            }
-            None => Forge::StandIn(StandInForge::start(&hook_url, secret.clone()).await?),
+            Some(gitea) => Forge::Gitea(Box::new(
+                GiteaForge::create(gitea.clone(), &hook_url, &secret).await?,
+            )),
+            None => Forge::StandIn(Box::new(
+                StandInForge::start(&hook_url, secret.clone()).await?,
+            )),
         };
         let stage = Self {
             service,

@@ -11,7 +11,9 @@ mod garbage;
 mod namespace;
 mod new_set;
 mod replica_set;
+mod revisions;
 mod rolling;
+mod stateful_set;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use super::kubelet::{Kubelet, PullDone};
 use super::recorder::Recorder;
 use super::request::Target;
 use super::resources::{
-    self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES,
+    self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES, STATEFUL_SETS,
 };
 use super::shared::Shared;
 use super::status::ApiResult;
@@ -43,6 +45,7 @@ pub(super) enum Item {
     Garbage(Key),
     Deployment(String, String),
     ReplicaSet(String, String),
+    StatefulSet(String, String),
     Pod(String, String),
     Service(String, String),
 }
@@ -134,6 +137,7 @@ impl Controllers {
             Item::Garbage(key) => self.garbage(key),
             Item::Deployment(namespace, name) => self.deployment(namespace, name),
             Item::ReplicaSet(namespace, name) => self.replica_set(namespace, name),
+            Item::StatefulSet(namespace, name) => self.stateful_set(namespace, name),
             Item::Pod(namespace, name) => self.pod(namespace, name),
             Item::Service(namespace, name) => self.endpoints(namespace, name),
         }
@@ -206,6 +210,9 @@ impl Controllers {
             let (namespace, name) = place();
             self.marked.insert(Item::ReplicaSet(namespace, name));
             self.mark_controller(change);
+        } else if is(&STATEFUL_SETS) {
+            let (namespace, name) = place();
+            self.marked.insert(Item::StatefulSet(namespace, name));
         } else if is(&PODS) {
             let (namespace, name) = place();
             self.marked.insert(Item::Pod(namespace, name));
@@ -233,17 +240,13 @@ impl Controllers {
     fn mark_owner(&mut self, namespace: &str, owner: &Value) {
         let name = text(owner, "/name").to_owned();
         let namespace = namespace.to_owned();
-        match text(owner, "/kind") {
-            "Deployment" => drop(
-                self.marked
-                    .insert(Item::Deployment(namespace.clone(), name.clone())),
-            ),
-            "ReplicaSet" => drop(
-                self.marked
-                    .insert(Item::ReplicaSet(namespace.clone(), name.clone())),
-            ),
-            _ => {}
-        }
+        let item = match text(owner, "/kind") {
+            "Deployment" => Some(Item::Deployment(namespace.clone(), name.clone())),
+            "ReplicaSet" => Some(Item::ReplicaSet(namespace.clone(), name.clone())),
+            "StatefulSet" => Some(Item::StatefulSet(namespace.clone(), name.clone())),
+            _ => None,
+        };
+        self.marked.extend(item);
         // An owner in foreground deletion waits for its dependents.
         let resource = resources::of_kind(text(owner, "/apiVersion"), text(owner, "/kind"));
         if let Some(resource) = resource {

@@ -122,7 +122,7 @@ pub(super) fn annotate(set: &mut Value, deployment: &Value, revision: i64) {
 }
 
 /// A text that is the same for equal values, whatever the order of their fields.
-fn canonical(value: &Value) -> String {
+pub(super) fn canonical(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
