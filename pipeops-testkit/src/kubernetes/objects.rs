@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use super::read::{self, Filter};
@@ -14,6 +17,7 @@ use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Key;
 use super::write::{self, Validation, Writer};
 use super::{delete, patch, watch};
+use crate::serve::Body;
 
 /// Subresources that a real server has and the stand-in has not.
 const NOT_SERVED: [(&str, &str); 12] = [
@@ -353,7 +357,12 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         }
     };
     let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    // Asked for first: what ends between the two is not waited for.
+    let ended = shared.logs.ended(uid, container);
     match shared.logs.read(uid, container, &asked.query)? {
+        Some(text) if asked.query.flag("follow") && !asked.query.flag("previous") => {
+            Ok(Reply::TextStream(until(text, ended)))
+        }
         Some(text) => Ok(Reply::Text(StatusCode::OK, text)),
         None if asked.query.flag("previous") => Err(ApiError::bad_request(format!(
             "previous terminated container {container:?} in pod {name:?} not found"
@@ -363,6 +372,13 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
             waiting_reason(&pod, container)
         ))),
     }
+}
+
+/// A text, and its end once something has happened.
+fn until(text: String, end: impl Future<Output = ()> + Send + 'static) -> Body {
+    let begin = stream::iter([Ok(Frame::data(text.into()))]);
+    let end = stream::once(end).filter_map(|()| std::future::ready(None));
+    StreamBody::new(begin.chain(end)).boxed_unsync()
 }
 
 fn waiting_reason(pod: &Value, container: &str) -> String {

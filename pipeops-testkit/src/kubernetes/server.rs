@@ -46,7 +46,9 @@ pub(crate) enum Reply {
     /// A changed object, and the fields that were dropped from the request.
     Written(StatusCode, Value, Vec<String>),
     Text(StatusCode, String),
+    /// Lines of JSON.
     Stream(Body),
+    TextStream(Body),
 }
 
 /// Serves one request.
@@ -197,6 +199,7 @@ fn reply(reply: Reply) -> Response<Body> {
         }
         Reply::Text(status, text) => text_reply(status, text),
         Reply::Stream(body) => with_type(StatusCode::OK, "application/json", body),
+        Reply::TextStream(body) => with_type(StatusCode::OK, "text/plain; charset=utf-8", body),
     }
 }
 

@@ -211,7 +211,8 @@ impl Step {
     }
 
     fn shown(&self, answer: Answer, kept: &BTreeMap<String, String>) -> Value {
-        let mut body = answer.body;
+        // First, because it also puts lists into an order that pointers can rely on.
+        let mut body = normal(&answer.body, kept);
         for pointer in &self.hide {
             remove(&mut body, pointer);
         }
@@ -222,7 +223,7 @@ impl Step {
             });
             body = Value::Object(all.collect());
         }
-        let mut shown = json!({"status": answer.status, "body": normal(&body, kept)});
+        let mut shown = json!({"status": answer.status, "body": body});
         if !answer.warnings.is_empty() {
             shown["warnings"] = json!(answer.warnings);
         }

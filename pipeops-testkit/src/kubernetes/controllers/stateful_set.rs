@@ -189,7 +189,7 @@ impl Controllers {
         let created = self.create(&PODS, group.namespace(), &pod).map(drop);
         self.tell(
             group,
-            "create",
+            "Create",
             &pod,
             created.map_err(|error| error.message),
         );
@@ -202,7 +202,7 @@ impl Controllers {
             .write(|store| delete::delete(store, &target, &Options::default()));
         self.tell(
             group,
-            "delete",
+            "Delete",
             pod,
             deleted.map(drop).map_err(|error| error.message),
         );
@@ -215,7 +215,7 @@ impl Controllers {
             group.name()
         );
         let (kind, reason, message) = match (result, verb) {
-            (Ok(()), "create") => (
+            (Ok(()), "Create") => (
                 Kind::Normal,
                 "SuccessfulCreate",
                 format!("{what} successful"),
@@ -225,7 +225,7 @@ impl Controllers {
                 "SuccessfulDelete",
                 format!("{what} successful"),
             ),
-            (Err(why), "create") => (
+            (Err(why), "Create") => (
                 Kind::Warning,
                 "FailedCreate",
                 format!("{what} failed error: {why}"),
