@@ -18,6 +18,7 @@
 //! assert_eq!(throttled.fired(), 2);
 //! ```
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -234,6 +235,9 @@ pub struct Fired {
     pub call: Call,
 }
 
+/// Faults that are remembered; older ones are forgotten, so that a long-lived stand-in does not grow.
+const RECORD: usize = 10_000;
+
 /// The faults of one stand-in. Clones share their rules.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Script>>);
@@ -241,7 +245,7 @@ pub struct Faults(Arc<Mutex<Script>>);
 #[derive(Default)]
 struct Script {
     rules: Vec<Armed>,
-    fired: Vec<Fired>,
+    fired: VecDeque<Fired>,
     next_id: u64,
 }
 
@@ -299,16 +303,19 @@ impl Faults {
             .rules
             .iter_mut()
             .find_map(|armed| armed.meets(call).then(|| armed.rule.fault.clone()))?;
-        script.fired.push(Fired {
+        if script.fired.len() == RECORD {
+            script.fired.pop_front();
+        }
+        script.fired.push_back(Fired {
             fault: fault.clone(),
             call: call.clone(),
         });
         Some(fault)
     }
 
-    /// The faults that have met a call so far, oldest first.
+    /// The last ten thousand faults that have met a call, oldest first.
     pub fn fired(&self) -> Vec<Fired> {
-        self.script().fired.clone()
+        self.script().fired.iter().cloned().collect()
     }
 
     /// Removes all rules. What has fired stays on record.

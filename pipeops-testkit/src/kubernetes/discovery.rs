@@ -50,10 +50,7 @@ pub(crate) fn group(name: &str) -> Option<Value> {
 /// `/api/v1`, `/apis/{group}/{version}`.
 pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
     let mut all = Vec::new();
-    for resource in ALL
-        .iter()
-        .filter(|r| r.group == group && r.version == version)
-    {
+    for resource in served(group, version) {
         all.extend(resource_bodies(resource));
     }
     (!all.is_empty()).then(|| {
@@ -76,15 +73,13 @@ pub(crate) fn aggregated(core: bool) -> Value {
     let items: Vec<Value> = groups
         .into_iter()
         .map(|(group, version)| {
-            let resources = ALL
-                .iter()
-                .filter(|r| r.group == group && r.version == version);
+            let resources = served(group, version).into_iter();
             json!({
                 "metadata": if group.is_empty() { json!({}) } else { json!({"name": group}) },
                 "versions": [{
                     "version": version,
                     "freshness": "Current",
-                    "resources": resources.map(|r| aggregated_resource(r)).collect::<Vec<_>>(),
+                    "resources": resources.map(aggregated_resource).collect::<Vec<_>>(),
                 }],
             })
         })
@@ -95,6 +90,16 @@ pub(crate) fn aggregated(core: bool) -> Value {
         "metadata": {},
         "items": items,
     })
+}
+
+/// The resources of a group and version, by name.
+fn served(group: &str, version: &str) -> Vec<&'static Resource> {
+    let all = ALL.iter().copied();
+    let mut served: Vec<&Resource> = all
+        .filter(|r| r.group == group && r.version == version)
+        .collect();
+    served.sort_by_key(|resource| resource.plural);
+    served
 }
 
 /// Each named group with the one version that is served.
@@ -130,9 +135,7 @@ fn resource_bodies(resource: &Resource) -> Vec<Value> {
         "kind": resource.kind,
         "verbs": VERBS,
     });
-    if !resource.short.is_empty() {
-        body["shortNames"] = json!(resource.short);
-    }
+    name_groups(resource, &mut body);
     let mut all = vec![body];
     for (name, kind, verbs) in subresources(resource) {
         let mut body = json!({
@@ -149,6 +152,24 @@ fn resource_bodies(resource: &Resource) -> Vec<Value> {
         all.push(body);
     }
     all
+}
+
+/// Short names, and whether `kubectl get all` means it.
+fn name_groups(resource: &Resource, body: &mut Value) {
+    const ALL_MEANS: [&str; 6] = [
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Pod",
+        "ReplicaSet",
+        "Service",
+        "StatefulSet",
+    ];
+    if !resource.short.is_empty() {
+        body["shortNames"] = json!(resource.short);
+    }
+    if ALL_MEANS.contains(&resource.kind) {
+        body["categories"] = json!(["all"]);
+    }
 }
 
 fn subresources(resource: &Resource) -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
@@ -186,9 +207,7 @@ fn aggregated_resource(resource: &Resource) -> Value {
         "singularResource": resource.singular,
         "verbs": VERBS,
     });
-    if !resource.short.is_empty() {
-        body["shortNames"] = json!(resource.short);
-    }
+    name_groups(resource, &mut body);
     if !subresources.is_empty() {
         body["subresources"] = subresources.into();
     }

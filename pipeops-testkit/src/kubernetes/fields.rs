@@ -139,22 +139,28 @@ fn walk_items(
     let all: BTreeSet<&String> = old.iter().chain(&new).map(|(element, _)| element).collect();
     for element in all {
         path.push(element.clone());
-        let of = |items: &[(String, &Value)]| {
-            items
-                .iter()
-                .filter(|(other, _)| other == element)
-                .map(|(_, item)| (*item).clone())
-                .collect::<Vec<_>>()
-        };
-        compare_items(&list.list, &of(&old), &of(&new), path, out);
+        let (left, right) = (with_key(&old, element), with_key(&new, element));
+        compare_items(&list.list, &left, &right, path, out);
         path.pop();
     }
 }
 
+fn with_key<'a>(items: &[(String, &'a Value)], element: &str) -> Vec<&'a Value> {
+    let same = items.iter().filter(|(other, _)| other == element);
+    same.map(|(_, item)| *item).collect()
+}
+
 /// Items of the same key on both sides; more than one is possible where the key is not really unique (env variables).
-fn compare_items(kind: &Type, old: &[Value], new: &[Value], path: &mut Path, out: &mut Difference) {
+fn compare_items(
+    kind: &Type,
+    old: &[&Value],
+    new: &[&Value],
+    path: &mut Path,
+    out: &mut Difference,
+) {
+    let (first_old, first_new) = (old.first().copied(), new.first().copied());
     match (old, new) {
-        ([] | [_], [] | [_]) => walk(kind, old.first(), new.first(), path, out),
+        ([] | [_], [] | [_]) => walk(kind, first_old, first_new, path, out),
         ([_, _, ..], [_, _, ..]) => {
             if old != new {
                 out.modified.insert(path.clone());
@@ -162,13 +168,13 @@ fn compare_items(kind: &Type, old: &[Value], new: &[Value], path: &mut Path, out
         }
         ([_, _, ..], _) => {
             if !new.is_empty() {
-                walk(kind, None, new.first(), path, out);
+                walk(kind, None, first_new, path, out);
             }
             out.removed.insert(path.clone());
         }
         (_, _) => {
             if !old.is_empty() {
-                walk(kind, old.first(), None, path, out);
+                walk(kind, first_old, None, path, out);
             }
             out.added.insert(path.clone());
         }
@@ -199,9 +205,13 @@ fn walk_entries(
             continue;
         };
         path.push(field(name));
-        let of =
-            |side: Option<&'_ Map<String, Value>>| side.and_then(|side| side.get(name)).cloned();
-        walk(entry_kind, of(old).as_ref(), of(new).as_ref(), path, out);
+        walk(
+            entry_kind,
+            old.and_then(|old| old.get(name)),
+            new.and_then(|new| new.get(name)),
+            path,
+            out,
+        );
         path.pop();
     }
 }

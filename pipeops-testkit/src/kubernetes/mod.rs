@@ -14,6 +14,8 @@
 //!   (propagation, preconditions, grace), deletecollection, the four patches; `status`, `scale`, `pods/log`.
 //! - Controllers: Deployment, ReplicaSet, StatefulSet, EndpointSlice, garbage collection, namespaces.
 //!   HorizontalPodAutoscalers, PodDisruptionBudgets and NetworkPolicies are stored, and nobody acts on them.
+//! - Bodies in JSON and YAML; no protobuf, no tables, no OpenAPI documents. `kubectl` works with files
+//!   (`kubectl apply --validate=false -f`, `get`, `describe`, `rollout`, `logs`, `patch`, `delete`).
 //! - One node, whose pods do what their [`PodBehaviour`] says. References to ConfigMaps and Secrets, image names,
 //!   resources and selectors are really checked. No container really runs.
 //!
@@ -70,6 +72,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use pipeops_core::{Diagnose, Diagnosis};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -135,9 +138,11 @@ impl Cluster {
     }
 
     /// Sets what the containers do whose image matches a pattern, in which `*` stands for any text. The latest call
-    /// that matches counts. Running containers change with it.
+    /// that matches counts. Running containers change with
+    /// it.
     pub fn behaviour(&self, image_pattern: &str, behaviour: PodBehaviour) {
-        lock(&self.shared.behaviours).for_image(image_pattern, behaviour);
+        self.shared
+            .script(|all| all.for_image(image_pattern, behaviour));
     }
 
     /// Sets what the containers of those pods do whose labels match, for instance `app=web,track!=stable`.
@@ -154,7 +159,8 @@ impl Cluster {
             selector: label_selector.to_owned(),
             why: error.message,
         })?;
-        lock(&self.shared.behaviours).for_labels(selector, behaviour);
+        self.shared
+            .script(|all| all.for_labels(selector, behaviour));
         Ok(())
     }
 
@@ -238,4 +244,13 @@ pub struct InvalidSelector {
     pub selector: String,
     /// What is wrong with it.
     pub why: String,
+}
+
+impl Diagnose for InvalidSelector {
+    fn diagnosis(&self) -> Diagnosis {
+        Diagnosis::new("Label selector cannot be read")
+            .error(&self.selector)
+            .reason(&self.why)
+            .fix("Write it as in a query of the Kubernetes API, for instance `app=web,tier!=db`")
+    }
 }

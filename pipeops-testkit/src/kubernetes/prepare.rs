@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::request::Target;
 use super::resources::Resource;
 use super::status::{ApiError, ApiResult};
+use super::value::differ_only_in;
 use super::write::now;
 use super::{defaults, delete, names};
 
@@ -123,24 +124,18 @@ pub(super) fn count_generation(target: &Target, old: &Value, new: &mut Value) {
     if !target.resource.generation || target.subresource == "status" {
         return;
     }
-    let wanted = |object: &Value| {
-        let mut object = object.clone();
-        if let Value::Object(fields) = &mut object {
-            fields.remove("metadata");
-            fields.remove("status");
-        }
-        // Placing a pod does not change what is wanted.
-        if target.resource.kind == "Pod"
-            && let Some(spec) = object["spec"].as_object_mut()
-        {
-            spec.remove("nodeName");
-        }
-        object
+    let mut same = differ_only_in(old, new, &["metadata", "status", "spec"]);
+    // Placing a pod does not change what is wanted.
+    let placed: &[&str] = if target.resource.kind == "Pod" {
+        &["nodeName"]
+    } else {
+        &[]
     };
+    same &= differ_only_in(&old["spec"], &new["spec"], placed);
     // A Deployment's controllers and `kubectl rollout undo` watch its annotations as well.
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
     let annotated = target.resource.kind == "Deployment" && annotations(old) != annotations(new);
-    if wanted(old) != wanted(new) || annotated {
+    if !same || annotated {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         new["metadata"]["generation"] = generation.into();
     }

@@ -75,6 +75,10 @@ impl Recorder {
             .write(|store| write::create(store, &target, &event, &mut writer));
         // An event about an object of a namespace that is going cannot be recorded: nobody will miss it.
         if created.is_ok() {
+            if self.known.len() == KNOWN {
+                // What was said long ago is said anew rather than counted.
+                self.known.clear();
+            }
             self.known.insert(key, name);
         }
     }
@@ -125,6 +129,9 @@ impl Recorder {
         })
     }
 }
+
+/// Events that are remembered for counting.
+const KNOWN: usize = 10_000;
 
 /// The one component that records events in the newer form.
 const SCHEDULER: &str = "default-scheduler";

@@ -20,6 +20,9 @@ use crate::serve::{Answer, Body, full, lock, with_fault};
 /// As on a real server.
 const LARGEST_BODY: usize = 3 << 20;
 
+/// The media type of aggregated discovery.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
@@ -43,6 +46,8 @@ pub(crate) enum Form {
 /// What a handler says.
 pub(crate) enum Reply {
     Json(StatusCode, Value),
+    /// Everything at once; clients know it by its media type.
+    Discovery(Value),
     /// A changed object, and the fields that were dropped from the request.
     Written(StatusCode, Value, Vec<String>),
     Text(StatusCode, String),
@@ -130,6 +135,7 @@ fn answer(shared: &Arc<Shared>, route: Route, asked: &Asked) -> ApiResult<Reply>
         Route::AccessReview | Route::Objects(_) | Route::NoResource | Route::Unknown => None,
     };
     Ok(match found {
+        Some(value) if value["kind"] == "APIGroupDiscoveryList" => Reply::Discovery(value),
         Some(value) => Reply::Json(StatusCode::OK, value),
         // A real server answers unknown paths in plain text.
         None => Reply::Text(StatusCode::NOT_FOUND, "404 page not found\n".into()),
@@ -197,6 +203,7 @@ fn reply(reply: Reply) -> Response<Body> {
             warn(&mut answer, &unknown);
             answer
         }
+        Reply::Discovery(value) => with_type(StatusCode::OK, AGGREGATED, full(value.to_string())),
         Reply::Text(status, text) => text_reply(status, text),
         Reply::Stream(body) => with_type(StatusCode::OK, "application/json", body),
         Reply::TextStream(body) => with_type(StatusCode::OK, "text/plain; charset=utf-8", body),

@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) address: OnceLock<SocketAddr>,
     store: Mutex<Store>,
     revision: watch::Sender<u64>,
+    /// Told when the script of pods has changed.
+    rewritten: watch::Sender<()>,
     audit: Mutex<VecDeque<Seen>>,
 }
 
@@ -55,6 +57,7 @@ impl Shared {
             address: OnceLock::new(),
             store: Mutex::new(store),
             revision,
+            rewritten: watch::Sender::new(()),
             audit: Mutex::default(),
         }
     }
@@ -82,6 +85,17 @@ impl Shared {
     /// The latest revision, as it changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
+    }
+
+    /// Changes what pods do.
+    pub(crate) fn script(&self, change: impl FnOnce(&mut Behaviours)) {
+        change(&mut lock(&self.behaviours));
+        self.rewritten.send_replace(());
+    }
+
+    /// Tells of changes of what pods do.
+    pub(crate) fn rewritten(&self) -> watch::Receiver<()> {
+        self.rewritten.subscribe()
     }
 
     /// Remembers a request.

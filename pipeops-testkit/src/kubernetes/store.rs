@@ -1,11 +1,12 @@
 //! Objects and the history of their changes: what etcd is to a real server.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::resources::Resource;
+use super::value::{items, text};
 
 /// Changes that are kept for watches; older ones are forgotten, as a real server forgets.
 const HISTORY: usize = 50_000;
@@ -57,6 +58,8 @@ pub(crate) struct Compacted {
 #[derive(Debug)]
 pub(crate) struct Store {
     objects: BTreeMap<Key, Arc<Value>>,
+    /// The objects that name an owner, by the owner's uid.
+    dependents: BTreeMap<String, BTreeSet<Key>>,
     changes: VecDeque<Change>,
     revision: u64,
     compacted: u64,
@@ -66,6 +69,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
+            dependents: BTreeMap::new(),
             changes: VecDeque::new(),
             revision: FIRST,
             compacted: FIRST,
@@ -96,12 +100,46 @@ impl Store {
         })
     }
 
+    /// The objects that name this owner.
+    pub(crate) fn dependents<'a>(
+        &'a self,
+        uid: &str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+        let keys = self.dependents.get(uid).into_iter().flatten();
+        keys.filter_map(|key| self.objects.get_key_value(key))
+    }
+
+    fn index(&mut self, key: &Key, before: Option<&Value>, after: Option<&Value>) {
+        let owners = |object: Option<&Value>| -> BTreeSet<String> {
+            let all = object.map_or(&[][..], |object| items(object, "/metadata/ownerReferences"));
+            all.iter()
+                .map(|owner| text(owner, "/uid").to_owned())
+                .collect()
+        };
+        let (before, after) = (owners(before), owners(after));
+        for uid in before.difference(&after) {
+            if let Some(keys) = self.dependents.get_mut(uid) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.dependents.remove(uid);
+                }
+            }
+        }
+        for uid in after.difference(&before) {
+            self.dependents
+                .entry(uid.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+    }
+
     /// Stores an object under a new revision, which becomes its `resourceVersion`.
     pub(crate) fn put(&mut self, key: Key, mut object: Value) -> Arc<Value> {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
         let after = Arc::new(object);
         let before = self.objects.insert(key.clone(), after.clone());
+        self.index(&key, before.as_deref(), Some(&after));
         self.remember(key, before, after.clone(), false);
         after
     }
@@ -109,6 +147,7 @@ impl Store {
     /// Removes an object; its last state carries the revision of the removal.
     pub(crate) fn remove(&mut self, key: &Key) -> Option<Arc<Value>> {
         let before = self.objects.remove(key)?;
+        self.index(key, Some(&before), None);
         self.revision += 1;
         let mut last = (*before).clone();
         last["metadata"]["resourceVersion"] = self.revision.to_string().into();
@@ -184,6 +223,19 @@ mod tests {
             .collect();
         assert_eq!(seen, [101, 102, 103]);
         assert_eq!(store.changes_after(102).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn dependents_are_known_by_their_owner() {
+        let mut store = Store::default();
+        let key = Key::new(&PODS, "a", "x");
+        let owned = |uid: &str| json!({"metadata": {"ownerReferences": [{"uid": uid}]}});
+        store.put(key.clone(), owned("1"));
+        store.put(key.clone(), owned("2"));
+        assert_eq!(store.dependents("1").count(), 0);
+        assert_eq!(store.dependents("2").count(), 1);
+        store.remove(&key);
+        assert_eq!(store.dependents("2").count(), 0);
     }
 
     #[test]

@@ -23,6 +23,17 @@ pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// Whether two maps are equal but for these fields.
+pub(crate) fn differ_only_in(left: &Value, right: &Value, fields: &[&str]) -> bool {
+    let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else {
+        return left == right;
+    };
+    left.keys()
+        .chain(right.keys())
+        .filter(|name| !fields.contains(&name.as_str()))
+        .all(|name| left.get(name) == right.get(name))
+}
+
 /// Whether an object is being deleted.
 pub(crate) fn is_terminating(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()

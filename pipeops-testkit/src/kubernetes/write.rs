@@ -13,7 +13,7 @@ use super::request::Target;
 use super::resources::{NEW_EVENTS, Resource};
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Store;
-use super::value::text;
+use super::value::{differ_only_in, items, text};
 use super::{decode, defaults, delete, events, schema, services, validate};
 
 /// Who writes, and how.
@@ -297,9 +297,11 @@ fn change_as(
     defaults::apply(resource.storage(), &mut new);
     services::keep_addresses(store, resource, old, &mut new)?;
     count_generation(target, old, &mut new);
-    let mut errors = validate::create(resource.storage(), &new);
-    errors.extend(validate::update(resource.storage(), old, &new));
-    refuse(resource, &target.name, &errors)?;
+    if target.subresource != "status" {
+        let mut errors = validate::create(resource.storage(), &new);
+        errors.extend(validate::update(resource.storage(), old, &new));
+        refuse(resource, &target.name, &errors)?;
+    }
     owners(&new).write_to(&mut new);
 
     if is_same(old, &new) {
@@ -327,18 +329,21 @@ fn commit(store: &mut Store, target: &Target, object: Value, writer: &Writer) ->
 
 /// Whether two states differ in nothing but the times of their owners.
 fn is_same(old: &Value, new: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        for entry in object["metadata"]["managedFields"]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-        {
-            entry["time"] = Value::Null;
-        }
-        object
+    const TIMED: &str = "managedFields";
+    let without_time = |entry: &Value| {
+        let mut entry = entry.clone();
+        entry["time"] = Value::Null;
+        entry
     };
-    old == new || bare(old) == bare(new)
+    let owners = |object: &Value| -> Vec<Value> {
+        items(object, "/metadata/managedFields")
+            .iter()
+            .map(without_time)
+            .collect()
+    };
+    differ_only_in(old, new, &["metadata"])
+        && differ_only_in(&old["metadata"], &new["metadata"], &[TIMED])
+        && owners(old) == owners(new)
 }
 
 /// The object in the form in which its kind is stored.

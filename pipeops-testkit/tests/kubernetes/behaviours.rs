@@ -420,3 +420,22 @@ async fn deleting_a_deployment_takes_its_pods_along() {
         .await
         .expect("no pods");
 }
+
+#[tokio::test]
+async fn a_running_pod_goes_wrong_when_its_script_does() {
+    let (cluster, client) = start(ClusterOptions::default()).await;
+    apply(&client, &deployment("app", "r/app:1", 1)).await;
+    until(&client, "app", is_complete).await;
+    cluster.behaviour("r/app:1", PodBehaviour::never_ready("timeout"));
+    until(&client, "app", |d| {
+        condition(d, "Available").is_some_and(|c| c.0 == "False")
+    })
+    .await;
+    cluster.behaviour("r/app:1", PodBehaviour::crash(2));
+    waits_for(&client, "CrashLoopBackOff").await;
+    cluster.behaviour("r/app:1", PodBehaviour::ready());
+    until(&client, "app", |d| {
+        condition(d, "Available").is_some_and(|c| c.0 == "True")
+    })
+    .await;
+}

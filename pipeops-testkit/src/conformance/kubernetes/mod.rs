@@ -4,8 +4,8 @@
 //! [`Conformance`] leads the dialogues with any cluster, in namespaces of its own that it deletes again, and compares.
 //!
 //! What differs from run to run is written as a word in angle brackets before anything is compared: identities, times,
-//! versions, addresses, generated names. What the stand-in is known not to have is left out on both sides: the token
-//! volumes and tolerations that admission adds to pods, and `kubectl`'s default order of `managedFields`.
+//! versions, addresses, generated names. Left out are what depends on timing (the fields that controllers own), and the
+//! token volumes and tolerations that a real cluster's admission adds to pods and the stand-in does not.
 //!
 //! ```no_run
 //! # async fn example(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +23,7 @@ mod normal;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 use serde_json::{Value, json};
 
 use self::dialogue::Dialogue;
@@ -69,6 +70,25 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl Diagnose for Error {
+    fn diagnosis(&self) -> Diagnosis {
+        let title = Diagnosis::new("Conformance could not be checked").error(self.to_string());
+        match self {
+            Self::NoAnswer { source, .. } => title
+                .reason(source.to_string())
+                .fix("Check that the cluster is reachable with this client")
+                .class(RetryClass::Transient),
+            Self::Unreadable { source, .. } => title
+                .reason(source.to_string())
+                .fix("Check that the address is that of a Kubernetes API server"),
+            Self::NeverCame { .. } => title
+                .fix("Check that the cluster's controllers, scheduler and node are up")
+                .fix("Check that its node can pull the image"),
+            Self::Dialogue { .. } => title.fix("Correct dialogues.json"),
+        }
+    }
 }
 
 /// One answer that is not as recorded.

@@ -64,12 +64,14 @@ fn field(name: &str, value: &Value, kept: &Kept) -> Value {
     }
 }
 
-/// The entries of managedFields in an order that does not depend on the clock.
+/// The entries of managedFields in an order that does not depend on the clock. What the controllers own depends on how
+/// often they were at it.
 fn managers(value: &Value, kept: &Kept) -> Value {
     let mut all: Vec<Value> = value
         .as_array()
         .into_iter()
         .flatten()
+        .filter(|entry| entry["manager"] != "kube-controller-manager")
         .map(|entry| normal(entry, kept))
         .collect();
     all.sort_by_key(|entry| {

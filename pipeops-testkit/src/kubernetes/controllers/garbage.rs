@@ -90,22 +90,13 @@ impl Controllers {
     }
 
     fn dependents_of(&self, namespace: &str, uid: &str) -> Vec<(&'static Resource, Arc<Value>)> {
-        let owned = |object: &Value| {
-            items(object, "/metadata/ownerReferences")
-                .iter()
-                .any(|owner| owner["uid"] == uid)
-        };
         self.shared.read(|store| {
-            let kinds = resources::ALL
-                .iter()
-                .copied()
-                .filter(|r| r.namespaced && *r.storage() == **r);
-            kinds
-                .flat_map(|resource| {
-                    store
-                        .list(resource, Some(namespace))
-                        .filter(|(_, object)| owned(object))
-                        .map(move |(_, object)| (resource, object.clone()))
+            store
+                .dependents(uid)
+                .filter(|(key, _)| key.namespace == namespace)
+                .filter_map(|(key, object)| {
+                    let resource = resources::ALL.iter().find(|r| r.id() == key.kind)?;
+                    Some((*resource, object.clone()))
                 })
                 .collect()
         })

@@ -61,6 +61,7 @@ pub(crate) struct Controllers {
     marked: BTreeSet<Item>,
     timers: BTreeMap<(Instant, Item), ()>,
     changed: watch::Receiver<u64>,
+    rewritten: watch::Receiver<()>,
     pulls: mpsc::UnboundedReceiver<PullDone>,
 }
 
@@ -75,6 +76,7 @@ impl Controllers {
             marked: BTreeSet::new(),
             timers: BTreeMap::new(),
             changed: shared.subscribe(),
+            rewritten: shared.rewritten(),
             pulls,
             shared,
         }
@@ -106,11 +108,23 @@ impl Controllers {
                 }
             }
             () = sleep_until(next) => {}
+            Ok(()) = self.rewritten.changed() => self.mark_pods(),
             Some(done) = self.pulls.recv() => {
                 let item = Item::Pod(done.namespace.clone(), done.pod.clone());
                 self.kubelet.pulled(done);
                 self.marked.insert(item);
             }
+        }
+    }
+
+    /// What pods do has changed: each one is looked at.
+    fn mark_pods(&mut self) {
+        let keys: Vec<Key> = self.shared.read(|store| {
+            let pods = store.list(&PODS, None);
+            pods.map(|(key, _)| key.clone()).collect()
+        });
+        for key in keys {
+            self.marked.insert(Item::Pod(key.namespace, key.name));
         }
     }
 
@@ -284,9 +298,11 @@ impl Controllers {
         namespace: &str,
         uid: &str,
     ) -> Vec<Arc<Value>> {
+        let kind = resource.id();
         self.shared.read(|store| {
             store
-                .list(resource, Some(namespace))
+                .dependents(uid)
+                .filter(|(key, _)| key.kind == kind && key.namespace == namespace)
                 .filter(|(_, object)| value::is_controlled_by(object, uid))
                 .map(|(_, object)| object.clone())
                 .collect()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::container::{Container, FIRST_WAIT, LONGEST_WAIT, MOMENT, Stage, Surroundings, Then};
-use super::probes::{self, Verdict};
+use super::probes::{Look, Verdict};
 use crate::kubernetes::behaviour::{Exit, Outcome};
 use crate::kubernetes::recorder::Kind;
 use crate::kubernetes::value::text;
@@ -25,16 +25,27 @@ impl Container {
         if self.init && !self.is_sidecar() {
             return self.watch_init(around, &outcome, since, at);
         }
-        if let Outcome::Crash(exit) = &outcome {
-            let due = since + exit.after;
-            if due <= at {
-                self.exit(around, exit);
-                return None;
-            }
-            probes::look(self, around, &behaviour, &outcome, since, at);
-            return Some(due);
+        let crash = match &outcome {
+            Outcome::Crash(exit) => Some(exit.clone()),
+            _ => None,
+        };
+        if let Some(exit) = crash.as_ref().filter(|exit| since + exit.after <= at) {
+            self.exit(around, exit);
+            return None;
         }
-        match probes::look(self, around, &behaviour, &outcome, since, at) {
+        let look = Look {
+            container: self,
+            around,
+            outcome: &outcome,
+            since,
+            ready_at: since + behaviour.ready_after,
+            at,
+        };
+        let verdict = look.take();
+        if let Some(exit) = crash {
+            return Some(since + exit.after);
+        }
+        match verdict {
             Verdict::Again(next) => next,
             Verdict::Kill(probe) => {
                 let message = format!(

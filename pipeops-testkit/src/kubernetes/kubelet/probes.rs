@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::container::{Container, Surroundings};
-use crate::kubernetes::behaviour::{Outcome, PodBehaviour};
+use crate::kubernetes::behaviour::Outcome;
 use crate::kubernetes::recorder::{Kind, Said};
 use crate::kubernetes::value::{int, text};
 
@@ -18,130 +18,147 @@ pub(super) enum Verdict {
     Kill(&'static str),
 }
 
-/// Looks at a running container.
-pub(super) fn look(
-    container: &mut Container,
-    around: &mut Surroundings<'_>,
-    behaviour: &PodBehaviour,
-    outcome: &Outcome,
-    since: Instant,
-    at: Instant,
-) -> Verdict {
-    let ready_at = since + behaviour.ready_after;
-    let startup = container.spec["startupProbe"].clone();
-    let readiness = container.spec["readinessProbe"].clone();
-    if !container.started {
-        if startup.is_object() {
-            let output = match outcome {
-                Outcome::NeverStarted(output) => Some(output.clone()),
-                _ if at < ready_at => Some(refused(&startup, around.address)),
-                _ => None,
-            };
-            if let Some(output) = output {
-                let wake = never(outcome, ready_at);
-                return failed(container, around, &startup, "Startup", &output, since, wake);
+/// A running container as its probes see it.
+pub(super) struct Look<'a, 'b> {
+    pub(super) container: &'a mut Container,
+    pub(super) around: &'a mut Surroundings<'b>,
+    pub(super) outcome: &'a Outcome,
+    /// When it was started.
+    pub(super) since: Instant,
+    /// When its probes begin to succeed, if the script lets them.
+    pub(super) ready_at: Instant,
+    pub(super) at: Instant,
+}
+
+impl Look<'_, '_> {
+    /// Startup first; then liveness and readiness.
+    pub(super) fn take(mut self) -> Verdict {
+        if !self.container.started {
+            if let Some(verdict) = self.startup() {
+                return verdict;
+            }
+            self.container.started = true;
+            self.container.next_probe = None;
+            self.container.failed_probes = 0;
+        }
+        match self.liveness() {
+            Some(verdict) => verdict,
+            None => self.readiness(),
+        }
+    }
+
+    /// None once the container has started.
+    fn startup(&mut self) -> Option<Verdict> {
+        let probe = self.container.spec["startupProbe"].clone();
+        let output = match self.outcome {
+            Outcome::NeverStarted(output) => output.clone(),
+            _ if self.at < self.ready_at => refused(&probe, self.around.address),
+            _ => return None,
+        };
+        probe.is_object().then(|| {
+            let wake = self.wake();
+            self.failed(&probe, "Startup", &output, self.since, wake)
+        })
+    }
+
+    /// None where the script does not let it fail.
+    fn liveness(&mut self) -> Option<Verdict> {
+        let probe = self.container.spec["livenessProbe"].clone();
+        let Outcome::LivenessFails { after, output } = self.outcome else {
+            return None;
+        };
+        if !probe.is_object() {
+            return None;
+        }
+        let fails_at = self.ready_at + *after;
+        if self.at >= fails_at {
+            return Some(self.failed(&probe, "Liveness", output, fails_at, None));
+        }
+        let waits = self.at < self.ready_at;
+        self.container.ready = !waits || !self.container.spec["readinessProbe"].is_object();
+        Some(Verdict::Again(Some(if waits {
+            self.ready_at
+        } else {
+            fails_at
+        })))
+    }
+
+    fn readiness(&mut self) -> Verdict {
+        let probe = self.container.spec["readinessProbe"].clone();
+        let output = match self.outcome {
+            Outcome::NeverReady(output) | Outcome::NeverStarted(output) => Some(output.clone()),
+            Outcome::Crash(_) => Some(refused(&probe, self.around.address)),
+            _ if self.at < self.ready_at => Some(refused(&probe, self.around.address)),
+            _ => None,
+        };
+        match output {
+            Some(output) if probe.is_object() => {
+                let wake = self.wake();
+                self.failed(&probe, "Readiness", &output, self.since, wake)
+            }
+            _ => {
+                self.container.ready = true;
+                Verdict::Again(None)
             }
         }
-        container.started = true;
-        container.next_probe = None;
-        container.failed_probes = 0;
     }
-    if let Outcome::LivenessFails { after, output } = outcome
-        && container.spec["livenessProbe"].is_object()
-    {
-        let fails_at = ready_at + *after;
-        if at >= fails_at {
-            let probe = container.spec["livenessProbe"].clone();
-            return failed(
-                container, around, &probe, "Liveness", output, fails_at, None,
-            );
-        }
-        container.ready = at >= ready_at || !readiness.is_object();
-        return Verdict::Again(Some(if at < ready_at { ready_at } else { fails_at }));
-    }
-    if !readiness.is_object() {
-        container.ready = true;
-        return Verdict::Again(None);
-    }
-    let output = match outcome {
-        Outcome::NeverReady(output) | Outcome::NeverStarted(output) => Some(output.clone()),
-        Outcome::Crash(_) => Some(refused(&readiness, around.address)),
-        _ if at < ready_at => Some(refused(&readiness, around.address)),
-        _ => None,
-    };
-    match output {
-        Some(output) => {
-            let wake = never(outcome, ready_at);
-            failed(
-                container,
-                around,
-                &readiness,
-                "Readiness",
-                &output,
-                since,
-                wake,
-            )
-        }
-        None => {
-            container.ready = true;
-            Verdict::Again(None)
-        }
-    }
-}
 
-/// When a probe will succeed, if it ever will.
-fn never(outcome: &Outcome, ready_at: Instant) -> Option<Instant> {
-    match outcome {
-        Outcome::Ready | Outcome::LivenessFails { .. } => Some(ready_at),
-        _ => None,
+    /// When a probe will succeed, if it ever will.
+    fn wake(&self) -> Option<Instant> {
+        match self.outcome {
+            Outcome::Ready | Outcome::LivenessFails { .. } => Some(self.ready_at),
+            _ => None,
+        }
     }
-}
 
-/// A probe that fails: counted and told once per period. Failed readiness kills nobody.
-fn failed(
-    container: &mut Container,
-    around: &mut Surroundings<'_>,
-    probe: &Value,
-    kind: &'static str,
-    output: &str,
-    since: Instant,
-    wake: Option<Instant>,
-) -> Verdict {
-    let seconds = |count: i64| {
+    /// A probe that fails: counted and told once per period. Failed readiness kills nobody.
+    fn failed(
+        &mut self,
+        probe: &Value,
+        kind: &'static str,
+        output: &str,
+        since: Instant,
+        wake: Option<Instant>,
+    ) -> Verdict {
+        let period = self.seconds(int(probe, "/periodSeconds").max(1));
+        let first = since + self.seconds(int(probe, "/initialDelaySeconds")) + period;
+        let due = self.container.next_probe.unwrap_or(first);
+        if due > self.at {
+            self.container.next_probe = Some(due);
+            return Verdict::Again(Some(wake.map_or(due, |wake| wake.min(due))));
+        }
+        self.container.failed_probes += 1;
+        self.tell(&format!("{kind} probe failed: {output}"));
+        let limit = int(probe, "/failureThreshold").max(1);
+        if kind == "Readiness" {
+            self.container.ready = false;
+        } else if self.container.failed_probes >= limit {
+            return Verdict::Kill(if kind == "Startup" {
+                "startup"
+            } else {
+                "liveness"
+            });
+        }
+        let next = self.at + period;
+        self.container.next_probe = Some(next);
+        Verdict::Again(Some(wake.map_or(next, |wake| wake.min(next))))
+    }
+
+    fn seconds(&self, count: i64) -> Duration {
         let time = Duration::from_secs(u64::try_from(count).unwrap_or(0));
-        around.shared.options.real(time)
-    };
-    let period = seconds(int(probe, "/periodSeconds").max(1));
-    let first = since + seconds(int(probe, "/initialDelaySeconds")) + period;
-    let at = Instant::now();
-    let due = container.next_probe.unwrap_or(first);
-    if due > at {
-        container.next_probe = Some(due);
-        return Verdict::Again(Some(wake.map_or(due, |wake| wake.min(due))));
+        self.around.shared.options.real(time)
     }
-    container.failed_probes += 1;
-    let message = format!("{kind} probe failed: {output}");
-    let said = Said {
-        component: "kubelet",
-        kind: Kind::Warning,
-        reason: "Unhealthy",
-        message: &message,
-        field_path: &container.field_path(),
-    };
-    around.recorder.record(around.pod, said);
-    if kind != "Readiness" && container.failed_probes >= int(probe, "/failureThreshold").max(1) {
-        return Verdict::Kill(if kind == "Startup" {
-            "startup"
-        } else {
-            "liveness"
-        });
+
+    fn tell(&mut self, message: &str) {
+        let said = Said {
+            component: "kubelet",
+            kind: Kind::Warning,
+            reason: "Unhealthy",
+            message,
+            field_path: &self.container.field_path(),
+        };
+        self.around.recorder.record(self.around.pod, said);
     }
-    if kind == "Readiness" {
-        container.ready = false;
-    }
-    let next = at + period;
-    container.next_probe = Some(next);
-    Verdict::Again(Some(wake.map_or(next, |wake| wake.min(next))))
 }
 
 /// What a probe says while nobody listens yet.

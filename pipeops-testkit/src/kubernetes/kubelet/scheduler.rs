@@ -84,6 +84,19 @@ fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
             false,
         ));
     }
+    let all = store.list(&PODS, None).count();
+    let demands = ["cpu", "memory"]
+        .iter()
+        .any(|name| requested(pod, name) > 0)
+        || !items(
+            pod,
+            "/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution",
+        )
+        .is_empty();
+    if !demands && (all as i128) * 1000 <= allocatable(node, "pods") {
+        // Nothing depends on who else is there: the others need not be looked at.
+        return None;
+    }
     let others: Vec<&Value> = store
         .list(&PODS, None)
         .map(|(_, other)| &**other)
@@ -140,11 +153,7 @@ fn is_repelled(pod: &Value, others: &[&Value]) -> bool {
 }
 
 fn lack_of_room(pod: &Value, node: &Value, others: &[&Value]) -> Option<String> {
-    let allocatable = |name: &str| {
-        let amount = text(node, &format!("/status/allocatable/{name}"));
-        Quantity::parse(amount).map_or(0, Quantity::millis)
-    };
-    if others.len() as i128 * 1000 >= allocatable("pods") {
+    if others.len() as i128 * 1000 >= allocatable(node, "pods") {
         return Some("1 Too many pods".into());
     }
     let lacking: Vec<String> = ["cpu", "memory"]
@@ -152,11 +161,17 @@ fn lack_of_room(pod: &Value, node: &Value, others: &[&Value]) -> Option<String> 
         .filter(|name| {
             let wanted = requested(pod, name);
             let used: i128 = others.iter().map(|other| requested(other, name)).sum();
-            wanted > 0 && used + wanted > allocatable(name)
+            wanted > 0 && used + wanted > allocatable(node, name)
         })
         .map(|name| format!("1 Insufficient {name}"))
         .collect();
     (!lacking.is_empty()).then(|| lacking.join(", "))
+}
+
+/// What a node has to give, in thousandths.
+fn allocatable(node: &Value, name: &str) -> i128 {
+    let amount = text(node, &format!("/status/allocatable/{name}"));
+    Quantity::parse(amount).map_or(0, Quantity::millis)
 }
 
 /// What a pod's containers request together, in thousandths.
