@@ -1,8 +1,7 @@
 //! The Dockerfile parser against BuildKit's own, over generated and mutated inputs.
 //!
-//! Run it with
-//! `(cd pipeops-core/tests/buildkit_parser && go mod tidy && go build -o /tmp/buildkit_parser .)` and
-//! `BUILDKIT_PARSER=/tmp/buildkit_parser cargo test -p pipeops-core --test dockerfile_differential -- --ignored`.
+//! `cargo peers test -p pipeops-core` runs it: it builds `tests/buildkit_parser`, a small Go program around BuildKit's
+//! parser. `BUILDKIT_PARSER` names one that is built already.
 //! `SEED` and `INPUTS` choose the inputs; `CORPUS` names a folder whose files are mutated as well.
 
 #![expect(
@@ -162,7 +161,7 @@ const JOINTS: &[&str] = &[
 ];
 
 #[test]
-#[ignore = "needs BUILDKIT_PARSER: the program of tests/buildkit_parser, built with Go"]
+#[ignore = "needs peers: buildkit; builds its parser with Go"]
 fn agrees_with_buildkit() {
     let seed = number("SEED", 1);
     let inputs = number("INPUTS", 20_000);
@@ -306,10 +305,26 @@ struct Oracle {
     output: BufReader<ChildStdout>,
 }
 
+/// Builds the program; its dependencies are those of BuildKit itself.
+fn build_oracle() -> String {
+    let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/buildkit_parser");
+    let built = Command::new("go")
+        .args(["build", "-mod=mod", "-o", program, "."])
+        .current_dir(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/buildkit_parser"
+        ))
+        .status();
+    assert!(
+        built.is_ok_and(|status| status.success()),
+        "go cannot build BuildKit's parser"
+    );
+    program.to_owned()
+}
+
 impl Oracle {
     fn start() -> Self {
-        let program = std::env::var("BUILDKIT_PARSER")
-            .expect("set BUILDKIT_PARSER to the program of tests/buildkit_parser");
+        let program = std::env::var("BUILDKIT_PARSER").unwrap_or_else(|_| build_oracle());
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
