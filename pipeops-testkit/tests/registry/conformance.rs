@@ -285,11 +285,14 @@ async fn manifests(client: &Client, name: &str) {
 }
 
 async fn tags(client: &Client, name: &str) {
-    let all: Value = client
+    let mut all: Value = client
         .get(&format!("/v2/{name}/tags/list"))
         .await
         .json()
         .await
         .unwrap();
+    // Registry 2.8 lists them in the order of its folder, although the specification asks for a lexical one.
+    let listed = all["tags"].as_array_mut().unwrap();
+    listed.sort_by_key(ToString::to_string);
     assert_eq!(all, json!({"name": name, "tags": ["multi", "v1"]}));
 }

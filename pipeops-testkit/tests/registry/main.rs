@@ -51,7 +51,7 @@ async fn conformance_of_a_real_registry() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry"]
+#[ignore = "needs peers: registry-auth"]
 async fn conformance_of_a_real_registry_with_basic() {
     let name = environment("REGISTRY_AUTH_USERNAME");
     let password = environment("REGISTRY_AUTH_PASSWORD");
