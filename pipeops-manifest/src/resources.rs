@@ -42,7 +42,9 @@ impl Resources {
     /// The default, with four times the memory request and twice the limit for a JVM.
     pub fn for_language(language: Option<Language>) -> Self {
         match language {
-            Some(Language::Java) => Self::default().memory("512Mi", "1Gi"),
+            Some(Language::Java | Language::Scala | Language::Clojure) => {
+                Self::default().memory("512Mi", "1Gi")
+            }
             _ => Self::default(),
         }
     }

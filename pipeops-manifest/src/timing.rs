@@ -54,7 +54,7 @@ impl Timing {
     pub fn startup_budget(&self, language: Option<Language>) -> Duration {
         let by_language = match language {
             Some(Language::Go | Language::Rust | Language::Static) => 30,
-            Some(Language::Java) => 180,
+            Some(Language::Java | Language::Scala | Language::Clojure) => 180,
             _ => 60,
         };
         self.startup_budget

@@ -39,6 +39,30 @@ pub enum Language {
     Deno,
     /// Files that a web server serves as they are, or a site generator's.
     Static,
+    /// Scala, built by sbt or Mill.
+    Scala,
+    /// Clojure, built by Leiningen or its own tools.
+    Clojure,
+    /// Gleam.
+    Gleam,
+    /// Crystal.
+    Crystal,
+    /// Dart.
+    Dart,
+    /// Swift.
+    Swift,
+    /// Haskell, built by Stack or Cabal.
+    Haskell,
+    /// Zig.
+    Zig,
+    /// C and C++, built by CMake, Meson or make.
+    Cpp,
+    /// COBOL.
+    Cobol,
+    /// Scheme.
+    Scheme,
+    /// Scripts for a shell.
+    Shell,
 }
 
 impl Language {
@@ -55,6 +79,18 @@ impl Language {
         Self::Elixir,
         Self::Deno,
         Self::Static,
+        Self::Scala,
+        Self::Clojure,
+        Self::Gleam,
+        Self::Crystal,
+        Self::Dart,
+        Self::Swift,
+        Self::Haskell,
+        Self::Zig,
+        Self::Cpp,
+        Self::Cobol,
+        Self::Scheme,
+        Self::Shell,
     ];
 
     /// The name, as in JSON and on the command line: `nodejs`.
@@ -71,6 +107,18 @@ impl Language {
             Self::Elixir => "elixir",
             Self::Deno => "deno",
             Self::Static => "static",
+            Self::Scala => "scala",
+            Self::Clojure => "clojure",
+            Self::Gleam => "gleam",
+            Self::Crystal => "crystal",
+            Self::Dart => "dart",
+            Self::Swift => "swift",
+            Self::Haskell => "haskell",
+            Self::Zig => "zig",
+            Self::Cpp => "cpp",
+            Self::Cobol => "cobol",
+            Self::Scheme => "scheme",
+            Self::Shell => "shell",
         }
     }
 }
@@ -83,10 +131,13 @@ impl fmt::Display for Language {
 
 /// A name that is no [`Language`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown language `{0}`: expected one of nodejs, python, go, java, rust, ruby, php, dotnet, elixir, deno, static"
-)]
+#[error("unknown language `{0}`: expected one of {known}", known = known())]
 pub struct UnknownLanguage(String);
+
+fn known() -> String {
+    let names: Vec<&str> = Language::ALL.iter().map(|known| known.as_str()).collect();
+    names.join(", ")
+}
 
 impl FromStr for Language {
     type Err = UnknownLanguage;
@@ -111,7 +162,7 @@ mod tests {
             let json = serde_json::to_string(&language).unwrap();
             assert_eq!(json, format!("\"{language}\""));
         }
-        let error = "cobol".parse::<Language>().unwrap_err().to_string();
+        let error = "fortran".parse::<Language>().unwrap_err().to_string();
         for language in Language::ALL {
             assert!(error.contains(language.as_str()), "{language} missing");
         }

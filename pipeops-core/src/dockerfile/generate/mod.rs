@@ -19,10 +19,12 @@ mod python;
 mod ruby;
 mod rust;
 mod script;
+mod secrets;
 mod static_site;
 
 pub use images::BaseImages;
 use script::Script;
+pub use secrets::{BuildSecret, SecretTarget};
 
 /// The user that generated images run as: `nonroot` of the distroless images, and nobody's number elsewhere.
 const UID: u32 = 65532;
@@ -41,6 +43,9 @@ pub struct Generated {
     pub uid: u32,
     /// Why each line is there.
     pub reasons: Vec<Reason>,
+    /// The secrets that the build takes, where the repository refers to private package registries. A build that is not
+    /// given one of them goes on without it.
+    pub secrets: Vec<BuildSecret>,
 }
 
 impl Generated {
@@ -169,14 +174,18 @@ pub fn generate(
         language,
     };
     let mut script = Script::new(images.frontend());
+    for secret in secrets::needed(&app) {
+        script.secret(secret);
+    }
     app.write(&mut script)?;
-    let (dockerfile, reasons) = script.finish();
+    let (dockerfile, reasons, secrets) = script.finish();
     Ok(Generated {
         dockerfile,
         dockerignore: ignore::text(&app),
         port: detection.port,
         uid: UID,
         reasons,
+        secrets,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The text of a Dockerfile and the reasons of its lines.
 
-use super::Reason;
+use super::{BuildSecret, Reason};
 
 /// A Dockerfile that is being written.
 #[derive(Debug, Default)]
@@ -8,6 +8,7 @@ pub(super) struct Script {
     text: String,
     lines: usize,
     reasons: Vec<Reason>,
+    secrets: Vec<BuildSecret>,
 }
 
 impl Script {
@@ -46,11 +47,21 @@ impl Script {
         }
     }
 
-    /// Runs a command with cache mounts, each on a line of its own.
+    /// Gives a secret to each step that downloads: to those with cache mounts.
+    pub(super) fn secret(&mut self, secret: BuildSecret) {
+        self.secrets.push(secret);
+    }
+
+    /// Runs a command with cache mounts, each on a line of its own. A command that downloads has one at least.
     pub(super) fn run(&mut self, caches: &[&str], command: &str, why: &str) {
         let mut text = String::from("RUN ");
         for cache in caches {
             text.push_str(&format!("--mount=type=cache,target={cache} \\\n    "));
+        }
+        if !caches.is_empty() {
+            for secret in &self.secrets {
+                text.push_str(&format!("--mount={} \\\n    ", secret.mount()));
+            }
         }
         text.push_str(command);
         self.line(&text, why);
@@ -80,9 +91,9 @@ impl Script {
         self.line(&format!("CMD [{}]", words.join(", ")), why);
     }
 
-    /// The text and its reasons.
-    pub(super) fn finish(self) -> (String, Vec<Reason>) {
-        (self.text, self.reasons)
+    /// The text, its reasons, and the secrets that it takes.
+    pub(super) fn finish(self) -> (String, Vec<Reason>, Vec<BuildSecret>) {
+        (self.text, self.reasons, self.secrets)
     }
 }
 
@@ -153,7 +164,7 @@ mod tests {
         script.stage("a", Some("build"), "first");
         script.run(&["/c"], "x", "runs");
         script.stage("b", None, "second");
-        let (text, reasons) = script.finish();
+        let (text, reasons, _) = script.finish();
         for reason in &reasons {
             let line = text.lines().nth(reason.line - 1).unwrap();
             assert!(
