@@ -62,23 +62,6 @@ fn overlap(text: &[u8], secret: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// Whether a build argument's name says that its value is secret.
-pub(crate) fn names_a_secret(key: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "CREDENTIAL",
-        "APIKEY",
-        "API_KEY",
-        "PRIVATE_KEY",
-    ];
-    let key = key.to_ascii_uppercase();
-    WORDS.iter().any(|word| key.contains(word)) || key.ends_with("_KEY") || key.ends_with("_PAT")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,21 +83,5 @@ mod tests {
         assert_eq!(censor.open_end(b"..abcab"), 5);
         assert_eq!(censor.open_end(b"..ab."), 0);
         assert_eq!(censor.open_end(b"abcabd"), 0, "a whole secret is not open");
-    }
-
-    #[test]
-    fn names_of_secrets() {
-        for key in [
-            "NPM_TOKEN",
-            "db_password",
-            "AWS_SECRET_ACCESS_KEY",
-            "SSH_KEY",
-            "GITHUB_PAT",
-        ] {
-            assert!(names_a_secret(key), "{key}");
-        }
-        for key in ["COMMIT_SHA", "KEYBOARD", "PATH", "NODE_ENV"] {
-            assert!(!names_a_secret(key), "{key}");
-        }
     }
 }

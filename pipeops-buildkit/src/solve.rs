@@ -7,11 +7,12 @@ use std::time::Duration;
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 use jiff::Timestamp;
 use pipeops_core::build::DockerfileSource;
+use pipeops_core::secret::suspicion;
 use pipeops_core::{BuildRequest, Digest, SecretString};
 use tokio::sync::mpsc;
 
 use crate::cache::Caches;
-use crate::censor::{Censor, names_a_secret};
+use crate::censor::Censor;
 use crate::check::{check_ignore_file, check_names, find_dockerfile};
 use crate::error::Error;
 use crate::random;
@@ -210,12 +211,12 @@ fn plain_http(request: &BuildRequest) -> BTreeSet<String> {
         .collect()
 }
 
-/// Values of build arguments that are secrets by their names. They do not belong there, but must not be shown either.
+/// Values of build arguments that look like secrets. They do not belong there, but must not be shown either.
 fn secret_args(request: &BuildRequest) -> impl Iterator<Item = SecretString> {
     let secret = request
         .build_args
         .iter()
-        .filter(|(key, _)| names_a_secret(key));
+        .filter(|(key, value)| suspicion(key, value).is_some());
     secret.map(|(_, value)| SecretString::from(value.as_str()))
 }
 

@@ -3,6 +3,7 @@
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::Credential;
 use pipeops::core::build::S3Cache;
+use pipeops::core::dockerfile::BaseImages;
 use pipeops::registry::{Chain, DockerConfig, StaticCredentials};
 use pipeops::rollout::{Rollout, RolloutOptions};
 use pipeops::runner::{PipelineOptions, Service, ServiceBuilder, SqliteStore};
@@ -23,6 +24,8 @@ pub struct Backends {
     pub registry: Option<Registry>,
     /// The bucket for build cache.
     pub s3: Option<S3>,
+    /// The base images of generated Dockerfiles.
+    pub base_images: BaseImages,
 }
 
 impl Backends {
@@ -35,7 +38,14 @@ impl Backends {
             cluster: crate::cluster::client().await?,
             registry: environment.registry,
             s3: environment.s3,
+            base_images: BaseImages::default(),
         })
+    }
+
+    /// Sets the base images of generated Dockerfiles.
+    pub fn base_images(mut self, images: BaseImages) -> Self {
+        self.base_images = images;
+        self
     }
 
     /// A service on this store that builds and deploys with them.
@@ -45,7 +55,7 @@ impl Backends {
             self.cluster.clone(),
             RolloutOptions::default().create_namespace(true),
         );
-        let mut pipeline = PipelineOptions::default();
+        let mut pipeline = PipelineOptions::default().base_images(self.base_images.clone());
         if let Some(s3) = &self.s3 {
             pipeline = pipeline.cache(cache(s3));
         }

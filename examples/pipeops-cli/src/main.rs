@@ -82,7 +82,7 @@ async fn run(cli: &Cli) -> Result<(), CommandError> {
         Command::Demo(demo) => demo.run(format).await,
         Command::Deploy(deploy) => deploy.run(&cli.data, format).await,
         Command::Detect(detect) => detect.run(format),
-        Command::Dockerfile(dockerfile) => dockerfile.run(format),
+        Command::Dockerfile(dockerfile) => dockerfile.run(format).await,
         Command::Build(build) => build.run(format).await,
         Command::Manifests(manifests) => manifests.run(format),
         Command::Rollout(rollout) => rollout.run(format).await,

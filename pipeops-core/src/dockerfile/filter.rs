@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::declared::Declarations;
-use super::secrets::{Suspicion, suspicion};
 use super::{Dockerfile, Stage};
+use crate::secret::suspicion;
 
 /// What PipeOps itself knows about a build.
 ///
@@ -19,7 +19,6 @@ use super::{Dockerfile, Stage};
 /// | the commit's SHA | `PIPEOPS_COMMIT`, `COMMIT_SHA`, `GIT_COMMIT`, `GIT_SHA`, `SOURCE_COMMIT`, `VCS_REF` |
 /// | the build's id | `PIPEOPS_BUILD_ID`, `BUILD_ID` |
 /// | the commit's time, RFC 3339 in UTC | `PIPEOPS_COMMIT_TIME`, `BUILD_TIMESTAMP`, `BUILD_DATE` |
-///
 /// | the commit's time, in seconds | `SOURCE_DATE_EPOCH` |
 ///
 /// All times are the commit's, not the clock's: a second build of one commit gives the same image, from the cache. Nothing
@@ -310,11 +309,8 @@ fn add_metadata(
 }
 
 fn warn_secret(filtered: &mut Filtered, key: &str, value: &str) {
-    let by = match suspicion(key, value) {
-        Some(Suspicion::Name) => "by its name",
-        Some(Suspicion::Format(format)) => format,
-        Some(Suspicion::Entropy) => "by its randomness",
-        None => return,
+    let Some(by) = suspicion(key, value) else {
+        return;
     };
     filtered.warnings.push(format!(
         "`{key}` looks like a secret ({by}). Build arguments stay readable in the image's history: give it to the build as a \

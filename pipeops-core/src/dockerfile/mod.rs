@@ -8,7 +8,6 @@ mod filter;
 mod generate;
 mod parser;
 mod report;
-mod secrets;
 
 pub use ast::{
     Arg, Arguments, Directives, Dockerfile, Heredoc, Instruction, Keyword, Stage, Trigger, Warning,
@@ -16,5 +15,7 @@ pub use ast::{
 };
 pub use error::{ParseError, ParseErrorKind};
 pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
-pub use generate::{BaseImages, GenerateError, Generated, Reason, generate};
+pub use generate::{
+    BaseImages, BuildSecret, GenerateError, Generated, Reason, SecretTarget, generate,
+};
 pub use report::{ArgsReport, StageReport, args_report};

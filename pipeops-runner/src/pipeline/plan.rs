@@ -1,6 +1,6 @@
 //! The step that chooses the Dockerfile and filters build arguments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
@@ -78,6 +78,7 @@ pub(super) async fn plan(
         args: context.project().build.args.clone(),
         metadata: metadata(context, cloned),
         images: context.options.base_images.clone(),
+        secrets: context.project().secrets.build.keys().cloned().collect(),
     };
     let (plan, warnings) = blocking(move || {
         let tree = DirTree::new(&folder).map_err(unreadable)?;
@@ -101,6 +102,8 @@ struct Request {
     args: BTreeMap<String, String>,
     metadata: BuildMetadata,
     images: dockerfile::BaseImages,
+    /// The ids of the project's build secrets.
+    secrets: BTreeSet<String>,
 }
 
 impl Request {
@@ -154,10 +157,24 @@ impl Request {
             text: generated.dockerfile,
             ignore: generated.dockerignore,
         };
-        let (mut plan, warnings) = self.finish(&parsed, planned);
+        let (mut plan, mut warnings) = self.finish(&parsed, planned);
+        warnings.extend(self.missing_secrets(&generated.secrets));
         plan.port = generated.port.or(self.detection.port);
         plan.uid = Some(generated.uid);
         Ok((plan, warnings))
+    }
+
+    /// What the build would take and the project does not have. The registry may be open all the same.
+    fn missing_secrets(&self, wanted: &[dockerfile::BuildSecret]) -> impl Iterator<Item = String> {
+        let missing = wanted
+            .iter()
+            .filter(|secret| !self.secrets.contains(&secret.id));
+        missing.map(|secret| {
+            format!(
+                "the project has no build secret {}: {}. Set it if packages cannot be fetched",
+                secret.id, secret.why
+            )
+        })
     }
 
     fn finish(&self, parsed: &Dockerfile, dockerfile: PlannedDockerfile) -> (Plan, Vec<String>) {
@@ -266,6 +283,7 @@ mod tests {
             args: BTreeMap::from([("VERSION".into(), "1".into()), ("OTHER".into(), "2".into())]),
             metadata: BuildMetadata::new("abc", "d1"),
             images: dockerfile::BaseImages::default(),
+            secrets: BTreeSet::new(),
         }
     }
 
@@ -323,6 +341,28 @@ mod tests {
             "{:?}",
             failure.diagnosis()
         );
+    }
+
+    #[test]
+    fn secrets_that_the_project_lacks_are_said() {
+        let tree = MemTree::from([
+            (
+                "api/package.json",
+                r#"{"scripts": {"start": "node a.js"}, "dependencies": {"a": "1"}}"#,
+            ),
+            ("api/.npmrc", "//npm.example.com/:_authToken=${NPM_TOKEN}"),
+        ]);
+        let mut request = request(Some(Language::Nodejs), None);
+        request.detection.start = Some("node a.js".into());
+        let missing = |request: &Request| {
+            let (_, warnings) = request.plan(&tree).unwrap();
+            warnings
+                .iter()
+                .any(|text| text.contains("build secret NPM_TOKEN"))
+        };
+        assert!(missing(&request));
+        request.secrets.insert("NPM_TOKEN".into());
+        assert!(!missing(&request));
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::detect::{Language, LanguageDetector};
-use pipeops::core::dockerfile::{self, BaseImages, BuildMetadata, Dockerfile};
+use pipeops::core::dockerfile::{self, BuildMetadata, Dockerfile};
 use pipeops::core::source::{DirTree, SourceTree};
 use pipeops::core::{BuildRequest, Diagnosis, Event, EventKind, ImageBuilder, SecretString};
-use pipeops::registry::DockerConfig;
 
+use super::base_images::{BaseImagesArg, credentials};
 use super::detect;
 use super::dockerfile::key_values;
 use crate::output::{CommandError, Format, print_json};
@@ -43,6 +43,8 @@ pub struct Build {
     /// The language for a generated Dockerfile, when the rules cannot know it
     #[arg(long)]
     language: Option<Language>,
+    #[command(flatten)]
+    images: BaseImagesArg,
     /// A build argument; those that the Dockerfile does not declare are dropped, with the reason
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,
@@ -117,9 +119,7 @@ impl Build {
         request.platforms.clone_from(&self.platform);
         request.secrets = self.secrets()?;
         request.no_cache = self.no_cache;
-        if let Some(config) = DockerConfig::default_path().filter(|path| path.is_file()) {
-            request.credentials = Arc::new(DockerConfig::load(&config)?);
-        }
+        request.credentials = credentials()?;
         Ok(request)
     }
 
@@ -135,7 +135,7 @@ impl Build {
             return Ok((DockerfileSource::Path(self.file.clone()), text));
         }
         let detection = detect::detector(self.language, None).detect(tree);
-        let generated = dockerfile::generate(tree, &detection, &BaseImages::default())?;
+        let generated = dockerfile::generate(tree, &detection, &self.images.load()?)?;
         eprintln!(
             "no {} in {}: building with a generated one",
             self.file,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pipeops::core::{EventKind, Failure};
 use pipeops::runner::{CommitSha, Deployment, GitRef, Hub};
 
+use super::base_images::BaseImagesArg;
 use super::{DataArgs, project};
 use crate::backends::Backends;
 use crate::environment::Environment;
@@ -25,6 +26,8 @@ pub struct Deploy {
     /// The branch that the commit is on; the environment's by default
     #[arg(long)]
     branch: Option<String>,
+    #[command(flatten)]
+    images: BaseImagesArg,
 }
 
 impl Deploy {
@@ -43,7 +46,9 @@ impl Deploy {
         });
         let reference: GitRef =
             format!("refs/heads/{}", branch.as_deref().unwrap_or("main")).parse()?;
-        let backends = Backends::from_environment(Environment::read()).await?;
+        let backends = Backends::from_environment(Environment::read())
+            .await?
+            .base_images(self.images.load()?);
         // Its own runner: a deployment does not need a running server, and a lease keeps two from acting on it.
         let service = backends
             .service(store)?

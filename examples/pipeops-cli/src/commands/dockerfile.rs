@@ -8,6 +8,7 @@ use pipeops::core::Diagnosis;
 use pipeops::core::detect::{Language, LanguageDetector};
 use pipeops::core::dockerfile::{self, BaseImages, BuildMetadata, Dockerfile};
 
+use super::base_images::{self, BaseImagesArg};
 use super::detect;
 use crate::output::{CommandError, Format, print_json};
 
@@ -47,14 +48,24 @@ pub enum Command {
         /// Says for each line why it is there
         #[arg(long)]
         explain: bool,
+        /// Pins each base image to the digest that its registry has for it now
+        #[arg(long)]
+        pin: bool,
+        #[command(flatten)]
+        images: BaseImagesArg,
         /// Writes Dockerfile and .dockerignore into DIR instead of printing; never overwrites
         #[arg(long)]
         write: bool,
     },
+    /// Lists the base images of generated Dockerfiles by role
+    Images {
+        #[command(flatten)]
+        images: BaseImagesArg,
+    },
 }
 
 impl Command {
-    pub fn run(&self, format: Format) -> Result<(), CommandError> {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
         match self {
             Self::Args { file } => {
                 format.print(&dockerfile::args_report(&parse(file)?));
@@ -71,11 +82,18 @@ impl Command {
                 language,
                 path,
                 explain,
+                pin,
+                images,
                 write,
             } => {
                 let tree = detect::open(dir)?;
                 let detection = detect::detector(*language, path.as_deref()).detect(&tree);
-                let generated = dockerfile::generate(&tree, &detection, &BaseImages::default())?;
+                let images = images.load()?;
+                let mut generated = dockerfile::generate(&tree, &detection, &images)?;
+                if *pin {
+                    let images = base_images::pin(images, &generated).await?;
+                    generated = dockerfile::generate(&tree, &detection, &images)?;
+                }
                 match (format, write) {
                     (Format::Json, _) => print_json(&generated),
                     (Format::Text, true) => write_files(dir, &generated)?,
@@ -84,7 +102,20 @@ impl Command {
                 }
                 Ok(())
             }
+            Self::Images { images } => {
+                print_images(images.load()?.complete(), format);
+                Ok(())
+            }
         }
+    }
+}
+
+fn print_images(images: BaseImages, format: Format) {
+    if format == Format::Json {
+        return print_json(&images);
+    }
+    for (role, name) in &images.images {
+        println!("{role:18} {name}");
     }
 }
 

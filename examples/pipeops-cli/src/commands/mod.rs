@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod base_images;
 pub mod build;
 pub mod deploy;
 pub mod detect;

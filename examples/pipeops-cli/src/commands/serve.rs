@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::DataArgs;
+use super::base_images::BaseImagesArg;
 use crate::backends::Backends;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format, print_json};
@@ -31,6 +32,8 @@ pub struct Serve {
     /// A file with the token for API and dashboard; without it only requests to localhost are answered
     #[arg(long)]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    images: BaseImagesArg,
     /// Seconds for what runs to finish after SIGTERM
     #[arg(long, default_value_t = 30)]
     grace: u64,
@@ -38,7 +41,9 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(&self, data: &DataArgs, format: Format) -> Result<(), CommandError> {
-        let backends = Backends::from_environment(Environment::read()).await?;
+        let backends = Backends::from_environment(Environment::read())
+            .await?
+            .base_images(self.images.load()?);
         let dir = data.dir()?;
         let service = backends
             .service(data.open()?)?

@@ -2,6 +2,7 @@
 
 use kube::{Client, Config};
 use pipeops::core::Diagnosis;
+use pipeops::core::dockerfile::BaseImages;
 use pipeops::testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, ImageCheck, PodBehaviour};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
@@ -99,6 +100,7 @@ impl Servers {
                 cluster: client,
                 registry: real_registry,
                 s3,
+                base_images: BaseImages::default(),
             },
             images: format!("{registry_address}/demo"),
             rows,

@@ -134,6 +134,25 @@ impl BaseImages {
         TABLE.iter().map(|(role, ..)| *role)
     }
 
+    /// The whole table with what was replaced in it: all roles and their names, `{version}` left open.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        for (role, name, ..) in TABLE {
+            let name = || (*name).to_owned();
+            self.images.entry((*role).to_owned()).or_insert_with(name);
+        }
+        self
+    }
+
+    /// Roles that were given an image and that no recipe has: misspelt, or of another release.
+    pub fn unknown_roles(&self) -> impl Iterator<Item = &str> {
+        let known = |role: &&str| Self::roles().any(|known| known == *role);
+        self.images
+            .keys()
+            .map(String::as_str)
+            .filter(move |role| !known(role))
+    }
+
     /// The image of a role for a project that asks for this version. An unknown role is its own name.
     pub fn image(&self, role: &str, version: Option<&str>) -> String {
         let row = TABLE.iter().find(|(known, ..)| *known == role);
@@ -224,6 +243,16 @@ mod tests {
             "mirror.local:5000/gcr/distroless/static-debian12:nonroot"
         );
         assert_eq!(images.image("go.build", None), "golang:1.26@sha256:00");
+    }
+
+    #[test]
+    fn misspelt_roles_are_found() {
+        let images = BaseImages::default().with_image("pyton.run", "x");
+        assert!(images.unknown_roles().eq(["pyton.run"]));
+        let complete = BaseImages::default().with_image("go.run", "x").complete();
+        assert_eq!(complete.unknown_roles().count(), 0);
+        assert_eq!(complete.images["go.run"], "x");
+        assert_eq!(complete.images["python.run"], "python:{version}-slim");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Generated {
     pub uid: u32,
     /// Why each line is there.
     pub reasons: Vec<Reason>,
+    /// The base images, as its `FROM` lines name them, sorted.
+    pub images: Vec<String>,
     /// The secrets that the build takes, where the repository refers to private package registries. A build that is not
     /// given one of them goes on without it.
     pub secrets: Vec<BuildSecret>,
@@ -178,14 +180,15 @@ pub fn generate(
         script.secret(secret);
     }
     app.write(&mut script)?;
-    let (dockerfile, reasons, secrets) = script.finish();
+    let finished = script.finish();
     Ok(Generated {
-        dockerfile,
+        dockerfile: finished.text,
         dockerignore: ignore::text(&app),
         port: detection.port,
         uid: UID,
-        reasons,
-        secrets,
+        reasons: finished.reasons,
+        images: finished.images,
+        secrets: finished.secrets,
     })
 }
 

@@ -9,6 +9,15 @@ pub(super) struct Script {
     lines: usize,
     reasons: Vec<Reason>,
     secrets: Vec<BuildSecret>,
+    images: Vec<String>,
+}
+
+/// A Dockerfile that is written.
+pub(super) struct Finished {
+    pub(super) text: String,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) secrets: Vec<BuildSecret>,
+    pub(super) images: Vec<String>,
 }
 
 impl Script {
@@ -37,6 +46,7 @@ impl Script {
 
     /// Starts a stage.
     pub(super) fn stage(&mut self, image: &str, name: Option<&str>, why: &str) {
+        self.images.push(image.to_owned());
         if self.text.contains("FROM ") {
             self.text.push('\n');
             self.lines += 1;
@@ -91,9 +101,17 @@ impl Script {
         self.line(&format!("CMD [{}]", words.join(", ")), why);
     }
 
-    /// The text, its reasons, and the secrets that it takes.
-    pub(super) fn finish(self) -> (String, Vec<Reason>, Vec<BuildSecret>) {
-        (self.text, self.reasons, self.secrets)
+    /// The Dockerfile and what is known of it.
+    pub(super) fn finish(self) -> Finished {
+        let mut images = self.images;
+        images.sort();
+        images.dedup();
+        Finished {
+            text: self.text,
+            reasons: self.reasons,
+            secrets: self.secrets,
+            images,
+        }
     }
 }
 
@@ -164,7 +182,7 @@ mod tests {
         script.stage("a", Some("build"), "first");
         script.run(&["/c"], "x", "runs");
         script.stage("b", None, "second");
-        let (text, reasons, _) = script.finish();
+        let Finished { text, reasons, .. } = script.finish();
         for reason in &reasons {
             let line = text.lines().nth(reason.line - 1).unwrap();
             assert!(

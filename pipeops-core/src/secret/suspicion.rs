@@ -1,8 +1,11 @@
-//! Whether a build argument looks like a secret.
+//! Whether a named value looks like a secret that somebody put where it stays readable.
 
-/// Why an argument looks like a secret.
+use std::fmt;
+
+/// Why a named value looks like a secret. Its `Display` goes on from "it looks like a secret": `by its name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Suspicion {
+#[non_exhaustive]
+pub enum Suspicion {
     /// Its name says so.
     Name,
     /// Its value has the form of a known kind of secret.
@@ -11,8 +14,31 @@ pub(super) enum Suspicion {
     Entropy,
 }
 
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "by its name",
+            Self::Format(format) => format,
+            Self::Entropy => "by its randomness",
+        })
+    }
+}
+
 /// Starts of values that their issuers chose to be recognized.
 const PREFIXES: &[(&str, &str)] = &[
+    ("sk-ant-", "an Anthropic key"),
+    ("sk-proj-", "an OpenAI key"),
+    ("SG.", "a SendGrid key"),
+    ("shpat_", "a Shopify token"),
+    ("dop_v1_", "a DigitalOcean token"),
+    ("glrt-", "a GitLab token"),
+    ("ATATT", "an Atlassian token"),
+    ("ya29.", "a Google access token"),
+    ("AGE-SECRET-KEY-1", "an age key"),
+    ("hvs.", "a Vault token"),
+    ("whsec_", "a webhook's secret"),
+    ("xapp-", "a Slack token"),
+    ("rubygems_", "a RubyGems key"),
     ("github_pat_", "a GitHub token"),
     ("ghp_", "a GitHub token"),
     ("gho_", "a GitHub token"),
@@ -37,8 +63,18 @@ const PREFIXES: &[(&str, &str)] = &[
 /// How much must follow a prefix before it is more than a word.
 const MIN_SECRET: usize = 12;
 
-/// Why the argument looks like a secret, if it does.
-pub(super) fn suspicion(key: &str, value: &str) -> Option<Suspicion> {
+/// Why a named value, such as a build argument or a variable, looks like a secret, if it does.
+///
+/// Three things are looked at: the name, the forms that issuers gave their tokens, and how random the value is. Commits,
+/// digests, switches (`true`) and names that only lead to a secret (`TOKEN_FILE`) are let pass.
+///
+/// ```
+/// use pipeops_core::secret::suspicion;
+///
+/// assert_eq!(suspicion("DB_PASSWORD", "x").unwrap().to_string(), "by its name");
+/// assert!(suspicion("COMMIT", "4b825dc642cb6eb9a060e54bf8d69288fbee4904").is_none());
+/// ```
+pub fn suspicion(key: &str, value: &str) -> Option<Suspicion> {
     if value.is_empty() {
         return None;
     }
@@ -90,6 +126,7 @@ fn is_secret_name(key: &str) -> bool {
         "passphrase",
         "passwd",
         "password",
+        "pat",
         "pword",
         "secret",
         "secrets",
@@ -100,7 +137,15 @@ fn is_secret_name(key: &str) -> bool {
     // `PUBLIC_KEY`, `PASSWORD_FILE`: not the secret itself.
     let innocent =
         words.contains(&"public") || matches!(words.last(), Some(&("file" | "url" | "id")));
-    !innocent && words.iter().any(|word| WORDS.contains(word))
+    // `NPMTOKEN`: too long to be a word's end by chance, as `key` is of `monkey`.
+    let ends_so = |word: &str| {
+        let mark = |mark: &&str| mark.len() >= 5 && word.ends_with(*mark);
+        WORDS.iter().any(mark)
+    };
+    !innocent
+        && words
+            .iter()
+            .any(|word| WORDS.contains(word) || ends_so(word))
 }
 
 fn is_switch(value: &str) -> bool {
@@ -150,6 +195,8 @@ mod tests {
         for (key, value, expected) in [
             ("NPM_TOKEN", "x", Suspicion::Name),
             ("db-password", "x", Suspicion::Name),
+            ("NPMTOKEN", "x", Suspicion::Name),
+            ("GITHUB_PAT", "x", Suspicion::Name),
             ("X", &token("ghp_"), Suspicion::Format("a GitHub token")),
             ("X", &token("glpat-"), Suspicion::Format("a GitLab token")),
             (
@@ -176,6 +223,8 @@ mod tests {
             ("TOKEN_FILE", "/run/secrets/token"),
             ("USE_AUTH", "true"),
             ("KEYBOARD", "de"),
+            ("MONKEY", "x"),
+            ("NODE_ENV", "production"),
             ("TOKEN", ""),
             ("COMMIT", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
             (

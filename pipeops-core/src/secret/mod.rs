@@ -5,6 +5,10 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
+mod suspicion;
+
+pub use suspicion::{Suspicion, suspicion};
+
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
 

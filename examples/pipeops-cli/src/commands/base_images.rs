@@ -1,0 +1,84 @@
+//! Base images of generated Dockerfiles: the file that replaces some, and their digests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipeops::core::credential::Anonymous;
+use pipeops::core::dockerfile::{BaseImages, Generated};
+use pipeops::core::{CredentialProvider, Diagnosis, ImageRef};
+use pipeops::registry::{ClientOptions, DockerConfig, RegistryClient};
+
+use crate::output::CommandError;
+
+/// Which base images generated Dockerfiles get.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct BaseImagesArg {
+    /// A JSON file with other base images for generated Dockerfiles: `images` by role, `mirrors` by registry, `digests` by
+    /// image. `pipeops dockerfile images --output json` prints one to start from
+    #[arg(long, env = "PIPEOPS_BASE_IMAGES", value_name = "FILE")]
+    base_images: Option<PathBuf>,
+}
+
+impl BaseImagesArg {
+    /// The table, with what the file replaces.
+    pub fn load(&self) -> Result<BaseImages, CommandError> {
+        let Some(file) = &self.base_images else {
+            return Ok(BaseImages::default());
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| bad(file, &error.to_string()))?;
+        let images: BaseImages =
+            serde_json::from_str(&text).map_err(|error| bad(file, &error.to_string()))?;
+        let unknown: Vec<&str> = images.unknown_roles().collect();
+        if unknown.is_empty() {
+            Ok(images)
+        } else {
+            Err(bad(
+                file,
+                &format!("no recipe has the role {}", unknown.join(", ")),
+            ))
+        }
+    }
+}
+
+fn bad(file: &Path, why: &str) -> CommandError {
+    CommandError::bad_input(
+        Diagnosis::new("Bad file of base images")
+            .error(format!("{}: {why}", file.display()))
+            .fix("Start from the table: pipeops dockerfile images --output json")
+            .run("pipeops dockerfile images"),
+    )
+}
+
+/// Adds the digests that the images of a generated Dockerfile have now in their registries.
+pub async fn pin(
+    mut images: BaseImages,
+    generated: &Generated,
+) -> Result<BaseImages, CommandError> {
+    let client = RegistryClient::new(credentials()?, ClientOptions::default())?;
+    for name in &generated.images {
+        let image: ImageRef = name.parse()?;
+        if image.digest().is_some() {
+            continue;
+        }
+        let digest = client.resolve(&image).await?.ok_or_else(|| missing(name))?;
+        images = images.with_digest(name, digest.to_string());
+    }
+    Ok(images)
+}
+
+fn missing(image: &str) -> CommandError {
+    CommandError::not_found(
+        Diagnosis::new("Base image not found")
+            .error(format!("{image} is not in its registry"))
+            .fix("Replace it: pipeops dockerfile generate --base-images FILE")
+            .run("pipeops dockerfile images"),
+    )
+}
+
+/// The logins of `docker login`, if there are some.
+pub fn credentials() -> Result<Arc<dyn CredentialProvider>, CommandError> {
+    match DockerConfig::default_path().filter(|path| path.is_file()) {
+        Some(path) => Ok(Arc::new(DockerConfig::load(&path)?)),
+        None => Ok(Arc::new(Anonymous)),
+    }
+}
