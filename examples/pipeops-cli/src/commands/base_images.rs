@@ -8,6 +8,7 @@ use pipeops::core::dockerfile::{BaseImages, Generated};
 use pipeops::core::{CredentialProvider, Diagnosis, ImageRef};
 use pipeops::registry::{ClientOptions, DockerConfig, RegistryClient};
 
+use super::files::read_text;
 use crate::output::CommandError;
 
 /// Which base images generated Dockerfiles get.
@@ -25,7 +26,7 @@ impl BaseImagesArg {
         let Some(file) = &self.base_images else {
             return Ok(BaseImages::default());
         };
-        let text = std::fs::read_to_string(file).map_err(|error| bad(file, &error.to_string()))?;
+        let text = read_text(file)?;
         let images: BaseImages =
             serde_json::from_str(&text).map_err(|error| bad(file, &error.to_string()))?;
         let unknown: Vec<&str> = images.unknown_roles().collect();

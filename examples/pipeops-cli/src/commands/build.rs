@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
-use jiff::Timestamp;
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::detect::{Language, LanguageDetector};
 use pipeops::core::dockerfile::{self, BuildMetadata, Dockerfile};
 use pipeops::core::source::{DirTree, SourceTree};
-use pipeops::core::{BuildRequest, Diagnosis, Event, EventKind, ImageBuilder, SecretString};
+use pipeops::core::{BuildRequest, Diagnosis, ImageBuilder, SecretString};
 
 use super::base_images::{BaseImagesArg, credentials};
 use super::detect;
 use super::dockerfile::key_values;
+use super::files::{key_and_file, read_text};
 use crate::output::{CommandError, Format, print_json};
-use crate::progress::Progress;
+use crate::progress::Live;
 
 /// A Dockerfile that is longer was not written by a person.
 const LONGEST_DOCKERFILE: usize = 1 << 20;
@@ -66,20 +65,9 @@ impl Build {
     pub async fn run(&self, format: Format) -> Result<(), CommandError> {
         let address = Address::parse(&self.addr)?;
         let request = self.request(format)?;
-        let progress = Mutex::new(Progress::new(format));
-        let sink = |kind: EventKind| {
-            let event = Event {
-                seq: 0,
-                at: Timestamp::now(),
-                deployment: String::new(),
-                kind,
-            };
-            if let Ok(mut progress) = progress.lock() {
-                progress.show(&event);
-            }
-        };
+        let progress = Live::new(format);
         let built = Builder::new(address, BuilderOptions::default())
-            .build(request, &sink)
+            .build(request, &progress)
             .await;
         drop(progress);
         let built = built.map_err(|failure| CommandError::from_failure(&failure))?;
@@ -146,21 +134,11 @@ impl Build {
     }
 
     fn secrets(&self) -> Result<BTreeMap<String, SecretString>, CommandError> {
-        self.secrets.iter().map(|pair| read_secret(pair)).collect()
+        let read = |pair: &String| {
+            let (id, file) = key_and_file("--secret", pair)?;
+            // As it is: a secret for a build may be a file of several lines.
+            Ok((id.to_owned(), SecretString::from(read_text(file)?)))
+        };
+        self.secrets.iter().map(read).collect()
     }
-}
-
-fn read_secret(pair: &str) -> Result<(String, SecretString), CommandError> {
-    let wrong = |error: String| {
-        CommandError::bad_input(
-            Diagnosis::new("Bad secret")
-                .error(error)
-                .fix("Write --secret ID=FILE"),
-        )
-    };
-    let (id, file) = pair
-        .split_once('=')
-        .ok_or_else(|| wrong(format!("{pair:?} has no file")))?;
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("{file}: {error}")))?;
-    Ok((id.to_owned(), SecretString::from(text)))
 }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use pipeops::core::detect::Language;
-use pipeops::core::{Diagnose, Diagnosis, SecretString};
+use pipeops::core::{Diagnose, Diagnosis};
 use pipeops::manifest::{
     App, HealthCheck, ManifestGenerator, SecretValues, StandardManifests, to_json_with,
     to_yaml_with,
 };
 
 use super::dockerfile::key_values;
+use super::files::{key_and_file, read_secret, read_text};
 use crate::output::{CommandError, Format};
 
 /// Prints an app's Kubernetes objects as a YAML stream in apply order.
@@ -112,20 +113,15 @@ impl Manifests {
         app.replicas = self.replicas.unwrap_or(app.replicas);
         app.env.extend(key_values(&self.env)?);
         for pair in &self.secret_files {
-            let (key, file) = pair.split_once('=').ok_or_else(|| not_a_pair(pair))?;
-            app.secrets.insert(key.to_owned(), secret(Path::new(file))?);
+            let (key, file) = key_and_file("--secret-file", pair)?;
+            app.secrets.insert(key.to_owned(), read_secret(file)?);
         }
         Ok(app)
     }
 }
 
 fn read_app(file: &Path) -> Result<App, CommandError> {
-    let text = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| unreadable(file, &error))?;
+    let text = read_text(file)?;
     // JSON is YAML.
     serde_norway::from_str(&text).map_err(|error| {
         CommandError::bad_input(
@@ -134,25 +130,4 @@ fn read_app(file: &Path) -> Result<App, CommandError> {
                 .fix("Give at least name, namespace, revision and image"),
         )
     })
-}
-
-fn secret(file: &Path) -> Result<SecretString, CommandError> {
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::bad_input(
-        Diagnosis::new("Cannot read the file")
-            .error(format!("{}: {error}", file.display()))
-            .fix("Name a file that exists and that you may read"),
-    )
-}
-
-fn not_a_pair(pair: &str) -> CommandError {
-    CommandError::bad_input(
-        Diagnosis::new("Bad secret")
-            .error(format!("{pair:?} has no file"))
-            .fix("Write --secret-file KEY=FILE"),
-    )
 }

@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod detect;
 pub mod dockerfile;
 pub mod doctor;
+pub mod files;
 pub mod manifests;
 pub mod project;
 pub mod rollout;

@@ -1,13 +1,14 @@
 //! `pipeops project …`: what is configured.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use pipeops::core::{Diagnosis, SecretString};
 use pipeops::runner::{Environment, Project, Store};
 use serde_json::json;
 
-use super::{DataArgs, dockerfile::key_values};
+use super::DataArgs;
+use super::dockerfile::key_values;
+use super::files::read_secret;
 use crate::output::{CommandError, Format, print_json};
 
 /// Creates, lists and changes projects.
@@ -191,12 +192,12 @@ fn with_source(mut project: Project, settings: &Settings) -> Result<Project, Com
         project = project.image(image.parse().map_err(bad_input)?);
     }
     if let Some(file) = &settings.webhook_secret_file {
-        project = project.webhook_secret(secret_from(file)?);
+        project = project.webhook_secret(read_secret(file)?);
     }
     if let Some(file) = &settings.git_token_file {
         project = project.git_login(
             settings.git_username.as_deref().unwrap_or("git"),
-            secret_from(file)?,
+            read_secret(file)?,
         );
     }
     if let Some(path) = &settings.path {
@@ -209,7 +210,7 @@ fn with_source(mut project: Project, settings: &Settings) -> Result<Project, Com
 
 fn with_registry_login(project: Project, login: &RegistryLogin) -> Result<Project, CommandError> {
     match (&login.registry_username, &login.registry_password_file) {
-        (Some(username), Some(file)) => Ok(project.registry_login(username, secret_from(file)?)),
+        (Some(username), Some(file)) => Ok(project.registry_login(username, read_secret(file)?)),
         _ => Ok(project),
     }
 }
@@ -314,22 +315,6 @@ fn summary(project: &Project) -> String {
 
 fn or_dash(text: Option<&str>) -> &str {
     text.unwrap_or("–")
-}
-
-/// A secret from a file or standard input, without the line end.
-fn secret_from(file: &PathBuf) -> Result<SecretString, CommandError> {
-    let mut text = String::new();
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin().read_to_string(&mut text).map(|_| ())
-    } else {
-        std::fs::read_to_string(file).map(|read| text = read)
-    };
-    read.map_err(|error| {
-        CommandError::bad_input(
-            Diagnosis::new("Cannot read the secret").error(format!("{}: {error}", file.display())),
-        )
-    })?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
 /// 256 random bits.

@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
-use pipeops::core::{Diagnosis, Event, EventKind};
+use pipeops::core::Diagnosis;
 use pipeops::rollout::{Outcome, Rollout, RolloutOptions, RolloutPhase, RolloutStatus};
 
 use crate::cluster;
 use crate::output::{CommandError, Format, print_json};
-use crate::progress::Progress;
+use crate::progress::Live;
 
 /// Looks at rollouts and undoes them.
 #[derive(Debug, clap::Subcommand)]
@@ -57,19 +56,10 @@ async fn status(rollout: &Rollout, target: &Target, format: Format) -> Result<()
 }
 
 async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), CommandError> {
-    let progress = std::sync::Mutex::new(Progress::new(format));
-    let sink = |kind: EventKind| {
-        let event = Event {
-            seq: 0,
-            at: Timestamp::now(),
-            deployment: String::new(),
-            kind,
-        };
-        if let Ok(mut progress) = progress.lock() {
-            progress.show(&event);
-        }
-    };
-    let outcome = rollout.undo(target.namespace(), &target.app, &sink).await?;
+    let progress = Live::new(format);
+    let outcome = rollout
+        .undo(target.namespace(), &target.app, &progress)
+        .await?;
     match (&outcome, format) {
         (_, Format::Json) => print_json(&outcome),
         (Outcome::Complete { revision, .. }, Format::Text) => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pipeops::core::{Diagnosis, SecretString};
+use pipeops::core::Diagnosis;
 use pipeops::runner::Service;
 use pipeops::runner::http::Access;
 use serde_json::json;
@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::DataArgs;
 use super::base_images::BaseImagesArg;
+use super::files::read_secret;
 use crate::backends::Backends;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format, print_json};
@@ -61,13 +62,7 @@ impl Serve {
         let Some(file) = &self.token_file else {
             return Ok(Access::Local);
         };
-        let token = std::fs::read_to_string(file).map_err(|error| {
-            CommandError::bad_input(
-                Diagnosis::new("Cannot read the token")
-                    .error(format!("{}: {error}", file.display())),
-            )
-        })?;
-        Ok(Access::Token(SecretString::from(token.trim())))
+        Ok(Access::Token(read_secret(file)?))
     }
 }
 

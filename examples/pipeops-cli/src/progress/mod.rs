@@ -5,8 +5,10 @@ mod terminal;
 mod timeline;
 
 use std::io::IsTerminal;
+use std::sync::Mutex;
 
-use pipeops::core::Event;
+use jiff::Timestamp;
+use pipeops::core::{Event, EventKind, EventSink};
 
 use crate::output::{Format, print_json};
 use plain::Plain;
@@ -55,6 +57,30 @@ impl Progress {
             view.finish();
         }
         self.timeline
+    }
+}
+
+/// A [`Progress`] that takes events from any thread, as they come without a store.
+pub struct Live(Mutex<Progress>);
+
+impl Live {
+    /// The view that fits, as [`Progress::new`].
+    pub fn new(format: Format) -> Self {
+        Self(Mutex::new(Progress::new(format)))
+    }
+}
+
+impl EventSink for Live {
+    fn emit(&self, kind: EventKind) {
+        let event = Event {
+            seq: 0,
+            at: Timestamp::now(),
+            deployment: String::new(),
+            kind,
+        };
+        if let Ok(mut progress) = self.0.lock() {
+            progress.show(&event);
+        }
     }
 }
 
