@@ -132,7 +132,12 @@ impl Findings {
 
     /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
     pub(super) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
-        self.port = Some(DEFAULT_PORT);
+        self.listens_or(folder, file, Some(DEFAULT_PORT));
+    }
+
+    /// Sets the port that a program listens on: as its source says, or the usual one of what it uses, if that serves.
+    pub(super) fn listens_or(&mut self, folder: &Folder<'_>, file: &str, usual: Option<u16>) {
+        self.port = usual;
         match folder.text(file).as_deref().and_then(port) {
             Some(Port::Fixed(port)) => {
                 self.add(
@@ -143,7 +148,10 @@ impl Findings {
                 );
                 self.port = Some(port);
             }
-            Some(Port::FromEnvironment) => self.add(weight::HINT, folder, file, "listens on PORT"),
+            Some(Port::FromEnvironment) => {
+                self.add(weight::HINT, folder, file, "listens on PORT");
+                self.port = Some(DEFAULT_PORT);
+            }
             None => {}
         }
     }

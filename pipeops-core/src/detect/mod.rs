@@ -14,6 +14,7 @@ mod rules;
 mod search;
 mod source_port;
 pub(crate) mod version;
+mod yaml;
 
 pub use detector::Detector;
 use findings::Findings;

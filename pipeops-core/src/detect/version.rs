@@ -1,5 +1,7 @@
 //! Versions as projects ask for them: `^20.1`, `>=3.11,<4`, `v22.3.0`, `20.x`.
 
+use super::folder::Folder;
+
 /// The version that a specification means.
 ///
 /// One that is open upwards (`>=18`, `*`) means `default` if that is allowed: a lower bound says what works, not what is
@@ -80,6 +82,13 @@ pub(super) fn tool(text: &str, names: &[&str]) -> Option<String> {
             .contains(&name.trim_matches('"'))
             .then(|| number(version))?
     })
+}
+
+/// The version of a tool that the files of version managers ask for, and which file it is.
+pub(super) fn managed(folder: &Folder<'_>, names: &[&str]) -> Option<(&'static str, String)> {
+    const FILES: &[&str] = &[".tool-versions", "mise.toml", ".mise.toml"];
+    let asked = |file: &'static str| Some((file, tool(&folder.text(file)?, names)?));
+    FILES.iter().find_map(|file| asked(file))
 }
 
 #[cfg(test)]

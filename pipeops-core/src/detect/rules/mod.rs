@@ -3,10 +3,16 @@
 use super::findings::Findings;
 use super::folder::Folder;
 
+mod cobol;
+mod cpp;
+mod crystal;
+mod dart;
 mod deno;
 mod dotnet;
 mod elixir;
+mod gleam;
 mod go;
+mod haskell;
 mod java;
 mod nodejs;
 mod php;
@@ -14,7 +20,11 @@ mod python;
 mod python_start;
 mod ruby;
 mod rust;
+mod scheme;
+mod shell;
 mod static_site;
+mod swift;
+mod zig;
 
 /// The rules of one language: what they find in a folder.
 pub(super) type Rules = fn(&Folder<'_>) -> Findings;
@@ -30,9 +40,19 @@ pub(super) const ALL: &[Rules] = &[
     dotnet::look,
     elixir::look,
     rust::look,
+    gleam::look,
+    crystal::look,
+    dart::look,
+    swift::look,
+    haskell::look,
+    zig::look,
     deno::look,
     nodejs::look,
+    cpp::look,
+    cobol::look,
+    scheme::look,
     static_site::look,
+    shell::look,
 ];
 
 /// The port of an app that asks for none: it is told by the variable `PORT`.
