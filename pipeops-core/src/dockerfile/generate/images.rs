@@ -42,6 +42,30 @@ type Row = (&'static str, &'static str, usize, &'static str);
 const TABLE: &[Row] = &[
     ("bun.build", "oven/bun:{version}-slim", 1, "1"),
     ("bun.run", "oven/bun:{version}-slim", 1, "1"),
+    ("cobol.build", "debian:bookworm-slim", 0, ""),
+    ("cobol.run", "debian:bookworm-slim", 0, ""),
+    ("cpp.build", "debian:bookworm-slim", 0, ""),
+    ("cpp.run", "gcr.io/distroless/cc-debian12:nonroot", 0, ""),
+    (
+        "crystal.build",
+        "crystallang/crystal:{version}-alpine",
+        3,
+        "1.18.2",
+    ),
+    (
+        "crystal.run",
+        "gcr.io/distroless/static-debian12:nonroot",
+        0,
+        "",
+    ),
+    ("dart.build", "dart:{version}", 2, "3.9"),
+    (
+        "dart.build.flutter",
+        "ghcr.io/cirruslabs/flutter:3.35.7",
+        0,
+        "",
+    ),
+    ("dart.run", "gcr.io/distroless/base-debian12:nonroot", 0, ""),
     ("deno.build", "denoland/deno:{version}", 3, "2.5.6"),
     (
         "dotnet.build",
@@ -55,6 +79,18 @@ const TABLE: &[Row] = &[
         2,
         "8.0",
     ),
+    (
+        "gleam.build",
+        "ghcr.io/gleam-lang/gleam:v{version}-erlang-slim",
+        3,
+        "1.13.0",
+    ),
+    (
+        "gleam.run",
+        "ghcr.io/gleam-lang/gleam:v{version}-erlang-slim",
+        3,
+        "1.13.0",
+    ),
     ("go.build", "golang:{version}", 2, "1.26"),
     ("go.build.cgo", "golang:{version}-bookworm", 2, "1.26"),
     ("go.run", "gcr.io/distroless/static-debian12:nonroot", 0, ""),
@@ -64,6 +100,8 @@ const TABLE: &[Row] = &[
         0,
         "",
     ),
+    ("haskell.build", "haskell:{version}", 2, "9.6"),
+    ("haskell.run", "debian:bookworm-slim", 0, ""),
     ("java.build", "eclipse-temurin:{version}", 1, "17"),
     ("java.build.gradle", "gradle:8-jdk{version}", 1, "17"),
     (
@@ -84,17 +122,41 @@ const TABLE: &[Row] = &[
     ("ruby.run", "ruby:{version}-slim", 2, "3.4"),
     ("rust.build", "rust:{version}-slim-bookworm", 2, "1.95"),
     ("rust.run", "gcr.io/distroless/cc-debian12:nonroot", 0, ""),
-    ("static.build.hugo", "hugomods/hugo:exts-0.152.2", 0, ""),
+    ("scheme.run", "debian:bookworm-slim", 0, ""),
+    ("shell.run", "debian:bookworm-slim", 0, ""),
+    (
+        "static.build.hugo",
+        "hugomods/hugo:exts-{version}",
+        3,
+        "0.152.2",
+    ),
+    ("static.build.jekyll", "ruby:3.3", 0, ""),
+    (
+        "static.build.mkdocs",
+        "squidfunk/mkdocs-material:9.6",
+        0,
+        "",
+    ),
+    (
+        "static.build.zola",
+        "ghcr.io/getzola/zola:v{version}",
+        3,
+        "0.21.0",
+    ),
     (
         "static.run",
         "nginxinc/nginx-unprivileged:1.28-alpine",
         0,
         "",
     ),
+    ("swift.build", "swift:{version}-bookworm", 2, "6.1"),
+    ("swift.run", "swift:{version}-bookworm-slim", 2, "6.1"),
+    ("zig.build", "python:3.12-slim-bookworm", 0, ""),
+    ("zig.run", "gcr.io/distroless/base-debian12:nonroot", 0, ""),
 ];
 
 /// Languages whose newer compilers build what asks for an older one: the version is a least one.
-const BACKWARD_COMPATIBLE: &[&str] = &["go.", "rust."];
+const BACKWARD_COMPATIBLE: &[&str] = &["crystal.", "go.", "rust.", "swift."];
 
 impl BaseImages {
     /// Replaces the image of a role (`python.run`, `go.build`, …). `{version}` in the name becomes the project's version.

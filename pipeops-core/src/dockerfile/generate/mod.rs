@@ -7,20 +7,32 @@ use crate::detect::{Detection, Language};
 use crate::diagnosis::{Diagnose, Diagnosis};
 use crate::source::SourceTree;
 
+mod cobol;
+mod cpp;
+mod crystal;
+mod dart;
 mod deno;
 mod dotnet;
+mod gleam;
 mod go;
+mod haskell;
 mod ignore;
 mod images;
 mod java;
 mod nodejs;
 mod php;
+mod program;
 mod python;
 mod ruby;
 mod rust;
+mod scheme;
 mod script;
 mod secrets;
+mod server_config;
+mod shell;
 mod static_site;
+mod swift;
+mod zig;
 
 pub use images::BaseImages;
 use script::Script;
@@ -213,6 +225,16 @@ impl App<'_> {
             Language::Dotnet => dotnet::write(self, script),
             Language::Deno => deno::write(self, script),
             Language::Static => static_site::write(self, script),
+            Language::Gleam => gleam::write(self, script),
+            Language::Crystal => crystal::write(self, script),
+            Language::Dart => dart::write(self, script),
+            Language::Swift => swift::write(self, script),
+            Language::Haskell => haskell::write(self, script),
+            Language::Zig => zig::write(self, script),
+            Language::Cpp => cpp::write(self, script),
+            Language::Cobol => cobol::write(self, script),
+            Language::Scheme => scheme::write(self, script),
+            Language::Shell => shell::write(self, script),
             language => Err(GenerateError::Unsupported {
                 language,
                 path: self.folder.path().to_owned(),

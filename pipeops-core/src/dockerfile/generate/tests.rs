@@ -132,6 +132,106 @@ const PROJECTS: &[&[(&str, &str)]] = &[
     &[("deno.json", "{}"), ("main.ts", "Deno.serve")],
     &[("index.html", "")],
     &[("hugo.toml", ""), ("content/a.md", "")],
+    &[
+        ("hugo.toml", ""),
+        ("go.mod", "module x"),
+        ("package-lock.json", "{}"),
+    ],
+    &[("config.toml", "base_url='x'"), ("content/a.md", "")],
+    &[("_config.yml", ""), ("_posts/a.md", "")],
+    &[("book.toml", ""), ("src/SUMMARY.md", "")],
+    &[("mkdocs.yml", ""), ("docs/index.md", "")],
+    &[
+        ("Staticfile", "root: web\npushstate: enabled"),
+        ("web/x.html", ""),
+    ],
+    &[
+        ("gleam.toml", "name='shop'\n[dependencies]\nwisp='1'"),
+        ("src/shop.gleam", "pub fn main() {}"),
+    ],
+    &[
+        (
+            "gleam.toml",
+            "name='shop'\ntarget='javascript'\n[dependencies]\nlustre='5'",
+        ),
+        ("manifest.toml", ""),
+    ],
+    &[
+        (
+            "shard.yml",
+            "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\n",
+        ),
+        ("shard.lock", ""),
+    ],
+    &[
+        (
+            "shard.yml",
+            "name: shop\ndependencies:\n  kemal:\n    github: x\n",
+        ),
+        ("src/shop.cr", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "name: shop\ndependencies:\n  shelf: ^1.0.0\n",
+        ),
+        ("bin/server.dart", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "name: shop\ndependencies:\n  dart_frog: ^1.0.0\n",
+        ),
+        ("routes/index.dart", ""),
+        ("pubspec.lock", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "dependencies:\n  flutter:\n    sdk: flutter\n",
+        ),
+        ("web/index.html", ""),
+    ],
+    &[
+        (
+            "Package.swift",
+            ".package(url: \"https://github.com/vapor/vapor.git\")\n.executableTarget(name: \"App\")",
+        ),
+        ("Public/x", ""),
+    ],
+    &[
+        ("stack.yaml", "resolver: lts-22.1"),
+        (
+            "package.yaml",
+            "name: shop\ndependencies:\n- hasql\nexecutables:\n  shop:\n    main: Main.hs\n",
+        ),
+    ],
+    &[("cabal.project", ""), ("shop.cabal", "executable shop\n")],
+    &[
+        ("build.zig", "b.addExecutable(.{ .name = \"shop\" })"),
+        ("build.zig.zon", ".minimum_zig_version = \"0.14.0\""),
+    ],
+    &[
+        (
+            "CMakeLists.txt",
+            "project(shop)\nfind_package(OpenSSL REQUIRED)\nadd_executable(shop main.cc)",
+        ),
+        ("main.cc", "#include <crow.h>\nint main() {}"),
+    ],
+    &[(
+        "meson.build",
+        "executable('shop', 'main.cc')\ndependency('libpq')",
+    )],
+    &[
+        ("configure.ac", ""),
+        ("src/Makefile.am", "bin_PROGRAMS = shop"),
+    ],
+    &[("Makefile", "TARGET = shop"), ("main.c", "int main() {}")],
+    &[("src/main.cbl", "       IDENTIFICATION DIVISION.")],
+    &[("haunt.scm", "")],
+    &[("main.scm", "(use-modules (web server))")],
+    &[("start.sh", "#!/usr/bin/env bash")],
+    &[("start.sh", "#!/bin/zsh")],
 ];
 
 #[test]

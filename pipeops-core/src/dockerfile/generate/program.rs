@@ -1,0 +1,91 @@
+//! What the recipes of compiled languages share: one program, copied onto an image without its compiler.
+
+use super::script::Script;
+use super::{App, GenerateError};
+
+/// Folders whose files programs read by these names.
+const DATA: &[&str] = &[
+    "assets",
+    "config",
+    "migrations",
+    "priv",
+    "public",
+    "static",
+    "templates",
+    "views",
+];
+
+/// The program's name and its arguments, from the command that starts it.
+pub(super) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, &'a str), GenerateError> {
+    let start = app.start()?;
+    let (program, arguments) = start.split_once(' ').unwrap_or((start, ""));
+    Ok((program.rsplit('/').next().unwrap_or(program), arguments))
+}
+
+/// The first stage: the compiler, and where the sources are.
+pub(super) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
+    script.stage(
+        &app.image(role),
+        Some("build"),
+        "the compiler stays in a stage of its own",
+    );
+    script.line("WORKDIR /src", "the sources' folder");
+}
+
+/// Copies those of `files` that are there: they decide the dependencies.
+pub(super) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
+    let files: Vec<&str> = files
+        .iter()
+        .copied()
+        .filter(|file| app.folder.has(file))
+        .collect();
+    script.line(
+        &format!("COPY {} ./", files.join(" ")),
+        "only what decides the dependencies: a change of sources keeps the next layer cached",
+    );
+}
+
+/// Copies everything else.
+pub(super) fn sources(script: &mut Script) {
+    script.line("COPY . .", "the sources last: they change most often");
+}
+
+/// Installs packages of Debian.
+pub(super) fn apt(script: &mut Script, packages: &[&str], why: &str) {
+    script.line(
+        "# hadolint ignore=DL3008",
+        "a release of Debian pins its packages, and old builds of them are not kept",
+    );
+    let command = format!(
+        "apt-get update \\\n && apt-get install -y --no-install-recommends {} \\\n && rm -rf /var/lib/apt/lists/*",
+        packages.join(" ")
+    );
+    script.run(&[], &command, why);
+}
+
+/// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads.
+pub(super) fn last_stage(
+    app: &App<'_>,
+    script: &mut Script,
+    (role, why): (&str, &str),
+    environment: &[(&str, &str)],
+) {
+    script.stage(&app.image(role), None, why);
+    app.environment(script, environment);
+    script.line("WORKDIR /app", "paths of the program start here");
+    for data in DATA.iter().filter(|data| app.folder.has_dir(data)) {
+        script.line(
+            &format!("COPY {data} ./{data}"),
+            "files that programs read at run time",
+        );
+    }
+    script.line(
+        "COPY --from=build /out/app /usr/local/bin/app",
+        "the program",
+    );
+}
+
+/// The end: user, port and the program with its arguments.
+pub(super) fn run(app: &App<'_>, script: &mut Script, arguments: &str) {
+    app.run(script, format!("/usr/local/bin/app {arguments}").trim_end());
+}
