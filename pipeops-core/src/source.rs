@@ -50,10 +50,13 @@ pub trait SourceTreeExt: SourceTree {
     /// The most that [`SourceTreeExt::text`] reads: 1 MiB, more than any file that decides a language.
     const TEXT_LIMIT: usize = 1 << 20;
 
-    /// A small file as text, invalid UTF-8 replaced; `None` when there is no such file or it cannot be read.
+    /// A small file as text; `None` when there is no such file or it cannot be read.
+    ///
+    /// A byte order mark is left out. Where it says UTF-16 (as Windows PowerShell writes files) it is read as that; in all
+    /// else what is not UTF-8 is replaced.
     fn text(&self, path: &str) -> Option<String> {
         let bytes = self.read(path, Self::TEXT_LIMIT).ok()??;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        Some(decode(&bytes))
     }
 
     /// Whether there is a regular file at this path.
@@ -63,6 +66,22 @@ pub trait SourceTreeExt: SourceTree {
 }
 
 impl<T: SourceTree + ?Sized> SourceTreeExt for T {}
+
+fn decode(bytes: &[u8]) -> String {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| unit([pair[0], pair[1]]))
+            .collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
 
 /// A folder on disk.
 #[derive(Debug, Clone)]
@@ -248,6 +267,18 @@ mod tests {
         assert!(tree.list("out").unwrap().is_empty());
         assert_eq!(tree.read("out/passwd", 10).unwrap(), None);
         assert_eq!(tree.read("file", 10).unwrap(), None);
+    }
+
+    #[test]
+    fn text_has_no_byte_order_mark() {
+        for (bytes, expected) in [
+            (b"\xEF\xBB\xBFflask" as &[u8], "flask"),
+            (b"\xFF\xFEf\0l\0", "fl"),
+            (b"\xFE\xFF\0f\0l", "fl"),
+            (b"caf\xE9", "caf\u{FFFD}"),
+        ] {
+            assert_eq!(decode(bytes), expected);
+        }
     }
 
     #[test]
