@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::findings::Role;
 use super::folder::Folder;
 use super::procfile;
-use super::search::{APP, apps, look};
+use super::search::{APP, Found, apps, look, own_apps, runs};
 use super::{Alternative, Detection, Evidence, Findings, Language, LanguageDetector};
 use crate::dockerfile::Dockerfile;
 use crate::source::{SourceTree, SourceTreeExt};
@@ -104,12 +105,17 @@ impl Detector {
 /// The language is told: only where it lives is to be found.
 fn explicit(language: Language, root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     let here = found.into_iter().find(|found| found.language == language);
-    let mut detection = match here {
-        Some(found) => detection(root, vec![found]),
-        None => match apps(root, Some(language)).into_iter().next() {
-            Some((folder, found)) => detection(&folder, found),
-            None => detection(root, vec![Findings::none(language)]),
-        },
+    let is_app = here
+        .as_ref()
+        .is_some_and(|found| found.confidence() >= APP || runs(found));
+    let below = match is_app {
+        true => None,
+        false => apps(root, Some(language)).into_iter().next(),
+    };
+    let mut detection = match (below, here) {
+        (Some((folder, found)), _) => detection(&folder, found),
+        (None, Some(found)) => detection(root, vec![found]),
+        (None, None) => detection(root, vec![Findings::none(language)]),
     };
     detection.language = Some(language);
     detection.confidence = 1.0;
@@ -124,11 +130,21 @@ fn explicit(language: Language, root: &Folder<'_>, found: Vec<Findings>) -> Dete
     detection
 }
 
-fn best(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
-    if found.first().is_some_and(|best| best.confidence() >= APP) {
-        return detection(root, found);
+/// The root, if it is an app; else the apps below.
+fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
+    // Scripts accompany every language.
+    if found.len() > 1 {
+        found.retain(|found| found.language != Language::Shell);
     }
-    let mut below = apps(root, None);
+    let is_app = |found: &Findings| found.confidence() >= APP;
+    match found.first() {
+        Some(best) if is_app(best) && runs(best) => with_back_ends(root, found),
+        Some(best) if is_app(best) => library(root, found),
+        _ => below(root, found, apps(root, None)),
+    }
+}
+
+fn below(root: &Folder<'_>, found: Vec<Findings>, mut below: Vec<Found<'_>>) -> Detection {
     match below.len() {
         // Better a weak guess than none.
         0 if found.is_empty() => nothing(root),
@@ -141,6 +157,47 @@ fn best(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     }
 }
 
+/// A library at the root is not deployed: a server below that is a project of its own is. Programs without a manifest, and
+/// pages, belong to the library: they are its parts, examples or documentation.
+fn library(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let mut all = own_apps(root);
+    all.retain(|(_, found)| found.first().is_some_and(is_project));
+    let serves =
+        |(_, found): &Found<'_>| found.first().is_some_and(|best| best.role == Role::Server);
+    match all.iter().any(serves) {
+        true => below(root, found, all),
+        false => detection(root, found),
+    }
+}
+
+/// Whether it has dependencies or a build of its own.
+fn is_project(found: &Findings) -> bool {
+    found.install.is_some() || found.build.is_some()
+}
+
+/// The app at the root. A front end there often has its back end in a folder: both are apps then, and the root, which is
+/// what was asked about, stays the answer.
+fn with_back_ends(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let best = &found[0];
+    if best.role != Role::Frontend || !best.members.is_empty() {
+        return detection(root, found);
+    }
+    let mut servers = own_apps(root);
+    servers.retain(|(folder, found)| {
+        let server = |best: &Findings| is_project(best) && best.role == Role::Server;
+        let direct = folder.path().rsplit_once('/').map_or(".", |(dir, _)| dir) == root.path();
+        direct && found.first().is_some_and(server)
+    });
+    let mut detection = detection(root, found);
+    if !servers.is_empty() {
+        let others = several(root, &servers);
+        detection.evidence.extend(others.evidence);
+        detection.apps = vec![root.path().to_owned()];
+        detection.apps.extend(others.apps);
+    }
+    detection
+}
+
 fn nothing(root: &Folder<'_>) -> Detection {
     Detection {
         path: root.path().to_owned(),
@@ -148,7 +205,7 @@ fn nothing(root: &Folder<'_>) -> Detection {
     }
 }
 
-fn several(root: &Folder<'_>, below: &[(Folder<'_>, Vec<Findings>)]) -> Detection {
+fn several(root: &Folder<'_>, below: &[Found<'_>]) -> Detection {
     let evidence = below.iter().filter_map(|(folder, found)| {
         let best = found.first()?;
         Some(Evidence {

@@ -6,36 +6,57 @@ use crate::source::{Entry, EntryKind, SourceTree, SourceTreeExt};
 
 /// Folders that hold what others wrote or what a build left: nothing in them says what the app is.
 const FOREIGN: &[&str] = &[
-    "_build",
+    "3rdparty",
     "__pycache__",
+    "_build",
     "bin",
     "bower_components",
     "build",
+    "carthage",
+    "coverage",
     "deps",
     "dist",
     "env",
+    "extern",
+    "external",
+    "htmlcov",
+    "jspm_packages",
     "node_modules",
     "obj",
     "out",
     "pods",
     "site-packages",
     "target",
+    "third-party",
     "third_party",
+    "thirdparty",
     "vendor",
+    "vendored",
+    "vendors",
     "venv",
     "virtualenv",
+    "wwwroot",
 ];
 
-/// Folders beside the app: what they hold runs, but is not what is deployed.
+/// Folders beside the app: what they hold runs, but is not what is deployed. Tests and examples, what describes or operates
+/// a cluster, apps for phones, functions of other platforms, and files that an app reads.
 const BESIDE: &[&str] = &[
+    "android",
+    "ansible",
+    "assets",
     "bench",
     "benches",
     "benchmark",
     "benchmarks",
+    "cdk",
+    "chart",
     "charts",
+    "ci",
     "demo",
     "demos",
     "deploy",
+    "deployment",
+    "devops",
     "doc",
     "docs",
     "documentation",
@@ -43,18 +64,31 @@ const BESIDE: &[&str] = &[
     "example",
     "examples",
     "fixtures",
+    "functions",
+    "hack",
+    "helm",
+    "iac",
     "infra",
     "infrastructure",
     "integration",
+    "ios",
     "k8s",
+    "kubernetes",
     "migrations",
+    "netlify",
+    "notebooks",
+    "ops",
+    "public",
+    "pulumi",
     "sample",
     "samples",
     "script",
     "scripts",
     "spec",
     "specs",
+    "static",
     "supabase",
+    "templates",
     "terraform",
     "test",
     "testdata",
@@ -110,6 +144,11 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// Whether it is an environment that Python's `venv` made, whatever its name.
+    pub(super) fn is_environment(&self) -> bool {
+        self.has("pyvenv.cfg")
+    }
+
     /// Whether nothing is in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -162,8 +201,7 @@ impl<'a> Folder<'a> {
 
     /// A JSON file.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
-        let text = self.text(path)?;
-        serde_json::from_str(text.trim_start_matches('\u{FEFF}')).ok()
+        serde_json::from_str(&self.text(path)?).ok()
     }
 
     /// A TOML file.

@@ -57,8 +57,8 @@ pub struct Detection {
     /// The folder of files to serve, from the app's folder, where the app is built into such files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Folders of apps that stand side by side when there is none at the root, or the members of a workspace whose root
-    /// it is (`language` is set then).
+    /// Folders of apps, from the root of the tree: those that stand side by side when there is none at the root; or, with
+    /// `language` set, the members of a workspace whose root it is, or a front end at the root (`.`) and its back ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
 }

@@ -5,13 +5,16 @@ use super::rules;
 use super::{Findings, Language};
 
 /// How far below the start apps are looked for.
-const DEPTH: usize = 3;
+const DEPTH: usize = 4;
 
 /// How many folders are looked at: the tree is untrusted.
 const FOLDERS: usize = 2_000;
 
 /// From this confidence on a folder is an app by itself, and what is inside belongs to it.
 pub(super) const APP: f64 = 0.5;
+
+/// A folder with what all rules find in it, the best first.
+pub(super) type Found<'a> = (Folder<'a>, Vec<Findings>);
 
 /// What all rules find in a folder, the best first.
 pub(super) fn look(folder: &Folder<'_>) -> Vec<Findings> {
@@ -22,64 +25,90 @@ pub(super) fn look(folder: &Folder<'_>) -> Vec<Findings> {
     found
 }
 
-/// The folders below `root` that are apps, with what they are. Those that hold tests, tools or documentation count only
-/// where nothing else does.
-pub(super) fn apps<'a>(
-    root: &Folder<'a>,
-    language: Option<Language>,
-) -> Vec<(Folder<'a>, Vec<Findings>)> {
+/// The folders below `root` that are apps, with what they are, sorted by path. Those that hold tests, tools or
+/// documentation count only where nothing else does.
+pub(super) fn apps<'a>(root: &Folder<'a>, language: Option<Language>) -> Vec<Found<'a>> {
+    let search = search(root, language);
+    match search.apps.is_empty() {
+        true => search.beside,
+        false => search.apps,
+    }
+}
+
+/// The folders below `root` that are apps, without those that hold tests, tools or documentation.
+pub(super) fn own_apps<'a>(root: &Folder<'a>) -> Vec<Found<'a>> {
+    search(root, None).apps
+}
+
+fn search<'a>(root: &Folder<'a>, language: Option<Language>) -> Search<'a> {
     let mut search = Search {
         language,
         left: FOLDERS,
         apps: Vec::new(),
         beside: Vec::new(),
     };
-    search.below(root, DEPTH, false);
-    if search.apps.is_empty() {
-        search.beside
-    } else {
-        search.apps
+    // Level by level: where the bound ends the search, it has seen what is near rather than what comes first in the
+    // alphabet.
+    let mut level = search.inside(root, false);
+    for _ in 1..DEPTH {
+        let mut next = Vec::new();
+        for (folder, beside) in &level {
+            next.extend(search.inside(folder, *beside));
+        }
+        level = next;
     }
+    for apps in [&mut search.apps, &mut search.beside] {
+        apps.sort_by(|(a, _), (b, _)| a.path().cmp(b.path()));
+    }
+    search
+}
+
+/// Whether there is something to start or to serve: a library is no app.
+pub(super) fn runs(found: &Findings) -> bool {
+    found.start.is_some() || found.output.is_some() || !found.members.is_empty()
 }
 
 struct Search<'a> {
     language: Option<Language>,
     left: usize,
-    apps: Vec<(Folder<'a>, Vec<Findings>)>,
-    beside: Vec<(Folder<'a>, Vec<Findings>)>,
+    apps: Vec<Found<'a>>,
+    beside: Vec<Found<'a>>,
 }
 
 impl<'a> Search<'a> {
-    fn below(&mut self, folder: &Folder<'a>, depth: usize, beside: bool) {
+    /// Keeps the apps directly inside of a folder, and returns the other folders, each with whether it is beside.
+    fn inside(&mut self, folder: &Folder<'a>, beside: bool) -> Vec<(Folder<'a>, bool)> {
+        let mut others = Vec::new();
         for name in folder.own_dirs() {
             if self.left == 0 {
-                return;
+                break;
             }
             self.left -= 1;
             let beside = beside || is_beside(name);
             let inside = folder.sub(name);
-            let found = look(&inside);
-            let is_app = found.first().is_some_and(|best| {
-                let wanted = self
-                    .language
-                    .is_none_or(|language| best.language == language);
-                wanted && best.confidence() >= APP && runs(best)
-            });
-            if is_app {
-                let into = if beside {
-                    &mut self.beside
-                } else {
-                    &mut self.apps
-                };
-                into.push((inside, found));
-            } else if depth > 1 {
-                self.below(&inside, depth - 1, beside);
+            if inside.is_environment() {
+                continue;
             }
+            let found = look(&inside);
+            if !self.is_app(&found) {
+                others.push((inside, beside));
+                continue;
+            }
+            let into = match beside {
+                true => &mut self.beside,
+                false => &mut self.apps,
+            };
+            into.push((inside, found));
         }
+        others
     }
-}
 
-/// Whether there is something to start or to serve: a library in a subfolder is no app.
-fn runs(found: &Findings) -> bool {
-    found.start.is_some() || found.output.is_some() || !found.members.is_empty()
+    fn is_app(&self, found: &[Findings]) -> bool {
+        found.first().is_some_and(|best| {
+            let wanted = self
+                .language
+                .is_none_or(|language| best.language == language);
+            wanted && best.confidence() >= APP && runs(best)
+        })
+    }
 }
