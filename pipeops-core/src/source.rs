@@ -185,8 +185,8 @@ impl SourceTree for MemTree {
         let prefix: String = parts.iter().map(|part| format!("{part}/")).collect();
         let entries: BTreeSet<Entry> = self
             .files
-            .keys()
-            .filter_map(|path| path.strip_prefix(&prefix))
+            .range(prefix.clone()..)
+            .map_while(|(path, _)| path.strip_prefix(&prefix))
             .map(|rest| match rest.split_once('/') {
                 Some((name, _)) => Entry {
                     name: name.to_owned(),

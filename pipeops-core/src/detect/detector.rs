@@ -138,9 +138,24 @@ fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
     }
     let is_app = |found: &Findings| found.confidence() >= APP;
     match found.first() {
+        Some(best) if is_app(best) && runs(best) && best.is_inside(root) => inside(root, found),
         Some(best) if is_app(best) && runs(best) => with_back_ends(root, found),
         Some(best) if is_app(best) => library(root, found),
+        Some(best) if runs(best) => below(root, found, own_apps(root)),
         _ => below(root, found, apps(root, None)),
+    }
+}
+
+/// All that was found is in one folder: it is a part of the root, unless it is a project of its own, or one of several.
+fn inside(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let all = own_apps(root);
+    let part = match all.as_slice() {
+        [(_, found)] => !found.first().is_some_and(is_project),
+        all => all.is_empty(),
+    };
+    match part {
+        true => detection(root, found),
+        false => below(root, found, all),
     }
 }
 

@@ -161,6 +161,19 @@ impl Findings {
         self.doubt < 1.0
     }
 
+    /// Whether all facts are about one folder inside of `folder`.
+    pub(super) fn is_inside(&self, folder: &Folder<'_>) -> bool {
+        let dirs = self.evidence.iter().map(|evidence| {
+            let path = evidence
+                .path
+                .strip_prefix(&folder.at(""))
+                .unwrap_or(&evidence.path);
+            path.split_once('/').map(|(dir, _)| dir)
+        });
+        let dirs: Vec<_> = dirs.collect();
+        dirs.first().is_some_and(Option::is_some) && dirs.windows(2).all(|two| two[0] == two[1])
+    }
+
     /// From 0 to 1.
     pub(super) fn confidence(&self) -> f64 {
         let sum = (1.0 - self.doubt).min(self.role.ceiling());

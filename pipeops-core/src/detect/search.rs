@@ -49,11 +49,11 @@ fn search<'a>(root: &Folder<'a>, language: Option<Language>) -> Search<'a> {
     };
     // Level by level: where the bound ends the search, it has seen what is near rather than what comes first in the
     // alphabet.
-    let mut level = search.inside(root, false);
+    let mut level = search.inside(root, Place::default());
     for _ in 1..DEPTH {
         let mut next = Vec::new();
-        for (folder, beside) in &level {
-            next.extend(search.inside(folder, *beside));
+        for (folder, place) in &level {
+            next.extend(search.inside(folder, *place));
         }
         level = next;
     }
@@ -75,26 +75,39 @@ struct Search<'a> {
     beside: Vec<Found<'a>>,
 }
 
+/// What is known of a folder by those above it.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// It holds tests, tools, documentation, or is inside of such a folder.
+    beside: bool,
+    /// It is inside of a project that is no app: pages in it are parts of that.
+    part: bool,
+}
+
 impl<'a> Search<'a> {
-    /// Keeps the apps directly inside of a folder, and returns the other folders, each with whether it is beside.
-    fn inside(&mut self, folder: &Folder<'a>, beside: bool) -> Vec<(Folder<'a>, bool)> {
+    /// Keeps the apps directly inside of a folder, and returns the other folders.
+    fn inside(&mut self, folder: &Folder<'a>, place: Place) -> Vec<(Folder<'a>, Place)> {
         let mut others = Vec::new();
         for name in folder.own_dirs() {
             if self.left == 0 {
                 break;
             }
             self.left -= 1;
-            let beside = beside || is_beside(name);
             let inside = folder.sub(name);
             if inside.is_environment() {
                 continue;
             }
+            let mut place = Place {
+                beside: place.beside || is_beside(name),
+                ..place
+            };
             let found = look(&inside);
-            if !self.is_app(&found) {
-                others.push((inside, beside));
+            if !self.is_app(&found, place) {
+                place.part |= found.iter().any(|found| found.install.is_some());
+                others.push((inside, place));
                 continue;
             }
-            let into = match beside {
+            let into = match place.beside {
                 true => &mut self.beside,
                 false => &mut self.apps,
             };
@@ -103,12 +116,13 @@ impl<'a> Search<'a> {
         others
     }
 
-    fn is_app(&self, found: &[Findings]) -> bool {
+    fn is_app(&self, found: &[Findings], place: Place) -> bool {
         found.first().is_some_and(|best| {
             let wanted = self
                 .language
                 .is_none_or(|language| best.language == language);
-            wanted && best.confidence() >= APP && runs(best)
+            let page = place.part && best.language == Language::Static && best.build.is_none();
+            wanted && !page && best.confidence() >= APP && runs(best)
         })
     }
 }
