@@ -210,6 +210,21 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// A relative path as seen from the folder `dir`, from the root; `None` where it leaves the root.
+pub(crate) fn resolve(dir: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+    {
+        match part {
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 /// Whether a folder of this name holds dependencies or results of a build.
 pub(super) fn is_foreign(name: &str) -> bool {
     name.starts_with('.') || FOREIGN.contains(&name.to_ascii_lowercase().as_str())
@@ -240,5 +255,7 @@ mod tests {
         assert!(folder.own_dirs().eq(["src"]));
         assert!(folder.ending(".py").eq(["main.py"]));
         assert!(Folder::open(&tree, "../x").is_empty());
+        assert_eq!(resolve("a/b", "../c/./d").as_deref(), Some("a/c/d"));
+        assert_eq!(resolve("a", "../../x"), None);
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod folder;
 mod language;
 mod procfile;
 mod report;
-mod rules;
+pub(crate) mod rules;
 mod search;
 mod source_port;
 pub(crate) mod version;

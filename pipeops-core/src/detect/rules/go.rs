@@ -1,34 +1,45 @@
 //! Go.
 
-use super::framework;
+use super::go_module::{Module, members};
+use super::go_program::{Program, choose, program, programs};
+use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
-use crate::detect::version::number;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
+    ("github.com/gobuffalo/buffalo", "buffalo"),
+    ("github.com/zeromicro/go-zero", "go-zero"),
+    ("github.com/go-kratos/kratos", "kratos"),
     ("github.com/gin-gonic/gin", "gin"),
     ("github.com/labstack/echo", "echo"),
     ("github.com/gofiber/fiber", "fiber"),
-    ("github.com/go-chi/chi", "chi"),
     ("github.com/beego/beego", "beego"),
-    ("github.com/gorilla/mux", "gorilla"),
+    ("github.com/astaxie/beego", "beego"),
+    ("github.com/revel/revel", "revel"),
     ("github.com/kataras/iris", "iris"),
+    ("github.com/pocketbase/pocketbase", "pocketbase"),
     ("goa.design/goa", "goa"),
+    ("github.com/danielgtaylor/huma", "huma"),
+    ("github.com/go-chi/chi", "chi"),
+    ("github.com/gorilla/mux", "gorilla"),
+    ("github.com/julienschmidt/httprouter", "httprouter"),
+    ("github.com/valyala/fasthttp", "fasthttp"),
+    ("connectrpc.com/connect", "connect"),
+    ("google.golang.org/grpc", "grpc"),
 ];
 
 /// Looks for a Go module, or for a program without one.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Go);
     let module = folder.text("go.mod").map(|text| Module::read(&text));
-    let workspace = folder.text("go.work").map(|text| members(&text));
-    if module.is_none() && workspace.is_none() && !folder.has("main.go") {
+    let workspace = members(folder);
+    if module.is_none() && workspace.is_none() && program(folder, "").is_none() {
         return found;
     }
     if let Some(module) = &module {
         found.add(weight::MANIFEST, folder, "go.mod", "a Go module");
         found.version(folder, module.version().map(|version| ("go.mod", version)));
-        describe(&mut found, folder, module);
     }
     found.add_file(
         weight::LOCKFILE,
@@ -36,223 +47,251 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         &["go.sum"],
         "checksums of Go modules",
     );
-    if let Some(members) = workspace {
+    let members = workspace.unwrap_or_default();
+    if folder.has("go.work") {
         found.add(
             weight::MANIFEST,
             folder,
             "go.work",
             format!("a Go workspace of {} modules", members.len()),
         );
-        found.members = programs(folder, &members);
     }
-    entry(&mut found, folder);
+    let programs = programs(folder, &members);
+    let runs = |member: &&String| {
+        let own = format!("./{member}");
+        let inside = format!("{own}/");
+        programs
+            .iter()
+            .any(|program| program.package == own || program.package.starts_with(&inside))
+    };
+    found.members = members.iter().filter(runs).cloned().collect();
+    entry(&mut found, folder, module.as_ref(), &members, &programs);
     found.package_manager = Some("go".to_owned());
-    found.install = module.is_some().then(|| "go mod download".to_owned());
+    let fetches = module.is_some() || !members.is_empty();
+    found.install = fetches.then(|| "go mod download".to_owned());
     found
 }
 
-fn describe(found: &mut Findings, folder: &Folder<'_>, module: &Module) {
-    let requires = |path: &str| {
-        module
-            .requires
-            .iter()
-            .any(|required| is_module(required, path))
+/// The program that is run, its module's framework, and its port.
+fn entry(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    module: Option<&Module>,
+    members: &[String],
+    programs: &[Program],
+) {
+    let none = Module::default();
+    let Some((program, why)) = choose(folder, module.unwrap_or(&none), programs) else {
+        describe(found, folder, "", module);
+        if programs.is_empty() {
+            found.role = Role::Library;
+        } else {
+            let names: Vec<&str> = programs
+                .iter()
+                .map(|program| program.package.as_str())
+                .collect();
+            let says = format!(
+                "a program, and nothing says which of these is the app: {}",
+                names.join(", ")
+            );
+            found.add(weight::ENTRY, folder, &programs[0].file, says);
+        }
+        return;
     };
-    if let Some((path, name)) = framework(FRAMEWORKS, requires) {
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            "go.mod",
-            format!("requires {path}"),
-        );
+    let of_member = |member: &&String| {
+        program
+            .package
+            .trim_start_matches("./")
+            .starts_with(member.as_str())
+    };
+    match members.iter().find(of_member) {
+        Some(member) => {
+            let own = folder
+                .text(&format!("{member}/go.mod"))
+                .map(|text| Module::read(&text));
+            describe(found, folder, &format!("{member}/"), own.as_ref());
+            if found.version.is_none() {
+                let file = format!("{member}/go.mod");
+                let version = own.and_then(|own| own.version());
+                found.version(folder, version.map(|version| (file.as_str(), version)));
+            }
+        }
+        None => describe(found, folder, "", module),
+    }
+    found.add(weight::ENTRY, folder, &program.file, "package main");
+    let others = programs
+        .iter()
+        .filter(|other| other.package != program.package);
+    let others: Vec<&str> = others.map(|other| other.package.as_str()).collect();
+    if !others.is_empty() {
+        let says = format!("taken before {}: {why}", others.join(", "));
+        found.add(weight::NONE, folder, &program.file, says);
+    }
+    found.build = Some(format!("go build -o app {}", program.package));
+    found.start = Some("./app".to_owned());
+    listens(found, folder, program);
+}
+
+fn describe(found: &mut Findings, folder: &Folder<'_>, dir: &str, module: Option<&Module>) {
+    let Some(module) = module else { return };
+    if let Some((path, name)) = framework(FRAMEWORKS, |path| module.uses(path)) {
+        let file = format!("{dir}go.mod");
+        found.add(weight::FRAMEWORK, folder, &file, format!("requires {path}"));
         found.framework = Some(name);
     }
 }
 
-/// Whether `required` is `path`, or a later major version of it.
-fn is_module(required: &str, path: &str) -> bool {
-    let rest = required.strip_prefix(path);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
-}
+/// Where servers are set up, besides the program's own package.
+const SETUP: &[&str] = &[
+    "config",
+    "internal/config",
+    "pkg/config",
+    "internal/server",
+    "server",
+    "internal/app",
+    "app",
+    "internal/api",
+    "api",
+    "internal/http",
+    "cmd",
+];
 
-/// The package that is run: the root, or a folder of `cmd`, or a member of the workspace.
-fn entry(found: &mut Findings, folder: &Folder<'_>) {
-    let mut packages = vec![".".to_owned()];
-    let commands = folder.sub("cmd");
-    packages.extend(commands.own_dirs().map(|name| format!("./cmd/{name}")));
-    if commands.has("main.go") {
-        packages.push("./cmd".to_owned());
-    }
-    packages.extend(found.members.iter().map(|member| format!("./{member}")));
-    let programs: Vec<_> = packages
-        .into_iter()
-        .filter_map(|package| Some((main_file(folder, &package)?, package)))
-        .collect();
-    let Some((file, package)) = programs.iter().min_by_key(|(_, package)| rank(package)) else {
-        found.role = Role::Library;
+/// The port: as the program's own package says, else as the packages that usually set up a server say.
+fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
+    found.listens(folder, &program.file);
+    if found.port != Some(DEFAULT_PORT)
+        || found
+            .evidence
+            .last()
+            .is_some_and(|last| last.says == "listens on PORT")
+    {
         return;
-    };
-    found.add(weight::ENTRY, folder, file, "package main");
-    if programs.len() > 1 {
-        let others = programs.len() - 1;
-        found.add(
-            weight::NONE,
-            folder,
-            file,
-            format!("taken before {others} other programs by its name"),
-        );
     }
-    found.build = Some(format!("go build -o app {package}"));
-    found.start = Some("./app".to_owned());
-    found.listens(folder, file);
-}
-
-/// Among several programs the root goes first, then names that servers have.
-fn rank(package: &str) -> (usize, usize) {
-    const SERVERS: &[&str] = &["server", "api", "web", "app", "main", "http", "service"];
-    if package == "." {
-        return (0, 0);
-    }
-    let name = package.rsplit('/').next().unwrap_or_default();
-    let server = SERVERS.iter().position(|server| name == *server);
-    server.map_or((2, 0), |at| (1, at))
-}
-
-/// The file of a package that holds its `main`.
-fn main_file(folder: &Folder<'_>, package: &str) -> Option<String> {
-    let path = package.trim_start_matches("./").trim_start_matches('.');
-    let inside = folder.sub(path);
-    let mut files: Vec<&str> = inside
-        .ending(".go")
-        .filter(|name| !name.ends_with("_test.go"))
-        .collect();
-    files.sort_by_key(|name| *name != "main.go");
-    // A package of many files has its `main` in one of the first, or in a file named so.
-    let is_main = |name: &&str| {
-        let text = inside.text(name).unwrap_or_default();
-        text.lines().any(|line| line.trim_end() == "package main") && text.contains("func main()")
-    };
-    let name = files.into_iter().take(50).find(is_main)?;
-    Some(if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}/{name}")
-    })
-}
-
-fn programs(folder: &Folder<'_>, members: &[String]) -> Vec<String> {
-    let runs = |member: &&String| main_file(folder, member).is_some();
-    members.iter().filter(runs).cloned().collect()
-}
-
-/// What `go.work` uses.
-fn members(text: &str) -> Vec<String> {
-    let paths = entries(text, "use");
-    let clean = |path: String| {
-        path.trim_matches('"')
-            .trim_start_matches("./")
-            .trim_end_matches('/')
-            .to_owned()
-    };
-    paths
-        .into_iter()
-        .map(clean)
-        .filter(|path| !path.is_empty() && path != "." && !path.starts_with(".."))
-        .collect()
-}
-
-struct Module {
-    go: Option<String>,
-    toolchain: Option<String>,
-    requires: Vec<String>,
-}
-
-impl Module {
-    fn read(text: &str) -> Self {
-        let first = |verb: &str| entries(text, verb).into_iter().next();
-        let module = |line: String| {
-            line.split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        Self {
-            go: first("go"),
-            toolchain: first("toolchain"),
-            requires: entries(text, "require").into_iter().map(module).collect(),
-        }
-    }
-
-    fn version(&self) -> Option<String> {
-        let toolchain = self.toolchain.as_deref().and_then(number);
-        toolchain.or_else(|| self.go.as_deref().and_then(number))
-    }
-}
-
-/// What stands behind a verb of a `go.mod` or `go.work`, on its line or in its block, comments cut.
-fn entries(text: &str, verb: &str) -> Vec<String> {
-    let mut entries = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        let line = line.split("//").next().unwrap_or_default().trim();
-        if inside {
-            inside = line != ")";
-            if inside && !line.is_empty() {
-                entries.push(line.to_owned());
+    let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
+    for dir in [own].iter().chain(SETUP) {
+        let inside = folder.sub(dir);
+        for name in inside
+            .ending(".go")
+            .filter(|name| !name.ends_with("_test.go"))
+            .take(30)
+        {
+            let file = if dir.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{dir}/{name}")
+            };
+            let text = inside.text(name).unwrap_or_default();
+            if reads_port(&text) {
+                found.add(weight::HINT, folder, &file, "listens on PORT");
+                return;
             }
-            continue;
-        }
-        // The verb is a word of its own: `go 1.22` is one, `godebug x=1` is not.
-        let Some((word, rest)) = line.split_once([' ', '\t', '(']) else {
-            continue;
-        };
-        if word != verb {
-            continue;
-        }
-        if line.ends_with('(') {
-            inside = true;
-        } else {
-            entries.push(rest.trim().to_owned());
+            if let Some(port) = address(&text) {
+                found.add(
+                    weight::NONE,
+                    folder,
+                    &file,
+                    format!("listens on port {port}"),
+                );
+                found.port = Some(port);
+                return;
+            }
         }
     }
-    entries
+}
+
+/// Whether the source reads `PORT`, through a helper or a tag of a struct too.
+fn reads_port(source: &str) -> bool {
+    [
+        "env(\"PORT\"",
+        "Env(\"PORT\"",
+        "env:\"PORT\"",
+        "env:\"PORT,",
+        "envconfig:\"PORT\"",
+        "OrDefault(\"PORT\"",
+    ]
+    .iter()
+    .any(|mark| source.contains(mark))
+}
+
+/// The port of an address that is written as Go writes it: `":8080"`, `"0.0.0.0:8080"`, `flag.Int("port", 8080`.
+fn address(source: &str) -> Option<u16> {
+    let ports = [
+        "\":",
+        "\"0.0.0.0:",
+        "\"localhost:",
+        "\"127.0.0.1:",
+        "\"port\", ",
+        "PORT\", \"",
+        "PORT\", ",
+        "Port: ",
+        "port = ",
+        "Port = \"",
+    ];
+    ports.iter().find_map(|mark| {
+        source.match_indices(mark).find_map(|(at, _)| {
+            let rest = &source[at + mark.len()..];
+            let end = rest.find(|ch: char| !ch.is_ascii_digit())?;
+            // A client's address goes on with a path.
+            let is_end = !rest[end..].starts_with('/');
+            rest[..end]
+                .parse()
+                .ok()
+                .filter(|port| is_end && *port >= 80)
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::MemTree;
 
-    #[test]
-    fn a_module_file_is_read_by_words() {
-        let module = Module::read(
-            "module x\n\ngodebug default=go1.21\ngo 1.22.1 // least\nrequire github.com/a/b v1.0.0\nrequire (\n\tgithub.com/gin-gonic/gin v1.9 // indirect\n)\n",
-        );
-        assert_eq!(module.version().as_deref(), Some("1.22.1"));
-        assert_eq!(
-            module.requires,
-            ["github.com/a/b", "github.com/gin-gonic/gin"]
-        );
-        assert_eq!(
-            Module::read("go 1.22\ntoolchain go1.24.2\n")
-                .version()
-                .as_deref(),
-            Some("1.24.2")
-        );
-        assert!(is_module(
-            "github.com/labstack/echo/v4",
-            "github.com/labstack/echo"
-        ));
-        assert!(!is_module(
-            "github.com/labstack/echo-contrib",
-            "github.com/labstack/echo"
-        ));
+    const MAIN: &str = "package main\n\nfunc main() {}\n";
+
+    fn build(files: &[&str]) -> Option<String> {
+        let mut all = vec![("go.mod", "module github.com/acme/shop\n")];
+        all.extend(files.iter().map(|file| (*file, MAIN)));
+        let tree: MemTree = all.into_iter().collect();
+        look(&Folder::open(&tree, "")).build
     }
 
     #[test]
-    fn a_workspace_uses_folders_inside() {
-        assert_eq!(
-            members("go 1.22\nuse (\n\t./api\n\t./worker/ // x\n\t../out\n)\nuse ./web\n"),
-            ["api", "worker", "web"]
-        );
+    fn one_of_several_programs_is_the_app() {
+        for (files, expected) in [
+            (
+                &["cmd/migrate/main.go", "cmd/shop/main.go", "cmd/api/main.go"] as &[_],
+                Some("./cmd/shop"),
+            ),
+            (
+                &["cmd/migrate/main.go", "cmd/api/main.go"],
+                Some("./cmd/api"),
+            ),
+            (
+                &["cmd/shopctl/run.go", "cmd/shop-server/run.go"],
+                Some("./cmd/shop-server"),
+            ),
+            (&["cmd/web/main.go", "cmd/api/main.go"], Some("./cmd/api")),
+            (&["cmd/api/main.go", "app.go"], Some(".")),
+            (&["cmd/main.go", "tools/gen/main.go"], Some("./cmd")),
+            (&["server/main.go"], Some("./server")),
+            (&["cmd/a/main.go", "cmd/b/main.go"], None),
+        ] {
+            let expected = expected.map(|package| format!("go build -o app {package}"));
+            assert_eq!(build(files), expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_as_go_writes_them() {
+        for (source, expected) in [
+            ("r.Run(\":9000\")", Some(9000)),
+            ("flag.Int(\"port\", 4000, \"API server port\")", Some(4000)),
+            ("flag.String(\"addr\", \":4000\", \"x\")", Some(4000)),
+            ("getEnv(\"SERVER_PORT\", \"8081\")", Some(8081)),
+            ("get(\"http://localhost:9000/x\")", None),
+        ] {
+            assert_eq!(address(source), expected, "{source}");
+        }
+        assert!(reads_port("getEnv(\"PORT\", \"8080\")") && reads_port("`env:\"PORT\"`"));
     }
 }

@@ -1,8 +1,9 @@
 //! Rust.
 
-use toml::{Table, Value};
+use toml::Table;
 
-use super::framework;
+use super::rust_manifest::{Package, packages};
+use super::{DEFAULT_PORT, framework, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -11,6 +12,7 @@ use crate::detect::version::number;
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("leptos", "leptos"),
     ("dioxus", "dioxus"),
+    ("yew", "yew"),
     ("loco-rs", "loco"),
     ("axum", "axum"),
     ("actix-web", "actix"),
@@ -19,6 +21,8 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("poem", "poem"),
     ("salvo", "salvo"),
     ("tide", "tide"),
+    ("gotham", "gotham"),
+    ("ntex", "ntex"),
     ("tonic", "tonic"),
     ("hyper", "hyper"),
 ];
@@ -30,6 +34,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         return found;
     }
     let manifest = folder.toml("Cargo.toml").unwrap_or_default();
+    let packages = packages(folder);
     found.add(weight::MANIFEST, folder, "Cargo.toml", "a Cargo manifest");
     found.add_file(
         weight::LOCKFILE,
@@ -37,115 +42,292 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         &["Cargo.lock"],
         "written by Cargo",
     );
-    if let Some((dependency, name)) = framework(FRAMEWORKS, |name| depends(&manifest, name)) {
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            "Cargo.toml",
-            format!("depends on {dependency}"),
-        );
-        found.framework = Some(name);
-    }
-    found.version(folder, version(folder, &manifest));
+    version(&mut found, folder, &manifest);
     found.package_manager = Some("cargo".to_owned());
     found.install = Some("cargo fetch --locked".to_owned());
-    workspace(&mut found, folder, &manifest);
-    program(&mut found, folder, &manifest);
+    workspace(&mut found, folder, &manifest, &packages);
+    program(&mut found, folder, &manifest, &packages);
     found
 }
 
-fn depends(manifest: &Table, name: &str) -> bool {
-    let own = manifest.get("dependencies");
-    let shared = manifest
-        .get("workspace")
-        .and_then(|workspace| workspace.get("dependencies"));
-    [own, shared]
+/// Channels are no versions: rustup reads the file in the build, and takes what it names.
+fn version(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
+    for file in ["rust-toolchain.toml", "rust-toolchain"] {
+        let Some(text) = folder.text(file) else {
+            continue;
+        };
+        let table = text.parse::<Table>().unwrap_or_default();
+        let named = table
+            .get("toolchain")
+            .and_then(|table| table.get("channel")?.as_str());
+        // The old form of the file is the channel alone.
+        let channel = named.unwrap_or(text.trim());
+        if channel.starts_with(|ch: char| ch.is_ascii_digit()) {
+            found.version(folder, number(channel).map(|version| (file, version)));
+            return;
+        }
+        if !channel.is_empty() && channel.len() < 40 {
+            let says = format!("asks for the toolchain `{channel}`, which rustup fetches");
+            found.add(weight::HINT, folder, file, says);
+            return;
+        }
+    }
+    let shared = |table: &Table| Some(table.get("workspace")?.get("package")?.clone());
+    let package = manifest.get("package").cloned();
+    let least = [package, shared(manifest)]
         .into_iter()
         .flatten()
-        .any(|table| table.get(name).is_some())
+        .find_map(|table| number(table.get("rust-version")?.as_str()?));
+    found.version(folder, least.map(|version| ("Cargo.toml", version)));
 }
 
-fn version(folder: &Folder<'_>, manifest: &Table) -> Option<(&'static str, String)> {
-    if let Some(toolchain) = folder.toml("rust-toolchain.toml") {
-        let channel = toolchain
-            .get("toolchain")?
-            .get("channel")?
-            .as_str()?
-            .to_owned();
-        return Some(("rust-toolchain.toml", number(&channel)?));
+fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
+    if manifest.get("workspace").is_none() {
+        return;
     }
-    if let Some(version) = folder.text("rust-toolchain").and_then(|text| number(&text)) {
-        return Some(("rust-toolchain", version));
-    }
-    let package = manifest.get("package")?.get("rust-version")?.as_str()?;
-    Some(("Cargo.toml", number(package)?))
-}
-
-fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
-    let members = manifest
-        .get("workspace")
-        .and_then(|workspace| workspace.get("members")?.as_array());
-    let Some(members) = members else { return };
     found.add(
         weight::LOCKFILE,
         folder,
         "Cargo.toml",
         "the root of a workspace",
     );
-    let mut paths = Vec::new();
-    for member in members.iter().filter_map(Value::as_str) {
-        match member.split_once("/*") {
-            Some((parent, _)) => paths.extend(
-                folder
-                    .sub(parent)
-                    .own_dirs()
-                    .map(|name| format!("{parent}/{name}")),
-            ),
-            None if member == "*" => paths.extend(folder.own_dirs().map(str::to_owned)),
-            None => paths.push(member.to_owned()),
-        }
-    }
-    paths.sort();
-    found.members = paths
-        .into_iter()
-        .filter(|path| folder.has(&format!("{path}/src/main.rs")))
-        .collect();
+    let with_programs = packages
+        .iter()
+        .filter(|package| !package.dir.is_empty() && !package.programs.is_empty());
+    found.members = with_programs.map(|package| package.dir.clone()).collect();
 }
 
-/// The program that is run: of the package here, or of the only member that has one.
-fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
-    let own = binary(folder, manifest, "");
-    let binary = own.or_else(|| match found.members.as_slice() {
-        [member] => binary(
-            folder,
-            &folder.toml(&format!("{member}/Cargo.toml"))?,
-            &format!("{member}/"),
-        ),
-        _ => None,
-    });
-    let Some((name, file)) = binary else {
-        if found.members.is_empty() {
+/// One program of one package.
+struct Program<'p> {
+    package: &'p Package,
+    name: &'p str,
+    file: String,
+}
+
+/// The program that is run, and what it is.
+fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
+    let programs: Vec<Program<'_>> = packages
+        .iter()
+        .flat_map(|package| {
+            package.programs.iter().map(move |(name, file)| Program {
+                package,
+                name,
+                file: package.at(file),
+            })
+        })
+        .collect();
+    let chosen = choose(folder, &programs);
+    let package = chosen.map(|program| program.package).or(packages.first());
+    describe(found, folder, package, manifest);
+    let Some(program) = chosen else {
+        if programs.is_empty() {
             found.role = Role::Library;
+        } else {
+            let says = format!(
+                "{} programs, and none is named as the one to deploy",
+                programs.len()
+            );
+            found.add(weight::NONE, folder, "Cargo.toml", says);
         }
         return;
     };
-    let says = format!("the program `{name}`");
-    found.add(weight::ENTRY, folder, &file, says);
-    found.build = Some("cargo build --release --locked".to_owned());
-    found.start = Some(format!("./target/release/{name}"));
-    found.listens(folder, &file);
+    found.add(
+        weight::ENTRY,
+        folder,
+        &program.file,
+        format!("the program `{}`", program.name),
+    );
+    if let [_, _, ..] = programs.as_slice() {
+        let others = programs.iter().map(|other| other.name);
+        let others: Vec<&str> = others.filter(|name| *name != program.name).collect();
+        let says = format!("taken before {}", others.join(", "));
+        found.add(weight::NONE, folder, &program.file, says);
+    }
+    if browser(found, folder, manifest, program) {
+        return;
+    }
+    found.build = Some(match programs.len() {
+        1 => "cargo build --release --locked".to_owned(),
+        _ => format!("cargo build --release --locked --bin {}", program.name),
+    });
+    found.start = Some(format!("./target/release/{}", program.name));
+    listens(found, folder, &program.file);
 }
 
-/// Name and source of a package's program: the first `[[bin]]`, or `src/main.rs`.
-fn binary(folder: &Folder<'_>, manifest: &Table, dir: &str) -> Option<(String, String)> {
-    let bin = manifest
-        .get("bin")
-        .and_then(|bins| bins.as_array()?.first());
-    let of_bin = |key: &str| bin.and_then(|bin| bin.get(key)?.as_str());
-    let package = manifest.get("package")?.get("name")?.as_str();
-    let file = format!("{dir}{}", of_bin("path").unwrap_or("src/main.rs"));
-    let name = of_bin("name").or(package)?.to_owned();
-    folder.has(&file).then_some((name, file))
+/// Which of several programs is the app: the first reason that leaves one.
+fn choose<'p>(folder: &Folder<'_>, programs: &'p [Program<'p>]) -> Option<&'p Program<'p>> {
+    type Reason<'f> = &'f dyn Fn(&Program<'_>) -> bool;
+    if let [only] = programs {
+        return Some(only);
+    }
+    let serves = |program: &Program<'_>| {
+        FRAMEWORKS
+            .iter()
+            .any(|(name, _)| program.package.depends(name))
+    };
+    let named_so = |program: &Program<'_>| {
+        program.package.default_run() == Some(program.name)
+            // The name of the package is the program's that `cargo install` users know.
+            || (program.package.dir.is_empty() && program.package.default_run().is_none()
+                && program.package.name == program.name)
+    };
+    let is_server = |program: &Program<'_>| {
+        servers::is_one(program.name) || servers::is_one(&program.package.name)
+    };
+    let listens = |program: &Program<'_>| {
+        let text = folder.text(&program.file).unwrap_or_default();
+        ["TcpListener", "HttpServer", "rocket::", "::serve("]
+            .iter()
+            .any(|mark| text.contains(mark))
+    };
+    let reasons: [Reason<'_>; 4] = [&named_so, &serves, &listens, &is_server];
+    let mut left: Vec<&Program<'_>> = programs.iter().collect();
+    for reason in reasons {
+        let kept: Vec<_> = left
+            .iter()
+            .copied()
+            .filter(|program| reason(program))
+            .collect();
+        match kept.as_slice() {
+            [] => {}
+            [one] => return Some(one),
+            _ => left = kept,
+        }
+    }
+    None
+}
+
+fn describe(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    package: Option<&Package>,
+    manifest: &Table,
+) {
+    let shared = |name: &str| {
+        let shared = manifest
+            .get("workspace")
+            .and_then(|table| table.get("dependencies"));
+        shared.is_some_and(|table| table.get(name).is_some())
+    };
+    // What the whole workspace shares counts where no package is the app.
+    let depends =
+        |name: &str| package.map_or_else(|| shared(name), |package| package.depends(name));
+    if let Some((dependency, name)) = framework(FRAMEWORKS, depends) {
+        let file = package.map_or("Cargo.toml".to_owned(), |package| package.at("Cargo.toml"));
+        found.add(
+            weight::FRAMEWORK,
+            folder,
+            &file,
+            format!("depends on {dependency}"),
+        );
+        found.framework = Some(name);
+    }
+}
+
+/// Apps for browsers: their tools build more than the program. Whether it is one.
+fn browser(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    manifest: &Table,
+    program: &Program<'_>,
+) -> bool {
+    let leptos = manifest
+        .get("workspace")
+        .and_then(|table| table.get("metadata")?.get("leptos"));
+    let own = program.package.manifest.get("package");
+    let leptos = own
+        .and_then(|table| table.get("metadata")?.get("leptos"))
+        .or(leptos);
+    if leptos.is_some() {
+        found.add(
+            weight::HINT,
+            folder,
+            "Cargo.toml",
+            "settings of cargo-leptos",
+        );
+        found.build = Some("cargo leptos build --release".to_owned());
+        found.start = Some(format!("./target/release/{}", program.name));
+        found.port = Some(DEFAULT_PORT);
+        return true;
+    }
+    let page = folder.text("index.html").unwrap_or_default();
+    if folder.has("Trunk.toml") || page.contains("data-trunk") {
+        let file = if folder.has("Trunk.toml") {
+            "Trunk.toml"
+        } else {
+            "index.html"
+        };
+        found.add(
+            weight::HINT,
+            folder,
+            file,
+            "built into files for browsers by Trunk",
+        );
+        found.build = Some("trunk build --release".to_owned());
+        let settings = folder.toml("Trunk.toml").unwrap_or_default();
+        let dist = settings
+            .get("build")
+            .and_then(|build| build.get("dist")?.as_str());
+        found.output = Some(dist.unwrap_or("dist").to_owned());
+        found.role = Role::Frontend;
+        found.port = Some(DEFAULT_PORT);
+        return true;
+    }
+    false
+}
+
+/// The port: as Rocket's settings or the source say.
+fn listens(found: &mut Findings, folder: &Folder<'_>, file: &str) {
+    found.listens(folder, file);
+    let rocket = folder.toml("Rocket.toml").unwrap_or_default();
+    let set = ["release", "default"]
+        .iter()
+        .find_map(|profile| rocket.get(*profile)?.get("port")?.as_integer());
+    let set = set.and_then(|port| u16::try_from(port).ok());
+    let text = folder.text(file).unwrap_or_default();
+    let bound = (found.port == Some(DEFAULT_PORT))
+        .then(|| bound(&text))
+        .flatten();
+    let said = set
+        .map(|port| ("Rocket.toml", port))
+        .or(bound.map(|port| (file, port)));
+    if let Some((file, port)) = said {
+        found.add(
+            weight::NONE,
+            folder,
+            file,
+            format!("listens on port {port}"),
+        );
+        found.port = Some(port);
+    }
+    if found.port.is_some()
+        && text.contains("127.0.0.1")
+        && found.framework.is_some()
+        && !text.contains("0.0.0.0")
+    {
+        let says = "listens on 127.0.0.1: nothing outside of its own pod reaches it";
+        found.add(weight::NONE, folder, file, says);
+    }
+}
+
+/// The port of an address that is written as numbers: `([0, 0, 0, 0], 3000)`, `("0.0.0.0", 3000)`, `"127.0.0.1:3000"`.
+fn bound(source: &str) -> Option<u16> {
+    if source.contains("var(\"PORT\")") {
+        return None;
+    }
+    let marks = [
+        "0, 0, 0, 0], ",
+        "\"0.0.0.0\", ",
+        "127, 0, 0, 1], ",
+        "\"127.0.0.1\", ",
+        "127.0.0.1:",
+        "[::]:",
+    ];
+    marks.iter().find_map(|mark| {
+        let (_, rest) = source.split_once(mark)?;
+        let end = rest.find(|ch: char| !ch.is_ascii_digit())?;
+        rest[..end].parse().ok().filter(|port| *port >= 80)
+    })
 }
 
 #[cfg(test)]
@@ -185,5 +367,61 @@ mod tests {
         ]);
         assert_eq!(found.members, ["crates/a"]);
         assert_eq!(found.start.as_deref(), Some("./target/release/server"));
+    }
+
+    #[test]
+    fn channels_are_no_versions() {
+        for (file, text, expected) in [
+            (
+                "rust-toolchain.toml",
+                "[toolchain]\nchannel = \"nightly-2024-08-12\"",
+                None,
+            ),
+            (
+                "rust-toolchain.toml",
+                "[toolchain]\nchannel = \"1.88.0\"",
+                Some("1.88.0"),
+            ),
+            ("rust-toolchain", "stable\n", None),
+            ("rust-toolchain", "1.80\n", Some("1.80")),
+            (
+                "rust-toolchain",
+                "[toolchain]\nchannel = \"1.81\"",
+                Some("1.81"),
+            ),
+        ] {
+            let files = [
+                ("Cargo.toml", "[package]\nname='a'\nedition='2024'"),
+                ("src/main.rs", ""),
+                (file, text),
+            ];
+            assert_eq!(found(&files).version.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_programs_is_the_app() {
+        let two = |bins: &str| format!("[package]\nname='shop'\n{bins}");
+        let of = |manifest: &str, a: &str, b: &str| {
+            found(&[("Cargo.toml", manifest), (a, ""), (b, "")]).start
+        };
+        let (a, b) = ("src/bin/api.rs", "src/bin/migrate.rs");
+        assert_eq!(of(&two(""), a, b).as_deref(), Some("./target/release/api"));
+        assert_eq!(
+            of(&two("default-run='migrate'"), a, b).as_deref(),
+            Some("./target/release/migrate")
+        );
+        assert_eq!(
+            of(&two(""), "src/main.rs", a).as_deref(),
+            Some("./target/release/shop")
+        );
+        assert_eq!(of(&two(""), "src/bin/x.rs", "src/bin/y.rs"), None);
+    }
+
+    #[test]
+    fn addresses_of_numbers() {
+        assert_eq!(bound("SocketAddr::from(([0, 0, 0, 0], 3000))"), Some(3000));
+        assert_eq!(bound(".bind((\"127.0.0.1\", 8088))?"), Some(8088));
+        assert_eq!(bound("env::var(\"PORT\") [0, 0, 0, 0], 3000)"), None);
     }
 }

@@ -121,7 +121,9 @@ const TABLE: &[Row] = &[
     ("ruby.build", "ruby:{version}", 2, "3.4"),
     ("ruby.run", "ruby:{version}-slim", 2, "3.4"),
     ("rust.build", "rust:{version}-slim-bookworm", 2, "1.95"),
+    ("rust.build.headers", "rust:{version}-bookworm", 2, "1.95"),
     ("rust.run", "gcr.io/distroless/cc-debian12:nonroot", 0, ""),
+    ("rust.run.debian", "debian:bookworm-slim", 0, ""),
     ("scheme.run", "debian:bookworm-slim", 0, ""),
     ("shell.run", "debian:bookworm-slim", 0, ""),
     (
