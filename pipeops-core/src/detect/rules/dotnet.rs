@@ -1,39 +1,31 @@
 //! .NET.
 
-use super::DEFAULT_PORT;
+use super::dotnet_project::{Kind, Project, projects};
+use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 use crate::detect::version::number;
 
-const PROJECTS: &[&str] = &[".csproj", ".fsproj", ".vbproj"];
-
-/// Looks for projects here and, where a solution says that they are one app, in the folders below.
+/// Looks for projects here and, where a solution or a reference says that they are one build, in the folders below.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Dotnet);
-    let own = projects(folder, "");
-    let solution = folder.ending(".sln").chain(folder.ending(".slnx")).next();
-    if let Some(file) = solution {
+    let (solution, projects) = projects(folder);
+    if let Some(file) = &solution {
         found.add(weight::MANIFEST, folder, file, "a .NET solution");
     }
-    let mut all = own;
-    if solution.is_some() {
-        for dir in folder.own_dirs() {
-            all.extend(projects(folder, dir));
-            let inside = folder.sub(dir);
-            for sub in inside.own_dirs() {
-                all.extend(projects(folder, &format!("{dir}/{sub}")));
-            }
+    if !projects.is_empty() {
+        let name = solution
+            .as_deref()
+            .and_then(|file| file.rsplit_once('.'))
+            .map(|(name, _)| name);
+        match choose(&projects, name) {
+            Some(project) => describe(&mut found, folder, project, &projects),
+            None => several(&mut found, folder, &projects),
         }
     }
-    // What serves goes before what only runs, and both before libraries and tests.
-    all.sort_by_key(|project| std::cmp::Reverse(rank(&folder.text(project).unwrap_or_default())));
-    if let Some(project) = all.first() {
-        describe(&mut found, folder, project);
-    }
-    if let Some(version) = folder
-        .json("global.json")
-        .and_then(|json| number(json.pointer("/sdk/version")?.as_str()?))
+    if found.found()
+        && let Some(version) = sdk(folder)
     {
         found.add(
             weight::HINT,
@@ -46,56 +38,168 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
     found
 }
 
-fn projects(folder: &Folder<'_>, dir: &str) -> Vec<String> {
-    let inside = folder.sub(dir);
-    let names = PROJECTS.iter().flat_map(|end| inside.ending(end));
-    names
-        .map(|name| {
-            if dir.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{dir}/{name}")
-            }
-        })
-        .collect()
+/// The SDK that `global.json` asks for.
+pub(crate) fn sdk(folder: &Folder<'_>) -> Option<String> {
+    number(
+        folder
+            .json("global.json")?
+            .pointer("/sdk/version")?
+            .as_str()?,
+    )
 }
 
-fn rank(project: &str) -> u8 {
-    if project.contains("Microsoft.NET.Test.Sdk") {
-        0
-    } else if project.contains("Microsoft.NET.Sdk.Web") || project.contains("Sdk.BlazorWebAssembly")
-    {
-        3
-    } else if project.contains("Sdk.Worker") || project.contains("<OutputType>Exe") {
-        2
-    } else {
-        1
+/// The project that is deployed: of the kind that serves most, the one that is named so.
+pub(crate) fn choose<'p>(projects: &'p [Project], solution: Option<&str>) -> Option<&'p Project> {
+    let best = projects.iter().map(|project| project.kind).max()?;
+    let of_kind: Vec<&Project> = projects
+        .iter()
+        .filter(|project| project.kind == best)
+        .collect();
+    if of_kind.len() == 1 || best <= Kind::Library {
+        return of_kind.first().copied();
     }
+    let last = |project: &&&Project| {
+        project
+            .name()
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let reasons: [&dyn Fn(&&&Project) -> bool; 4] = [
+        &|project| !project.file.contains('/'),
+        &|project| Some(project.name()) == solution,
+        &|project| servers::is_one(project.name()) || last(project).starts_with("web"),
+        // Where a site and its interface for programs stand side by side, people reach the site.
+        &|project| last(project).starts_with("web"),
+    ];
+    let mut left: Vec<&&Project> = of_kind.iter().collect();
+    for reason in reasons {
+        let kept: Vec<&&Project> = left
+            .iter()
+            .filter(|project| reason(project))
+            .copied()
+            .collect();
+        match kept.as_slice() {
+            [] => {}
+            [one] => return Some(one),
+            _ => left = kept,
+        }
+    }
+    None
 }
 
-fn describe(found: &mut Findings, folder: &Folder<'_>, project: &str) {
-    let text = folder.text(project).unwrap_or_default();
-    found.add(weight::MANIFEST, folder, project, "a .NET project");
+fn several(found: &mut Findings, folder: &Folder<'_>, projects: &[Project]) {
+    let best = projects.iter().map(|project| project.kind).max();
+    let apps: Vec<&Project> = projects
+        .iter()
+        .filter(|project| Some(project.kind) == best)
+        .collect();
+    let dirs = apps
+        .iter()
+        .filter_map(|project| Some(project.file.rsplit_once('/')?.0.to_owned()));
+    found.members = dirs.collect();
+    for project in apps {
+        found.add(
+            weight::HINT,
+            folder,
+            &project.file,
+            "one of several projects that serve: none is named as the one to deploy",
+        );
+    }
     found.package_manager = Some("nuget".to_owned());
-    found.install = Some(format!("dotnet restore {project}"));
-    found.build = Some(format!("dotnet publish {project} -c Release -o out"));
-    let framework = text.split("<TargetFramework").nth(1).and_then(number);
-    found.version(folder, framework.map(|version| (project, version)));
-    if text.contains("Sdk.BlazorWebAssembly") {
-        found.framework = Some("blazor".to_owned());
-        found.role = Role::Frontend;
-        found.output = Some("out/wwwroot".to_owned());
-    } else if rank(&text) == 3 {
-        found.add(weight::FRAMEWORK, folder, project, "uses ASP.NET");
+    if best == Some(Kind::Web) {
         found.framework = Some("aspnet".to_owned());
-    } else if rank(&text) < 2 {
-        found.role = Role::Library;
-        return;
     }
-    let file = project.rsplit('/').next().unwrap_or(project);
-    let name = file.rsplit_once('.').map_or(file, |(name, _)| name);
-    found.start = Some(format!("dotnet out/{name}.dll"));
-    found.port = (rank(&text) == 3).then_some(DEFAULT_PORT);
+}
+
+fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &[Project]) {
+    let file = project.file.as_str();
+    found.add(weight::MANIFEST, folder, file, "a .NET project");
+    found.package_manager = Some("nuget".to_owned());
+    found.install = Some(format!("dotnet restore {file}"));
+    found.build = Some(format!("dotnet publish {file} -c Release -o out"));
+    found.version(
+        folder,
+        project.framework().map(|(version, _)| (file, version)),
+    );
+    let others: Vec<&str> = all
+        .iter()
+        .filter(|other| other.kind == project.kind && other.file != file)
+        .map(Project::name)
+        .collect();
+    if !others.is_empty() && project.kind > Kind::Library {
+        found.add(
+            weight::NONE,
+            folder,
+            file,
+            format!("taken before {} by its name", others.join(", ")),
+        );
+    }
+    match project.kind {
+        Kind::Test | Kind::Library => {
+            found.role = Role::Library;
+            return;
+        }
+        Kind::Browser => {
+            found.framework = Some("blazor".to_owned());
+            found.role = Role::Frontend;
+            found.output = Some("out/wwwroot".to_owned());
+        }
+        Kind::Web => {
+            found.add(weight::FRAMEWORK, folder, file, "uses ASP.NET");
+            found.framework = Some("aspnet".to_owned());
+        }
+        Kind::Worker => found.framework = Some("worker".to_owned()),
+        Kind::Program => {}
+    }
+    found.start = Some(format!("dotnet out/{}.dll", project.assembly()));
+    if matches!(project.kind, Kind::Web | Kind::Browser) {
+        found.port = Some(DEFAULT_PORT);
+        listens(found, folder, project);
+    }
+}
+
+/// The port that the program itself sets, which goes before the variables of the framework.
+fn listens(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
+    let dir = project
+        .file
+        .rsplit_once('/')
+        .map_or(String::new(), |(dir, _)| format!("{dir}/"));
+    for name in ["Program.cs", "Program.fs"] {
+        let file = format!("{dir}{name}");
+        let text = folder.text(&file).unwrap_or_default();
+        if text.contains("GetEnvironmentVariable(\"PORT\")") {
+            found.add(weight::HINT, folder, &file, "listens on PORT");
+            return;
+        }
+        let sets = |line: &&str| {
+            ["UseUrls(", ".Run(\"http", "Urls.Add(", "ListenAnyIP("]
+                .iter()
+                .any(|mark| line.contains(mark))
+        };
+        let port = text.lines().filter(sets).find_map(|line| {
+            let mark = [":", "ListenAnyIP("]
+                .into_iter()
+                .filter_map(|mark| Some((line.rfind(mark)?, mark.len())))
+                .max();
+            let (at, length) = mark?;
+            number(&line[at + length..])
+                .filter(|_| line[at + length..].starts_with(|ch: char| ch.is_ascii_digit()))?
+                .parse()
+                .ok()
+        });
+        if let Some(port) = port {
+            found.add(
+                weight::NONE,
+                folder,
+                &file,
+                format!("listens on port {port}"),
+            );
+            found.port = Some(port);
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,26 +207,60 @@ mod tests {
     use super::*;
     use crate::source::MemTree;
 
+    const WEB: &str =
+        "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><TargetFramework>net8.0</TargetFramework>";
+    const LIBRARY: &str = "<Project Sdk=\"Microsoft.NET.Sdk\">";
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        look(&Folder::open(&tree, ""))
+    }
+
     #[test]
     fn the_project_that_serves_is_taken() {
-        let tree = MemTree::from([
+        let found = found(&[
             ("Shop.sln", ""),
-            (
-                "src/Shop.Core/Shop.Core.csproj",
-                "<Project Sdk=\"Microsoft.NET.Sdk\">",
-            ),
-            (
-                "src/Shop.Web/Shop.Web.csproj",
-                "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><TargetFramework>net8.0</TargetFramework>",
-            ),
+            ("src/Shop.Core/Shop.Core.csproj", LIBRARY),
+            ("src/Shop.Web/Shop.Web.csproj", WEB),
+            ("src/Shop.Web/Program.cs", "app.Run(\"http://*:5050\");"),
             (
                 "tests/Shop.Tests/Shop.Tests.csproj",
                 "Microsoft.NET.Test.Sdk",
             ),
         ]);
-        let found = look(&Folder::open(&tree, ""));
         assert_eq!(found.framework.as_deref(), Some("aspnet"));
         assert_eq!(found.version.as_deref(), Some("8.0"));
         assert_eq!(found.start.as_deref(), Some("dotnet out/Shop.Web.dll"));
+        assert_eq!(found.port, Some(5050));
+    }
+
+    #[test]
+    fn projects_that_refer_to_one_another_are_one_build() {
+        let reference = format!("{WEB}<ProjectReference Include=\"..\\Core\\Core.csproj\" />");
+        let api = ("Api/Api.csproj", reference.as_str());
+        assert_eq!(
+            found(&[api, ("Core/Core.csproj", LIBRARY)])
+                .start
+                .as_deref(),
+            Some("dotnet out/Api.dll")
+        );
+        assert!(!found(&[("Api/Api.csproj", WEB), ("Core/Core.csproj", LIBRARY)]).found());
+        assert!(
+            !found(&[
+                ("back/Api/Api.csproj", reference.as_str()),
+                ("back/Core/Core.csproj", LIBRARY)
+            ])
+            .found()
+        );
+    }
+
+    #[test]
+    fn services_side_by_side_are_listed() {
+        let found = found(&[
+            ("Shop.slnx", ""),
+            ("Basket/Basket.csproj", WEB),
+            ("Orders/Orders.csproj", WEB),
+        ]);
+        assert_eq!((found.start, found.members.len()), (None, 2));
     }
 }

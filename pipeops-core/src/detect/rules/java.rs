@@ -1,5 +1,8 @@
 //! Java, and what else Maven and Gradle build.
 
+use super::java_gradle::{self, BUILDS, SETTINGS};
+use super::java_maven::{self, elements};
+use super::java_project::{Kind, Module, Project};
 use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
@@ -21,8 +24,6 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("org.http4k", "http4k"),
 ];
 
-const GRADLE: &[&str] = &["build.gradle.kts", "build.gradle"];
-const SETTINGS: &[&str] = &["settings.gradle.kts", "settings.gradle"];
 const POMS: &[&str] = &[
     "pom.xml",
     "pom.yaml",
@@ -35,53 +36,41 @@ const POMS: &[&str] = &[
 /// Looks for Maven and Gradle.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Java);
-    let maven = folder.first(POMS);
-    let gradle = folder.first(GRADLE).or_else(|| folder.first(SETTINGS));
-    match (maven, gradle) {
-        (Some(file), _) => by_maven(&mut found, folder, file),
-        (None, Some(file)) => by_gradle(&mut found, folder, file),
-        (None, None) => return found,
-    }
-    for (dir, says) in [
-        ("src/main/java", "Java"),
-        ("src/main/kotlin", "Kotlin"),
-        ("src/main/scala", "Scala"),
-        ("src/main/groovy", "Groovy"),
-    ] {
-        if !folder.sub(dir).is_empty() {
-            found.add(weight::LOCKFILE, folder, dir, format!("{says} sources"));
-        }
-    }
-    if found.version.is_none() {
-        found.version(folder, told_version(folder));
-    }
+    let Some((manager, file, project)) = project(folder) else {
+        return found;
+    };
+    let tool = match manager {
+        "maven" => by_maven(&mut found, folder, file),
+        _ => by_gradle(&mut found, folder, file),
+    };
+    let app = project.app();
+    let text = texts(folder, &project);
+    describe(&mut found, folder, file, app, &text);
+    version(&mut found, folder, manager, file, app, &text);
+    sources(&mut found, folder, app);
+    start(&mut found, folder, manager, tool, &project);
     found
 }
 
-fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) {
-    let text = without_comments(&folder.text(file).unwrap_or_default());
+/// The package manager, the file that says so, and the modules.
+pub(crate) fn project(folder: &Folder<'_>) -> Option<(&'static str, &'static str, Project)> {
+    if let Some(file) = folder.first(POMS) {
+        return Some(("maven", file, java_maven::read(folder, file)));
+    }
+    let file = folder.first(BUILDS).or_else(|| folder.first(SETTINGS))?;
+    Some(("gradle", file, java_gradle::read(folder)))
+}
+
+fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
     found.add(weight::MANIFEST, folder, file, "a Maven project");
     found.package_manager = Some("maven".to_owned());
     let wrapper = found.add_file(weight::LOCKFILE, folder, &["mvnw"], "brings its own Maven");
     let maven = if wrapper.is_some() { "./mvnw" } else { "mvn" };
     found.install = Some(format!("{maven} --batch-mode dependency:go-offline"));
-    found.build = Some(format!("{maven} --batch-mode package -DskipTests"));
-    describe(found, folder, file, &text);
-    found.version(folder, maven_version(&text).map(|version| (file, version)));
-    if text.contains("<packaging>war</packaging>") && found.framework.is_none() {
-        found.role = Role::Library;
-    }
-    // The modules are built with their parent; what runs is one of them.
-    let modules: Vec<String> = elements(&text, "module").map(str::to_owned).collect();
-    found.members = modules
-        .into_iter()
-        .filter(|module| is_app(folder, module))
-        .collect();
-    start(found, "target");
+    maven
 }
 
-fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) {
-    let text = without_comments(&folder.text(file).unwrap_or_default());
+fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
     found.add(weight::MANIFEST, folder, file, "a Gradle project");
     found.package_manager = Some("gradle".to_owned());
     let wrapper = found.add_file(
@@ -96,60 +85,274 @@ fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) {
         "gradle"
     };
     found.install = Some(format!("{gradle} --no-daemon dependencies"));
-    let task = if text.contains("org.springframework.boot") {
-        "bootJar"
-    } else {
-        "build -x test"
-    };
-    found.build = Some(format!("{gradle} --no-daemon {task}"));
-    describe(found, folder, file, &text);
-    found.version(folder, gradle_version(&text).map(|version| (file, version)));
-    found.members = folder
-        .own_dirs()
-        .filter(|dir| {
-            GRADLE
-                .iter()
-                .any(|file| folder.has(&format!("{dir}/{file}")))
-        })
-        .filter(|dir| is_app(folder, dir))
-        .map(str::to_owned)
-        .collect();
-    start(found, "build/libs");
+    gradle
 }
 
-fn describe(found: &mut Findings, folder: &Folder<'_>, file: &str, text: &str) {
-    if let Some((mark, name)) = framework(FRAMEWORKS, |mark| text.contains(mark)) {
+/// All build files' texts, the app's first, and the catalog of versions.
+fn texts(folder: &Folder<'_>, project: &Project) -> String {
+    let mut text = project
+        .app()
+        .map(|app| app.text.clone())
+        .unwrap_or_default();
+    for module in &project.modules {
+        text.push('\n');
+        text.push_str(&module.text);
+    }
+    text.push_str(&folder.text("gradle/libs.versions.toml").unwrap_or_default());
+    text
+}
+
+fn describe(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    file: &str,
+    app: Option<&Module>,
+    all: &str,
+) {
+    // The app's own file decides; what modules share is asked only where it says nothing.
+    let own = app.and_then(|app| {
+        let known = framework(FRAMEWORKS, |mark| app.text.contains(mark))?;
+        Some((app.file.as_str(), known))
+    });
+    let known = own.or_else(|| Some((file, framework(FRAMEWORKS, |mark| all.contains(mark))?)));
+    if let Some((file, (mark, name))) = known {
         found.add(weight::FRAMEWORK, folder, file, format!("uses {mark}"));
         found.framework = Some(name);
     }
 }
 
-/// Whether a module has something to run.
-fn is_app(folder: &Folder<'_>, module: &str) -> bool {
-    let inside = folder.sub(module);
-    let file = inside.first(POMS).or_else(|| inside.first(GRADLE));
-    let text = file.and_then(|file| inside.text(file)).unwrap_or_default();
-    let marks = [
-        "spring-boot-maven-plugin",
-        "org.springframework.boot",
-        "io.quarkus",
-        "<mainClass>",
-        "mainClass",
-        "application",
-    ];
-    marks.iter().any(|mark| text.contains(mark))
+fn version(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    manager: &str,
+    file: &str,
+    app: Option<&Module>,
+    all: &str,
+) {
+    let read = |text: &str| {
+        if manager == "maven" {
+            maven_version(text)
+        } else {
+            gradle_version(text)
+        }
+    };
+    let own = app.and_then(|app| Some((app.file.as_str(), read(&app.text)?)));
+    found.version(folder, own.or_else(|| Some((file, read(all)?))));
+    if found.version.is_none() {
+        found.version(folder, told_version(folder));
+    }
+    if found.version.is_none()
+        && let Some((gradle, java)) = java_gradle::newest_java(folder)
+    {
+        let file = "gradle/wrapper/gradle-wrapper.properties";
+        let says =
+            format!("Gradle {gradle} runs on Java {java}, and on no later one with long support");
+        found.add(weight::NONE, folder, file, says);
+        found.version = Some(java);
+    }
 }
 
-fn start(found: &mut Findings, output: &str) {
-    let jar = match found.framework.as_deref() {
-        Some("quarkus") => format!(
-            "{}/quarkus-app/quarkus-run.jar",
-            output.trim_end_matches("/libs")
-        ),
-        _ => format!("{output}/*.jar"),
+fn sources(found: &mut Findings, folder: &Folder<'_>, app: Option<&Module>) {
+    let dir = app
+        .map(|app| app.dir.as_str())
+        .filter(|dir| !dir.is_empty());
+    for (name, says) in [
+        ("java", "Java"),
+        ("kotlin", "Kotlin"),
+        ("scala", "Scala"),
+        ("groovy", "Groovy"),
+    ] {
+        let own = format!("src/main/{name}");
+        let of_app = dir.map(|dir| format!("{dir}/{own}"));
+        let places = of_app.into_iter().chain([own]);
+        if let Some(place) = places
+            .into_iter()
+            .find(|place| !folder.sub(place).is_empty())
+        {
+            found.add(weight::LOCKFILE, folder, &place, format!("{says} sources"));
+        }
+    }
+}
+
+/// How the app is built and started: by what its module makes.
+fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, project: &Project) {
+    let apps = project.apps().filter(|module| !module.dir.is_empty());
+    found.members = apps.map(|module| module.dir.clone()).collect();
+    let maven = manager == "maven";
+    let Some(app) = project.app() else {
+        found.build = Some(if maven {
+            format!("{tool} --batch-mode package -DskipTests")
+        } else {
+            format!("{tool} --no-daemon build -x test")
+        });
+        let names: Vec<&str> = found.members.iter().map(String::as_str).collect();
+        let says = match names.as_slice() {
+            [] => "no plugin and no class makes something that starts".to_owned(),
+            names => format!(
+                "several modules start, and none is named as the one to deploy: {}",
+                names.join(", ")
+            ),
+        };
+        // A framework that serves is a reason of its own: only the way to start it is not seen.
+        if found.members.is_empty() && found.framework.is_none() {
+            found.role = Role::Library;
+        }
+        let file = project
+            .modules
+            .first()
+            .map_or("", |module| module.file.as_str())
+            .to_owned();
+        found.add(weight::NONE, folder, &file, says);
+        return;
     };
-    found.start = Some(format!("java -jar {jar}"));
+    found.build = Some(if maven {
+        maven_build(tool, app)
+    } else {
+        gradle_build(tool, app)
+    });
+    let dir = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!("{}/", app.dir)
+    };
+    let output = if maven { "target" } else { "build" };
+    let archives = if maven { "target" } else { "build/libs" };
+    let says = match &app.kind {
+        Kind::Jar(name) => {
+            found.start = Some(format!("java -jar {dir}{archives}/{name}"));
+            format!("makes {name}")
+        }
+        Kind::Quarkus => {
+            found.start = Some(format!(
+                "java -jar {dir}{output}/quarkus-app/quarkus-run.jar"
+            ));
+            "makes the folder of Quarkus".to_owned()
+        }
+        Kind::Script(name) => {
+            found.start = Some(format!("{dir}build/install/{name}/bin/{name}"));
+            format!("makes the script `{name}`")
+        }
+        Kind::Classes(main) => {
+            found.start = Some(format!(
+                "java -cp {dir}target/classes:{dir}target/dependency/* {main}"
+            ));
+            format!("has the main class {main}")
+        }
+        Kind::War(name) => {
+            found.start = Some("catalina.sh run".to_owned());
+            format!("makes {name} for a servlet container: Tomcat")
+        }
+        Kind::Library => return,
+    };
+    found.add(weight::NONE, folder, &app.file, says);
+    if found.framework.as_deref() == Some("dropwizard") {
+        let configs = ["config.yml", "config.yaml", "conf/config.yml"];
+        if let (Some(file), Some(start)) = (folder.first(&configs), found.start.as_mut()) {
+            start.push_str(&format!(" server {file}"));
+        }
+    }
     found.port = Some(DEFAULT_PORT);
+    set_port(found, folder, &dir);
+}
+
+fn maven_build(tool: &str, app: &Module) -> String {
+    let module = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!(" -pl {} -am", app.dir)
+    };
+    let copy = if matches!(app.kind, Kind::Classes(_)) {
+        " dependency:copy-dependencies -DincludeScope=runtime"
+    } else {
+        ""
+    };
+    format!("{tool} --batch-mode package{copy} -DskipTests{module}")
+}
+
+fn gradle_build(tool: &str, app: &Module) -> String {
+    let project = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!(":{}:", app.dir.replace('/', ":"))
+    };
+    let task = match &app.kind {
+        Kind::Jar(name) if app.text.contains("Main-Class") && !name.ends_with("-all.jar") => "jar",
+        Kind::Jar(name) if name.ends_with("-all.jar") => "shadowJar",
+        Kind::Jar(name) if name.ends_with(".war") => "bootWar",
+        // Before its version 2, Spring Boot's plugin rewrote the usual archive.
+        Kind::Jar(_) if old_spring(&app.text) => "assemble",
+        Kind::Jar(_) => "bootJar",
+        Kind::Quarkus => "quarkusBuild",
+        Kind::Script(_) => "installDist",
+        Kind::War(_) => "war",
+        Kind::Classes(_) | Kind::Library => "build -x test",
+    };
+    format!("{tool} --no-daemon {project}{task}")
+}
+
+fn old_spring(text: &str) -> bool {
+    [
+        "springBootVersion = '1.",
+        "spring-boot-gradle-plugin:1.",
+        "bootRepackage",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark))
+}
+
+/// Settings that name the port, with the line's beginning: `server.port=9090`.
+const PORTS: &[&str] = &["server.port", "quarkus.http.port", "micronaut.server.port"];
+
+/// The port of the framework's settings.
+fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
+    let file = format!("{dir}src/main/resources/application.properties");
+    let text = folder.text(&file).unwrap_or_default();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        if !PORTS.contains(&key.trim()) {
+            continue;
+        }
+        if value.contains("${PORT") {
+            found.add(weight::HINT, folder, &file, "listens on PORT");
+        } else if let Ok(port) = value.trim().parse()
+            && port != 0
+        {
+            found.add(
+                weight::NONE,
+                folder,
+                &file,
+                format!("listens on port {port}"),
+            );
+            found.port = Some(port);
+        }
+        return;
+    }
+    for end in ["yml", "yaml"] {
+        let file = format!("{dir}src/main/resources/application.{end}");
+        let text = folder.text(&file).unwrap_or_default();
+        let Some((_, server)) = text.split_once("server:\n") else {
+            continue;
+        };
+        let mut lines = server
+            .lines()
+            .take_while(|line| line.starts_with(' ') || line.is_empty());
+        let value = lines.find_map(|line| line.trim().strip_prefix("port:"));
+        if let Some(port) = value
+            .and_then(|value| value.trim().parse().ok())
+            .filter(|port| *port != 0)
+        {
+            found.add(
+                weight::NONE,
+                folder,
+                &file,
+                format!("listens on port {port}"),
+            );
+            found.port = Some(port);
+            return;
+        }
+    }
 }
 
 fn maven_version(text: &str) -> Option<String> {
@@ -160,6 +363,8 @@ fn maven_version(text: &str) -> Option<String> {
         "maven.compiler.source",
         "release",
         "jdk.version",
+        "target",
+        "jvmTarget",
     ];
     names
         .iter()
@@ -187,10 +392,11 @@ fn java_number(text: &str) -> Option<String> {
     Some(number.split('.').next()?.to_owned())
 }
 
-fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)> {
+pub(super) fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)> {
     let first = |file| folder.text(file).and_then(|text| java_number(&text));
-    if let Some(version) = first(".java-version") {
-        return Some((".java-version", version));
+    let own = [".java-version", ".jdk-version"];
+    if let Some(said) = own.into_iter().find_map(|file| Some((file, first(file)?))) {
+        return Some(said);
     }
     if let Some(text) = folder.text("system.properties")
         && let Some(line) = text
@@ -208,35 +414,6 @@ fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)> {
     }
     let version = tool(&folder.text(".tool-versions")?, &["java"])?;
     Some((".tool-versions", java_number(&version)?))
-}
-
-/// The texts of `<name>…</name>`, trimmed. Enough XML for build files: what it finds is a hint, not a contract.
-fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (_, behind) = rest.split_once(&open)?;
-        let (inside, behind) = behind.split_once(&close)?;
-        rest = behind;
-        Some(inside.trim())
-    })
-}
-
-/// Without `<!-- -->`, `/* */` and whole lines of `//`: what is commented out is not used.
-fn without_comments(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (open, close) in [("<!--", "-->"), ("/*", "*/")] {
-        while let Some(start) = text.find(open) {
-            let end = text[start..]
-                .find(close)
-                .map_or(text.len(), |end| start + end + close.len());
-            text.replace_range(start..end, "");
-        }
-    }
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

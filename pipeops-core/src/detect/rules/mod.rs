@@ -3,19 +3,31 @@
 use super::findings::Findings;
 use super::folder::Folder;
 
+mod clojure;
 mod cobol;
 mod cpp;
 mod crystal;
 mod dart;
 mod deno;
+mod deno;
 mod dotnet;
+pub(crate) mod dotnet;
+pub(crate) mod dotnet_project;
 mod elixir;
+pub(crate) mod elixir;
 mod gleam;
 mod go;
+mod go;
 pub(crate) mod go_module;
+pub(crate) mod go_module;
+mod go_program;
 mod go_program;
 mod haskell;
 mod java;
+pub(crate) mod java;
+mod java_gradle;
+mod java_maven;
+pub(crate) mod java_project;
 mod nodejs;
 mod php;
 mod python;
@@ -23,6 +35,7 @@ mod python_start;
 mod ruby;
 mod rust;
 pub(crate) mod rust_manifest;
+mod scala;
 mod scheme;
 mod servers;
 mod shell;
@@ -38,6 +51,8 @@ pub(super) type Rules = fn(&Folder<'_>) -> Findings;
 pub(super) const ALL: &[Rules] = &[
     go::look,
     java::look,
+    scala::look,
+    clojure::look,
     python::look,
     ruby::look,
     php::look,

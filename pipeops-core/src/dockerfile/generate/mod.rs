@@ -11,11 +11,13 @@ mod cobol;
 mod cpp;
 mod crystal;
 mod dart;
+mod clojure;
 mod data;
 mod debian;
 mod deno;
 mod dotnet;
 mod gleam;
+mod elixir;
 mod go;
 mod haskell;
 mod ignore;
@@ -29,6 +31,7 @@ mod ruby;
 mod rust;
 mod rust_system;
 mod scheme;
+mod scala;
 mod script;
 mod secrets;
 mod server_config;
@@ -227,6 +230,9 @@ impl App<'_> {
             Language::Php => php::write(self, script),
             Language::Dotnet => dotnet::write(self, script),
             Language::Deno => deno::write(self, script),
+            Language::Scala => scala::write(self, script),
+            Language::Clojure => clojure::write(self, script),
+            Language::Elixir => elixir::write(self, script),
             Language::Static => static_site::write(self, script),
             Language::Gleam => gleam::write(self, script),
             Language::Crystal => crystal::write(self, script),

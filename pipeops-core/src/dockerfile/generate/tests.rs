@@ -98,19 +98,119 @@ const PROJECTS: &[&[(&str, &str)]] = &[
         ("go.mod", "module x\nrequire github.com/mattn/go-sqlite3 v1"),
         ("cmd/api/main.go", "package main\nfunc main() {}"),
     ],
-    &[("pom.xml", "<java.version>17</java.version> spring-boot")],
     &[
-        ("pom.xml", "io.quarkus"),
+        ("go.work", "go 1.22\nuse (\n./api\n./lib\n)"),
+        ("api/go.mod", "module api\nreplace x => ../lib"),
+        ("api/main.go", "package main\nimport \"C\"\nfunc main() {}"),
+        ("lib/go.mod", "module lib"),
+    ],
+    &[
+        ("go.mod", "module x"),
+        ("vendor/modules.txt", ""),
+        ("main.go", "package main\nfunc main() {}"),
+    ],
+    &[("main.go", "package main\nfunc main() {}")],
+    &[(
+        "pom.xml",
+        "<artifactId>a</artifactId><version>1</version><java.version>17</java.version> spring-boot-maven-plugin",
+    )],
+    &[
+        ("pom.xml", "io.quarkus quarkus-maven-plugin"),
         ("mvnw", ""),
         (".mvn/wrapper/x", ""),
     ],
+    &[
+        (
+            "pom.xml",
+            "<packaging>pom</packaging><module>core</module><module>api</module>",
+        ),
+        ("core/pom.xml", "<artifactId>core</artifactId>"),
+        ("api/pom.xml", "<artifactId>api</artifactId>"),
+        (
+            "api/src/main/java/a/A.java",
+            "package a;\nclass A { static void main(String[] x) {} }",
+        ),
+    ],
+    &[("pom.xml", "<packaging>war</packaging> jakarta.servlet")],
+    &[
+        (
+            "pom.xml",
+            "<mainClass>a.B</mainClass> maven-shade-plugin io.dropwizard",
+        ),
+        ("config.yml", ""),
+    ],
+    &[
+        ("settings.gradle.kts", "include(\"app\")"),
+        ("app/build.gradle.kts", "plugins {\n    application\n}"),
+        ("gradlew", ""),
+        ("gradle/libs.versions.toml", ""),
+    ],
+    &[
+        ("build.sbt", "name := \"shop\""),
+        ("project/plugins.sbt", "\"sbt-native-packager\""),
+    ],
+    &[
+        ("build.sbt", "assembly / assemblyJarName := \"x.jar\""),
+        ("project/plugins.sbt", "\"sbt-assembly\""),
+    ],
+    &[
+        ("build.sbt", "name := \"shop\""),
+        ("src/main/scala/Main.scala", ""),
+    ],
+    &[
+        ("build.mill", "object api extends ScalaModule {}"),
+        ("mill", ""),
+    ],
+    &[("project.clj", "(defproject shop \"0.1\" :main shop.core)")],
+    &[
+        ("deps.edn", "{:aliases {:build {}}}"),
+        (
+            "build.clj",
+            "(def uber-file \"target/shop.jar\")\n(defn uber [_])",
+        ),
+    ],
+    &[
+        (
+            "mix.exs",
+            "app: :shop,\nmod: {Shop, []}\n{:phoenix, \"~> 1.7\"}\n\"assets.deploy\": []",
+        ),
+        ("mix.lock", ""),
+        ("config/config.exs", ""),
+        ("assets/package.json", "{}"),
+    ],
+    &[("mix.exs", "app: :tool,\nescript: [main_module: Tool]\n")],
     &[
         ("build.gradle", "id 'org.springframework.boot'"),
         ("gradlew", ""),
     ],
     &[
         ("Cargo.toml", "[package]\nname='shop'"),
-        ("Cargo.lock", ""),
+        ("Cargo.lock", "[[package]]\nname='pq-sys'"),
+        ("src/main.rs", ""),
+        ("src/lib.rs", ""),
+        ("templates/a.html", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='shop'\n[dependencies]\nx={path='../x'}\nrocket='0.5'",
+        ),
+        ("Cargo.lock", "[[package]]\nname='prost-build'"),
+        ("src/main.rs", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='page'\n[dependencies]\nyew='0.21'",
+        ),
+        ("src/main.rs", ""),
+        ("Trunk.toml", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='page'\n[package.metadata.leptos]\nx=1",
+        ),
         ("src/main.rs", ""),
     ],
     &[
@@ -128,6 +228,22 @@ const PROJECTS: &[&[(&str, &str)]] = &[
     &[(
         "Web.csproj",
         "Microsoft.NET.Sdk.Web <TargetFramework>net8.0",
+    )],
+    &[
+        (
+            "Shop.sln",
+            "\"src\\Api\\Api.csproj\", \"src\\Core\\Core.csproj\"",
+        ),
+        (
+            "src/Api/Api.csproj",
+            "Microsoft.NET.Sdk.Web <TargetFrameworks>net8.0;net9.0</TargetFrameworks><PublishAot>true<ProjectReference Include=\"..\\Core\\Core.csproj\"/>",
+        ),
+        ("src/Core/Core.csproj", ""),
+        ("global.json", r#"{"sdk":{"version":"9.0.100"}}"#),
+    ],
+    &[(
+        "Job.csproj",
+        "Microsoft.NET.Sdk.Worker <TargetFramework>net8.0<",
     )],
     &[("deno.json", "{}"), ("main.ts", "Deno.serve")],
     &[("index.html", "")],
@@ -384,6 +500,35 @@ fn scripts_run_without_their_manager_where_they_can() {
 }
 
 #[test]
+fn dependencies_of_rust_are_a_layer_before_the_sources() {
+    let text = generated(&[
+        ("Cargo.toml", "[workspace]\nmembers=['crates/*']"),
+        ("Cargo.lock", ""),
+        ("crates/api/Cargo.toml", "[package]\nname='api'"),
+        ("crates/api/src/main.rs", ""),
+        ("crates/core/Cargo.toml", "[package]\nname='core-lib'"),
+        ("crates/core/src/lib.rs", ""),
+    ])
+    .dockerfile;
+    let expected = r#"FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY crates/api/Cargo.toml ./crates/api/
+COPY crates/core/Cargo.toml ./crates/core/
+RUN for file in crates/api/src/main.rs; do \
+      mkdir -p "$(dirname "$file")" && printf '//! Stub.\nfn main() {}\n' > "$file" || exit 1; \
+    done \
+ && for file in crates/core/src/lib.rs; do \
+      mkdir -p "$(dirname "$file")" && printf '//! Stub.\n' > "$file" || exit 1; \
+    done
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked --package api --bin api
+COPY . .
+"#;
+    assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
 fn what_cannot_be_generated_says_what_to_do() {
     let error = |files: &[(&str, &str)]| {
         let tree: MemTree = files.iter().copied().collect();
@@ -398,9 +543,11 @@ fn what_cannot_be_generated_says_what_to_do() {
         error(&[("requirements.txt", "requests")]),
         GenerateError::NoStart { .. }
     ));
+    let tree = MemTree::from([("x.cob", "")]);
+    let cobol = Detector::new().language(Language::Cobol).detect(&tree);
     assert!(matches!(
-        error(&[("mix.exs", "")]),
-        GenerateError::Unsupported { .. }
+        generate(&tree, &cobol, &BaseImages::default()),
+        Err(GenerateError::Unsupported { .. })
     ));
     let several = error(&[
         ("a/main.go", "package main\nfunc main() {}"),
