@@ -56,6 +56,10 @@ pub(super) fn text(app: &App<'_>) -> String {
         Language::Java => &["target", "build", ".gradle"],
         Language::Rust => &["target"],
         Language::Ruby => &[".bundle", "vendor/bundle", "log/*", "tmp/*", "node_modules"],
+        // Symfony's own `.env` holds defaults, is committed, and must be there; the others are the developer's.
+        Language::Php if app.framework() == "symfony" => {
+            &["vendor", "node_modules", "var", "!.env"]
+        }
         Language::Php => &["vendor", "node_modules"],
         Language::Dotnet => &["**/bin", "**/obj"],
         // `vendor` of Go is part of the sources.

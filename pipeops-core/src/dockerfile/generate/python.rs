@@ -1,235 +1,158 @@
 //! Python: dependencies into a virtual environment, which the second stage takes over.
 
-use super::script::{Script, quote};
-use super::{App, GenerateError, static_site};
+use super::python_libraries::LIBRARIES;
+use super::script::Script;
+use super::{App, GenerateError, apt, assets, python_install as install, static_site};
+use crate::detect::rules::python::packages::Packages;
 
-const PIP_CACHE: &str = "/root/.cache/pip";
+pub(super) const PIP_CACHE: &str = "/root/.cache/pip";
+
+/// Servers that are installed where the start command names one that the project forgot.
+const SERVERS: &[(&str, &str)] = &[
+    ("gunicorn", "gunicorn>=23,<26"),
+    ("uvicorn", "uvicorn>=0.30,<1"),
+    ("hypercorn", "hypercorn>=0.17,<1"),
+    ("waitress-serve", "waitress>=3,<4"),
+];
 
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     if app.detection.output.is_some() {
         return site(app, script);
     }
     let start = app.start()?;
+    let packages = Packages::read(&app.folder);
     let dependencies = app.detection.install.is_some();
-    if dependencies {
+    let server = missing_server(start, &packages);
+    let conda = app.manager() == "conda";
+    // Before the dependencies: what follows them takes its results over.
+    let assets = dependencies && assets::stage(app, script, &[]);
+    if dependencies || server.is_some() {
         build(app, script);
+        if let Some(server) = server {
+            script.run(
+                &[PIP_CACHE],
+                &format!("pip install '{server}'"),
+                "the start command names this server, and the project's packages lack it",
+            );
+        }
     }
-    script.stage(
-        &app.image("python.run"),
-        None,
-        "the image that runs: no compilers, no caches",
-    );
+    let copied = dependencies && prepare(app, script, assets);
+    let run = match conda {
+        true => app.images.image("conda.run", None),
+        false => app.image("python.run"),
+    };
+    script.stage(&run, None, "the image that runs: no compilers, no caches");
+    let installed = dependencies || server.is_some();
+    let browsers = packages.has("playwright");
     let mut settings = vec![("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1")];
-    if dependencies {
+    if installed {
         settings.push(("PATH", "/venv/bin:$PATH"));
     }
-    if app.folder.has_dir("src") && start.starts_with("python -m ") {
-        settings.push(("PYTHONPATH", "/app/src"));
+    if browsers {
+        settings.push(("PLAYWRIGHT_BROWSERS_PATH", "/browsers"));
     }
     app.environment(script, &settings);
+    if !conda {
+        // conda's environments bring their own libraries.
+        let needs = LIBRARIES.iter().filter(|(name, _)| packages.has(name));
+        let binary = |name: &str| packages.has(&format!("{name}[binary]"));
+        let needs: Vec<_> = needs.filter(|(name, _)| !binary(name)).copied().collect();
+        apt::install(script, &needs);
+    }
     script.line("WORKDIR /app", "the app's folder");
-    if dependencies {
+    if installed {
         script.line(
             "COPY --from=build /venv /venv",
             "the dependencies, without what installed them",
         );
     }
-    script.line("COPY . .", "the sources last: they change most often");
+    if browsers {
+        script.run(
+            &[],
+            "playwright install --with-deps chromium \\\n && rm -rf /var/lib/apt/lists/*",
+            "the browser that Playwright steers, and its libraries: all users may read them",
+        );
+    }
+    match copied {
+        true => script.line("COPY --from=build /app ./", "sources and built files"),
+        false => script.line("COPY . .", "the sources last: they change most often"),
+    }
     app.run(script, start);
     Ok(())
 }
 
+/// What is built out of the sources before the app starts; true when the stage `build` holds them then.
+fn prepare(app: &App<'_>, script: &mut Script, assets: bool) -> bool {
+    let build = app.detection.build.as_deref();
+    if !assets && build.is_none() {
+        return false;
+    }
+    let copy = match assets {
+        true => "COPY --from=assets /app ./",
+        false => "COPY . .",
+    };
+    script.line(copy, "the sources last: they change most often");
+    if let Some(build) = build {
+        script.run(
+            &[],
+            build,
+            "files for browsers, collected with stand-ins for settings that only the running app has",
+        );
+    }
+    true
+}
+
+/// The server that the command names and that nothing installs.
+fn missing_server(start: &str, packages: &Packages) -> Option<&'static str> {
+    let mut words = start.split_whitespace();
+    let command = words.find(|word| *word != "env" && !word.contains('='))?;
+    let package = command.trim_end_matches("-serve");
+    let known = SERVERS.iter().find(|(name, _)| *name == command);
+    known
+        .filter(|_| !packages.installs(package))
+        .map(|(_, asked)| *asked)
+}
+
 /// The first stage: up to the installed dependencies.
 fn build(app: &App<'_>, script: &mut Script) {
-    let requirements = Requirements::read(app);
-    let role = if requirements.git {
-        "python.build.git"
-    } else {
-        "python.build"
-    };
+    if app.manager() == "conda" {
+        return install::conda(app, script);
+    }
     script.stage(
-        &app.image(role),
+        &app.image("python.build"),
         Some("build"),
-        "dependencies are installed in a stage of their own",
+        "the full image: compilers and headers for packages without wheels, and git",
     );
     script.line("WORKDIR /app", "the same folder as in the image that runs");
-    script.run(
-        &[],
-        "python -m venv /venv",
-        "a folder with all dependencies, easy to take over",
-    );
+    let old = app
+        .detection
+        .version
+        .as_deref()
+        .is_some_and(|version| version.starts_with('2'));
+    match old {
+        true => script.run(
+            &[PIP_CACHE],
+            "pip install 'virtualenv<20.22' && virtualenv /venv",
+            "a folder with all dependencies: Python 2 cannot make one by itself",
+        ),
+        false => script.run(
+            &[],
+            "python -m venv /venv",
+            "a folder with all dependencies, easy to take over",
+        ),
+    }
     script.environment(
         &[("PATH", "/venv/bin:$PATH"), ("VIRTUAL_ENV", "/venv")],
         "everything that follows installs into the virtual environment",
     );
     match app.manager() {
-        "uv" => uv(app, script),
-        "poetry" => poetry(script),
-        "pdm" => pdm(script),
-        "pipenv" => pipenv(app, script),
-        _ => pip(app, script, &requirements),
+        "uv" => install::uv(app, script),
+        "poetry" => install::poetry(app, script),
+        "pdm" => install::pdm(app, script),
+        "pipenv" => install::pipenv(app, script),
+        _ if app.detection.install.is_some() => install::pip(app, script),
+        _ => {}
     }
-}
-
-const WHY_COPY: &str =
-    "only what decides the dependencies: a change of sources keeps the next layer cached";
-const WHY_INSTALL: &str = "the cache mount keeps downloads between builds, outside of the image";
-
-fn pip(app: &App<'_>, script: &mut Script, requirements: &Requirements) {
-    let install = app.detection.install.as_deref().unwrap_or_default();
-    let Some(file) = install.strip_prefix("pip install -r ") else {
-        script.line(
-            "COPY . .",
-            "the project itself is installed: its sources are needed",
-        );
-        script.run(&[PIP_CACHE], "pip install .", WHY_INSTALL);
-        return;
-    };
-    if requirements.local {
-        script.line(
-            "COPY . .",
-            "the list of packages names folders of the project",
-        );
-    } else {
-        let mut files = vec![file.to_owned()];
-        files.extend(requirements.included.iter().cloned());
-        for file in files {
-            let target = file
-                .rsplit_once('/')
-                .map_or("./".to_owned(), |(dir, _)| format!("./{dir}/"));
-            script.line(
-                &format!("COPY {} {}", quote(&file), quote(&target)),
-                WHY_COPY,
-            );
-        }
-    }
-    script.run(
-        &[PIP_CACHE],
-        &format!("pip install -r {}", quote(file)),
-        WHY_INSTALL,
-    );
-}
-
-/// What a requirements file needs besides itself.
-#[derive(Default)]
-struct Requirements {
-    /// Other lists that it includes.
-    included: Vec<String>,
-    /// It installs folders of the project.
-    local: bool,
-    /// It installs from git repositories.
-    git: bool,
-}
-
-impl Requirements {
-    fn read(app: &App<'_>) -> Self {
-        let install = app.detection.install.as_deref().unwrap_or_default();
-        let mut found = Self::default();
-        if let Some(file) = install.strip_prefix("pip install -r ") {
-            found.read_file(app, file, 0);
-        }
-        found
-    }
-
-    fn read_file(&mut self, app: &App<'_>, file: &str, depth: usize) {
-        let dir = file
-            .rsplit_once('/')
-            .map_or(String::new(), |(dir, _)| format!("{dir}/"));
-        for line in app.folder.text(file).unwrap_or_default().lines() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            let included = ["-r ", "-c ", "--requirement ", "--constraint "]
-                .iter()
-                .find_map(|flag| line.strip_prefix(flag));
-            if let Some(other) = included {
-                let path = format!("{dir}{}", other.trim());
-                if depth < 4 && app.folder.has(&path) && !self.included.contains(&path) {
-                    self.included.push(path.clone());
-                    self.read_file(app, &path, depth + 1);
-                }
-            }
-            self.git |= line.contains("git+");
-            self.local |=
-                line.starts_with(['.', '/']) || line.starts_with("-e") || line.contains("file:");
-        }
-    }
-}
-
-fn uv(app: &App<'_>, script: &mut Script) {
-    const CACHE: &str = "/root/.cache/uv";
-    script.run(
-        &[PIP_CACHE],
-        "pip install 'uv>=0.5,<1'",
-        "the tool that wrote the lock file",
-    );
-    script.environment(
-        &[
-            ("UV_PROJECT_ENVIRONMENT", "/venv"),
-            ("UV_LINK_MODE", "copy"),
-            ("UV_PYTHON_DOWNLOADS", "never"),
-        ],
-        "uv uses this environment and the image's Python",
-    );
-    let packaged = app
-        .folder
-        .text("pyproject.toml")
-        .is_some_and(|text| text.contains("[build-system]"));
-    script.line("COPY pyproject.toml uv.lock ./", WHY_COPY);
-    script.run(
-        &[CACHE],
-        "uv sync --locked --no-dev --no-install-project --inexact",
-        WHY_INSTALL,
-    );
-    if packaged {
-        script.line("COPY . .", "the project itself is a package");
-        script.run(
-            &[CACHE],
-            "uv sync --locked --no-dev --no-editable --inexact",
-            "installs the project beside its dependencies",
-        );
-    }
-}
-
-fn poetry(script: &mut Script) {
-    script.run(
-        &[PIP_CACHE],
-        "python -m venv /poetry && /poetry/bin/pip install 'poetry>=1.8,<3'",
-        "Poetry in an environment of its own: it is not part of the app",
-    );
-    script.line("COPY pyproject.toml poetry.lock ./", WHY_COPY);
-    script.run(
-        &["/root/.cache/pypoetry"],
-        "/poetry/bin/poetry install --only main --no-root --no-interaction",
-        WHY_INSTALL,
-    );
-}
-
-fn pdm(script: &mut Script) {
-    script.run(
-        &[PIP_CACHE],
-        "python -m venv /pdm && /pdm/bin/pip install 'pdm>=2.15,<3'",
-        "PDM in an environment of its own: it is not part of the app",
-    );
-    script.line("COPY pyproject.toml pdm.lock ./", WHY_COPY);
-    script.run(
-        &["/root/.cache/pdm"],
-        "/pdm/bin/pdm sync --prod --no-self",
-        WHY_INSTALL,
-    );
-}
-
-fn pipenv(app: &App<'_>, script: &mut Script) {
-    script.run(
-        &[PIP_CACHE],
-        "python -m venv /pipenv && /pipenv/bin/pip install 'pipenv>=2024'",
-        "Pipenv in an environment of its own: it is not part of the app",
-    );
-    let locked = app.folder.has("Pipfile.lock");
-    let (files, install) = match locked {
-        true => ("Pipfile Pipfile.lock", "/pipenv/bin/pipenv sync"),
-        false => ("Pipfile", "/pipenv/bin/pipenv install --skip-lock"),
-    };
-    script.line(&format!("COPY {files} ./"), WHY_COPY);
-    script.run(&[PIP_CACHE, "/root/.cache/pipenv"], install, WHY_INSTALL);
 }
 
 /// Documents that are built into files.

@@ -1,0 +1,125 @@
+//! Files for browsers that a server of another language serves: built by Node.js in a stage of its own.
+
+use serde_json::Value;
+
+use super::App;
+use super::script::Script;
+
+/// How the front end beside a server is installed and built.
+pub(super) struct Frontend {
+    /// What is copied before the sources.
+    pub(super) manifests: String,
+    /// Brings the package manager, where the image lacks it.
+    pub(super) setup: Option<&'static str>,
+    pub(super) install: &'static str,
+    pub(super) cache: &'static str,
+    /// Runs the script `build`, where there is one.
+    pub(super) build: Option<&'static str>,
+}
+
+/// Lock files, what they are copied with, and the commands: setup, install, cache, build.
+type Row = (
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+const MANAGERS: &[Row] = &[
+    (
+        "pnpm-lock.yaml",
+        Some("npm install --global pnpm@10"),
+        "pnpm install --frozen-lockfile",
+        "/root/.local/share/pnpm/store",
+        "pnpm run build",
+    ),
+    (
+        "yarn.lock",
+        Some("npm install --global --force yarn@1.22.22"),
+        "yarn install --frozen-lockfile",
+        "/usr/local/share/.cache/yarn",
+        "yarn run build",
+    ),
+    (
+        "package-lock.json",
+        None,
+        "npm ci",
+        "/root/.npm",
+        "npm run build",
+    ),
+];
+
+impl Frontend {
+    /// The front end in the app's own folder, if there is one.
+    pub(super) fn read(app: &App<'_>) -> Option<Self> {
+        let package = app.folder.json("package.json")?;
+        let builds = package
+            .pointer("/scripts/build")
+            .and_then(Value::as_str)
+            .is_some();
+        let row = MANAGERS.iter().find(|(lock, ..)| app.folder.has(lock));
+        let &(lock, setup, install, cache, build) =
+            row.unwrap_or(&("", None, "npm install", "/root/.npm", "npm run build"));
+        let files = ["package.json", lock, ".npmrc"];
+        let files = files.into_iter().filter(|file| app.folder.has(file));
+        Some(Self {
+            manifests: files.collect::<Vec<_>>().join(" "),
+            setup,
+            install,
+            cache,
+            build: builds.then_some(build),
+        })
+    }
+
+    /// Installs what the front end depends on.
+    pub(super) fn install(&self, script: &mut Script) {
+        if let Some(setup) = self.setup {
+            script.run(
+                &["/root/.npm"],
+                setup,
+                "the package manager that wrote the lock file",
+            );
+        }
+        script.line(
+            &format!("COPY {} ./", self.manifests),
+            "only what decides the front end's dependencies",
+        );
+        script.run(
+            &[self.cache],
+            self.install,
+            "the cache mount keeps downloads between builds, outside of the image",
+        );
+    }
+}
+
+/// Writes the stage `assets`, if a script builds something; true when it did. `needs` are folders of the stage `build`
+/// that the front end imports from.
+pub(super) fn stage(app: &App<'_>, script: &mut Script, needs: &[&str]) -> bool {
+    let Some(frontend) = Frontend::read(app) else {
+        return false;
+    };
+    let Some(build) = frontend.build else {
+        return false;
+    };
+    script.stage(
+        &app.images.image("nodejs.build", None),
+        Some("assets"),
+        "files for browsers are built in a stage of their own: Node.js does not run later",
+    );
+    script.line("WORKDIR /app", "the app's folder");
+    frontend.install(script);
+    script.line("COPY . .", "the sources last: they change most often");
+    for folder in needs {
+        script.line(
+            &format!("COPY --from=build /app/{folder} ./{folder}"),
+            "the front end imports files of the server's packages",
+        );
+    }
+    script.run(
+        &[],
+        &format!("{build} && rm -rf node_modules"),
+        "the project's own build; only its results are taken over",
+    );
+    true
+}
