@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::relaxed;
 use crate::source::{Entry, EntryKind, SourceTree, SourceTreeExt};
 
 /// Folders that hold what others wrote or what a build left: nothing in them says what the app is.
@@ -199,9 +200,9 @@ impl<'a> Folder<'a> {
         self.tree.text(&self.at(path))
     }
 
-    /// A JSON file.
+    /// A JSON file. Comments and commas at the end are taken: many tools allow them.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
-        serde_json::from_str(&self.text(path)?).ok()
+        relaxed::json(&self.text(path)?)
     }
 
     /// A TOML file.

@@ -9,6 +9,7 @@ mod findings;
 pub(crate) mod folder;
 mod language;
 mod procfile;
+pub(crate) mod relaxed;
 mod report;
 pub(crate) mod rules;
 mod search;

@@ -43,7 +43,7 @@ pub(super) fn resolve(spec: &str, default: &str) -> Option<String> {
 }
 
 /// The first number with dots in a text, without what is open (`.x`, `.*`).
-pub(super) fn number(text: &str) -> Option<String> {
+pub(crate) fn number(text: &str) -> Option<String> {
     let start = text.find(|ch: char| ch.is_ascii_digit())?;
     let text = &text[start..];
     let end = text
