@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::relaxed;
+use super::{relaxed, yaml};
 use crate::source::{Entry, EntryKind, SourceTree, SourceTreeExt};
 
 /// Folders that hold what others wrote or what a build left: nothing in them says what the app is.
@@ -203,6 +203,11 @@ impl<'a> Folder<'a> {
     /// A JSON file. Comments and commas at the end are taken: many tools allow them.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
         relaxed::json(&self.text(path)?)
+    }
+
+    /// A YAML file, its scalars as texts; null when there is none.
+    pub(crate) fn yaml(&self, path: &str) -> Value {
+        yaml::read(&self.text(path).unwrap_or_default())
     }
 
     /// A TOML file.

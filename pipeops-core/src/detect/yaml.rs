@@ -1,113 +1,107 @@
-//! The little of YAML that manifests of package managers use: maps and lists by indentation, scalars on one line.
+//! YAML of manifests and settings, as JSON.
 
-/// A value and what is indented below it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Yaml<'a> {
-    /// What stands on the line itself, without quotes and comment.
-    value: &'a str,
-    /// The lines below, with their indentation.
-    lines: Vec<(usize, &'a str)>,
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Value};
+
+/// How deep values are nested at most: the text is untrusted.
+const DEPTH: usize = 32;
+
+/// Reads the first document. Every scalar stays a text, so that a version `1.10` does not become the number 1.1. Aliases are
+/// left out, and so is what follows a mistake: manifests are hints here, not contracts.
+pub(crate) fn read(text: &str) -> Value {
+    // Until the first mistake: the parser would repeat it for ever.
+    let mut events =
+        Parser::new_from_str(text).map_while(|event| event.ok().map(|(event, _)| event));
+    let start = events.by_ref().find(|event| {
+        !matches!(
+            event,
+            Event::StreamStart | Event::DocumentStart(_) | Event::Nothing
+        )
+    });
+    start.map_or(Value::Null, |start| value(start, &mut events, DEPTH))
 }
 
-impl<'a> Yaml<'a> {
-    /// Reads a document. What it does not understand is left out: a manifest is a hint here, not a contract.
-    pub(super) fn read(text: &'a str) -> Self {
-        let lines = text.lines().map(|line| line.trim_end());
-        let lines = lines
-            .map(|line| (line.len() - line.trim_start().len(), line.trim_start()))
-            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#') && *line != "---");
-        Self {
-            value: "",
-            lines: lines.collect(),
+fn value<'a>(
+    start: Event<'a>,
+    events: &mut impl Iterator<Item = Event<'a>>,
+    depth: usize,
+) -> Value {
+    match start {
+        Event::Scalar(text, style, ..) => scalar(&text, style),
+        Event::SequenceStart(..) => sequence(events, depth),
+        Event::MappingStart(..) => mapping(events, depth),
+        _ => Value::Null,
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    let is_null = style == ScalarStyle::Plain && matches!(text, "" | "~" | "null");
+    if is_null {
+        Value::Null
+    } else {
+        Value::from(text)
+    }
+}
+
+fn sequence<'a>(events: &mut impl Iterator<Item = Event<'a>>, depth: usize) -> Value {
+    let mut items = Vec::new();
+    while depth > 0 {
+        match events.next() {
+            None | Some(Event::SequenceEnd) => break,
+            Some(start) => items.push(value(start, events, depth - 1)),
         }
     }
+    Value::Array(items)
+}
 
-    /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<Yaml<'a>> {
-        self.entries()
-            .into_iter()
-            .find_map(|(name, value)| (name == key).then_some(value))
-    }
-
-    /// The keys with their values, in their order.
-    pub(super) fn entries(&self) -> Vec<(&'a str, Yaml<'a>)> {
-        let Some(&(indent, _)) = self.lines.first() else {
-            return Vec::new();
+fn mapping<'a>(events: &mut impl Iterator<Item = Event<'a>>, depth: usize) -> Value {
+    let mut entries = Map::new();
+    while depth > 0 {
+        let key = match events.next() {
+            None | Some(Event::MappingEnd) => break,
+            Some(start) => value(start, events, depth - 1),
         };
-        let mut entries: Vec<(&str, Yaml<'_>)> = Vec::new();
-        for &(depth, line) in &self.lines {
-            let is_entry = depth == indent && !line.starts_with("- ");
-            if is_entry && let Some((key, value)) = pair(line) {
-                let value = Yaml {
-                    value: scalar(value),
-                    lines: Vec::new(),
-                };
-                entries.push((key, value));
-            } else if let Some((_, value)) = entries.last_mut() {
-                value.lines.push((depth, line));
-            }
-        }
-        entries
-    }
-
-    /// The keys.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
-        self.entries().into_iter().map(|(key, _)| key)
-    }
-
-    /// The items of a list, as far as they are scalars, or the first line of what they are.
-    pub(super) fn items(&self) -> impl Iterator<Item = &'a str> {
-        let items = self
-            .lines
-            .iter()
-            .filter_map(|(_, line)| line.strip_prefix("- "));
-        items.map(scalar)
-    }
-
-    /// What stands on the line itself; `None` when there is nothing.
-    pub(super) fn text(&self) -> Option<&'a str> {
-        (!self.value.is_empty()).then_some(self.value)
-    }
-}
-
-fn pair(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.split_once(':')?;
-    let is_pair = value.is_empty() || value.starts_with([' ', '\t']);
-    is_pair.then(|| (scalar(key), value))
-}
-
-/// A scalar without its quotes and without a comment behind it.
-fn scalar(text: &str) -> &str {
-    let text = text.trim();
-    for quote in ['"', '\''] {
-        if let Some((inside, _)) = text
-            .strip_prefix(quote)
-            .and_then(|rest| rest.split_once(quote))
-        {
-            return inside;
+        let Some(start) = events.next() else { break };
+        let value = value(start, events, depth - 1);
+        if let Value::String(key) = key {
+            entries.entry(key).or_insert(value);
         }
     }
-    match text.split_once(" #") {
-        Some((text, _)) => text.trim_end(),
-        None => text,
-    }
+    Value::Object(entries)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn maps_and_lists_by_indentation() {
-        let text = "# x\nname: shop # here\n\ntargets:\n  web:\n    main: src/web.cr\n  job: {main: x}\nlist:\n- 'a'\n- b: 1\nurl: \"a: b\"\n";
-        let yaml = Yaml::read(text);
-        let at = |key: &str| yaml.get(key).unwrap();
-        assert_eq!(at("name").text(), Some("shop"));
-        assert_eq!(at("url").text(), Some("a: b"));
-        assert!(at("targets").keys().eq(["web", "job"]));
-        let web = at("targets").get("web").unwrap();
-        assert_eq!(web.get("main").unwrap().text(), Some("src/web.cr"));
-        assert!(at("list").items().eq(["a", "b: 1"]));
-        assert!(yaml.get("main").is_none() && Yaml::read("").get("x").is_none());
+    fn scalars_stay_texts() {
+        let text = "# x\npackages:\n- 'apps/*' # here\n- \"!**/test/**\"\nversion: 1.10\nb:\n  c: yes\nflow: [a, {d: e}]\nempty:\n\
+                    url: \"a: b\"\ntagged: !!python/name:x.y ''\nlong: |\n  one\n  two\n";
+        let expected = json!({
+            "packages": ["apps/*", "!**/test/**"],
+            "version": "1.10",
+            "b": {"c": "yes"},
+            "flow": ["a", {"d": "e"}],
+            "empty": null,
+            "url": "a: b",
+            "tagged": "",
+            "long": "one\ntwo\n",
+        });
+        assert_eq!(read(text), expected);
+    }
+
+    #[test]
+    fn what_was_read_before_a_mistake_counts() {
+        assert_eq!(read("a: 1\nb: [\n")["a"], "1");
+        assert_eq!(
+            read("a: &x 1\nb: *x\n---\na: 2\n"),
+            json!({"a": "1", "b": null})
+        );
+        assert_eq!(read(""), Value::Null);
+        read(&"[".repeat(10_000));
+        read(&"a: {".repeat(10_000));
     }
 }

@@ -1,11 +1,12 @@
 //! Crystal.
 
+use serde_json::Value;
+
 use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 use crate::detect::version::{managed, number};
-use crate::detect::yaml::Yaml;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("lucky", "lucky"),
@@ -23,10 +24,10 @@ const USUAL_PORT: u16 = 3000;
 /// Looks for a shard.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Crystal);
-    let Some(text) = folder.text("shard.yml") else {
+    if !folder.has("shard.yml") {
         return found;
-    };
-    let shard = Yaml::read(&text);
+    }
+    let shard = folder.yaml("shard.yml");
     found.add(weight::MANIFEST, folder, "shard.yml", "a Crystal shard");
     found.add_file(
         weight::LOCKFILE,
@@ -34,8 +35,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         &["shard.lock"],
         "written by Shards",
     );
-    let dependencies = shard.get("dependencies").unwrap_or_default();
-    let depends = |name: &str| dependencies.keys().any(|key| key == name);
+    let depends = |name: &str| shard["dependencies"].get(name).is_some();
     if let Some((dependency, name)) = framework(FRAMEWORKS, depends) {
         let says = format!("depends on {dependency}");
         found.add(weight::FRAMEWORK, folder, "shard.yml", says);
@@ -48,27 +48,24 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
     found
 }
 
-fn version(folder: &Folder<'_>, shard: &Yaml<'_>) -> Option<(&'static str, String)> {
+fn version(folder: &Folder<'_>, shard: &Value) -> Option<(&'static str, String)> {
     if let Some(told) = folder
         .text(".crystal-version")
         .and_then(|text| number(&text))
     {
         return Some((".crystal-version", told));
     }
-    let asked = || Some(("shard.yml", number(shard.get("crystal")?.text()?)?));
+    let asked = || Some(("shard.yml", number(shard["crystal"].as_str()?)?));
     managed(folder, &["crystal"]).or_else(asked)
 }
 
 /// The first target, the one named as the shard before others; or the file of the shard's name, if it serves.
-fn program(found: &mut Findings, folder: &Folder<'_>, shard: &Yaml<'_>) {
-    let name = shard
-        .get("name")
-        .and_then(|name| name.text())
-        .unwrap_or("app");
-    let targets = shard.get("targets").unwrap_or_default().entries();
-    let own = targets.iter().position(|(target, _)| *target == name);
-    if let Some((target, settings)) = targets.get(own.unwrap_or(0)) {
-        let main = settings.get("main").and_then(|main| main.text());
+fn program(found: &mut Findings, folder: &Folder<'_>, shard: &Value) {
+    let name = shard["name"].as_str().unwrap_or("app");
+    let targets = shard["targets"].as_object();
+    let own = targets.and_then(|targets| targets.get_key_value(name));
+    if let Some((target, settings)) = own.or_else(|| targets?.iter().next()) {
+        let main = settings["main"].as_str();
         let file = main.map_or_else(|| format!("src/{target}.cr"), str::to_owned);
         let says = format!("builds the program `{target}`");
         found.add(weight::ENTRY, folder, "shard.yml", says);

@@ -1,11 +1,12 @@
 //! Dart and Flutter.
 
+use serde_json::Value;
+
 use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 use crate::detect::version::{managed, resolve};
-use crate::detect::yaml::Yaml;
 
 /// The version where the project only asks for a least one.
 const DEFAULT_VERSION: &str = "3.9";
@@ -23,10 +24,10 @@ const SERVERS: &[(&str, &str)] = &[
 /// Looks for a package of Dart.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Dart);
-    let Some(text) = folder.text("pubspec.yaml") else {
+    if !folder.has("pubspec.yaml") {
         return found;
-    };
-    let pubspec = Yaml::read(&text);
+    }
+    let pubspec = folder.yaml("pubspec.yaml");
     found.add(weight::MANIFEST, folder, "pubspec.yaml", "a Dart package");
     found.add_file(
         weight::LOCKFILE,
@@ -56,15 +57,14 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
     found
 }
 
-fn depends(pubspec: &Yaml<'_>, list: &str, name: &str) -> bool {
-    let list = pubspec.get(list).unwrap_or_default();
-    list.keys().any(|key| key == name)
+fn depends(pubspec: &Value, list: &str, name: &str) -> bool {
+    pubspec[list].get(name).is_some()
 }
 
-fn version(folder: &Folder<'_>, pubspec: &Yaml<'_>) -> Option<(&'static str, String)> {
+fn version(folder: &Folder<'_>, pubspec: &Value) -> Option<(&'static str, String)> {
     let asked = || {
-        let sdk = pubspec.get("environment")?.get("sdk")?;
-        Some(("pubspec.yaml", resolve(sdk.text()?, DEFAULT_VERSION)?))
+        let sdk = pubspec["environment"]["sdk"].as_str()?;
+        Some(("pubspec.yaml", resolve(sdk, DEFAULT_VERSION)?))
     };
     managed(folder, &["dart"]).or_else(asked)
 }
@@ -87,7 +87,7 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
     found.port = Some(DEFAULT_PORT);
 }
 
-fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Yaml<'_>) {
+fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
     if found.framework.as_deref() == Some("dart_frog") && folder.has_dir("routes") {
         found.add(weight::ENTRY, folder, "routes", "the routes of Dart Frog");
         found.build = Some("dart_frog build".to_owned());
@@ -95,7 +95,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Yaml<'_>) {
         found.port = Some(DEFAULT_PORT);
         return;
     }
-    let name = pubspec.get("name").and_then(|name| name.text());
+    let name = pubspec["name"].as_str();
     if let Some(file) = entry(folder, name.unwrap_or_default()) {
         found.add(weight::ENTRY, folder, &file, "the program");
         let program = file.trim_end_matches(".dart");

@@ -1,11 +1,13 @@
 //! Haskell, built by Stack or Cabal.
 
+use serde_json::Map;
+
 use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 use crate::detect::version::{managed, number};
-use crate::detect::yaml::Yaml;
+use crate::detect::yaml;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("yesod", "yesod"),
@@ -74,7 +76,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
 
 /// `package.yaml` is a name that others use as well.
 fn is_hpack(text: &str) -> bool {
-    let yaml = Yaml::read(text);
+    let yaml = yaml::read(text);
     [
         "library",
         "executable",
@@ -126,20 +128,25 @@ impl Package {
     }
 
     fn hpack(text: &str) -> Self {
-        let yaml = Yaml::read(text);
-        let programs = yaml.get("executables").unwrap_or_default();
-        let single = yaml.get("executable").and(yaml.get("name"));
-        let single = single.and_then(|name| name.text());
-        let mut dependencies: Vec<&str> = Vec::new();
-        let of_programs = programs.entries().into_iter().map(|(_, program)| program);
-        for part in of_programs.chain(yaml.get("library")).chain([yaml.clone()]) {
-            let list = part.get("dependencies").unwrap_or_default();
-            dependencies.extend(list.items().filter_map(|item| item.split(' ').next()));
-        }
+        let yaml = yaml::read(text);
+        let programs = yaml["executables"].as_object();
+        let single = yaml.get("executable").and(yaml["name"].as_str());
+        let single = single.map(str::to_owned);
+        let of_programs = programs.into_iter().flat_map(Map::values);
+        let parts = of_programs.chain(yaml.get("library")).chain([&yaml]);
+        let dependencies = parts
+            .filter_map(|part| part["dependencies"].as_array())
+            .flatten();
+        let dependencies = dependencies.filter_map(|item| item.as_str()?.split(' ').next());
         Self {
             file: "package.yaml".to_owned(),
-            programs: programs.keys().chain(single).map(str::to_owned).collect(),
-            dependencies: dependencies.into_iter().map(str::to_owned).collect(),
+            dependencies: dependencies.map(str::to_owned).collect(),
+            programs: programs
+                .into_iter()
+                .flat_map(Map::keys)
+                .cloned()
+                .chain(single)
+                .collect(),
         }
     }
 
@@ -166,10 +173,9 @@ fn version(folder: &Folder<'_>, stack: Option<&str>) -> Option<(&'static str, St
 
 /// The compiler of `lts-22.7`, `lts/22/7.yaml`, `ghc-9.6.4`.
 fn by_resolver(stack: &str) -> Option<String> {
-    let yaml = Yaml::read(stack);
+    let yaml = yaml::read(stack);
     let resolver = yaml.get("resolver").or_else(|| yaml.get("snapshot"))?;
-    let url = resolver.get("url").and_then(|url| url.text());
-    let text = resolver.text().or(url)?;
+    let text = resolver.as_str().or_else(|| resolver["url"].as_str())?;
     if let Some(version) = text.strip_prefix("ghc-") {
         return number(version);
     }

@@ -5,7 +5,6 @@ use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 use crate::detect::version::managed;
-use crate::detect::yaml::Yaml;
 
 /// Looks for a site generator, then for a page.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
@@ -108,8 +107,7 @@ fn jekyll(found: &mut Findings, folder: &Folder<'_>) -> bool {
     let dirs = ["_posts", "_layouts", "_includes", "_pages"];
     let dir = dirs.into_iter().find(|dir| folder.has_dir(dir));
     let pages = ["index.md", "index.markdown", "README.md"];
-    let text = folder.text("_config.yml").unwrap_or_default();
-    let config = Yaml::read(&text);
+    let config = folder.yaml("_config.yml");
     let theme = ["theme", "remote_theme"]
         .iter()
         .any(|key| config.get(key).is_some());
@@ -234,11 +232,11 @@ fn serve(found: &mut Findings, root: &str) {
 
 /// The file by which hosts are told that a folder is served.
 fn staticfile(found: &mut Findings, folder: &Folder<'_>) -> bool {
-    let Some(text) = folder.text("Staticfile") else {
+    if !folder.has("Staticfile") {
         return false;
-    };
-    let root = Yaml::read(&text).get("root");
-    let told = root.and_then(|root| root.text()).map(|root| {
+    }
+    let settings = folder.yaml("Staticfile");
+    let told = settings["root"].as_str().map(|root| {
         let root = root.trim_start_matches("./").trim_matches('/');
         if root.is_empty() { "." } else { root }
     });

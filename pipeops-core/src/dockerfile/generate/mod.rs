@@ -7,19 +7,19 @@ use crate::detect::{Detection, Language};
 use crate::diagnosis::{Diagnose, Diagnosis};
 use crate::source::SourceTree;
 
+mod apt;
+mod assets;
+mod clojure;
 mod cobol;
 mod cpp;
 mod crystal;
 mod dart;
-mod clojure;
 mod data;
 mod debian;
-mod apt;
-mod assets;
 mod deno;
 mod dotnet;
-mod gleam;
 mod elixir;
+mod gleam;
 mod go;
 mod haskell;
 mod ignore;
@@ -27,16 +27,16 @@ mod images;
 mod java;
 mod nodejs;
 mod php;
-mod program;
 mod php_runtime;
+mod program;
 mod python;
 mod python_install;
 mod python_libraries;
 mod ruby;
 mod rust;
 mod rust_system;
-mod scheme;
 mod scala;
+mod scheme;
 mod script;
 mod secrets;
 mod server_config;
@@ -121,14 +121,6 @@ pub enum GenerateError {
         /// The app's folder.
         path: String,
     },
-    /// There is no recipe for the language.
-    #[error("no recipe for {language} yet (found in `{path}`)")]
-    Unsupported {
-        /// The language.
-        language: Language,
-        /// The app's folder.
-        path: String,
-    },
 }
 
 impl Diagnose for GenerateError {
@@ -154,9 +146,6 @@ impl Diagnose for GenerateError {
                 .fix("Add a Procfile with a line `web: COMMAND`")
                 .fix(own)
                 .run("pipeops detect"),
-            Self::Unsupported { .. } => diagnosis
-                .reason("generated Dockerfiles do not cover this language")
-                .fix("Put a Dockerfile into the repository: it is used as it is"),
         }
     }
 }
@@ -249,10 +238,6 @@ impl App<'_> {
             Language::Cobol => cobol::write(self, script),
             Language::Scheme => scheme::write(self, script),
             Language::Shell => shell::write(self, script),
-            language => Err(GenerateError::Unsupported {
-                language,
-                path: self.folder.path().to_owned(),
-            }),
         }
     }
 

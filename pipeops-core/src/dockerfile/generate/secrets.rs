@@ -505,7 +505,7 @@ mod tests {
                 Language::Java,
                 &[(
                     "pom.xml",
-                    "<repositories><repository><id>x</id><url>https://nexus.example.com/m2</url></repository></repositories>",
+                    "<project><artifactId>shop</artifactId><version>1</version><parent><artifactId>spring-boot-starter-parent</artifactId></parent><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build><repositories><repository><id>x</id><url>https://nexus.example.com/m2</url></repository></repositories></project>",
                 )],
                 &[("maven-settings", "/root/.m2/settings.xml")],
             ),

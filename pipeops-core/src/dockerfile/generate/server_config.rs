@@ -2,24 +2,23 @@
 
 use super::App;
 use crate::detect::Language;
+use crate::detect::rules::nodejs::config::Config;
 
-/// Frameworks that build one page, whose own routes are no files. Generators of many pages are not in the list: there a
-/// path without a file is a mistake, and says so.
-const SINGLE_PAGE: &[&str] = &[
-    "angular",
-    "create-react-app",
-    "flutter",
-    "lustre",
-    "parcel",
-    "react-router",
-    "sveltekit",
-    "vite",
-    "vue",
-    "webpack",
-    "blazor",
-    "blazor-wasm",
-    "expo",
-    "ember",
+/// Frameworks that build one page, whose own routes are no files.
+const SINGLE_PAGE: &[&str] = &["blazor", "blazor-wasm", "flutter", "lustre"];
+
+/// Frameworks of Node.js that write a file for each path: there a path without a file is a mistake, and says so. Of all
+/// others the page finds out itself what a path shows.
+const PAGE_PER_PATH: &[&str] = &[
+    "astro",
+    "docusaurus",
+    "eleventy",
+    "gatsby",
+    "hexo",
+    "lume",
+    "next",
+    "vitepress",
+    "vuepress",
 ];
 
 /// Folders whose files have a hash of their content in the name, by the bundlers that write them.
@@ -36,7 +35,6 @@ const HASHED: &[&str] = &[
 /// The lines, and why they are there.
 pub(super) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
     let port = app.detection.port.unwrap_or(8080);
-    let single = is_single_page(app);
     let mut lines = vec![
         "server {".to_owned(),
         format!("    listen {port};"),
@@ -60,12 +58,14 @@ pub(super) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
         lines.push("        try_files $uri =404;".to_owned());
         lines.push("    }".to_owned());
     }
-    let why = match single {
-        true => {
-            lines.push("    location / { try_files $uri $uri/ /index.html; }".to_owned());
+    let why = match fallback(app) {
+        Some(page) => {
+            lines.push(format!(
+                "    location / {{ try_files $uri $uri.html $uri/ /{page}; }}"
+            ));
             "paths that are no files are the app's own: it gets its page. Files are asked for again, and mostly unchanged"
         }
-        false => {
+        None => {
             lines.push("    error_page 404 /404.html;".to_owned());
             lines.push("    location / { try_files $uri $uri/ $uri.html =404; }".to_owned());
             "files as they are; those whose names start with a dot are nobody's business"
@@ -75,19 +75,30 @@ pub(super) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
     (lines, why)
 }
 
-/// Whether all paths are the business of one page.
-fn is_single_page(app: &App<'_>) -> bool {
-    if let Some(text) = app.folder.text("Staticfile") {
-        let on = |line: &str| {
-            let (key, value) = line.split_once(':')?;
-            let known = ["index_fallback", "pushstate"].contains(&key.trim());
-            known.then(|| ["true", "enabled"].contains(&value.trim()))
-        };
-        return text.lines().find_map(on).unwrap_or(false);
+/// The page that answers all paths without a file, where there is one.
+fn fallback(app: &App<'_>) -> Option<String> {
+    if app.folder.has("Staticfile") {
+        let settings = app.folder.yaml("Staticfile");
+        let on = |key: &str| matches!(settings[key].as_str(), Some("true" | "enabled"));
+        return (on("index_fallback") || on("pushstate")).then(|| INDEX.to_owned());
     }
-    if SINGLE_PAGE.contains(&app.framework()) {
-        return true;
+    let built = app.detection.build.is_some();
+    match app.framework() {
+        // The page for all other paths has a name of its own beside those that were rendered.
+        "nuxt" => Some("200.html".to_owned()),
+        "sveltekit" => Config::read(&app.folder, "svelte.config").text("fallback"),
+        name if SINGLE_PAGE.contains(&name) => Some(INDEX.to_owned()),
+        name if app.language == Language::Nodejs && built => {
+            (!PAGE_PER_PATH.contains(&name)).then(|| INDEX.to_owned())
+        }
+        _ => finds_paths_itself(app).then(|| INDEX.to_owned()),
     }
+}
+
+const INDEX: &str = "index.html";
+
+/// Whether files that nothing builds say that their page finds out itself what a path shows.
+fn finds_paths_itself(app: &App<'_>) -> bool {
     let output = app.detection.output.as_deref().unwrap_or(".");
     let files = app.folder.sub(output);
     // As hosts of sites are told it.

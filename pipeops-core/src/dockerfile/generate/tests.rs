@@ -610,12 +610,6 @@ fn what_cannot_be_generated_says_what_to_do() {
         error(&[("requirements.txt", "requests")]),
         GenerateError::NoStart { .. }
     ));
-    let tree = MemTree::from([("x.cob", "")]);
-    let cobol = Detector::new().language(Language::Cobol).detect(&tree);
-    assert!(matches!(
-        generate(&tree, &cobol, &BaseImages::default()),
-        Err(GenerateError::Unsupported { .. })
-    ));
     let several = error(&[
         ("a/main.go", "package main\nfunc main() {}"),
         ("a/go.mod", "module a"),

@@ -1,83 +1,122 @@
-//! Package manager and version of Node.js.
+//! The package manager.
 
+use super::command::split;
 use super::package::Package;
 use crate::detect::findings::{Findings, weight};
 use crate::detect::folder::Folder;
-use crate::detect::version::{resolve, tool};
 
-/// The version where the project asks for none, or only for a least one: a long-term release.
-const DEFAULT_VERSION: &str = "22";
+/// Files that managers write or read, and whose they are.
+const FILES: &[(&str, &str)] = &[
+    ("pnpm-lock.yaml", "pnpm"),
+    ("bun.lock", "bun"),
+    ("bun.lockb", "bun"),
+    (".yarnrc.yml", "yarn"),
+    ("yarn.lock", "yarn"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+    ("bunfig.toml", "bun"),
+    ("pnpm-workspace.yaml", "pnpm"),
+    (".pnpmfile.cjs", "pnpm"),
+    ("package.json5", "pnpm"),
+    ("package.yaml", "pnpm"),
+];
 
-/// Finds the package manager: told, or by its lockfile.
+/// Finds the package manager: told, or by the files that it leaves.
 pub(super) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
-    const LOCKFILES: &[(&str, &str)] = &[
-        ("pnpm-lock.yaml", "pnpm"),
-        ("bun.lock", "bun"),
-        ("bun.lockb", "bun"),
-        (".yarnrc.yml", "yarn"),
-        ("yarn.lock", "yarn"),
-        ("package-lock.json", "npm"),
-        ("npm-shrinkwrap.json", "npm"),
-    ];
-    let lock = LOCKFILES.iter().find(|(file, _)| folder.has(file));
-    if let Some((file, name)) = lock {
-        found.add(weight::LOCKFILE, folder, file, format!("written by {name}"));
+    let file = FILES.iter().find(|(file, _)| folder.has(file));
+    if let Some((file, name)) = file {
+        found.add(weight::LOCKFILE, folder, file, format!("{name}'s"));
     }
-    let told = package
-        .text("/packageManager")
-        .and_then(|text| text.split('@').next());
-    let told = told.filter(|name| matches!(*name, "npm" | "pnpm" | "yarn" | "bun"));
-    if let Some(name) = told {
-        found.add(
-            weight::NONE,
-            folder,
-            "package.json",
-            format!("`packageManager` is {name}"),
-        );
+    let told = told(package);
+    if let Some((_, says)) = &told {
+        found.add(weight::NONE, folder, package.file, says.clone());
     }
-    let name = told.or(lock.map(|(_, name)| *name)).unwrap_or("npm");
-    // A lockfile of another manager says nothing to this one.
-    let locked = LOCKFILES
-        .iter()
-        .any(|(file, manager)| *manager == name && folder.has(file) && !file.starts_with('.'));
-    found.install = Some(install(name, locked, folder).to_owned());
+    let hint = hinted(package).filter(|_| told.is_none() && file.is_none());
+    if let Some((_, says)) = hint {
+        found.add(weight::NONE, folder, package.file, says);
+    }
+    let told = told.map(|(name, _)| name).or(file.map(|(_, name)| *name));
+    let name = told.or(hint.map(|(name, _)| name)).unwrap_or("npm");
+    found.install = Some(install(name, folder, package).to_owned());
     found.package_manager = Some(name.to_owned());
 }
 
-fn install(manager: &str, locked: bool, folder: &Folder<'_>) -> &'static str {
-    match (manager, locked) {
-        ("pnpm", true) => "pnpm install --frozen-lockfile",
-        ("pnpm", false) => "pnpm install",
-        ("bun", true) => "bun install --frozen-lockfile",
-        ("bun", false) => "bun install",
-        ("yarn", true) if folder.has(".yarnrc.yml") => "yarn install --immutable",
-        ("yarn", true) => "yarn install --frozen-lockfile",
-        ("yarn", false) => "yarn install",
-        (_, true) => "npm ci",
-        (_, false) => "npm install",
+const NAMES: &[&str] = &["npm", "pnpm", "yarn", "bun"];
+
+fn known(name: &str) -> Option<&'static str> {
+    NAMES.iter().copied().find(|known| *known == name)
+}
+
+/// The manager that is told.
+fn told(package: &Package) -> Option<(&'static str, String)> {
+    let text = package
+        .text("/packageManager")
+        .and_then(|text| text.split('@').next());
+    if let Some(name) = text.and_then(known) {
+        return Some((name, format!("`packageManager` is {name}")));
+    }
+    let name = package
+        .text("/devEngines/packageManager/name")
+        .and_then(known)?;
+    Some((name, format!("`devEngines` asks for {name}")))
+}
+
+/// What suggests a manager where no file does.
+fn hinted(package: &Package) -> Option<(&'static str, &'static str)> {
+    let engines = ["pnpm", "yarn", "bun"].iter().find(|name| {
+        ["engines", "volta"]
+            .iter()
+            .any(|key| package.text(&format!("/{key}/{name}")).is_some())
+    });
+    if let Some(name) = engines.and_then(|name| known(name)) {
+        return Some((name, "asks for a version of this package manager"));
+    }
+    let only = split(package.script("preinstall").unwrap_or_default());
+    let only = only
+        .iter()
+        .find(|command| command.program() == "only-allow");
+    if let Some(name) = only.and_then(|command| known(command.argument(0))) {
+        return Some((name, "allows only this package manager"));
+    }
+    let bun = split(package.script("start").unwrap_or_default())
+        .iter()
+        .any(|command| command.program() == "bun" || command.text.starts_with("bunx "));
+    (bun || package.depends("bun-types") || package.depends("@types/bun"))
+        .then_some(("bun", "runs by bun"))
+}
+
+/// Whether it is Yarn 2 or newer, which has other commands than the first.
+pub(crate) fn is_modern_yarn(folder: &Folder<'_>, package: &Package) -> bool {
+    let told = package
+        .text("/packageManager")
+        .and_then(|told| told.strip_prefix("yarn@"));
+    match told {
+        Some(version) => !version.starts_with("1.") && !version.starts_with("0."),
+        None => {
+            let modern = || {
+                folder
+                    .text("yarn.lock")
+                    .is_some_and(|text| text.contains("__metadata:"))
+            };
+            folder.has(".yarnrc.yml") || modern()
+        }
     }
 }
 
-/// The version that the project asks for, and the file that says so.
-pub(super) fn version(folder: &Folder<'_>, package: &Package) -> Option<(&'static str, String)> {
-    let resolve = |text: &str| resolve(text, DEFAULT_VERSION);
-    if let Some(version) = package.text("/engines/node").and_then(resolve) {
-        return Some(("package.json", version));
+fn install(manager: &str, folder: &Folder<'_>, package: &Package) -> &'static str {
+    let has = |files: &[&str]| folder.first(files).is_some();
+    // A lockfile of another manager says nothing to this one.
+    match manager {
+        "pnpm" if has(&["pnpm-lock.yaml"]) => "pnpm install --frozen-lockfile",
+        "pnpm" => "pnpm install",
+        "bun" if has(&["bun.lock", "bun.lockb"]) => "bun install --frozen-lockfile",
+        "bun" => "bun install",
+        "yarn" if !has(&["yarn.lock"]) => "yarn install",
+        "yarn" if is_modern_yarn(folder, package) => "yarn install --immutable",
+        "yarn" => "yarn install --frozen-lockfile",
+        _ if has(&["package-lock.json", "npm-shrinkwrap.json"]) => "npm ci",
+        _ => "npm install",
     }
-    for file in [".nvmrc", ".node-version"] {
-        if let Some(version) = folder.text(file).as_deref().and_then(resolve) {
-            return Some((file, version));
-        }
-    }
-    if let Some(version) = package.text("/volta/node").and_then(resolve) {
-        return Some(("package.json", version));
-    }
-    [".tool-versions", "mise.toml", ".mise.toml"]
-        .into_iter()
-        .find_map(|file| {
-            let version = tool(&folder.text(file)?, &["nodejs", "node"])?;
-            Some((file, version))
-        })
 }
 
 #[cfg(test)]
@@ -87,23 +126,29 @@ mod tests {
 
     #[test]
     fn the_manager_is_told_or_left_traces() {
+        let empty = ("package.json", "{}");
         for (files, manager, install) in [
-            (&[("package.json", "{}")] as &[_], "npm", "npm install"),
+            (&[empty] as &[_], "npm", "npm install"),
+            (&[empty, ("package-lock.json", "{}")], "npm", "npm ci"),
             (
-                &[("package.json", "{}"), ("package-lock.json", "{}")],
-                "npm",
-                "npm ci",
-            ),
-            (
-                &[("package.json", "{}"), ("yarn.lock", "")],
+                &[empty, ("yarn.lock", "")],
                 "yarn",
                 "yarn install --frozen-lockfile",
             ),
             (
+                &[empty, ("yarn.lock", ""), (".yarnrc.yml", "")],
+                "yarn",
+                "yarn install --immutable",
+            ),
+            (
+                &[empty, ("yarn.lock", "__metadata:\n")],
+                "yarn",
+                "yarn install --immutable",
+            ),
+            (
                 &[
-                    ("package.json", "{}"),
+                    ("package.json", r#"{"packageManager": "yarn@4.5.0"}"#),
                     ("yarn.lock", ""),
-                    (".yarnrc.yml", ""),
                 ],
                 "yarn",
                 "yarn install --immutable",
@@ -117,10 +162,32 @@ mod tests {
                 "pnpm install",
             ),
             (
-                &[("package.json", "{}"), ("bun.lock", "")],
+                &[("package.json", r#"{"engines": {"pnpm": ">=9"}}"#)],
+                "pnpm",
+                "pnpm install",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"scripts": {"preinstall": "npx only-allow pnpm"}}"#,
+                )],
+                "pnpm",
+                "pnpm install",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies": {"@types/bun": "1"}}"#,
+                )],
+                "bun",
+                "bun install",
+            ),
+            (
+                &[empty, ("bun.lock", "")],
                 "bun",
                 "bun install --frozen-lockfile",
             ),
+            (&[("package.json5", "{}")], "pnpm", "pnpm install"),
         ] {
             let tree: MemTree = files.iter().copied().collect();
             let found = super::super::look(&Folder::open(&tree, ""));

@@ -1,322 +1,437 @@
 //! Node.js, with npm, pnpm, yarn and bun.
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
 
-mod manager;
-mod package;
+mod builders;
+pub(crate) mod command;
+pub(crate) mod config;
+mod entry;
+mod frameworks;
+mod kind;
+mod loose;
+pub(crate) mod manager;
+mod nx;
+pub(crate) mod package;
+mod ports;
+mod site;
+mod start;
+mod version;
 mod workspace;
 
+use frameworks::{Framework, Serves};
 use package::Package;
-
-/// Dependencies that answer requests. Those that bring others go first.
-const SERVERS: &[(&str, &str)] = &[
-    ("next", "next"),
-    ("nuxt", "nuxt"),
-    ("@nestjs/core", "nest"),
-    ("@remix-run/serve", "remix"),
-    ("@react-router/serve", "react-router"),
-    ("@sveltejs/adapter-node", "sveltekit"),
-    ("@tanstack/react-start", "tanstack-start"),
-    ("@astrojs/node", "astro"),
-    ("@adonisjs/core", "adonis"),
-    ("@strapi/strapi", "strapi"),
-    ("@hapi/hapi", "hapi"),
-    ("fastify", "fastify"),
-    ("koa", "koa"),
-    ("hono", "hono"),
-    ("elysia", "elysia"),
-    ("polka", "polka"),
-    ("restify", "restify"),
-    ("express", "express"),
-];
-
-/// Dependencies that build files for browsers, and where they put them.
-const FRONTENDS: &[(&str, &str, &str)] = &[
-    ("astro", "astro", "dist"),
-    ("gatsby", "gatsby", "public"),
-    ("@docusaurus/core", "docusaurus", "build"),
-    ("vitepress", "vitepress", ".vitepress/dist"),
-    ("@angular/cli", "angular", "dist"),
-    ("react-scripts", "create-react-app", "build"),
-    ("@vue/cli-service", "vue", "dist"),
-    ("@sveltejs/kit", "sveltekit", "build"),
-    ("@11ty/eleventy", "eleventy", "_site"),
-    ("vite", "vite", "dist"),
-    ("parcel", "parcel", "dist"),
-    ("webpack", "webpack", "dist"),
-];
-
-/// Commands in scripts that serve sources to their developer, not to users.
-const DEV_SERVERS: &[&str] = &[
-    "react-scripts",
-    "vite",
-    "ng serve",
-    "vue-cli-service",
-    "webpack",
-    "parcel",
-    "astro dev",
-    "gatsby develop",
-    "nodemon",
-    "next dev",
-    "nuxt dev",
-    "docusaurus start",
-];
+use ports::Port;
+use site::Site;
+use start::{Does, Script};
 
 /// Looks for a package, or for a program without one.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
+    match Package::read(folder) {
+        Some(package) => describe(folder, &package, None),
+        None => loose::look(folder),
+    }
+}
+
+/// What a package is. In a workspace the root says which manager runs its scripts.
+fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Findings {
     let mut found = Findings::none(Language::Nodejs);
-    if !folder.has("package.json") {
-        loose_program(&mut found, folder);
+    found.add(weight::MANIFEST, folder, package.file, "a Node.js package");
+    manager::manager(&mut found, folder, package);
+    if let Some(manager) = manager {
+        found.package_manager = Some(manager.to_owned());
+    }
+    found.version(folder, version::version(folder, package));
+    let site = Site { folder, package };
+    let members = workspace::members(&mut found, &site).unwrap_or_default();
+    found.members = members.iter().map(|member| member.path.clone()).collect();
+    if !members.is_empty() && !is_own_app(&site) {
+        found.role = Role::Server;
+        build(&mut found, &site, None);
+        if let Some(member) = workspace::started(&site, &members) {
+            workspace::adopt(&mut found, &site, member);
+        }
         return found;
     }
-    let Some(json) = folder.json("package.json") else {
-        found.add(
-            weight::HINT,
-            folder,
-            "package.json",
-            "a Node.js package, but not valid JSON",
-        );
-        return found;
-    };
-    let package = Package { json };
-    found.add(
-        weight::MANIFEST,
-        folder,
-        "package.json",
-        "a Node.js package",
-    );
-    manager::manager(&mut found, folder, &package);
-    found.version(folder, manager::version(folder, &package));
-    workspace::find(&mut found, folder, &package);
-    role(&mut found, folder, &package);
-    start(&mut found, folder, &package);
+    let app = App::read(&site, found.package_manager.as_deref());
+    app.describe(&mut found);
     found
 }
 
-fn role(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
-    let dev_server = package.script("start").is_none_or(is_dev_server);
-    if let Some((dependency, name)) = framework(SERVERS, |name| package.depends(name)) {
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            "package.json",
-            format!("depends on {dependency}"),
-        );
-        found.framework = Some(name);
-    } else if let Some((dependency, name, output)) =
-        FRONTENDS.iter().find(|(name, ..)| package.depends(name))
-        && dev_server
-    {
-        found.add(
-            weight::ENTRY,
-            folder,
-            "package.json",
-            format!("depends on {dependency}: built into files"),
-        );
-        found.framework = Some((*name).to_owned());
-        found.role = Role::Frontend;
-        found.output = package
-            .script("build")
-            .is_some()
-            .then(|| (*output).to_owned());
-    } else if !dev_server {
-        found.role = Role::Server;
-    } else if folder.first(PROGRAMS).is_some()
-        || (main_file(folder, package).is_some() && package.has_dependencies())
-    {
-        // A program, if one is called so, or if it has a main file and needs other packages.
-        found.role = Role::Server;
-    } else if !found.members.is_empty() {
-        found.role = Role::Server;
-    } else if package.has_dependencies() {
-        found.role = Role::Library;
-    } else {
-        found.add(
-            weight::NONE,
-            folder,
-            "package.json",
-            "nothing to run: tools for developers only",
-        );
-        found.role = Role::Tools;
-    }
-    if package.script("build").is_some() {
-        found.add(weight::HINT, folder, "package.json", "has a script `build`");
-        found.build = Some(run(found, "build"));
-    }
-}
-
-fn is_dev_server(script: &str) -> bool {
-    DEV_SERVERS
-        .iter()
-        .any(|command| script.starts_with(command) || script.contains(&format!(" {command}")))
-}
-
-fn run(found: &Findings, script: &str) -> String {
-    format!(
-        "{} run {script}",
-        found.package_manager.as_deref().unwrap_or("npm")
-    )
-}
-
-fn start(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
-    if let Some(script) = package
-        .script("start")
-        .filter(|script| !is_dev_server(script))
-    {
-        found.add(
-            weight::ENTRY,
-            folder,
-            "package.json",
-            "has a script `start`",
-        );
-        found.start = Some(run(found, "start"));
-        let file = script
-            .split_whitespace()
-            .find(|word| folder.has(word))
-            .map(str::to_owned);
-        found.port = Some(DEFAULT_PORT);
-        if let Some(file) = file.or_else(|| main_file(folder, package)) {
-            found.listens(folder, &file);
-        }
-    } else if found.framework.as_deref() == Some("next") {
-        found.start = Some("next start".to_owned());
-        found.port = Some(DEFAULT_PORT);
-    } else if found.framework.as_deref() == Some("nuxt") {
-        found.start = Some("node .output/server/index.mjs".to_owned());
-        found.port = Some(DEFAULT_PORT);
-    } else if found.role == Role::Server
-        && let Some(file) = main_file(folder, package)
-    {
-        found.add(weight::ENTRY, folder, &file, "the program");
-        found.start = Some(format!("node {file}"));
-        found.listens(folder, &file);
-    } else if found.role == Role::Frontend {
-        found.port = Some(DEFAULT_PORT);
-    }
-}
-
-fn main_file(folder: &Folder<'_>, package: &Package) -> Option<String> {
-    let main = package
-        .text("/main")
-        .map(|main| main.trim_start_matches("./").to_owned());
-    let main = main.filter(|main| folder.has(main));
-    main.or_else(|| folder.first(PROGRAMS).map(str::to_owned))
-}
-
-/// Names that programs without a script have.
-const PROGRAMS: &[&str] = &[
-    "server.js",
-    "index.js",
-    "app.js",
-    "main.js",
-    "server.mjs",
-    "index.mjs",
-    "app.mjs",
-    "server.cjs",
-    "index.cjs",
-    "src/server.js",
-    "src/index.js",
-    "src/app.js",
-    "src/main.js",
-];
-
-/// A program of one file, without a package.
-fn loose_program(found: &mut Findings, folder: &Folder<'_>) {
-    let names = &PROGRAMS[..9];
-    let Some(file) = folder.first(names) else {
-        return;
-    };
-    let text = folder.text(file).unwrap_or_default();
-    // A script for browsers has such a name as well.
-    if ![
-        "require(",
-        "process.",
-        "from \"node:",
-        "from 'node:",
-        "from \"http\"",
-        "from 'http'",
-    ]
-    .iter()
-    .any(|mark| text.contains(mark))
-    {
-        return;
-    }
-    found.add(
-        weight::ENTRY,
-        folder,
-        file,
-        "a program for Node.js, without package.json",
+/// Whether the root of a workspace is an app itself, and does not only start its members.
+fn is_own_app(site: &Site<'_>) -> bool {
+    let all = command::commands(
+        site.package.script("start").unwrap_or_default(),
+        site.package,
     );
-    found.package_manager = Some("npm".to_owned());
-    found.start = Some(format!("node {file}"));
-    found.listens(folder, file);
+    if workspace::runs_itself(&all) {
+        return true;
+    }
+    let program =
+        || entry::program(site, true).is_some_and(|program| site.folder.has(&program.file));
+    let pages = || {
+        let developed = ["dev", "build"]
+            .iter()
+            .filter_map(|name| site.package.script(name));
+        frameworks::pages(site).is_some_and(|pages| {
+            let mut words = developed.flat_map(|script| command::commands(script, site.package));
+            words.any(|command| {
+                command.program() == pages.name
+                    && !command.words.iter().any(|word| word.starts_with("apps/"))
+            })
+        })
+    };
+    all.is_empty() && (pages() || program())
+}
+
+/// What is known about a package that runs by itself.
+struct App<'a> {
+    site: &'a Site<'a>,
+    bun: bool,
+    manager: String,
+    script: Option<Script>,
+    framework: Option<Framework>,
+    /// Whether the framework answers requests by a program of the project.
+    serves: bool,
+}
+
+impl<'a> App<'a> {
+    fn read(site: &'a Site<'a>, manager: Option<&str>) -> Self {
+        let script = start::script(site);
+        let manager = manager.unwrap_or("npm").to_owned();
+        let runs = script
+            .as_ref()
+            .is_some_and(|script| !matches!(script.does, Does::ServeFiles(_)));
+        let program = || {
+            entry::program(site, true).is_some_and(|program| {
+                site.folder.has(&program.file) && !program.file.ends_with(".tsx")
+            })
+        };
+        let pages = frameworks::pages(site);
+        let files = frameworks::files(site);
+        let server = frameworks::server(site);
+        let framework = match (pages, server, files) {
+            (Some(pages), ..) => Some(pages),
+            (None, Some(server), Some(files))
+                if !runs && !program() && !is_program(&files.serves) =>
+            {
+                // The server is only there for development, or for functions of another platform.
+                drop(server);
+                Some(files)
+            }
+            (None, Some(server), _) => Some(server),
+            (None, None, files) => files,
+        };
+        let serves = framework
+            .as_ref()
+            .is_some_and(|framework| is_program(&framework.serves));
+        Self {
+            site,
+            bun: manager == "bun",
+            manager,
+            script,
+            framework,
+            serves,
+        }
+    }
+
+    fn describe(&self, found: &mut Findings) {
+        self.name(found);
+        build(found, self.site, self.framework.as_ref());
+        self.start(found);
+        self.role(found);
+        if found.role < Role::Frontend {
+            // Nothing of it is deployed.
+            found.port = None;
+        }
+    }
+
+    /// Framework and the files that it builds.
+    fn name(&self, found: &mut Findings) {
+        let (folder, file) = (self.site.folder, self.site.package.file);
+        if let Some(framework) = &self.framework {
+            let is_builder = frameworks::pages(self.site).is_none() && !self.serves;
+            let weight = if is_builder {
+                weight::ENTRY
+            } else {
+                weight::FRAMEWORK
+            };
+            found.add(
+                weight,
+                folder,
+                file,
+                format!("depends on {}", framework.dependency),
+            );
+            if let Some((file, says)) = framework
+                .because
+                .as_ref()
+                .filter(|(file, _)| !file.is_empty())
+            {
+                found.add(weight::NONE, folder, file, says.clone());
+            }
+            if let Serves::Nothing(why) = framework.serves {
+                found.add(weight::NONE, folder, file, why);
+            }
+            found.framework = Some(framework.name.to_owned());
+            if let Serves::Files(output) = &framework.serves
+                && !self.runs_program()
+            {
+                found.output = Some(output.clone());
+            }
+        } else if let Some((dependency, name)) = frameworks::bot(self.site.package) {
+            found.add(
+                weight::FRAMEWORK,
+                folder,
+                file,
+                format!("depends on {dependency}"),
+            );
+            found.framework = Some(name.to_owned());
+        }
+    }
+
+    /// Whether a script runs a program, instead of serving files.
+    fn runs_program(&self) -> bool {
+        // A framework's own server has nothing to serve where only files are built.
+        let own = ["next", "nuxt", "nuxi", "react-router-serve", "remix-serve"];
+        let files = matches!(
+            self.framework,
+            Some(Framework {
+                serves: Serves::Files(_),
+                ..
+            })
+        );
+        self.script.as_ref().is_some_and(|script| {
+            let idle = files && own.contains(&script.runs.program());
+            !idle && !matches!(script.does, Does::ServeFiles(_))
+        })
+    }
+
+    fn start(&self, found: &mut Findings) {
+        let site = self.site;
+        if let Some(script) = self
+            .script
+            .as_ref()
+            .filter(|script| self.runs_program() || matches!(script.does, Does::ServeFiles(_)))
+        {
+            found.add(
+                weight::ENTRY,
+                site.folder,
+                site.package.file,
+                format!("has a script `{}`", script.name),
+            );
+            let run = format!("{} run {}", self.manager, script.name);
+            match &script.does {
+                Does::Run => found.start = Some(run),
+                Does::BuildAndRun(build, command) => {
+                    let says =
+                        format!("`{}` builds first: the image is built already", script.name);
+                    found.add(weight::NONE, site.folder, site.package.file, says);
+                    found.start = Some(command.clone());
+                    if !build.is_empty() {
+                        found.build = Some(build.clone());
+                    }
+                }
+                Does::Watch(file) => self.start_watched(found, file, run),
+                Does::ServeFiles(folder) => {
+                    let output = folder.clone().filter(|folder| folder != ".");
+                    // Sources may be served as they are: the folder is what it is then.
+                    found.output = output.or_else(|| found.output.take()).or(folder.clone());
+                    found.start = (found.output.is_none() || self.serves).then_some(run);
+                }
+            }
+            self.port(found, Some(&script.runs));
+        } else if let Some(Framework {
+            serves: Serves::Program(Some(start)),
+            ..
+        }) = &self.framework
+        {
+            found.start = Some(start.clone());
+            self.port(found, command::split(start).first());
+        } else if found.output.is_some() {
+            found.port = Some(DEFAULT_PORT);
+        } else if !matches!(
+            self.framework,
+            Some(Framework {
+                serves: Serves::Nothing(_),
+                ..
+            })
+        ) {
+            self.start_program(found);
+        }
+    }
+
+    /// The file that a developer's script watches, run without watching.
+    fn start_watched(&self, found: &mut Findings, file: &str, run: String) {
+        let site = self.site;
+        let built = entry::built(site).filter(|_| found.build.is_some());
+        let file = built
+            .clone()
+            .or_else(|| entry::resolve(site, file).filter(|_| !file.is_empty()));
+        let file = file.or_else(|| entry::program(site, self.bun).map(|program| program.file));
+        let command = file
+            .as_deref()
+            .and_then(|file| entry::run(site, file, self.bun));
+        if command.is_some() {
+            let says = "the script is for developers: it watches sources";
+            found.add(weight::NONE, site.folder, site.package.file, says);
+        }
+        found.start = command.or(Some(run));
+    }
+
+    /// The program, where no script says how it is started.
+    fn start_program(&self, found: &mut Findings) {
+        let site = self.site;
+        let program = entry::program(site, self.bun);
+        // A library has a main file as well.
+        let server = self.framework.is_some() || found.framework.is_some();
+        let exported = ["exports", "types", "typings", "publishConfig"];
+        let library = !server
+            && exported
+                .iter()
+                .any(|key| site.package.json.get(key).is_some());
+        if let Some(program) = program.filter(|_| !library) {
+            let evidence = if site.folder.has(&program.file) {
+                program.file.as_str()
+            } else {
+                site.package.file
+            };
+            let usual = program.says == "the main file"
+                || site.package.has_dependencies()
+                || server
+                || entry::PROGRAMS.contains(&program.file.as_str())
+                || self.bun;
+            let weight = if usual { weight::ENTRY } else { weight::NONE };
+            found.add(weight, site.folder, evidence, program.says);
+            found.start = usual.then_some(program.command);
+            if usual {
+                self.port(found, None);
+            }
+            return;
+        }
+        let developed = start::developed(site).filter(|_| !library);
+        if let Some((file, command)) =
+            developed.and_then(|file| Some((file.clone(), entry::run(site, &file, self.bun)?)))
+        {
+            found.add(
+                weight::ENTRY,
+                site.folder,
+                &file,
+                "the program that developers run",
+            );
+            found.start = Some(command);
+            self.port(found, None);
+        }
+    }
+
+    fn port(&self, found: &mut Findings, command: Option<&command::Command>) {
+        let site = self.site;
+        let told = command.and_then(ports::of_command);
+        let own_server = matches!(
+            found.framework.as_deref(),
+            Some("next" | "nuxt" | "remix" | "react-router" | "sveltekit" | "astro")
+        );
+        let entry = command.and_then(|command| {
+            command
+                .words
+                .iter()
+                .skip(1)
+                .rev()
+                .find(|word| entry::resolve(site, word).is_some())
+                .cloned()
+        });
+        let port = told.unwrap_or_else(|| {
+            match found.output.is_some() || (own_server && entry.is_none()) {
+                true => Port::Unknown,
+                false => ports::of_sources(site, entry.as_deref()),
+            }
+        });
+        // Where files are served, by a server of ours.
+        found.port = match port {
+            _ if found.output.is_some() => Some(DEFAULT_PORT),
+            Port::Fixed(port, file) => {
+                found.add(
+                    weight::NONE,
+                    site.folder,
+                    &file,
+                    format!("listens on port {port}"),
+                );
+                Some(port)
+            }
+            Port::FromEnvironment(file) => {
+                found.add(weight::HINT, site.folder, &file, "listens on PORT");
+                Some(DEFAULT_PORT)
+            }
+            Port::Silent
+                if self.framework.is_none() || found.framework.as_deref() == Some("socket.io") =>
+            {
+                let file = site.package.file;
+                found.add(
+                    weight::NONE,
+                    site.folder,
+                    file,
+                    "no source of it listens on a port",
+                );
+                None
+            }
+            Port::Silent | Port::Unknown => Some(DEFAULT_PORT),
+        };
+    }
+
+    fn role(&self, found: &mut Findings) {
+        let package = self.site.package;
+        found.role = if found.start.is_some() {
+            Role::Server
+        } else if found.output.is_some() {
+            Role::Frontend
+        } else if self.framework.is_some() || found.framework.is_some() {
+            if matches!(
+                self.framework,
+                Some(Framework {
+                    serves: Serves::Files(_) | Serves::Nothing(_),
+                    ..
+                })
+            ) {
+                Role::Frontend
+            } else {
+                Role::Server
+            }
+        } else if !found.members.is_empty() {
+            Role::Server
+        } else if package.has_dependencies() {
+            Role::Library
+        } else {
+            found.add(
+                weight::NONE,
+                self.site.folder,
+                package.file,
+                "nothing to run: tools for developers only",
+            );
+            Role::Tools
+        };
+    }
+}
+
+fn is_program(serves: &Serves) -> bool {
+    matches!(serves, Serves::Program(_))
+}
+
+/// The command that builds: a script, or the framework's own.
+fn build(found: &mut Findings, site: &Site<'_>, framework: Option<&Framework>) {
+    let manager = found.package_manager.clone().unwrap_or_default();
+    if let Some(name) = site.build_script() {
+        found.add(
+            weight::HINT,
+            site.folder,
+            site.package.file,
+            format!("has a script `{name}`"),
+        );
+        found.build = Some(format!("{manager} run {name}"));
+    } else if let Some(build) = framework.and_then(|framework| framework.build) {
+        found.build = Some(format!("npx {build}"));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::MemTree;
-
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        look(&Folder::open(&tree, ""))
-    }
-
-    #[test]
-    fn what_only_accompanies_another_language_counts_little() {
-        for (json, role) in [
-            (r#"{"devDependencies": {"prettier": "3"}}"#, Role::Tools),
-            (
-                r#"{"devDependencies": {"vite": "5"}, "scripts": {"build": "vite build"}}"#,
-                Role::Frontend,
-            ),
-            (
-                r#"{"dependencies": {"react": "18", "react-scripts": "5"}, "scripts": {"start": "react-scripts start"}}"#,
-                Role::Frontend,
-            ),
-            (r#"{"dependencies": {"lodash": "4"}}"#, Role::Library),
-            (r#"{"dependencies": {"express": "4"}}"#, Role::Server),
-            (
-                r#"{"devDependencies": {"express": "4"}, "dependencies": {"a": "1"}}"#,
-                Role::Server,
-            ),
-            (r#"{"scripts": {"start": "node x.js"}}"#, Role::Server),
-        ] {
-            assert_eq!(found(&[("package.json", json)]).role, role, "{json}");
-        }
-    }
-
-    #[test]
-    fn the_program_is_found() {
-        let server = ("server.js", "http.createServer(f).listen(process.env.PORT)");
-        for (files, start) in [
-            (
-                &[("package.json", r#"{"scripts": {"start": "node x"}}"#)] as &[_],
-                "npm run start",
-            ),
-            (
-                &[
-                    ("package.json", r#"{"main": "./src/a.js"}"#),
-                    ("src/a.js", ""),
-                    ("index.js", ""),
-                ],
-                "node src/a.js",
-            ),
-            (&[("package.json", "{}"), server], "node server.js"),
-            (&[server, ("x.html", "")], "node server.js"),
-            (&[("index.js", "document.title")], ""),
-            (
-                &[("package.json", r#"{"dependencies": {"next": "15"}}"#)],
-                "next start",
-            ),
-        ] {
-            let found = found(files);
-            assert_eq!(found.start.unwrap_or_default(), start, "{files:?}");
-        }
-        let port = found(&[("index.js", "require('http').createServer().listen(3000)")]).port;
-        assert_eq!(port, Some(3000));
-    }
-}
+mod tests;

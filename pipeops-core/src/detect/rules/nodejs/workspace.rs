@@ -1,105 +1,408 @@
 //! Workspaces: several packages with one lockfile.
 
-use super::package::Package;
-use super::{FRONTENDS, SERVERS};
-use crate::detect::findings::{Findings, weight};
-use crate::detect::folder::Folder;
+use serde_json::Value;
 
-/// Finds the workspace whose root this folder is, and its members.
-pub(super) fn find(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
-    let mut patterns = package.workspaces();
+use super::command::{Command, commands};
+use super::kind::{Kind, kind};
+use super::package::{Package, texts};
+use super::site::Site;
+use crate::detect::findings::{Findings, Role, weight};
+use crate::detect::folder::{Folder, is_beside};
+
+/// How many members are looked at: more than a person would read in a report, and enough to bound the work.
+const MEMBERS: usize = 100;
+
+/// How deep `**` goes.
+const DEPTH: usize = 4;
+
+/// A package of a workspace that runs by itself.
+pub(super) struct Member {
+    /// From the root of the workspace.
+    pub(super) path: String,
+    /// The name of its package, or of its project.
+    pub(super) name: String,
+    /// What it is.
+    pub(super) found: Findings,
+}
+
+/// The members that run, where the folder is the root of a workspace.
+pub(super) fn members(found: &mut Findings, site: &Site<'_>) -> Option<Vec<Member>> {
+    let folder = site.folder;
+    let patterns = patterns(found, site)?;
+    let mut paths = Vec::new();
+    for pattern in patterns.iter().filter(|pattern| !pattern.starts_with('!')) {
+        let parts: Vec<&str> = pattern
+            .split('/')
+            .filter(|part| !matches!(*part, "" | "."))
+            .collect();
+        expand(folder, "", &parts, DEPTH, &mut paths);
+    }
+    let excluded = |path: &String| {
+        let mut excluding = patterns
+            .iter()
+            .filter_map(|pattern| pattern.strip_prefix('!'));
+        excluding.any(|pattern| {
+            matches(
+                &pattern
+                    .trim_start_matches("./")
+                    .split('/')
+                    .collect::<Vec<_>>(),
+                path,
+            )
+        })
+    };
+    paths.retain(|path| !excluded(path));
+    paths.sort();
+    paths.dedup();
+    paths.truncate(MEMBERS);
+    let manager = found.package_manager.clone().unwrap_or_default();
+    Some(
+        paths
+            .into_iter()
+            .filter_map(|path| member(site, path, &manager))
+            .collect(),
+    )
+}
+
+/// Which folders are members, as the file of the workspace says.
+fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
+    let folder = site.folder;
+    let mut patterns = site.package.workspaces();
     if !patterns.is_empty() {
         found.add(
             weight::ENTRY,
             folder,
-            "package.json",
+            site.package.file,
             "the root of a workspace",
         );
-    } else if let Some(text) = folder.text("pnpm-workspace.yaml") {
+    }
+    if folder.has("pnpm-workspace.yaml") {
+        let more = texts(folder.yaml("pnpm-workspace.yaml")["packages"].as_array());
+        // Without packages it holds settings only.
+        if !more.is_empty() {
+            found.add(
+                weight::ENTRY,
+                folder,
+                "pnpm-workspace.yaml",
+                "the root of a pnpm workspace",
+            );
+        }
+        patterns.extend(more);
+    }
+    if folder.has(".moon/workspace.yml") {
         found.add(
-            weight::ENTRY,
+            weight::LOCKFILE,
             folder,
-            "pnpm-workspace.yaml",
-            "the root of a pnpm workspace",
-        );
-        patterns = yaml_packages(&text);
-    } else {
-        let tools = [
-            "nx.json",
-            "turbo.json",
-            "lerna.json",
-            "rush.json",
             ".moon/workspace.yml",
-        ];
-        if found
-            .add_file(weight::LOCKFILE, folder, &tools, "a monorepo's tool")
-            .is_none()
-        {
-            return;
-        }
-        patterns = vec!["apps/*".to_owned(), "packages/*".to_owned()];
+            "a monorepo's tool",
+        );
+        let projects = folder.yaml(".moon/workspace.yml");
+        let projects = &projects["projects"];
+        let named = projects
+            .as_object()
+            .into_iter()
+            .flat_map(|all| all.values());
+        patterns.extend(texts(projects.as_array()));
+        patterns.extend(named.filter_map(Value::as_str).map(str::to_owned));
     }
-    found.members = members(folder, &patterns);
+    if let Some(json) = folder.json("lerna.json") {
+        found.add(weight::LOCKFILE, folder, "lerna.json", "a monorepo's tool");
+        patterns.extend(texts(json.get("packages").and_then(Value::as_array)));
+    }
+    if let Some(json) = folder.json("rush.json") {
+        found.add(weight::LOCKFILE, folder, "rush.json", "a monorepo's tool");
+        let projects = json.get("projects").and_then(Value::as_array);
+        let folders = projects
+            .into_iter()
+            .flatten()
+            .filter_map(|project| project.get("projectFolder")?.as_str());
+        patterns.extend(folders.map(str::to_owned));
+    }
+    if found
+        .add_file(weight::LOCKFILE, folder, &["nx.json"], "a monorepo's tool")
+        .is_some()
+    {
+        patterns.extend(["apps/*", "apps/*/*", "packages/*"].map(str::to_owned));
+    } else if patterns.is_empty()
+        && found
+            .add_file(
+                weight::LOCKFILE,
+                folder,
+                &["turbo.json", "turbo.jsonc", "lerna.json"],
+                "a monorepo's tool",
+            )
+            .is_some()
+    {
+        patterns.extend(["apps/*", "packages/*"].map(str::to_owned));
+    }
+    (!patterns.is_empty()).then_some(patterns)
 }
 
-/// The members of a workspace that run by themselves.
-fn members(folder: &Folder<'_>, patterns: &[String]) -> Vec<String> {
-    let mut paths = Vec::new();
-    for pattern in patterns.iter().filter(|pattern| !pattern.starts_with('!')) {
-        let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-        match pattern.split_once("/*") {
-            Some((parent, _)) => {
-                let parent_folder = folder.sub(parent);
-                paths.extend(
-                    parent_folder
-                        .own_dirs()
-                        .map(|name| format!("{parent}/{name}")),
-                );
+/// The folders that a pattern means.
+fn expand(folder: &Folder<'_>, path: &str, parts: &[&str], depth: usize, paths: &mut Vec<String>) {
+    if paths.len() > 10 * MEMBERS {
+        return;
+    }
+    let Some((part, rest)) = parts.split_first() else {
+        if !path.is_empty() {
+            paths.push(path.to_owned());
+        }
+        return;
+    };
+    if *part == "**" {
+        expand(folder, path, rest, depth, paths);
+    }
+    for name in folder.own_dirs() {
+        let below = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}/{name}")
+        };
+        if *part == "**" {
+            if depth > 0 {
+                expand(&folder.sub(name), &below, parts, depth - 1, paths);
             }
-            None if pattern == "*" => paths.extend(folder.own_dirs().map(str::to_owned)),
-            None => paths.push(pattern.to_owned()),
+        } else if matches_word(part, name) {
+            expand(&folder.sub(name), &below, rest, depth, paths);
         }
     }
-    paths.sort();
-    paths.dedup();
-    // More than a person would read in a report, and enough to bound the work.
-    paths
-        .into_iter()
-        .take(100)
-        .filter(|path| runs(&folder.sub(path)))
-        .collect()
 }
 
-fn runs(folder: &Folder<'_>) -> bool {
-    let package = folder.json("package.json").map(|json| Package { json });
-    package.is_some_and(|package| {
-        let serves = SERVERS.iter().any(|(name, _)| package.depends(name));
-        serves
-            || package.script("start").is_some()
-            || FRONTENDS.iter().any(|(name, ..)| builds(&package, name))
+/// Whether a pattern means a path.
+fn matches(parts: &[&str], path: &str) -> bool {
+    let (name, rest) = match path.split_once('/') {
+        Some((name, rest)) => (name, rest),
+        None => (path, ""),
+    };
+    match parts.split_first() {
+        None => path.is_empty(),
+        Some((&"**", more)) => matches(more, path) || (!path.is_empty() && matches(parts, rest)),
+        Some((part, more)) => !path.is_empty() && matches_word(part, name) && matches(more, rest),
+    }
+}
+
+/// One part of a pattern, with `*` and `{a,b}`.
+fn matches_word(pattern: &str, name: &str) -> bool {
+    if let (Some(open), Some(close)) = (pattern.find('{'), pattern.find('}'))
+        && open < close
+    {
+        let mut options = pattern[open + 1..close].split(',');
+        return options.any(|option| {
+            matches_word(
+                &format!("{}{option}{}", &pattern[..open], &pattern[close + 1..]),
+                name,
+            )
+        });
+    }
+    match pattern.split_once('*') {
+        Some((start, end)) => {
+            let rest = name.strip_prefix(start).unwrap_or("\0");
+            rest != "\0"
+                && (0..=rest.len())
+                    .any(|at| rest.is_char_boundary(at) && matches_word(end, &rest[at..]))
+        }
+        None => pattern == name,
+    }
+}
+
+fn member(site: &Site<'_>, path: String, manager: &str) -> Option<Member> {
+    let folder = site.folder.sub(&path);
+    let base = path.rsplit('/').next().unwrap_or(&path).to_owned();
+    if base.ends_with("-e2e") {
+        return None;
+    }
+    if let Some(package) = Package::read(&folder) {
+        let found = super::describe(&folder, &package, Some(manager));
+        let name = package.name().to_owned();
+        if runs(&folder, &package, &found) {
+            return Some(Member {
+                name: if name.is_empty() { base } else { name },
+                path,
+                found,
+            });
+        }
+    }
+    super::nx::member(site, &folder, path, base)
+}
+
+/// Whether a member runs by itself. A library may have a main file, and may be bundled, but says what it exports.
+fn runs(folder: &Folder<'_>, package: &Package, found: &Findings) -> bool {
+    let is_library = package.json.get("exports").is_some()
+        || package.text("/types").is_some()
+        || package.text("/main").is_some();
+    let own = Site { folder, package };
+    match found.role {
+        Role::Server => {
+            super::start::script(&own).is_some()
+                || found.start.is_some() && found.framework.is_some() && !is_library
+                || (found.framework.is_some() && found.output.is_some())
+        }
+        Role::Frontend => !is_library || folder.has("index.html"),
+        _ => false,
+    }
+}
+
+/// The member that the root's script starts, or builds the files of.
+pub(super) fn started<'m>(site: &Site<'_>, members: &'m [Member]) -> Option<&'m Member> {
+    let all = commands(
+        site.package.script("start").unwrap_or_default(),
+        site.package,
+    );
+    let named = targets(&all)
+        .into_iter()
+        .rev()
+        .find_map(|name| find(members, &name));
+    named.or_else(|| {
+        // Every member is started, or the root does not say: clear where only one can be meant.
+        let mut deployed = members
+            .iter()
+            .filter(|member| !member.path.split('/').any(is_beside));
+        match (deployed.next(), deployed.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) if members.len() == 1 => members.first(),
+            _ => None,
+        }
     })
 }
 
-fn builds(package: &Package, dependency: &str) -> bool {
-    // A library is bundled as well, but is not called `private`.
-    package.depends(dependency)
-        && package.script("build").is_some()
-        && package.json.get("private") == Some(&true.into())
-        && package.text("/main").is_none()
-        && package.json.get("exports").is_none()
+/// Whether the commands run something of the root itself.
+pub(super) fn runs_itself(commands: &[Command]) -> bool {
+    commands.last().is_some_and(|last| {
+        let fans = matches!(
+            last.program(),
+            "turbo" | "nx" | "lerna" | "moon" | "rush" | "wsrun" | "ultra"
+        );
+        let manager = matches!(last.program(), "npm" | "pnpm" | "yarn" | "bun")
+            && !targets(std::slice::from_ref(last)).is_empty()
+            || last.has("-r")
+            || last.has("--recursive")
+            || last.has("workspaces")
+            || last.has("--workspaces");
+        !fans
+            && !manager
+            && targets(commands).is_empty()
+            && matches!(kind(last), Kind::Run | Kind::Watch(_) | Kind::ServeFiles(_))
+    })
 }
 
-/// The `packages:` list of a `pnpm-workspace.yaml`.
-fn yaml_packages(text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .skip_while(|line| !line.starts_with("packages:"))
-        .skip(1);
-    lines
-        .take_while(|line| line.trim().is_empty() || line.starts_with([' ', '-', '#']))
-        .filter_map(|line| line.trim().strip_prefix('-'))
-        .map(|item| item.trim().trim_matches(['\'', '"']).to_owned())
-        .collect()
+/// The members that commands name: `pnpm --filter web start`, `cd apps/web && npm start`, `nx serve web`.
+fn targets(commands: &[Command]) -> Vec<String> {
+    commands.iter().filter_map(target).collect()
+}
+
+fn target(command: &Command) -> Option<String> {
+    let option = |names: &[&str]| command.option(names).map(clean);
+    match command.program() {
+        "cd" => Some(clean(command.argument(0))),
+        "npm" => option(&["-w", "--workspace", "--prefix"]),
+        "yarn" if command.argument(0) == "workspace" => Some(command.argument(1).to_owned()),
+        "yarn" => option(&["--cwd"]),
+        "pnpm" => option(&["--filter", "-F", "-C", "--dir"]),
+        "bun" => option(&["--filter", "--cwd"]),
+        "turbo" => option(&["--filter", "-F", "--scope"]),
+        "lerna" => option(&["--scope"]),
+        "nx" if command.argument(0) == "run" => {
+            command.argument(1).split(':').next().map(str::to_owned)
+        }
+        "nx" if !command.argument(0).starts_with("run-many") => {
+            let name = command.argument(1);
+            (!name.is_empty() && !name.starts_with('-')).then(|| name.to_owned())
+        }
+        // `node apps/api/dist/main.js`
+        "node" | "tsx" | "ts-node" | "next" | "serve" => command
+            .words
+            .iter()
+            .skip(1)
+            .rev()
+            .find(|word| word.contains('/'))
+            .map(|word| clean(word)),
+        _ => None,
+    }
+}
+
+/// A filter without its signs: `./apps/web`, `{apps/web}`, `web...`.
+fn clean(filter: &str) -> String {
+    let filter = filter
+        .trim_matches(['{', '}', '\'', '"'])
+        .trim_end_matches("...")
+        .trim_end_matches('^');
+    filter
+        .trim_start_matches("./")
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+fn find<'m>(members: &'m [Member], name: &str) -> Option<&'m Member> {
+    let scopeless = |member: &Member| member.name.rsplit('/').next().map(str::to_owned);
+    let by = |test: &dyn Fn(&Member) -> bool| members.iter().find(|member| test(member));
+    by(&|member| member.path == name || member.name == name)
+        .or_else(|| by(&|member| name.starts_with(&format!("{}/", member.path))))
+        .or_else(|| by(&|member| scopeless(member).as_deref() == Some(name)))
+        .or_else(|| by(&|member| member.path.rsplit('/').next() == Some(name)))
+}
+
+/// Describes the root by the member that is started from it.
+pub(super) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
+    let inner = &member.found;
+    found.add(
+        weight::NONE,
+        site.folder,
+        &format!("{}/package.json", member.path),
+        format!("{} is what is started", member.name),
+    );
+    found.framework.clone_from(&inner.framework);
+    found.role = inner.role;
+    found.port = inner.port;
+    found.output = inner.output.as_ref().map(|output| match member.in_root() {
+        true => output.clone(),
+        false => format!("{}/{output}", member.path),
+    });
+    found.start = inner.start.as_ref().map(|start| match member.in_root() {
+        true => start.clone(),
+        false => format!("cd {} && {start}", member.path),
+    });
+    found.build = build(found, site, member);
+}
+
+impl Member {
+    /// Whether its commands run in the root, as those of Nx do.
+    fn in_root(&self) -> bool {
+        self.found
+            .build
+            .as_deref()
+            .is_some_and(|build| build.starts_with("npx nx "))
+    }
+}
+
+/// Builds the member and what it needs.
+fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<String> {
+    let own = member.found.build.as_deref();
+    if member.in_root() {
+        return own.map(str::to_owned);
+    }
+    let manager = found.package_manager.as_deref().unwrap_or("npm");
+    let (path, name) = (&member.path, &member.name);
+    if site.folder.first(&["turbo.json", "turbo.jsonc"]).is_some()
+        && site.package.depends("turbo")
+        && own.is_some()
+    {
+        return Some(format!("npx turbo run build --filter=./{path}"));
+    }
+    if site.package.script("build").is_some() {
+        return Some(format!("{manager} run build"));
+    }
+    if site.folder.has("nx.json") && own.is_some() {
+        return Some(format!("npx nx build {name}"));
+    }
+    let Some(script) = own?.strip_prefix(&format!("{manager} run ")) else {
+        return own.map(|own| format!("cd {path} && {own}"));
+    };
+    Some(match manager {
+        "pnpm" => format!("pnpm --filter ./{path}... run {script}"),
+        "yarn" => format!("yarn workspace {name} run {script}"),
+        "bun" => format!("bun run --cwd {path} {script}"),
+        _ => format!("npm run {script} --workspace={path}"),
+    })
 }
 
 #[cfg(test)]
@@ -108,29 +411,87 @@ mod tests {
     use crate::source::MemTree;
 
     #[test]
-    fn workspaces_list_the_members_that_run() {
-        let found = super::super::look(&Folder::open(
-            &MemTree::from([
-                (
-                    "package.json",
-                    r#"{"private": true, "workspaces": ["apps/*", "packages/*"]}"#,
-                ),
-                (
-                    "apps/web/package.json",
-                    r#"{"dependencies": {"next": "15"}}"#,
-                ),
-                (
-                    "apps/api/package.json",
-                    r#"{"scripts": {"start": "node ."}}"#,
-                ),
-                ("packages/ui/package.json", r#"{"name": "ui"}"#),
-            ]),
-            "",
-        ));
-        assert_eq!(found.members, ["apps/api", "apps/web"]);
+    fn patterns_mean_folders() {
+        for (pattern, path, expected) in [
+            ("apps/*", "apps/web", true),
+            ("apps/*", "apps/web/x", false),
+            ("apps/**", "apps/web/x", true),
+            ("**/test/**", "a/test", true),
+            ("**/test/**", "a/test/b", true),
+            ("{apps,libs}/*", "libs/a", true),
+            ("app-*", "app-a", true),
+            ("app-*", "lib-a", false),
+        ] {
+            let parts: Vec<&str> = pattern.split('/').collect();
+            assert_eq!(matches(&parts, path), expected, "{pattern} {path}");
+        }
+    }
+
+    const WEB: (&str, &str) = (
+        "apps/web/package.json",
+        r#"{"name": "@x/web", "scripts": {"build": "next build", "start": "next start -p 3001"}, "dependencies": {"next": "15"}}"#,
+    );
+    const API: (&str, &str) = (
+        "apps/api/package.json",
+        r#"{"name": "@x/api", "scripts": {"start": "node ."}}"#,
+    );
+    const UI: (&str, &str) = (
+        "packages/ui/package.json",
+        r#"{"name": "ui", "main": "index.js", "dependencies": {"react": "19"}}"#,
+    );
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        super::super::look(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn members_that_run_are_listed() {
+        let list = r#"{"private": true, "workspaces": ["apps/*", "packages/*"]}"#;
+        let object = r#"{"private": true, "workspaces": {"packages": ["**", "!**/api"]}}"#;
         assert_eq!(
-            yaml_packages("packages:\n  - 'apps/*'\n\n  # x\n  - b\nother: 1\n- c\n"),
-            ["apps/*", "b"]
+            found(&[("package.json", list), WEB, API, UI]).members,
+            ["apps/api", "apps/web"]
         );
+        assert_eq!(
+            found(&[("package.json", object), WEB, API, UI]).members,
+            ["apps/web"]
+        );
+        let pnpm = ("pnpm-workspace.yaml", "packages:\n  - 'apps/**'\n");
+        assert_eq!(
+            found(&[("package.json", "{}"), pnpm, WEB, API, UI]).members,
+            ["apps/api", "apps/web"]
+        );
+    }
+
+    #[test]
+    fn the_root_starts_the_member_that_its_script_names() {
+        for script in [
+            "npm start -w @x/web",
+            "npm run start --workspace=apps/web",
+            "yarn workspace @x/web start",
+            "pnpm --filter web start",
+            "pnpm -C apps/web start",
+            "turbo run start --filter=@x/web...",
+            "cd apps/web && npm start",
+            "lerna run start --scope=@x/web",
+        ] {
+            let root =
+                format!(r#"{{"workspaces": ["apps/*"], "scripts": {{"start": "{script}"}}}}"#);
+            let found = found(&[("package.json", &root), WEB, API]);
+            assert_eq!(
+                found.start.as_deref(),
+                Some("cd apps/web && npm run start"),
+                "{script}"
+            );
+            assert_eq!(
+                (found.framework.as_deref(), found.port),
+                (Some("next"), Some(3001)),
+                "{script}"
+            );
+        }
+        let all = r#"{"workspaces": ["apps/*"], "scripts": {"start": "turbo run start"}}"#;
+        assert_eq!(found(&[("package.json", all), WEB, API]).start, None);
+        assert!(found(&[("package.json", all), WEB, UI]).start.is_some());
     }
 }
