@@ -242,7 +242,8 @@ impl Project<'_> {
             found.start = Some("deno serve -A _fresh/server.js".to_owned());
         } else if let Some((file, text)) = &self.program {
             let told = self.developers_command();
-            found.start = Some(told.unwrap_or_else(|| run(file, text)));
+            let fresh = found.framework.as_deref() == Some("fresh");
+            found.start = Some(told.unwrap_or_else(|| run(file, text, fresh)));
         } else {
             found.role = if found.members.is_empty() {
                 Role::Library
@@ -303,12 +304,12 @@ impl Project<'_> {
 }
 
 /// The command that runs a program: as its first line says, or with the permissions of a server.
-fn run(file: &str, text: &str) -> String {
+fn run(file: &str, text: &str, all: bool) -> String {
     let told = text.lines().next().filter(|line| line.starts_with("#!"));
     if let Some((_, flags)) = told.and_then(|line| line.split_once("deno run")) {
         return format!("deno run{} {file}", flags.trim_end());
     }
-    if text.contains("npm:") {
+    if all || text.contains("npm:") {
         return format!("deno run --allow-all {file}");
     }
     format!("deno run --allow-net --allow-env --allow-read {file}")

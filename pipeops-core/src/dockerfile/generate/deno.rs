@@ -19,13 +19,13 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     sources(script);
     if app.folder.has("package.json") {
         let why = "dependencies are fetched now, not at each start";
-        script.run(&["/root/.npm"], "deno install", why);
+        script.run(downloads(app), "deno install", why);
     }
     build(app, script);
     let files = split(&command).pop().unwrap_or_default().words;
     if let Some(file) = files.iter().find(|word| app.folder.has(word)) {
         script.run(
-            &["/root/.npm"],
+            downloads(app),
             &format!("deno cache {}", quote(file)),
             "dependencies are fetched now, not at each start; it also writes deno.lock, which cannot be written then",
         );
@@ -39,9 +39,17 @@ fn sources(script: &mut Script) {
     script.line("COPY . .", "sources name their dependencies themselves");
 }
 
+/// What is downloaded stays in the image: a mount is only there for the secrets of private registries.
+fn downloads(app: &App<'_>) -> &'static [&'static str] {
+    match app.folder.has(".npmrc") {
+        true => &["/root/.npm"],
+        false => &[],
+    }
+}
+
 fn build(app: &App<'_>, script: &mut Script) {
     if let Some(build) = &app.detection.build {
-        script.run(&["/root/.npm"], build, "the project's own build");
+        script.run(downloads(app), build, "the project's own build");
     }
 }
 

@@ -128,6 +128,62 @@ const PROJECTS: &[&[(&str, &str)]] = &[
         ("bun.lock", ""),
     ],
     &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("next.config.mjs", "export default { output: 'standalone' }"),
+        ("public/a.svg", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
+        ),
+        ("yarn.lock", "__metadata:"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
+        ),
+        ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
+        ("package-lock.json", "{}"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"node a.js"},"dependencies":{"@prisma/client":"5","prisma":"5","bcrypt":"5"}}"#,
+        ),
+        ("prisma/schema.prisma", ""),
+        ("a.js", "x.listen(process.env.PORT)"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"workspaces":["apps/*"],"scripts":{"start":"npm start -w web"}}"#,
+        ),
+        (
+            "apps/web/package.json",
+            r#"{"name":"web","scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("package-lock.json", "{}"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"astro build"},"dependencies":{"astro":"5"}}"#,
+        ),
+        ("bun.lock", ""),
+    ],
+    &[
+        (
+            "deno.json",
+            r#"{"imports":{"lume/":"https://deno.land/x/lume/"}}"#,
+        ),
+        (".npmrc", "//r/:_authToken=${NPM_TOKEN}"),
+    ],
+    &[
         ("go.mod", "module x\ngo 1.22"),
         ("go.sum", ""),
         ("main.go", "package main\nfunc main() {}"),
@@ -593,6 +649,116 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 COPY . .
 "#;
     assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn images_of_node_ship_only_what_runs() {
+    const NEXT: &str =
+        r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#;
+    let standalone = ("next.config.mjs", "export default { output: 'standalone' }");
+    for (files, lines) in [
+        (
+            &[("package.json", NEXT), standalone, ("public/a", "")] as &[_],
+            &[
+                "COPY --from=build /app/.next/standalone ./",
+                "COPY --from=build /app/public ./public",
+                r#"CMD ["node", "server.js"]"#,
+            ] as &[_],
+        ),
+        (
+            &[("package.json", NEXT), ("next.config.mjs", "")],
+            &[
+                "    && ln -s /tmp .next/cache",
+                "    npm prune --omit=dev --ignore-scripts",
+                r#"CMD ["next", "start"]"#,
+            ],
+        ),
+        (
+            &[(
+                "package.json",
+                r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
+            )],
+            &[
+                "COPY --from=build /app/.output ./.output",
+                r#"CMD ["node", ".output/server/index.mjs"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"workspaces":["apps/*"],"scripts":{"start":"yarn workspace api start"}}"#,
+                ),
+                (
+                    "apps/api/package.json",
+                    r#"{"name":"api","scripts":{"build":"tsc","start":"node dist/a.js"}}"#,
+                ),
+                ("yarn.lock", ""),
+            ],
+            &[
+                "RUN yarn workspace api run build",
+                "WORKDIR /app/apps/api",
+                r#"CMD ["node", "dist/a.js"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"prisma migrate deploy && node a.js"},"dependencies":{"prisma":"5"}}"#,
+                ),
+                ("prisma/schema.prisma", ""),
+            ],
+            &[
+                "FROM node:22",
+                "    npx prisma generate",
+                r#"CMD ["/bin/sh", "-c", "prisma migrate deploy && exec node a.js"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"better-sqlite3":"11"}}"#,
+                ),
+                ("pnpm-lock.yaml", "lockfileVersion: '6.0'"),
+            ],
+            &[
+                "FROM node:22 AS build",
+                "    npm install --global pnpm@8",
+                "FROM node:22-slim",
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"x":"1"}}"#,
+                ),
+                ("yarn.lock", "__metadata:"),
+            ],
+            &[
+                "ENV YARN_NODE_LINKER=node-modules \\",
+                "    yarn workspaces focus --all --production",
+            ],
+        ),
+    ] {
+        let text = generated(files).dockerfile;
+        for line in lines {
+            assert!(text.lines().any(|own| own == *line), "{line}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn paths_without_a_file_get_the_page_of_single_page_apps_only() {
+    let text = |build: &str, dependency: &str| {
+        let package =
+            format!(r#"{{"scripts":{{"build":"{build}"}},"dependencies":{{"{dependency}":"1"}}}}"#);
+        generated(&[("package.json", &package), ("index.html", "")]).dockerfile
+    };
+    assert!(text("vite build", "vite").contains("/index.html; }"));
+    assert!(text("astro build", "astro").contains("=404; }"));
 }
 
 #[test]

@@ -121,6 +121,12 @@ impl<'a> App<'a> {
                 drop(server);
                 Some(files)
             }
+            // Angular renders on a server that is an express app.
+            (None, Some(_), Some(files))
+                if files.name == "angular" && is_program(&files.serves) =>
+            {
+                Some(files)
+            }
             (None, Some(server), _) => Some(server),
             (None, None, files) => files,
         };
@@ -223,7 +229,7 @@ impl<'a> App<'a> {
             );
             let run = format!("{} run {}", self.manager, script.name);
             match &script.does {
-                Does::Run => found.start = Some(run),
+                Does::Run => found.start = Some(self.moved_by_build().unwrap_or(run)),
                 Does::BuildAndRun(build, command) => {
                     let says =
                         format!("`{}` builds first: the image is built already", script.name);
@@ -236,8 +242,7 @@ impl<'a> App<'a> {
                 Does::Watch(file) => self.start_watched(found, file, run),
                 Does::ServeFiles(folder) => {
                     let output = folder.clone().filter(|folder| folder != ".");
-                    // Sources may be served as they are: the folder is what it is then.
-                    found.output = output.or_else(|| found.output.take()).or(folder.clone());
+                    found.output = output.or_else(|| found.output.take());
                     found.start = (found.output.is_none() || self.serves).then_some(run);
                 }
             }
@@ -260,6 +265,20 @@ impl<'a> App<'a> {
         ) {
             self.start_program(found);
         }
+    }
+
+    /// Adonis builds into a folder that has scripts of its own: `start` is meant to be run there.
+    fn moved_by_build(&self) -> Option<String> {
+        let script = self.script.as_ref()?;
+        let file = script
+            .runs
+            .words
+            .iter()
+            .find(|word| word.ends_with(".js"))?;
+        let source = format!("{}.ts", file.trim_end_matches(".js"));
+        let adonis = self.site.package.depends("@adonisjs/core");
+        let moved = adonis && !self.site.folder.has(file) && self.site.folder.has(&source);
+        moved.then(|| format!("node build/{file}"))
     }
 
     /// The file that a developer's script watches, run without watching.

@@ -347,7 +347,7 @@ pub(super) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
     found.add(
         weight::NONE,
         site.folder,
-        &format!("{}/package.json", member.path),
+        &member.path,
         format!("{} is what is started", member.name),
     );
     found.framework.clone_from(&inner.framework);

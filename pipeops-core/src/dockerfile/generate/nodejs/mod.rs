@@ -159,21 +159,36 @@ fn project_build(node: &Node<'_>, manager: &Manager, script: &mut Script) {
     let Some(build) = node.app.detection.build.as_deref() else {
         return;
     };
+    let (folder, build) = match build
+        .strip_prefix("cd ")
+        .and_then(|rest| rest.split_once(" && "))
+    {
+        Some((folder, build)) => (Some(folder), build),
+        None => (None, build),
+    };
+    if let Some(folder) = folder {
+        script.line(
+            &format!("WORKDIR /app/{}", quote(folder)),
+            "the member of the workspace that is built",
+        );
+    }
     if node.adapts_to_node() {
         let build = format!("GCP_BUILDPACKS=1 {build}");
         let why =
             "the variable by which SvelteKit's adapter-auto takes adapter-node, and installs it";
         script.run(&[manager.cache], &build, why);
+    } else if let Some(folder) = node.next_folder() {
+        // The link must not lead nowhere: Next.js makes folders inside.
+        script.run(
+            &[],
+            &format!("{build} \\\n    && rm -rf {folder}/cache \\\n    && ln -s /tmp {folder}/cache"),
+            "the project's own build; Next.js writes its cache while it runs, and only /tmp can be written to",
+        );
     } else {
         script.run(&[], build, "the project's own build");
     }
-    if let Some(folder) = node.next_folder() {
-        // Its parent must not be a link to nowhere: Next.js makes folders inside.
-        script.run(
-            &[],
-            &format!("rm -rf {folder}/cache && ln -s /tmp {folder}/cache"),
-            "Next.js writes its cache while it runs, and only /tmp can be written to",
-        );
+    if folder.is_some() {
+        script.line("WORKDIR /app", "back to the root of the workspace");
     }
 }
 

@@ -56,7 +56,11 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn is_workspace(&self) -> bool {
-        !self.package.workspaces().is_empty() || !self.app.detection.apps.is_empty()
+        let pnpm = || self.app.folder.text("pnpm-workspace.yaml");
+        !self.package.workspaces().is_empty()
+            || !self.app.detection.apps.is_empty()
+            // Without packages it holds settings only.
+            || pnpm().is_some_and(|text| text.lines().any(|line| line.starts_with("packages:")))
     }
 
     /// The command without folder and manager: one process less, which would stand between signals and the app.
@@ -82,9 +86,7 @@ impl<'a> Node<'a> {
             .filter(|_| !has("pre") && !has("post"))
         {
             // A script that calls another one needs the manager.
-            Some(script) if !calls_manager(script) => {
-                script.strip_prefix("npx ").unwrap_or(script).to_owned()
-            }
+            Some(script) if !calls_manager(script) => makes_way(script),
             _ if self.app.manager() == "bun" => start.to_owned(),
             // npm is in the image, whichever manager installed.
             _ => format!("npm run {name}"),
@@ -228,7 +230,7 @@ impl<'a> Node<'a> {
 
     /// Whether what only developers need can be taken away again.
     pub(super) fn may_prune(&self) -> bool {
-        let typed = self.app.framework() == "next" && self.app.folder.has("next.config.ts");
+        let typed = self.app.framework() == "next" && self.started_folder().has("next.config.ts");
         // Next.js reads its configuration at the start, and that in TypeScript by TypeScript.
         self.app.detection.output.is_none()
             && self.ships() == Ships::Everything
@@ -278,8 +280,14 @@ impl<'a> Node<'a> {
         Ships::Everything
     }
 
+    fn started_folder(&self) -> Folder<'a> {
+        self.app
+            .folder
+            .sub(self.member.as_deref().unwrap_or_default())
+    }
+
     fn next_config(&self) -> Config {
-        Config::read(&self.app.folder, "next.config")
+        Config::read(&self.started_folder(), "next.config")
     }
 
     /// The folder in which Next.js keeps its cache while it runs.
@@ -301,7 +309,8 @@ impl<'a> Node<'a> {
     /// Whether SvelteKit chooses its adapter by the variables of the build.
     pub(super) fn adapts_to_node(&self) -> bool {
         self.app.framework() == "sveltekit"
-            && Config::read(&self.app.folder, "svelte.config").contains("@sveltejs/adapter-auto")
+            && Config::read(&self.started_folder(), "svelte.config")
+                .contains("@sveltejs/adapter-auto")
     }
 
     /// Settings for servers that listen on the local address only unless they are told otherwise.
@@ -341,6 +350,21 @@ impl<'a> Node<'a> {
             .filter(|file| self.app.folder.has(file))
             .collect();
         files.join(" ")
+    }
+}
+
+/// A script whose shell makes way for its last command: signals reach the app.
+fn makes_way(script: &str) -> String {
+    let script = script.strip_prefix("npx ").unwrap_or(script);
+    let several = ["||", ";", "|", "'", "\"", "("];
+    match script.rsplit_once("&& ") {
+        Some((steps, last))
+            if !several.iter().any(|mark| script.contains(mark))
+                && !last.split(' ').next().unwrap_or_default().contains('=') =>
+        {
+            format!("{steps}&& exec {last}")
+        }
+        _ => script.to_owned(),
     }
 }
 
