@@ -27,6 +27,8 @@ const TOOLS: &str =
     r#"{"devDependencies": {"husky": "9", "prettier": "3"}, "scripts": {"prepare": "husky"}}"#;
 const BOTH: &str = r#"{"private": true, "scripts": {"dev": "concurrently \"npm run dev --prefix client\" \"npm run dev --prefix server\""}, "devDependencies": {"concurrently": "9"}}"#;
 const BOTH_NEEDED: &str = r#"{"scripts": {"dev": "concurrently \"npm run a\" \"npm run b\""}, "dependencies": {"concurrently": "9"}}"#;
+const BOTH_STARTED: &str = r#"{"scripts": {"start": "concurrently \"npm run a\" \"npm run b\""}, "dependencies": {"concurrently": "9"}}"#;
+const PHONES: &str = r#"{"main": "index.js", "scripts": {"start": "react-native start"}, "dependencies": {"react-native": "0.74"}}"#;
 const DOCUSAURUS: &str = r#"{"private": true, "scripts": {"start": "docusaurus start", "build": "docusaurus build"}, "dependencies": {"@docusaurus/core": "3"}}"#;
 const SPRING: &str = "<project><parent><artifactId>spring-boot-starter-parent</artifactId></parent><artifactId>spring-boot-starter-web</artifactId></project>";
 const LARAVEL: &str = r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#;
@@ -43,6 +45,7 @@ const LAYOUTS: &[Layout] = &[
     ("client and server of node", &[("client/package.json", REACT), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
     ("tools at the root that start both", &[("package.json", BOTH), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
     ("the same as a dependency for users", &[("package.json", BOTH_NEEDED), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
+    ("a start that starts both", &[("package.json", BOTH_STARTED), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
     ("web and api", &[("web/package.json", NEXT), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], None, ".", &["api", "web"]),
     ("ui and backend of java", &[("ui/package.json", VITE), ("backend/pom.xml", SPRING), ("backend/src/main/java/A.java", "")], None, ".", &["backend", "ui"]),
     ("frontend and backend of python", &[("frontend/package.json", NEXT), ("backend/requirements.txt", "fastapi\nuvicorn"), ("backend/main.py", FASTAPI), ("docker-compose.yml", "")], None, ".", &["backend", "frontend"]),
@@ -81,6 +84,10 @@ const LAYOUTS: &[Layout] = &[
     ("phones beside an api", &[("api/package.json", EXPRESS), ("api/index.js", ""), ("android/build.gradle", "com.android.application"), ("ios/Podfile", ""), ("mobile/pubspec.yaml", PHONE), ("mobile/ios/x", "")], Some(Nodejs), "api", &[]),
     ("a flutter app with its platforms beside an api", &[("app/pubspec.yaml", PHONE), ("app/web/index.html", ""), ("app/android/x", ""), ("app/ios/x", ""), ("backend/go.mod", GIN), ("backend/main.go", GO_MAIN)], Some(Go), "backend", &[]),
     ("a flutter app for the web beside an api", &[("app/pubspec.yaml", PHONE), ("app/web/index.html", ""), ("backend/go.mod", GIN), ("backend/main.go", GO_MAIN)], None, ".", &["app", "backend"]),
+    ("react native beside an api", &[("mobile/package.json", PHONES), ("mobile/index.js", ""), ("api/package.json", EXPRESS), ("api/index.js", "")], Some(Nodejs), "api", &[]),
+    ("an app of android beside an api", &[("client/app/build.gradle", "id 'com.android.application'"), ("client/build.gradle", ""), ("client/settings.gradle", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], Some(Go), "api", &[]),
+    ("a shell for desktops beside the front end", &[("package.json", VITE), ("src-tauri/Cargo.toml", CARGO), ("src-tauri/src/main.rs", ""), ("src-tauri/tauri.conf.json", "{}")], Some(Nodejs), ".", &[]),
+    ("handlers of functions are no programs", &[("template.yaml", ""), ("src/requirements.txt", "boto3"), ("src/handlers/order.py", "def handler(e, c): pass")], None, ".", &[]),
     ("a site that documents a server", &[("server/go.mod", GIN), ("server/main.go", GO_MAIN), ("docs/package.json", DOCUSAURUS)], Some(Go), "server", &[]),
     ("notebooks", &[("requirements.txt", "pandas\njupyter"), ("notebooks/a.ipynb", "{}"), ("analysis.ipynb", "{}")], Some(Python), ".", &[]),
     // Libraries: pages that document them never win, servers of their own do.
@@ -107,8 +114,8 @@ const LAYOUTS: &[Layout] = &[
     // Many apps.
     ("services in several languages", &[("services/cart/go.mod", GIN), ("services/cart/main.go", GO_MAIN), ("services/mail/requirements.txt", "flask"), ("services/mail/app.py", FLASK), ("services/pay/pom.xml", SPRING), ("services/pay/src/main/java/A.java", ""), ("services/web/package.json", NEXT), ("kubernetes/x.yaml", "")], None, ".", &["services/cart", "services/mail", "services/pay", "services/web"]),
     ("apps and packages without a workspace", &[("apps/web/package.json", NEXT), ("apps/api/package.json", EXPRESS), ("apps/api/index.js", ""), ("packages/ui/package.json", r#"{"name": "ui", "main": "index.js"}"#)], None, ".", &["apps/api", "apps/web"]),
-    ("a node workspace with an app in go", &[("package.json", r#"{"private": true, "workspaces": ["apps/web"]}"#), ("apps/web/package.json", NEXT), ("apps/api/go.mod", GIN), ("apps/api/main.go", GO_MAIN)], Some(Nodejs), ".", &["apps/web"]),
-    ("a cargo workspace with a front end", &[("Cargo.toml", "[workspace]\nmembers = [\"server\", \"core\"]"), ("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("core/Cargo.toml", CARGO_LIB), ("core/src/lib.rs", ""), ("web/package.json", VITE)], Some(Rust), ".", &["server"]),
+    ("a node workspace with an app in go", &[("package.json", r#"{"private": true, "workspaces": ["apps/web"]}"#), ("apps/web/package.json", NEXT), ("apps/api/go.mod", GIN), ("apps/api/main.go", GO_MAIN)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
+    ("a cargo workspace with a front end", &[("Cargo.toml", "[workspace]\nmembers = [\"server\", \"core\"]"), ("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("core/Cargo.toml", CARGO_LIB), ("core/src/lib.rs", ""), ("web/package.json", VITE)], Some(Rust), ".", &["server", "web"]),
     ("bazel with services", &[("MODULE.bazel", ""), ("BUILD.bazel", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("web/package.json", NEXT)], None, ".", &["api", "web"]),
     ("exercises of pages", &[("day1/index.html", ""), ("day2/index.html", "")], None, ".", &["day1", "day2"]),
     ("deep", &[("src/main/services/api/package.json", EXPRESS), ("src/main/services/api/index.js", "")], Some(Nodejs), "src/main/services/api", &[]),

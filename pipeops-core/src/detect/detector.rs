@@ -139,7 +139,7 @@ fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
     let is_app = |found: &Findings| found.confidence() >= APP;
     match found.first() {
         Some(best) if is_app(best) && runs(best) && best.is_inside(root) => inside(root, found),
-        Some(best) if is_app(best) && runs(best) => with_back_ends(root, found),
+        Some(best) if is_app(best) && runs(best) => with_others(root, found),
         Some(best) if is_app(best) => library(root, found),
         Some(best) if runs(best) => below(root, found, own_apps(root)),
         _ => below(root, found, apps(root, None)),
@@ -150,7 +150,7 @@ fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
 fn inside(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     let all = own_apps(root);
     let part = match all.as_slice() {
-        [(_, found)] => !found.first().is_some_and(is_project),
+        [(_, found)] => !found.first().is_some_and(Findings::is_project),
         all => all.is_empty(),
     };
     match part {
@@ -176,7 +176,7 @@ fn below(root: &Folder<'_>, found: Vec<Findings>, mut below: Vec<Found<'_>>) -> 
 /// pages, belong to the library: they are its parts, examples or documentation.
 fn library(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     let mut all = own_apps(root);
-    all.retain(|(_, found)| found.first().is_some_and(is_project));
+    all.retain(|(_, found)| found.first().is_some_and(Findings::is_project));
     let serves =
         |(_, found): &Found<'_>| found.first().is_some_and(|best| best.role == Role::Server);
     match all.iter().any(serves) {
@@ -185,31 +185,38 @@ fn library(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     }
 }
 
-/// Whether it has dependencies or a build of its own.
-fn is_project(found: &Findings) -> bool {
-    found.install.is_some() || found.build.is_some()
-}
-
-/// The app at the root. A front end there often has its back end in a folder: both are apps then, and the root, which is
-/// what was asked about, stays the answer.
-fn with_back_ends(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
-    let best = &found[0];
-    if best.role != Role::Frontend || !best.members.is_empty() {
-        return detection(root, found);
-    }
-    let mut servers = own_apps(root);
-    servers.retain(|(folder, found)| {
-        let server = |best: &Findings| is_project(best) && best.role == Role::Server;
-        let direct = folder.path().rsplit_once('/').map_or(".", |(dir, _)| dir) == root.path();
-        direct && found.first().is_some_and(server)
-    });
+/// The app at the root, and those that are deployed with it: the back ends of a front end, and beside the members of a
+/// workspace the apps in other languages, which its tool does not know. The root, which is what was asked about, stays the
+/// answer.
+fn with_others(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let (language, role) = (found[0].language, found[0].role);
+    let workspace = !found[0].members.is_empty();
     let mut detection = detection(root, found);
-    if !servers.is_empty() {
-        let others = several(root, &servers);
-        detection.evidence.extend(others.evidence);
-        detection.apps = vec![root.path().to_owned()];
-        detection.apps.extend(others.apps);
+    if role != Role::Frontend && !workspace {
+        return detection;
     }
+    let mut others = own_apps(root);
+    others.retain(|(folder, found)| {
+        let direct = folder.path().rsplit_once('/').map_or(".", |(dir, _)| dir) == root.path();
+        found.first().is_some_and(|best| {
+            best.is_project()
+                && match workspace {
+                    true => best.language != language,
+                    false => direct && best.role == Role::Server,
+                }
+        })
+    });
+    if others.is_empty() {
+        return detection;
+    }
+    let others = several(root, &others);
+    detection.evidence.extend(others.evidence);
+    if !workspace {
+        detection.apps = vec![root.path().to_owned()];
+    }
+    detection.apps.extend(others.apps);
+    detection.apps.sort();
+    detection.apps.dedup();
     detection
 }
 

@@ -161,6 +161,11 @@ impl Findings {
         self.doubt < 1.0
     }
 
+    /// Whether it has dependencies or a build of its own.
+    pub(super) fn is_project(&self) -> bool {
+        self.install.is_some() || self.build.is_some()
+    }
+
     /// Whether all facts are about one folder inside of `folder`.
     pub(super) fn is_inside(&self, folder: &Folder<'_>) -> bool {
         let dirs = self.evidence.iter().map(|evidence| {

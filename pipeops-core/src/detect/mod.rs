@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::SourceTree;
 
 mod detector;
+mod devices;
 mod findings;
 pub(crate) mod folder;
 mod language;
@@ -59,7 +60,8 @@ pub struct Detection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// Folders of apps, from the root of the tree: those that stand side by side when there is none at the root; or, with
-    /// `language` set, the members of a workspace whose root it is, or a front end at the root (`.`) and its back ends.
+    /// `language` set, the members of a workspace whose root it is and the apps in other languages
+    /// beside them, or a front end at the root (`.`) and its back ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
 }

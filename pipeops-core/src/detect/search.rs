@@ -1,5 +1,6 @@
 //! Where in a tree the apps are.
 
+use super::devices;
 use super::folder::{Folder, is_beside};
 use super::rules;
 use super::{Findings, Language};
@@ -78,9 +79,9 @@ struct Search<'a> {
 /// What is known of a folder by those above it.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    /// It holds tests, tools, documentation, or is inside of such a folder.
+    /// It holds tests, tools, documentation or an app for phones, or is inside of such a folder.
     beside: bool,
-    /// It is inside of a project that is no app: pages in it are parts of that.
+    /// It is inside of a project that is no app: programs and pages in it are parts of that.
     part: bool,
 }
 
@@ -98,7 +99,7 @@ impl<'a> Search<'a> {
                 continue;
             }
             let mut place = Place {
-                beside: place.beside || is_beside(name),
+                beside: place.beside || is_beside(name) || devices::only(&inside),
                 ..place
             };
             let found = look(&inside);
@@ -121,8 +122,8 @@ impl<'a> Search<'a> {
             let wanted = self
                 .language
                 .is_none_or(|language| best.language == language);
-            let page = place.part && best.language == Language::Static && best.build.is_none();
-            wanted && !page && best.confidence() >= APP && runs(best)
+            let part = place.part && !best.is_project();
+            wanted && !part && best.confidence() >= APP && runs(best)
         })
     }
 }
