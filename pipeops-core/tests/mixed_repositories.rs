@@ -66,6 +66,7 @@ const LAYOUTS: &[Layout] = &[
     // A front end at the root: its back end is an app of its own, and the root is what was asked about.
     ("a front end at the root, its api in go", &[("package.json", VITE), ("index.html", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], Some(Nodejs), ".", &[".", "api"]),
     ("a front end at the root, its server in python", &[("package.json", REACT), ("server/requirements.txt", "flask"), ("server/app.py", FLASK)], Some(Nodejs), ".", &[".", "server"]),
+    ("a page at the root, its api in a folder", &[("index.html", ""), ("app.js", ""), ("backend/package.json", EXPRESS), ("backend/index.js", "")], Some(Static), ".", &[".", "backend"]),
     ("next with functions of its host", &[("package.json", NEXT), ("api/index.py", "handler = 1"), ("vercel.json", "{}")], Some(Nodejs), ".", &[]),
     ("a front end with functions of its host", &[("package.json", VITE), ("netlify/functions/a.js", "exports.handler = 1"), ("supabase/functions/x/index.ts", "Deno.serve(f)")], Some(Nodejs), ".", &[]),
     // Code of others, and what builds leave.
@@ -115,6 +116,7 @@ const LAYOUTS: &[Layout] = &[
     ("services in several languages", &[("services/cart/go.mod", GIN), ("services/cart/main.go", GO_MAIN), ("services/mail/requirements.txt", "flask"), ("services/mail/app.py", FLASK), ("services/pay/pom.xml", SPRING), ("services/pay/src/main/java/A.java", ""), ("services/web/package.json", NEXT), ("kubernetes/x.yaml", "")], None, ".", &["services/cart", "services/mail", "services/pay", "services/web"]),
     ("apps and packages without a workspace", &[("apps/web/package.json", NEXT), ("apps/api/package.json", EXPRESS), ("apps/api/index.js", ""), ("packages/ui/package.json", r#"{"name": "ui", "main": "index.js"}"#)], None, ".", &["apps/api", "apps/web"]),
     ("a node workspace with an app in go", &[("package.json", r#"{"private": true, "workspaces": ["apps/web"]}"#), ("apps/web/package.json", NEXT), ("apps/api/go.mod", GIN), ("apps/api/main.go", GO_MAIN)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
+    ("nx with an app in python", &[("nx.json", "{}"), ("package.json", r#"{"private": true, "devDependencies": {"nx": "19"}}"#), ("apps/web/package.json", VITE), ("apps/api/pyproject.toml", "[project]\nname = \"api\"\ndependencies = [\"fastapi\"]"), ("apps/api/main.py", FASTAPI)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
     ("a cargo workspace with a front end", &[("Cargo.toml", "[workspace]\nmembers = [\"server\", \"core\"]"), ("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("core/Cargo.toml", CARGO_LIB), ("core/src/lib.rs", ""), ("web/package.json", VITE)], Some(Rust), ".", &["server", "web"]),
     ("bazel with services", &[("MODULE.bazel", ""), ("BUILD.bazel", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("web/package.json", NEXT)], None, ".", &["api", "web"]),
     ("exercises of pages", &[("day1/index.html", ""), ("day2/index.html", "")], None, ".", &["day1", "day2"]),

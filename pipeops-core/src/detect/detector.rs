@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::devices;
 use super::findings::Role;
 use super::folder::Folder;
 use super::procfile;
@@ -138,11 +139,18 @@ fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
     }
     let is_app = |found: &Findings| found.confidence() >= APP;
     match found.first() {
-        Some(best) if is_app(best) && runs(best) && best.is_inside(root) => inside(root, found),
+        Some(best) if is_app(best) && runs(best) && best.inside(root).is_some() => {
+            inside(root, found)
+        }
         Some(best) if is_app(best) && runs(best) => with_others(root, found),
         Some(best) if is_app(best) => library(root, found),
         Some(best) if runs(best) => below(root, found, own_apps(root)),
-        _ => below(root, found, apps(root, None)),
+        _ => {
+            let mut all = apps(root, None);
+            // The platforms of an app for phones are parts of it.
+            all.retain(|(folder, _)| found.is_empty() || !devices::only(folder));
+            below(root, found, all)
+        }
     }
 }
 
@@ -192,7 +200,8 @@ fn with_others(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     let (language, role) = (found[0].language, found[0].role);
     let workspace = !found[0].members.is_empty();
     let mut detection = detection(root, found);
-    if role != Role::Frontend && !workspace {
+    // A plain page is a front end as well.
+    if role != Role::Frontend && language != Language::Static && !workspace {
         return detection;
     }
     let mut others = own_apps(root);

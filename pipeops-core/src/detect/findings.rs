@@ -161,22 +161,23 @@ impl Findings {
         self.doubt < 1.0
     }
 
-    /// Whether it has dependencies or a build of its own.
+    /// Whether it has dependencies or a build tool of its own: a program alone may be a part of what is around it.
     pub(super) fn is_project(&self) -> bool {
-        self.install.is_some() || self.build.is_some()
+        self.install.is_some() || (self.build.is_some() && self.package_manager.is_some())
     }
 
-    /// Whether all facts are about one folder inside of `folder`.
-    pub(super) fn is_inside(&self, folder: &Folder<'_>) -> bool {
-        let dirs = self.evidence.iter().map(|evidence| {
-            let path = evidence
-                .path
-                .strip_prefix(&folder.at(""))
-                .unwrap_or(&evidence.path);
-            path.split_once('/').map(|(dir, _)| dir)
-        });
-        let dirs: Vec<_> = dirs.collect();
-        dirs.first().is_some_and(Option::is_some) && dirs.windows(2).all(|two| two[0] == two[1])
+    /// The folder inside of `folder` that all facts are about, if they are about one.
+    pub(super) fn inside(&self, folder: &Folder<'_>) -> Option<&str> {
+        let base = folder.at("");
+        let dir = |evidence: &'_ Evidence| -> Option<usize> {
+            let path = evidence.path.strip_prefix(&base)?;
+            path.find('/').map(|end| base.len() + end)
+        };
+        let first = self.evidence.first()?;
+        let name = &first.path[..dir(first)?];
+        let same =
+            |evidence: &Evidence| dir(evidence).is_some_and(|end| &evidence.path[..end] == name);
+        self.evidence.iter().all(same).then(|| &name[base.len()..])
     }
 
     /// From 0 to 1.

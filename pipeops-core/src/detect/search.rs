@@ -103,7 +103,7 @@ impl<'a> Search<'a> {
                 ..place
             };
             let found = look(&inside);
-            if !self.is_app(&found, place) {
+            if !self.is_app(&found, place) || holds_project(&inside, &found) {
                 place.part |= found.iter().any(|found| found.install.is_some());
                 others.push((inside, place));
                 continue;
@@ -126,4 +126,14 @@ impl<'a> Search<'a> {
             wanted && !part && best.confidence() >= APP && runs(best)
         })
     }
+}
+
+/// Whether all that makes a folder an app is in one folder inside, which is a project of its own: that is the app then.
+fn holds_project(folder: &Folder<'_>, found: &[Findings]) -> bool {
+    let dir = found.first().and_then(|best| best.inside(folder));
+    dir.is_some_and(|dir| {
+        look(&folder.sub(dir))
+            .first()
+            .is_some_and(Findings::is_project)
+    })
 }
