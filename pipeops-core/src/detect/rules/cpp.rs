@@ -257,11 +257,14 @@ impl Build {
         let mut programs = Vec::new();
         for (dir, text) in &lists {
             for name in calls(text, "add_executable") {
-                let name = match (name.as_str(), &project) {
-                    ("${PROJECT_NAME}" | "${CMAKE_PROJECT_NAME}", Some(project)) => project,
-                    _ => &name,
+                let is_project =
+                    ["${PROJECT_NAME}", "${CMAKE_PROJECT_NAME}"].contains(&name.as_str());
+                let value = match is_project {
+                    true => project.clone(),
+                    false => variable(&self.text, &name),
                 };
-                if !name.contains(['$', '{']) && !is_check(name) && !is_check(dir) {
+                let name = value.unwrap_or(name);
+                if !name.contains(['$', '{']) && !is_check(&name) && !is_check(dir) {
                     programs.push(format!("{dir}{name}"));
                 }
             }
@@ -316,12 +319,33 @@ impl Build {
     }
 }
 
-/// Whether a name is one of tests, benchmarks or examples.
+/// The value of `${NAME}`, as `set(NAME value)` gives it.
+fn variable(text: &str, reference: &str) -> Option<String> {
+    let name = reference.strip_prefix("${")?.strip_suffix('}')?;
+    let mut behind = text.split("set(").skip(1);
+    behind.find_map(|rest| {
+        let mut words = rest
+            .split([' ', ')', '\n', '\t', '"'])
+            .filter(|word| !word.is_empty());
+        let same = words.next()? == name;
+        same.then(|| words.next().map(str::to_owned))?
+    })
+}
+
+/// Whether a name is one of tests, benchmarks or examples: by whole words, since `contest` is none.
 fn is_check(name: &str) -> bool {
+    const CHECKS: &[&str] = &[
+        "test",
+        "bench",
+        "benchmark",
+        "example",
+        "fuzz",
+        "demo",
+        "unittest",
+    ];
     let name = name.to_ascii_lowercase();
-    ["test", "bench", "example", "fuzz", "demo"]
-        .iter()
-        .any(|part| name.contains(part))
+    let mut words = name.split(|ch: char| !ch.is_alphanumeric());
+    words.any(|word| CHECKS.contains(&word.trim_end_matches('s')))
 }
 
 /// The program that is called as the project, or a server; else the first.
@@ -400,6 +424,13 @@ mod tests {
                 Some("./build/server/shopd"),
             ),
             (
+                &[(
+                    "CMakeLists.txt",
+                    "set(APP \"shop\")\nadd_executable(${APP} main.cc)",
+                )],
+                Some("./build/shop"),
+            ),
+            (
                 &[("meson.build", "project('x')\nexecutable('shop', 'main.cc')")],
                 Some("./build/shop"),
             ),
@@ -436,6 +467,12 @@ mod tests {
             "include($ENV{IDF_PATH}/tools/cmake/project.cmake)\nproject(x)",
         );
         assert_eq!(found(&[device]).role, Role::Tools);
+    }
+
+    #[test]
+    fn checks_are_whole_words() {
+        assert!(is_check("unit_tests") && is_check("tests/") && is_check("Bench-all"));
+        assert!(!is_check("contest-api") && !is_check("latest/"));
     }
 
     #[test]

@@ -64,7 +64,12 @@ fn depends(pubspec: &Value, list: &str, name: &str) -> bool {
 fn version(folder: &Folder<'_>, pubspec: &Value) -> Option<(&'static str, String)> {
     let asked = || {
         let sdk = pubspec["environment"]["sdk"].as_str()?;
-        Some(("pubspec.yaml", resolve(sdk, DEFAULT_VERSION)?))
+        // A caret stands for a least version of the same major one: its packages may need a later one.
+        let spec = match sdk.strip_prefix("^3.") {
+            Some(least) => format!(">=3.{least} <4.0.0"),
+            None => sdk.to_owned(),
+        };
+        Some(("pubspec.yaml", resolve(&spec, DEFAULT_VERSION)?))
     };
     managed(folder, &["dart"]).or_else(asked)
 }
@@ -151,7 +156,7 @@ mod tests {
         assert_eq!(server.start.as_deref(), Some("./bin/server"));
         assert_eq!(
             (server.port, server.version.as_deref()),
-            (Some(8080), Some("3.4.0"))
+            (Some(8080), Some("3.9"))
         );
         let command = found(&[
             ("pubspec.yaml", "name: x"),

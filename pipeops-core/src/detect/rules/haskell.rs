@@ -217,9 +217,19 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, package: &Package, stack:
     let mains = ["app/Main.hs", "app/main.hs", "src/Main.hs", "Main.hs"];
     let usual = found.framework.as_ref().map(|_| USUAL_PORT);
     match folder.first(&mains) {
-        Some(main) => found.listens_or(folder, main, usual),
+        Some(main) => {
+            let told = folder.text(main).as_deref().and_then(run_port);
+            found.listens_or(folder, main, told.or(usual));
+        }
         None => found.port = usual,
     }
+}
+
+/// The port of Warp's `run 8081 app`.
+fn run_port(source: &str) -> Option<u16> {
+    let mut words = source.split_whitespace();
+    words.find(|word| *word == "run" || word.ends_with(".run"))?;
+    words.next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -252,6 +262,7 @@ mod tests {
             "executable x\n  build-depends: base, servant-server >= 0.19\n",
         )]);
         assert_eq!(cabal.framework.as_deref(), Some("servant"));
+        assert_eq!(run_port("main = Warp.run 8081 app"), Some(8081));
         assert_eq!(found(&[("x.cabal", "library\n")]).role, Role::Library);
         assert!(!found(&[("package.yaml", "name: x\n")]).found());
     }
