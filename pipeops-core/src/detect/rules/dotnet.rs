@@ -153,7 +153,9 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
         Kind::Worker => found.framework = Some("worker".to_owned()),
         Kind::Program => {}
     }
-    found.start = Some(format!("dotnet out/{}.dll", project.assembly()));
+    if project.kind != Kind::Browser {
+        found.start = Some(format!("dotnet out/{}.dll", project.assembly()));
+    }
     if matches!(project.kind, Kind::Web | Kind::Browser) {
         found.port = Some(DEFAULT_PORT);
         listens(found, folder, project);

@@ -226,9 +226,7 @@ pub(crate) fn closure(folder: &Folder<'_>, project: &Project) -> Option<Vec<Stri
     let mut files = vec![project.file.clone()];
     let mut index = 0;
     while index < files.len() && index < PROJECTS {
-        let Some(project) = Project::read(folder, &files[index]) else {
-            return None;
-        };
+        let project = Project::read(folder, &files[index])?;
         for reference in project.references() {
             let reference = reference?;
             if !files.contains(&reference) {

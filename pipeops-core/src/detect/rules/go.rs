@@ -2,7 +2,7 @@
 
 use super::go_module::{Module, members};
 use super::go_program::{Program, choose, program, programs};
-use super::{DEFAULT_PORT, framework};
+use super::{DEFAULT_PORT, framework, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -129,7 +129,62 @@ fn entry(
     }
     found.build = Some(format!("go build -o app {}", program.package));
     found.start = Some("./app".to_owned());
+    subcommand(found, folder, program);
     listens(found, folder, program);
+    if servers::is_helper(program.name()) && found.port == Some(DEFAULT_PORT) {
+        // A worker that says nothing about a port has none.
+        found.port = None;
+    }
+}
+
+/// Programs of several commands serve by one of them: `Use: "serve"` of Cobra.
+fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
+    if found.framework.as_deref() == Some("pocketbase") {
+        found.start = Some(format!("./app serve --http=0.0.0.0:{DEFAULT_PORT}"));
+        return;
+    }
+    let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let beside = if own.is_empty() {
+        "cmd".to_owned()
+    } else {
+        format!("{own}/cmd")
+    };
+    for dir in [
+        own.to_owned(),
+        beside,
+        "cmd".to_owned(),
+        "internal/cmd".to_owned(),
+    ] {
+        let inside = folder.sub(&dir);
+        for name in inside.ending(".go").take(50) {
+            let text = inside.text(name).unwrap_or_default();
+            let uses = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("Use:"));
+            let mut commands = uses.map(|rest| rest.trim().trim_matches([',', '"', '`']));
+            let Some(command) = commands.find(|command| {
+                matches!(
+                    *command,
+                    "serve" | "server" | "web" | "start" | "run-server"
+                )
+            }) else {
+                continue;
+            };
+            let file = if dir.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{dir}/{name}")
+            };
+            found.add(
+                weight::NONE,
+                folder,
+                &file,
+                format!("serves by the command `{command}`"),
+            );
+            found.start = Some(format!("./app {command}"));
+            return;
+        }
+    }
 }
 
 fn describe(found: &mut Findings, folder: &Folder<'_>, dir: &str, module: Option<&Module>) {
@@ -279,6 +334,19 @@ mod tests {
             let expected = expected.map(|package| format!("go build -o app {package}"));
             assert_eq!(build(files), expected, "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_program_of_several_commands_serves_by_one() {
+        let serve = "package cmd\nvar c = &cobra.Command{\n\tUse:   \"serve\",\n}\n";
+        let files = [
+            ("go.mod", "module x\n"),
+            ("main.go", MAIN),
+            ("cmd/serve.go", serve),
+        ];
+        let tree: MemTree = files.into_iter().collect();
+        let found = look(&Folder::open(&tree, ""));
+        assert_eq!(found.start.as_deref(), Some("./app serve"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Gradle: the projects of a build, and what each makes.
 
-use super::java_project::{Kind, Module, Project, without_comments};
+use super::java_project::{Kind, Module, Project, main_class, without_comments};
 use crate::detect::folder::Folder;
 
 pub(crate) const BUILDS: &[&str] = &["build.gradle.kts", "build.gradle"];
@@ -17,6 +17,8 @@ pub(crate) fn read(folder: &Folder<'_>) -> Project {
     };
     let mut dirs = vec![String::new()];
     dirs.extend(included(&settings));
+    let several = dirs.len() > 1;
+    let mut shared = Vec::new();
     for dir in dirs {
         let inside = folder.sub(&dir);
         let Some(file) = inside.first(BUILDS) else {
@@ -28,7 +30,20 @@ pub(crate) fn read(folder: &Folder<'_>) -> Project {
             Some(name) if !name.is_empty() => name.to_owned(),
             _ => quoted(&settings, "rootProject.name").unwrap_or_else(|| "app".to_owned()),
         };
-        let kind = kind(&text, &plugins(&text, &catalog), &name);
+        let (own, given) = split_shared(&text);
+        let mut ids = plugins(&own, &catalog);
+        if dir.is_empty() {
+            shared = plugins(&given, &catalog);
+        } else if shared.iter().any(|id| id == BOOT) && main_class(&inside).is_some() {
+            // The root gives the plugin to all projects: those with a `main` are apps.
+            ids.push(BOOT.to_owned());
+        }
+        let only_root = dir.is_empty() && several && !inside.has_dir("src");
+        let kind = if only_root {
+            Kind::Library
+        } else {
+            kind(&own, &ids, &name)
+        };
         let file = if dir.is_empty() {
             file.to_owned()
         } else {
@@ -42,6 +57,32 @@ pub(crate) fn read(folder: &Folder<'_>) -> Project {
         });
     }
     project
+}
+
+const BOOT: &str = "org.springframework.boot";
+
+/// A build file without what it sets for other projects, and that: the blocks `subprojects` and `allprojects`.
+fn split_shared(text: &str) -> (String, String) {
+    let (mut own, mut given) = (text.to_owned(), String::new());
+    for word in ["subprojects {", "allprojects {"] {
+        let Some(start) = own.find(word) else {
+            continue;
+        };
+        let mut depth = 0_usize;
+        let end = own[start..].char_indices().find_map(|(at, ch)| {
+            match ch {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => return None,
+            }
+            (depth == 0).then_some(start + at + 1)
+        });
+        let end = end.unwrap_or(own.len());
+        given.push_str(&own[start..end]);
+        given.push('\n');
+        own.replace_range(start..end, "");
+    }
+    (own, given)
 }
 
 fn kind(text: &str, plugins: &[String], name: &str) -> Kind {
@@ -60,7 +101,7 @@ fn kind(text: &str, plugins: &[String], name: &str) -> Kind {
     if has("io.quarkus") {
         return Kind::Quarkus;
     }
-    if has("org.springframework.boot") {
+    if has(BOOT) {
         return Kind::Jar(archive("", if has("war") { "war" } else { "jar" }));
     }
     // Plugins of one's own are named by what they do: `buildlogic.java-application-conventions`.
@@ -195,6 +236,28 @@ mod tests {
             .into_iter()
             .map(|module| (module.dir, module.kind))
             .collect()
+    }
+
+    #[test]
+    fn what_the_root_gives_to_all_is_theirs() {
+        let root = "subprojects {\n  apply plugin: 'java'\n  apply plugin: 'org.springframework.boot'\n}\n";
+        let main = "package a;\n@SpringBootApplication\nclass A {}";
+        let found = kinds(&[
+            ("settings.gradle", "include 'api', 'core'"),
+            ("build.gradle", root),
+            ("api/build.gradle", ""),
+            ("api/src/main/java/a/A.java", main),
+            ("core/build.gradle", ""),
+        ]);
+        let kinds_of: Vec<&Kind> = found.iter().map(|(_, kind)| kind).collect();
+        assert_eq!(
+            kinds_of,
+            [
+                &Kind::Library,
+                &Kind::Jar("api.jar".to_owned()),
+                &Kind::Library
+            ]
+        );
     }
 
     #[test]

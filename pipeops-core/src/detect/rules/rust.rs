@@ -152,6 +152,14 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
     });
     found.start = Some(format!("./target/release/{}", program.name));
     listens(found, folder, &program.file);
+    if found.framework.as_deref() == Some("loco") {
+        // Its program has several commands, and listens on localhost unless it is told otherwise.
+        found.port = Some(DEFAULT_PORT);
+        let start = found.start.take().unwrap_or_default();
+        found.start = Some(format!(
+            "{start} start --environment production --binding 0.0.0.0 --port {DEFAULT_PORT}"
+        ));
+    }
 }
 
 /// Which of several programs is the app: the first reason that leaves one.

@@ -297,7 +297,8 @@ fn setting(text: &str, key: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (before, value) = line.split_once(":=")?;
         let named = before.trim().rsplit(['/', ' ', '(', ',']).next()? == key;
-        let value = value.trim().strip_prefix('"')?;
+        // One quote or three.
+        let value = value.trim().strip_prefix('"')?.trim_start_matches('"');
         named.then(|| value.split('"').next().map(str::to_owned))?
     })
 }

@@ -15,6 +15,12 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         .trim_start_matches("./")
         .trim_start_matches("_build/prod/rel/");
     let name = name.split(['/', ' ']).next().unwrap_or_default();
+    // A Procfile may start it in another way: what is built is the release all the same.
+    let release = project
+        .as_ref()
+        .and_then(|project| project.release.as_deref());
+    let name = release.unwrap_or(name).to_owned();
+    let name = name.as_str();
     build(app, script, project.as_ref(), name, escript);
     if escript {
         // It needs Erlang itself, and the image of Elixir has it.

@@ -38,7 +38,12 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     }
     let start = app.start()?;
-    let program = start.split(' ').next().unwrap_or_default();
+    // A Procfile may set variables in front of it.
+    let words = || start.split(' ');
+    let program = words()
+        .find(|word| word.contains("target/release/"))
+        .or_else(|| words().next());
+    let program = program.unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default();
     let leptos = app
         .detection
@@ -67,7 +72,10 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /usr/local/bin/app /usr/local/bin/app",
         "the program",
     );
-    let arguments = start.strip_prefix(program).unwrap_or_default().trim();
+    let arguments = start
+        .split_once(program)
+        .map_or("", |(_, rest)| rest)
+        .trim();
     app.run(script, &format!("/usr/local/bin/app {arguments}"));
     Ok(())
 }
@@ -182,11 +190,15 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
         (libraries, "//! Stub.\\n"),
     ] {
         let files: Vec<String> = targets.iter().map(|(file, _)| quote(file)).collect();
-        if !files.is_empty() {
-            steps.push(format!(
+        match files.as_slice() {
+            [] => {}
+            [file] => steps.push(format!(
+                "mkdir -p \"$(dirname {file})\" \\\n && printf '{text}' > {file}"
+            )),
+            files => steps.push(format!(
                 "for file in {}; do \\\n      mkdir -p \"$(dirname \"$file\")\" && printf '{text}' > \"$file\" || exit 1; \\\n    done",
                 files.join(" ")
-            ));
+            )),
         }
     }
     script.run(

@@ -638,12 +638,10 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates/api/Cargo.toml ./crates/api/
 COPY crates/core/Cargo.toml ./crates/core/
-RUN for file in crates/api/src/main.rs; do \
-      mkdir -p "$(dirname "$file")" && printf '//! Stub.\nfn main() {}\n' > "$file" || exit 1; \
-    done \
- && for file in crates/core/src/lib.rs; do \
-      mkdir -p "$(dirname "$file")" && printf '//! Stub.\n' > "$file" || exit 1; \
-    done
+RUN mkdir -p "$(dirname crates/api/src/main.rs)" \
+ && printf '//! Stub.\nfn main() {}\n' > crates/api/src/main.rs \
+ && mkdir -p "$(dirname crates/core/src/lib.rs)" \
+ && printf '//! Stub.\n' > crates/core/src/lib.rs
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --package api --bin api
 COPY . .
