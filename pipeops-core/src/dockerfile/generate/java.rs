@@ -116,11 +116,11 @@ fn tomcat(app: &App<'_>, script: &mut Script, module: &Module) {
     );
     script.run(
         &[],
-        "sed -i 's/port=\"8080\"/port=\"${PORT}\"/; s/<Server port=\"8005\"/<Server port=\"-1\"/' conf/server.xml \\\n && for dir in logs temp work; do rm -rf \"$dir\" && ln -s /tmp \"$dir\" || exit 1; done",
+        "sed -i \"s/port=\\\"8080\\\"/port=\\\"\\${PORT}\\\"/; s/<Server port=\\\"8005\\\"/<Server port=\\\"-1\\\"/\" conf/server.xml \\\n && for dir in logs temp work; do rm -rf \"$dir\" && ln -s /tmp \"$dir\" || exit 1; done",
         "the port comes from the environment, and what Tomcat writes goes to the one folder that is writable",
     );
     script.line(
-        "COPY --from=build /out/ ./webapps/ROOT/",
+        "COPY --from=build /out/ /usr/local/tomcat/webapps/ROOT/",
         "the app, unpacked: nothing is written when it starts",
     );
     app.run(script, "catalina.sh run");

@@ -12,7 +12,14 @@ const GIT: &str = "/usr/local/cargo/git";
 const SETTINGS: &[&str] = &["Cargo.lock", "rust-toolchain", "rust-toolchain.toml"];
 
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let system = System::of(app);
+    let mut system = System::of(app);
+    let for_browsers = app
+        .detection
+        .build
+        .as_deref()
+        .is_some_and(|build| !build.starts_with("cargo build"));
+    // Tools for browsers are compiled here too, and some of them link to OpenSSL.
+    system.headers |= for_browsers;
     let why = match system.headers {
         true => "the compiler, with C libraries and their headers, stays in a stage of its own",
         false => "the compiler stays in a stage of its own",
@@ -192,9 +199,10 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
         let files: Vec<String> = targets.iter().map(|(file, _)| quote(file)).collect();
         match files.as_slice() {
             [] => {}
-            [file] => steps.push(format!(
-                "mkdir -p \"$(dirname {file})\" \\\n && printf '{text}' > {file}"
-            )),
+            [file] => {
+                let dir = file.rsplit_once('/').map_or(".", |(dir, _)| dir);
+                steps.push(format!("mkdir -p {dir} \\\n && printf '{text}' > {file}"));
+            }
             files => steps.push(format!(
                 "for file in {}; do \\\n      mkdir -p \"$(dirname \"$file\")\" && printf '{text}' > \"$file\" || exit 1; \\\n    done",
                 files.join(" ")

@@ -1,7 +1,7 @@
 //! What Rust programs need of the system, as far as their lock file says it.
 
 use super::App;
-use crate::detect::rules::rust_manifest::locked;
+use crate::detect::rules::rust_manifest::{locked, packages};
 
 /// What the two stages need.
 #[derive(Debug, Default)]
@@ -36,7 +36,10 @@ const HEADERS: &[&str] = &[
 
 impl System {
     pub(super) fn of(app: &App<'_>) -> Self {
-        let locked = locked(&app.folder);
+        let mut locked = locked(&app.folder);
+        if locked.is_empty() {
+            locked = guessed(app);
+        }
         let has = |name: &str| locked.iter().any(|(locked, _)| locked == name);
         let mut system = Self {
             headers: HEADERS.iter().any(|name| has(name)),
@@ -80,4 +83,37 @@ impl System {
             "rust.build"
         }
     }
+}
+
+/// Crates that bring one of [`HEADERS`] with their usual features.
+const BRING: &[(&str, &str, &str)] = &[
+    ("openssl", "openssl-sys", ""),
+    ("openssl-sys", "openssl-sys", ""),
+    ("native-tls", "openssl-sys", ""),
+    ("reqwest", "openssl-sys", ""),
+    ("rdkafka", "rdkafka-sys", ""),
+    ("diesel", "pq-sys", "postgres"),
+    ("diesel", "mysqlclient-sys", "mysql"),
+    ("tonic-build", "prost-build", ""),
+    ("prost-build", "prost-build", ""),
+];
+
+/// Without a lock file: what the manifests themselves ask for.
+fn guessed(app: &App<'_>) -> Vec<(String, Vec<String>)> {
+    let packages = packages(&app.folder);
+    let asks = |name: &str, feature: &str| {
+        packages.iter().any(|package| {
+            let tables = ["dependencies", "build-dependencies"];
+            let dependency = tables
+                .iter()
+                .find_map(|table| package.manifest.get(*table)?.get(name));
+            dependency.is_some_and(|dependency| dependency.to_string().contains(feature))
+        })
+    };
+    let brought = BRING
+        .iter()
+        .filter(|(name, _, feature)| asks(name, feature));
+    brought
+        .map(|(_, brings, _)| ((*brings).to_owned(), Vec::new()))
+        .collect()
 }

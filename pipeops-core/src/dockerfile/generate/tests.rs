@@ -638,9 +638,9 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates/api/Cargo.toml ./crates/api/
 COPY crates/core/Cargo.toml ./crates/core/
-RUN mkdir -p "$(dirname crates/api/src/main.rs)" \
+RUN mkdir -p crates/api/src \
  && printf '//! Stub.\nfn main() {}\n' > crates/api/src/main.rs \
- && mkdir -p "$(dirname crates/core/src/lib.rs)" \
+ && mkdir -p crates/core/src \
  && printf '//! Stub.\n' > crates/core/src/lib.rs
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --package api --bin api
