@@ -1,6 +1,6 @@
 //! Clojure, built by Leiningen or by its own tools.
 
-use super::java::told_version;
+use super::java_version::told_version;
 use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};

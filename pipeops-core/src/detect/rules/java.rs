@@ -1,13 +1,13 @@
 //! Java, and what else Maven and Gradle build.
 
 use super::java_gradle::{self, BUILDS, SETTINGS};
-use super::java_maven::{self, elements};
+use super::java_maven;
 use super::java_project::{Kind, Module, Project};
+use super::java_version::{gradle_version, maven_version, told_version};
 use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
-use crate::detect::version::{number, tool};
 
 /// Texts in a build file that name a framework. Plugins and groups are whole names: a test for `boot` would find too much.
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -355,67 +355,6 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
     }
 }
 
-fn maven_version(text: &str) -> Option<String> {
-    let names = [
-        "maven.compiler.release",
-        "java.version",
-        "maven.compiler.target",
-        "maven.compiler.source",
-        "release",
-        "jdk.version",
-        "target",
-        "jvmTarget",
-    ];
-    names
-        .iter()
-        .find_map(|name| java_number(elements(text, name).next()?))
-}
-
-fn gradle_version(text: &str) -> Option<String> {
-    let marks = [
-        "JavaLanguageVersion.of(",
-        "jvmToolchain(",
-        "JavaVersion.VERSION_",
-        "sourceCompatibility",
-        "targetCompatibility",
-    ];
-    marks.iter().find_map(|mark| {
-        let (_, rest) = text.split_once(mark)?;
-        java_number(rest.lines().next()?)
-    })
-}
-
-/// `1.8` and `VERSION_1_8` are 8.
-fn java_number(text: &str) -> Option<String> {
-    let number = number(&text.replace('_', "."))?;
-    let number = number.strip_prefix("1.").unwrap_or(&number);
-    Some(number.split('.').next()?.to_owned())
-}
-
-pub(super) fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)> {
-    let first = |file| folder.text(file).and_then(|text| java_number(&text));
-    let own = [".java-version", ".jdk-version"];
-    if let Some(said) = own.into_iter().find_map(|file| Some((file, first(file)?))) {
-        return Some(said);
-    }
-    if let Some(text) = folder.text("system.properties")
-        && let Some(line) = text
-            .lines()
-            .find(|line| line.starts_with("java.runtime.version"))
-    {
-        return Some(("system.properties", java_number(line)?));
-    }
-    let sdkman = folder.text(".sdkmanrc");
-    if let Some(line) = sdkman
-        .as_deref()
-        .and_then(|text| text.lines().find(|line| line.starts_with("java=")))
-    {
-        return Some((".sdkmanrc", java_number(line)?));
-    }
-    let version = tool(&folder.text(".tool-versions")?, &["java"])?;
-    Some((".tool-versions", java_number(&version)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,40 +363,6 @@ mod tests {
     fn found(files: &[(&str, &str)]) -> Findings {
         let tree: MemTree = files.iter().copied().collect();
         look(&Folder::open(&tree, ""))
-    }
-
-    #[test]
-    fn versions_of_build_files() {
-        for (file, text, expected) in [
-            ("pom.xml", "<java.version> 17 </java.version>", "17"),
-            (
-                "pom.xml",
-                "<maven.compiler.release>21</maven.compiler.release><java.version>8</java.version>",
-                "21",
-            ),
-            (
-                "pom.xml",
-                "<maven.compiler.source>1.8</maven.compiler.source>",
-                "8",
-            ),
-            (
-                "build.gradle",
-                "java { toolchain { languageVersion = JavaLanguageVersion.of(21) } }",
-                "21",
-            ),
-            (
-                "build.gradle",
-                "sourceCompatibility = JavaVersion.VERSION_1_8",
-                "8",
-            ),
-            ("build.gradle.kts", "kotlin { jvmToolchain(17) }", "17"),
-        ] {
-            assert_eq!(
-                found(&[(file, text)]).version.as_deref(),
-                Some(expected),
-                "{text}"
-            );
-        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use toml::Table;
 
 use super::rust_manifest::{Package, packages};
+use super::rust_port::listens;
 use super::{DEFAULT_PORT, framework, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
@@ -146,9 +147,13 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
     if browser(found, folder, manifest, program) {
         return;
     }
+    let features = program.package.features_option(program.name);
     found.build = Some(match programs.len() {
-        1 => "cargo build --release --locked".to_owned(),
-        _ => format!("cargo build --release --locked --bin {}", program.name),
+        1 => format!("cargo build --release --locked{features}"),
+        _ => format!(
+            "cargo build --release --locked{features} --bin {}",
+            program.name
+        ),
     });
     found.start = Some(format!("./target/release/{}", program.name));
     listens(found, folder, &program.file);
@@ -284,60 +289,6 @@ fn browser(
     false
 }
 
-/// The port: as Rocket's settings or the source say.
-fn listens(found: &mut Findings, folder: &Folder<'_>, file: &str) {
-    found.listens(folder, file);
-    let rocket = folder.toml("Rocket.toml").unwrap_or_default();
-    let set = ["release", "default"]
-        .iter()
-        .find_map(|profile| rocket.get(*profile)?.get("port")?.as_integer());
-    let set = set.and_then(|port| u16::try_from(port).ok());
-    let text = folder.text(file).unwrap_or_default();
-    let bound = (found.port == Some(DEFAULT_PORT))
-        .then(|| bound(&text))
-        .flatten();
-    let said = set
-        .map(|port| ("Rocket.toml", port))
-        .or(bound.map(|port| (file, port)));
-    if let Some((file, port)) = said {
-        found.add(
-            weight::NONE,
-            folder,
-            file,
-            format!("listens on port {port}"),
-        );
-        found.port = Some(port);
-    }
-    if found.port.is_some()
-        && text.contains("127.0.0.1")
-        && found.framework.is_some()
-        && !text.contains("0.0.0.0")
-    {
-        let says = "listens on 127.0.0.1: nothing outside of its own pod reaches it";
-        found.add(weight::NONE, folder, file, says);
-    }
-}
-
-/// The port of an address that is written as numbers: `([0, 0, 0, 0], 3000)`, `("0.0.0.0", 3000)`, `"127.0.0.1:3000"`.
-fn bound(source: &str) -> Option<u16> {
-    if source.contains("var(\"PORT\")") {
-        return None;
-    }
-    let marks = [
-        "0, 0, 0, 0], ",
-        "\"0.0.0.0\", ",
-        "127, 0, 0, 1], ",
-        "\"127.0.0.1\", ",
-        "127.0.0.1:",
-        "[::]:",
-    ];
-    marks.iter().find_map(|mark| {
-        let (_, rest) = source.split_once(mark)?;
-        let end = rest.find(|ch: char| !ch.is_ascii_digit())?;
-        rest[..end].parse().ok().filter(|port| *port >= 80)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,12 +375,5 @@ mod tests {
             Some("./target/release/shop")
         );
         assert_eq!(of(&two(""), "src/bin/x.rs", "src/bin/y.rs"), None);
-    }
-
-    #[test]
-    fn addresses_of_numbers() {
-        assert_eq!(bound("SocketAddr::from(([0, 0, 0, 0], 3000))"), Some(3000));
-        assert_eq!(bound(".bind((\"127.0.0.1\", 8088))?"), Some(8088));
-        assert_eq!(bound("env::var(\"PORT\") [0, 0, 0, 0], 3000)"), None);
     }
 }

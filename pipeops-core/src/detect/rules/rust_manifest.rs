@@ -51,6 +51,27 @@ impl Package {
         table.is_some_and(|table| table.get(name).is_some())
     }
 
+    /// The option that turns on what a program cannot be built without; empty where it needs nothing.
+    pub(crate) fn features_option(&self, program: &str) -> String {
+        let bin = tables(&self.manifest, "bin")
+            .find(|bin| bin.get("name").and_then(Value::as_str) == Some(program));
+        let list = bin.and_then(|bin| bin.get("required-features")?.as_array());
+        let plain = |name: &&str| {
+            name.chars()
+                .all(|ch| ch.is_ascii_alphanumeric() || "-_/".contains(ch))
+        };
+        let names: Vec<&str> = list
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .filter(plain)
+            .collect();
+        match names.as_slice() {
+            [] => String::new(),
+            names => format!(" --features {}", names.join(",")),
+        }
+    }
+
     /// The file of its library, whether it has one or not.
     pub(crate) fn library(&self) -> &str {
         let path = self
@@ -264,7 +285,7 @@ mod tests {
         let tree = MemTree::from([
             (
                 "Cargo.toml",
-                "[package]\nname='a'\ndefault-run='b'\n[[bin]]\nname='x'\npath='src/x.rs'\n[[bench]]\nname='speed'\n[workspace]\nmembers=['crates/*', 'apps/*/api']\nexclude=['crates/old']",
+                "[package]\nname='a'\ndefault-run='b'\n[[bin]]\nname='x'\npath='src/x.rs'\nrequired-features=['ssr']\n[[bench]]\nname='speed'\n[workspace]\nmembers=['crates/*', 'apps/*/api']\nexclude=['crates/old']",
             ),
             ("src/main.rs", ""),
             ("src/x.rs", ""),
@@ -292,6 +313,8 @@ mod tests {
         assert_eq!(names, ["x", "a", "b", "c"]);
         assert_eq!(packages[0].others, ["benches/speed.rs", "build.rs"]);
         assert_eq!(packages[0].default_run(), Some("b"));
+        assert_eq!(packages[0].features_option("x"), " --features ssr");
+        assert_eq!(packages[0].features_option("b"), "");
         assert_eq!(packages[2].at("src/lib.rs"), "crates/l/src/lib.rs");
     }
 }

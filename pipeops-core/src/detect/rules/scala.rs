@@ -1,6 +1,6 @@
 //! Scala, built by sbt or Mill.
 
-use super::java::told_version;
+use super::java_version::told_version;
 use super::{DEFAULT_PORT, framework, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};

@@ -119,8 +119,11 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str) {
     });
     let lock = app.folder.text("Cargo.lock");
     let locked = if lock.is_some() { " --locked" } else { "" };
+    let features = package
+        .map(|package| package.features_option(name))
+        .unwrap_or_default();
     let build = format!(
-        "cargo build --release{locked}{member} --bin {}",
+        "cargo build --release{locked}{member}{features} --bin {}",
         quote(name)
     );
     let from_git = lock.as_deref().is_some_and(|lock| lock.contains("\"git+"));
