@@ -26,11 +26,8 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.stage(&app.image(role), None, why);
     php.environment(script);
     php.extensions(script);
-    php.settings(script);
-    if let Some(root) = &php.root {
-        apache(app, script, root);
-    }
     script.line("WORKDIR /app", "the app's folder");
+    php.settings(script);
     php.copy(script, assets);
     php.folders(script);
     php.command(script, start);
@@ -145,11 +142,18 @@ impl<'a> Php<'a> {
             "opcache.max_accelerated_files=20000",
         ];
         let lines = lines.map(|line| format!("'{line}'")).join(" \\\n    ");
-        script.run(
-            &[],
-            &format!("printf '%s\\n' \\\n    {lines} \\\n    > /usr/local/etc/php/conf.d/app.ini"),
-            "errors to the log, variables of the environment for the app, code compiled once: files do not change",
-        );
+        let mut command =
+            format!("printf '%s\\n' \\\n    {lines} \\\n    > /usr/local/etc/php/conf.d/app.ini");
+        let mut why = "errors to the log, variables of the environment for the app, code compiled once: files do not \
+                       change"
+            .to_owned();
+        if let Some(root) = &self.root {
+            command.push_str(&format!(" \\\n && {}", apache(self.app, root)));
+            why.push_str(
+                ". Apache listens on the variable PORT, above 1023, and serves the app's folder by the app's own rules",
+            );
+        }
+        script.run(&[], &command, &why);
     }
 
     fn copy(&self, script: &mut Script, assets: bool) {
@@ -174,23 +178,17 @@ impl<'a> Php<'a> {
 
     /// What the framework writes is below `/tmp`, by links.
     fn folders(&self, script: &mut Script) {
-        let prepares = self.needs.prepare.filter(|_| self.composed);
-        if let Some((command, why)) = prepares {
-            script.run(&[], command, why);
+        let mut steps = Vec::new();
+        if let Some((command, why)) = self.needs.prepare.filter(|_| self.composed) {
+            steps.push((command.to_owned(), why));
         }
-        let links = self
-            .needs
-            .folders
-            .iter()
-            .map(|(folder, _)| format!("rm -rf {folder} && ln -s /tmp/app/{folder} {folder}"));
-        let links: Vec<String> = links.collect();
-        if !links.is_empty() {
-            script.run(
-                &[],
-                &links.join(" \\\n && "),
-                "the framework writes there: /tmp is all that is writable when it runs. Uploads need a volume, or a service",
-            );
-        }
+        let links =
+            self.needs.folders.iter().map(|(folder, _)| {
+                format!("rm -rf {folder} \\\n && ln -s /tmp/app/{folder} {folder}")
+            });
+        let why = "the framework writes there: /tmp is all that is writable when it runs. Uploads need a volume, or a service";
+        steps.extend(links.map(|link| (link, why)));
+        script.steps(&steps);
     }
 
     fn command(&self, script: &mut Script, start: &str) {
@@ -223,26 +221,21 @@ impl<'a> Php<'a> {
     }
 }
 
-/// Apache on `$PORT`, for the app's folder.
-fn apache(app: &App<'_>, script: &mut Script, root: &str) {
-    let own_rules = app
-        .folder
-        .has(format!("{root}/.htaccess").trim_start_matches('/'));
+/// Commands that let Apache listen on `$PORT` and serve the app's folder.
+fn apache(app: &App<'_>, root: &str) -> String {
+    let rules = format!("{root}/.htaccess");
+    let own_rules = app.folder.has(rules.trim_start_matches('/'));
     // One page answers all paths that are no files, unless the app's own rules say it.
     let fallback = match !own_rules && (!app.framework().is_empty() || !root.is_empty()) {
         true => "FallbackResource /index.php\\n",
         false => "",
     };
-    script.run(
-        &[],
-        &format!(
-            "sed -i \"s/^Listen 80$/Listen \\${{PORT}}/\" /etc/apache2/ports.conf \\\n && \
-             sed -i \"s/:80>/:\\${{PORT}}>/; s|/var/www/html|/app{root}|\" /etc/apache2/sites-available/000-default.conf \\\n && \
-             printf '<Directory /app{root}>\\nAllowOverride All\\nRequire all granted\\n{fallback}</Directory>\\nServerName localhost\\n' > /etc/apache2/conf-enabled/app.conf \\\n && \
-             a2enmod rewrite headers"
-        ),
-        "Apache listens on the variable PORT, above 1023, and serves the app's folder by the app's own rules",
-    );
+    format!(
+        "sed -i \"s/^Listen 80$/Listen \\${{PORT}}/\" /etc/apache2/ports.conf \\\n && \
+         sed -i \"s/:80>/:\\${{PORT}}>/; s|/var/www/html|/app{root}|\" /etc/apache2/sites-available/000-default.conf \\\n && \
+         printf '<Directory /app{root}>\\nAllowOverride All\\nRequire all granted\\n{fallback}</Directory>\\nServerName localhost\\n' > /etc/apache2/conf-enabled/app.conf \\\n && \
+         a2enmod rewrite headers"
+    )
 }
 
 fn composer(app: &App<'_>, script: &mut Script) {

@@ -210,19 +210,22 @@ pub(super) fn conda(app: &App<'_>, script: &mut Script) {
     let install = app.detection.install.as_deref().unwrap_or_default();
     let file = install.rsplit(' ').next().unwrap_or("environment.yml");
     script.stage(
-        &app.images.image("conda.build", None),
+        &app.images.image("python.build", None),
         Some("build"),
-        "a small program that installs conda's environments",
+        "compilers and git, for packages that pip adds to the environment",
     );
+    let micromamba = app.images.image("conda.build", None);
     script.line(
-        "USER root",
-        "only in this stage: the environment is made outside of a home",
+        &format!("COPY --from={micromamba} /bin/micromamba /usr/local/bin/"),
+        "a small program that installs conda's environments",
     );
     script.line("WORKDIR /app", "the same folder as in the image that runs");
     script.line(&format!("COPY {file} ./"), WHY_COPY);
     script.run(
-        &["/opt/conda/pkgs"],
-        &format!("micromamba create --yes --always-copy --prefix /venv --file {file}"),
+        &["/root/micromamba/pkgs"],
+        &format!(
+            "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
+        ),
         WHY_INSTALL,
     );
     script.environment(

@@ -72,6 +72,12 @@ impl<'a> Ruby<'a> {
         }
     }
 
+    /// To the patch release where the Gemfile names one: Bundler refuses any other.
+    fn image(&self, role: &str) -> String {
+        let exact = if self.gems.is_exact() { ".exact" } else { "" };
+        self.app.image(&format!("ruby.{role}{exact}"))
+    }
+
     /// Whether gems run JavaScript themselves.
     fn runs_javascript(&self) -> bool {
         self.gems.has("execjs") && !self.gems.installs("mini_racer")
@@ -102,7 +108,7 @@ impl<'a> Ruby<'a> {
             );
         }
         script.stage(
-            &app.image("ruby.build"),
+            &self.image("build"),
             Some("build"),
             "an image with compilers, for gems that need them",
         );
@@ -169,48 +175,42 @@ impl<'a> Ruby<'a> {
 
     /// What is made out of the sources.
     fn build(&self, script: &mut Script) {
+        let mut steps: Vec<(String, &str)> = Vec::new();
         let precompiles = self.app.detection.build.as_deref();
-        match (
-            precompiles,
-            self.frontend.as_ref().and_then(|frontend| frontend.build),
-        ) {
-            (Some(build), _) => {
-                script.run(
-                    &[],
-                    build,
-                    "files for browsers, built without the app's secret",
-                );
-            }
-            (None, Some(build)) => script.run(&[], build, "files for browsers"),
-            (None, None) => {}
+        let frontend = self.frontend.as_ref().and_then(|frontend| frontend.build);
+        if let Some(build) = precompiles {
+            steps.push((
+                build.to_owned(),
+                "files for browsers, built without the app's secret",
+            ));
+        } else if let Some(build) = frontend {
+            steps.push((build.to_owned(), "files for browsers"));
         }
         if self.frontend.is_some() {
-            script.run(
-                &[],
-                "rm -rf node_modules",
-                "what only the build needed does not run",
-            );
+            let command = "rm -rf node_modules".to_owned();
+            steps.push((command, "what only the build needed does not run"));
         }
         if self.bootsnap {
-            script.run(
-                &[],
-                "bundle exec bootsnap precompile --gemfile app/ lib/",
+            let command = "bundle exec bootsnap precompile --gemfile app/ lib/".to_owned();
+            steps.push((
+                command,
                 "the app starts sooner: its code is compiled once, here",
-            );
+            ));
         }
         if self.rails {
-            script.run(
-                &[],
-                "rm -rf tmp log \\\n && ln -s /tmp tmp \\\n && ln -s /tmp log",
-                "Rails writes there: /tmp is all that is writable when it runs. Uploads need a volume at storage, or a service",
-            );
+            let command = "rm -rf tmp log \\\n && ln -s /tmp tmp \\\n && ln -s /tmp log".to_owned();
+            steps.push((
+                command,
+                "Rails writes to tmp and log: /tmp is all that is writable when it runs. Uploads need a volume at storage, or a service",
+            ));
         }
+        script.steps(&steps);
     }
 
     fn run(&self, script: &mut Script, start: &str) {
         let app = self.app;
         script.stage(
-            &app.image("ruby.run"),
+            &self.image("run"),
             None,
             "the image that runs: no compilers",
         );

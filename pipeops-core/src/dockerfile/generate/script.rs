@@ -77,6 +77,16 @@ impl Script {
         self.line(&text, why);
     }
 
+    /// Runs several commands in one step, with the reasons of all. A layer each would keep nothing cached that matters.
+    pub(super) fn steps(&mut self, steps: &[(String, &str)]) {
+        let commands: Vec<&str> = steps.iter().map(|(command, _)| command.as_str()).collect();
+        let mut reasons: Vec<&str> = steps.iter().map(|(_, why)| *why).collect();
+        reasons.dedup();
+        if !commands.is_empty() {
+            self.run(&[], &commands.join(" \\\n && "), &reasons.join("; "));
+        }
+    }
+
     /// Sets variables, each on a line of its own.
     pub(super) fn environment(&mut self, pairs: &[(&str, &str)], why: &str) {
         let pairs: Vec<String> = pairs

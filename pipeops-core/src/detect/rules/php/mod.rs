@@ -174,7 +174,10 @@ fn assets(found: &mut Findings, folder: &Folder<'_>) {
     {
         let says = "its script `build` makes files for browsers";
         found.add(weight::NONE, folder, "package.json", says);
-        found.build = Some("npm run build".to_owned());
+        let managers = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
+        let manager = managers.iter().find(|(lock, _)| folder.has(lock));
+        let manager = manager.map_or("npm", |(_, name)| name);
+        found.build = Some(format!("{manager} run build"));
     }
 }
 

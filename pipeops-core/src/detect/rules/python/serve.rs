@@ -25,7 +25,10 @@ impl Target {
     }
 
     fn plain(&self) -> String {
-        format!("{}:{}", self.module, self.object)
+        match self.object.as_str() {
+            "" => self.module.clone(),
+            object => format!("{}:{object}", self.module),
+        }
     }
 
     /// A flag with the folder to look in, where there is one.

@@ -210,6 +210,18 @@ impl Source {
         self.imports().any(|imported| first(imported) == module)
     }
 
+    /// Whether it imports anything of the project itself.
+    pub(super) fn imports_own(&self, folder: &Folder<'_>) -> bool {
+        let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let beside = folder.sub(dir);
+        self.imports().map(first).any(|name| {
+            name.is_empty()
+                || [folder, &beside]
+                    .iter()
+                    .any(|folder| folder.has(&format!("{name}.py")) || folder.has_dir(name))
+        })
+    }
+
     /// The server of a Dash app: `server = app.server`, or the Flask app that it is given.
     pub(super) fn server_of_dash(&self) -> Option<String> {
         let mut assignments = self.assignments();

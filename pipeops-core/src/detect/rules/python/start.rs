@@ -268,7 +268,14 @@ impl Project<'_> {
         let creates = |source: &&Source| source.contains(framework.creates);
         let mut creating = self.sources.iter().filter(creates).peekable();
         creating.peek()?;
-        let (source, object, factory) = self.app(framework, file)?;
+        let found = self.app(framework, file);
+        // Bottle has an app of its own, which needs no name.
+        let unnamed = || {
+            let source = creating.next().filter(|_| framework.name == "bottle")?;
+            let reads = ports::of(&source.text) == Some(ports::Port::FromEnvironment);
+            (!reads).then_some((source, String::new(), false))
+        };
+        let (source, object, factory) = found.or_else(unnamed)?;
         let module = source.module(self.folder);
         let target = Target {
             base: module.base,
@@ -329,7 +336,8 @@ impl Project<'_> {
         target: &Target,
         source: &Source,
     ) -> Option<(String, Option<&'static str>)> {
-        if let Some(command) = serve::wsgi(self.packages, target) {
+        let named = !target.object.is_empty();
+        if named && let Some(command) = serve::wsgi(self.packages, target) {
             return Some((command, None));
         }
         Some(match framework.name {
@@ -430,7 +438,12 @@ impl Project<'_> {
             .into_iter()
             .chain(beside)
             .find_map(|source| ports::of(&source.text).map(|port| (port, &source.path)));
-        let Some((port, path)) = port else { return };
+        let Some((port, path)) = port else {
+            // What it starts may be in its own modules, which are not all read.
+            let asked = frameworks::asked(self.packages).any(|framework| framework.alone);
+            found.port = (asked && source.imports_own(self.folder)).then_some(DEFAULT_PORT);
+            return;
+        };
         let says = match port {
             ports::Port::Fixed(port) => format!("listens on port {port}"),
             ports::Port::FromEnvironment => "listens on PORT".to_owned(),
@@ -553,6 +566,7 @@ mod tests {
         ("quart", &[("app.py", "from quart import Quart\napp = Quart('x')")], "quart", "hypercorn --bind 0.0.0.0:$PORT app:app", Some(8080)),
         ("sanic", &[("app.py", "from sanic import Sanic\napp = Sanic('x')")], "sanic", "sanic app:app --host 0.0.0.0 --port $PORT", Some(8080)),
         ("bottle", &[("app.py", "import bottle\napp = bottle.Bottle()")], "bottle", "python -m bottle --bind 0.0.0.0:$PORT app:app", Some(8080)),
+        ("bottle", &[("app.py", "from bottle import route, run\nrun(host='localhost', port=80)")], "bottle", "python -m bottle --bind 0.0.0.0:$PORT app", Some(8080)),
         ("falcon", &[("app.py", "import falcon\napp = falcon.App()")], "falcon", "gunicorn --bind 0.0.0.0:$PORT app:app", Some(8080)),
         ("dash\ngunicorn", &[("app.py", "from dash import Dash\napp = Dash()\nserver = app.server")], "dash", "gunicorn --bind 0.0.0.0:$PORT app:server", Some(8080)),
         ("dash", &[("app.py", "from dash import Dash\napp = Dash()\napp.run(debug=True)")], "dash", "env HOST=0.0.0.0 python app.py", Some(8080)),

@@ -19,6 +19,8 @@ pub(crate) struct Gems {
     tools: Vec<String>,
     /// All that are installed, with their versions, as the lock file says.
     locked: BTreeMap<String, String>,
+    /// Whether the Gemfile insists on one patch release of Ruby.
+    exact: bool,
 }
 
 impl Gems {
@@ -61,7 +63,19 @@ impl Gems {
         locked.is_some_and(|locked| compare(locked, version).is_lt())
     }
 
+    /// Whether the Gemfile insists on one patch release of Ruby.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
     fn gemfile(&mut self, text: &str) {
+        self.exact = text.lines().any(|line| {
+            let asked = line.trim_start().strip_prefix("ruby ").unwrap_or_default();
+            let asked = asked.trim_start_matches(['"', '\'']);
+            let number = asked.split(['"', '\'']).next().unwrap_or_default();
+            asked.starts_with("file:")
+                || (number.matches('.').count() == 2 && !number.contains(' '))
+        });
         // The groups around a line, one entry for each open block.
         let mut blocks: Vec<bool> = Vec::new();
         for line in text.lines() {
@@ -137,6 +151,19 @@ mod tests {
         let has = ["a", "b", "c", "d"].map(|name| gems.has(name));
         assert_eq!(has, [false, true, false, true]);
         assert!(gems.has_tool("a"));
+    }
+
+    #[test]
+    fn some_gemfiles_insist_on_a_patch_release() {
+        for (line, expected) in [
+            ("ruby '3.2.1'", true),
+            ("ruby file: \".ruby-version\"", true),
+            ("ruby '~> 3.2.0'", false),
+            ("ruby '3.2'", false),
+            ("gem 'x', '1.2.3'", false),
+        ] {
+            assert_eq!(read(&[("Gemfile", line)]).is_exact(), expected, "{line}");
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn rack(folder: &Folder<'_>, gems: &Gems) -> String {
     let config = |file: &str| folder.text(file).unwrap_or_default();
     let server = if gems.installs("puma") {
         // A configuration that reads PORT would listen a second time beside `-b`.
-        match config("config/puma.rb").contains("PORT") {
+        match source_port::port(&config("config/puma.rb")) == Some(Port::FromEnvironment) {
             true => "puma -C config/puma.rb",
             false => "puma -b tcp://0.0.0.0:$PORT",
         }
