@@ -15,6 +15,9 @@ const SERVERS: &[(&str, &str)] = &[
     ("waitress-serve", "waitress>=3,<4"),
 ];
 
+pub(super) const WHY_SERVER: &str =
+    "; with the server that the start command names and that the project's packages lack";
+
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     if app.detection.output.is_some() {
         return site(app, script);
@@ -27,14 +30,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     // Before the dependencies: what follows them takes its results over.
     let assets = dependencies && assets::stage(app, script, &[]);
     if dependencies || server.is_some() {
-        build(app, script);
-        if let Some(server) = server {
-            script.run(
-                &[PIP_CACHE],
-                &format!("pip install '{server}'"),
-                "the start command names this server, and the project's packages lack it",
-            );
-        }
+        build(app, script, server);
     }
     let copied = dependencies && prepare(app, script, assets);
     let run = match conda {
@@ -114,9 +110,9 @@ fn missing_server(start: &str, packages: &Packages) -> Option<&'static str> {
 }
 
 /// The first stage: up to the installed dependencies.
-fn build(app: &App<'_>, script: &mut Script) {
+fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     if app.manager() == "conda" {
-        return install::conda(app, script);
+        return install::conda(app, script, server);
     }
     script.stage(
         &app.image("python.build"),
@@ -129,18 +125,26 @@ fn build(app: &App<'_>, script: &mut Script) {
         .version
         .as_deref()
         .is_some_and(|version| version.starts_with('2'));
-    match old {
-        true => script.run(
-            &[PIP_CACHE],
-            "pip install 'virtualenv<20.22' && virtualenv /venv",
-            "a folder with all dependencies: Python 2 cannot make one by itself",
+    let (mut command, mut why) = match old {
+        true => (
+            "pip install 'virtualenv<20.22' && virtualenv /venv".to_owned(),
+            "a folder with all dependencies: Python 2 cannot make one by itself".to_owned(),
         ),
-        false => script.run(
-            &[],
-            "python -m venv /venv",
-            "a folder with all dependencies, easy to take over",
+        false => (
+            "python -m venv /venv".to_owned(),
+            "a folder with all dependencies, easy to take over".to_owned(),
         ),
+    };
+    if let Some(server) = server {
+        command.push_str(&format!(" && /venv/bin/pip install '{server}'"));
+        why.push_str(WHY_SERVER);
     }
+    let caches: &[&str] = if old || server.is_some() {
+        &[PIP_CACHE]
+    } else {
+        &[]
+    };
+    script.run(caches, &command, &why);
     script.environment(
         &[("PATH", "/venv/bin:$PATH"), ("VIRTUAL_ENV", "/venv")],
         "everything that follows installs into the virtual environment",
@@ -157,7 +161,7 @@ fn build(app: &App<'_>, script: &mut Script) {
 
 /// Documents that are built into files.
 fn site(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    build(app, script);
+    build(app, script, None);
     script.line("COPY . .", "the documents");
     let output = app.detection.output.as_deref().unwrap_or("site");
     let command = app.detection.build.as_deref().unwrap_or("mkdocs build");

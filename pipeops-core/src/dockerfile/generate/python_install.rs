@@ -1,7 +1,7 @@
 //! How each package manager of Python installs into `/venv`.
 
 use super::App;
-use super::python::PIP_CACHE;
+use super::python::{PIP_CACHE, WHY_SERVER};
 use super::script::{Script, quote};
 use crate::detect::rules::python::packages::included;
 
@@ -206,7 +206,7 @@ pub(super) fn pipenv(app: &App<'_>, script: &mut Script) {
 }
 
 /// By micromamba, which reads conda's files. The environment brings its own Python and libraries.
-pub(super) fn conda(app: &App<'_>, script: &mut Script) {
+pub(super) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     let install = app.detection.install.as_deref().unwrap_or_default();
     let file = install.rsplit(' ').next().unwrap_or("environment.yml");
     script.stage(
@@ -221,13 +221,17 @@ pub(super) fn conda(app: &App<'_>, script: &mut Script) {
     );
     script.line("WORKDIR /app", "the same folder as in the image that runs");
     script.line(&format!("COPY {file} ./"), WHY_COPY);
-    script.run(
-        &["/root/micromamba/pkgs"],
-        &format!(
-            "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
-        ),
-        WHY_INSTALL,
+    let mut command = format!(
+        "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
     );
+    let mut why = WHY_INSTALL.to_owned();
+    if let Some(server) = server {
+        command.push_str(&format!(
+            " \\\n && /venv/bin/python -m pip install '{server}'"
+        ));
+        why.push_str(WHY_SERVER);
+    }
+    script.run(&["/root/micromamba/pkgs", PIP_CACHE], &command, &why);
     script.environment(
         &[("PATH", "/venv/bin:$PATH")],
         "everything that follows uses the environment",

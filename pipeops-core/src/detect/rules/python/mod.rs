@@ -50,6 +50,12 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         };
     }
     let (manager, install) = manager::manager(folder);
+    if manager == "conda" {
+        let file = CONDA.iter().find(|file| folder.has(file)).unwrap_or(&".");
+        let says =
+            "conda packages and pip's list are installed; scripts that run on activation are not";
+        found.add(weight::NONE, folder, file, says);
+    }
     found.package_manager = Some(manager.to_owned());
     found.install = install;
     found

@@ -106,8 +106,12 @@ impl Packages {
     }
 
     fn requirements(&mut self, folder: &Folder<'_>, file: &str, depth: usize) {
-        let text = folder.text(file).unwrap_or_default();
-        self.add(text.lines(), file);
+        // PowerShell writes UTF-16, which pip reads: here each second character is none.
+        let text = folder.text(file).unwrap_or_default().replace('\0', "");
+        self.add(
+            text.trim_start_matches(['\u{FEFF}', '\u{FFFD}']).lines(),
+            file,
+        );
         if depth < 4 {
             for other in included(&text, file) {
                 self.requirements(folder, &other, depth + 1);

@@ -264,8 +264,9 @@ impl Source {
             .collect();
         self.assignments()
             .find(|(_, value)| {
+                // `application = app = Flask(…)` as well.
                 let call = value.split_once('(').map(|(call, _)| call.trim());
-                call.and_then(|call| call.rsplit('.').next())
+                call.and_then(|call| call.rsplit(['.', '=', ' ']).next())
                     .is_some_and(|call| called.contains(&call))
             })
             .map(|(name, _)| name.to_owned())
@@ -289,9 +290,9 @@ impl Source {
             let (_, names) = line.strip_prefix("from ")?.split_once(" import ")?;
             Some(names.split('#').next()?.split(','))
         });
-        let imported = imported.flatten().filter_map(|name| {
+        let imported = imported.flatten().map(|name| {
             let name = name.trim();
-            Some(name.rsplit_once(" as ").map_or(name, |(_, name)| name))
+            name.rsplit_once(" as ").map_or(name, |(_, name)| name)
         });
         let offered: Vec<&str> = assigned.chain(imported).collect();
         let found = NAMES.iter().find(|name| offered.contains(name));
@@ -425,6 +426,8 @@ mod tests {
             ("app = Flask(__name__)", Some("app")),
             ("api: Flask = flask.Flask('x')", Some("api")),
             ("app, rt = Flask()", Some("app")),
+            ("application = app = Flask('x')", Some("application")),
+            ("app = flask.Flask(\n    __name__,\n)", Some("app")),
             ("    app = Flask(__name__)", None),
             ("# app = Flask(__name__)", None),
             ("if app == Flask(x):", None),
