@@ -290,6 +290,8 @@ fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
         "web" => detection.port.or(Some(super::rules::DEFAULT_PORT)),
         _ => None,
     };
+    // What is told to be run goes before what could be served as files.
+    detection.output = None;
     detection.start = Some(process.command);
 }
 

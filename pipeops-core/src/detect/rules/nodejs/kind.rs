@@ -17,9 +17,17 @@ pub(super) enum Kind {
     Build,
 }
 
+/// A program, and its commands that build, that serve what was built, and that run it.
+type Several = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
 /// Programs that know several commands: those that build, those that serve what was built, those that run it. Each other
 /// command is for developers.
-const SEVERAL: &[(&str, &[&str], &[&str], &[&str])] = &[
+const SEVERAL: &[Several] = &[
     ("astro", &["build", "check", "sync"], &["preview"], &[]),
     ("blitz", &["build", "codegen", "prisma"], &[], &["start"]),
     ("craco", &["build"], &[], &[]),
@@ -278,8 +286,8 @@ fn served(command: &Command) -> Option<String> {
     let folder =
         |word: &&str| !word.starts_with('-') && !word.contains(':') && word.parse::<u16>().is_err();
     let single = command.option(&["-s", "--single"]).filter(folder);
-    let words = command.words.iter().skip(1).map(String::as_str);
-    let found = single.or_else(|| words.filter(folder).next_back());
+    let mut words = command.words.iter().skip(1).map(String::as_str);
+    let found = single.or_else(|| words.rfind(folder));
     found.map(|word| {
         word.trim_start_matches("./")
             .trim_end_matches('/')

@@ -99,7 +99,7 @@ fn pnpm_version(node: &Node<'_>) -> String {
         .iter()
         .find_map(|key| node.package.text(key))
         .filter(|text| !text.contains(['<', '>', '*', '|']));
-    if let Some(asked) = asked.and_then(|text| number(text)) {
+    if let Some(asked) = asked.and_then(number) {
         return shorten(&asked, 1);
     }
     let runs = |node: &str| match node {

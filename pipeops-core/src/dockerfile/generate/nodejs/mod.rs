@@ -144,14 +144,13 @@ fn build(node: &Node<'_>, script: &mut Script) {
         );
     }
     project_build(node, &manager, script);
-    if node.installs() && node.keeps_all(copied) && node.may_prune() {
-        if let Some(prune) = &manager.prune {
-            script.run(
-                &[manager.cache],
-                prune,
-                "what only the build needed does not run",
-            );
-        }
+    if node.installs()
+        && node.keeps_all(copied)
+        && node.may_prune()
+        && let Some(prune) = &manager.prune
+    {
+        let why = "what only the build needed does not run";
+        script.run(&[manager.cache], prune, why);
     }
 }
 
