@@ -685,6 +685,22 @@ fn images_of_node_ship_only_what_runs() {
             &[
                 (
                     "package.json",
+                    r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
+                ),
+                ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
+                ("pnpm-lock.yaml", "lockfileVersion: '9.0'"),
+            ],
+            &[
+                "    pnpm install --frozen-lockfile \\",
+                "    && pnpm add --save-dev @sveltejs/adapter-node@5",
+                "RUN GCP_BUILDPACKS=1 pnpm run build",
+                r#"CMD ["node", "build"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
                     r#"{"workspaces":["apps/*"],"scripts":{"start":"yarn workspace api start"}}"#,
                 ),
                 (

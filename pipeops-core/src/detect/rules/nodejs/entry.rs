@@ -100,6 +100,20 @@ pub(super) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
             command,
         });
     }
+    let bin = site.package.json.get("bin");
+    let bin = bin.and_then(|bin| {
+        bin.as_str()
+            .or_else(|| bin.as_object()?.values().next()?.as_str())
+    });
+    if let Some(file) = bin.and_then(|file| resolve(site, file))
+        && let Some(command) = run(site, &file, bun)
+    {
+        return Some(Program {
+            file,
+            says: "the main file",
+            command,
+        });
+    }
     let usual = PROGRAMS
         .iter()
         .chain(TYPESCRIPT)

@@ -110,6 +110,7 @@ const ELSEWHERE: &[&str] = &[
     "jekyll",
     "lite-server",
     "live-server",
+    "meteor",
     "mix",
     "mvn",
     "mvnw",
@@ -247,6 +248,18 @@ pub(super) fn kind(command: &Command) -> Kind {
         }
         _ => Kind::Run,
     }
+}
+
+/// Whether a command runs the package on a desktop, on a phone or on another platform.
+pub(super) fn runs_elsewhere(command: &Command) -> bool {
+    let beside = [
+        "browser-sync",
+        "lite-server",
+        "live-server",
+        "webpack-dev-server",
+    ];
+    let program = command.program();
+    ELSEWHERE.contains(&program) && !beside.contains(&program)
 }
 
 /// Whether a quoted command is one for developers; `npm:dev` is as well.

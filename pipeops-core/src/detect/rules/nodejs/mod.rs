@@ -44,6 +44,10 @@ fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Fi
         found.package_manager = Some(manager.to_owned());
     }
     found.version(folder, version::version(folder, package));
+    if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
+        let says = "depends on other members of a workspace: choose its root as the path";
+        found.add(weight::NONE, folder, package.file, says);
+    }
     let site = Site { folder, package };
     let members = workspace::members(&mut found, &site).unwrap_or_default();
     found.members = members.iter().map(|member| member.path.clone()).collect();
@@ -186,6 +190,10 @@ impl<'a> App<'a> {
             {
                 found.output = Some(output.clone());
             }
+        } else if self.site.package.json.get("meteor").is_some() {
+            let says = "a Meteor app: its own tool builds and starts it";
+            found.add(weight::FRAMEWORK, folder, file, says);
+            found.framework = Some("meteor".to_owned());
         } else if let Some((dependency, name)) = frameworks::bot(self.site.package) {
             found.add(
                 weight::FRAMEWORK,
@@ -302,6 +310,15 @@ impl<'a> App<'a> {
     /// The program, where no script says how it is started.
     fn start_program(&self, found: &mut Findings) {
         let site = self.site;
+        let told = command::commands(
+            site.package.script("start").unwrap_or_default(),
+            site.package,
+        );
+        if let Some(command) = told.last().filter(|command| kind::runs_elsewhere(command)) {
+            let says = format!("`start` runs {}, which is no server", command.program());
+            found.add(weight::NONE, site.folder, site.package.file, says);
+            return;
+        }
         let program = entry::program(site, self.bun);
         // A library has a main file as well.
         let server = self.framework.is_some() || found.framework.is_some();
@@ -393,6 +410,10 @@ impl<'a> App<'a> {
                     "no source of it listens on a port",
                 );
                 None
+            }
+            // Its server reads no variable.
+            Port::Silent | Port::Unknown if found.framework.as_deref() == Some("redwood") => {
+                Some(8910)
             }
             Port::Silent | Port::Unknown => Some(DEFAULT_PORT),
         };

@@ -78,6 +78,19 @@ impl Package {
         self.text("/name").unwrap_or_default()
     }
 
+    /// Whether it needs packages beside it that only the root of the workspace sees.
+    pub(crate) fn depends_on_members(&self) -> bool {
+        let kinds = ["dependencies", "devDependencies"];
+        let all = kinds
+            .iter()
+            .filter_map(|kind| self.json.get(kind)?.as_object());
+        all.flat_map(|all| all.values()).any(|version| {
+            version
+                .as_str()
+                .is_some_and(|version| version.starts_with("workspace:"))
+        })
+    }
+
     /// Patterns of the folders of a workspace; npm, Yarn and bun have a list, or an object with one.
     pub(crate) fn workspaces(&self) -> Vec<String> {
         let workspaces = self.json.get("workspaces");

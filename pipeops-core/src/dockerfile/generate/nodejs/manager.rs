@@ -15,6 +15,8 @@ pub(super) struct Manager {
     pub(super) cache: &'static str,
     /// Installs without what only developers need.
     pub(super) only_production: String,
+    /// Installs the adapter that SvelteKit's adapter-auto takes.
+    pub(super) add_adapter: &'static str,
     /// Removes what only developers need, where it can.
     pub(super) prune: Option<String>,
 }
@@ -37,6 +39,7 @@ impl Manager {
                 )),
                 environment: Vec::new(),
                 cache: "/usr/local/share/.cache/yarn",
+                add_adapter: "yarn add --dev @sveltejs/adapter-node@5",
                 only_production: format!("{install} --production"),
                 prune: Some(
                     "yarn install --production --ignore-scripts --prefer-offline".to_owned(),
@@ -46,6 +49,7 @@ impl Manager {
                 setup: None,
                 environment: Vec::new(),
                 cache: "/root/.bun/install/cache",
+                add_adapter: "bun add --dev @sveltejs/adapter-node@5",
                 only_production: format!("{install} --production"),
                 prune: Some(
                     "rm -rf node_modules && bun install --production --ignore-scripts".to_owned(),
@@ -55,6 +59,7 @@ impl Manager {
                 setup: told(node).map(|version| format!("npm install --global npm@{version}")),
                 environment: Vec::new(),
                 cache: "/root/.npm",
+                add_adapter: "npm install --save-dev @sveltejs/adapter-node@5",
                 only_production: format!("{install} --omit=dev"),
                 prune: Some("npm prune --omit=dev --ignore-scripts".to_owned()),
             },
@@ -73,6 +78,7 @@ fn pnpm(node: &Node<'_>, install: &str) -> Manager {
         setup: Some(format!("npm install --global pnpm@{version}")),
         environment: Vec::new(),
         cache: "/root/.local/share/pnpm/store",
+        add_adapter: "pnpm add --save-dev @sveltejs/adapter-node@5",
         only_production: format!("{install} --prod"),
         prune: Some(prune),
     }
@@ -136,6 +142,7 @@ fn modern_yarn(node: &Node<'_>) -> Manager {
         )),
         environment,
         cache: "/root/.yarn/berry/cache",
+        add_adapter: "yarn add --dev @sveltejs/adapter-node@5",
         only_production: match has_focus {
             true => focus.clone(),
             false => node

@@ -123,15 +123,21 @@ fn build(node: &Node<'_>, script: &mut Script) {
     }
     let copied = copy_manifests(node, script);
     if node.installs() {
-        let install = match node.keeps_all(copied) {
+        let install = match node.keeps_all() {
             true => app.detection.install.as_deref().unwrap_or("npm install"),
             false => &manager.only_production,
         };
-        script.run(
-            &[manager.cache],
-            install,
-            "the cache mount keeps downloads between builds, outside of the image",
-        );
+        let mut why =
+            "the cache mount keeps downloads between builds, outside of the image".to_owned();
+        if !node.is_workspace() && node.package.depends_on_members() {
+            // The build context is the app's folder.
+            why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
+        }
+        let install = match node.adapts_to_node() {
+            true => format!("{install} \\\n    && {}", manager.add_adapter),
+            false => install.to_owned(),
+        };
+        script.run(&[manager.cache], &install, &why);
     }
     if !copied {
         script.line("COPY . .", "the sources last: they change most often");
@@ -143,9 +149,9 @@ fn build(node: &Node<'_>, script: &mut Script) {
             "Prisma's client is made from the schema",
         );
     }
-    project_build(node, &manager, script);
+    project_build(node, script);
     if node.installs()
-        && node.keeps_all(copied)
+        && node.keeps_all()
         && node.may_prune()
         && let Some(prune) = &manager.prune
     {
@@ -154,7 +160,7 @@ fn build(node: &Node<'_>, script: &mut Script) {
     }
 }
 
-fn project_build(node: &Node<'_>, manager: &Manager, script: &mut Script) {
+fn project_build(node: &Node<'_>, script: &mut Script) {
     let Some(build) = node.app.detection.build.as_deref() else {
         return;
     };
@@ -173,9 +179,8 @@ fn project_build(node: &Node<'_>, manager: &Manager, script: &mut Script) {
     }
     if node.adapts_to_node() {
         let build = format!("GCP_BUILDPACKS=1 {build}");
-        let why =
-            "the variable by which SvelteKit's adapter-auto takes adapter-node, and installs it";
-        script.run(&[manager.cache], &build, why);
+        let why = "the variable by which SvelteKit's adapter-auto takes adapter-node";
+        script.run(&[], &build, why);
     } else if let Some(folder) = node.next_folder() {
         // The link must not lead nowhere: Next.js makes folders inside.
         script.run(

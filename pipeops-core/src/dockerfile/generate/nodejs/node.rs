@@ -77,7 +77,9 @@ impl<'a> Node<'a> {
             .iter()
             .find_map(|run| start.strip_prefix(run));
         let Some(name) = called else {
-            return start.strip_prefix("npx ").unwrap_or(start).to_owned();
+            let runners = ["npx ", "yarn "];
+            let program = runners.iter().find_map(|runner| start.strip_prefix(runner));
+            return program.unwrap_or(start).to_owned();
         };
         let has = |hook: &str| self.started.script(&format!("{hook}{name}")).is_some();
         match self
@@ -220,9 +222,8 @@ impl<'a> Node<'a> {
     }
 
     /// Whether dependencies of developers are installed as well: scripts of the project may need them.
-    pub(super) fn keeps_all(&self, copied: bool) -> bool {
+    pub(super) fn keeps_all(&self) -> bool {
         self.app.detection.build.is_some()
-            || copied
             || self.has_hook(|_| true)
             || self.generates_prisma()
             || self.starts_by_dev_dependency()
@@ -244,6 +245,7 @@ impl<'a> Node<'a> {
         let words: Vec<&str> = start.split([' ', '/', '=', ':']).collect();
         let bin = |name: &str| match name {
             "@nestjs/cli" => "nest".to_owned(),
+            "@redwoodjs/core" => "rw".to_owned(),
             "typescript" => "tsc".to_owned(),
             name => name.rsplit('/').next().unwrap_or(name).to_owned(),
         };
