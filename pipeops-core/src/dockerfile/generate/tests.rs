@@ -725,7 +725,7 @@ fn images_of_node_ship_only_what_runs() {
             ],
             &[
                 "FROM node:22",
-                "    npx prisma generate",
+                "RUN npx prisma generate",
                 r#"CMD ["/bin/sh", "-c", "prisma migrate deploy && exec node a.js"]"#,
             ],
         ),

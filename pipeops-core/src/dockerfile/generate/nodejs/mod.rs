@@ -122,76 +122,85 @@ fn build(node: &Node<'_>, script: &mut Script) {
         );
     }
     let copied = copy_manifests(node, script);
+    let prune = manager
+        .prune
+        .as_deref()
+        .filter(|_| node.keeps_all() && node.may_prune());
+    // Where nothing is built in between, both are one step.
+    let at_once = copied && !node.builds();
     if node.installs() {
-        let install = match node.keeps_all() {
-            true => app.detection.install.as_deref().unwrap_or("npm install"),
-            false => &manager.only_production,
-        };
-        let mut why =
-            "the cache mount keeps downloads between builds, outside of the image".to_owned();
-        if !node.is_workspace() && node.package.depends_on_members() {
-            // The build context is the app's folder.
-            why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
-        }
-        let install = match node.adapts_to_node() {
-            true => format!("{install} \\\n    && {}", manager.add_adapter),
-            false => install.to_owned(),
-        };
-        script.run(&[manager.cache], &install, &why);
+        install(node, &manager, prune.filter(|_| at_once), script);
     }
     if !copied {
         script.line("COPY . .", "the sources last: they change most often");
     }
-    if node.generates_prisma() {
-        script.run(
-            &[manager.cache],
-            "npx prisma generate",
-            "Prisma's client is made from the schema",
-        );
-    }
     project_build(node, script);
-    if node.installs()
-        && node.keeps_all()
-        && node.may_prune()
-        && let Some(prune) = &manager.prune
-    {
+    if let Some(prune) = prune.filter(|_| node.installs() && !at_once) {
         let why = "what only the build needed does not run";
         script.run(&[manager.cache], prune, why);
     }
 }
 
+fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut Script) {
+    let told = node.app.detection.install.as_deref();
+    let mut steps = vec![match node.keeps_all() {
+        true => told.unwrap_or("npm install"),
+        false => &manager.only_production,
+    }];
+    if node.adapts_to_node() {
+        steps.push(manager.add_adapter);
+    }
+    steps.extend(prune);
+    let mut why = "the cache mount keeps downloads between builds, outside of the image".to_owned();
+    if !node.is_workspace() && node.package.depends_on_members() {
+        // The build context is the app's folder.
+        why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
+    }
+    script.run(&[manager.cache], &one_step(&steps), &why);
+}
+
+/// Commands of one step, each on a line of its own.
+fn one_step(commands: &[&str]) -> String {
+    commands.join(" \\\n    && ")
+}
+
 fn project_build(node: &Node<'_>, script: &mut Script) {
-    let Some(build) = node.app.detection.build.as_deref() else {
-        return;
-    };
-    let (folder, build) = match build
-        .strip_prefix("cd ")
-        .and_then(|rest| rest.split_once(" && "))
-    {
-        Some((folder, build)) => (Some(folder), build),
-        None => (None, build),
-    };
-    if let Some(folder) = folder {
+    let build = node.app.detection.build.as_deref();
+    let in_member = build.and_then(|build| build.strip_prefix("cd ")?.split_once(" && "));
+    if let Some((folder, _)) = in_member {
         script.line(
             &format!("WORKDIR /app/{}", quote(folder)),
             "the member of the workspace that is built",
         );
     }
-    if node.adapts_to_node() {
-        let build = format!("GCP_BUILDPACKS=1 {build}");
-        let why = "the variable by which SvelteKit's adapter-auto takes adapter-node";
-        script.run(&[], &build, why);
-    } else if let Some(folder) = node.next_folder() {
-        // The link must not lead nowhere: Next.js makes folders inside.
-        script.run(
-            &[],
-            &format!("{build} \\\n    && rm -rf {folder}/cache \\\n    && ln -s /tmp {folder}/cache"),
-            "the project's own build; Next.js writes its cache while it runs, and only /tmp can be written to",
-        );
-    } else {
-        script.run(&[], build, "the project's own build");
+    let mut steps = Vec::new();
+    let mut why = "the project's own build".to_owned();
+    if node.generates_prisma() {
+        steps.push("npx prisma generate".to_owned());
+        why.push_str("; Prisma's client is made from the schema");
     }
-    if folder.is_some() {
+    if let Some(build) = in_member.map(|(_, build)| build).or(build) {
+        if node.adapts_to_node() {
+            steps.push(format!("GCP_BUILDPACKS=1 {build}"));
+            why.push_str("; by this variable SvelteKit's adapter-auto takes adapter-node");
+        } else {
+            steps.push(build.to_owned());
+        }
+        if let Some(folder) = node.next_folder() {
+            // The link must not lead nowhere: Next.js makes folders inside.
+            let back = if in_member.is_some() { "/app/" } else { "" };
+            steps.push(format!("rm -rf {back}{folder}/cache"));
+            steps.push(format!("ln -s /tmp {back}{folder}/cache"));
+            why.push_str(
+                "; Next.js writes its cache while it runs, and only /tmp can be written to",
+            );
+        }
+    }
+    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    if !steps.is_empty() {
+        script.run(&[], &one_step(&steps), &why);
+    }
+    if in_member.is_some() {
         script.line("WORKDIR /app", "back to the root of the workspace");
     }
 }

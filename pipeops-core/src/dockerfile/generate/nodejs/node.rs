@@ -221,11 +221,17 @@ impl<'a> Node<'a> {
         all.any(|command| counts(command.program()))
     }
 
+    /// Whether something is built behind the sources.
+    pub(super) fn builds(&self) -> bool {
+        self.app.detection.build.is_some() || self.generates_prisma()
+    }
+
     /// Whether dependencies of developers are installed as well: scripts of the project may need them.
     pub(super) fn keeps_all(&self) -> bool {
-        self.app.detection.build.is_some()
+        self.builds()
             || self.has_hook(|_| true)
-            || self.generates_prisma()
+            // Members have scripts that run when dependencies are installed as well.
+            || self.is_workspace()
             || self.starts_by_dev_dependency()
     }
 
