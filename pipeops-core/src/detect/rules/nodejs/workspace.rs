@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::command::{Command, commands};
+use super::glob::{expand, matches};
 use super::kind::{Kind, kind};
 use super::package::{Package, texts};
 use super::site::Site;
@@ -11,9 +12,6 @@ use crate::detect::folder::{Folder, is_beside};
 
 /// How many members are looked at: more than a person would read in a report, and enough to bound the work.
 const MEMBERS: usize = 100;
-
-/// How deep `**` goes.
-const DEPTH: usize = 4;
 
 /// A package of a workspace that runs by itself.
 pub(super) struct Member {
@@ -35,7 +33,7 @@ pub(super) fn members(found: &mut Findings, site: &Site<'_>) -> Option<Vec<Membe
             .split('/')
             .filter(|part| !matches!(*part, "" | "."))
             .collect();
-        expand(folder, "", &parts, DEPTH, &mut paths);
+        expand(folder, &parts, 10 * MEMBERS, &mut paths);
     }
     let excluded = |path: &String| {
         let mut excluding = patterns
@@ -136,73 +134,6 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
         patterns.extend(["apps/*", "packages/*"].map(str::to_owned));
     }
     (!patterns.is_empty()).then_some(patterns)
-}
-
-/// The folders that a pattern means.
-fn expand(folder: &Folder<'_>, path: &str, parts: &[&str], depth: usize, paths: &mut Vec<String>) {
-    if paths.len() > 10 * MEMBERS {
-        return;
-    }
-    let Some((part, rest)) = parts.split_first() else {
-        if !path.is_empty() {
-            paths.push(path.to_owned());
-        }
-        return;
-    };
-    if *part == "**" {
-        expand(folder, path, rest, depth, paths);
-    }
-    for name in folder.own_dirs() {
-        let below = if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}/{name}")
-        };
-        if *part == "**" {
-            if depth > 0 {
-                expand(&folder.sub(name), &below, parts, depth - 1, paths);
-            }
-        } else if matches_word(part, name) {
-            expand(&folder.sub(name), &below, rest, depth, paths);
-        }
-    }
-}
-
-/// Whether a pattern means a path.
-fn matches(parts: &[&str], path: &str) -> bool {
-    let (name, rest) = match path.split_once('/') {
-        Some((name, rest)) => (name, rest),
-        None => (path, ""),
-    };
-    match parts.split_first() {
-        None => path.is_empty(),
-        Some((&"**", more)) => matches(more, path) || (!path.is_empty() && matches(parts, rest)),
-        Some((part, more)) => !path.is_empty() && matches_word(part, name) && matches(more, rest),
-    }
-}
-
-/// One part of a pattern, with `*` and `{a,b}`.
-fn matches_word(pattern: &str, name: &str) -> bool {
-    if let (Some(open), Some(close)) = (pattern.find('{'), pattern.find('}'))
-        && open < close
-    {
-        let mut options = pattern[open + 1..close].split(',');
-        return options.any(|option| {
-            matches_word(
-                &format!("{}{option}{}", &pattern[..open], &pattern[close + 1..]),
-                name,
-            )
-        });
-    }
-    match pattern.split_once('*') {
-        Some((start, end)) => {
-            let rest = name.strip_prefix(start).unwrap_or("\0");
-            rest != "\0"
-                && (0..=rest.len())
-                    .any(|at| rest.is_char_boundary(at) && matches_word(end, &rest[at..]))
-        }
-        None => pattern == name,
-    }
 }
 
 fn member(site: &Site<'_>, path: String, manager: &str) -> Option<Member> {
@@ -409,23 +340,6 @@ fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<String> {
 mod tests {
     use super::*;
     use crate::source::MemTree;
-
-    #[test]
-    fn patterns_mean_folders() {
-        for (pattern, path, expected) in [
-            ("apps/*", "apps/web", true),
-            ("apps/*", "apps/web/x", false),
-            ("apps/**", "apps/web/x", true),
-            ("**/test/**", "a/test", true),
-            ("**/test/**", "a/test/b", true),
-            ("{apps,libs}/*", "libs/a", true),
-            ("app-*", "app-a", true),
-            ("app-*", "lib-a", false),
-        ] {
-            let parts: Vec<&str> = pattern.split('/').collect();
-            assert_eq!(matches(&parts, path), expected, "{pattern} {path}");
-        }
-    }
 
     const WEB: (&str, &str) = (
         "apps/web/package.json",
