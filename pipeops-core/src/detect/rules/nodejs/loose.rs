@@ -30,7 +30,7 @@ const MARKS: &[&str] = &[
 /// Looks for a program of a usual name.
 pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Nodejs);
-    if let Some(file) = folder.first(FILES) {
+    if let Some(file) = folder.first(&FILES[..2]) {
         found.add(
             weight::MANIFEST,
             folder,

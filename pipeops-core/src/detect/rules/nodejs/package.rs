@@ -25,7 +25,11 @@ impl Package {
             "package.yaml" => yaml::read(&text),
             _ => relaxed::json(&text)?,
         };
-        json.is_object().then_some(Self { json, file })
+        let package = Self { json, file };
+        // Haskell's package.yaml has its dependencies as a list, and no scripts.
+        let is_one =
+            file != "package.yaml" || package.has_any("scripts") || package.has_any("dependencies");
+        (package.json.is_object() && is_one).then_some(package)
     }
 
     pub(crate) fn text(&self, pointer: &str) -> Option<&str> {

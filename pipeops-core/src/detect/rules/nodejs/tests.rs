@@ -168,3 +168,9 @@ fn layouts_are_started_as_their_developers_would() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_package_of_haskell_is_none_of_node() {
+    let hpack = "name: x\ndependencies:\n- base >= 4.7\nexecutables:\n  x:\n    main: Main.hs\n";
+    assert!(!found(&[("package.yaml", hpack), ("stack.yaml", "")]).found());
+}
