@@ -36,19 +36,34 @@ type node struct {
 	End      int       `json:"end"`
 }
 
+// A key and its value, which may be missing.
+type pair struct {
+	Key   string  `json:"key"`
+	Value *string `json:"value"`
+}
+
 type stage struct {
-	From     string `json:"from"`
-	Name     string `json:"name"`
-	Platform string `json:"platform"`
-	Nodes    []node `json:"nodes"`
+	From     string   `json:"from"`
+	Name     string   `json:"name"`
+	Platform string   `json:"platform"`
+	Start    int      `json:"start"`
+	End      int      `json:"end"`
+	Args     []pair   `json:"args"`
+	Env      []pair   `json:"env"`
+	CopyFrom []string `json:"copyFrom"`
+	Nodes    []node   `json:"nodes"`
 }
 
 type answer struct {
-	Error  string   `json:"error,omitempty"`
-	Escape string   `json:"escape"`
-	Syntax string   `json:"syntax"`
-	Meta   []string `json:"meta"`
-	Stages []stage  `json:"stages"`
+	Error string `json:"error,omitempty"`
+	// The lines that the error names: zeros if it names none.
+	ErrorLines [2]int  `json:"errorLines"`
+	Escape     string  `json:"escape"`
+	Syntax     string  `json:"syntax"`
+	Check      string  `json:"check"`
+	Warnings   []int   `json:"warnings"`
+	Meta       []pair  `json:"meta"`
+	Stages     []stage `json:"stages"`
 }
 
 func main() {
@@ -77,29 +92,32 @@ func main() {
 	}
 }
 
-func read(input []byte) answer {
+func read(input []byte) (a answer) {
 	tree, err := parser.Parse(bytes.NewReader(input))
 	if err != nil {
-		return answer{Error: err.Error()}
+		return refused(err)
 	}
 	stages, meta, err := instructions.Parse(tree.AST, linter.New(&linter.Config{Warn: func(string, string, string, string, []parser.Range) {}}))
 	if err != nil {
-		return answer{Error: err.Error()}
+		return refused(err)
 	}
-	a := answer{Escape: string(tree.EscapeToken), Meta: []string{}, Stages: []stage{}}
+	a = answer{Escape: string(tree.EscapeToken), Warnings: []int{}, Meta: []pair{}, Stages: []stage{}}
 	a.Syntax, _, _, _ = parser.DetectSyntax(input)
+	a.Check, _, _, _ = parser.ParseDirective("check", input)
+	for _, w := range tree.Warnings {
+		a.Warnings = append(a.Warnings, w.Location.Start.Line)
+	}
 	for _, arg := range meta {
-		for _, pair := range arg.Args {
-			a.Meta = append(a.Meta, written(pair))
-		}
+		a.Meta = append(a.Meta, args(arg)...)
 	}
 	for _, s := range stages {
-		a.Stages = append(a.Stages, stage{From: s.BaseName, Name: s.Name, Platform: s.Platform, Nodes: []node{}})
+		a.Stages = append(a.Stages, convertStage(s))
 	}
 	current := -1
 	for _, n := range tree.AST.Children {
 		if strings.EqualFold(n.Value, "from") {
 			current++
+			a.Stages[current].Start, a.Stages[current].End = n.StartLine, n.EndLine
 		} else if current >= 0 {
 			a.Stages[current].Nodes = append(a.Stages[current].Nodes, convert(n))
 		}
@@ -107,11 +125,38 @@ func read(input []byte) answer {
 	return a
 }
 
-func written(pair instructions.KeyValuePairOptional) string {
-	if pair.Value == nil {
-		return pair.Key
+func refused(err error) answer {
+	a := answer{Error: err.Error()}
+	var located *parser.LocationError
+	if errors.As(err, &located) && len(located.Locations) > 0 && len(located.Locations[0]) > 0 {
+		lines := located.Locations[0]
+		a.ErrorLines = [2]int{lines[0].Start.Line, lines[len(lines)-1].End.Line}
 	}
-	return pair.Key + "=" + *pair.Value
+	return a
+}
+
+func convertStage(s instructions.Stage) stage {
+	c := stage{From: s.BaseName, Name: s.Name, Platform: s.Platform, Args: []pair{}, Env: []pair{}, CopyFrom: []string{}, Nodes: []node{}}
+	for _, command := range s.Commands {
+		switch command := command.(type) {
+		case *instructions.ArgCommand:
+			c.Args = append(c.Args, args(*command)...)
+		case *instructions.EnvCommand:
+			for _, env := range command.Env {
+				c.Env = append(c.Env, pair{env.Key, &env.Value})
+			}
+		case *instructions.CopyCommand:
+			c.CopyFrom = append(c.CopyFrom, command.From)
+		}
+	}
+	return c
+}
+
+func args(command instructions.ArgCommand) (pairs []pair) {
+	for _, arg := range command.Args {
+		pairs = append(pairs, pair{arg.Key, arg.Value})
+	}
+	return pairs
 }
 
 func convert(n *parser.Node) node {

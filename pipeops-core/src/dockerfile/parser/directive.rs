@@ -76,26 +76,35 @@ fn skip_space(bytes: &[u8]) -> &[u8] {
 /// The frontend image that the file asks for, looked for as the daemon does before it parses anything: in `#` directives,
 /// in `//` directives, and as a key of a JSON document, each also behind a `#!` line.
 pub(super) fn syntax(bytes: &[u8]) -> Option<String> {
-    let bytes = strip_bom(bytes);
-    let bytes = match bytes.strip_prefix(b"#!") {
-        Some(line) => line
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map_or(&[] as &[u8], |end| &line[end + 1..]),
-        None => bytes,
-    };
-    let value = commented(bytes, b"#")
-        .or_else(|| commented(bytes, b"//"))
-        .map(|value| value.split(' ').next().unwrap_or_default().to_owned());
-    value.or_else(|| in_json(bytes))
+    let bytes = behind_shebang(strip_bom(bytes));
+    let commented = |comment| commented(bytes, "syntax", comment);
+    commented(b"#")
+        .or_else(|| commented(b"//"))
+        .or_else(|| in_json(bytes))
 }
 
-fn commented(bytes: &[u8], comment: &[u8]) -> Option<String> {
+/// The lint rules that the file sets: `#` directives only, but also behind a `#!` line.
+pub(super) fn check(bytes: &[u8]) -> Option<String> {
+    commented(behind_shebang(strip_bom(bytes)), "check", b"#")
+}
+
+fn behind_shebang(bytes: &[u8]) -> &[u8] {
+    let Some(line) = bytes.strip_prefix(b"#!") else {
+        return bytes;
+    };
+    let end = line.iter().position(|&byte| byte == b'\n');
+    end.map_or(&[], |end| &line[end + 1..])
+}
+
+/// The first word of this directive's value.
+fn commented(bytes: &[u8], name: &str, comment: &[u8]) -> Option<String> {
     let mut reader = Reader::default();
     for line in bytes.split(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match reader.read(line, comment) {
-            Line::Directive("syntax", value) => return Some(value),
+            Line::Directive(found, value) if found == name => {
+                return Some(value.split(' ').next().unwrap_or_default().to_owned());
+            }
             Line::Directive(..) => {}
             Line::Duplicate(_) | Line::End => return None,
         }
@@ -141,6 +150,17 @@ mod tests {
         assert_eq!(read("# escape= \t"), Line::Directive("escape", "\t".into()));
         assert_eq!(read("# escape="), Line::End);
         assert_eq!(read("# escape"), Line::End);
+    }
+
+    #[test]
+    fn check_is_found_behind_a_shebang_only() {
+        for (file, expected) in [
+            ("# check=skip=all x\nFROM a", Some("skip=all")),
+            ("#!/bin/sh\n# check=a\n", Some("a")),
+            ("// check=a\n", None),
+        ] {
+            assert_eq!(check(file.as_bytes()).as_deref(), expected, "{file}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
         directives: Directives {
             escape: reader.escape,
             syntax: directive::syntax(source),
-            check: reader.check,
+            check: directive::check(source),
         },
         meta_args,
         stages,
@@ -48,7 +48,6 @@ struct Reader<'a> {
     lines: Lines<'a>,
     directives: directive::Reader,
     escape: char,
-    check: Option<String>,
     warnings: Vec<Warning>,
 }
 
@@ -59,7 +58,6 @@ impl<'a> Reader<'a> {
             lines: Lines::new(source),
             directives: directive::Reader::default(),
             escape: '\\',
-            check: None,
             warnings: Vec::new(),
         }
     }
@@ -100,7 +98,6 @@ impl<'a> Reader<'a> {
                 "`" => self.escape = '`',
                 _ => return error(ParseErrorKind::InvalidEscape { found: value }),
             },
-            Line::Directive("check", value) => self.check = Some(value),
             Line::Duplicate(name) => return error(ParseErrorKind::DuplicateDirective { name }),
             Line::Directive(..) | Line::End => {}
         }
