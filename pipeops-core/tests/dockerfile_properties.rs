@@ -1,6 +1,8 @@
 //! What holds for every input of the Dockerfile parser.
 
-use pipeops_core::dockerfile::{Arguments, Dockerfile, args_report};
+use pipeops_core::dockerfile::{
+    Arguments, Dockerfile, Excerpt, Instruction, Position, TokenKind, Word, args_report,
+};
 use proptest::prelude::*;
 
 /// Lines that are more often Dockerfiles than random text is.
@@ -14,11 +16,119 @@ fn dockerfile() -> impl Strategy<Value = String> {
         "ENV [A-Z]{1,3}[= ][a-z\"']{0,4}",
         "(RUN|CMD|COPY|ADD) [ -~]{0,20}",
         "(ONBUILD )?(RUN|ARG|HEALTHCHECK|LABEL) [a-zA-Z=\\[\\]\", -]{0,16}",
+        "(ENV|LABEL) a=[a-z\"'=]{0,3} b=[a-z\\\\ ]{0,3}",
+        "(CMD|ONBUILD CMD|HEALTHCHECK CMD|COPY) \\[\"[a-z]{0,3}\", ?\"\\\\\\\\[é ]\"\\]",
+        "(RUN|COPY) (--link |--mount=type=cache,target=\"/a\" )?[a-z]{1,3} <<-?['\"]?E['\"]? x",
+        Just("\tE".to_owned()),
+        Just("E".to_owned()),
         "[ -~]{0,12}",
     ];
     let end = prop_oneof![4 => Just("\n"), 1 => Just("\\\n"), 1 => Just("\r\n"), 1 => Just(" `\n")];
     prop::collection::vec((line, end), 0..12)
         .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+}
+
+/// A file whose pieces are compared with what the parser made of them.
+struct Source<'a> {
+    text: &'a str,
+    escape: char,
+}
+
+impl Source<'_> {
+    /// The text of `span` without continuations, and without the comments and empty lines inside of them.
+    fn unfolded(&self, span: &std::ops::Range<usize>) -> String {
+        let mut lines = self.text[span.clone()].split('\n').peekable();
+        let mut text = String::new();
+        let mut first = true;
+        while let Some(line) = lines.next() {
+            let line = line.trim_end_matches('\r');
+            let skipped = line.trim().is_empty() || line.trim_start().starts_with('#');
+            let has_more = lines.peek().is_some();
+            match line.trim_end_matches([' ', '\t']).strip_suffix(self.escape) {
+                _ if skipped && !first && has_more => {}
+                Some(line) if has_more => text += line,
+                _ => text += line,
+            }
+            first = false;
+        }
+        text
+    }
+
+    fn check(&self, instruction: &Instruction) -> Result<(), TestCaseError> {
+        let keyword = self.unfolded(&instruction.keyword_span);
+        prop_assert!(
+            keyword.eq_ignore_ascii_case(instruction.keyword.as_str()),
+            "{}",
+            keyword
+        );
+        for flag in &instruction.flags {
+            let bare = |text: &str| text.replace(['"', '\'', self.escape], "");
+            prop_assert_eq!(bare(&self.unfolded(&flag.span)), bare(&flag.text));
+        }
+        for heredoc in &instruction.heredocs {
+            prop_assert_eq!(&self.text[heredoc.end.clone()], &heredoc.name);
+            let tabs = |text: &str| text.replace('\t', "");
+            prop_assert_eq!(
+                tabs(&self.text[heredoc.span.clone()]),
+                tabs(&heredoc.content)
+            );
+        }
+        self.check_arguments(&instruction.arguments, instruction)
+    }
+
+    fn check_arguments(
+        &self,
+        arguments: &Arguments,
+        instruction: &Instruction,
+    ) -> Result<(), TestCaseError> {
+        let same = |word: &Word| {
+            prop_assert_eq!(self.unfolded(&word.span), word.text.as_str());
+            Ok(())
+        };
+        let tokens = instruction.tokens();
+        let arguments_of = |count: usize| {
+            let spans = tokens
+                .iter()
+                .filter(|token| token.kind == TokenKind::Argument)
+                .map(|token| &token.span);
+            let spans: Vec<_> = spans.collect();
+            spans[spans.len() - count..]
+                .iter()
+                .map(|span| self.unfolded(span))
+                .collect::<Vec<_>>()
+        };
+        match arguments {
+            Arguments::Text(word) => same(word),
+            Arguments::Words(words) => words.iter().try_for_each(same),
+            Arguments::Health(kind, command) => {
+                same(kind)?;
+                self.check_arguments(command, instruction)
+            }
+            Arguments::Trigger(trigger) => {
+                prop_assert_eq!(self.unfolded(&trigger.name_span), trigger.name.as_str());
+                self.check_arguments(&trigger.arguments, instruction)
+            }
+            Arguments::Exec(strings) => {
+                for (json, string) in arguments_of(strings.len()).iter().zip(strings) {
+                    prop_assert_eq!(&serde_json::from_str::<String>(json).unwrap(), string);
+                }
+                Ok(())
+            }
+            Arguments::Pairs(pairs) => {
+                for (written, (key, value)) in arguments_of(pairs.len()).iter().zip(pairs) {
+                    let written = written.strip_suffix(self.escape).unwrap_or(written);
+                    let value = value.strip_suffix(self.escape).unwrap_or(value);
+                    prop_assert!(
+                        written.starts_with(key.as_str()) && written.ends_with(value),
+                        "{}",
+                        written
+                    );
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 proptest! {
@@ -34,26 +144,53 @@ proptest! {
     fn errors_stand_inside_of_the_file(text in dockerfile()) {
         if let Err(error) = Dockerfile::parse(text.as_bytes()) {
             prop_assert!(error.line <= text.lines().count().max(1), "{error}");
+            prop_assert!(error.span.end <= text.len());
+            let position = Position::of(text.as_bytes(), error.span.start);
+            prop_assert_eq!((position.line, position.column), (error.line, error.column));
         }
     }
 
     #[test]
-    fn spans_hold_what_they_name(text in dockerfile()) {
+    fn any_place_of_any_text_can_be_shown(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        start in 0_usize..400,
+        length in 0_usize..400,
+    ) {
+        let shown = Excerpt::of(&bytes, start..start + length).to_string();
+        prop_assert_eq!(shown.lines().count(), 3);
+        prop_assert!(shown.ends_with('^'));
+    }
+
+    #[test]
+    fn words_stand_where_they_say(text in dockerfile()) {
         let Ok(file) = Dockerfile::parse(text.as_bytes()) else { return Ok(()) };
+        let source = Source { text: &text, escape: file.directives.escape };
         for arg in file.meta_args.iter().chain(file.stages.iter().flat_map(|stage| stage.args())) {
-            let source = &text[arg.span.clone()];
-            // Only continuations can stand inside; an escape character at the very end is dropped.
-            if !source.contains('\n') && !source.ends_with(file.directives.escape) {
-                prop_assert_eq!(source, arg.to_string());
-            }
+            let written = source.unfolded(&arg.span);
+            // An escape character at the very end is dropped.
+            prop_assert_eq!(written.strip_suffix(source.escape).unwrap_or(&written), arg.to_string());
+        }
+        for stage in &file.stages {
+            prop_assert_eq!(source.unfolded(&stage.from.span), stage.from.text.as_str());
         }
         for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
-            let source = text[instruction.span.clone()].to_ascii_uppercase();
-            let keyword = instruction.keyword.as_str();
-            prop_assert!(source.starts_with(keyword) || source.contains('\n'), "{source} is no {keyword}");
-            if let Arguments::Text(word) = &instruction.arguments && !source.contains('\n') {
-                prop_assert_eq!(&text[word.span.clone()], &word.text);
+            source.check(instruction)?;
+        }
+    }
+
+    #[test]
+    fn tokens_cover_all_but_blanks_and_comments(text in dockerfile()) {
+        let Ok(file) = Dockerfile::parse(text.as_bytes()) else { return Ok(()) };
+        let mut end = 0;
+        for token in file.tokens() {
+            prop_assert!(end <= token.span.start, "{token:?} overlaps");
+            let between = &text[end..token.span.start];
+            for line in between.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+                // Brackets and commas of JSON arrays, `--` alone, escape characters.
+                let meaning = line.trim_matches(|ch: char| ch.is_whitespace() || "[],\\`-".contains(ch));
+                prop_assert_eq!(meaning, "", "between tokens of {}", text);
             }
+            end = token.span.end;
         }
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
-use super::ParseError;
 use super::parser;
+use super::{ParseError, Token};
 
 /// A Dockerfile, as BuildKit's own parser understands it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Dockerfile {
     pub stages: Vec<Stage>,
     /// What BuildKit accepts today and warns about.
     pub warnings: Vec<Warning>,
+    /// The pieces in front of the first stage.
+    pub(super) meta_tokens: Vec<Token>,
 }
 
 impl Dockerfile {
@@ -146,6 +148,8 @@ pub struct Stage {
     pub lines: RangeInclusive<usize>,
     /// The instructions behind `FROM`.
     pub instructions: Vec<Instruction>,
+    /// The pieces of `FROM`.
+    pub(super) from_tokens: Vec<Token>,
 }
 
 impl Stage {
@@ -192,6 +196,8 @@ impl Stage {
 pub struct Instruction {
     /// What it does.
     pub keyword: Keyword,
+    /// The bytes of its name in the file.
+    pub keyword_span: Range<usize>,
     /// `--name` or `--name=value`, quotes and escapes taken out.
     pub flags: Vec<Word>,
     /// What stands behind the flags.
@@ -202,6 +208,8 @@ pub struct Instruction {
     pub lines: RangeInclusive<usize>,
     /// Its bytes in the file, without the heredocs.
     pub span: Range<usize>,
+    /// The places of the texts in [`Arguments::Exec`] and [`Arguments::Pairs`], which do not carry them.
+    pub(super) argument_spans: Vec<Range<usize>>,
 }
 
 /// What stands behind an instruction's keyword and flags.
@@ -232,6 +240,8 @@ pub enum Arguments {
 pub struct Trigger {
     /// Its name, as written.
     pub name: String,
+    /// The bytes of its name in the file.
+    pub name_span: Range<usize>,
     /// What it does; `None` where there is no such instruction.
     pub keyword: Option<Keyword>,
     /// Its flags.
@@ -250,6 +260,10 @@ pub struct Heredoc {
     pub content: String,
     /// Variables in the content are replaced: no part of the name was quoted.
     pub expand: bool,
+    /// The bytes of the lines inside, tabs and line ends included.
+    pub span: Range<usize>,
+    /// The bytes of the word that ends it.
+    pub end: Range<usize>,
 }
 
 /// What BuildKit accepts today and warns about.

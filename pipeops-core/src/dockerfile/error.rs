@@ -1,12 +1,10 @@
 //! Why a Dockerfile was refused, and where.
 
 use std::fmt;
+use std::ops::Range;
 
-use super::Keyword;
+use super::{Excerpt, Keyword, Position};
 use crate::diagnosis::{Diagnose, Diagnosis};
-
-/// The most of a line that an error shows, in characters.
-const EXCERPT: usize = 120;
 
 /// Why a Dockerfile was refused, and where.
 ///
@@ -35,10 +33,10 @@ pub struct ParseError {
     pub message: String,
     /// What is wrong, for programs.
     pub kind: ParseErrorKind,
-    /// The line's text, cut where it is long.
-    excerpt: String,
-    /// How many characters are wrong.
-    width: usize,
+    /// The bytes of the file that are wrong.
+    pub span: Range<usize>,
+    /// The line, and the place in it.
+    pub excerpt: Excerpt,
 }
 
 /// What is wrong in a Dockerfile.
@@ -130,30 +128,16 @@ fn suggest(suggestion: Option<Keyword>) -> String {
 impl ParseError {
     /// An error at the byte `at` of `source`, `length` bytes wide.
     pub(super) fn new(kind: ParseErrorKind, source: &[u8], at: usize, length: usize) -> Self {
-        let at = at.min(source.len());
-        let before = &source[..at];
-        let start = before
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |newline| newline + 1);
-        let end = source[at..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map_or(source.len(), |newline| at + newline);
-        let characters = |from: usize, to: usize| -> usize {
-            String::from_utf8_lossy(&source[from..to]).chars().count()
-        };
+        let start = at.min(source.len());
+        let span = start..(start + length).min(source.len());
+        let Position { line, column } = Position::of(source, start);
         Self {
-            line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
-            column: characters(start, at) + 1,
+            line,
+            column,
             message: kind.to_string(),
             kind,
-            excerpt: String::from_utf8_lossy(&source[start..end.min(start + 4 * EXCERPT)])
-                .chars()
-                .take(EXCERPT)
-                .map(|ch| if ch.is_control() { ' ' } else { ch })
-                .collect(),
-            width: characters(at, end.min(at + length)).max(1),
+            excerpt: Excerpt::of(source, span.clone()),
+            span,
         }
     }
 }
@@ -161,20 +145,10 @@ impl ParseError {
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dockerfile line {}: {}", self.line, self.message)?;
-        let shown = self.excerpt.chars().count();
-        if shown == 0 || self.column > shown {
+        if self.excerpt.is_empty() {
             return Ok(());
         }
-        let gutter = " ".repeat(self.line.to_string().len());
-        let carets = self.width.min(shown - self.column + 1);
-        write!(
-            f,
-            "\n{gutter} |\n{} | {}\n{gutter} | {}{}",
-            self.line,
-            self.excerpt.trim_end(),
-            " ".repeat(self.column - 1),
-            "^".repeat(carets)
-        )
+        write!(f, "\n{}", self.excerpt)
     }
 }
 

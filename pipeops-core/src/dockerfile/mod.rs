@@ -4,18 +4,22 @@
 mod ast;
 mod declared;
 mod error;
+mod excerpt;
 mod filter;
 mod generate;
 mod parser;
 mod report;
+mod tokens;
 
 pub use ast::{
     Arg, Arguments, Directives, Dockerfile, Heredoc, Instruction, Keyword, Stage, Trigger, Warning,
     Word,
 };
 pub use error::{ParseError, ParseErrorKind};
+pub use excerpt::{Excerpt, Position};
 pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
 pub use generate::{
     BaseImages, BuildSecret, GenerateError, Generated, Reason, SecretTarget, generate,
 };
 pub use report::{ArgsReport, StageReport, args_report};
+pub use tokens::{Token, TokenKind};

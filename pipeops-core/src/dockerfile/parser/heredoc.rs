@@ -1,5 +1,7 @@
 //! Which heredocs a line opens.
 
+use std::ops::Range;
+
 use super::bytes::lossy;
 use super::lexer::{LexError, Raw, words};
 
@@ -12,6 +14,17 @@ pub(super) struct Opening {
     pub(super) expand: bool,
     /// `<<-`: leading tabs do not count.
     pub(super) chomp: bool,
+}
+
+/// What belongs to a heredoc behind the line that opens it.
+#[derive(Debug)]
+pub(super) struct Body<'a> {
+    /// The lines inside, as they are.
+    pub(super) content: &'a [u8],
+    /// Where they stand.
+    pub(super) span: Range<usize>,
+    /// Where the word stands that ends it.
+    pub(super) end: Range<usize>,
 }
 
 /// The heredocs that a logical line opens, in order.

@@ -3,6 +3,8 @@
 //! Not serde_json: an array that is almost JSON is not an error but shell form, so every difference in acceptance would
 //! change what a Dockerfile means. Go replaces invalid UTF-8 and lone surrogates, and refuses numbers beyond `f64`.
 
+use std::ops::Range;
+
 use super::bytes::{decode, trim_start};
 
 /// How deep Go's decoder nests.
@@ -15,17 +17,17 @@ pub(super) enum Array {
     NotJson,
     /// A JSON array with something other than strings in it.
     NotStrings,
-    /// The exec form.
-    Strings(Vec<String>),
+    /// The exec form: the strings, and where each stands with its quotes.
+    Strings(Vec<String>, Vec<Range<usize>>),
 }
 
 /// Reads the whole of `bytes` as an array.
 pub(super) fn array(bytes: &[u8]) -> Array {
-    let bytes = trim_start(bytes);
-    if bytes.first() != Some(&b'[') {
+    let at = bytes.len() - trim_start(bytes).len();
+    if bytes.get(at) != Some(&b'[') {
         return Array::NotJson;
     }
-    Reader { bytes, at: 0 }.array().unwrap_or(Array::NotJson)
+    Reader { bytes, at }.array().unwrap_or(Array::NotJson)
 }
 
 struct Reader<'a> {
@@ -35,13 +37,15 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn array(&mut self) -> Option<Array> {
-        let mut strings = Vec::new();
+        let (mut strings, mut spans) = (Vec::new(), Vec::new());
         let mut only_strings = true;
         self.expect(b'[')?;
         if self.skip_space() != Some(b']') {
             loop {
                 if self.skip_space()? == b'"' {
+                    let start = self.at;
                     strings.push(self.string()?);
+                    spans.push(start..self.at);
                 } else {
                     only_strings = false;
                     self.value()?;
@@ -58,7 +62,7 @@ impl Reader<'_> {
             return None;
         }
         Some(if only_strings {
-            Array::Strings(strings)
+            Array::Strings(strings, spans)
         } else {
             Array::NotStrings
         })
@@ -240,28 +244,27 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn strings(strings: &[&str]) -> Array {
-        Array::Strings(strings.iter().map(|&text| text.to_owned()).collect())
+    fn strings(json: &str) -> Option<Vec<String>> {
+        match array(json.as_bytes()) {
+            Array::Strings(strings, _) => Some(strings),
+            _ => None,
+        }
     }
 
     #[test]
     fn arrays_of_strings() {
         for (json, expected) in [
-            (r#"[]"#, strings(&[])),
-            (r#" [ "a" , "b c" ] "#, strings(&["a", "b c"])),
-            (
-                r#"["\"\\\/\b\n\u0041\ud83d\ude00"]"#,
-                strings(&["\"\\/\x08\nA😀"]),
-            ),
-            (
-                r#"["\ud83d", "\udc00x"]"#,
-                strings(&["\u{FFFD}", "\u{FFFD}x"]),
-            ),
-            (r#"["\ud83d\u0041"]"#, strings(&["\u{FFFD}A"])),
+            (r#"[]"#, &[] as &[&str]),
+            (r#" [ "a" , "b c" ] "#, &["a", "b c"]),
+            (r#"["\"\\\/\b\n\u0041\ud83d\ude00"]"#, &["\"\\/\x08\nA😀"]),
+            (r#"["\ud83d", "\udc00x"]"#, &["\u{FFFD}", "\u{FFFD}x"]),
+            (r#"["\ud83d\u0041"]"#, &["\u{FFFD}A"]),
         ] {
-            assert_eq!(array(json.as_bytes()), expected, "{json}");
+            let expected = expected.iter().map(|&text| text.to_owned()).collect();
+            assert_eq!(strings(json), Some(expected), "{json}");
         }
-        assert_eq!(array(b"[\"\xFF\xC3\"]"), strings(&["\u{FFFD}\u{FFFD}"]));
+        let invalid = Array::Strings(vec!["\u{FFFD}\u{FFFD}".to_owned()], vec![2..6]);
+        assert_eq!(array(b" [\"\xFF\xC3\"]"), invalid);
     }
 
     #[test]

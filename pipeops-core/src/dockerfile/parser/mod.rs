@@ -17,10 +17,11 @@ use super::ast::{Directives, Dockerfile, Warning};
 use super::error::{ParseError, ParseErrorKind};
 use bytes::{trim_newline, trim_start};
 use directive::Line;
-use heredoc::Opening;
+use heredoc::{Body, Opening};
 use lexer::LexError;
 use lines::{Lines, Logical};
 use node::Node;
+use stages::Built;
 
 /// Reads a Dockerfile.
 pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
@@ -29,7 +30,11 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
     }
     let mut reader = Reader::new(source);
     let nodes = reader.nodes()?;
-    let (meta_args, stages) = stages::build(nodes, source)?;
+    let Built {
+        meta_args,
+        meta_tokens,
+        stages,
+    } = stages::build(nodes, source)?;
     Ok(Dockerfile {
         directives: Directives {
             escape: reader.escape,
@@ -37,6 +42,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
             check: directive::check(source),
         },
         meta_args,
+        meta_tokens,
         stages,
         warnings: reader.warnings,
     })
@@ -133,7 +139,7 @@ impl<'a> Reader<'a> {
             self.error(kind, node.span.start, node.span.len())
         })?;
         for opening in openings {
-            let Some(content) = self.heredoc(&opening) else {
+            let Some(body) = self.heredoc(&opening) else {
                 let kind = match self.lines.too_long {
                     Some(_) => ParseErrorKind::LineTooLong,
                     None => ParseErrorKind::UnterminatedHeredoc { name: opening.name },
@@ -141,24 +147,27 @@ impl<'a> Reader<'a> {
                 let at = self.lines.too_long.unwrap_or(node.span.start);
                 return Err(self.error(kind, at, 1));
             };
-            let content = heredoc::content(content, opening.chomp);
-            node.add_heredoc(opening, content);
+            node.add_heredoc(opening, body);
         }
         Ok(())
     }
 
-    /// The raw content up to the line that ends it; `None` if there is no such line.
-    fn heredoc(&mut self, opening: &Opening) -> Option<&'a [u8]> {
+    /// Reads on behind the line that ends it; `None` if there is no such line.
+    fn heredoc(&mut self, opening: &Opening) -> Option<Body<'a>> {
         let mut start = None;
         while let Some((line, at)) = self.lines.next() {
             let start = *start.get_or_insert(at);
-            let mut end = trim_newline(line);
-            if opening.chomp {
-                let tabs = end.iter().take_while(|&&byte| byte == b'\t').count();
-                end = &end[tabs..];
-            }
-            if end == opening.name.as_bytes() {
-                return Some(&self.source[start..at]);
+            let line = trim_newline(line);
+            let tabs = match opening.chomp {
+                true => line.iter().take_while(|&&byte| byte == b'\t').count(),
+                false => 0,
+            };
+            if &line[tabs..] == opening.name.as_bytes() {
+                return Some(Body {
+                    content: &self.source[start..at],
+                    span: start..at,
+                    end: at + tabs..at + line.len(),
+                });
             }
         }
         None

@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use super::super::ast::{Arg, Arguments, Heredoc, Keyword, Trigger, Word};
 use super::super::error::ParseErrorKind;
 use super::bytes::Piece;
-use super::heredoc::Opening;
+use super::heredoc::{self, Body, Opening};
 use super::json::{Array, array};
 use super::lines::Logical;
 use super::words::{self, Found, PairsError};
@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub(super) heredocs: Vec<Heredoc>,
     pub(super) lines: RangeInclusive<usize>,
     pub(super) span: Range<usize>,
+    /// Where the texts of an array or of pairs stand.
+    pub(super) argument_spans: Vec<Range<usize>>,
 }
 
 /// What is wrong, and where in the logical line.
@@ -29,9 +31,11 @@ impl Node {
     /// Takes `line` apart. `lines` and the heredocs are filled in by whoever reads on.
     pub(super) fn read(line: &Logical<'_>, escape: char) -> Result<Self, Problem> {
         let parts = Parts::read(line, line.piece(), escape);
+        let (arguments, argument_spans) = parts.arguments(line, escape)?;
         Ok(Self {
             keyword: parts.keyword,
-            arguments: parts.arguments(line, escape)?,
+            arguments,
+            argument_spans,
             name: line.word(parts.name),
             flags: parts.flags,
             heredocs: Vec::new(),
@@ -51,11 +55,13 @@ impl Node {
     }
 
     /// Adds a heredoc with the content that was read.
-    pub(super) fn add_heredoc(&mut self, opening: Opening, content: String) {
+    pub(super) fn add_heredoc(&mut self, opening: Opening, body: Body<'_>) {
         self.heredocs.push(Heredoc {
             name: opening.name,
-            content,
+            content: heredoc::content(body.content, opening.chomp),
             expand: opening.expand,
+            span: body.span,
+            end: body.end,
         });
     }
 }
@@ -82,23 +88,27 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn arguments(&self, line: &Logical<'_>, escape: char) -> Result<Arguments, Problem> {
+    fn arguments(&self, line: &Logical<'_>, escape: char) -> Result<Read, Problem> {
         use Keyword::*;
         let rest = self.rest;
-        Ok(match self.keyword {
-            None => Arguments::None,
-            Some(Add | Copy | Volume) => exec_or(rest, |rest| separated(line, rest))?,
-            Some(Cmd | Entrypoint | Run | Shell) => exec_or(rest, |rest| text(line, rest))?,
-            Some(Arg) => args(line, rest, escape),
-            Some(keyword @ (Env | Label)) => pairs(keyword, rest, escape)?,
-            Some(Expose | From) => separated(line, rest),
-            Some(Healthcheck) => health(line, rest)?,
-            Some(Maintainer | Stopsignal | User | Workdir) => text(line, rest),
-            Some(Onbuild) if rest.bytes.is_empty() => Arguments::None,
-            Some(Onbuild) => trigger(line, rest, escape)?,
-        })
+        let plain = |arguments| Ok((arguments, Vec::new()));
+        match self.keyword {
+            None => plain(Arguments::None),
+            Some(Add | Copy | Volume) => exec_or(line, rest, separated),
+            Some(Cmd | Entrypoint | Run | Shell) => exec_or(line, rest, text),
+            Some(Arg) => plain(args(line, rest, escape)),
+            Some(keyword @ (Env | Label)) => pairs(keyword, line, rest, escape),
+            Some(Expose | From) => plain(separated(line, rest)),
+            Some(Healthcheck) => health(line, rest),
+            Some(Maintainer | Stopsignal | User | Workdir) => plain(text(line, rest)),
+            Some(Onbuild) if rest.bytes.is_empty() => plain(Arguments::None),
+            Some(Onbuild) => trigger(line, rest, escape),
+        }
     }
 }
+
+/// Arguments, and where the texts of an array or of pairs in them stand.
+type Read = (Arguments, Vec<Range<usize>>);
 
 /// The keyword of this name, in any case. Two letters beyond ASCII have an ASCII letter as their lower case.
 fn keyword(name: Piece<'_>) -> Option<Keyword> {
@@ -115,12 +125,19 @@ fn keyword(name: Piece<'_>) -> Option<Keyword> {
 }
 
 fn exec_or<'a>(
+    line: &Logical<'_>,
     rest: Piece<'a>,
-    otherwise: impl FnOnce(Piece<'a>) -> Arguments,
-) -> Result<Arguments, Problem> {
+    otherwise: impl FnOnce(&Logical<'_>, Piece<'a>) -> Arguments,
+) -> Result<Read, Problem> {
     match array(rest.bytes) {
-        Array::Strings(strings) => Ok(Arguments::Exec(strings)),
-        Array::NotJson => Ok(otherwise(rest)),
+        Array::Strings(strings, spans) => {
+            let span = |span: Range<usize>| line.span(rest.at + span.start..rest.at + span.end);
+            Ok((
+                Arguments::Exec(strings),
+                spans.into_iter().map(span).collect(),
+            ))
+        }
+        Array::NotJson => Ok((otherwise(line, rest), Vec::new())),
         Array::NotStrings => Err((ParseErrorKind::NotStrings, rest.range())),
     }
 }
@@ -148,35 +165,47 @@ fn args(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Arguments {
     Arguments::Args(words::quoted(rest, escape).into_iter().map(arg).collect())
 }
 
-fn pairs(keyword: Keyword, rest: Piece<'_>, escape: char) -> Result<Arguments, Problem> {
+fn pairs(
+    keyword: Keyword,
+    line: &Logical<'_>,
+    rest: Piece<'_>,
+    escape: char,
+) -> Result<Read, Problem> {
     let problem = |expected, range| (ParseErrorKind::Arguments { keyword, expected }, range);
     match words::pairs(rest, escape) {
-        Ok(pairs) => Ok(Arguments::Pairs(pairs)),
+        Ok(found) => {
+            let place = |(pair, range)| (pair, line.span(range));
+            let (pairs, spans) = found.into_iter().map(place).unzip();
+            Ok((Arguments::Pairs(pairs), spans))
+        }
         Err(PairsError::NoValue) => Err(problem("needs a key and a value", rest.range())),
         Err(PairsError::NoEquals(range)) => Err(problem("needs `=` in each word", range)),
     }
 }
 
-fn health(line: &Logical<'_>, rest: Piece<'_>) -> Result<Arguments, Problem> {
+fn health(line: &Logical<'_>, rest: Piece<'_>) -> Result<Read, Problem> {
     let (kind, command) = words::first_word(rest);
     if kind.bytes.is_empty() {
-        return Ok(Arguments::None);
+        return Ok((Arguments::None, Vec::new()));
     }
-    let command = exec_or(command, |command| text(line, command))?;
-    Ok(Arguments::Health(line.word(kind), Box::new(command)))
+    let (command, spans) = exec_or(line, command, text)?;
+    Ok((Arguments::Health(line.word(kind), Box::new(command)), spans))
 }
 
-fn trigger(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Result<Arguments, Problem> {
+fn trigger(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Result<Read, Problem> {
     let parts = Parts::read(line, rest, escape);
-    let arguments = match parts.keyword {
+    let (arguments, spans) = match parts.keyword {
         // Refused later, whatever it holds. Not read here: the input would decide the depth of the recursion.
-        Some(Keyword::Onbuild) => Arguments::None,
+        Some(Keyword::Onbuild) => (Arguments::None, Vec::new()),
         _ => parts.arguments(line, escape)?,
     };
-    Ok(Arguments::Trigger(Box::new(Trigger {
-        name: parts.name.text(),
+    let name = line.word(parts.name);
+    let trigger = Trigger {
+        name: name.text,
+        name_span: name.span,
         keyword: parts.keyword,
         flags: parts.flags,
         arguments,
-    })))
+    };
+    Ok((Arguments::Trigger(Box::new(trigger)), spans))
 }

@@ -1,48 +1,64 @@
 //! The second pass: nodes into meta arguments and stages.
 
-use std::ops::RangeInclusive;
-
 use super::super::ast::{Arg, Arguments, Instruction, Keyword, Stage, Word};
 use super::super::error::{ParseError, ParseErrorKind};
+use super::super::tokens::Token;
 use super::check::{Values, check};
 use super::node::Node;
 
+/// What the nodes of a file make together.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    pub(super) meta_args: Vec<Arg>,
+    pub(super) meta_tokens: Vec<Token>,
+    pub(super) stages: Vec<Stage>,
+}
+
 /// Checks each node and sorts it into its stage.
-pub(super) fn build(nodes: Vec<Node>, source: &[u8]) -> Result<(Vec<Arg>, Vec<Stage>), ParseError> {
-    let mut meta_args = Vec::new();
-    let mut stages: Vec<Stage> = Vec::new();
+pub(super) fn build(nodes: Vec<Node>, source: &[u8]) -> Result<Built, ParseError> {
+    let mut built = Built::default();
     for node in nodes {
         let name = node.name.span.clone();
         let error = |kind| ParseError::new(kind, source, name.start, name.len());
         let keyword = node.keyword.ok_or_else(|| error(unknown(&node.name)))?;
         let values = check(keyword, &node).map_err(error)?;
-        match (stages.last_mut(), node.arguments) {
-            (_, Arguments::Words(words)) if keyword == Keyword::From => {
-                stages.push(stage(words, values, node.lines));
-            }
-            (None, Arguments::Args(args)) => meta_args.extend(args),
-            (None, _) => return Err(error(ParseErrorKind::NoStage { keyword })),
-            (Some(stage), arguments) => stage.instructions.push(Instruction {
-                keyword,
-                flags: node.flags,
-                arguments,
-                heredocs: node.heredocs,
-                lines: node.lines,
-                span: node.span,
-            }),
+        let instruction = Instruction {
+            keyword,
+            keyword_span: node.name.span,
+            flags: node.flags,
+            arguments: node.arguments,
+            heredocs: node.heredocs,
+            lines: node.lines,
+            span: node.span,
+            argument_spans: node.argument_spans,
+        };
+        if keyword == Keyword::From {
+            built.stages.push(stage(instruction, values));
+        } else if let Some(stage) = built.stages.last_mut() {
+            stage.instructions.push(instruction);
+        } else if let Arguments::Args(args) = &instruction.arguments {
+            built.meta_args.extend_from_slice(args);
+            built.meta_tokens.extend(instruction.tokens());
+        } else {
+            return Err(error(ParseErrorKind::NoStage { keyword }));
         }
     }
-    Ok((meta_args, stages))
+    Ok(built)
 }
 
-fn stage(words: Vec<Word>, values: Values, lines: RangeInclusive<usize>) -> Stage {
-    let from = words.into_iter().next();
+fn stage(from: Instruction, values: Values) -> Stage {
+    let from_tokens = from.tokens();
+    let base = match from.arguments {
+        Arguments::Words(words) => words.into_iter().next(),
+        _ => None,
+    };
     Stage {
-        from: from.unwrap_or_else(|| Word::new(String::new(), 0..0)),
+        from: base.unwrap_or_else(|| Word::new(String::new(), 0..0)),
         name: values.name,
         platform: values.platform,
-        lines,
+        lines: from.lines,
         instructions: Vec::new(),
+        from_tokens,
     }
 }
 

@@ -129,8 +129,11 @@ pub(super) enum PairsError {
     NoEquals(Range<usize>),
 }
 
+/// A key with its value, and where both stand in the logical line.
+pub(super) type Pair = ((String, String), Range<usize>);
+
 /// Keys and values: `key=value …`, or the old `key value` where the first word has no `=`.
-pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<(String, String)>, PairsError> {
+pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<Pair>, PairsError> {
     let words = quoted(piece, escape);
     let Some((first, _)) = words.first() else {
         return Ok(Vec::new());
@@ -138,13 +141,13 @@ pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<(String, Strin
     if !first.contains('=') {
         let (key, value) = piece.split_once();
         let value = value.ok_or(PairsError::NoValue)?;
-        return Ok(vec![(key.text(), value.text())]);
+        return Ok(vec![((key.text(), value.text()), piece.range())]);
     }
     words
         .into_iter()
-        .map(|(word, range)| {
-            let (key, value) = word.split_once('=').ok_or(PairsError::NoEquals(range))?;
-            Ok((key.to_owned(), value.to_owned()))
+        .map(|(word, range)| match word.split_once('=') {
+            Some((key, value)) => Ok(((key.to_owned(), value.to_owned()), range)),
+            None => Err(PairsError::NoEquals(range)),
         })
         .collect()
 }
@@ -212,11 +215,11 @@ mod tests {
     #[test]
     fn pairs_have_an_old_and_a_new_form() {
         let pairs = |text: &'static str| pairs(piece(text), '\\');
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert_eq!(pairs("a b=c d"), Ok(vec![pair("a", "b=c d")]));
+        let pair = |key: &str, value: &str, range| ((key.to_owned(), value.to_owned()), range);
+        assert_eq!(pairs("a b=c d"), Ok(vec![pair("a", "b=c d", 0..7)]));
         assert_eq!(
             pairs("a=b c=\"d e\""),
-            Ok(vec![pair("a", "b"), pair("c", "\"d e\"")])
+            Ok(vec![pair("a", "b", 0..3), pair("c", "\"d e\"", 4..11)])
         );
         assert_eq!(pairs("a"), Err(PairsError::NoValue));
         assert_eq!(pairs("a=b c"), Err(PairsError::NoEquals(4..5)));
