@@ -13,6 +13,11 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = args_report(&dockerfile).to_string();
             let user = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
             let _ = filter(&dockerfile, &user, &BuildMetadata::new("c", "b")).args();
+            let graph = dockerfile.graph(&user);
+            for stage in 0..dockerfile.stages.len() {
+                assert!(graph.needed(stage).contains(&stage));
+                let _ = dockerfile.args_of(stage, &graph);
+            }
             let mut end = 0;
             for token in dockerfile.tokens() {
                 assert!(end <= token.span.start && token.span.start <= token.span.end, "{token:?}");

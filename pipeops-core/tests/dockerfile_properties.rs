@@ -285,6 +285,7 @@ fn the_hard_cases_of_other_parsers() {
         ("FROM a\nRUN <<EOF\nx\n", 2),
         (long.as_str(), 2),
         ("# escape=`\n#escape=`\nFROM a", 2),
+        ("NOPE\nONBUILD ONBUILD LABEL a\n", 2),
         ("", 1),
     ] {
         assert_eq!(Dockerfile::parse(text.as_bytes()).unwrap_err().line, line);

@@ -51,12 +51,8 @@ impl Dockerfile {
 
     /// The stage of this name, or with this number from 0, as `COPY --from` finds it.
     pub fn stage(&self, name: &str) -> Option<&Stage> {
-        let named = |stage: &&Stage| {
-            let own = stage.name.as_deref();
-            own.is_some_and(|own| own.eq_ignore_ascii_case(name))
-        };
-        let by_name = self.stages.iter().rev().find(named);
-        by_name.or_else(|| self.stages.get(name.parse::<usize>().ok()?))
+        let number = self.target(name).or_else(|| name.parse().ok());
+        self.stages.get(number?)
     }
 }
 

@@ -51,11 +51,11 @@ impl Position {
 pub struct Excerpt {
     line: usize,
     /// The part of the line that is shown, with blanks for control characters.
-    shown: String,
-    /// How many characters stand in front of the carets.
-    indent: usize,
+    shown: Box<str>,
+    /// How many characters stand in front of the carets. Small, as errors are moved about.
+    indent: u16,
     /// How many carets there are.
-    carets: usize,
+    carets: u16,
 }
 
 impl Excerpt {
@@ -73,14 +73,17 @@ impl Excerpt {
         let shown: String = shown
             .map(|ch| if ch.is_control() { ' ' } else { ch })
             .collect();
-        let shown = shown.trim_end().to_owned();
+        let shown = shown.trim_end();
         let marked = characters(&source[at..end.min(span.end.max(at)).min(at + 4 * WIDTH)]);
         let indent = column - skipped;
+        let carets = marked.clamp(1, shown.chars().count().saturating_sub(indent).max(1));
+        // Both are less than `WIDTH`.
+        let small = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
         Self {
             line: source[..at].iter().filter(|&&byte| byte == b'\n').count() + 1,
-            carets: marked.clamp(1, shown.chars().count().saturating_sub(indent).max(1)),
-            shown,
-            indent,
+            shown: shown.into(),
+            indent: small(indent),
+            carets: small(carets),
         }
     }
 
@@ -99,7 +102,8 @@ impl fmt::Display for Excerpt {
             carets,
         } = self;
         let gutter = " ".repeat(line.to_string().len());
-        let carets = "^".repeat(*carets);
+        let indent = usize::from(*indent);
+        let carets = "^".repeat(usize::from(*carets));
         write!(
             f,
             "{gutter} |\n{line} | {shown}\n{gutter} | {:indent$}{carets}",

@@ -5,8 +5,10 @@ mod ast;
 mod declared;
 mod error;
 mod excerpt;
+mod expand;
 mod filter;
 mod generate;
+mod graph;
 mod parser;
 mod report;
 mod tokens;
@@ -21,5 +23,6 @@ pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
 pub use generate::{
     BaseImages, BuildSecret, GenerateError, Generated, Reason, SecretTarget, generate,
 };
+pub use graph::{ArgScope, Origin, StageGraph};
 pub use report::{ArgsReport, StageReport, args_report};
 pub use tokens::{Token, TokenKind};

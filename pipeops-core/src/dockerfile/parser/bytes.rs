@@ -4,12 +4,17 @@
 //! as a space or as a character decides whether it is accepted. These helpers keep Go's answers.
 
 /// The character at the start of `bytes` and its length; an invalid byte is one U+FFFD. `bytes` must not be empty.
+#[inline]
 pub(super) fn decode(bytes: &[u8]) -> (char, usize) {
-    let first = bytes[0];
-    if first.is_ascii() {
-        return (char::from(first), 1);
+    // Nearly all of all Dockerfiles.
+    if bytes[0].is_ascii() {
+        return (char::from(bytes[0]), 1);
     }
-    let length = match first {
+    decode_long(bytes)
+}
+
+fn decode_long(bytes: &[u8]) -> (char, usize) {
+    let length = match bytes[0] {
         0xC2..=0xDF => 2,
         0xE0..=0xEF => 3,
         0xF0..=0xF4 => 4,
@@ -24,6 +29,9 @@ pub(super) fn decode(bytes: &[u8]) -> (char, usize) {
 
 /// The character at the end of `bytes` and its length. `bytes` must not be empty.
 fn decode_last(bytes: &[u8]) -> (char, usize) {
+    if let Some(last) = bytes.last().filter(|last| last.is_ascii()) {
+        return (char::from(*last), 1);
+    }
     let continues = |byte: &&u8| (0x80..0xC0).contains(*byte);
     let tail = bytes.iter().rev().take(3).take_while(continues).count();
     if tail < bytes.len() {

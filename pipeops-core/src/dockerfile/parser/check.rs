@@ -121,16 +121,21 @@ impl<'a> Instruction<'a> {
     }
 
     /// The arguments of instructions that take a list.
-    fn list(&self) -> Vec<&'a str> {
-        match &self.node.arguments {
-            Arguments::Exec(strings) => strings.iter().map(String::as_str).collect(),
-            Arguments::Words(words) => words.iter().map(|word| word.text.as_str()).collect(),
-            _ => Vec::new(),
-        }
+    fn list(&self) -> impl ExactSizeIterator<Item = &'a str> + DoubleEndedIterator {
+        let (strings, words): (&[String], &[Word]) = match &self.node.arguments {
+            Arguments::Exec(strings) => (strings, &[]),
+            Arguments::Words(words) => (&[], words),
+            _ => (&[], &[]),
+        };
+        let length = strings.len() + words.len();
+        (0..length).map(move |at| match strings.get(at) {
+            Some(string) => string.as_str(),
+            None => words[at].text.as_str(),
+        })
     }
 
     fn at_least_one(&self) -> Result<(), ParseErrorKind> {
-        self.require(!self.list().is_empty(), AT_LEAST_ONE)
+        self.require(self.list().len() > 0, AT_LEAST_ONE)
     }
 
     fn exactly_one(&self) -> Result<(), ParseErrorKind> {
@@ -139,8 +144,8 @@ impl<'a> Instruction<'a> {
     }
 
     fn copy(&self, known: &[Flag]) -> Result<(), ParseErrorKind> {
-        let list = self.list();
-        let (Some(destination), true) = (list.last(), list.len() >= 2) else {
+        let mut list = self.list();
+        let (true, Some(destination)) = (list.len() >= 2, list.next_back()) else {
             return Err(self.expects("requires at least two arguments: sources and a destination"));
         };
         self.flags(known)?;
@@ -171,7 +176,7 @@ impl<'a> Instruction<'a> {
     }
 
     fn stage_name(&self) -> Result<Option<String>, ParseErrorKind> {
-        match self.list().as_slice() {
+        match self.list().collect::<Vec<_>>().as_slice() {
             [_] => Ok(None),
             [_, between, name] if is_as(between) => {
                 let lower = lower(name);
@@ -216,7 +221,7 @@ impl<'a> Instruction<'a> {
     fn volume(&self) -> Result<(), ParseErrorKind> {
         self.at_least_one()?;
         self.flags(&[])?;
-        let blank = self.list().iter().any(|path| path.trim().is_empty());
+        let blank = self.list().any(|path| path.trim().is_empty());
         self.require(!blank, "takes no empty paths")
     }
 

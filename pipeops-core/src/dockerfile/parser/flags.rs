@@ -93,6 +93,17 @@ pub(super) fn mount(value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What a `--mount` takes its files from, if it says so. The last one counts.
+pub(in super::super) fn mount_from(value: &str) -> Option<String> {
+    let fields = comma_separated(value).ok()?;
+    let from = |field: &String| {
+        let (key, value) = field.split_once('=')?;
+        key.eq_ignore_ascii_case("from").then(|| value.to_owned())
+    };
+    let from = fields.iter().rev().find_map(from);
+    from.filter(|from| !from.is_empty())
+}
+
 /// Checks a `--device`.
 pub(super) fn device(value: &str) -> Result<(), String> {
     let mut name = String::new();

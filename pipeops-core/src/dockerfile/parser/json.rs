@@ -263,7 +263,8 @@ mod tests {
             let expected = expected.iter().map(|&text| text.to_owned()).collect();
             assert_eq!(strings(json), Some(expected), "{json}");
         }
-        let invalid = Array::Strings(vec!["\u{FFFD}\u{FFFD}".to_owned()], vec![2..6]);
+        let span = 2..6;
+        let invalid = Array::Strings(vec!["\u{FFFD}\u{FFFD}".to_owned()], vec![span]);
         assert_eq!(array(b" [\"\xFF\xC3\"]"), invalid);
     }
 

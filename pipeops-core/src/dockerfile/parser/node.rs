@@ -13,8 +13,9 @@ use super::words::{self, Found, PairsError};
 /// An instruction that may be unknown or have arguments that it does not take.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) keyword: Option<Keyword>,
-    pub(super) name: Word,
+    /// What it does, or its name where there is no such instruction.
+    pub(super) keyword: Result<Keyword, String>,
+    pub(super) name_span: Range<usize>,
     pub(super) flags: Vec<Word>,
     pub(super) arguments: Arguments,
     pub(super) heredocs: Vec<Heredoc>,
@@ -33,10 +34,10 @@ impl Node {
         let parts = Parts::read(line, line.piece(), escape);
         let (arguments, argument_spans) = parts.arguments(line, escape)?;
         Ok(Self {
-            keyword: parts.keyword,
+            keyword: parts.keyword.ok_or_else(|| parts.name.text()),
             arguments,
             argument_spans,
-            name: line.word(parts.name),
+            name_span: line.span(parts.name.range()),
             flags: parts.flags,
             heredocs: Vec::new(),
             lines: 1..=1,
@@ -48,7 +49,7 @@ impl Node {
     pub(super) fn can_have_heredocs(&self) -> bool {
         let (keyword, arguments) = match &self.arguments {
             Arguments::Trigger(trigger) => (trigger.keyword, &trigger.arguments),
-            arguments => (self.keyword, arguments),
+            arguments => (self.keyword.as_ref().ok().copied(), arguments),
         };
         matches!(keyword, Some(Keyword::Add | Keyword::Copy | Keyword::Run))
             && !matches!(arguments, Arguments::Exec(_))
@@ -112,16 +113,16 @@ type Read = (Arguments, Vec<Range<usize>>);
 
 /// The keyword of this name, in any case. Two letters beyond ASCII have an ASCII letter as their lower case.
 fn keyword(name: Piece<'_>) -> Option<Keyword> {
-    let find = |name: &str| {
-        let all = Keyword::ALL.iter().copied();
-        all.clone()
-            .find(|keyword| keyword.as_str().eq_ignore_ascii_case(name))
+    let find = |name: &[u8]| {
+        let same = |keyword: &Keyword| keyword.as_str().as_bytes().eq_ignore_ascii_case(name);
+        Keyword::ALL.iter().copied().find(same)
     };
-    let text = std::str::from_utf8(name.bytes).ok()?;
-    if text.is_ascii() {
-        return find(text);
+    if name.bytes.is_ascii() {
+        return find(name.bytes);
     }
-    find(&text.replace('\u{212A}', "k").replace('\u{130}', "i"))
+    let text = std::str::from_utf8(name.bytes).ok()?;
+    let text = text.replace('\u{212A}', "k").replace('\u{130}', "i");
+    find(text.as_bytes())
 }
 
 fn exec_or<'a>(
@@ -151,18 +152,15 @@ fn text(line: &Logical<'_>, rest: Piece<'_>) -> Arguments {
 
 fn separated(line: &Logical<'_>, rest: Piece<'_>) -> Arguments {
     let words = words::separated(rest);
-    Arguments::Words(words.into_iter().map(|piece| line.word(piece)).collect())
+    Arguments::Words(words.map(|piece| line.word(piece)).collect())
 }
 
 fn args(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Arguments {
     let arg = |(text, range): Found| {
-        let (key, default) = match text.split_once('=') {
-            Some((key, default)) => (key.to_owned(), Some(default.to_owned())),
-            None => (text, None),
-        };
+        let (key, default) = words::split_key(text);
         Arg::new(key, default, line.number, line.span(range))
     };
-    Arguments::Args(words::quoted(rest, escape).into_iter().map(arg).collect())
+    Arguments::Args(words::quoted(rest, escape).map(arg).collect())
 }
 
 fn pairs(
@@ -195,8 +193,11 @@ fn health(line: &Logical<'_>, rest: Piece<'_>) -> Result<Read, Problem> {
 fn trigger(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Result<Read, Problem> {
     let parts = Parts::read(line, rest, escape);
     let (arguments, spans) = match parts.keyword {
-        // Refused later, whatever it holds. Not read here: the input would decide the depth of the recursion.
-        Some(Keyword::Onbuild) => (Arguments::None, Vec::new()),
+        // Refused later, whatever it holds. Only an error of this pass comes first.
+        Some(Keyword::Onbuild) => {
+            innermost(line, parts.rest, escape).arguments(line, escape)?;
+            (Arguments::None, Vec::new())
+        }
         _ => parts.arguments(line, escape)?,
     };
     let name = line.word(parts.name);
@@ -208,4 +209,13 @@ fn trigger(line: &Logical<'_>, rest: Piece<'_>, escape: char) -> Result<Read, Pr
         arguments,
     };
     Ok((Arguments::Trigger(Box::new(trigger)), spans))
+}
+
+/// What stands behind all `ONBUILD`s. In a loop: the input decides how many there are.
+fn innermost<'a>(line: &Logical<'_>, rest: Piece<'a>, escape: char) -> Parts<'a> {
+    let mut parts = Parts::read(line, rest, escape);
+    while parts.keyword == Some(Keyword::Onbuild) && !parts.rest.bytes.is_empty() {
+        parts = Parts::read(line, parts.rest, escape);
+    }
+    parts
 }

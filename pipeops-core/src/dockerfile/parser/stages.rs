@@ -14,17 +14,47 @@ pub(super) struct Built {
     pub(super) stages: Vec<Stage>,
 }
 
-/// Checks each node and sorts it into its stage.
-pub(super) fn build(nodes: Vec<Node>, source: &[u8]) -> Result<Built, ParseError> {
-    let mut built = Built::default();
-    for node in nodes {
-        let name = node.name.span.clone();
+/// The second pass, one node at a time: no list of all nodes is needed. Its first error waits, because one of the first pass
+/// behind it comes before it.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    built: Built,
+    nodes: usize,
+    refused: Option<ParseError>,
+}
+
+impl Builder {
+    /// Checks a node and sorts it into its stage.
+    pub(super) fn add(&mut self, node: Node, source: &[u8]) {
+        self.nodes += 1;
+        if self.refused.is_none() {
+            self.refused = self.built.add(node, source).err();
+        }
+    }
+
+    /// Whether there was no node.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes == 0
+    }
+
+    /// What there is when the first pass found no error.
+    pub(super) fn finish(self) -> Result<Built, ParseError> {
+        self.refused.map_or(Ok(self.built), Err)
+    }
+}
+
+impl Built {
+    fn add(&mut self, node: Node, source: &[u8]) -> Result<(), ParseError> {
+        let name = node.name_span.clone();
         let error = |kind| ParseError::new(kind, source, name.start, name.len());
-        let keyword = node.keyword.ok_or_else(|| error(unknown(&node.name)))?;
+        let keyword = match &node.keyword {
+            Ok(keyword) => *keyword,
+            Err(name) => return Err(error(unknown(name))),
+        };
         let values = check(keyword, &node).map_err(error)?;
         let instruction = Instruction {
             keyword,
-            keyword_span: node.name.span,
+            keyword_span: node.name_span,
             flags: node.flags,
             arguments: node.arguments,
             heredocs: node.heredocs,
@@ -33,17 +63,17 @@ pub(super) fn build(nodes: Vec<Node>, source: &[u8]) -> Result<Built, ParseError
             argument_spans: node.argument_spans,
         };
         if keyword == Keyword::From {
-            built.stages.push(stage(instruction, values));
-        } else if let Some(stage) = built.stages.last_mut() {
+            self.stages.push(stage(instruction, values));
+        } else if let Some(stage) = self.stages.last_mut() {
             stage.instructions.push(instruction);
         } else if let Arguments::Args(args) = &instruction.arguments {
-            built.meta_args.extend_from_slice(args);
-            built.meta_tokens.extend(instruction.tokens());
+            self.meta_args.extend_from_slice(args);
+            self.meta_tokens.extend(instruction.tokens());
         } else {
             return Err(error(ParseErrorKind::NoStage { keyword }));
         }
+        Ok(())
     }
-    Ok(built)
 }
 
 fn stage(from: Instruction, values: Values) -> Stage {
@@ -62,15 +92,15 @@ fn stage(from: Instruction, values: Values) -> Stage {
     }
 }
 
-fn unknown(name: &Word) -> ParseErrorKind {
-    let upper = name.text.to_uppercase();
+fn unknown(name: &str) -> ParseErrorKind {
+    let upper = name.to_uppercase();
     let nearest = Keyword::ALL
         .iter()
         .map(|&keyword| (distance(&upper, keyword.as_str()), keyword))
         .min_by_key(|&(distance, _)| distance)
         .filter(|&(distance, _)| distance <= 2);
     ParseErrorKind::UnknownInstruction {
-        name: name.text.chars().take(60).collect(),
+        name: name.chars().take(60).collect(),
         suggestion: nearest.map(|(_, keyword)| keyword),
     }
 }
@@ -111,7 +141,7 @@ mod tests {
         assert_eq!(distance("RNU", "RUN"), 1);
         assert_eq!(distance("COPPY", "COPY"), 1);
         assert_eq!(distance("", "RUN"), usize::MAX);
-        let suggest = |name: &str| match unknown(&Word::new(name.to_owned(), 0..0)) {
+        let suggest = |name: &str| match unknown(name) {
             ParseErrorKind::UnknownInstruction { suggestion, .. } => suggestion,
             _ => None,
         };

@@ -2,67 +2,72 @@
 
 use std::ops::Range;
 
-use super::bytes::{Piece, decode, is_latin1_space};
+use super::bytes::{Piece, decode, is_latin1_space, lossy, trim_start};
 
 /// Text and where it stands in the logical line.
 pub(super) type Found = (String, Range<usize>);
 
-/// The words between separators; empty for an empty piece.
-pub(super) fn separated<'a>(piece: Piece<'a>) -> Vec<Piece<'a>> {
-    let mut words = Vec::new();
+/// The words between separators; none for an empty piece.
+pub(super) fn separated(piece: Piece<'_>) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = (!piece.bytes.is_empty()).then_some(piece);
-    while let Some(piece) = rest {
-        let (word, behind) = piece.split_once();
-        words.push(word);
+    std::iter::from_fn(move || {
+        let (word, behind) = rest?.split_once();
         rest = behind;
-    }
-    words
+        Some(word)
+    })
 }
 
 /// The words of `ARG`, `ENV` and `LABEL`: separated by white space outside of quotes. Quotes and escapes stay.
-pub(super) fn quoted(piece: Piece<'_>, escape: char) -> Vec<Found> {
-    let mut words = Vec::new();
-    let mut at = 0;
-    while at < piece.bytes.len() {
-        let (ch, length) = decode(&piece.bytes[at..]);
-        if ch.is_whitespace() {
-            at += length;
-            continue;
+pub(super) fn quoted(piece: Piece<'_>, escape: char) -> impl Iterator<Item = Found> {
+    let mut rest = piece;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.from(rest.bytes.len() - trim_start(rest.bytes).len());
+            if rest.bytes.is_empty() {
+                return None;
+            }
+            let (text, length) = quoted_word(rest.bytes, escape);
+            let range = rest.slice(0, length).range();
+            rest = rest.from(length);
+            if !text.is_empty() {
+                return Some((text, range));
+            }
         }
-        let (text, length) = quoted_word(&piece.bytes[at..], escape);
-        if !text.is_empty() {
-            words.push((text, piece.slice(at, at + length).range()));
-        }
-        at += length;
-    }
-    words
+    })
+}
+
+/// Splits `key=value` at the first `=`, if there is one.
+pub(super) fn split_key(mut key: String) -> (String, Option<String>) {
+    let value = key.find('=').map(|equals| {
+        let value = key.split_off(equals + 1);
+        key.truncate(equals);
+        value
+    });
+    (key, value)
 }
 
 /// One word from the start of `bytes`, and its length there.
 fn quoted_word(bytes: &[u8], escape: char) -> (String, usize) {
-    let mut text = String::new();
     let mut quote = None;
     let mut at = 0;
     while at < bytes.len() {
-        let (mut ch, mut length) = decode(&bytes[at..]);
+        let (ch, length) = decode(&bytes[at..]);
         match quote {
             None if ch.is_whitespace() => break,
             None if matches!(ch, '\'' | '"') => quote = Some(ch),
             Some(open) if open == ch => quote = None,
             _ => {}
         }
-        if ch == escape && quote != Some('\'') {
-            at += length;
-            if at == bytes.len() {
-                break; // An escape character at the very end is dropped.
-            }
-            text.push(ch);
-            (ch, length) = decode(&bytes[at..]);
-        }
-        text.push(ch);
         at += length;
+        if ch == escape && quote != Some('\'') {
+            let Some(escaped) = bytes.get(at..).filter(|rest| !rest.is_empty()) else {
+                // An escape character at the very end is dropped.
+                return (lossy(&bytes[..at - length]), at);
+            };
+            at += decode(escaped).1;
+        }
     }
-    (text, at)
+    (lossy(&bytes[..at]), at)
 }
 
 /// The flags at the start, quotes and escapes taken out, and what stands behind them.
@@ -93,7 +98,8 @@ pub(super) fn flags<'a>(piece: Piece<'a>, escape: char) -> (Vec<Found>, Piece<'a
 /// One flag from the start of `bytes`: its text, whether it had quotes, and its length there. Each byte is a character of
 /// its own, as in BuildKit.
 fn flag(bytes: &[u8], escape: char) -> (String, bool, usize) {
-    let mut text = String::new();
+    // Long enough for most.
+    let mut text = String::with_capacity(24);
     let mut had_quotes = false;
     let mut quote = None;
     let mut at = 0;
@@ -134,8 +140,8 @@ pub(super) type Pair = ((String, String), Range<usize>);
 
 /// Keys and values: `key=value …`, or the old `key value` where the first word has no `=`.
 pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<Pair>, PairsError> {
-    let words = quoted(piece, escape);
-    let Some((first, _)) = words.first() else {
+    let mut words = quoted(piece, escape).peekable();
+    let Some((first, _)) = words.peek() else {
         return Ok(Vec::new());
     };
     if !first.contains('=') {
@@ -144,10 +150,9 @@ pub(super) fn pairs(piece: Piece<'_>, escape: char) -> Result<Vec<Pair>, PairsEr
         return Ok(vec![((key.text(), value.text()), piece.range())]);
     }
     words
-        .into_iter()
-        .map(|(word, range)| match word.split_once('=') {
-            Some((key, value)) => Ok(((key.to_owned(), value.to_owned()), range)),
-            None => Err(PairsError::NoEquals(range)),
+        .map(|(word, range)| match split_key(word) {
+            (key, Some(value)) => Ok(((key, value), range)),
+            (_, None) => Err(PairsError::NoEquals(range)),
         })
         .collect()
 }
@@ -177,7 +182,7 @@ mod tests {
         }
     }
 
-    fn texts(found: Vec<Found>) -> Vec<String> {
+    fn texts(found: impl IntoIterator<Item = Found>) -> Vec<String> {
         found.into_iter().map(|(text, _)| text).collect()
     }
 
@@ -194,7 +199,7 @@ mod tests {
             assert_eq!(texts(quoted(piece(text), '\\')), expected, "{text}");
         }
         assert_eq!(texts(quoted(piece("a=`  b"), '`')), ["a=` ", "b"]);
-        assert_eq!(quoted(piece(" ab  cd"), '\\')[1].1, 5..7);
+        assert_eq!(quoted(piece(" ab  cd"), '\\').last().unwrap().1, 5..7);
     }
 
     #[test]
@@ -228,9 +233,9 @@ mod tests {
 
     #[test]
     fn separators_are_taken_in_runs() {
-        let words = separated(piece("a \t b\u{0B}c"));
+        let words: Vec<_> = separated(piece("a \t b\u{0B}c")).collect();
         assert_eq!(words.len(), 3);
         assert_eq!(words[2].range(), 6..7);
-        assert!(separated(piece("")).is_empty());
+        assert!(separated(piece("")).next().is_none());
     }
 }
