@@ -110,7 +110,8 @@ impl Source<'_> {
             }
             Arguments::Exec(strings) => {
                 for (json, string) in arguments_of(strings.len()).iter().zip(strings) {
-                    prop_assert_eq!(&serde_json::from_str::<String>(json).unwrap(), string);
+                    let read: Option<String> = serde_json::from_str(json).ok();
+                    prop_assert_eq!(read.as_ref(), Some(string));
                 }
                 Ok(())
             }
