@@ -19,6 +19,7 @@ pub(super) fn only(folder: &Folder<'_>) -> bool {
     let file = folder.first(&files);
     file.is_some_and(|file| file != "config.xml" || folder.has_dir("www"))
         || by_package(folder)
+        || by_crate(folder)
         || by_gradle(folder)
 }
 
@@ -35,6 +36,13 @@ fn by_package(folder: &Folder<'_>) -> bool {
     let scripts = json.get("scripts").map(ToString::to_string);
     let scripts = scripts.unwrap_or_default();
     PACKAGES.iter().any(depends) && !FOR_BROWSERS.iter().any(|script| scripts.contains(script))
+}
+
+fn by_crate(folder: &Folder<'_>) -> bool {
+    let manifest = folder.toml("Cargo.toml").unwrap_or_default();
+    manifest
+        .get("dependencies")
+        .is_some_and(|all| all.get("tauri").is_some())
 }
 
 fn by_gradle(folder: &Folder<'_>) -> bool {

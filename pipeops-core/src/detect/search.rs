@@ -1,6 +1,7 @@
 //! Where in a tree the apps are.
 
 use super::devices;
+use super::findings::Role;
 use super::folder::{Folder, is_beside};
 use super::rules;
 use super::{Findings, Language};
@@ -64,9 +65,11 @@ fn search<'a>(root: &Folder<'a>, language: Option<Language>) -> Search<'a> {
     search
 }
 
-/// Whether there is something to start or to serve: a library is no app.
+/// Whether there is something to start or to serve: a library is no app. What serves requests by its framework runs, even
+/// where nothing says how.
 pub(super) fn runs(found: &Findings) -> bool {
-    found.start.is_some() || found.output.is_some() || !found.members.is_empty()
+    let serves = found.role == Role::Server && found.framework.is_some();
+    serves || found.start.is_some() || found.output.is_some() || !found.members.is_empty()
 }
 
 struct Search<'a> {

@@ -1,6 +1,6 @@
 //! .NET.
 
-use super::dotnet_project::{Kind, Project, projects};
+use super::dotnet_project::{Kind, Project, closure, projects};
 use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
@@ -123,6 +123,12 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
         folder,
         project.framework().map(|(version, _)| (file, version)),
     );
+    for other in closure(folder, project).into_iter().flatten() {
+        if other != file {
+            // Also what makes this folder, and not the project's own, the one that is built.
+            found.add(weight::NONE, folder, &other, "a part of it");
+        }
+    }
     let others: Vec<&str> = all
         .iter()
         .filter(|other| other.kind == project.kind && other.file != file)

@@ -117,7 +117,7 @@ pub(super) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
     let usual = PROGRAMS
         .iter()
         .chain(TYPESCRIPT)
-        .filter(|file| site.folder.has(file));
+        .filter(|file| site.folder.has(file) && !is_of_other_package(site, file));
     for file in usual {
         if let Some(command) = run(site, file, bun) {
             let file = (*file).to_owned();
@@ -129,6 +129,12 @@ pub(super) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
         }
     }
     None
+}
+
+/// Whether a file is in a folder with a package of its own.
+fn is_of_other_package(site: &Site<'_>, file: &str) -> bool {
+    let dir = file.rsplit_once('/').map(|(dir, _)| dir);
+    dir.is_some_and(|dir| site.folder.has(&format!("{dir}/package.json")))
 }
 
 /// The command that runs a file, if something here can.

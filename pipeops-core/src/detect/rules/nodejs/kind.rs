@@ -262,8 +262,14 @@ pub(super) fn runs_elsewhere(command: &Command) -> bool {
     ELSEWHERE.contains(&program) && !beside.contains(&program)
 }
 
-/// Whether a quoted command is one for developers; `npm:dev` is as well.
+/// Whether a quoted command is one for developers; `npm:dev` is as well, and what starts several other scripts.
 fn develops(word: &str) -> bool {
+    if ["npm ", "yarn ", "pnpm "]
+        .iter()
+        .any(|manager| word.starts_with(manager))
+    {
+        return true;
+    }
     let names = ["dev", "watch", "client", "serve"];
     names
         .iter()
