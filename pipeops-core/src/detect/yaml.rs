@@ -45,22 +45,16 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
 
 fn sequence<'a>(events: &mut impl Iterator<Item = Event<'a>>, depth: usize) -> Value {
     let mut items = Vec::new();
-    while depth > 0 {
-        match events.next() {
-            None | Some(Event::SequenceEnd) => break,
-            Some(start) => items.push(value(start, events, depth - 1)),
-        }
+    while let Some(start) = next(events, depth, &Event::SequenceEnd) {
+        items.push(value(start, events, depth - 1));
     }
     Value::Array(items)
 }
 
 fn mapping<'a>(events: &mut impl Iterator<Item = Event<'a>>, depth: usize) -> Value {
     let mut entries = Map::new();
-    while depth > 0 {
-        let key = match events.next() {
-            None | Some(Event::MappingEnd) => break,
-            Some(start) => value(start, events, depth - 1),
-        };
+    while let Some(start) = next(events, depth, &Event::MappingEnd) {
+        let key = value(start, events, depth - 1);
         let Some(start) = events.next() else { break };
         let value = value(start, events, depth - 1);
         if let Value::String(key) = key {
@@ -68,6 +62,15 @@ fn mapping<'a>(events: &mut impl Iterator<Item = Event<'a>>, depth: usize) -> Va
         }
     }
     Value::Object(entries)
+}
+
+/// The next event inside, unless it is the end or all is nested too deeply.
+fn next<'a>(
+    events: &mut impl Iterator<Item = Event<'a>>,
+    depth: usize,
+    end: &Event<'a>,
+) -> Option<Event<'a>> {
+    events.next().filter(|event| depth > 0 && event != end)
 }
 
 #[cfg(test)]
