@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pipeops_core::build::BuildCache;
 use pipeops_core::credential::CredentialKind;
 use pipeops_core::event::EventKind;
 use pipeops_core::{
@@ -13,6 +12,7 @@ use pipeops_core::{
 };
 
 use crate::address::Address;
+use crate::cache::trial::CacheTrial;
 use crate::cause::Cause;
 use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
@@ -119,11 +119,13 @@ impl Builder {
             begin: Instant::now(),
             made: 0,
             renewed: false,
+            caches: CacheTrial::default(),
             options: &self.options,
         };
         loop {
             let left = self.options.timeout.saturating_sub(tries.begin.elapsed());
             tries.made += 1;
+            let attempt = Instant::now();
             let error = match self.attempt(&tries.request, left, events).await {
                 Ok(solved) => {
                     let digest = solved.digest.ok_or(Error::NoDigest)?;
@@ -136,7 +138,11 @@ impl Builder {
             };
             let title = error.diagnosis().title;
             events.emit(EventKind::Warning {
-                message: format!("{title}: {}", again.what),
+                message: format!(
+                    "{title}: {} ({:.1} s were lost)",
+                    again.what,
+                    attempt.elapsed().as_secs_f32()
+                ),
             });
             tokio::time::sleep(again.wait).await;
         }
@@ -161,6 +167,8 @@ struct Tries<'a> {
     made: u32,
     /// A credential was renewed; it is not a second time.
     renewed: bool,
+    /// What is left of the caches.
+    caches: CacheTrial,
     options: &'a BuilderOptions,
 }
 
@@ -173,11 +181,13 @@ struct Again {
 impl Tries<'_> {
     /// Prepares the next attempt, or `None` when there is no use in one.
     async fn next(&mut self, error: &Error) -> Option<Again> {
-        if error
-            .build_failure()
-            .is_some_and(|failure| failure.cause == Cause::CacheMissing)
-        {
-            return self.leave_out_cache();
+        if let Some(what) = self.caches.leave_out(&mut self.request, error) {
+            // Not one of the attempts that a passing trouble may use up.
+            self.made -= 1;
+            return Some(Again {
+                wait: Duration::ZERO,
+                what,
+            });
         }
         match error.diagnosis().class {
             RetryClass::NeedsCredential => self.renew_credential(error).await,
@@ -194,27 +204,6 @@ impl Tries<'_> {
             }
             _ => None,
         }
-    }
-
-    /// First without the caches in buckets, whose blobs may be gone; then without any cache, as the daemon may have
-    /// taken over records of such a blob.
-    fn leave_out_cache(&mut self) -> Option<Again> {
-        let before = self.request.cache_from.len();
-        self.request
-            .cache_from
-            .retain(|cache| !matches!(cache, BuildCache::S3(_)));
-        let what = if self.request.cache_from.len() < before {
-            "building again without the cache that has lost a part"
-        } else if !self.request.no_cache {
-            self.request.no_cache = true;
-            "building again without any cache"
-        } else {
-            return None;
-        };
-        Some(Again {
-            wait: Duration::ZERO,
-            what: what.to_owned(),
-        })
     }
 
     async fn renew_credential(&mut self, error: &Error) -> Option<Again> {

@@ -71,6 +71,10 @@ pub enum Cause {
     },
     /// A part of the build cache is gone from its bucket or registry.
     CacheMissing,
+    /// A build cache refuses its reader, does not answer, or gives other bytes than its manifest says.
+    CacheUnreadable,
+    /// The daemon cannot even begin to write a build cache.
+    CacheUnwritable,
     /// Somebody cancelled the build at the daemon.
     Cancelled,
     /// The daemon lost this process's session.
@@ -99,6 +103,8 @@ impl Cause {
             Self::RegistryDown { .. } => "RegistryDown",
             Self::Network { .. } => "NetworkUnreachable",
             Self::CacheMissing => "CacheMissing",
+            Self::CacheUnreadable => "CacheUnreadable",
+            Self::CacheUnwritable => "CacheUnwritable",
             Self::Cancelled => "Cancelled",
             Self::SessionLost => "SessionLost",
             Self::Unknown => "BuildError",
@@ -113,7 +119,8 @@ impl Cause {
             Self::RateLimited { .. }
             | Self::RegistryDown { .. }
             | Self::Network { .. }
-            | Self::CacheMissing => RetryClass::Transient,
+            | Self::CacheMissing
+            | Self::CacheUnreadable => RetryClass::Transient,
             Self::Unauthorized { .. } => RetryClass::NeedsCredential,
             _ => RetryClass::Permanent,
         }

@@ -58,9 +58,30 @@ fn command(clues: &Clues<'_>) -> Cause {
     }
 }
 
-/// A blob that a cache's manifest names is gone (`NoSuchKey` of S3).
+/// A cache was read and a blob that its manifest names is gone or cannot be had. Whatever goes wrong while a cache is written
+/// is no error of the build.
 fn cache(message: &str) -> Option<Cause> {
-    message.contains("nosuchkey").then_some(Cause::CacheMissing)
+    let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    let unwritable = [
+        "failed to configure ",
+        "unknown cache exporter",
+        "duplicate cache exports",
+    ];
+    if unwritable.iter().any(|text| message.starts_with(text)) && message.contains("cache export") {
+        return Some(Cause::CacheUnwritable);
+    }
+    // S3, Azure, and the blobs of a registry's cache, whose images would name a manifest.
+    if any(&["nosuchkey", "blobnotfound"]) || blob_is_gone(message) {
+        return Some(Cause::CacheMissing);
+    }
+    any(&["operation error s3", "failed to load result from remote"])
+        .then_some(Cause::CacheUnreadable)
+}
+
+/// `content at https://HOST/v2/REPOSITORY/blobs/sha256:… not found`
+fn blob_is_gone(message: &str) -> bool {
+    let content = after(message, "content at ");
+    content.is_some_and(|rest| rest.contains("/blobs/sha256:") && rest.contains("not found"))
 }
 
 fn dockerfile(original: &str, message: &str) -> Option<Cause> {
@@ -367,6 +388,18 @@ mod tests {
             (
                 "no active session for abc: context deadline exceeded",
                 Cause::SessionLost,
+            ),
+            (
+                "failed to copy: httpReadSeeker: failed open: content at http://127.0.0.1:5000/v2/cache/blobs/sha256:00 not found: not found",
+                Cause::CacheMissing,
+            ),
+            (
+                "operation error S3: GetObject, https response error StatusCode: 403, RequestID: 1, api error AccessDenied: Access Denied.",
+                Cause::CacheUnreadable,
+            ),
+            (
+                "failed to configure s3 cache exporter: upload_parallelism must be a positive integer",
+                Cause::CacheUnwritable,
             ),
             ("context canceled: context canceled", Cause::Cancelled),
             ("something new", Cause::Unknown),

@@ -273,6 +273,13 @@ impl BuildFailure {
             Cause::CacheMissing => diagnosis
                 .reason("the bucket lost a part of the build cache, and the build needed it")
                 .fix("Build without this cache once; it is written anew"),
+            Cause::CacheUnreadable => diagnosis
+                .reason("the server of the build cache refuses, does not answer, or gives other bytes than were written")
+                .fix("Build without this cache")
+                .fix("Check the cache's keys and that the daemon reaches its server"),
+            Cause::CacheUnwritable => diagnosis
+                .reason("the daemon does not know this kind of cache, or one of its settings")
+                .fix("Correct the cache in the build's configuration, or build without it"),
             Cause::Network { host } => diagnosis
                 .reason(format!(
                     "the daemon cannot reach {}",

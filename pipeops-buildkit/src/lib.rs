@@ -2,7 +2,7 @@
 
 mod address;
 mod builder;
-mod cache;
+pub mod cache;
 mod cause;
 mod censor;
 mod check;
@@ -20,6 +20,7 @@ mod solve;
 
 pub use address::{Address, AddressError};
 pub use builder::{Builder, BuilderOptions};
+pub use cache::{CacheOutcome, CacheProblem};
 pub use cause::Cause;
 pub use client::{Client, ConnectOptions, Info, Worker};
 pub use error::{CredentialError, Error};

@@ -6,6 +6,7 @@ use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use pipeops_core::event::{EventKind, EventSink, VertexState};
 
+use crate::cache::{CacheOutcome, CacheProblem, Labels, reason};
 use crate::censor::Censor;
 use crate::lines::{Lines, readable};
 
@@ -25,6 +26,8 @@ pub(crate) struct Progress<'a> {
     vertices: HashMap<String, Vertex>,
     transfers: HashMap<String, (u64, u64)>,
     lines: Lines,
+    labels: Labels,
+    caches: CacheOutcome,
 }
 
 /// One vertex of the build graph.
@@ -49,11 +52,24 @@ impl<'a> Progress<'a> {
     pub(crate) fn new(events: &'a dyn EventSink, censor: Censor) -> Self {
         Self {
             events,
+            labels: Labels::default(),
+            caches: CacheOutcome::default(),
             lines: Lines::new(censor.clone()),
             censor,
             vertices: HashMap::new(),
             transfers: HashMap::new(),
         }
+    }
+
+    /// Calls caches by these names.
+    pub(crate) fn with_labels(mut self, labels: Labels) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// The caches that could not be used.
+    pub(crate) fn caches(&self) -> &CacheOutcome {
+        &self.caches
     }
 
     /// Takes one message of the daemon.
@@ -127,7 +143,8 @@ impl<'a> Progress<'a> {
         }
         let vertex = self.vertices.entry(update.digest.clone()).or_default();
         if vertex.name.is_empty() {
-            vertex.name = readable(update.name.replace('\n', " ").as_bytes(), &self.censor);
+            let name = self.labels.readable(update.name.replace('\n', " "));
+            vertex.name = readable(name.as_bytes(), &self.censor);
         }
         let name = vertex.name.clone();
         let state = state(&update);
@@ -158,11 +175,25 @@ impl<'a> Progress<'a> {
             self.end(&update.digest, VertexState::Done, duration(update));
             return;
         }
-        self.end(&update.digest, VertexState::Failed, duration(update));
-        let first_line = update.error.lines().next().unwrap_or_default();
-        self.warn(format!(
-            "The build goes on without its cache: {name}: {first_line}"
-        ));
+        let millis = duration(update);
+        self.end(&update.digest, VertexState::Failed, millis);
+        let problem = CacheProblem {
+            cache: name.to_owned(),
+            why: self.censor.clean(&reason(&update.error)),
+            millis,
+        };
+        let read = name.starts_with(IMPORT);
+        let consequence = match read {
+            true => "The build goes on without its cache",
+            false => "The cache is not written, and the next build starts with an older one",
+        };
+        let cost = millis.map(|millis| format!(" ({:.1} s)", millis as f64 / 1000.0));
+        let cost = cost.unwrap_or_default();
+        self.warn(format!("{consequence}: {name}{cost}: {}", problem.why));
+        match read {
+            true => self.caches.unread.push(problem),
+            false => self.caches.unwritten.push(problem),
+        }
     }
 
     fn end(&mut self, id: &str, state: VertexState, millis: Option<u64>) {
@@ -431,7 +462,7 @@ mod tests {
         let export = failed("exporting cache to Amazon S3", "NoSuchBucket\nmore");
         assert_eq!(
             export[1],
-            "! The build goes on without its cache: exporting cache to Amazon S3: NoSuchBucket"
+            "! The cache is not written, and the next build starts with an older one: exporting cache to Amazon S3 (0.0 s): there is no such bucket: NoSuchBucket"
         );
     }
 

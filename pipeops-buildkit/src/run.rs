@@ -77,7 +77,8 @@ impl Client {
         )
         .await?;
         prepared.request.session.clone_from(&session.id);
-        let mut progress = Progress::new(events, prepared.censor.clone());
+        let mut progress =
+            Progress::new(events, prepared.censor.clone()).with_labels(prepared.labels);
         let result = self
             .follow(prepared.request, &mut session, &mut progress)
             .await;
@@ -250,6 +251,7 @@ fn solved(
         response: response.exporter_response.into_iter().collect(),
         steps: counts.steps,
         cached: counts.cached,
+        caches: progress.caches().clone(),
         context: ContextSent {
             entries: sent.entries.load(Ordering::Relaxed),
             files: sent.files.load(Ordering::Relaxed),

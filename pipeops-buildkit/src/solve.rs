@@ -11,7 +11,7 @@ use pipeops_core::secret::suspicion;
 use pipeops_core::{BuildRequest, Digest, SecretString};
 use tokio::sync::mpsc;
 
-use crate::cache::Caches;
+use crate::cache::{CacheOutcome, Caches, Labels};
 use crate::censor::Censor;
 use crate::check::{check_ignore_file, check_names, find_dockerfile};
 use crate::error::Error;
@@ -95,6 +95,8 @@ pub struct Solved {
     pub steps: usize,
     /// Steps of these that were taken from cache.
     pub cached: usize,
+    /// Caches that could not be read or written.
+    pub caches: CacheOutcome,
     /// What was sent of the context.
     pub context: ContextSent,
 }
@@ -119,6 +121,7 @@ pub(crate) struct Prepared {
     pub(crate) notes: mpsc::Receiver<Error>,
     pub(crate) sent: Arc<Sent>,
     pub(crate) censor: Censor,
+    pub(crate) labels: Labels,
     pub(crate) push: bool,
 }
 
@@ -175,6 +178,7 @@ impl Solve {
             notes: noted,
             sent,
             censor,
+            labels: caches.labels,
             push: self.push,
         })
     }

@@ -15,6 +15,8 @@ use crate::event::EventSink;
 use crate::image::{Digest, ImageRef};
 use crate::secret::SecretString;
 
+pub use crate::cache::{BuildCache, S3Cache};
+
 /// One image to build from a folder and to push.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -84,56 +86,6 @@ pub enum DockerfileSource {
 impl Default for DockerfileSource {
     fn default() -> Self {
         Self::Path("Dockerfile".to_owned())
-    }
-}
-
-/// One place for build cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildCache {
-    /// An S3 bucket, as BuildKit's `s3` cache back end takes it.
-    S3(S3Cache),
-    /// An image in a registry.
-    Registry {
-        /// The cache image's name.
-        image: ImageRef,
-    },
-}
-
-/// Build cache in an S3 bucket.
-///
-/// Without keys the daemon uses its own role. That is the safer way: keys in a request are kept in plain text in the
-/// daemon's build history, which every client of that daemon can read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct S3Cache {
-    /// The bucket; it must exist.
-    pub bucket: String,
-    /// The region; `us-east-1` for most S3-compatible servers.
-    pub region: String,
-    /// The server's address for S3-compatible servers; AWS by default.
-    pub endpoint: Option<String>,
-    /// Prefix of all keys, ending in `/` if it is a folder.
-    pub prefix: String,
-    /// The cache's name: one manifest in the bucket.
-    pub name: String,
-    /// Key id and secret; the daemon's own role when `None`.
-    pub keys: Option<(String, SecretString)>,
-}
-
-impl S3Cache {
-    /// A cache with this name in this bucket, with the daemon's own role.
-    pub fn new(
-        bucket: impl Into<String>,
-        region: impl Into<String>,
-        name: impl Into<String>,
-    ) -> Self {
-        Self {
-            bucket: bucket.into(),
-            region: region.into(),
-            name: name.into(),
-            ..Self::default()
-        }
     }
 }
 

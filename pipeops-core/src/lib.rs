@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod build;
+pub mod cache;
 pub mod credential;
 pub mod detect;
 pub mod diagnosis;
@@ -13,6 +14,7 @@ pub mod source;
 pub mod stack;
 
 pub use build::{BuildRequest, BuiltImage, ImageBuilder};
+pub use cache::{BuildCache, CacheNamespace};
 pub use credential::{Credential, CredentialProvider, RegistryScope};
 pub use detect::{Detection, LanguageDetector};
 pub use diagnosis::{Diagnose, Diagnosis, Failure};

@@ -6,16 +6,19 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pipeops_core::build::{BuildCache, DockerfileSource, S3Cache};
-use pipeops_core::{BuildRequest, BuiltImage, Diagnosis, ImageRef};
+use pipeops_core::build::DockerfileSource;
+use pipeops_core::{BuildRequest, BuiltImage, CacheNamespace, Diagnosis, ImageRef};
 use pipeops_registry::RegistryClient;
-use sha2::{Digest, Sha256};
 
 use super::context::{Context, blocking};
 use super::plan::unreadable;
 use super::{Plan, PlannedDockerfile, StepFailure};
 use crate::clone::Cloned;
 use crate::git::GitRef;
+
+/// The branches whose caches a new branch starts with. A push does not say which one is the repository's default; asking for
+/// a cache that is not there costs one request.
+const DEFAULT_BRANCHES: [&str; 2] = ["main", "master"];
 
 pub(super) async fn build(
     context: &Context<'_>,
@@ -64,10 +67,10 @@ fn request(
     request.commit_time = Some(cloned.commit_time);
     request.credentials = Arc::clone(&context.credentials);
     request.insecure_registry = project.insecure_registry;
-    if let Some(cache) = &context.options.cache {
-        let cache = named_cache(context, plan, cache);
-        request.cache_from = vec![BuildCache::S3(cache.clone())];
-        request.cache_to = vec![BuildCache::S3(cache)];
+    if let Some(place) = &context.options.cache {
+        let (from, to) = cache_namespace(context, plan).in_bucket(place, &DEFAULT_BRANCHES);
+        request.cache_from = from;
+        request.cache_to = vec![to];
     }
     request
 }
@@ -88,31 +91,30 @@ fn labels(context: &Context<'_>) -> BTreeMap<String, String> {
     ])
 }
 
-/// One cache for each repository, branch and Dockerfile: branches do not push out each other's layers.
-fn named_cache(context: &Context<'_>, plan: &Plan, cache: &S3Cache) -> S3Cache {
+/// Whose cache a deployment's build uses. A tag has its own, and another target of the same Dockerfile too.
+fn cache_namespace(context: &Context<'_>, plan: &Plan) -> CacheNamespace {
     let deployment = &context.claim.deployment;
-    let dockerfile = match &plan.dockerfile {
-        PlannedDockerfile::Own(path) => path.as_str(),
-        PlannedDockerfile::Generated { .. } => "",
+    let branch = match &deployment.reference {
+        GitRef::Branch(name) => name.clone(),
+        other => other.to_string(),
     };
-    let mut cache = cache.clone();
-    cache.name = cache_name(
-        &deployment.repository,
-        &deployment.reference,
-        &format!("{}/{dockerfile}", plan.context),
-    );
-    cache
+    let file = match &plan.dockerfile {
+        PlannedDockerfile::Own(path) => path.as_str(),
+        PlannedDockerfile::Generated { .. } => "generated",
+    };
+    let target = context.project().build.target.as_deref();
+    let dockerfile = dockerfile_key(&plan.context, file, target);
+    CacheNamespace::new(&deployment.repository, branch, dockerfile)
 }
 
-/// A name for people to recognize and a hash that tells apart what looks alike; BuildKit splits names at `;`.
-fn cache_name(repository: &str, reference: &GitRef, dockerfile: &str) -> String {
-    let readable: String = format!("{repository}-{}", reference.name())
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(80)
-        .collect();
-    let hash = Sha256::digest(format!("{repository}\n{reference}\n{dockerfile}"));
-    format!("{readable}-{}", hex::encode(&hash[..6]))
+fn dockerfile_key(folder: &str, file: &str, target: Option<&str>) -> String {
+    let target = target
+        .map(|target| format!(":{target}"))
+        .unwrap_or_default();
+    match folder.trim_matches('/') {
+        "" | "." => format!("{file}{target}"),
+        folder => format!("{folder}/{file}{target}"),
+    }
 }
 
 /// The app's folder on disk, with the `.dockerignore` of a generated Dockerfile in it.
@@ -155,17 +157,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn caches_of_branches_differ_and_their_names_are_safe() {
-        let name =
-            |branch: &str, file| cache_name("team/shop", &GitRef::Branch(branch.into()), file);
-        assert_ne!(name("a/b", "f"), name("a-b", "f"));
-        assert_ne!(name("main", "f"), name("main", "g"));
-        let odd = name("x;y/../é", "f");
-        assert!(
-            odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
-            "{odd}"
-        );
-        assert!(name(&"x".repeat(300), "f").len() < 100);
+    fn apps_and_targets_of_a_repository_have_caches_of_their_own() {
+        for (folder, file, target, key) in [
+            (".", "Dockerfile", None, "Dockerfile"),
+            ("", "deploy/Dockerfile", None, "deploy/Dockerfile"),
+            ("api/", "generated", None, "api/generated"),
+            ("api", "Dockerfile", Some("prod"), "api/Dockerfile:prod"),
+        ] {
+            assert_eq!(dockerfile_key(folder, file, target), key);
+        }
     }
 
     #[cfg(unix)]

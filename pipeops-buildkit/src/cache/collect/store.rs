@@ -1,0 +1,78 @@
+//! The bucket of a cache, reached from this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::client::{HttpClient, HttpConnector};
+use pipeops_core::cache::S3Cache;
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+use super::CollectError;
+
+/// Longest time until a connection stands, and for one answer: a page of a list, or a manifest.
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Opens the bucket of a cache. Without keys in the settings, the environment's are used, as AWS names them, or the role of
+/// the machine or pod.
+///
+/// # Errors
+/// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
+pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
+    let settings = |why: String| CollectError::Settings { why };
+    if cache.bucket.is_empty() {
+        return Err(settings("there is no bucket".to_owned()));
+    }
+    let mut builder = AmazonS3Builder::from_env()
+        .with_http_connector(Connector)
+        .with_bucket_name(&cache.bucket)
+        .with_region(&cache.region);
+    if let Some(endpoint) = &cache.endpoint {
+        builder = builder
+            .with_endpoint(endpoint)
+            .with_allow_http(true)
+            .with_virtual_hosted_style_request(false);
+    }
+    if let Some((id, secret)) = &cache.keys {
+        builder = builder
+            .with_access_key_id(id)
+            .with_secret_access_key(secret.expose());
+    }
+    if let Some(token) = &cache.session_token {
+        builder = builder.with_token(token.expose());
+    }
+    let store = builder
+        .build()
+        .map_err(|error| settings(error.to_string()))?;
+    Ok(Arc::new(store))
+}
+
+/// Connects with this crate's TLS, and asks no process-wide default for it.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _options: &object_store::ClientOptions) -> object_store::Result<HttpClient> {
+        let fail =
+            |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
+                store: "S3",
+                source,
+            };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_platform_verifier())
+            .map_err(|error| fail(error.into()))?
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .user_agent(concat!("pipeops-buildkit/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| fail(error.into()))?;
+        Ok(HttpClient::new(http))
+    }
+}

@@ -1,0 +1,203 @@
+//! Deletes, slowly and after a last look.
+
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use jiff::{SignedDuration, Timestamp};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use tokio::time::Instant;
+
+use super::CollectError;
+use super::layout::{Digest, Layout, below, digest};
+use super::marks::Marks;
+use super::policy::Policy;
+use super::report::{Amount, FailedDeletes, Report};
+use super::survey::{Survey, modified};
+
+/// Objects that are deleted together. Few, so that little time passes between the last look and the deletion.
+const BATCH: usize = 100;
+
+/// Last looks at once.
+const LOOKS: usize = 16;
+
+/// Deletes objects, unless it only pretends to.
+pub(super) struct Deleter<'a> {
+    store: &'a dyn ObjectStore,
+    /// Nothing is touched.
+    dry_run: bool,
+    per_second: u32,
+    batch: Vec<ObjectMeta>,
+    pub(super) deleted: Amount,
+    pub(super) failed: Option<FailedDeletes>,
+}
+
+impl<'a> Deleter<'a> {
+    pub(super) fn new(store: &'a dyn ObjectStore, policy: &Policy, dry_run: bool) -> Self {
+        Self {
+            store,
+            dry_run,
+            per_second: policy.deletes_per_second.max(1),
+            batch: Vec::new(),
+            deleted: Amount::default(),
+            failed: None,
+        }
+    }
+
+    /// Deletes this object, now or with the next ones.
+    pub(super) async fn delete(&mut self, object: ObjectMeta) {
+        self.batch.push(object);
+        if self.batch.len() == BATCH {
+            self.flush().await;
+        }
+    }
+
+    /// Deletes what was collected.
+    pub(super) async fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if self.dry_run {
+            batch
+                .iter()
+                .for_each(|object| self.deleted.add(object.size));
+            return;
+        }
+        let begin = Instant::now();
+        let unchanged = self.look_again(batch).await;
+        let number = unchanged.len();
+        self.delete_all(unchanged).await;
+        let least = Duration::from_secs_f64(number as f64 / f64::from(self.per_second));
+        tokio::time::sleep_until(begin + least).await;
+    }
+
+    /// What still is as it was listed. A blob that a build renewed meanwhile, and a manifest that it wrote, stay.
+    async fn look_again(&mut self, batch: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
+        let store = self.store;
+        let looks = batch.into_iter().map(|object| async move {
+            let now = store.head(&object.location).await;
+            // What cannot be looked at is not deleted.
+            let same = now.is_ok_and(|now| {
+                now.last_modified.timestamp() == object.last_modified.timestamp()
+                    && now.size == object.size
+            });
+            same.then_some(object)
+        });
+        let looks = stream::iter(looks).buffer_unordered(LOOKS);
+        looks.filter_map(std::future::ready).collect().await
+    }
+
+    async fn delete_all(&mut self, objects: Vec<ObjectMeta>) {
+        let paths: Vec<Path> = objects
+            .iter()
+            .map(|object| object.location.clone())
+            .collect();
+        let paths: BoxStream<'static, _> = stream::iter(paths.into_iter().map(Ok)).boxed();
+        let mut results = self.store.delete_stream(paths);
+        let sizes: std::collections::HashMap<Path, u64> = objects
+            .into_iter()
+            .map(|object| (object.location, object.size))
+            .collect();
+        let mut left = sizes.len() as u64;
+        while let Some(result) = results.next().await {
+            left = left.saturating_sub(1);
+            match result {
+                Ok(path) => self.deleted.add(sizes.get(&path).copied().unwrap_or(0)),
+                // Another collector was faster.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => self.fail(1, error.to_string()),
+            }
+        }
+        if left > 0 {
+            self.fail(
+                left,
+                "the server did not say what became of them".to_owned(),
+            );
+        }
+    }
+
+    fn fail(&mut self, objects: u64, why: String) {
+        let before = self.failed.take().map_or(0, |failed| failed.objects);
+        self.failed = Some(FailedDeletes {
+            objects: before + objects,
+            why,
+        });
+    }
+}
+
+/// Goes through all blobs once more and frees those that nobody can need.
+pub(super) struct Sweep<'a> {
+    pub(super) survey: &'a Survey,
+    /// Manifests that were written since.
+    pub(super) newer: &'a Survey,
+    /// By number of the survey: a manifest that is kept names it.
+    pub(super) kept: Vec<bool>,
+    /// What the last collection found without a reference, if that is long enough ago.
+    pub(super) ripe: Option<&'a Marks>,
+    /// Blobs that are as young stay: a manifest that is not understood may name them.
+    pub(super) oldest_corrupt: Option<Timestamp>,
+    pub(super) policy: &'a Policy,
+}
+
+impl Sweep<'_> {
+    /// Frees blobs; `marks` gets those that have to wait.
+    pub(super) async fn run(
+        &self,
+        store: &dyn ObjectStore,
+        layout: &Layout,
+        deleter: &mut Deleter<'_>,
+        marks: &mut Marks,
+        report: &mut Report,
+    ) -> Result<(), CollectError> {
+        let folder = layout.blobs();
+        let mut list = store.list(Some(&folder));
+        while let Some(object) = list
+            .try_next()
+            .await
+            .map_err(CollectError::store("list the blobs"))?
+        {
+            let Some(blob) = below(&object.location, &folder).and_then(digest) else {
+                report.foreign.add(object.size);
+                continue;
+            };
+            if self.is_kept(&blob) {
+                report.kept.add(object.size);
+            } else if self.is_free(&blob, &object) {
+                deleter.delete(object).await;
+            } else {
+                report.waiting.add(object.size);
+                marks.add(blob);
+            }
+        }
+        deleter.flush().await;
+        Ok(())
+    }
+
+    fn is_kept(&self, blob: &Digest) -> bool {
+        let named = self.survey.blobs.number(blob);
+        named.is_some_and(|number| self.kept[number as usize])
+            || self.newer.blobs.number(blob).is_some()
+    }
+
+    /// Nothing has referred to it since the marks were made, and nobody has renewed it since.
+    fn is_free(&self, blob: &Digest, object: &ObjectMeta) -> bool {
+        let Some(ripe) = self.ripe else {
+            return false;
+        };
+        let written = modified(object);
+        ripe.blobs.contains(blob)
+            && written < before(ripe.at, self.policy.margin())
+            && self
+                .oldest_corrupt
+                .is_none_or(|corrupt| written < before(corrupt, self.policy.margin()))
+    }
+}
+
+pub(super) fn before(time: Timestamp, earlier: Duration) -> Timestamp {
+    let earlier = SignedDuration::try_from(earlier).unwrap_or(SignedDuration::MAX);
+    time.checked_sub(earlier).unwrap_or(Timestamp::MIN)
+}
+
+pub(super) fn after(time: Timestamp, later: Duration) -> Timestamp {
+    let later = SignedDuration::try_from(later).unwrap_or(SignedDuration::MAX);
+    time.checked_add(later).unwrap_or(Timestamp::MAX)
+}

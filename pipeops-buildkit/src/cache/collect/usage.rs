@@ -1,0 +1,253 @@
+//! How often a cache is used, written beside it.
+//!
+//! BuildKit notes nowhere that a cache was read: an import leaves no trace in the bucket, and a manifest only has the time
+//! when it was written last. What is needed to tell a busy project from an abandoned one is known to whoever builds: that a
+//! build was, and how many of its steps came from a cache. So it is written down here, one small object for each namespace,
+//! in days: counts do not need more, and two builds at once cannot lose more than one of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use object_store::{
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
+use pipeops_core::cache::BuildCache;
+use pipeops_core::event::EventKind;
+use pipeops_core::{BuildRequest, BuiltImage, EventSink, Failure, ImageBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::CollectError;
+use super::layout::Layout;
+
+/// Days that are kept: longer than any retention looks back.
+const DAYS: usize = 60;
+
+/// How often a record is tried that another build changed meanwhile.
+const TRIES: usize = 5;
+
+/// Longest time for a record: a build does not wait for statistics.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What is known about the builds of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Counts for each day (UTC).
+    #[serde(default)]
+    pub days: BTreeMap<Date, DayUsage>,
+}
+
+/// The builds of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DayUsage {
+    /// Builds that ended well.
+    pub builds: u64,
+    /// Their steps.
+    pub steps: u64,
+    /// Steps of these that came from a cache.
+    pub cached: u64,
+}
+
+impl Usage {
+    /// The share of steps that came from a cache, from 0 to 1; `None` without any step.
+    pub fn hit_rate(&self) -> Option<f64> {
+        let sum = |count: fn(&DayUsage) -> u64| self.days.values().map(count).sum::<u64>();
+        let steps = sum(|day| day.steps);
+        (steps > 0).then(|| sum(|day| day.cached) as f64 / steps as f64)
+    }
+
+    fn add(&mut self, now: Timestamp, steps: usize, cached: usize) {
+        let day = self.days.entry(date(now)).or_default();
+        day.builds += 1;
+        day.steps += steps as u64;
+        day.cached += cached as u64;
+        while self.days.len() > DAYS {
+            self.days.pop_first();
+        }
+    }
+}
+
+pub(super) fn date(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+/// Writes down what builds did, in the bucket of their cache.
+#[derive(Debug, Clone)]
+pub struct UsageLog {
+    store: Arc<dyn ObjectStore>,
+    layout: Layout,
+}
+
+impl UsageLog {
+    /// A log below this prefix: the cache's own.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: impl Into<String>) -> Self {
+        Self {
+            store,
+            layout: Layout::new(prefix.into()),
+        }
+    }
+
+    /// Adds a build of the cache with this name.
+    ///
+    /// # Errors
+    /// [`CollectError::Store`] when the bucket cannot be read or written, also when others write so often that this build is
+    /// not counted.
+    pub async fn record(
+        &self,
+        name: &str,
+        steps: usize,
+        cached: usize,
+    ) -> Result<(), CollectError> {
+        let key = self.layout.usage(name);
+        let fail = CollectError::store("write down the use of a cache");
+        for _ in 0..TRIES {
+            let (mut usage, mode) = match self.store.get(&key).await {
+                Ok(found) => {
+                    let version = UpdateVersion {
+                        e_tag: found.meta.e_tag.clone(),
+                        version: found.meta.version.clone(),
+                    };
+                    let bytes = found.bytes().await.map_err(&fail)?;
+                    // Statistics that cannot be read are begun anew.
+                    let usage: Usage = serde_json::from_slice(&bytes).unwrap_or_default();
+                    (usage, PutMode::Update(version))
+                }
+                Err(StoreError::NotFound { .. }) => (Usage::default(), PutMode::Create),
+                Err(error) => return Err(fail(error)),
+            };
+            usage.add(Timestamp::now(), steps, cached);
+            let json = serde_json::to_vec(&usage).unwrap_or_default();
+            let put = self
+                .store
+                .put_opts(&key, json.clone().into(), PutOptions::from(mode))
+                .await;
+            match put {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }) => {}
+                // A server without conditional writes loses a count now and then.
+                Err(StoreError::NotImplemented { .. }) => {
+                    return self
+                        .store
+                        .put(&key, json.into())
+                        .await
+                        .map(drop)
+                        .map_err(fail);
+                }
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(fail(StoreError::Precondition {
+            path: key.to_string(),
+            source: "others write it all the time".into(),
+        }))
+    }
+}
+
+/// An [`ImageBuilder`] that writes down what its builds did, for the caches in S3 that they write.
+///
+/// A record that fails is a warning, and never fails the build.
+#[derive(Debug, Clone)]
+pub struct RecordingBuilder<B> {
+    builder: B,
+    log: UsageLog,
+}
+
+impl<B: ImageBuilder> RecordingBuilder<B> {
+    /// Builds with `builder` and writes to `log`.
+    pub fn new(builder: B, log: UsageLog) -> Self {
+        Self { builder, log }
+    }
+}
+
+#[async_trait]
+impl<B: ImageBuilder> ImageBuilder for RecordingBuilder<B> {
+    async fn build(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Failure> {
+        let name = |cache: &BuildCache| match cache {
+            BuildCache::S3(s3) => Some(s3.name.clone()),
+            _ => None,
+        };
+        let names: Vec<String> = request.cache_to.iter().filter_map(name).collect();
+        let built = self.builder.build(request, events).await?;
+        for name in names {
+            let record = self.log.record(&name, built.steps, built.cached);
+            let why = match tokio::time::timeout(LIMIT, record).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("the bucket did not answer within {LIMIT:?}"),
+            };
+            events.emit(EventKind::Warning {
+                message: format!("The use of the cache {name:?} was not counted: {why}"),
+            });
+        }
+        Ok(built)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn builds_are_counted_also_at_once() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let log = UsageLog::new(Arc::clone(&store), "p/");
+        let records = (0..3).map(|_| log.record("a", 10, 4));
+        for record in futures::future::join_all(records).await {
+            record.unwrap();
+        }
+        let bytes = store
+            .get(&"p/usage/a.json".into())
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let usage: Usage = serde_json::from_slice(&bytes).unwrap();
+        let day = usage.days.values().next().unwrap();
+        assert_eq!((day.builds, day.steps, day.cached), (3, 30, 12));
+        assert_eq!(usage.hit_rate(), Some(0.4));
+    }
+
+    #[tokio::test]
+    async fn statistics_that_cannot_be_read_are_begun_anew() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        store
+            .put(&"usage/a.json".into(), "no json".into())
+            .await
+            .unwrap();
+        UsageLog::new(Arc::clone(&store), "")
+            .record("a", 1, 1)
+            .await
+            .unwrap();
+        let bytes = store
+            .get(&"usage/a.json".into())
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        assert!(serde_json::from_slice::<Usage>(&bytes).is_ok());
+    }
+
+    #[test]
+    fn old_days_are_forgotten() {
+        let mut usage = Usage::default();
+        for day in 0..100 {
+            usage.add(Timestamp::from_second(day * 86_400).unwrap(), 1, 0);
+        }
+        assert_eq!(usage.days.len(), DAYS);
+        assert_eq!(usage.hit_rate(), Some(0.0));
+    }
+}

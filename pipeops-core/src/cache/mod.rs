@@ -1,0 +1,164 @@
+//! Build cache outside of a builder: which places there are, and how a cache is named.
+
+mod namespace;
+
+use std::time::Duration;
+
+pub use namespace::CacheNamespace;
+
+use crate::image::ImageRef;
+use crate::secret::SecretString;
+
+/// One place for build cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildCache {
+    /// An S3 bucket, as BuildKit's `s3` cache back end takes it.
+    S3(S3Cache),
+    /// An image in a registry.
+    Registry {
+        /// The cache image's name.
+        image: ImageRef,
+    },
+    /// Inside the image itself; only written. It holds the steps of the last stage, and is read as
+    /// [`BuildCache::Registry`] with the name of an image that was pushed with it.
+    Inline,
+    /// The cache service of GitHub Actions.
+    Gha(GhaCache),
+    /// A container of Azure Blob Storage.
+    Azblob(AzblobCache),
+}
+
+/// Build cache in an S3 bucket.
+///
+/// Without keys the daemon uses its own role. That is the safer way: keys in a request are kept in plain text in the
+/// daemon's build history, which every client of that daemon can read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct S3Cache {
+    /// The bucket; it must exist.
+    pub bucket: String,
+    /// The region; `us-east-1` for most S3-compatible servers.
+    pub region: String,
+    /// The server's address for S3-compatible servers; AWS by default.
+    pub endpoint: Option<String>,
+    /// Prefix of all keys, ending in `/` if it is a folder.
+    pub prefix: String,
+    /// The cache's name: one manifest in the bucket; see [`CacheNamespace`].
+    pub name: String,
+    /// Key id and secret; the daemon's own role when `None`.
+    pub keys: Option<(String, SecretString)>,
+    /// The session token that belongs to temporary keys. Default: none.
+    pub session_token: Option<SecretString>,
+    /// How many manifests this name has. Each build writes one and reads all, so that as many builds at once keep what each
+    /// of them made; with one, the last to end wins. Default: 1 (also when this is 0), which is what other clients read.
+    pub slots: u8,
+    /// A blob that is older is renewed when a build uses it, so that a collector sees that it lives. Default: BuildKit's, a
+    /// day. A collector must know of a longer one.
+    pub touch_refresh: Option<Duration>,
+}
+
+impl S3Cache {
+    /// A cache with this name in this bucket, with the daemon's own role.
+    pub fn new(
+        bucket: impl Into<String>,
+        region: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self {
+            bucket: bucket.into(),
+            region: region.into(),
+            name: name.into(),
+            slots: 1,
+            ..Self::default()
+        }
+    }
+
+    /// The same place with another name.
+    #[must_use]
+    pub fn named(&self, namespace: &CacheNamespace) -> Self {
+        Self {
+            name: namespace.name(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Build cache in the cache service of GitHub Actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GhaCache {
+    /// The cache's name. Caches of one repository with the same scope overwrite each other.
+    pub scope: String,
+    /// The service's address: `ACTIONS_RESULTS_URL` of the job.
+    pub url: String,
+    /// `ACTIONS_RUNTIME_TOKEN` of the job.
+    pub token: SecretString,
+}
+
+impl GhaCache {
+    /// A cache with this scope at version 2 of the service.
+    pub fn new(
+        scope: impl Into<String>,
+        url: impl Into<String>,
+        token: impl Into<SecretString>,
+    ) -> Self {
+        Self {
+            scope: scope.into(),
+            url: url.into(),
+            token: token.into(),
+        }
+    }
+}
+
+/// Build cache in a container of Azure Blob Storage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AzblobCache {
+    /// The account's address: `https://ACCOUNT.blob.core.windows.net`.
+    pub account_url: String,
+    /// The container. Default: BuildKit's, `buildkit-cache`.
+    pub container: Option<String>,
+    /// Prefix of all keys.
+    pub prefix: String,
+    /// The cache's name: one manifest.
+    pub name: String,
+    /// The account's key; the daemon's own identity when `None`.
+    pub key: Option<SecretString>,
+}
+
+impl AzblobCache {
+    /// A cache with this name in this account, with the daemon's own identity.
+    pub fn new(account_url: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            account_url: account_url.into(),
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cache_shows_its_secrets() {
+        let mut s3 = S3Cache::new("b", "r", "n");
+        s3.keys = Some(("id".into(), "hunter22".into()));
+        s3.session_token = Some("hunter23".into());
+        let mut azblob = AzblobCache::new("https://a.blob.core.windows.net", "n");
+        azblob.key = Some("hunter24".into());
+        for cache in [
+            BuildCache::S3(s3),
+            BuildCache::Gha(GhaCache::new("s", "https://u", "hunter25")),
+            BuildCache::Azblob(azblob),
+        ] {
+            let shown = format!("{cache:?}");
+            assert!(
+                !shown.contains("hunter") && shown.contains("redacted"),
+                "{shown}"
+            );
+        }
+    }
+}
