@@ -515,13 +515,13 @@ fn short_lived() -> Policy {
 #[tokio::test]
 async fn no_build_ever_misses_a_blob_that_was_collected() {
     let mut freed = 0;
-    for seed in 0..12 {
+    for seed in 0..seeds() {
         let (more, missed) = simulate(seed, short_lived()).await;
         assert_eq!(missed, 0, "seed {seed}");
         freed += more;
     }
     assert!(
-        freed > 500,
+        freed > 40 * seeds(),
         "only {freed} blobs were freed: that proves nothing"
     );
 }

@@ -58,6 +58,40 @@ async fn prune() {
     }
 }
 
+/// Writes an object with curl's own implementation of AWS signatures.
+fn put(path: &str, content: &str) {
+    let output = std::process::Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "-X",
+            "PUT",
+            "--aws-sigv4",
+        ])
+        .arg(format!("aws:amz:{}:s3", env("S3_REGION")))
+        .args([
+            "-H",
+            "x-amz-content-sha256: UNSIGNED-PAYLOAD",
+            "--data-binary",
+            content,
+        ])
+        .arg("--user")
+        .arg(format!(
+            "{}:{}",
+            env("S3_ACCESS_KEY_ID"),
+            env("S3_SECRET_ACCESS_KEY")
+        ))
+        .arg(format!("{}/{}{path}", env("S3_ENDPOINT"), env("S3_BUCKET")))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "PUT {path}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// Signs and sends one S3 request with curl's own implementation of AWS signatures.
 fn s3(method: &str, path: &str) -> String {
     let output = std::process::Command::new("curl")
@@ -76,6 +110,18 @@ fn s3(method: &str, path: &str) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The key of the smallest blob that a cache names: of a step that only wrote a line.
+fn last_blob(name: &str) -> String {
+    let manifest = s3("GET", &format!("/{PREFIX}manifests/{name}"));
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    let smallest = layers
+        .min_by_key(|layer| layer["annotations"]["size"].as_u64())
+        .unwrap();
+    let digest = smallest["blob"].as_str().unwrap();
+    format!("/{PREFIX}blobs/{}", digest.replace(':', "%3A"))
 }
 
 /// The keys of all blobs that a cache names.
@@ -138,20 +184,229 @@ async fn an_empty_daemon_takes_everything_from_the_cache_and_survives_its_holes(
         s3("DELETE", &key);
     }
     let events = Recorder::default();
-    let builder = Builder::new(
-        common::address(),
-        BuilderOptions::default().timeout(Duration::from_secs(120)),
-    );
-    let built = builder.build(request, &events).await.unwrap();
+    let built = builder().build(request, &events).await.unwrap();
     assert_eq!(built.steps, first.steps, "{:?}", events.warnings());
     assert!(
         events
             .warnings()
             .iter()
-            .any(|warning| warning.contains("without the cache")),
+            .any(|warning| warning.contains(&format!("without the cache {name:?}"))),
         "{:?}",
         events.warnings()
     );
+}
+
+fn builder() -> Builder {
+    Builder::new(
+        common::address(),
+        BuilderOptions::default().timeout(Duration::from_secs(120)),
+    )
+}
+
+/// The warnings about caches that were left out.
+fn left_out(events: &Recorder) -> Vec<String> {
+    let told = events.warnings().into_iter();
+    told.filter(|warning| warning.contains("without the cache"))
+        .collect()
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_branch_whose_cache_has_a_hole_takes_the_default_branchs() {
+    let (own, default) = (unique("fix"), unique("main"));
+    let base = format!("FROM busybox\nRUN echo {default} > /base\n");
+    let context = Context::new(&[("Dockerfile", &format!("{base}RUN echo main > /top\n"))]);
+    solve(request(&context, &default), &Discard).await.unwrap();
+    prune().await;
+    let before: Vec<String> = blobs(&default);
+    context.write(
+        "Dockerfile",
+        format!("{base}RUN echo {own} > /top\n").as_bytes(),
+    );
+    let mut request = request(&context, &own);
+    request.cache_from.push(cache(&default));
+    solve(request.clone(), &Discard).await.unwrap();
+
+    // Its own step is lost, and the image's name is new, so that the registry does not have the layer either.
+    prune().await;
+    let hole = blobs(&own)
+        .into_iter()
+        .find(|blob| !before.contains(blob))
+        .unwrap();
+    s3("DELETE", &hole);
+    request.image = context.request().image;
+    let events = Recorder::default();
+    let built = builder().build(request, &events).await.unwrap();
+    assert_eq!(
+        (built.steps, built.cached),
+        (2, 1),
+        "{:?}",
+        events.warnings()
+    );
+    let told = left_out(&events);
+    assert!(told.len() == 1 && told[0].contains(&own), "{told:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_good_own_cache_is_used_beside_a_bad_default_one() {
+    let (own, default) = (unique("fix"), unique("main"));
+    let base = format!("FROM busybox\nRUN echo {default} > /base\n");
+    let context = Context::new(&[("Dockerfile", &format!("{base}RUN echo main > /top\n"))]);
+    solve(request(&context, &default), &Discard).await.unwrap();
+    let dockerfile = format!("FROM busybox\nRUN echo {own} > /base\n");
+    let fix = Context::new(&[("Dockerfile", &dockerfile)]);
+    prune().await;
+    solve(request(&fix, &own), &Discard).await.unwrap();
+
+    // The default branch's step is lost, and the branch has just merged it: a build that needs both.
+    prune().await;
+    let kept = blobs(&own);
+    for hole in blobs(&default)
+        .into_iter()
+        .filter(|blob| !kept.contains(blob))
+    {
+        s3("DELETE", &hole);
+    }
+    let merged = format!("{base}FROM busybox\nRUN echo {own} > /base\nCOPY --from=0 /base /b\n");
+    context.write("Dockerfile", merged.as_bytes());
+    let mut request = request(&context, &own);
+    request.cache_to.clear();
+    request.cache_from.push(cache(&default));
+    let events = Recorder::default();
+    let built = builder().build(request, &events).await.unwrap();
+    assert_eq!(
+        (built.steps, built.cached),
+        (3, 1),
+        "{:?}",
+        events.warnings()
+    );
+    let told = left_out(&events);
+    assert!(told.last().unwrap().contains(&default), "{told:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_blob_with_other_bytes_costs_the_cache_and_not_the_build() {
+    let name = unique("main");
+    let context = Context::new(&[(
+        "Dockerfile",
+        &format!("FROM busybox\nRUN echo {name} > /made\n"),
+    )]);
+    let mut request = request(&context, &name);
+    solve(request.clone(), &Discard).await.unwrap();
+    prune().await;
+    // The layer that the step made is the last one. (Never a base image's: a daemon that has begun to take wrong bytes for a
+    // layer goes on from them, wherever it gets the rest, until it throws them away on its own.)
+    put(&last_blob(&name), "these are not the bytes");
+    request.image = context.request().image;
+    let events = Recorder::default();
+    let built = builder().build(request, &events).await.unwrap();
+    assert_eq!(
+        (built.steps, built.cached),
+        (1, 0),
+        "{:?}",
+        events.warnings()
+    );
+    assert_eq!(left_out(&events).len(), 1, "{:?}", events.warnings());
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn wrong_keys_and_a_server_that_is_gone_are_told_with_the_caches_name() {
+    let (refused, gone) = (unique("refused"), unique("gone"));
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {refused}\n"))]);
+    let mut request = request(&context, &refused);
+    request.cache_from.push(cache(&gone));
+    request.cache_from = request
+        .cache_from
+        .into_iter()
+        .map(|cache| match cache {
+            BuildCache::S3(mut s3) => {
+                match s3.name == gone {
+                    true => s3.endpoint = Some("http://127.0.0.1:9".to_owned()),
+                    false => {
+                        s3.keys = s3
+                            .keys
+                            .map(|(id, _)| (id, SecretString::from("wrong-key-here")))
+                    }
+                }
+                BuildCache::S3(s3)
+            }
+            other => other,
+        })
+        .collect();
+    let solved = solve(request, &Discard).await.unwrap();
+    assert_eq!(
+        (
+            solved.steps,
+            solved.caches.unread.len(),
+            solved.caches.unwritten.len()
+        ),
+        (1, 2, 0)
+    );
+    for (name, why) in [(&refused, "refuses the keys"), (&gone, "cannot be reached")] {
+        let problem = solved
+            .caches
+            .unread
+            .iter()
+            .find(|problem| problem.cache.contains(name.as_str()));
+        let problem = problem.unwrap_or_else(|| panic!("{name} is not named: {:?}", solved.caches));
+        assert!(problem.why.contains(why), "{problem:?}");
+    }
+}
+
+/// Two builds at once, of different commits; then each again on an emptied daemon. Gives the steps of the second round that
+/// came from the cache, and all.
+async fn parallel(slots: u8) -> (usize, usize) {
+    let name = unique("parallel");
+    let contexts: Vec<Context> = ["a", "b"]
+        .iter()
+        .map(|commit| {
+            let text = format!("FROM busybox\nRUN echo {name} > /base\nCOPY commit /\nRUN sleep 1; cat /commit > /made\n");
+            Context::new(&[("Dockerfile", &text), ("commit", commit)])
+        })
+        .collect();
+    let requests: Vec<BuildRequest> = contexts
+        .iter()
+        .map(|context| {
+            let mut request = request(context, &name);
+            for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
+                if let BuildCache::S3(s3) = cache {
+                    s3.slots = slots;
+                }
+            }
+            request
+        })
+        .collect();
+    let first = requests
+        .iter()
+        .map(|request| solve(request.clone(), &Discard));
+    for result in futures::future::join_all(first).await {
+        result.unwrap();
+    }
+    let (mut cached, mut steps) = (0, 0);
+    for request in requests {
+        prune().await;
+        let mut request = request;
+        request.cache_to.clear();
+        let again = solve(request, &Discard).await.unwrap();
+        cached += again.cached;
+        steps += again.steps;
+    }
+    (cached, steps)
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn builds_at_once_keep_each_others_cache_with_slots() {
+    let (one, steps) = parallel(1).await;
+    let (two, _) = parallel(2).await;
+    eprintln!(
+        "parallel builds: one manifest {one} of {steps} steps from cache, two {two} of {steps}"
+    );
+    assert_eq!((two, steps), (6, 6));
+    assert!(one < two, "the last to end does not win: {one}");
 }
 
 #[tokio::test]
@@ -204,4 +459,164 @@ async fn a_cache_in_a_registry_is_read_by_another_project() {
     prune().await;
     let again = solve(request, &Discard).await.unwrap();
     assert_eq!((again.steps, again.cached), (1, 1));
+}
+
+#[cfg(feature = "cache-collect")]
+mod collection {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use jiff::Timestamp;
+    use pipeops_buildkit::cache::collect::{
+        Collector, Fate, Policy, RecordingBuilder, UsageLog, open,
+    };
+
+    use super::*;
+
+    /// A place of its own in the bucket, so that nothing of other tests is collected.
+    fn place() -> S3Cache {
+        let BuildCache::S3(mut s3) = cache("any") else {
+            unreachable!("cache gives an S3 cache")
+        };
+        s3.prefix = format!("{}/", unique("collect"));
+        s3
+    }
+
+    fn build_in(place: &S3Cache, context: &Context, name: &str) -> BuildRequest {
+        let mut s3 = place.clone();
+        s3.name = name.to_owned();
+        let mut request = context.request();
+        request.cache_from = vec![BuildCache::S3(s3.clone())];
+        request.cache_to = vec![BuildCache::S3(s3)];
+        request
+    }
+
+    /// Sees the bucket as if so much time had passed.
+    fn later(place: &S3Cache, policy: Policy, by: Duration) -> Collector {
+        Collector::new(open(place).unwrap(), &place.prefix)
+            .policy(policy)
+            .clock(move || Timestamp::now() + by)
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    #[ignore = "needs peers: buildkit, registry, s3"]
+    async fn an_abandoned_cache_is_freed_and_the_rest_still_serves() {
+        let place = place();
+        let shared = unique("shared");
+        let context = |own: &str| {
+            let text = format!("FROM busybox\nRUN echo {shared} > /base\nRUN echo {own} > /own\n");
+            Context::new(&[("Dockerfile", &text)])
+        };
+        let names = ["r_-_main_-_D", "r_-_fix_-_D"];
+        let contexts = names.map(context);
+        for (context, name) in contexts.iter().zip(names) {
+            solve(build_in(&place, context, name), &Discard)
+                .await
+                .unwrap();
+        }
+        let first = later(&place, Policy::default(), 20 * DAY)
+            .collect()
+            .await
+            .unwrap();
+        let fates: Vec<_> = first.namespaces.iter().map(|report| report.fate).collect();
+        assert_eq!(
+            (fates, first.manifests.objects),
+            (vec![Fate::Always, Fate::Expired], 1)
+        );
+        let planned = later(&place, Policy::default(), 21 * DAY)
+            .plan()
+            .await
+            .unwrap();
+        let second = later(&place, Policy::default(), 21 * DAY)
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(planned.freed, second.freed);
+        assert_eq!(
+            second.freed.objects, 1,
+            "the branch's own step, and nothing that is shared: {second:?}"
+        );
+
+        prune().await;
+        let mut main = build_in(&place, &contexts[0], names[0]);
+        main.image = contexts[0].request().image;
+        let again = solve(main, &Discard).await.unwrap();
+        assert_eq!((again.steps, again.cached), (2, 2));
+        // The abandoned branch comes back: its build runs, and takes what the bucket still has by its own means.
+        prune().await;
+        let back = solve(build_in(&place, &contexts[1], names[1]), &Discard)
+            .await
+            .unwrap();
+        assert_eq!(back.steps, 2);
+    }
+
+    /// Builds run one after the other on a daemon that is emptied each time, while a collector runs without a pause. Its
+    /// clock is a day ahead and its policy keeps nothing for long, so that each run gives up what the last builds wrote.
+    #[tokio::test]
+    #[ignore = "needs peers: buildkit, registry, s3"]
+    async fn collection_beside_a_loop_of_builds_never_breaks_one() {
+        let place = place();
+        let stop = AtomicBool::new(false);
+        let policy = {
+            // True to these builds, which take seconds: `touch_refresh` is what the requests say.
+            let mut policy = Policy::default()
+                .ages(Duration::ZERO, Duration::from_secs(8))
+                .longest_build(Duration::from_secs(10));
+            policy.clock_skew = Duration::from_secs(2);
+            policy.touch_refresh = Duration::from_secs(3);
+            policy.half_life = Duration::from_secs(5);
+            policy.default_branches.clear();
+            policy
+        };
+        let collector = Collector::new(open(&place).unwrap(), &place.prefix).policy(policy);
+        let collect = async {
+            let (mut runs, mut freed, mut caches) = (0_u64, 0, 0);
+            while !stop.load(Ordering::Relaxed) {
+                let report = collector.collect().await.unwrap();
+                runs += 1;
+                freed += report.freed.objects;
+                caches += report.manifests.objects;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            (runs, freed, caches)
+        };
+        let mark = unique("loop");
+        let log = UsageLog::new(open(&place).unwrap(), &place.prefix);
+        let builder = RecordingBuilder::new(builder(), log);
+        let builds = async {
+            let (mut cached, mut warned) = (0, Vec::new());
+            for number in 0..40 {
+                let branch = number % 3;
+                let text = format!(
+                    "FROM busybox\nRUN echo {mark} > /base\nRUN echo {branch} > /branch\nRUN echo {} > /commit\n",
+                    number / 6
+                );
+                let context = Context::new(&[("Dockerfile", &text)]);
+                let mut request = build_in(&place, &context, &format!("r_-_b{branch}_-_D"));
+                for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
+                    if let BuildCache::S3(s3) = cache {
+                        s3.touch_refresh = Some(Duration::from_secs(3));
+                    }
+                }
+                let events = Recorder::default();
+                let built = builder.build(request, &events).await.unwrap();
+                cached += built.cached;
+                warned.extend(events.warnings());
+                prune().await;
+            }
+            stop.store(true, Ordering::Relaxed);
+            (cached, warned)
+        };
+        let ((runs, freed, caches), (cached, warned)) = futures::join!(collect, builds);
+        eprintln!(
+            "40 builds beside {runs} collections: {freed} blobs and {caches} manifests deleted, {cached} of 120 steps from cache, warnings: {warned:?}"
+        );
+        assert!(
+            freed > 0 && caches > 0,
+            "nothing was collected: that proves nothing"
+        );
+        assert!(cached > 0, "no cache was used: that proves nothing");
+        assert_eq!(warned, Vec::<String>::new());
+    }
 }

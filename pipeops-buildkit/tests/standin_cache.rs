@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pipeops_buildkit::{Address, Builder, BuilderOptions, Client, ConnectOptions, Solve, Solved};
-use pipeops_core::cache::{BuildCache, CacheNamespace, S3Cache};
+use pipeops_core::cache::{CacheNamespace, S3Cache};
 use pipeops_core::event::EventKind;
 use pipeops_core::{Backoff, BuildRequest, BuiltImage, EventSink, Failure, ImageBuilder};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};

@@ -1,5 +1,6 @@
 //! What a service builds with and deploys to, put together from addresses.
 
+use pipeops::buildkit::cache::collect::{RecordingBuilder, UsageLog, open};
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::Credential;
 use pipeops::core::build::S3Cache;
@@ -59,11 +60,22 @@ impl Backends {
         if let Some(s3) = &self.s3 {
             pipeline = pipeline.cache(cache(s3));
         }
-        Ok(Service::builder(store)
-            .image_builder(builder)
+        let service = match self.usage_log()? {
+            Some(log) => Service::builder(store).image_builder(RecordingBuilder::new(builder, log)),
+            None => Service::builder(store).image_builder(builder),
+        };
+        Ok(service
             .cluster(CLUSTER, rollout)
             .credentials(self.credentials()?)
             .pipeline(pipeline))
+    }
+
+    /// Where builds are counted, for `pipeops cache`. Without keys, only the daemon is known to reach the bucket.
+    fn usage_log(&self) -> Result<Option<UsageLog>, CommandError> {
+        let Some(s3) = self.s3.as_ref().filter(|s3| s3.keys.is_some()) else {
+            return Ok(None);
+        };
+        Ok(Some(UsageLog::new(open(&cache(s3))?, CACHE_PREFIX)))
     }
 
     /// The registry of the environment first, then the user's docker login.
@@ -86,10 +98,18 @@ impl Backends {
     }
 }
 
-fn cache(s3: &S3) -> S3Cache {
+/// Where all build caches are in the bucket.
+pub const CACHE_PREFIX: &str = "pipeops/";
+
+/// How many builds of one branch at once keep what each of them made.
+const CACHE_SLOTS: u8 = 3;
+
+/// The bucket's settings; each build has a name of its own.
+pub fn cache(s3: &S3) -> S3Cache {
     let mut cache = S3Cache::new(&s3.bucket, &s3.region, "");
     cache.endpoint.clone_from(&s3.endpoint);
-    cache.prefix = "pipeops/".to_owned();
+    cache.prefix = CACHE_PREFIX.to_owned();
+    cache.slots = CACHE_SLOTS;
     cache.keys.clone_from(&s3.keys);
     cache
 }

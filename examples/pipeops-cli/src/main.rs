@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    DataArgs, build, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve,
+    DataArgs, build, cache, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve,
 };
 use output::{CommandError, Format};
 
@@ -51,6 +51,9 @@ enum Command {
     Dockerfile(dockerfile::Command),
     /// Builds a folder on BuildKit and pushes the image
     Build(build::Build),
+    /// Lists and collects build caches in S3
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Prints an app's Kubernetes objects
     Manifests(manifests::Manifests),
     /// Looks at rollouts and undoes them
@@ -84,6 +87,7 @@ async fn run(cli: &Cli) -> Result<(), CommandError> {
         Command::Detect(detect) => detect.run(format),
         Command::Dockerfile(dockerfile) => dockerfile.run(format).await,
         Command::Build(build) => build.run(format).await,
+        Command::Cache(cache) => cache.run(format).await,
         Command::Manifests(manifests) => manifests.run(format),
         Command::Rollout(rollout) => rollout.run(format).await,
         Command::Project(project) => project.run(&cli.data, format).await,

@@ -223,7 +223,7 @@ mod tests {
             BuildCache::Azblob(azblob),
             BuildCache::Gha(GhaCache::new("main", "https://results.io/", "secret")),
         ] {
-            let keys = caches(&[cache.clone()], &[]).unwrap().keys;
+            let keys = caches(std::slice::from_ref(&cache), &[]).unwrap().keys;
             assert_eq!(keys, [SecretString::from("secret")], "{cache:?}");
         }
     }

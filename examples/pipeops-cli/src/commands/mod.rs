@@ -2,6 +2,7 @@
 
 pub mod base_images;
 pub mod build;
+pub mod cache;
 pub mod deploy;
 pub mod detect;
 pub mod dockerfile;

@@ -1,0 +1,307 @@
+//! `pipeops cache list|collect`: what the build caches in S3 hold, and what of it can go.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pipeops::buildkit::cache::collect::{Amount, Collector, NamespaceReport, Policy, Report, open};
+use pipeops::core::Diagnosis;
+use serde::{Serialize, Serializer};
+
+use crate::backends;
+use crate::environment::Environment;
+use crate::output::{CommandError, Format};
+
+/// Lists and collects build caches.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Lists the caches of the bucket: how they are used and how long they are kept
+    List {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Deletes what is not worth its bytes, and nothing that a running build may need
+    Collect {
+        #[command(flatten)]
+        options: Options,
+        /// Says what would be deleted, and deletes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Waits until what is given up now can be freed, and frees it; without it the next collection does
+        #[arg(long, conflicts_with = "dry_run")]
+        wait: bool,
+    },
+}
+
+/// Where the caches are, and what is kept of them. The bucket comes from `S3_BUCKET`, `S3_REGION`, `S3_ENDPOINT`,
+/// `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The prefix of the caches' keys
+    #[arg(long, default_value = backends::CACHE_PREFIX)]
+    prefix: String,
+    /// Most bytes that are kept, such as 50G
+    #[arg(long, value_parser = bytes)]
+    budget: Option<u64>,
+    /// Kept for at least so long after it was written: 12h, 2d
+    #[arg(long, default_value = "2d", value_parser = duration)]
+    min_age: Duration,
+    /// Kept for at most so long after it was written
+    #[arg(long, default_value = "30d", value_parser = duration)]
+    max_age: Duration,
+    /// The longest time that a build takes
+    #[arg(long, default_value = "1h", value_parser = duration)]
+    longest_build: Duration,
+    /// A branch whose newest cache is always kept; may be given several times
+    #[arg(long = "default-branch", value_name = "BRANCH", default_values = ["main", "master"])]
+    default_branches: Vec<String>,
+}
+
+impl Command {
+    pub async fn run(&self, format: Format) -> Result<(), CommandError> {
+        let report = match self {
+            Self::List { options } => {
+                let report = options.collector()?.plan().await?;
+                format.print(&List(report));
+                return Ok(());
+            }
+            Self::Collect {
+                options,
+                dry_run: true,
+                ..
+            } => options.collector()?.plan().await?,
+            Self::Collect { options, wait, .. } => collect(&options.collector()?, *wait).await?,
+        };
+        let failed = report.failed.clone();
+        format.print(&Collected(report));
+        match failed {
+            None => Ok(()),
+            Some(failed) => Err(CommandError::failed(
+                Diagnosis::new("Some objects were not deleted")
+                    .error(format!("{} objects: {}", failed.objects, failed.why))
+                    .fix("Run the collection again; it tries them again"),
+            )
+            .printed()),
+        }
+    }
+}
+
+async fn collect(collector: &Collector, wait: bool) -> Result<Report, CommandError> {
+    let first = collector.collect().await?;
+    let Some(next) = first.next.filter(|_| wait) else {
+        return Ok(first);
+    };
+    let left = next.duration_since(Timestamp::now()).try_into();
+    let left: Duration = left.unwrap_or_default();
+    eprintln!("waiting for {left:.0?}, so that no build can need what is freed");
+    tokio::time::sleep(left).await;
+    let mut second = collector.collect().await?;
+    second.manifests.objects += first.manifests.objects;
+    second.manifests.bytes += first.manifests.bytes;
+    Ok(second)
+}
+
+impl Options {
+    fn collector(&self) -> Result<Collector, CommandError> {
+        let s3 = Environment::read().s3.ok_or_else(|| {
+            CommandError::bad_input(
+                Diagnosis::new("No bucket for build caches")
+                    .error("S3_BUCKET is not set")
+                    .fix("Set S3_BUCKET, S3_REGION and, for servers other than AWS, S3_ENDPOINT")
+                    .fix("Set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, unless this machine has a role"),
+            )
+        })?;
+        let mut policy = Policy::default()
+            .ages(self.min_age, self.max_age)
+            .longest_build(self.longest_build)
+            .default_branches(&self.default_branches);
+        policy.budget = self.budget;
+        Ok(Collector::new(open(&backends::cache(&s3))?, &self.prefix).policy(policy))
+    }
+}
+
+/// The caches, one a line.
+struct List(Report);
+
+/// What a collection did.
+struct Collected(Report);
+
+impl Serialize for List {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.namespaces.serialize(serializer)
+    }
+}
+
+impl Serialize for Collected {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.namespaces.is_empty() {
+            return writeln!(f, "no caches");
+        }
+        writeln!(
+            f,
+            "{:>9}  {:>5}  {:>6}  {:16}  CACHE",
+            "SIZE", "HITS", "SCORE", "KEPT UNTIL"
+        )?;
+        self.0
+            .namespaces
+            .iter()
+            .try_for_each(|cache| line(f, cache))
+    }
+}
+
+impl fmt::Display for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.0;
+        let would = if report.dry_run { "would be " } else { "" };
+        for cache in &report.namespaces {
+            if !cache.fate.is_kept() {
+                let amount = human(cache.releases);
+                writeln!(
+                    f,
+                    "given up  {} ({}), releases {amount}",
+                    title(cache),
+                    cache.fate.reason()
+                )?;
+            }
+            for manifest in &cache.dropped {
+                writeln!(f, "dropped   the manifest {manifest}")?;
+            }
+        }
+        for corrupt in &report.corrupt {
+            writeln!(f, "! {} is damaged: {}", corrupt.key, corrupt.why)?;
+        }
+        writeln!(f, "manifests {would}deleted: {}", human(report.manifests))?;
+        writeln!(f, "blobs {would}freed: {}", human(report.freed))?;
+        writeln!(f, "blobs kept: {}", human(report.kept))?;
+        if let Some(next) = report.next {
+            writeln!(
+                f,
+                "blobs waiting: {}, until {next:.0}",
+                human(report.waiting)
+            )?;
+        }
+        if let Some(rate) = report.hit_rate {
+            writeln!(f, "steps from cache: {:.0} %", rate * 100.0)?;
+        }
+        if report.over_budget {
+            writeln!(f, "! what is always kept is more than the budget")?;
+        }
+        match &report.failed {
+            Some(failed) => writeln!(
+                f,
+                "! {} objects were not deleted: {}",
+                failed.objects, failed.why
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, cache: &NamespaceReport) -> fmt::Result {
+    let hits = cache.hit_rate.map(|rate| format!("{:.0} %", rate * 100.0));
+    let until = match cache.fate.is_kept() {
+        true if cache.fate.reason() == "always kept" => "always".to_owned(),
+        true => cache.keep_until.strftime("%Y-%m-%d %H:%M").to_string(),
+        false => cache.fate.reason().to_owned(),
+    };
+    writeln!(
+        f,
+        "{:>9}  {:>5}  {:>6.1}  {until:16}  {}",
+        size(cache.refers.bytes),
+        hits.unwrap_or_else(|| "-".to_owned()),
+        cache.score,
+        title(cache)
+    )
+}
+
+fn title(cache: &NamespaceReport) -> String {
+    cache
+        .namespace
+        .as_ref()
+        .map_or_else(|| cache.name.clone(), ToString::to_string)
+}
+
+fn human(amount: Amount) -> String {
+    format!("{} ({} objects)", size(amount.bytes), amount.objects)
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} B"),
+        _ => format!("{value:.1} {}", UNITS[unit]),
+    }
+}
+
+/// `50G`, `512MiB`, `1000`: powers of 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text);
+    let power = match unit.trim_end_matches("iB").trim_end_matches('B') {
+        "" => 0,
+        "K" | "k" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(format!("{text:?} is not a size such as 512M or 50G")),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} has no whole number"))?;
+    number
+        .checked_mul(1024_u64.pow(power))
+        .ok_or_else(|| format!("{text:?} is too much"))
+}
+
+/// `90s`, `45m`, `12h`, `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => {
+            return Err(format!(
+                "{text:?} is not a time such as 90s, 45m, 12h or 30d"
+            ));
+        }
+    };
+    let number: u32 = number
+        .parse()
+        .map_err(|_| format!("{text:?} has no whole number"))?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text.find(|character: char| !character.is_ascii_digit());
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(bytes("50G"), Ok(50 << 30));
+        assert_eq!(bytes("512MiB"), Ok(512 << 20));
+        assert_eq!(bytes("7"), Ok(7));
+        assert!(bytes("50X").is_err() && bytes("G").is_err() && bytes("99999999999T").is_err());
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert!(duration("30").is_err() && duration("d").is_err());
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(7), "7 B");
+    }
+}
