@@ -551,25 +551,56 @@ mod collection {
         assert_eq!(back.steps, 2);
     }
 
-    /// Builds run one after the other on a daemon that is emptied each time, while a collector runs without a pause. Its
-    /// clock is a day ahead and its policy keeps nothing for long, so that each run gives up what the last builds wrote.
+    /// True to the builds of the loop below, which take seconds. `touch_refresh` is what their requests say.
+    fn hasty() -> Policy {
+        let mut policy = Policy::default()
+            .ages(Duration::ZERO, Duration::from_secs(4))
+            .longest_build(Duration::from_secs(20))
+            .default_branches([""; 0]);
+        policy.clock_skew = Duration::from_secs(2);
+        policy.touch_refresh = Duration::from_secs(3);
+        policy
+    }
+
+    /// One round: three branches at once on an empty daemon. Each reads its cache at the beginning, and needs what it found
+    /// there only after a step of two seconds that is never cached.
+    async fn round(place: &S3Cache, mark: &str, number: usize, events: &Recorder) -> usize {
+        let log = UsageLog::new(open(place).unwrap(), &place.prefix);
+        let builder = RecordingBuilder::new(builder(), log);
+        let builds = (0..3).map(|branch| {
+            let text = format!(
+                "FROM busybox AS slow\nRUN sleep 2; echo {number} > /now\nFROM busybox\n\
+                 RUN echo {mark} > /base\nRUN echo {branch} {} > /branch\nCOPY --from=slow /now /\n",
+                number / 3
+            );
+            let context = Context::new(&[("Dockerfile", &text)]);
+            let mut request = build_in(place, &context, &format!("r_-_b{branch}_-_D"));
+            for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
+                if let BuildCache::S3(s3) = cache {
+                    s3.touch_refresh = Some(Duration::from_secs(3));
+                }
+            }
+            let builder = &builder;
+            async move {
+                let built = builder.build(request, events).await.unwrap();
+                drop(context);
+                built.cached
+            }
+        });
+        let cached = futures::future::join_all(builds).await.iter().sum();
+        prune().await;
+        cached
+    }
+
+    /// While builds run, a collector runs without a pause, and gives up what they wrote a few seconds ago.
     #[tokio::test]
     #[ignore = "needs peers: buildkit, registry, s3"]
     async fn collection_beside_a_loop_of_builds_never_breaks_one() {
         let place = place();
         let stop = AtomicBool::new(false);
-        let policy = {
-            // True to these builds, which take seconds: `touch_refresh` is what the requests say.
-            let mut policy = Policy::default()
-                .ages(Duration::ZERO, Duration::from_secs(8))
-                .longest_build(Duration::from_secs(10));
-            policy.clock_skew = Duration::from_secs(2);
-            policy.touch_refresh = Duration::from_secs(3);
-            policy.half_life = Duration::from_secs(5);
-            policy.default_branches.clear();
-            policy
-        };
-        let collector = Collector::new(open(&place).unwrap(), &place.prefix).policy(policy);
+        let collector = Collector::new(open(&place).unwrap(), &place.prefix)
+            .policy(hasty())
+            .clock(Timestamp::now);
         let collect = async {
             let (mut runs, mut freed, mut caches) = (0_u64, 0, 0);
             while !stop.load(Ordering::Relaxed) {
@@ -577,40 +608,24 @@ mod collection {
                 runs += 1;
                 freed += report.freed.objects;
                 caches += report.manifests.objects;
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             (runs, freed, caches)
         };
         let mark = unique("loop");
-        let log = UsageLog::new(open(&place).unwrap(), &place.prefix);
-        let builder = RecordingBuilder::new(builder(), log);
+        let events = Recorder::default();
         let builds = async {
-            let (mut cached, mut warned) = (0, Vec::new());
-            for number in 0..40 {
-                let branch = number % 3;
-                let text = format!(
-                    "FROM busybox\nRUN echo {mark} > /base\nRUN echo {branch} > /branch\nRUN echo {} > /commit\n",
-                    number / 6
-                );
-                let context = Context::new(&[("Dockerfile", &text)]);
-                let mut request = build_in(&place, &context, &format!("r_-_b{branch}_-_D"));
-                for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
-                    if let BuildCache::S3(s3) = cache {
-                        s3.touch_refresh = Some(Duration::from_secs(3));
-                    }
-                }
-                let events = Recorder::default();
-                let built = builder.build(request, &events).await.unwrap();
-                cached += built.cached;
-                warned.extend(events.warnings());
-                prune().await;
+            let mut cached = 0;
+            for number in 0..20 {
+                cached += round(&place, &mark, number, &events).await;
             }
             stop.store(true, Ordering::Relaxed);
-            (cached, warned)
+            cached
         };
-        let ((runs, freed, caches), (cached, warned)) = futures::join!(collect, builds);
+        let ((runs, freed, caches), cached) = futures::join!(collect, builds);
+        let warned = events.warnings();
         eprintln!(
-            "40 builds beside {runs} collections: {freed} blobs and {caches} manifests deleted, {cached} of 120 steps from cache, warnings: {warned:?}"
+            "60 builds beside {runs} collections: {freed} blobs and {caches} manifests deleted, {cached} of 240 steps from cache, warnings: {warned:?}"
         );
         assert!(
             freed > 0 && caches > 0,

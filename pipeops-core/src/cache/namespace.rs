@@ -14,8 +14,8 @@ const LONGEST: usize = 128;
 /// Stands between the parts of a name.
 const SEPARATOR: &str = "_-_";
 
-/// Characters kept of repository, branch and Dockerfile when a name is too long. With the separators and the hash they
-/// make a name of the longest length.
+/// Characters kept of repository, branch and Dockerfile, at most, when a name is too long. With the separators and the hash
+/// they make a name of the longest length.
 const KEPT: [usize; 3] = [35, 26, 26];
 
 /// Digits of the hash in a name that was too long: 128 bits, as whoever may name a branch must not hit another's cache.
@@ -90,8 +90,7 @@ impl CacheNamespace {
         }
         let mut name = String::with_capacity(LONGEST);
         for (part, kept) in escaped.iter().zip(KEPT) {
-            // All ASCII.
-            name.push_str(&part[..part.len().min(kept)]);
+            name.push_str(cut(part, kept));
             name.push_str(SEPARATOR);
         }
         for byte in &hash.finalize()[..HASH / 2] {
@@ -188,6 +187,25 @@ fn escape(part: &str) -> String {
     text
 }
 
+/// The beginning of an escaped part. It never ends within an escape: what is left of one would read as another with what
+/// follows, and then as another namespace.
+fn cut(escaped: &str, longest: usize) -> &str {
+    let mut end = 0;
+    loop {
+        let rest = &escaped[end..];
+        let length = match rest.as_bytes() {
+            [] => return escaped,
+            [b'_', b'_', ..] => 2,
+            [b'_', ..] => 3,
+            _ => 1,
+        };
+        if end + length > longest {
+            return &escaped[..end];
+        }
+        end += length;
+    }
+}
+
 fn push_hex(text: &mut String, byte: u8) {
     // Writing to a String never fails.
     let _ = write!(text, "{byte:02x}");
@@ -257,8 +275,18 @@ mod tests {
         let all = "/".repeat(500);
         assert_eq!(
             CacheNamespace::new(&all, all.clone(), &all).name().len(),
-            LONGEST
+            LONGEST - 1
         );
+    }
+
+    /// What is left of a cut escape must not join with the separator.
+    #[test]
+    fn a_cut_name_is_never_read_as_another_namespace() {
+        for length in 30..40 {
+            let repository = format!("{}///x", "a".repeat(length));
+            let name = CacheNamespace::new(repository, "b".repeat(200), "_").name();
+            assert_eq!(CacheNamespace::parse(&name), None, "{name}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@
 
 mod decide;
 mod error;
+#[cfg(test)]
+mod large;
 mod layout;
 mod manifest;
 mod marks;
