@@ -18,6 +18,9 @@
 //! Manifests that are not understood are reported; blobs of the time before they were written may be freed, younger ones not,
 //! as they may be theirs. Manifests with lost blobs are deleted, before a build stumbles over them.
 //!
+//! Uploads in parts that a daemon began and never ended are no objects, and not seen here: give the bucket a rule that ends them
+//! after some days (`AbortIncompleteMultipartUpload`). That rule, unlike one that expires objects, harms no cache.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
