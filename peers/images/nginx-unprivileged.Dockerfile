@@ -1,6 +1,6 @@
 # Debian's nginx, set up as nginxinc/nginx-unprivileged: user 101, port 8080, files from /usr/share/nginx/html.
-FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends nginx-light && rm -rf /var/lib/apt/lists/* \
+FROM debian:trixie-slim
+RUN apt-get update && apt-get install -y --no-install-recommends nginx && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 101 nginx && useradd --uid 101 --gid nginx --no-create-home nginx \
  && rm -f /etc/nginx/sites-enabled/* /etc/nginx/modules-enabled/* \
  && ln -sf /dev/stdout /var/log/nginx/access.log && ln -sf /dev/stderr /var/log/nginx/error.log \

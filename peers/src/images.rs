@@ -45,8 +45,8 @@ pub enum Input {
     File(&'static str),
     /// A program built from a Go module.
     Program(&'static GoModule, &'static str),
-    /// `rootfs.tar`: a Debian 12 as debootstrap makes it, with this machine's package sources and authorities.
-    Debian,
+    /// `rootfs.tar`: this release of Debian as debootstrap makes it, with this machine's package sources and authorities.
+    Debian(&'static str),
     /// `go`: this machine's Go.
     Go,
     /// `rust`: this machine's Rust, what it takes to compile for this machine.
@@ -119,7 +119,7 @@ impl Recipe {
         let name = self.dockerfile.unwrap_or(self.name);
         let path = peers.join("images").join(format!("{name}.Dockerfile"));
         let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        if matches!(self.inputs, [Input::Debian]) {
+        if matches!(self.inputs, [Input::Debian(_)]) {
             for name in ENVIRONMENT {
                 if let Ok(value) = std::env::var(name) {
                     text.push_str(&format!("ENV {name}={value:?}\n"));
@@ -160,8 +160,9 @@ impl Recipe {
             .args(["build", "--progress=plain", "--frontend=dockerfile.v0"])
             .arg(format!("--local=context={}", context.display()))
             .arg(format!("--local=dockerfile={}", context.display()))
+            // They are read on this machine only: the time to compress them counts for more than their size.
             .arg(format!(
-                "--output=type=oci,tar=false,dest={}",
+                "--output=type=oci,tar=false,compression=gzip,compression-level=1,dest={}",
                 output.display()
             ));
         for (name, value) in self.arguments {
@@ -185,7 +186,7 @@ impl Input {
                     .map_err(Error::io("read", path))
             }
             Self::Program(..) => Ok(String::new()),
-            Self::Debian => Ok(Self::File(AUTHORITIES).version()? + FINISH_DEBIAN),
+            Self::Debian(_) => Ok(Self::File(AUTHORITIES).version()? + FINISH_DEBIAN),
             Self::Go => run(Command::new("go").arg("version")),
             Self::Rust => Ok(run(Command::new("rustc").arg("--version"))? + COPY_RUST),
         }
@@ -202,7 +203,7 @@ impl Input {
         match self {
             Self::File(path) => copy(Path::new(path)),
             Self::Program(module, name) => copy(&module.directory(cache, peers)?.join(name)),
-            Self::Debian => stage_debian(context),
+            Self::Debian(suite) => stage_debian(context, suite),
             Self::Go => {
                 let root = run(Command::new("go").args(["env", "GOROOT"]))?;
                 run(Command::new("cp")
@@ -292,29 +293,30 @@ fn find(name: &str) -> Result<&'static Recipe> {
         .ok_or_else(|| Error::Usage(format!("there is no recipe `{name}` for a base image")))
 }
 
-/// debootstrap's tree, with package sources and certificate authorities as this machine has them.
-fn stage_debian(context: &Path) -> Result<()> {
+/// debootstrap's tree, with package sources and certificate authorities as this machine has them. The machine is a Debian 12.
+fn stage_debian(context: &Path, suite: &str) -> Result<()> {
     let root = context.join("rootfs");
     let mut bootstrap = Command::new("debootstrap");
     bootstrap
-        .args(["--variant=minbase", "--include=ca-certificates", "bookworm"])
+        .args(["--variant=minbase", "--include=ca-certificates", suite])
         .arg(&root)
         .arg(packages::mirror());
     run_long(
-        "image debian: debootstrap",
+        &format!("image {suite}: debootstrap"),
         &context.join("debootstrap.log"),
         &mut bootstrap,
     )?;
     run(Command::new("sh")
         .args(["-c", FINISH_DEBIAN, "sh"])
-        .arg(&root))
+        .arg(&root)
+        .arg(suite))
     .map(drop)
 }
 
 const FINISH_DEBIAN: &str = r#"set -e
     cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"
     if test -e /etc/apt/sources.list.d/debian.sources; then
-        cp /etc/apt/sources.list.d/debian.sources "$1/etc/apt/sources.list.d/"
+        sed "s/bookworm/$2/g" /etc/apt/sources.list.d/debian.sources > "$1/etc/apt/sources.list.d/debian.sources"
         rm -f "$1/etc/apt/sources.list"
     fi
     rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/doc/* "$1"/usr/share/locale/* "$1"/var/log/*
