@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, ListParams};
-use kube::{Api, Client};
+use kube::Api;
+use kube::api::ListParams;
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
+
+mod namespace;
+
+use namespace::Namespace;
 
 /// Longer than the slowest deployment of a test.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -42,7 +45,7 @@ pub struct Scene {
     data: TempDir,
     git: GitServer,
     repository: Repo,
-    client: Client,
+    namespace: Namespace,
 }
 
 impl Scene {
@@ -55,15 +58,13 @@ impl Scene {
             .collect();
         let git = GitServer::start(GitOptions::default()).await.unwrap();
         let repository = git.create(&format!("team/{name}"));
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::try_default().await.expect("KUBECONFIG");
         let scene = Self {
+            namespace: Namespace::named(&name).await,
             name,
             environment,
             data: tempfile::tempdir().unwrap(),
             git,
             repository,
-            client,
         };
         scene.create_project();
         scene
@@ -167,32 +168,13 @@ impl Scene {
 
     /// How many revisions of the app there are in the cluster.
     pub async fn replica_sets(&self) -> usize {
-        let sets: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.name);
+        let sets: Api<ReplicaSet> = Api::namespaced(self.namespace.client.clone(), &self.name);
         sets.list(&ListParams::default()).await.unwrap().items.len()
     }
 
     /// What the app answers to a request through the API server.
     pub async fn answer(&self) -> String {
-        let path = format!("/api/v1/namespaces/{0}/services/{0}:80/proxy/", self.name);
-        let request = http::Request::get(path).body(Vec::new()).unwrap();
-        self.client.request_text(request).await.unwrap()
-    }
-}
-
-impl Drop for Scene {
-    /// Asks for the namespace's deletion, also after a failed test.
-    fn drop(&mut self) {
-        let name = self.name.clone();
-        let delete = async move {
-            let Ok(client) = Client::try_default().await else {
-                return;
-            };
-            let namespaces: Api<Namespace> = Api::all(client);
-            let _ = namespaces.delete(&name, &DeleteParams::default()).await;
-        };
-        // A runtime and a client of its own: the test's runtime stands still while this waits.
-        let _ =
-            std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(delete)).join();
+        self.namespace.answer(&self.name).await
     }
 }
 

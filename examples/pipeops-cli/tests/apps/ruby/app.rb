@@ -1,0 +1,5 @@
+require "sinatra/base"
+
+class Shop < Sinatra::Base
+  get("/") { "version one" }
+end
