@@ -94,14 +94,13 @@ impl Builder {
         Self { address, options }
     }
 
-    async fn attempt(
+    /// Connects and builds once.
+    pub(crate) async fn attempt(
         &self,
-        request: &BuildRequest,
-        left: Duration,
+        mut solve: Solve,
         events: &dyn EventSink,
     ) -> Result<Solved, Error> {
         let client = Client::connect(&self.address, self.options.connect.clone()).await?;
-        let mut solve = Solve::new(request.clone()).timeout(left);
         for host in &self.options.trusted_realms {
             solve = solve.trust_realm(host);
         }
@@ -114,19 +113,9 @@ impl Builder {
         events: &dyn EventSink,
     ) -> Result<BuiltImage, Error> {
         let image = request.image.clone();
-        let mut tries = Tries {
-            request,
-            begin: Instant::now(),
-            made: 0,
-            renewed: false,
-            caches: CacheTrial::default(),
-            options: &self.options,
-        };
+        let mut tries = Tries::new(request, &self.options);
         loop {
-            let left = self.options.timeout.saturating_sub(tries.begin.elapsed());
-            tries.made += 1;
-            let attempt = Instant::now();
-            let error = match self.attempt(&tries.request, left, events).await {
+            let error = match self.attempt(tries.begin(), events).await {
                 Ok(solved) => {
                     let digest = solved.digest.ok_or(Error::NoDigest)?;
                     return Ok(BuiltImage::new(&image, digest, solved.steps, solved.cached));
@@ -136,15 +125,7 @@ impl Builder {
             let Some(again) = tries.next(&error).await else {
                 return Err(tries.give_up(error));
             };
-            let title = error.diagnosis().title;
-            events.emit(EventKind::Warning {
-                message: format!(
-                    "{title}: {} ({:.1} s were lost)",
-                    again.what,
-                    attempt.elapsed().as_secs_f32()
-                ),
-            });
-            tokio::time::sleep(again.wait).await;
+            tries.wait(again, &error, events).await;
         }
     }
 }
@@ -161,10 +142,12 @@ impl ImageBuilder for Builder {
 }
 
 /// The attempts for one image.
-struct Tries<'a> {
-    request: BuildRequest,
+pub(crate) struct Tries<'a> {
+    pub(crate) request: BuildRequest,
     begin: Instant,
-    made: u32,
+    /// When the last one began.
+    attempt: Instant,
+    pub(crate) made: u32,
     /// A credential was renewed; it is not a second time.
     renewed: bool,
     /// What is left of the caches.
@@ -173,14 +156,44 @@ struct Tries<'a> {
 }
 
 /// What the next attempt is about.
-struct Again {
+pub(crate) struct Again {
     wait: Duration,
     what: String,
 }
 
-impl Tries<'_> {
+impl<'a> Tries<'a> {
+    pub(crate) fn new(request: BuildRequest, options: &'a BuilderOptions) -> Self {
+        Self {
+            request,
+            begin: Instant::now(),
+            attempt: Instant::now(),
+            made: 0,
+            renewed: false,
+            caches: CacheTrial::default(),
+            options,
+        }
+    }
+
+    /// Begins the next attempt, with the time that is left.
+    pub(crate) fn begin(&mut self) -> Solve {
+        self.made += 1;
+        self.attempt = Instant::now();
+        let left = self.options.timeout.saturating_sub(self.begin.elapsed());
+        Solve::new(self.request.clone()).timeout(left)
+    }
+
+    /// Says why `error` is not the end, and waits.
+    pub(crate) async fn wait(&self, again: Again, error: &Error, events: &dyn EventSink) {
+        let title = error.diagnosis().title;
+        let lost = self.attempt.elapsed().as_secs_f32();
+        events.emit(EventKind::Warning {
+            message: format!("{title}: {} ({lost:.1} s were lost)", again.what),
+        });
+        tokio::time::sleep(again.wait).await;
+    }
+
     /// Prepares the next attempt, or `None` when there is no use in one.
-    async fn next(&mut self, error: &Error) -> Option<Again> {
+    pub(crate) async fn next(&mut self, error: &Error) -> Option<Again> {
         if let Some(what) = self.caches.leave_out(&mut self.request, error) {
             // Not one of the attempts that a passing trouble may use up.
             self.made -= 1;
@@ -229,7 +242,7 @@ impl Tries<'_> {
         })
     }
 
-    fn give_up(&self, error: Error) -> Error {
+    pub(crate) fn give_up(&self, error: Error) -> Error {
         if self.made > 1 && error.diagnosis().class.is_transient() {
             Error::Exhausted {
                 attempts: self.made,

@@ -262,7 +262,7 @@ fn is_cache(name: &str) -> bool {
 
 /// Whether a vertex stands for an instruction of the Dockerfile that makes something: `[2/4] RUN …`, `[build 1/3] COPY …`.
 /// `FROM` only names an image.
-fn is_step(name: &str) -> bool {
+pub(crate) fn is_step(name: &str) -> bool {
     let outer = name.starts_with("[internal]") || name.starts_with("[auth]");
     let instruction = name
         .strip_prefix('[')

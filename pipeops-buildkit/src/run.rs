@@ -16,6 +16,7 @@ use crate::cause::Cause;
 use crate::censor::Censor;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
+use crate::exported::Exported;
 use crate::failure::Details;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -80,7 +81,12 @@ impl Client {
         let mut progress =
             Progress::new(events, prepared.censor.clone()).with_labels(prepared.labels);
         let result = self
-            .follow(prepared.request, &mut session, &mut progress)
+            .follow(
+                prepared.request,
+                &prepared.exported,
+                &mut session,
+                &mut progress,
+            )
             .await;
         progress.finish();
         match result {
@@ -97,10 +103,12 @@ impl Client {
     async fn follow(
         &self,
         request: proto::SolveRequest,
+        exported: &Exported,
         session: &mut Session,
         progress: &mut Progress<'_>,
     ) -> Result<proto::SolveResponse, Ended> {
-        let mut reports = Box::pin(reports(self.control.clone(), request.r#ref.clone()));
+        let reports = reports(self.control.clone(), request.r#ref.clone());
+        let mut reports = Box::pin(reports.inspect_ok(|report| exported.note(report)));
         let mut reporting = true;
         let mut session_ended: Option<(Instant, Option<String>)> = None;
         let mut watch = interval(WATCH);

@@ -15,6 +15,7 @@ use crate::cache::{CacheOutcome, Caches, Labels};
 use crate::censor::Censor;
 use crate::check::{check_ignore_file, check_names, find_dockerfile};
 use crate::error::Error;
+use crate::exported::Exported;
 use crate::random;
 use crate::session::auth::{Access, Auth};
 use crate::session::filesync::{FileSync, Sent, Source};
@@ -35,6 +36,8 @@ pub struct Solve {
     shared_key: Option<String>,
     pub(crate) timeout: Duration,
     trusted_realms: BTreeSet<String>,
+    by_digest: bool,
+    exported: Exported,
 }
 
 impl Solve {
@@ -49,6 +52,8 @@ impl Solve {
             shared_key: None,
             timeout: Self::TIMEOUT,
             trusted_realms: BTreeSet::new(),
+            by_digest: false,
+            exported: Exported::default(),
         }
     }
 
@@ -56,6 +61,20 @@ impl Solve {
     #[must_use]
     pub fn without_push(mut self) -> Self {
         self.push = false;
+        self
+    }
+
+    /// Pushes without a tag: the image is there by its digest alone, until something names it. So the parts of an image for
+    /// several platforms are pushed.
+    #[must_use]
+    pub fn push_by_digest(mut self) -> Self {
+        self.by_digest = true;
+        self
+    }
+
+    /// Sets where it is noted how far the export came.
+    pub(crate) fn exported(mut self, exported: Exported) -> Self {
+        self.exported = exported;
         self
     }
 
@@ -123,6 +142,7 @@ pub(crate) struct Prepared {
     pub(crate) censor: Censor,
     pub(crate) labels: Labels,
     pub(crate) push: bool,
+    pub(crate) exported: Exported,
 }
 
 impl Solve {
@@ -180,13 +200,14 @@ impl Solve {
             censor,
             labels: caches.labels,
             push: self.push,
+            exported: self.exported.clone(),
         })
     }
 
     fn solve_request(&self, filename: &str, caches: &Caches) -> Result<SolveRequest, Error> {
         let exporters: Vec<Exporter> = self
             .push
-            .then(|| image_exporter(&self.request))
+            .then(|| image_exporter(&self.request, self.by_digest))
             .into_iter()
             .collect();
         let first = exporters.first().cloned().unwrap_or_default();
@@ -292,12 +313,22 @@ fn frontend_attributes(
     attributes
 }
 
-fn image_exporter(request: &BuildRequest) -> Exporter {
+fn image_exporter(request: &BuildRequest, by_digest: bool) -> Exporter {
+    let name = if by_digest {
+        // A daemon refuses to push a tag by digest.
+        request.image.name()
+    } else {
+        request.image.to_string()
+    };
     let mut attrs = HashMap::from([
-        ("name".to_owned(), request.image.to_string()),
+        ("name".to_owned(), name),
         ("push".to_owned(), "true".to_owned()),
         ("oci-mediatypes".to_owned(), "true".to_owned()),
     ]);
+    if by_digest {
+        attrs.insert("push-by-digest".to_owned(), "true".to_owned());
+        attrs.insert("name-canonical".to_owned(), "true".to_owned());
+    }
     if request.insecure_registry {
         attrs.insert("registry.insecure".to_owned(), "true".to_owned());
     }

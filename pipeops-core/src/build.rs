@@ -129,3 +129,23 @@ pub trait ImageBuilder: fmt::Debug + Send + Sync + 'static {
         events: &dyn EventSink,
     ) -> Result<BuiltImage, Failure>;
 }
+
+/// The registry that images are pushed to, as far as a builder has to ask it itself, beside what its daemon does there.
+///
+/// It logs in with the request's own credentials, as the daemon does.
+#[async_trait]
+pub trait ImageRegistry: fmt::Debug + Send + Sync + 'static {
+    /// The digest that the request's image stands for now; `None` when there is no such image. With a digest in its name:
+    /// whether that image is there.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked, or does not let us see it.
+    async fn digest(&self, request: &BuildRequest) -> Result<Option<Digest>, Failure>;
+
+    /// Makes one image for several platforms out of `parts`, which are in the request's repository already, and gives it
+    /// the request's tag. A part may itself be an index, such as an image with its attestations.
+    ///
+    /// # Errors
+    /// When a part is missing or is not what its digest says, two parts are for one platform, or the push fails.
+    async fn join(&self, request: &BuildRequest, parts: &[Digest]) -> Result<Digest, Failure>;
+}

@@ -117,6 +117,11 @@ pub enum EventKind {
         /// How long it took.
         millis: u64,
     },
+    /// The build waits for a daemon that has room.
+    BuildWaiting {
+        /// Builds that get their place before this one, as far as it is known.
+        ahead: u64,
+    },
     /// A step of the build changed.
     Vertex {
         /// The vertex's digest: the same for all events of one vertex.

@@ -13,7 +13,7 @@ pub mod secret;
 pub mod source;
 pub mod stack;
 
-pub use build::{BuildRequest, BuiltImage, ImageBuilder};
+pub use build::{BuildRequest, BuiltImage, ImageBuilder, ImageRegistry};
 pub use cache::{BuildCache, CacheNamespace};
 pub use credential::{Credential, CredentialProvider, RegistryScope};
 pub use detect::{Detection, LanguageDetector};

@@ -96,10 +96,12 @@ impl Server for BuildKit {
     }
 
     fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
-        let buildctl = context.program(&MODULE, "buildctl")?.display().to_string();
+        let program =
+            |name| -> Result<String> { Ok(context.program(&MODULE, name)?.display().to_string()) };
         Ok(vec![
             ("BUILDKIT_HOST", self.address(context)?),
-            ("BUILDCTL", buildctl),
+            ("BUILDCTL", program("buildctl")?),
+            ("BUILDKITD", program("buildkitd")?),
         ])
     }
 

@@ -7,6 +7,9 @@
     reason = "each test file uses a part of this module; a test may panic"
 )]
 
+#[cfg(unix)]
+pub(crate) mod daemons;
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod auth;
 mod challenge;
 mod copy;
 mod guard;
+mod index;
 mod manifest;
 mod options;
 mod refusal;

@@ -4,6 +4,7 @@
 
 mod faults;
 mod images;
+mod index;
 mod logins;
 
 use std::sync::Arc;

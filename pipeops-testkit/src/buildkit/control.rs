@@ -31,7 +31,6 @@ use super::request::BuildRequest;
 use super::session::MAX_MESSAGE;
 use super::solve::Build;
 use crate::fault::Call;
-use crate::oci::native_architecture;
 use crate::serve::{Answer, Body, with_fault};
 
 type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
@@ -189,11 +188,13 @@ impl Control for Service {
         let worker = WorkerRecord {
             id: "pipeops-testkit".to_owned(),
             labels: [(label.0.to_owned(), label.1.to_owned())].into(),
-            platforms: vec![Platform {
-                os: "linux".to_owned(),
-                architecture: native_architecture().to_owned(),
-                ..Platform::default()
-            }],
+            platforms: self
+                .0
+                .options
+                .platforms
+                .iter()
+                .map(|name| platform(name))
+                .collect(),
             buildkit_version: Some(version()),
             ..WorkerRecord::default()
         };
@@ -273,6 +274,18 @@ impl Health for Service {
         _: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("the stand-in answers Check only"))
+    }
+}
+
+/// `os/architecture[/variant]`.
+fn platform(name: &str) -> Platform {
+    let mut parts = name.splitn(3, '/').map(str::to_owned);
+    let mut next = || parts.next().unwrap_or_default();
+    Platform {
+        os: next(),
+        architecture: next(),
+        variant: next(),
+        ..Platform::default()
     }
 }
 

@@ -53,7 +53,11 @@ impl Build {
                     return Err(BuildError::new("a push needs the name of an image"));
                 }
                 for name in &export.names {
-                    self.push(name, &image, state, &vertex).await?;
+                    let name = match export.by_digest {
+                        true => name.with_digest(manifest.digest.clone()),
+                        false => name.clone(),
+                    };
+                    self.push(&name, &image, state, &vertex).await?;
                 }
             }
             Ok(())

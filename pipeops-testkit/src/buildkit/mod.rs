@@ -82,6 +82,7 @@ use pipeops_core::SecretString;
 pub use run::{RunRule, RunScript};
 
 use crate::fault::Faults;
+use crate::oci::native_architecture;
 use crate::serve::{Server, Switch};
 use daemon::Daemon;
 use remote::Hosts;
@@ -100,6 +101,9 @@ pub struct BuildkitOptions {
     pub session_wait: Duration,
     /// Key id and secret of the daemon itself, for S3 caches whose attributes bring none. Default: none.
     pub s3_role: Option<(String, SecretString)>,
+    /// What `ListWorkers` says that it builds for: `linux/arm64`. It builds for any platform all the same, as nothing runs.
+    /// Default: this machine's.
+    pub platforms: Vec<String>,
     hosts: Hosts,
 }
 
@@ -111,6 +115,7 @@ impl Default for BuildkitOptions {
             max_blob: 1 << 30,
             session_wait: Duration::from_secs(5),
             s3_role: None,
+            platforms: vec![format!("linux/{}", native_architecture())],
             hosts: Hosts::default(),
         }
     }
@@ -137,6 +142,13 @@ impl BuildkitOptions {
     #[must_use]
     pub fn s3_role(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
         self.s3_role = Some((id.into(), secret.into()));
+        self
+    }
+
+    /// Sets what it says that it builds for.
+    #[must_use]
+    pub fn platforms(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.platforms = names.into_iter().map(Into::into).collect();
         self
     }
 

@@ -224,7 +224,7 @@ impl Remote {
         }
     }
 
-    /// Pushes a manifest under the image's tag.
+    /// Pushes a manifest under the image's digest if its name has one, else its tag.
     pub(super) async fn push_manifest(
         &self,
         name: &ImageRef,
@@ -232,8 +232,9 @@ impl Remote {
         bytes: &Bytes,
     ) -> BuildResult<()> {
         let (host, repository) = (self.push_host(name)?, name.repository());
-        let tag = name.tag().unwrap_or("latest");
-        let url = format!("http://{host}/v2/{repository}/manifests/{tag}");
+        let digest = name.digest().map(Digest::as_str);
+        let reference = digest.or(name.tag()).unwrap_or("latest");
+        let url = format!("http://{host}/v2/{repository}/manifests/{reference}");
         let mut headers = HeaderMap::new();
         if let Ok(kind) = HeaderValue::from_str(media_type) {
             headers.insert(CONTENT_TYPE, kind);

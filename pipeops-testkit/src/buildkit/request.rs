@@ -47,6 +47,8 @@ pub(super) enum NoCache {
 pub(super) struct Export {
     pub(super) names: Vec<ImageRef>,
     pub(super) push: bool,
+    /// Without a tag: `push-by-digest`.
+    pub(super) by_digest: bool,
     /// Docker's media types instead of OCI's.
     pub(super) docker_types: bool,
 }
@@ -224,6 +226,7 @@ fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
         match key.as_str() {
             "name" => export.names = names(value)?,
             "push" => export.push = yes,
+            "push-by-digest" => export.by_digest = yes,
             "oci-mediatypes" => export.docker_types = !yes,
             "compression" if value != "gzip" => {
                 let what = format!("the compression {value:?}, only gzip");
@@ -239,6 +242,11 @@ fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
                 return Err(BuildError::unsupported(what));
             }
         }
+    }
+    let tagged = export.names.iter().find(|name| name.tag().is_some());
+    if let (true, Some(name)) = (export.by_digest, tagged) {
+        let message = format!("can't push tagged ref {name} by digest");
+        return Err(BuildError::new(message));
     }
     Ok(export)
 }

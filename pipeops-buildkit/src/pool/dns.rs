@@ -1,0 +1,196 @@
+//! Members from DNS: each address of a name is one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
+use tokio::time::{sleep, timeout};
+
+use super::member::{Discover, Member};
+use crate::address::Address;
+
+/// How often the name is resolved, when nothing else is said. Kubernetes serves its headless Services with a TTL of 30 s; a
+/// lost daemon is noticed sooner than that by the builds themselves.
+const REFRESH: Duration = Duration::from_secs(15);
+
+/// Longest time for one resolution.
+const LIMIT: Duration = Duration::from_secs(10);
+
+type Answer = io::Result<BTreeSet<IpAddr>>;
+type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, Answer> + Send + Sync>;
+
+/// Every address of `tcp://name:port` is a daemon; the name is resolved again and again. In Kubernetes this wants a headless
+/// Service: any other has one address for all its pods.
+///
+/// A member's name is its IP address. Where addresses change and disks stay (a StatefulSet), list the pods by their own names
+/// instead, or take `EndpointSliceMembers` (feature `kubernetes`), which knows the pods' names.
+#[derive(Clone)]
+pub struct DnsMembers {
+    host: String,
+    port: u16,
+    refresh: Duration,
+    template: Option<Member>,
+    resolve: Resolve,
+}
+
+impl DnsMembers {
+    /// The daemons behind this address. A `unix://` address is one member, and so is an IP address.
+    pub fn new(address: &Address) -> Self {
+        let (host, port) = match address {
+            Address::Tcp { host, port } => (host.clone(), *port),
+            Address::Unix(_) => (String::new(), 0),
+        };
+        Self {
+            host,
+            port,
+            refresh: REFRESH,
+            template: match address {
+                Address::Unix(_) => Some(Member::new(address.clone())),
+                Address::Tcp { .. } => None,
+            },
+            resolve: Arc::new(|host, port| Box::pin(system(host, port))),
+        }
+    }
+
+    /// Sets how often the name is resolved. Default: 15 s.
+    #[must_use]
+    pub fn refresh(mut self, every: Duration) -> Self {
+        self.refresh = every;
+        self
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, Failure> {
+        if let Some(member) = &self.template {
+            return Ok(vec![member.clone()]);
+        }
+        let fail = |source: io::Error| DnsError {
+            host: self.host.clone(),
+            source,
+        };
+        let answer = timeout(LIMIT, (self.resolve)(self.host.clone(), self.port));
+        let addresses = answer
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(fail)?;
+        let member = |ip: IpAddr| {
+            Member::new(Address::Tcp {
+                host: ip.to_string(),
+                port: self.port,
+            })
+        };
+        Ok(addresses.into_iter().map(member).collect())
+    }
+}
+
+impl fmt::Debug for DnsMembers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DnsMembers")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("refresh", &self.refresh)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Discover for DnsMembers {
+    fn watch(&self) -> BoxStream<'static, Result<Vec<Member>, Failure>> {
+        let again = |(this, first): (Self, bool)| async move {
+            if !first {
+                sleep(this.refresh).await;
+            }
+            Some((this.members().await, (this, false)))
+        };
+        stream::unfold((self.clone(), true), again).boxed()
+    }
+}
+
+async fn system(host: String, port: u16) -> Answer {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    // An IPv4 address in IPv6's clothes is the same daemon.
+    Ok(found.map(|address| address.ip().to_canonical()).collect())
+}
+
+/// The name of a pool cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resolve {host}, the name of a pool of BuildKit daemons")]
+struct DnsError {
+    host: String,
+    source: io::Error,
+}
+
+impl Diagnose for DnsError {
+    fn diagnosis(&self) -> Diagnosis {
+        Diagnosis::new("Build failed: PoolNameUnknown")
+            .error(format!("{self}: {}", self.source))
+            .reason("DNS gives no address for it")
+            .fix(format!("Check the name {}", self.host))
+            .fix("In Kubernetes, write it as SERVICE.NAMESPACE.svc and make the Service headless (clusterIP: None)")
+            .class(RetryClass::Transient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn scripted(answers: Vec<Answer>) -> DnsMembers {
+        let answers = Mutex::new(answers.into_iter());
+        let mut members = DnsMembers::new(&Address::parse("tcp://buildkit.svc:1234").unwrap());
+        members.resolve = Arc::new(move |host, port| {
+            assert_eq!((host.as_str(), port), ("buildkit.svc", 1234));
+            let answer = answers.lock().unwrap().next();
+            Box::pin(async { answer.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into())) })
+        });
+        members
+    }
+
+    fn ips(texts: &[&str]) -> BTreeSet<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_address_is_a_member_and_the_name_is_resolved_again() {
+        let members = scripted(vec![
+            Ok(ips(&["10.0.0.2", "10.0.0.1"])),
+            Err(io::ErrorKind::TimedOut.into()),
+            Ok(ips(&["fd00::1"])),
+        ]);
+        let mut watch = members.watch();
+        let names = |list: Result<Vec<Member>, Failure>| {
+            list.map(|list| {
+                list.into_iter()
+                    .map(|member| member.name)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(
+            names(watch.next().await.unwrap()).unwrap(),
+            ["tcp://10.0.0.1:1234", "tcp://10.0.0.2:1234"]
+        );
+        let failure = watch.next().await.unwrap().unwrap_err();
+        assert!(failure.diagnosis().error.contains("buildkit.svc"));
+        assert_eq!(
+            names(watch.next().await.unwrap()).unwrap(),
+            ["tcp://[fd00::1]:1234"]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_systems_resolver_is_asked() {
+        let members = DnsMembers::new(&Address::parse("tcp://127.0.0.1:7").unwrap());
+        let first = members.watch().next().await.unwrap().unwrap();
+        assert_eq!(
+            first,
+            [Member::new(Address::parse("tcp://127.0.0.1:7").unwrap())]
+        );
+    }
+}

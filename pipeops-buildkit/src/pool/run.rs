@@ -1,0 +1,206 @@
+//! One build, at as many daemons as it takes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeops_core::event::EventKind;
+use pipeops_core::{BuildRequest, Diagnose, Digest, EventSink, Failure};
+use tokio::time::timeout;
+
+use super::platform::normal;
+use super::scheduler::{Grant, Wanted};
+use super::shared::Shared;
+use super::wait::{Got, wait};
+use crate::builder::{Builder, Tries};
+use crate::cause::Cause;
+use crate::error::Error;
+use crate::exported::Exported;
+use crate::solve::Solved;
+
+/// A daemon that answers but does not work gets no builds for this long.
+const HOLD: Duration = Duration::from_secs(30);
+
+/// Longest time for the registry to say whether a lost build had pushed.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How a build of a pool ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The image is in the registry.
+    Built(Built),
+    /// No daemon builds for all platforms: build them apart.
+    Apart,
+}
+
+/// An image that was built and pushed.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) digest: Digest,
+    pub(super) steps: usize,
+    pub(super) cached: usize,
+}
+
+/// Builds `request` at one daemon; when that is lost, at another one.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    request: BuildRequest,
+    by_digest: bool,
+    events: &dyn EventSink,
+) -> Result<Ended, Failure> {
+    let mut wanted = Wanted {
+        namespace: (shared.options.namespace)(&request),
+        platforms: request.platforms.iter().map(|name| normal(name)).collect(),
+        avoid: BTreeSet::new(),
+    };
+    let mut build = None;
+    loop {
+        let (place, grant) = match wait(shared, wanted.clone(), events).await? {
+            Got::Place(place, grant) => (place, grant),
+            Got::Apart => return Ok(Ended::Apart),
+        };
+        // The time limit of a build begins with its first place, not with its first minute in the queue.
+        let build = build.get_or_insert_with(|| Build {
+            shared,
+            tries: Tries::new(request.clone(), &shared.options.builder),
+            by_digest,
+            events,
+            lost: 0,
+        });
+        let exported = Exported::default();
+        match build.attempt(&grant, &exported).await {
+            Ok(solved) => {
+                place.finished(&grant.member);
+                return Ok(Ended::Built(built(solved)?));
+            }
+            Err(error) => match blames_daemon(&error) {
+                Some(hold) => {
+                    place.lost(&grant.member, error.to_string(), hold);
+                    if let Some(built) = build.pushed(&exported).await {
+                        build.tell(&error, "the image was pushed before; it is taken as it is");
+                        return Ok(Ended::Built(built));
+                    }
+                    let first = wanted.avoid.insert(grant.member);
+                    build.goes_elsewhere(error, first)?;
+                }
+                None => {
+                    drop(place);
+                    if is_network(&error) {
+                        wanted.avoid.insert(grant.member);
+                    }
+                    build.tries_again(error).await?;
+                }
+            },
+        }
+    }
+}
+
+/// A build that has had a place.
+struct Build<'a> {
+    shared: &'a Shared,
+    tries: Tries<'a>,
+    by_digest: bool,
+    events: &'a dyn EventSink,
+    /// Daemons that it lost.
+    lost: u32,
+}
+
+impl Build<'_> {
+    async fn attempt(&mut self, grant: &Grant, exported: &Exported) -> Result<Solved, Error> {
+        let mut solve = self.tries.begin().exported(exported.clone());
+        if self.by_digest {
+            solve = solve.push_by_digest();
+        }
+        let builder = Builder::new(grant.address.clone(), self.shared.options.builder.clone());
+        builder.attempt(solve, self.events).await
+    }
+
+    /// The daemon did nothing wrong: waits before the next try, or fails when there is no use in one.
+    async fn tries_again(&mut self, error: Error) -> Result<(), Error> {
+        match self.tries.next(&error).await {
+            Some(again) => {
+                self.tries.wait(again, &error, self.events).await;
+                Ok(())
+            }
+            None => Err(self.tries.give_up(error)),
+        }
+    }
+
+    /// The daemon was lost: says so, or fails when too many were. `first` is whether it is the first time with this daemon.
+    fn goes_elsewhere(&mut self, error: Error, first: bool) -> Result<(), Error> {
+        // Those tries were the daemons' and not the build's.
+        self.tries.made -= 1;
+        if first && matches!(error, Error::Connect { .. }) {
+            // It drains, or nobody has noticed yet that it is gone: the build did not begin there.
+            self.tell(&error, "taking another daemon");
+            return Ok(());
+        }
+        self.lost += 1;
+        let attempts = self.shared.options.attempts;
+        if self.lost >= attempts {
+            let source = Box::new(error);
+            return Err(Error::Exhausted { attempts, source });
+        }
+        let next = self.lost + 1;
+        let again = format!("building again elsewhere (try {next} of {attempts})");
+        self.tell(&error, &again);
+        Ok(())
+    }
+
+    /// The image of a build whose daemon was lost, if it had arrived: the tag names exactly the digest that the daemon had said
+    /// it would push. Whoever pushed it, it is the same image to the byte.
+    async fn pushed(&self, exported: &Exported) -> Option<Built> {
+        if !exported.began() {
+            return None;
+        }
+        let registry = self.shared.options.registry.as_ref()?;
+        let digest = exported.digest()?;
+        let mut question = self.tries.request.clone();
+        if self.by_digest {
+            question.image = question.image.with_digest(digest.clone());
+        }
+        // A registry that cannot be asked says nothing; the next push will find out.
+        let answer = timeout(ANSWER, registry.digest(&question)).await.ok()?;
+        let found = answer.ok().flatten()?;
+        let counts = exported.counts();
+        (found == digest).then_some(Built {
+            digest,
+            steps: counts.steps,
+            cached: counts.cached,
+        })
+    }
+
+    fn tell(&self, error: &Error, what: &str) {
+        let message = format!("{}: {error}: {what}", error.diagnosis().title);
+        self.events.emit(EventKind::Warning { message });
+    }
+}
+
+fn built(solved: Solved) -> Result<Built, Error> {
+    Ok(Built {
+        digest: solved.digest.ok_or(Error::NoDigest)?,
+        steps: solved.steps,
+        cached: solved.cached,
+    })
+}
+
+/// Whether another daemon may do better, and how long this one gets no builds at least.
+fn blames_daemon(error: &Error) -> Option<Duration> {
+    match error {
+        // Whether it is back is for a probe to say.
+        Error::Connect { .. } | Error::DaemonLost { .. } => Some(Duration::ZERO),
+        Error::Session { .. } | Error::Call { .. } => Some(HOLD),
+        Error::Build(failure) => match failure.cause {
+            Cause::SessionLost | Cause::Cancelled => Some(Duration::ZERO),
+            Cause::DiskFull => Some(HOLD),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_network(error: &Error) -> bool {
+    error
+        .build_failure()
+        .is_some_and(|failure| matches!(failure.cause, Cause::Network { .. }))
+}

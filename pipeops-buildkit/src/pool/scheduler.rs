@@ -1,0 +1,369 @@
+//! Which build runs where, and which waits: plain data, without tasks and without a clock of its own.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::daemon::{Daemon, Probed};
+use super::error::PoolError;
+use super::member::Member;
+use super::options::PoolOptions;
+use super::queue::Queue;
+use super::rank::score;
+use super::status::MemberStatus;
+use crate::address::Address;
+
+/// What a build wants of its daemon.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    pub(super) namespace: String,
+    /// All of them, in their normal spelling; none for the daemon's own.
+    pub(super) platforms: Vec<String>,
+    /// Names of daemons that lost this build before: taken last.
+    pub(super) avoid: BTreeSet<String>,
+}
+
+/// A place at a daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) member: String,
+    pub(super) address: Address,
+}
+
+/// Whether waiting makes sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// A daemon that takes such builds is up.
+    Good,
+    /// None is, and each platform has a daemon that is: build them apart.
+    Apart,
+    /// None is at the moment.
+    Dark,
+    /// None builds for the platforms.
+    Never,
+}
+
+/// A build in the queue.
+#[derive(Debug)]
+struct Waiting {
+    wanted: Wanted,
+    /// It waited for its first choice long enough.
+    impatient: bool,
+    grant: oneshot::Sender<Grant>,
+}
+
+/// All daemons and all builds of one pool.
+#[derive(Debug)]
+pub(super) struct Scheduler {
+    options: PoolOptions,
+    daemons: BTreeMap<String, Daemon>,
+    queue: Queue<Waiting>,
+    /// Running builds by namespace.
+    running: HashMap<String, usize>,
+    next_ticket: u64,
+    /// Why the list of members could not be had the last time.
+    discovery_error: Option<String>,
+}
+
+impl Scheduler {
+    pub(super) fn new(options: PoolOptions) -> Self {
+        Self {
+            options,
+            daemons: BTreeMap::new(),
+            queue: Queue::new(),
+            running: HashMap::new(),
+            next_ticket: 0,
+            discovery_error: None,
+        }
+    }
+
+    /// Puts a build in the queue and gives its ticket.
+    pub(super) fn enqueue(
+        &mut self,
+        wanted: Wanted,
+        grant: oneshot::Sender<Grant>,
+        now: Instant,
+    ) -> Result<u64, PoolError> {
+        let limit = self.options.queue_limit;
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let namespace = wanted.namespace.clone();
+        let waiting = Waiting {
+            wanted,
+            impatient: false,
+            grant,
+        };
+        self.queue.push(ticket, &namespace, waiting);
+        self.settle(now);
+        // Only who has to wait can be one too many.
+        if self.queue.len() > limit && self.queue.cancel(ticket).is_some() {
+            return Err(PoolError::QueueFull { limit });
+        }
+        Ok(ticket)
+    }
+
+    /// The build ended, or does not want its place any more.
+    pub(super) fn leave(&mut self, ticket: u64, now: Instant) {
+        if self.queue.cancel(ticket).is_some() {
+            return;
+        }
+        let Some(namespace) = self
+            .daemons
+            .values_mut()
+            .find_map(|daemon| daemon.leave(ticket))
+        else {
+            return;
+        };
+        if let Some(count) = self.running.get_mut(&namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.running.remove(&namespace);
+            }
+        }
+        self.daemons.retain(|_, daemon| !daemon.is_gone());
+        self.settle(now);
+    }
+
+    /// The build ended well; it leaves after this.
+    pub(super) fn finish(&mut self, ticket: u64, member: &str, now: Instant) {
+        let next_probe = now + self.options.probe_interval;
+        if let Some(daemon) = self.daemons.get_mut(member) {
+            daemon.finish(ticket, now, next_probe);
+        }
+    }
+
+    /// A build lost this daemon, which is asked again after `hold`.
+    pub(super) fn lose(&mut self, member: &str, why: String, hold: Duration, now: Instant) {
+        if let Some(daemon) = self.daemons.get_mut(member) {
+            daemon.lose(why, now + hold);
+        }
+    }
+
+    /// The build takes any daemon from now on.
+    pub(super) fn lose_patience(&mut self, ticket: u64, now: Instant) {
+        if let Some(waiting) = self.queue.get_mut(ticket)
+            && !std::mem::replace(&mut waiting.impatient, true)
+        {
+            self.settle(now);
+        }
+    }
+
+    /// Takes over discovery's list.
+    pub(super) fn set_members(&mut self, members: Vec<Member>, now: Instant) {
+        self.discovery_error = None;
+        self.daemons
+            .values_mut()
+            .for_each(|daemon| daemon.listed = false);
+        for member in members {
+            match self.daemons.get_mut(&member.name) {
+                Some(daemon) if daemon.listed => {}
+                Some(daemon) => daemon.relist(member, now),
+                None => drop(
+                    self.daemons
+                        .insert(member.name.clone(), Daemon::new(member, now)),
+                ),
+            }
+        }
+        self.daemons.retain(|_, daemon| !daemon.is_gone());
+        self.settle(now);
+    }
+
+    /// The list of members cannot be had: they stay as they are.
+    pub(super) fn discovery_failed(&mut self, why: String) {
+        self.discovery_error = Some(why);
+    }
+
+    pub(super) fn discovery_error(&self) -> Option<String> {
+        self.discovery_error.clone()
+    }
+
+    /// The daemons to ask now, each with the generation to answer with.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<(String, Address, u64)> {
+        let due = self
+            .daemons
+            .iter_mut()
+            .filter(|(_, daemon)| daemon.due().is_some_and(|at| at <= now));
+        due.map(|(name, daemon)| {
+            daemon.probing();
+            (
+                name.clone(),
+                daemon.member.address.clone(),
+                daemon.generation,
+            )
+        })
+        .collect()
+    }
+
+    /// When the next daemon is to be asked.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.daemons.values().filter_map(Daemon::due).min()
+    }
+
+    /// Takes the answer of a daemon.
+    pub(super) fn probed(
+        &mut self,
+        name: &str,
+        generation: u64,
+        result: Result<Probed, String>,
+        now: Instant,
+    ) {
+        let interval = self.options.probe_interval;
+        if let Some(daemon) = self.daemons.get_mut(name)
+            && daemon.generation == generation
+        {
+            daemon.probed(result, now, interval);
+        }
+        self.settle(now);
+    }
+
+    /// How many builds get their place before this one; `None` once it has one.
+    pub(super) fn ahead(&self, ticket: u64) -> Option<usize> {
+        self.queue.ahead(ticket)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether a build that wants this can hope.
+    pub(super) fn outlook(&self, wanted: &[String]) -> Outlook {
+        let listed = || self.daemons.values().filter(|daemon| daemon.listed);
+        let up = |platforms: &[String]| {
+            listed().any(|daemon| daemon.takes_builds() && daemon.builds_for(platforms))
+        };
+        if up(wanted) {
+            return Outlook::Good;
+        }
+        if listed().any(Daemon::is_new) {
+            return Outlook::Dark;
+        }
+        if wanted.len() > 1 && wanted.iter().all(|one| up(std::slice::from_ref(one))) {
+            return Outlook::Apart;
+        }
+        // A daemon that was never up may build for anything.
+        let hope =
+            listed().any(|daemon| daemon.platforms().is_empty() || daemon.builds_for(wanted));
+        if hope || listed().next().is_none() {
+            Outlook::Dark
+        } else {
+            Outlook::Never
+        }
+    }
+
+    /// Everything that the listed daemons build for.
+    pub(super) fn platforms(&self) -> Vec<String> {
+        let listed = self.daemons.values().filter(|daemon| daemon.listed);
+        let all: BTreeSet<String> = listed.flat_map(Daemon::platforms).collect();
+        all.into_iter().collect()
+    }
+
+    /// Each listed daemon with its last error.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let listed = self.daemons.values().filter(|daemon| daemon.listed);
+        listed.map(Daemon::complaint).collect()
+    }
+
+    pub(super) fn status(&self) -> Vec<MemberStatus> {
+        let mut waiting: HashMap<&str, usize> = HashMap::new();
+        for (_, _, build) in self.queue.iter() {
+            if let Some(first) = self.ranked(&build.wanted).first() {
+                *waiting.entry(first.member.name.as_str()).or_default() += 1;
+            }
+        }
+        let status = |(name, daemon): (&String, &Daemon)| {
+            daemon.status(
+                self.options.capacity,
+                waiting.get(name.as_str()).copied().unwrap_or(0),
+            )
+        };
+        self.daemons.iter().map(status).collect()
+    }
+
+    /// Gives places to builds for as long as one can have one.
+    fn settle(&mut self, now: Instant) {
+        while self.has_room()
+            && let Some((ticket, member)) = self.next(now)
+        {
+            self.start(ticket, &member, now);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let capacity = self.options.capacity;
+        self.daemons
+            .values()
+            .any(|daemon| daemon.takes_builds() && daemon.has_room(capacity))
+    }
+
+    /// The next build that can have a place, and where.
+    fn next(&self, now: Instant) -> Option<(u64, String)> {
+        let limit = self.options.namespace_limit.unwrap_or(usize::MAX);
+        let may_run = |namespace: &str| self.running.get(namespace).copied().unwrap_or(0) < limit;
+        self.queue
+            .iter()
+            .filter(|(_, namespace, _)| may_run(namespace))
+            .find_map(|(ticket, _, build)| Some((ticket, self.place(build, now)?)))
+    }
+
+    fn start(&mut self, ticket: u64, member: &str, now: Instant) {
+        let Some((namespace, waiting)) = self.queue.serve(ticket) else {
+            return;
+        };
+        let Some(daemon) = self.daemons.get_mut(member) else {
+            return;
+        };
+        daemon.start(ticket, &namespace, now);
+        *self.running.entry(namespace).or_default() += 1;
+        // Who does not wait any more says so itself.
+        let _ = waiting.grant.send(Grant {
+            member: member.to_owned(),
+            address: daemon.member.address.clone(),
+        });
+    }
+
+    /// The daemon for a build: its first choice, or the next one that has room when that would take too long.
+    fn place(&self, build: &Waiting, now: Instant) -> Option<String> {
+        let capacity = self.options.capacity;
+        let ranked = self.ranked(&build.wanted);
+        let first = ranked.first()?;
+        let worth_waiting = || {
+            let soon = |wait| wait <= self.options.patience;
+            // When a process starts, its daemons answer one after another: the first to do so must not get everything.
+            !build.impatient && (first.is_new() || first.room_in(capacity, now).is_some_and(soon))
+        };
+        let free = ranked
+            .iter()
+            .find(|daemon| daemon.takes_builds() && daemon.has_room(capacity))?;
+        let spill = free.member.name != first.member.name;
+        (!spill || !worth_waiting()).then(|| free.member.name.clone())
+    }
+
+    /// The daemons that could take a build, the best first; those that were not asked yet are among them.
+    fn ranked(&self, wanted: &Wanted) -> Vec<&Daemon> {
+        let able = |daemon: &&Daemon| {
+            let known = daemon.takes_builds() && daemon.builds_for(&wanted.platforms);
+            known || daemon.may_take_builds(&wanted.platforms)
+        };
+        let mut ranked: Vec<_> = self
+            .daemons
+            .values()
+            .filter(able)
+            .map(|daemon| {
+                let name = &daemon.member.name;
+                let lost = wanted.avoid.contains(name);
+                let far =
+                    self.options.region.is_some() && daemon.member.region != self.options.region;
+                let score = score(
+                    name,
+                    &wanted.namespace,
+                    daemon.capacity(self.options.capacity),
+                );
+                (lost, far, score, daemon)
+            })
+            .collect();
+        ranked.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
+        ranked.into_iter().map(|(.., daemon)| daemon).collect()
+    }
+}

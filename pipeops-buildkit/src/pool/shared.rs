@@ -1,0 +1,84 @@
+//! What the builds of a pool and its keeper share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::error::PoolError;
+use super::options::PoolOptions;
+use super::scheduler::{Grant, Scheduler, Wanted};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: PoolOptions,
+    scheduler: Mutex<Scheduler>,
+    /// Members or their health changed: waiting builds look again.
+    pub(super) changed: Notify,
+    /// A daemon is to be asked earlier than planned: the keeper looks again.
+    pub(super) ask: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(options: PoolOptions) -> Self {
+        Self {
+            scheduler: Mutex::new(Scheduler::new(options.clone())),
+            options,
+            changed: Notify::new(),
+            ask: Notify::new(),
+        }
+    }
+
+    pub(super) fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
+        // No change to it can panic half done.
+        self.scheduler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a build in the queue.
+    pub(super) fn enqueue(
+        self: &Arc<Self>,
+        wanted: Wanted,
+    ) -> Result<(Place, oneshot::Receiver<Grant>), PoolError> {
+        let (grant, granted) = oneshot::channel();
+        let ticket = self.scheduler().enqueue(wanted, grant, Instant::now())?;
+        let place = Place {
+            shared: Arc::clone(self),
+            ticket,
+        };
+        Ok((place, granted))
+    }
+}
+
+/// A build's place in the queue, then at its daemon. Dropping it frees the place at once.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ticket: u64,
+}
+
+impl Place {
+    /// The build ended well.
+    pub(super) fn finished(self, member: &str) {
+        self.shared
+            .scheduler()
+            .finish(self.ticket, member, Instant::now());
+    }
+
+    /// The build lost its daemon, which is not asked again before `hold` is over.
+    pub(super) fn lost(self, member: &str, why: String, hold: Duration) {
+        self.shared
+            .scheduler()
+            .lose(member, why, hold, Instant::now());
+        self.shared.changed.notify_waiters();
+        self.shared.ask.notify_one();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.scheduler().leave(self.ticket, Instant::now());
+    }
+}

@@ -1,0 +1,121 @@
+//! A pool over the pods behind a Service, in a stand-in of a Kubernetes cluster.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use pipeops_buildkit::{Discover, EndpointSliceMembers, Member};
+use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
+use serde_json::json;
+
+/// No test needs as long; one that hangs fails here.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn slice(name: &str, service: &str, endpoints: serde_json::Value) -> EndpointSlice {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4",
+        "endpoints": endpoints,
+        "ports": [{"name": "grpc", "port": 1234, "protocol": "TCP"}],
+    }))
+    .unwrap()
+}
+
+fn endpoint(pod: &str, address: &str, ready: bool) -> serde_json::Value {
+    json!({
+        "addresses": [address],
+        "zone": "eu-1a",
+        "conditions": {"ready": ready},
+        "targetRef": {"kind": "Pod", "name": pod, "namespace": "default"},
+    })
+}
+
+fn brief(members: &[Member]) -> Vec<String> {
+    let line = |member: &Member| {
+        let drains = if member.draining { " drains" } else { "" };
+        format!("{} {}{drains}", member.name, member.address)
+    };
+    members.iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn pods_come_drain_and_go() {
+    let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
+    let config = kube::Config::new(cluster.url().parse().unwrap());
+    let client = Client::try_from(config).unwrap();
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
+    let create = async |slice| slices.create(&PostParams::default(), &slice).await.unwrap();
+    create(slice(
+        "other",
+        "web",
+        json!([endpoint("web-0", "10.0.0.9", true)]),
+    ))
+    .await;
+    create(slice(
+        "one",
+        "buildkit",
+        json!([endpoint("buildkit-0", "10.0.0.1", true)]),
+    ))
+    .await;
+
+    let members = EndpointSliceMembers::new(client, "default", "buildkit").port("grpc");
+    let mut watch = members.watch();
+    let mut next = async || {
+        let list = tokio::time::timeout(LIMIT, watch.next())
+            .await
+            .expect("no news");
+        list.unwrap().unwrap()
+    };
+    let first = next().await;
+    assert_eq!(brief(&first), ["buildkit-0 tcp://10.0.0.1:1234"]);
+    assert_eq!(first[0].region.as_deref(), Some("eu-1a"));
+
+    create(slice(
+        "two",
+        "buildkit",
+        json!([endpoint("buildkit-1", "10.0.0.2", true)]),
+    ))
+    .await;
+    assert_eq!(
+        brief(&next().await),
+        [
+            "buildkit-0 tcp://10.0.0.1:1234",
+            "buildkit-1 tcp://10.0.0.2:1234"
+        ]
+    );
+    let ends = json!({"endpoints": [endpoint("buildkit-0", "10.0.0.1", false)]});
+    slices
+        .patch("one", &PatchParams::default(), &Patch::Merge(ends))
+        .await
+        .unwrap();
+    assert_eq!(
+        brief(&next().await),
+        [
+            "buildkit-0 tcp://10.0.0.1:1234 drains",
+            "buildkit-1 tcp://10.0.0.2:1234"
+        ]
+    );
+    slices
+        .delete("one", &DeleteParams::default())
+        .await
+        .unwrap();
+    assert_eq!(brief(&next().await), ["buildkit-1 tcp://10.0.0.2:1234"]);
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named() {
+    let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
+    cluster.deny("list", "endpointslices");
+    let config = kube::Config::new(cluster.url().parse().unwrap());
+    let client = Client::try_from(config).unwrap();
+    let members = EndpointSliceMembers::new(client, "default", "buildkit");
+    let first = tokio::time::timeout(LIMIT, members.watch().next()).await;
+    let failure = first.expect("no answer").unwrap().unwrap_err();
+    let diagnosis = failure.diagnosis();
+    assert!(diagnosis.error.contains("default/buildkit"), "{diagnosis}");
+    assert!(diagnosis.fixes[0].contains("endpointslices"), "{diagnosis}");
+}

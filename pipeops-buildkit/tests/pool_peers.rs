@@ -1,0 +1,290 @@
+//! A pool of real daemons, which these tests start themselves: they are killed, stopped and cut off.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::daemons::{Daemon, Network};
+use common::{Context, Recorder, env, registry_get, unique};
+use pipeops_buildkit::{Member, MemberState, Pool, PoolOptions, StaticMembers};
+use pipeops_core::event::Discard;
+use pipeops_core::{BuildRequest, BuiltImage, Failure, ImageBuilder};
+use pipeops_registry::Registries;
+use pipeops_testkit::fault::{Fault, Matcher};
+use pipeops_testkit::registry::{Registry, RegistryOptions};
+
+const BUILDS: usize = 50;
+
+async fn daemons(count: usize) -> Vec<Daemon> {
+    let mut daemons = Vec::new();
+    for number in 0..count {
+        daemons.push(Daemon::start(&format!("m{number}")).await);
+    }
+    daemons
+}
+
+fn options() -> PoolOptions {
+    PoolOptions::default()
+        .registry(Arc::new(Registries::default()))
+        .probe_interval(Duration::from_secs(1))
+}
+
+fn pool(daemons: &[Daemon], options: PoolOptions) -> Pool {
+    Pool::start(
+        StaticMembers::new(daemons.iter().map(Daemon::member)),
+        options,
+    )
+}
+
+/// One build among many: some files, a step that works and one that waits.
+fn context() -> Context {
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN sha256sum /ctx/* > /sums && sleep 1\n";
+    let context = Context::new(&[("Dockerfile", dockerfile), ("mark", &unique("pool"))]);
+    for number in 0..20 {
+        context.write(&format!("f{number}"), unique("f").repeat(100).as_bytes());
+    }
+    context
+}
+
+/// Runs all builds at once; `ended` is told how many have ended.
+async fn build_all(
+    pool: &Pool,
+    ended: impl Fn(usize),
+) -> Vec<(BuildRequest, Result<BuiltImage, Failure>)> {
+    let count = AtomicUsize::new(0);
+    let builds = (0..BUILDS).map(|_| async {
+        let context = context();
+        let request = context.request();
+        let result = pool.build(request.clone(), &Discard).await;
+        ended(count.fetch_add(1, Ordering::Relaxed) + 1);
+        (request, result)
+    });
+    futures::future::join_all(builds).await
+}
+
+async fn check(results: Vec<(BuildRequest, Result<BuiltImage, Failure>)>) {
+    for (request, result) in results {
+        let built = result.unwrap_or_else(|failure| panic!("{}", failure.diagnosis()));
+        let path = format!(
+            "{}/manifests/{}",
+            request.image.repository(),
+            request.image.tag().unwrap()
+        );
+        assert_eq!(
+            registry_get(&path).await.0.as_deref(),
+            Some(built.digest.as_str())
+        );
+    }
+}
+
+/// The most memory that this process ever had, in MiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
+}
+
+fn show(what: &str, begin: Instant, pool: &Pool) {
+    let members: Vec<String> = pool
+        .members()
+        .iter()
+        .map(|member| {
+            format!(
+                "{}: {} ended, {} lost",
+                member.name, member.finished, member.lost
+            )
+        })
+        .collect();
+    println!(
+        "{what}: {:.1} s, peak of this process {} MiB ({})",
+        begin.elapsed().as_secs_f32(),
+        peak_memory(),
+        members.join("; ")
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn fifty_builds_at_once_over_one_and_over_three_daemons() {
+    let daemons = daemons(3).await;
+    println!("before: peak of this process {} MiB", peak_memory());
+    for count in [1, 3] {
+        let pool = pool(&daemons[..count], options());
+        let begin = Instant::now();
+        let results = build_all(&pool, |_| {}).await;
+        show(&format!("{BUILDS} builds over {count}"), begin, &pool);
+        check(results).await;
+        let members = pool.members();
+        assert!(
+            members
+                .iter()
+                .all(|member| member.finished > 0 && member.lost == 0)
+        );
+    }
+    assert!(peak_memory() < 256, "{} MiB", peak_memory());
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_daemon_killed_in_the_middle_loses_no_build() {
+    let daemons = std::sync::Mutex::new(daemons(3).await);
+    let pool = pool(&daemons.lock().unwrap(), options());
+    let begin = Instant::now();
+    let results = build_all(&pool, |ended| {
+        if ended == BUILDS / 5 {
+            daemons.lock().unwrap()[0].kill();
+        }
+    });
+    let results = results.await;
+    show(&format!("{BUILDS} builds over 3, one killed"), begin, &pool);
+    check(results).await;
+    let members = pool.members();
+    assert!(
+        members[0].lost > 0,
+        "the killed daemon had no build: {members:?}"
+    );
+    assert_eq!(members[0].state, MemberState::Down);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_daemon_stopped_in_the_middle_ends_its_builds() {
+    let daemons = daemons(3).await;
+    let pool = pool(&daemons, options());
+    let begin = Instant::now();
+    let results = build_all(&pool, |ended| {
+        if ended == BUILDS / 5 {
+            daemons[0].terminate();
+        }
+    });
+    let results = results.await;
+    show(
+        &format!("{BUILDS} builds over 3, one stopped"),
+        begin,
+        &pool,
+    );
+    check(results).await;
+    let members = pool.members();
+    assert!(members[0].finished > 0);
+    assert_eq!(members[0].state, MemberState::Down);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_cut_network_moves_the_build_elsewhere() {
+    let daemons = daemons(2).await;
+    let network = Network::to(&daemons[0]).await;
+    // Alone at first, so that the build is where the cut will be.
+    let cut_off = Member::new(network.address()).name(daemons[0].name());
+    let members = StaticMembers::new([cut_off.region("near"), daemons[1].member()]);
+    let pool = Pool::start(members, options().region("near"));
+    let dockerfile = "FROM busybox\nRUN echo started && sleep 3\n";
+    let context = Context::new(&[("Dockerfile", dockerfile)]);
+    let events = Recorder::default();
+    let cut = async {
+        while events.logs().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(network);
+    };
+    let (built, ()) = tokio::join!(pool.build(context.fresh_request(), &events), cut);
+    built.unwrap();
+    let warnings = events.warnings();
+    assert!(
+        warnings[0].contains("DaemonLost") && warnings[0].contains("building again elsewhere"),
+        "{warnings:?}"
+    );
+    assert_eq!(pool.members()[1].finished, 1);
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
+    let daemons = daemons(2).await;
+    let network = Network::to(&daemons[0]).await;
+    let cut_off = Member::new(network.address()).name(daemons[0].name());
+    let members = StaticMembers::new([cut_off.region("near"), daemons[1].member()]);
+    let pool = Pool::start(members, options().region("near"));
+    // The push takes long enough for the reports of the export to arrive here.
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let slow = Fault::Delay(Duration::from_secs(2)).on(Matcher::operation("manifest.put"));
+    let slow = registry.faults().add(slow);
+    let context = Context::new(&[
+        ("Dockerfile", "FROM scratch\nCOPY mark /\n"),
+        ("mark", &unique("m")),
+    ]);
+    let image = format!("{}/team/app:1", registry.host());
+    let request = BuildRequest::new(context.path(), image.parse().unwrap());
+    let events = Recorder::default();
+    let cut = async {
+        slow.wait_fired(1).await;
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        network.freeze();
+        while registry.manifest("team/app", "1").is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(network);
+    };
+    let (built, ()) = tokio::join!(pool.build(request, &events), cut);
+    assert_eq!(
+        built.unwrap().digest,
+        registry.manifest("team/app", "1").unwrap().digest
+    );
+    assert!(
+        events.warnings()[0].contains("was pushed before"),
+        "{:?}",
+        events.warnings()
+    );
+    assert_eq!(slow.fired(), 1);
+    assert_eq!(pool.members()[1].finished, 0, "nothing was built again");
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn platforms_of_different_daemons_become_one_image() {
+    let daemons = daemons(2).await;
+    let members = StaticMembers::new([
+        daemons[0].member().platform("linux/amd64"),
+        daemons[1].member().platform("linux/arm64"),
+    ]);
+    let pool = Pool::start(members, options());
+    let context = Context::new(&[
+        (
+            "Dockerfile",
+            "FROM scratch\nARG TARGETARCH\nCOPY ${TARGETARCH} /which\n",
+        ),
+        ("amd64", &unique("amd64")),
+        ("arm64", &unique("arm64")),
+    ]);
+    let mut request = context.request();
+    request.platforms = vec!["linux/amd64".into(), "linux/arm64".into()];
+    let built = pool.build(request.clone(), &Discard).await.unwrap();
+    let repository = request.image.repository();
+    let (digest, index) = registry_get(&format!("{repository}/manifests/1")).await;
+    assert_eq!(digest.as_deref(), Some(built.digest.as_str()));
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let entries = index["manifests"].as_array().unwrap();
+    assert_eq!(entries.len(), 2);
+    for (entry, architecture) in entries.iter().zip(["amd64", "arm64"]) {
+        assert_eq!(entry["platform"]["architecture"], architecture);
+        let digest = entry["digest"].as_str().unwrap();
+        let (told, manifest) = registry_get(&format!("{repository}/manifests/{digest}")).await;
+        assert_eq!(told.as_deref(), Some(digest));
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let config = manifest["config"]["digest"].as_str().unwrap();
+        let (_, config) = registry_get(&format!("{repository}/blobs/{config}")).await;
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["architecture"], architecture);
+    }
+    println!("{} = {index}", built.image);
+    let host = env("REGISTRY");
+    assert!(built.image.to_string().starts_with(&host));
+}
