@@ -50,7 +50,7 @@ impl Address {
             }
             Some(("unix", _)) => Err(refuse("the path of a socket is absolute: unix:///path")),
             Some(("tcp", rest)) => parse_tcp(rest).map_err(refuse),
-            Some(_) => Err(refuse("only unix:// and tcp:// are known")),
+            Some((scheme, _)) => Err(refuse(foreign(scheme))),
             None => Err(refuse("an address begins with unix:// or tcp://")),
         }
     }
@@ -107,6 +107,23 @@ impl Diagnose for AddressError {
             .error(self.to_string())
             .reason(&self.why)
             .fix("Set BUILDKIT_HOST to unix:///run/buildkit/buildkitd.sock or tcp://host:1234")
+    }
+}
+
+/// Why an address of this kind is refused, and what to do instead.
+fn foreign(scheme: &str) -> &'static str {
+    match scheme {
+        "npipe" => "named pipes are Windows' own: let buildkitd listen on tcp:// with certificates",
+        "docker-container" | "podman-container" | "nerdctl-container" => {
+            "it would run another program: publish the container's port 1234, or mount its socket, and use tcp:// or unix://"
+        }
+        "kube-pod" => "it would run kubectl: use a Service, or `kubectl port-forward`, and tcp://",
+        "ssh" => {
+            "it would run ssh: forward the socket with `ssh -L /tmp/buildkitd.sock:/run/buildkit/buildkitd.sock HOST` and use \
+             unix:///tmp/buildkitd.sock"
+        }
+        "http" | "https" => "write tcp://, with certificates in the options for TLS",
+        _ => "only unix:// and tcp:// are known",
     }
 }
 
@@ -172,7 +189,12 @@ mod tests {
             ("tcp://host:99999", "port"),
             ("tcp://[::1", "bracket"),
             ("tcp://user@host:1", "characters"),
-            ("docker-container://x", "only unix"),
+            ("npipe:////./pipe/buildkitd", "Windows' own"),
+            ("docker-container://x", "publish the container's port"),
+            ("kube-pod://x", "kubectl port-forward"),
+            ("ssh://host", "ssh -L"),
+            ("https://host:1", "tcp://, with certificates"),
+            ("fd://3", "only unix"),
         ] {
             let error = Address::parse(text).unwrap_err();
             assert!(error.why.contains(why), "{text}: {error}");

@@ -179,7 +179,9 @@ impl<'a> Tries<'a> {
         self.made += 1;
         self.attempt = Instant::now();
         let left = self.options.timeout.saturating_sub(self.begin.elapsed());
-        Solve::new(self.request.clone()).timeout(left)
+        Solve::new(self.request.clone())
+            .timeout(left)
+            .again(self.made > 1)
     }
 
     /// Says why `error` is not the end, and waits.

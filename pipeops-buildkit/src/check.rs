@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use pipeops_core::BuildRequest;
-use pipeops_core::source::{DirTree, SourceTreeExt};
+use pipeops_core::dockerfile::Dockerfile;
+use pipeops_core::source::{DirTree, SourceTree, SourceTreeExt};
 
 use crate::error::Error;
 use crate::session::patterns::{PatternError, Patterns};
@@ -59,6 +60,19 @@ pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
             path: path.to_owned(),
         })
     }
+}
+
+/// The text of a Dockerfile, as far as the frontend reads it; empty when there is none.
+pub(crate) fn read_dockerfile(context: &Path, path: &str) -> Vec<u8> {
+    let Ok(tree) = DirTree::new(context) else {
+        return Vec::new();
+    };
+    // The frontend also takes a file in lower case.
+    let lower = path
+        .strip_suffix("Dockerfile")
+        .map(|folder| format!("{folder}dockerfile"));
+    let read = |path: &str| tree.read(path, Dockerfile::MAX_SIZE).ok().flatten();
+    read(path).or_else(|| read(&lower?)).unwrap_or_default()
 }
 
 /// Reads the first of these files that is there, as the frontend does: the daemon's own error does not say which pattern is

@@ -9,6 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::address::Address;
 use crate::error::Error;
+use crate::tls::Tls;
 
 /// The daemon refuses larger messages; tonic's own default of 4 MiB is less than it sends.
 pub(crate) const MESSAGE_LIMIT: usize = 16 << 20;
@@ -29,6 +30,8 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// Longest time for a short call ([`Client::info`], [`Client::workers`]). Default: 30 s.
     pub call_timeout: Duration,
+    /// Certificates, for a daemon on TCP. Default: none, plain text.
+    pub tls: Option<Tls>,
 }
 
 impl Default for ConnectOptions {
@@ -36,6 +39,7 @@ impl Default for ConnectOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
+            tls: None,
         }
     }
 }
@@ -54,12 +58,20 @@ impl ConnectOptions {
         self.call_timeout = limit;
         self
     }
+
+    /// Speaks TLS, with these certificates.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
 }
 
 /// A connection to one BuildKit daemon. Clones share it; any number of builds run over it at the same time.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) control: ControlClient<Channel>,
+    pub(crate) channel: Channel,
     pub(crate) address: Address,
     options: ConnectOptions,
 }
@@ -88,13 +100,21 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::Connect`] when nobody answers there in time.
+    /// [`Error::Connect`] when nobody answers there in time, or certificates do not fit; [`Error::Invalid`] for certificates
+    /// with a Unix socket.
     pub async fn connect(address: &Address, options: ConnectOptions) -> Result<Self, Error> {
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Connect {
             address: address.clone(),
             source,
         };
-        let endpoint = endpoint(address).map_err(|error| fail(error.into()))?;
+        if options.tls.is_some() && matches!(address, Address::Unix(_)) {
+            return Err(Error::Invalid {
+                field: "tls",
+                why: format!("{address} is a socket of this machine, which has no certificates"),
+            });
+        }
+        let endpoint =
+            endpoint(address, options.tls.as_ref()).map_err(|error| fail(error.into()))?;
         let channel = match timeout(options.connect_timeout, endpoint.connect()).await {
             Ok(Ok(channel)) => channel,
             Ok(Err(error)) => return Err(fail(error.into())),
@@ -104,11 +124,12 @@ impl Client {
                 ));
             }
         };
-        let control = ControlClient::new(channel)
+        let control = ControlClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
         Ok(Self {
             control,
+            channel,
             address: address.clone(),
             options,
         })
@@ -153,26 +174,40 @@ impl Client {
     }
 
     /// Waits for a short call within its limit.
-    async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         name: &'static str,
         call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     ) -> Result<T, Error> {
-        match timeout(self.options.call_timeout, call).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(Error::call(&self.address, name, &status)),
-            Err(_) => Err(Error::Timeout {
-                what: format!("{name} at {}", self.address),
-                limit: self.options.call_timeout,
-            }),
-        }
+        let answer = async {
+            let answer = call.await;
+            answer.map_err(|status| Error::call(&self.address, name, &status))
+        };
+        Ok(self.within(name, answer).await?.into_inner())
+    }
+
+    /// Waits for the answer to a short call within its limit.
+    pub(crate) async fn within<T>(
+        &self,
+        name: &'static str,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let limit = self.options.call_timeout;
+        let timed_out = |_| Error::Timeout {
+            what: format!("{name} at {}", self.address),
+            limit,
+        };
+        timeout(limit, answer).await.map_err(timed_out)?
     }
 }
 
-fn endpoint(address: &Address) -> Result<Endpoint, tonic::transport::Error> {
+fn endpoint(address: &Address, tls: Option<&Tls>) -> Result<Endpoint, tonic::transport::Error> {
     let uri = match address {
         Address::Unix(path) => format!("unix://{}", path.display()),
-        Address::Tcp { .. } => format!("http://{}", address.authority().unwrap_or_default()),
+        Address::Tcp { .. } => {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", address.authority().unwrap_or_default())
+        }
     };
     // A vanished host is noticed by TCP, not by HTTP/2 pings: the daemon answers frequent pings with GOAWAY.
     let endpoint = Endpoint::from_shared(uri)?
@@ -183,7 +218,10 @@ fn endpoint(address: &Address) -> Result<Endpoint, tonic::transport::Error> {
         .tcp_keepalive(Some(Duration::from_secs(30)))
         .tcp_keepalive_interval(Some(Duration::from_secs(10)))
         .tcp_keepalive_retries(Some(3));
-    Ok(endpoint)
+    match tls {
+        Some(tls) => endpoint.tls_config(tls.config()),
+        None => Ok(endpoint),
+    }
 }
 
 fn platform_name(platform: &bollard_buildkit_proto::pb::Platform) -> String {

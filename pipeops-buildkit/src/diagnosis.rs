@@ -28,7 +28,9 @@ impl Diagnose for Error {
             Self::Invalid { .. }
             | Self::DockerfileMissing { .. }
             | Self::Context { .. }
-            | Self::ContextChanged { .. } => self.input(),
+            | Self::ContextChanged { .. }
+            | Self::Output { .. }
+            | Self::Certificate { .. } => self.input(),
             Self::ForeignRealm { .. } | Self::NoDigest | Self::NoRandomness => self.rest(),
         }
     }
@@ -82,6 +84,14 @@ impl Error {
             Self::Context { path, .. } => diagnosis
                 .reason("the file cannot be read by the user that runs the build")
                 .fix(format!("Make {path} readable, or list it in .dockerignore")),
+            Self::Certificate { path, .. } => diagnosis
+                .reason("the daemon is spoken to with certificates, and one of their files is missing or not readable")
+                .fix(format!("Put ca.pem, cert.pem and key.pem where {path} is expected, readable by this user")),
+            Self::Output { path, .. } => diagnosis
+                .reason("the result was built, but this machine did not take it")
+                .fix(format!(
+                    "Make {path} writable, with enough room on its disk"
+                )),
             Self::ContextChanged { path } => diagnosis
                 .reason("another program writes into the build context")
                 .fix(format!(
@@ -123,6 +133,8 @@ impl Error {
             Self::DockerfileMissing { .. } => "DockerfileMissing",
             Self::Context { .. } => "ContextUnreadable",
             Self::ContextChanged { .. } => "ContextChanged",
+            Self::Output { .. } => "OutputNotWritten",
+            Self::Certificate { .. } => "CertificateUnreadable",
             Self::Credentials { .. } => "CredentialUnavailable",
             Self::ForeignRealm { .. } => "ForeignTokenServer",
             Self::Build(failure) => failure.cause.name(),

@@ -25,6 +25,14 @@ pub enum Error {
         /// Why not.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A certificate or key for the daemon cannot be read.
+    #[error("cannot read {path}")]
+    Certificate {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// The daemon was there and is gone.
     #[error("the connection to the BuildKit daemon at {address} was lost: {why}")]
     DaemonLost {
@@ -84,6 +92,14 @@ pub enum Error {
     ContextChanged {
         /// Its path from the context's root.
         path: String,
+    },
+    /// A result of the build cannot be written here.
+    #[error("cannot write {path}")]
+    Output {
+        /// Which file or folder.
+        path: String,
+        /// Why not.
+        source: io::Error,
     },
     /// There is no credential for a registry.
     #[error("no credential for {host}")]

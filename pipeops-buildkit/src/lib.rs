@@ -12,13 +12,21 @@ mod diagnosis;
 mod error;
 mod exported;
 mod failure;
+mod frontend;
+mod history;
+mod image_options;
 mod lines;
+mod output;
 mod pool;
 mod progress;
 mod random;
 mod run;
 mod session;
 mod solve;
+mod subrequest;
+mod times;
+mod tls;
+mod usage;
 
 pub use address::{Address, AddressError};
 pub use builder::{Builder, BuilderOptions};
@@ -27,6 +35,10 @@ pub use cause::Cause;
 pub use client::{Client, ConnectOptions, Info, Worker};
 pub use error::{CredentialError, Error};
 pub use failure::{BuildFailure, SourceLine, SourceLines};
+pub use frontend::{NamedContext, Network, Provenance, ResolveMode};
+pub use history::BuildRecord;
+pub use image_options::{AnnotationLevel, Compression, ImageOptions};
+pub use output::{Output, Target, Written};
 #[cfg(feature = "kubernetes")]
 pub use pool::EndpointSliceMembers;
 pub use pool::{
@@ -35,3 +47,8 @@ pub use pool::{
 };
 pub use session::patterns::{PatternError, Patterns};
 pub use solve::{ContextSent, Solve, Solved};
+pub use subrequest::{
+    BuildTarget, Lint, LintError, LintWarning, Outline, OutlineArg, OutlineCache, OutlineMount,
+};
+pub use tls::Tls;
+pub use usage::{PruneOptions, UsageRecord};

@@ -1,5 +1,6 @@
 //! Runs one build: Solve, Status and Session at the same time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use futures::{Stream, StreamExt, TryStreamExt};
 use pipeops_core::EventSink;
+use pipeops_core::event::EventKind;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tonic::Status;
@@ -71,6 +73,7 @@ impl Client {
     }
 
     async fn run(&self, mut prepared: Prepared, events: &dyn EventSink) -> Result<Solved, Error> {
+        let results = Arc::clone(&prepared.services.results);
         let mut session = Session::open(
             &mut self.control.clone(),
             prepared.services,
@@ -78,6 +81,9 @@ impl Client {
         )
         .await?;
         prepared.request.session.clone_from(&session.id);
+        if let Some(message) = prepared.warning.take() {
+            events.emit(EventKind::Warning { message });
+        }
         let mut progress =
             Progress::new(events, prepared.censor.clone()).with_labels(prepared.labels);
         let result = self
@@ -90,7 +96,11 @@ impl Client {
             .await;
         progress.finish();
         match result {
-            Ok(response) => solved(response, &progress, &prepared.sent, prepared.push),
+            Ok(response) => {
+                let mut solved = solved(response, &progress, &prepared.sent, prepared.push)?;
+                solved.outputs = results.written();
+                Ok(solved)
+            }
             Err(Ended::Lost(error)) => Err(error),
             Err(Ended::Refused(status)) => {
                 let error = self.failure(&status, &progress, &prepared.censor);
@@ -153,7 +163,12 @@ impl Client {
     }
 
     /// Decodes what the daemon said.
-    fn failure(&self, status: &Status, progress: &Progress<'_>, censor: &Censor) -> Error {
+    pub(crate) fn failure(
+        &self,
+        status: &Status,
+        progress: &Progress<'_>,
+        censor: &Censor,
+    ) -> Error {
         if is_transport_loss(status) {
             let why = censor.clean(status.message());
             return Error::DaemonLost {
@@ -265,5 +280,6 @@ fn solved(
             files: sent.files.load(Ordering::Relaxed),
             bytes: sent.bytes.load(Ordering::Relaxed),
         },
+        outputs: Vec::new(),
     })
 }

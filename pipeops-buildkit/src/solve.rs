@@ -1,32 +1,39 @@
 //! One build at one daemon: what is asked and what comes back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
-use jiff::Timestamp;
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::secret::suspicion;
 use pipeops_core::{BuildRequest, Digest, SecretString};
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
 use crate::cache::{CacheOutcome, Caches, Labels};
 use crate::censor::Censor;
-use crate::check::{check_ignore_file, check_names, find_dockerfile};
+use crate::check::{check_ignore_file, check_names, find_dockerfile, read_dockerfile};
 use crate::error::Error;
 use crate::exported::Exported;
+use crate::frontend::{Frontend, NamedContext};
+use crate::image_options::{ImageOptions, Subject};
+use crate::output::{Output, Written};
 use crate::random;
 use crate::session::auth::{Access, Auth};
 use crate::session::filesync::{FileSync, Sent, Source};
 use crate::session::folder::Folder;
 use crate::session::patterns::clean;
 use crate::session::secrets::Secrets;
-use crate::session::stat::Seconds;
+use crate::session::send::FileSend;
+use crate::session::ssh::Ssh;
+use crate::session::upload::{Once, Upload};
 use crate::session::{Notes, Services};
+use crate::times::seconds_for;
 
 /// The frontend that turns Dockerfiles into build steps; it is part of every daemon.
-const FRONTEND: &str = "dockerfile.v0";
+pub(crate) const FRONTEND: &str = "dockerfile.v0";
 
 /// A build to run with [`Client::solve`](crate::Client::solve).
 #[derive(Debug, Clone)]
@@ -36,8 +43,13 @@ pub struct Solve {
     shared_key: Option<String>,
     pub(crate) timeout: Duration,
     trusted_realms: BTreeSet<String>,
-    by_digest: bool,
     exported: Exported,
+    again: bool,
+    pub(crate) image: ImageOptions,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) frontend: Frontend,
+    ssh: BTreeMap<String, PathBuf>,
+    streams: BTreeMap<String, Once>,
 }
 
 impl Solve {
@@ -52,8 +64,13 @@ impl Solve {
             shared_key: None,
             timeout: Self::TIMEOUT,
             trusted_realms: BTreeSet::new(),
-            by_digest: false,
             exported: Exported::default(),
+            again: false,
+            image: ImageOptions::default(),
+            outputs: Vec::new(),
+            frontend: Frontend::default(),
+            ssh: BTreeMap::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -64,17 +81,43 @@ impl Solve {
         self
     }
 
-    /// Pushes without a tag: the image is there by its digest alone, until something names it. So the parts of an image for
-    /// several platforms are pushed.
-    #[must_use]
-    pub fn push_by_digest(mut self) -> Self {
-        self.by_digest = true;
-        self
-    }
-
     /// Sets where it is noted how far the export came.
     pub(crate) fn exported(mut self, exported: Exported) -> Self {
         self.exported = exported;
+        self
+    }
+
+    /// Sets how the pushed image is written.
+    #[must_use]
+    pub fn image(mut self, options: ImageOptions) -> Self {
+        self.image = options;
+        self
+    }
+
+    /// Writes the result here, too: see [`Output`]. With [`Solve::without_push`] it goes nowhere else.
+    #[must_use]
+    pub fn output(mut self, output: Output) -> Self {
+        self.outputs.push(output);
+        self
+    }
+
+    /// Replaces what `COPY --from=name` means by what this stream brings: one file named `context`, such as an archive. It is
+    /// read once: a second attempt needs another one.
+    #[must_use]
+    pub fn context_stream(
+        mut self,
+        name: impl Into<String>,
+        stream: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
+        self.streams.insert(name.into(), Once::new(stream));
+        self
+    }
+
+    /// Lets `RUN --mount=type=ssh,id=…` use the SSH agent at this socket, such as the one that `SSH_AUTH_SOCK` names; a mount
+    /// without an id uses `default`. Its keys stay where they are, but the build may sign with them. Unix only.
+    #[must_use]
+    pub fn ssh_agent(mut self, id: impl Into<String>, socket: impl Into<PathBuf>) -> Self {
+        self.ssh.insert(id.into(), socket.into());
         self
     }
 
@@ -102,6 +145,14 @@ impl Solve {
     }
 }
 
+impl Solve {
+    /// Says that this build was tried before: what was said then is not said again.
+    pub(crate) fn again(mut self, again: bool) -> Self {
+        self.again = again;
+        self
+    }
+}
+
 /// What a build left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -118,6 +169,8 @@ pub struct Solved {
     pub caches: CacheOutcome,
     /// What was sent of the context.
     pub context: ContextSent,
+    /// What was written, in the order of [`Solve::output`].
+    pub outputs: Vec<Written>,
 }
 
 /// What a build sent to the daemon from its context.
@@ -143,6 +196,8 @@ pub(crate) struct Prepared {
     pub(crate) labels: Labels,
     pub(crate) push: bool,
     pub(crate) exported: Exported,
+    /// What a person should know before it begins.
+    pub(crate) warning: Option<String>,
 }
 
 impl Solve {
@@ -166,20 +221,33 @@ impl Solve {
 
         let (notes, noted) = Notes::new();
         let sent = Arc::new(Sent::default());
-        let (sources, filename) = sources(request)?;
+        let sources = sources(request, &self.frontend)?;
+        let results = FileSend::new(&self.outputs, notes.clone());
         let mut access = Access {
             writes: caches.writes.clone(),
             plain_http,
             trusted_realms: self.trusted_realms.clone(),
         };
         if self.push {
-            access.writes.insert((
-                request.image.host().to_owned(),
-                request.image.repository().to_owned(),
-            ));
+            let names = std::iter::once(&request.image).chain(self.image.names());
+            access
+                .writes
+                .extend(names.map(|name| (name.host().to_owned(), name.repository().to_owned())));
+        }
+        // Each attempt has addresses of its own: the daemon keeps what it downloaded by address.
+        let mut streams = BTreeMap::new();
+        let mut frontend = self.frontend.clone();
+        for (name, stream) in &self.streams {
+            let id = random::id()?;
+            frontend.set_context(name, NamedContext::Http(Upload::address(&id)));
+            streams.insert(id, stream.clone());
         }
         let services = Services {
-            files: Arc::new(FileSync::new(sources, Arc::clone(&sent), notes.clone())),
+            files: Arc::new(FileSync::new(
+                sources.folders,
+                Arc::clone(&sent),
+                notes.clone(),
+            )),
             auth: Arc::new(Auth::new(
                 Arc::clone(&request.credentials),
                 access,
@@ -187,9 +255,12 @@ impl Solve {
                 censor.clone(),
             )?),
             secrets: Arc::new(Secrets::new(request.secrets.clone())?),
+            results: Arc::new(results),
+            ssh: Arc::new(Ssh::new(self.ssh.clone())),
+            uploads: Arc::new(Upload::new(streams)),
         };
         Ok(Prepared {
-            request: self.solve_request(&filename, &caches)?,
+            request: self.solve_request(&sources.filename, &caches, &frontend)?,
             services,
             shared_key: self
                 .shared_key
@@ -201,20 +272,23 @@ impl Solve {
             labels: caches.labels,
             push: self.push,
             exported: self.exported.clone(),
+            warning: sources.warning.filter(|_| !self.again),
         })
     }
 
-    fn solve_request(&self, filename: &str, caches: &Caches) -> Result<SolveRequest, Error> {
-        let exporters: Vec<Exporter> = self
-            .push
-            .then(|| image_exporter(&self.request, self.by_digest))
-            .into_iter()
-            .collect();
+    fn solve_request(
+        &self,
+        filename: &str,
+        caches: &Caches,
+        frontend: &Frontend,
+    ) -> Result<SolveRequest, Error> {
+        let exporters = self.exporters()?;
         let first = exporters.first().cloned().unwrap_or_default();
         Ok(SolveRequest {
             r#ref: random::id()?,
             frontend: FRONTEND.to_owned(),
-            frontend_attrs: frontend_attributes(&self.request, filename, caches),
+            frontend_attrs: self.frontend_attributes(filename, caches, frontend)?,
+            entitlements: self.frontend.entitlements(),
             cache: Some(caches.options()),
             exporters,
             // Daemons before v0.13 know only these two.
@@ -224,6 +298,46 @@ impl Solve {
             internal: !caches.keys.is_empty(),
             ..SolveRequest::default()
         })
+    }
+}
+
+impl Solve {
+    /// The exporters: first the outputs in their order, on which their numbers depend.
+    fn exporters(&self) -> Result<Vec<Exporter>, Error> {
+        let subject = |push| Subject {
+            image: &self.request.image,
+            commit_time: self.request.commit_time,
+            index: self.request.platforms.len() > 1 || self.frontend.has_attestations(),
+            push,
+            insecure: self.request.insecure_registry,
+        };
+        let exporter = |kind: &str, attrs: BTreeMap<String, String>| Exporter {
+            r#type: kind.to_owned(),
+            attrs: attrs.into_iter().collect(),
+        };
+        let mut exporters = Vec::new();
+        for output in &self.outputs {
+            exporters.push(exporter(
+                output.exporter(),
+                output.attributes(&subject(false))?,
+            ));
+        }
+        // Last: each exporter's answer overwrites those before it, and the digest must be what was pushed.
+        if self.push {
+            exporters.push(exporter("image", self.image.attributes(&subject(true))?));
+        }
+        Ok(exporters)
+    }
+
+    fn frontend_attributes(
+        &self,
+        filename: &str,
+        caches: &Caches,
+        frontend: &Frontend,
+    ) -> Result<HashMap<String, String>, Error> {
+        let mut attributes = frontend_attributes(&self.request, filename, caches);
+        attributes.extend(frontend.attributes(&self.request)?);
+        Ok(attributes)
     }
 }
 
@@ -245,11 +359,18 @@ fn secret_args(request: &BuildRequest) -> impl Iterator<Item = SecretString> {
     secret.map(|(_, value)| SecretString::from(value.as_str()))
 }
 
-/// The folders that the daemon may fetch, and the Dockerfile's name for the frontend.
-fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), Error> {
-    let seconds = request
-        .commit_time
-        .map_or(Seconds::Disk, |time| Seconds::Commit(time.as_second()));
+/// What the daemon may fetch.
+struct Sources {
+    folders: HashMap<String, Source>,
+    /// The Dockerfile's name for the frontend.
+    filename: String,
+    /// What a person should know about it.
+    warning: Option<String>,
+}
+
+/// The folders that the daemon may fetch.
+fn sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error> {
+    let (seconds, warning) = seconds_for(&dockerfile_text(request));
     let folder = Folder::new(&request.context, seconds).map_err(|source| Error::Context {
         path: request.context.display().to_string(),
         source,
@@ -267,8 +388,7 @@ fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), 
         DockerfileSource::Inline(text) => {
             check_ignore_file(&request.context, &[".dockerignore"])?;
             let files = vec![("Dockerfile".to_owned(), text.clone().into())];
-            let seconds = request.commit_time.map_or(0, Timestamp::as_second);
-            (Source::Files { files, seconds }, "Dockerfile".to_owned())
+            (Source::Files(files), "Dockerfile".to_owned())
         }
         _ => {
             return Err(Error::Invalid {
@@ -277,11 +397,25 @@ fn sources(request: &BuildRequest) -> Result<(HashMap<String, Source>, String), 
             });
         }
     };
-    let sources = [
+    let mut folders = frontend.folders(seconds)?;
+    folders.extend([
         ("context".to_owned(), Source::Folder(folder)),
         ("dockerfile".to_owned(), dockerfile),
-    ];
-    Ok((sources.into(), filename))
+    ]);
+    Ok(Sources {
+        folders,
+        filename,
+        warning,
+    })
+}
+
+/// The Dockerfile; empty when there is none, which is said later.
+fn dockerfile_text(request: &BuildRequest) -> Vec<u8> {
+    match &request.dockerfile {
+        DockerfileSource::Inline(text) => text.clone().into_bytes(),
+        DockerfileSource::Path(path) => read_dockerfile(&request.context, &clean(path)),
+        _ => Vec::new(),
+    }
 }
 
 fn frontend_attributes(
@@ -313,41 +447,9 @@ fn frontend_attributes(
     attributes
 }
 
-fn image_exporter(request: &BuildRequest, by_digest: bool) -> Exporter {
-    let name = if by_digest {
-        // A daemon refuses to push a tag by digest.
-        request.image.name()
-    } else {
-        request.image.to_string()
-    };
-    let mut attrs = HashMap::from([
-        ("name".to_owned(), name),
-        ("push".to_owned(), "true".to_owned()),
-        ("oci-mediatypes".to_owned(), "true".to_owned()),
-    ]);
-    if by_digest {
-        attrs.insert("push-by-digest".to_owned(), "true".to_owned());
-        attrs.insert("name-canonical".to_owned(), "true".to_owned());
-    }
-    if request.insecure_registry {
-        attrs.insert("registry.insecure".to_owned(), "true".to_owned());
-    }
-    if let Some(time) = request.commit_time {
-        // Here and not as a build argument: as such it changes the cache key of WORKDIR, and of all steps after it, with
-        // every commit.
-        attrs.insert(
-            "source-date-epoch".to_owned(),
-            time.as_second().max(0).to_string(),
-        );
-    }
-    Exporter {
-        r#type: "image".to_owned(),
-        attrs,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use pipeops_core::build::{BuildCache, S3Cache};
 
     use super::*;

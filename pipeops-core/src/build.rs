@@ -41,7 +41,7 @@ pub struct BuildRequest {
     pub cache_from: Vec<BuildCache>,
     /// Where to write the build cache to.
     pub cache_to: Vec<BuildCache>,
-    /// The commit's time: becomes `SOURCE_DATE_EPOCH` and the base of the context's file times.
+    /// The commit's time: becomes `SOURCE_DATE_EPOCH`.
     pub commit_time: Option<Timestamp>,
     /// Credentials for base images and for the push.
     pub credentials: Arc<dyn CredentialProvider>,

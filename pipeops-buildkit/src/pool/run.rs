@@ -16,6 +16,7 @@ use crate::builder::{Builder, Tries};
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::exported::Exported;
+use crate::image_options::ImageOptions;
 use crate::solve::Solved;
 
 /// A daemon that answers but does not work gets no builds for this long.
@@ -108,8 +109,12 @@ struct Build<'a> {
 impl Build<'_> {
     async fn attempt(&mut self, grant: &Grant, exported: &Exported) -> Result<Solved, Error> {
         let mut solve = self.tries.begin().exported(exported.clone());
+        if self.lost > 0 {
+            solve = solve.again(true);
+        }
         if self.by_digest {
-            solve = solve.push_by_digest();
+            // The image is there by its digest alone, until the parts are joined under the tag.
+            solve = solve.image(ImageOptions::default().push_by_digest().name_canonical());
         }
         let builder = Builder::new(grant.address.clone(), self.shared.options.builder.clone());
         builder.attempt(solve, self.events).await

@@ -43,13 +43,8 @@ const WAITING: usize = 64;
 pub(crate) enum Source {
     /// A folder on disk.
     Folder(Folder),
-    /// Files that exist only here, by name, sorted; `seconds` are those of their times.
-    Files {
-        /// Name and content.
-        files: Vec<(String, Bytes)>,
-        /// Seconds since 1970.
-        seconds: i64,
-    },
+    /// Files that exist only here: name and content, sorted.
+    Files(Vec<(String, Bytes)>),
 }
 
 /// Counts what was sent in a session.
@@ -140,7 +135,7 @@ fn filter(wanted: &Wanted, source: &Source) -> Result<Filter, TransferError> {
                 path: follow.join(", "),
                 source,
             })?,
-            Source::Files { .. } => Some(follow.clone()),
+            Source::Files(_) => Some(follow.clone()),
         };
         include.extend(targets.unwrap_or_default());
     }
@@ -306,7 +301,7 @@ fn walk(
     };
     match source {
         Source::Folder(folder) => folder.walk(filter, &mut emit)?,
-        Source::Files { files, seconds } => {
+        Source::Files(files) => {
             let kept = files
                 .iter()
                 .filter(|(name, _)| filter.judge(name, false, &Default::default()).keep);
@@ -317,7 +312,7 @@ fn walk(
                         executable: false,
                         size: content.len() as u64,
                     },
-                    seconds: *seconds,
+                    seconds: None,
                     content: Some(Content::Memory(content.clone())),
                 });
             }
@@ -373,13 +368,10 @@ mod tests {
 
     #[test]
     fn files_in_memory_are_filtered_by_name() {
-        let source = Source::Files {
-            files: vec![
-                ("Dockerfile".into(), "FROM x".into()),
-                ("other".into(), "y".into()),
-            ],
-            seconds: 3,
-        };
+        let source = Source::Files(vec![
+            ("Dockerfile".into(), "FROM x".into()),
+            ("other".into(), "y".into()),
+        ]);
         let wanted = Wanted {
             follow: Some(vec!["Dockerfile".into(), "Dockerfile.dockerignore".into()]),
             ..Wanted::default()

@@ -9,11 +9,16 @@ pub(crate) mod folder;
 mod os;
 mod packet;
 pub(crate) mod patterns;
+mod receive;
+mod root;
 pub(crate) mod secrets;
+pub(crate) mod send;
+pub(crate) mod ssh;
 pub(crate) mod stat;
 mod token;
 mod tree;
 mod tunnel;
+pub(crate) mod upload;
 mod wanted;
 
 use std::convert::Infallible;
@@ -25,6 +30,8 @@ use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
+use bollard_buildkit_proto::moby::upload::v1::upload_server::UploadServer;
 use futures::stream::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -46,7 +53,10 @@ use self::auth::Auth;
 use self::filesync::FileSync;
 use self::packet::DiffCopy;
 use self::secrets::Secrets;
+use self::send::FileSend;
+use self::ssh::Ssh;
 use self::tunnel::{Heard, Tunnel, WAITING};
+use self::upload::Upload;
 
 /// Longest time until the daemon has taken the session.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
@@ -57,12 +67,19 @@ pub(crate) struct Services {
     pub(crate) files: Arc<FileSync>,
     pub(crate) auth: Arc<Auth>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) results: Arc<FileSend>,
+    pub(crate) ssh: Arc<Ssh>,
+    pub(crate) uploads: Arc<Upload>,
 }
 
 /// The methods that are announced; the daemon calls no others.
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 11] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.filesync.v1.FileSend/DiffCopy",
+    "/moby.upload.v1.Upload/Pull",
+    "/moby.sshforward.v1.SSH/CheckAgent",
+    "/moby.sshforward.v1.SSH/ForwardAgent",
     "/moby.filesync.v1.Auth/Credentials",
     "/moby.filesync.v1.Auth/FetchToken",
     "/moby.filesync.v1.Auth/GetTokenAuthority",
@@ -188,6 +205,12 @@ impl Services {
         if path == "/moby.filesync.v1.FileSync/DiffCopy" {
             let files: Arc<dyn DiffCopy> = self.files;
             packet::serve(files, request).await
+        } else if path == "/moby.filesync.v1.FileSend/DiffCopy" {
+            self.results.answer(request).await
+        } else if path.starts_with("/moby.sshforward.v1.SSH/") {
+            SshServer::from_arc(self.ssh).call(request).await
+        } else if path.starts_with("/moby.upload.v1.Upload/") {
+            UploadServer::from_arc(self.uploads).call(request).await
         } else if path.starts_with("/grpc.health.v1.Health/") {
             HealthServer::new(Healthy).call(request).await
         } else if path.starts_with("/moby.filesync.v1.Auth/") {

@@ -1,9 +1,11 @@
 //! How one entry of a context is described to the daemon.
 //!
 //! The daemon takes a file as unchanged when its size and its time in nanoseconds are. Times from the disk make it miss a
-//! change that keeps both, and make every fresh clone look changed. So the time is derived: its seconds are the commit's,
-//! its nanoseconds come from the content. Modes are those that git knows, because they are part of the cache key and differ
-//! between hosts with different umasks.
+//! change that keeps both, and make every fresh clone look changed; times of the commit make every file of the next commit
+//! look changed. So the time is derived from the content alone: a date between 2001 and 2010, which archives can hold and
+//! which is never in the future. That it moves with each change matters to those who compare it later: a web server makes
+//! its ETag of seconds and size, Python its check of compiled files. Modes are those that git knows, because they are part
+//! of the cache key and differ between hosts with different umasks.
 
 use bytes::Bytes;
 use ring::digest::{Context as Hasher, SHA256};
@@ -18,6 +20,8 @@ pub(crate) mod go_mode {
     pub(crate) const SYMLINK: u32 = 1 << 27;
     /// A named pipe.
     pub(crate) const PIPE: u32 = 1 << 25;
+    /// All bits that say what an entry is: those above, devices, sockets, and what Go does not know.
+    pub(crate) const TYPE: u32 = DIR | SYMLINK | PIPE | 1 << 26 | 1 << 24 | 1 << 21 | 1 << 19;
 }
 
 /// What an entry is.
@@ -51,25 +55,26 @@ pub(crate) enum Kind {
 /// Where the seconds of a file's time come from; its nanoseconds always come from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Seconds {
-    /// From the disk.
+    /// From its content.
     #[default]
+    Content,
+    /// From the disk, for builds that ask whether a file is newer than their own state.
     Disk,
-    /// The same for all: the commit's.
-    Commit(i64),
 }
 
 impl Seconds {
-    /// The seconds for an entry whose own are `disk`.
-    pub(crate) fn of(self, disk: i64) -> i64 {
+    /// The seconds for an entry whose own are `disk`; `None` for those of its content.
+    pub(crate) fn of(self, disk: i64) -> Option<i64> {
         match self {
-            Self::Disk => disk,
-            Self::Commit(seconds) => seconds,
+            Self::Content => None,
+            Self::Disk => Some(disk),
         }
     }
 }
 
-/// Describes one entry. `mark` tells its content from every other: see [`Mark`].
-pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: i64, mark: Mark) -> Stat {
+/// Describes one entry. `seconds` are those of its time, else its content's. `mark` tells its content from every other: see
+/// [`Mark`].
+pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: Option<i64>, mark: Mark) -> Stat {
     let (mode, size, linkname) = match kind {
         Kind::Dir => (go_mode::DIR | 0o755, 0, Bytes::new()),
         Kind::File { executable, size } => (permissions(*executable), *size, Bytes::new()),
@@ -93,9 +98,19 @@ pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: i64, mark: Mark) -> St
     }
 }
 
-/// The nanoseconds that stand for a content: equal contents have equal marks, different ones almost never (1 in 10⁹).
+/// The time that stands for a content, as nanoseconds after [`EPOCH`]: equal contents have equal marks, different ones
+/// almost never (1 in 2·10¹⁷, or in 10⁹ where the seconds are the disk's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Mark(u32);
+pub(crate) struct Mark {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+/// 2001-09-09T01:46:40Z: the earliest time of a content, and that of folders.
+pub(crate) const EPOCH: i64 = 1_000_000_000;
+
+/// The time of a content is less than this many seconds after [`EPOCH`]: before 2010.
+const SPREAD: u64 = 1 << 28;
 
 impl Mark {
     /// The mark of a content that is in memory.
@@ -124,12 +139,17 @@ impl Marker {
     /// The mark of all pieces together.
     pub(crate) fn finish(self) -> Mark {
         let digest = self.0.finish();
-        let head = digest
-            .as_ref()
-            .iter()
-            .take(8)
-            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-        Mark(u32::try_from(head % 1_000_000_000).unwrap_or_default())
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        let (head, rest) = digest.as_ref().split_at(8);
+        let below = |number: u64, limit: u64| i64::try_from(number % limit).unwrap_or_default();
+        Mark {
+            seconds: below(number(&rest[..8]), SPREAD),
+            nanoseconds: below(number(head), 1_000_000_000),
+        }
     }
 }
 
@@ -138,8 +158,9 @@ fn permissions(executable: bool) -> u32 {
 }
 
 /// Times before 1970 and after 2200 become these: file systems of daemons do not keep them.
-fn nanoseconds(seconds: i64, mark: Mark) -> i64 {
-    seconds.clamp(0, 7_258_118_400) * 1_000_000_000 + i64::from(mark.0)
+fn nanoseconds(seconds: Option<i64>, mark: Mark) -> i64 {
+    let seconds = seconds.unwrap_or(EPOCH + mark.seconds);
+    seconds.clamp(0, 7_258_118_400) * 1_000_000_000 + mark.nanoseconds
 }
 
 #[cfg(test)]
@@ -154,7 +175,7 @@ mod tests {
 
     #[test]
     fn modes_are_go_modes_with_gits_permissions() {
-        let mode = |kind| describe(Bytes::new(), &kind, 0, Mark::default()).mode;
+        let mode = |kind| describe(Bytes::new(), &kind, None, Mark::default()).mode;
         assert_eq!(mode(Kind::Dir), 0x8000_01ed);
         assert_eq!(mode(file(false, 0)), 0o644);
         assert_eq!(mode(file(true, 0)), 0o755);
@@ -168,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn a_commits_seconds_and_a_contents_nanoseconds() {
-        let time = |content: &[u8]| {
-            describe(
-                Bytes::new(),
-                &file(false, 1),
-                1_700_000_000,
-                Mark::of(content),
-            )
-            .mod_time
+    fn the_time_is_the_contents_or_the_disks_seconds_with_the_contents_nanoseconds() {
+        const SECOND: i64 = 1_000_000_000;
+        let time = |seconds, content: &[u8]| {
+            describe(Bytes::new(), &file(false, 1), seconds, Mark::of(content)).mod_time
         };
-        assert_eq!(time(b"a") / 1_000_000_000, 1_700_000_000);
-        assert_eq!(time(b"a"), time(b"a"));
-        assert_ne!(time(b"a"), time(b"b"));
+        assert_eq!(time(None, b"a"), time(None, b"a"));
+        // Seconds too: many look at nothing finer.
+        assert_ne!(time(None, b"a") / SECOND, time(None, b"b") / SECOND);
+        assert_ne!(time(None, b"a") % SECOND, time(None, b"b") % SECOND);
+        let disk = Some(1_700_000_000);
+        assert_eq!(time(disk, b"a") / SECOND, 1_700_000_000);
+        assert_eq!(time(disk, b"a") % SECOND, time(None, b"a") % SECOND);
+        assert_ne!(time(disk, b"a"), time(disk, b"b"));
     }
 
     #[test]
@@ -194,8 +215,15 @@ mod tests {
     proptest! {
         #[test]
         fn every_time_is_one_that_a_disk_can_keep(seconds in any::<i64>(), content in any::<[u8; 4]>()) {
-            let stat = describe(Bytes::new(), &file(false, 4), seconds, Mark::of(&content));
+            let stat = describe(Bytes::new(), &file(false, 4), Some(seconds), Mark::of(&content));
             prop_assert!(stat.mod_time >= 0);
+        }
+
+        /// After 1980, where the dates of zip archives begin, and not in the future, which makes build tools build for ever.
+        #[test]
+        fn a_contents_time_is_between_2001_and_2010(content in any::<[u8; 8]>()) {
+            let seconds = describe(Bytes::new(), &file(false, 8), None, Mark::of(&content)).mod_time / 1_000_000_000;
+            prop_assert!((1_000_000_000..1_268_435_456).contains(&seconds));
         }
     }
 }

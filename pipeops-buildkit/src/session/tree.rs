@@ -28,8 +28,8 @@ pub(crate) struct Found {
     pub(crate) path: Bytes,
     /// What it is.
     pub(crate) kind: Kind,
-    /// The seconds of its time.
-    pub(crate) seconds: i64,
+    /// The seconds of its time; `None` for those of its content.
+    pub(crate) seconds: Option<i64>,
     /// Its content, if it is a regular file.
     pub(crate) content: Option<Content>,
 }
@@ -296,7 +296,7 @@ mod tests {
         };
         let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
         let mut all = Vec::new();
-        let folder = Folder::new(dir, Seconds::Commit(7)).unwrap();
+        let folder = Folder::new(dir, Seconds::Content).unwrap();
         folder
             .walk(&filter, &mut |found| {
                 all.push(found);

@@ -1,0 +1,123 @@
+//! Certificates for a daemon that listens on TCP.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use pipeops_core::SecretString;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use crate::error::Error;
+
+/// What proves to whom one speaks: the daemon's CA, and this client's certificate. Without it a daemon on TCP is spoken to in
+/// plain text, and everyone who reaches it may build.
+///
+/// ```no_run
+/// use pipeops_buildkit::{ConnectOptions, Tls};
+///
+/// let tls = Tls::from_folder("/etc/buildkit/client")?.server_name("buildkitd");
+/// let options = ConnectOptions::default().tls(tls);
+/// # Ok::<(), pipeops_buildkit::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tls {
+    ca: String,
+    identity: Option<(String, SecretString)>,
+    server_name: Option<String>,
+}
+
+impl Tls {
+    /// Trusts what this CA signed (PEM), and nothing else: not what the machine trusts.
+    pub fn new(ca: impl Into<String>) -> Self {
+        Self {
+            ca: ca.into(),
+            identity: None,
+            server_name: None,
+        }
+    }
+
+    /// Shows this certificate to the daemon (both PEM), as `--tlscert` and `--tlskey` of `buildctl`.
+    #[must_use]
+    pub fn identity(
+        mut self,
+        certificate: impl Into<String>,
+        key: impl Into<SecretString>,
+    ) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects this name in the daemon's certificate, instead of the address's host.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Reads `ca.pem`, and `cert.pem` with `key.pem` if they are there, as `--tlsdir` of `buildctl`. Reads the disk.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`] when one cannot be read, or one of certificate and key is missing.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, Error> {
+        let folder = folder.as_ref();
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        let tls = Self::new(read(&folder.join("ca.pem"))?);
+        if !cert.exists() && !key.exists() {
+            return Ok(tls);
+        }
+        Ok(tls.identity(read(&cert)?, SecretString::from(read(&key)?)))
+    }
+
+    pub(crate) fn config(&self) -> ClientTlsConfig {
+        let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca));
+        if let Some((certificate, key)) = &self.identity {
+            config = config.identity(Identity::from_pem(certificate, key.expose()));
+        }
+        if let Some(name) = &self.server_name {
+            config = config.domain_name(name);
+        }
+        config
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("identity", &self.identity.is_some())
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let fail = |source: io::Error| Error::Certificate {
+        path: path.display().to_string(),
+        source,
+    };
+    std::fs::read_to_string(path).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_a_ca_and_both_of_the_others_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(dir.path().join(name), name).unwrap();
+        let error = Tls::from_folder(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("ca.pem"), "{error}");
+        write("ca.pem");
+        assert!(Tls::from_folder(dir.path()).unwrap().identity.is_none());
+        write("cert.pem");
+        let error = Tls::from_folder(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("key.pem"), "{error}");
+        write("key.pem");
+        let tls = Tls::from_folder(dir.path()).unwrap();
+        assert!(tls.identity.is_some());
+        assert!(
+            !format!("{tls:?}").contains("key.pem"),
+            "the key is not shown"
+        );
+    }
+}
