@@ -1,21 +1,18 @@
 //! Builds a folder and pushes the image, showing what happens.
 //!
 //! ```text
-//! cargo run -p pipeops-buildkit --example build -- DIR --tag 127.0.0.1:5000/app:1 [--file Dockerfile] [--target STAGE]
+//! cargo run -p pipeops-buildkit --features terminal --example build -- DIR --tag 127.0.0.1:5000/app:1 [--file Dockerfile] [--target STAGE]
 //!     [--build-arg KEY=VALUE]… [--secret ID=FILE]… [--platform OS/ARCH]… [--no-cache]
 //! ```
 //!
 //! The daemon is the one that `BUILDKIT_HOST` names. Ctrl-C cancels the build.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
-use pipeops_buildkit::{Address, Builder, BuilderOptions};
+use pipeops_buildkit::{Address, Builder, BuilderOptions, View};
 use pipeops_core::build::DockerfileSource;
-use pipeops_core::event::{EventKind, VertexState};
-use pipeops_core::{BuildRequest, EventSink, ImageBuilder};
+use pipeops_core::{BuildRequest, ImageBuilder};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -29,20 +26,26 @@ async fn main() -> ExitCode {
         }
     };
     let builder = Builder::new(address, BuilderOptions::default());
-    let lines = Lines::default();
-    tokio::select! {
-        built = builder.build(request, &lines) => match built {
-            Ok(built) => {
-                println!("\n{}\n{} steps, {} from cache", built.image, built.steps, built.cached);
-                ExitCode::SUCCESS
-            }
-            Err(failure) => {
-                eprintln!("\n{}", failure.diagnosis());
-                ExitCode::FAILURE
-            }
-        },
+    let view = View::auto();
+    let built = tokio::select! {
+        built = builder.build(request, &view) => Some(built),
         // The build's future is dropped: that cancels it at the daemon.
-        _ = tokio::signal::ctrl_c() => {
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    view.finish();
+    match built {
+        Some(Ok(built)) => {
+            println!(
+                "\n{}\n{} steps, {} from cache",
+                built.image, built.steps, built.cached
+            );
+            ExitCode::SUCCESS
+        }
+        Some(Err(failure)) => {
+            eprintln!("\n{}", failure.diagnosis());
+            ExitCode::FAILURE
+        }
+        None => {
             eprintln!("cancelled");
             ExitCode::from(130)
         }
@@ -100,49 +103,4 @@ fn set(request: &mut BuildRequest, option: &str, value: String) -> Result<(), Bo
         _ => return Err(format!("{option} is not known").into()),
     }
     Ok(())
-}
-
-/// Prints events as lines, each step with a number.
-#[derive(Default)]
-struct Lines {
-    numbers: Mutex<HashMap<String, usize>>,
-}
-
-impl Lines {
-    fn number(&self, id: &str) -> usize {
-        let mut numbers = self.numbers.lock().expect("nobody panics while printing");
-        let next = numbers.len() + 1;
-        *numbers.entry(id.to_owned()).or_insert(next)
-    }
-}
-
-impl EventSink for Lines {
-    fn emit(&self, kind: EventKind) {
-        match kind {
-            EventKind::Vertex {
-                id,
-                name,
-                state,
-                millis,
-            } => {
-                let number = self.number(&id);
-                let time = millis.map_or(String::new(), |millis| {
-                    format!(" {:.1}s", millis as f64 / 1000.0)
-                });
-                match state {
-                    VertexState::Started => println!("#{number} {name}"),
-                    VertexState::Cached => println!("#{number} CACHED {name}"),
-                    VertexState::Done => println!("#{number} DONE{time} {name}"),
-                    VertexState::Failed => println!("#{number} FAILED{time} {name}"),
-                    _ => println!("#{number} CANCELLED {name}"),
-                }
-            }
-            EventKind::Log { vertex, line } => println!("#{} | {line}", self.number(&vertex)),
-            EventKind::Transfer { id, current, total } if current == total => {
-                println!("   {id} {total} bytes")
-            }
-            EventKind::Warning { message } => println!("⚠ {message}"),
-            _ => {}
-        }
-    }
 }

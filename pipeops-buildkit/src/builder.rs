@@ -16,6 +16,7 @@ use crate::cache::trial::CacheTrial;
 use crate::cause::Cause;
 use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
+use crate::leak::LeakCheck;
 use crate::random;
 use crate::solve::{Solve, Solved};
 
@@ -33,6 +34,8 @@ pub struct BuilderOptions {
     pub backoff: Backoff,
     /// Hosts of token servers that are trusted although they are not on their registry's host.
     pub trusted_realms: BTreeSet<String>,
+    /// How far the leak check after each build goes; `None` leaves it out. Default: image and record, without layers.
+    pub leak_check: Option<LeakCheck>,
 }
 
 impl Default for BuilderOptions {
@@ -44,6 +47,7 @@ impl Default for BuilderOptions {
                 .base(Duration::from_secs(2))
                 .total(Solve::TIMEOUT),
             trusted_realms: BTreeSet::new(),
+            leak_check: Some(LeakCheck::default()),
         }
     }
 }
@@ -76,6 +80,13 @@ impl BuilderOptions {
         self.trusted_realms.insert(host.into());
         self
     }
+
+    /// Sets how far the leak check after each build goes.
+    #[must_use]
+    pub fn leak_check(mut self, check: Option<LeakCheck>) -> Self {
+        self.leak_check = check;
+        self
+    }
 }
 
 /// Builds images at one daemon.
@@ -101,6 +112,7 @@ impl Builder {
         events: &dyn EventSink,
     ) -> Result<Solved, Error> {
         let client = Client::connect(&self.address, self.options.connect.clone()).await?;
+        solve.leak_check.clone_from(&self.options.leak_check);
         for host in &self.options.trusted_realms {
             solve = solve.trust_realm(host);
         }

@@ -37,6 +37,19 @@ pub(crate) fn classify(clues: &Clues<'_>) -> Cause {
         .unwrap_or_else(|| rest(clues, &message))
 }
 
+/// What shells, compilers and runtimes print when they, or a program that they started, got no more memory. The command's
+/// own exit code is then any.
+const STARVED: [&str; 8] = [
+    " Killed    ",
+    "] Killed",
+    "signal: killed",
+    "signal: 9, SIGKILL",
+    "Killed signal terminated program",
+    "heap out of memory",
+    "java.lang.OutOfMemoryError",
+    "annot allocate memory",
+];
+
 /// A `RUN` failed.
 fn command(clues: &Clues<'_>) -> Cause {
     let printed = |text: &str| {
@@ -47,7 +60,16 @@ fn command(clues: &Clues<'_>) -> Cause {
             .take(5)
             .any(|line| line.contains(text))
     };
-    if clues.message.contains("cannot allocate memory") || clues.exit_code == Some(137) {
+    let printed_line = |text: &str| {
+        clues
+            .log
+            .iter()
+            .rev()
+            .take(5)
+            .any(|line| line.trim() == text)
+    };
+    let killed = clues.message.contains("cannot allocate memory") || clues.exit_code == Some(137);
+    if killed || STARVED.iter().any(|text| printed(text)) || printed_line("Killed") {
         Cause::OutOfMemory
     } else if printed("No space left on device") || printed("no space left on device") {
         Cause::DiskFull
@@ -382,6 +404,10 @@ mod tests {
                 Cause::DiskFull,
             ),
             (
+                "failed to add snapshot qg7d1n6jf44a4ckhpz28nxabm to lease: write /var/lib/buildkit/runc-overlayfs/containerdmeta.db: no space left on device",
+                Cause::DiskFull,
+            ),
+            (
                 "failed to copy: httpReadSeeker: operation error S3: GetObject, https response error StatusCode: 404, RequestID: 1, api error NoSuchKey: The specified key does not exist.",
                 Cause::CacheMissing,
             ),
@@ -423,7 +449,19 @@ mod tests {
             run(Some(1), "npm ERR! 401 Unauthorized"),
             Cause::Instruction
         );
-        assert_eq!(run(Some(137), "Killed"), Cause::OutOfMemory);
+        assert_eq!(run(Some(137), ""), Cause::OutOfMemory);
+        // The shell survived, its child did not.
+        for line in [
+            "Killed",
+            "make: *** [Makefile:2: all] Killed",
+            "sh: line 1:    12 Killed                  tail /dev/zero",
+            "go build: /usr/lib/go/compile: signal: killed",
+            "  process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)",
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+        ] {
+            assert_eq!(run(Some(2), line), Cause::OutOfMemory, "{line}");
+        }
+        assert_eq!(run(Some(2), "Killed 3 stale workers"), Cause::Instruction);
         assert_eq!(
             run(Some(1), "dd: error writing '/x': No space left on device"),
             Cause::DiskFull

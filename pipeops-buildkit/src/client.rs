@@ -71,6 +71,7 @@ impl ConnectOptions {
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) control: ControlClient<Channel>,
+    /// For services beside the daemon's own.
     pub(crate) channel: Channel,
     pub(crate) address: Address,
     options: ConnectOptions,

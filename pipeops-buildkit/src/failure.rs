@@ -12,6 +12,7 @@ use crate::cause::Cause;
 use crate::censor::Censor;
 use crate::classify::{Clues, classify};
 use crate::lines::readable;
+use crate::pointer::{self, Pointer};
 
 /// Lines of the Dockerfile shown around the failing ones.
 const AROUND: usize = 2;
@@ -55,7 +56,8 @@ impl std::error::Error for BuildFailure {}
 /// Dockerfile:3
 ///    1 |     FROM alpine
 ///    2 |     WORKDIR /app
-///    3 | >>> RUN make
+///    3 | >>> COPY package.jsn ./
+///      |          ^^^^^^^^^^^
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +68,8 @@ pub struct SourceLines {
     pub line: usize,
     /// The lines.
     pub lines: Vec<SourceLine>,
+    /// The word that the failure is about, when that is known.
+    pub pointer: Option<Pointer>,
 }
 
 /// One line of a Dockerfile.
@@ -81,6 +85,15 @@ pub struct SourceLine {
 }
 
 impl SourceLines {
+    pub(crate) fn new(file: String, line: usize, lines: Vec<SourceLine>) -> Self {
+        Self {
+            file,
+            line,
+            lines,
+            pointer: None,
+        }
+    }
+
     /// The text of the failing lines.
     pub fn instruction(&self) -> String {
         let failing = self
@@ -98,6 +111,9 @@ impl fmt::Display for SourceLines {
         for line in &self.lines {
             let mark = if line.failing { ">>>" } else { "   " };
             write!(f, "\n{:>4} | {mark} {}", line.number, line.text)?;
+            if let Some(pointer) = self.pointer.filter(|pointer| pointer.line == line.number) {
+                write!(f, "\n     |     {}", pointer.carets(&line.text))?;
+            }
         }
         Ok(())
     }
@@ -155,10 +171,14 @@ impl Details {
             log: &log,
         };
         let cause = classify(&clues);
+        let source = self.source.map(|mut source| {
+            source.pointer = pointer::find(&source, &cause, &message);
+            source
+        });
         BuildFailure {
             cause,
             message,
-            source: self.source,
+            source,
             exit_code: self.exit_code,
             step,
             log,
@@ -248,11 +268,7 @@ fn source_lines(json: &[u8], censor: &Censor) -> Option<SourceLines> {
     } else {
         detail.info.filename
     };
-    (!lines.is_empty()).then_some(SourceLines {
-        file,
-        line: first,
-        lines,
-    })
+    (!lines.is_empty()).then(|| SourceLines::new(file, first, lines))
 }
 
 #[cfg(test)]

@@ -15,18 +15,22 @@ mod failure;
 mod frontend;
 mod history;
 mod image_options;
+mod leak;
 mod lines;
 mod output;
+mod pointer;
 mod pool;
 mod progress;
 mod random;
 mod run;
 mod session;
 mod solve;
+mod store;
 mod subrequest;
 mod times;
 mod tls;
 mod usage;
+mod view;
 
 pub use address::{Address, AddressError};
 pub use builder::{Builder, BuilderOptions};
@@ -38,7 +42,9 @@ pub use failure::{BuildFailure, SourceLine, SourceLines};
 pub use frontend::{NamedContext, Network, Provenance, ResolveMode};
 pub use history::BuildRecord;
 pub use image_options::{AnnotationLevel, Compression, ImageOptions};
+pub use leak::{Leak, LeakCheck, LeakPlace, LeakReport, LeakSearch};
 pub use output::{Output, Target, Written};
+pub use pointer::Pointer;
 #[cfg(feature = "kubernetes")]
 pub use pool::EndpointSliceMembers;
 pub use pool::{
@@ -52,3 +58,4 @@ pub use subrequest::{
 };
 pub use tls::Tls;
 pub use usage::{PruneOptions, UsageRecord};
+pub use view::View;

@@ -92,11 +92,16 @@ fn without_controls(text: &str) -> String {
         match c {
             '\u{1b}' => skip_escape(&mut chars),
             '\t' => clean.push(c),
-            c if c.is_control() => {}
+            c if c.is_control() || is_invisible_order(c) => {}
             c => clean.push(c),
         }
     }
     clean
+}
+
+/// Characters that change the order in which others are shown: text could look like something that it is not.
+fn is_invisible_order(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Skips what follows an ESC: `[…letter`, `]…BEL`, or one character.
@@ -142,6 +147,12 @@ mod tests {
             ["\u{fffd} red xy"]
         );
         assert_eq!(lines().push("a", 1, b"10%\r50%\r100%\n"), ["100%"]);
+    }
+
+    #[test]
+    fn characters_that_turn_text_around_are_left_out() {
+        let line = "ok \u{202e}drow\u{2066}ssap\u{2069} \u{200f}x\n";
+        assert_eq!(lines().push("a", 1, line.as_bytes()), ["ok drowssap x"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
 use crate::exported::Exported;
 use crate::failure::Details;
+use crate::leak::{After, LeakReport};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::session::filesync::Sent;
@@ -58,18 +59,22 @@ impl Client {
     /// [`Error::Build`] when the build failed; other variants when it could not be asked for, or its daemon was lost.
     pub async fn solve(&self, solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
         let limit = solve.timeout;
+        let mut after = After::new(self, solve.leak_check.clone());
         let build = async {
             let prepared = tokio::task::spawn_blocking(move || solve.prepare());
             let prepared = prepared
                 .await
                 .map_err(|error| Error::session(error.to_string()))??;
+            after.remember(&prepared);
             self.run(prepared, events).await
         };
         let timed_out = |_| Error::Timeout {
             what: "the build".to_owned(),
             limit,
         };
-        timeout(limit, build).await.map_err(timed_out)?
+        let result = timeout(limit, build).await.map_err(timed_out)?;
+        // An image that was pushed in time is not lost because the check takes long.
+        after.check(result, events).await
     }
 
     async fn run(&self, mut prepared: Prepared, events: &dyn EventSink) -> Result<Solved, Error> {
@@ -86,6 +91,7 @@ impl Client {
         }
         let mut progress =
             Progress::new(events, prepared.censor.clone()).with_labels(prepared.labels);
+        let id = prepared.request.r#ref.clone();
         let result = self
             .follow(
                 prepared.request,
@@ -97,7 +103,7 @@ impl Client {
         progress.finish();
         match result {
             Ok(response) => {
-                let mut solved = solved(response, &progress, &prepared.sent, prepared.push)?;
+                let mut solved = solved(response, &progress, &prepared.sent, prepared.push, id)?;
                 solved.outputs = results.written();
                 Ok(solved)
             }
@@ -260,6 +266,7 @@ fn solved(
     progress: &Progress<'_>,
     sent: &Sent,
     push: bool,
+    id: String,
 ) -> Result<Solved, Error> {
     let digest = response
         .exporter_response
@@ -270,6 +277,8 @@ fn solved(
     }
     let counts = progress.counts();
     Ok(Solved {
+        id,
+        leaks: LeakReport::default(),
         digest,
         response: response.exporter_response.into_iter().collect(),
         steps: counts.steps,

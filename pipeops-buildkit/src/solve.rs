@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::exported::Exported;
 use crate::frontend::{Frontend, NamedContext};
 use crate::image_options::{ImageOptions, Subject};
+use crate::leak::{LeakCheck, LeakReport, LeakSearch};
 use crate::output::{Output, Written};
 use crate::random;
 use crate::session::auth::{Access, Auth};
@@ -50,6 +51,7 @@ pub struct Solve {
     pub(crate) frontend: Frontend,
     ssh: BTreeMap<String, PathBuf>,
     streams: BTreeMap<String, Once>,
+    pub(crate) leak_check: Option<LeakCheck>,
 }
 
 impl Solve {
@@ -71,6 +73,7 @@ impl Solve {
             frontend: Frontend::default(),
             ssh: BTreeMap::new(),
             streams: BTreeMap::new(),
+            leak_check: Some(LeakCheck::default()),
         }
     }
 
@@ -143,6 +146,21 @@ impl Solve {
         self.trusted_realms.insert(host.into());
         self
     }
+
+    /// Sets how far the leak check after the build goes. By default image and record are searched, and layers are not. It
+    /// runs only when there is something to look for; what it finds is a warning and in [`Solved::leaks`].
+    #[must_use]
+    pub fn leak_check(mut self, check: LeakCheck) -> Self {
+        self.leak_check = Some(check);
+        self
+    }
+
+    /// Leaves the leak check out.
+    #[must_use]
+    pub fn without_leak_check(mut self) -> Self {
+        self.leak_check = None;
+        self
+    }
 }
 
 impl Solve {
@@ -157,6 +175,8 @@ impl Solve {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Solved {
+    /// The build's name at its daemon.
+    pub id: String,
     /// The digest of the image's manifest; `None` when nothing was pushed.
     pub digest: Option<Digest>,
     /// What the daemon says about the result, such as `containerimage.config.digest`.
@@ -171,6 +191,8 @@ pub struct Solved {
     pub context: ContextSent,
     /// What was written, in the order of [`Solve::output`].
     pub outputs: Vec<Written>,
+    /// Secrets of the build that can be read in its image or at the daemon.
+    pub leaks: LeakReport,
 }
 
 /// What a build sent to the daemon from its context.
@@ -198,6 +220,7 @@ pub(crate) struct Prepared {
     pub(crate) exported: Exported,
     /// What a person should know before it begins.
     pub(crate) warning: Option<String>,
+    pub(crate) leaks: LeakSearch,
 }
 
 impl Solve {
@@ -273,6 +296,10 @@ impl Solve {
             push: self.push,
             exported: self.exported.clone(),
             warning: sources.warning.filter(|_| !self.again),
+            leaks: match self.leak_check {
+                Some(_) => LeakSearch::new(request),
+                None => LeakSearch::default(),
+            },
         })
     }
 
@@ -294,8 +321,8 @@ impl Solve {
             // Daemons before v0.13 know only these two.
             exporter_deprecated: first.r#type,
             exporter_attrs_deprecated: first.attrs,
-            // The daemon's history keeps requests in plain text for every client to read: no place for keys.
-            internal: !caches.keys.is_empty(),
+            // The daemon's history keeps requests in plain text for every client to read: no place for secrets.
+            internal: !caches.keys.is_empty() || secret_args(&self.request).next().is_some(),
             ..SolveRequest::default()
         })
     }
@@ -522,6 +549,10 @@ mod tests {
         })
         .unwrap();
         assert_eq!(prepared.censor.clean("npm_12345"), "[redacted]");
+        assert!(
+            prepared.request.internal,
+            "the daemon's history would show it"
+        );
     }
 
     #[test]

@@ -477,3 +477,23 @@ async fn many_builds_at_once_all_succeed() {
     }
     assert_eq!(world.registry.tags("team/app").len(), 30);
 }
+
+#[tokio::test]
+async fn what_the_leak_check_cannot_see_is_said_and_stops_nothing() {
+    let world = World::new().await;
+    let mut request = world.request();
+    request.secrets.insert("tok".into(), "s3cr3t-value".into());
+    let client = Client::connect(&world.address(), ConnectOptions::default())
+        .await
+        .unwrap();
+    // The stand-in shows neither images nor records.
+    let solved = client
+        .solve(Solve::new(request.clone()), &Discard)
+        .await
+        .unwrap();
+    assert_eq!(solved.leaks.searched, ["build secret \"tok\""]);
+    assert_eq!(solved.leaks.unchecked.len(), 2, "{:?}", solved.leaks);
+    let solve = Solve::new(request).without_leak_check();
+    let solved = client.solve(solve, &Discard).await.unwrap();
+    assert!(solved.leaks.searched.is_empty());
+}

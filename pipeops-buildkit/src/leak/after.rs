@@ -1,0 +1,124 @@
+//! The leak check that follows each build.
+
+use pipeops_core::EventSink;
+use pipeops_core::event::EventKind;
+
+use super::{Leak, LeakCheck, LeakReport, LeakSearch};
+use crate::client::Client;
+use crate::error::Error;
+use crate::solve::{Prepared, Solved};
+
+/// Leaks that are warned about; the rest is counted.
+const WARNINGS: usize = 10;
+
+/// What is needed for the check after a build.
+pub(crate) struct After<'a> {
+    client: &'a Client,
+    check: Option<LeakCheck>,
+    search: LeakSearch,
+    build: Option<String>,
+}
+
+impl<'a> After<'a> {
+    pub(crate) fn new(client: &'a Client, check: Option<LeakCheck>) -> Self {
+        Self {
+            client,
+            check,
+            search: LeakSearch::default(),
+            build: None,
+        }
+    }
+
+    /// Takes over what to look for, before the build begins.
+    pub(crate) fn remember(&mut self, prepared: &Prepared) {
+        self.search = prepared.leaks.clone();
+        self.build = Some(prepared.request.r#ref.clone());
+    }
+
+    /// Checks what a build left behind: its image, and also of a failed one the record that the daemon keeps.
+    pub(crate) async fn check(
+        self,
+        result: Result<Solved, Error>,
+        events: &dyn EventSink,
+    ) -> Result<Solved, Error> {
+        let Some(check) = self.check.filter(|_| !self.search.is_empty()) else {
+            return result;
+        };
+        let image = match &result {
+            Ok(solved) => solved.digest.as_ref(),
+            Err(Error::Build(_)) => None,
+            // Whoever lost the daemon cannot ask it.
+            Err(_) => return result,
+        };
+        let report = self
+            .client
+            .find_leaks(&self.search, image, self.build.as_deref(), &check)
+            .await;
+        tell(&report, events);
+        result.map(|solved| Solved {
+            leaks: report,
+            ..solved
+        })
+    }
+}
+
+fn tell(report: &LeakReport, events: &dyn EventSink) {
+    for message in warnings(report) {
+        events.emit(EventKind::Warning { message });
+    }
+    if !report.unchecked.is_empty() {
+        tracing::info!(unchecked = ?report.unchecked, "the leak check could not look at everything");
+    }
+}
+
+fn warnings(report: &LeakReport) -> Vec<String> {
+    let mut warnings: Vec<String> = report
+        .leaks
+        .iter()
+        .take(WARNINGS)
+        .map(Leak::to_string)
+        .collect();
+    let more = report.leaks.len().saturating_sub(WARNINGS);
+    if more > 0 {
+        warnings.push(format!("Secrets can be read in {more} more places"));
+    }
+    if report.record_removed {
+        warnings.push("The daemon's record of this build was removed: it held a secret".to_owned());
+    } else if !report.leaks.is_empty() {
+        warnings.push("Mount secrets with RUN --mount=type=secret, do not print or copy them, and replace those that were readable".to_owned());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LeakPlace;
+    use super::*;
+
+    #[test]
+    fn warnings_are_few_and_name_the_place() {
+        let leak = |number: usize| Leak {
+            secret: "build secret \"npm\"".into(),
+            suspected: false,
+            place: LeakPlace::Layer {
+                digest: format!("sha256:{}", "ab".repeat(32)),
+                path: format!("/f{number}"),
+            },
+        };
+        let mut report = LeakReport {
+            leaks: (0..12).map(leak).collect(),
+            ..LeakReport::default()
+        };
+        let told = warnings(&report);
+        assert_eq!(told.len(), 12);
+        assert_eq!(
+            told[0],
+            "build secret \"npm\" can be read in the file /f0 of the image's layer sha256:abababababab: whoever can pull the image has it"
+        );
+        assert_eq!(told[10], "Secrets can be read in 2 more places");
+        report.leaks.truncate(1);
+        report.record_removed = true;
+        assert_eq!(warnings(&report).len(), 2);
+        assert!(warnings(&LeakReport::default()).is_empty());
+    }
+}

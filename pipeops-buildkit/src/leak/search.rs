@@ -1,0 +1,164 @@
+//! Which secrets are looked for.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pipeops_core::build::{BuildCache, DockerfileSource};
+use pipeops_core::secret::{Suspicion, suspicion};
+use pipeops_core::{BuildRequest, SecretString};
+
+use super::assignments::assignments;
+
+/// The secrets that a leak check looks for, each with a name for people.
+#[derive(Debug, Clone, Default)]
+pub struct LeakSearch {
+    secrets: Vec<Secret>,
+}
+
+/// One secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret {
+    pub(crate) name: String,
+    pub(crate) value: SecretString,
+    /// Why it is taken for a secret, when nobody said that it is one.
+    pub(crate) suspicion: Option<Suspicion>,
+}
+
+impl LeakSearch {
+    /// The secrets of a request: its build secrets, the keys of its caches, build arguments that look like secrets, and
+    /// values in its Dockerfile that do. Reads the Dockerfile.
+    pub fn new(request: &BuildRequest) -> Self {
+        let mut search = Self::default();
+        for (id, value) in &request.secrets {
+            search = search.secret(format!("build secret {id:?}"), value.clone());
+        }
+        for cache in request.cache_from.iter().chain(&request.cache_to) {
+            if let BuildCache::S3(cache) = cache
+                && let Some((_, key)) = &cache.keys
+            {
+                search =
+                    search.secret(format!("key of the S3 cache {:?}", cache.name), key.clone());
+            }
+        }
+        for (key, value) in &request.build_args {
+            let name = format!("build argument {key}");
+            search.suspect(name, value.clone(), suspicion(key, value));
+        }
+        for (key, value) in dockerfile(request)
+            .iter()
+            .flat_map(|text| assignments(text))
+        {
+            let why = suspicion(&key, &value);
+            // A value that only its name makes suspicious may be a common word: then it is looked for with its name.
+            let needle = match why {
+                Some(Suspicion::Name) => format!("{key}={value}"),
+                _ => value,
+            };
+            search.suspect(format!("value of {key} in the Dockerfile"), needle, why);
+        }
+        search
+    }
+
+    /// Looks for this secret as well.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.push(Secret {
+            name: name.into(),
+            value: value.into(),
+            suspicion: None,
+        });
+        self
+    }
+
+    fn suspect(&mut self, name: String, value: String, suspicion: Option<Suspicion>) {
+        if suspicion.is_some() {
+            self.push(Secret {
+                name,
+                value: value.into(),
+                suspicion,
+            });
+        }
+    }
+
+    /// The same value is looked for once, by the first of its names.
+    fn push(&mut self, secret: Secret) {
+        let known = self.secrets.iter().any(|known| known.value == secret.value);
+        if !known && !secret.value.expose().trim().is_empty() {
+            self.secrets.push(secret);
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// The names of the secrets.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.secrets
+            .iter()
+            .map(|secret| secret.name.as_str())
+            .collect()
+    }
+
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+}
+
+fn dockerfile(request: &BuildRequest) -> Option<String> {
+    match &request.dockerfile {
+        DockerfileSource::Inline(text) => Some(text.clone()),
+        DockerfileSource::Path(path) => read(&request.context.join(path)),
+        _ => None,
+    }
+}
+
+/// A file that is not there, or not text, holds nothing to look for; the build itself says what is wrong with it.
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::build::S3Cache;
+
+    use super::*;
+
+    #[test]
+    fn a_request_says_what_is_to_be_looked_for() {
+        let mut request = BuildRequest::new("/nowhere", "reg.io/a:1".parse().unwrap());
+        request.dockerfile = DockerfileSource::Inline(
+            "FROM x\nARG DB_PASSWORD=postgres\nENV MODE=production\n".into(),
+        );
+        request.secrets.insert("npm".into(), "npm-secret".into());
+        request
+            .build_args
+            .insert("API_TOKEN".into(), "tok-12345".into());
+        request
+            .build_args
+            .insert("SAME".into(), "npm-secret".into());
+        request.build_args.insert("VERSION".into(), "1.2.3".into());
+        let mut cache = S3Cache::new("b", "r", "main");
+        cache.keys = Some(("id".into(), "s3-secret".into()));
+        request.cache_to = vec![BuildCache::S3(cache)];
+        let search = LeakSearch::new(&request);
+        let found: Vec<_> = search
+            .secrets()
+            .iter()
+            .map(|secret| (secret.name.as_str(), secret.value.expose()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("build secret \"npm\"", "npm-secret"),
+                ("key of the S3 cache \"main\"", "s3-secret"),
+                ("build argument API_TOKEN", "tok-12345"),
+                (
+                    "value of DB_PASSWORD in the Dockerfile",
+                    "DB_PASSWORD=postgres"
+                ),
+            ]
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! One line for each thing that happens, as `buildctl --progress=plain` prints them.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use pipeops_core::event::{EventKind, VertexState};
+
+use super::seconds;
+
+/// Writes lines. Each step has a number; its name is said again when the output of another step came between.
+pub(super) struct Plain {
+    out: Box<dyn Write + Send>,
+    steps: HashMap<String, (usize, String)>,
+    /// The number of the step whose lines were last.
+    last: usize,
+}
+
+impl Plain {
+    pub(super) fn new(out: Box<dyn Write + Send>) -> Self {
+        Self {
+            out,
+            steps: HashMap::new(),
+            last: 0,
+        }
+    }
+
+    pub(super) fn show(&mut self, event: EventKind) {
+        match event {
+            EventKind::Vertex {
+                id,
+                name,
+                state,
+                millis,
+            } => self.step(&id, &name, state, millis),
+            EventKind::Log { vertex, line } => {
+                let number = self.turn_to(&vertex, "");
+                self.line(&format!("#{number} {line}"));
+            }
+            EventKind::Warning { message } => {
+                self.last = 0;
+                self.line(&format!("warning: {message}"));
+            }
+            // A line for every few kilobytes helps nobody.
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, id: &str, name: &str, state: VertexState, millis: Option<u64>) {
+        let number = self.turn_to(id, name);
+        let time = millis
+            .map(|millis| format!(" {}", seconds(millis)))
+            .unwrap_or_default();
+        let word = match state {
+            VertexState::Started => return,
+            VertexState::Cached => "CACHED".to_owned(),
+            VertexState::Done => format!("DONE{time}"),
+            VertexState::Failed => format!("FAILED{time}"),
+            _ => "CANCELLED".to_owned(),
+        };
+        self.line(&format!("#{number} {word}"));
+    }
+
+    /// Says which step the next lines are of, if that changes.
+    fn turn_to(&mut self, id: &str, name: &str) -> usize {
+        let next = self.steps.len() + 1;
+        let entry = self.steps.entry(id.to_owned());
+        let (number, name) = entry.or_insert_with(|| (next, name.to_owned())).clone();
+        if std::mem::replace(&mut self.last, number) != number {
+            self.line(&format!("\n#{number} {name}"));
+        }
+        number
+    }
+
+    fn line(&mut self, text: &str) {
+        // Fails when the reader is gone: then there is nobody to tell.
+        let _ = writeln!(self.out, "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Page;
+    use super::*;
+
+    #[test]
+    fn steps_that_run_at_the_same_time_are_told_apart() {
+        let page = Page::default();
+        let mut view = Plain::new(Box::new(page.clone()));
+        let vertex = |id: &str, state, millis| EventKind::Vertex {
+            id: id.into(),
+            name: format!("[{id}] RUN make"),
+            state,
+            millis,
+        };
+        let log = |id: &str, line: &str| EventKind::Log {
+            vertex: id.into(),
+            line: line.into(),
+        };
+        for event in [
+            vertex("a", VertexState::Started, None),
+            log("a", "one"),
+            vertex("b", VertexState::Cached, None),
+            log("a", "two"),
+            vertex("a", VertexState::Done, Some(1_500)),
+            EventKind::Transfer {
+                id: "t".into(),
+                current: 1,
+                total: 2,
+            },
+            EventKind::Warning {
+                message: "old".into(),
+            },
+        ] {
+            view.show(event);
+        }
+        assert_eq!(
+            page.text(),
+            "\n#1 [a] RUN make\n#1 one\n\n#2 [b] RUN make\n#2 CACHED\n\n#1 [a] RUN make\n#1 two\n#1 DONE 1.5s\nwarning: old\n"
+        );
+    }
+}

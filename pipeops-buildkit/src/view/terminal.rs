@@ -1,0 +1,281 @@
+//! A view for terminals: what ended scrolls up, what runs stays below with its clock, its last line and its transfers.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use console::{Term, truncate_str};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use pipeops_core::event::{EventKind, VertexState};
+
+use super::seconds;
+
+/// Steps, and transfers, that are shown at once: a screen holds no more. The rest is shown when it ends.
+const SHOWN: usize = 8;
+
+const TOTAL: &str = "   {time:>6.dim} {wide_msg}";
+const STEP: &str = " {spinner:.cyan} {time:>6.dim} {wide_msg}";
+const OUTPUT: &str = "          {wide_msg:.dim}";
+const TRANSFER: &str = "          {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {wide_msg:.dim}";
+
+/// Bars on standard error.
+pub(super) struct Terminal {
+    bars: MultiProgress,
+    width: fn() -> usize,
+    /// The last line: how many steps ended, and how many of them came from cache.
+    total: ProgressBar,
+    ended: usize,
+    cached: usize,
+    steps: HashMap<String, Step>,
+    transfers: HashMap<String, ProgressBar>,
+}
+
+/// A step that runs.
+struct Step {
+    bar: ProgressBar,
+    /// Its last line of output, once there is one.
+    output: Option<ProgressBar>,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Self {
+        // Asked each time: people resize their windows.
+        Self::on(ProgressDrawTarget::stderr(), || {
+            Term::stderr().size().1.into()
+        })
+    }
+
+    fn on(target: ProgressDrawTarget, width: fn() -> usize) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        let total = bars.add(ProgressBar::new_spinner().with_style(style(TOTAL)));
+        total.set_message("building");
+        total.enable_steady_tick(Duration::from_millis(100));
+        Self {
+            bars,
+            width,
+            total,
+            ended: 0,
+            cached: 0,
+            steps: HashMap::new(),
+            transfers: HashMap::new(),
+        }
+    }
+
+    pub(super) fn show(&mut self, event: EventKind) {
+        match event {
+            EventKind::Vertex {
+                id,
+                name,
+                state: VertexState::Started,
+                ..
+            } => self.start(id, name),
+            EventKind::Vertex {
+                id,
+                name,
+                state,
+                millis,
+            } => self.end(&id, &name, state, millis),
+            EventKind::Log { vertex, line } => self.output(&vertex, line),
+            EventKind::Transfer { id, current, total } => self.transfer(id, current, total),
+            EventKind::Warning { message } => self.print(&format!(" ⚠ {message}")),
+            _ => {}
+        }
+    }
+
+    /// Takes the bars away; what was printed stays.
+    pub(super) fn finish(mut self) {
+        self.steps.drain().for_each(|(_, step)| step.clear());
+        self.transfers
+            .drain()
+            .for_each(|(_, bar)| bar.finish_and_clear());
+        self.total.finish_and_clear();
+    }
+
+    fn start(&mut self, id: String, name: String) {
+        if self.steps.len() >= SHOWN || self.steps.contains_key(&id) {
+            return;
+        }
+        let bar = ProgressBar::new_spinner()
+            .with_style(style(STEP))
+            .with_message(name);
+        let bar = self.bars.insert_before(&self.total, bar);
+        // Drawn now, as the first tick comes later.
+        bar.tick();
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.steps.insert(id, Step { bar, output: None });
+    }
+
+    fn end(&mut self, id: &str, name: &str, state: VertexState, millis: Option<u64>) {
+        if let Some(step) = self.steps.remove(id) {
+            step.clear();
+        }
+        let time = millis.map(seconds).unwrap_or_default();
+        match state {
+            VertexState::Cached => self.print_cut(&format!(" ◌ cached {name}")),
+            VertexState::Failed => self.print_cut(&format!(" ✗ {time:>6} {name}")),
+            VertexState::Cancelled => return,
+            _ => self.print_cut(&format!(" ✓ {time:>6} {name}")),
+        }
+        self.ended += 1;
+        self.cached += usize::from(state == VertexState::Cached);
+        self.total
+            .set_message(format!("{} done, {} from cache", self.ended, self.cached));
+    }
+
+    fn output(&mut self, id: &str, line: String) {
+        let Some(step) = self.steps.get_mut(id) else {
+            return;
+        };
+        let output = step.output.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner().with_style(style(OUTPUT));
+            self.bars.insert_after(&step.bar, bar)
+        });
+        output.set_message(line.replace('\t', " "));
+        output.tick();
+    }
+
+    fn transfer(&mut self, id: String, current: u64, total: u64) {
+        if total > 0 && current >= total {
+            if let Some(bar) = self.transfers.remove(&id) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        // Without a total there is no bar to draw.
+        if total == 0 || (self.transfers.len() >= SHOWN && !self.transfers.contains_key(&id)) {
+            return;
+        }
+        let bar = self.transfers.entry(id.clone()).or_insert_with(|| {
+            let style = style(TRANSFER).progress_chars("━━─");
+            let bar = ProgressBar::new(total).with_style(style).with_message(id);
+            self.bars.insert_before(&self.total, bar)
+        });
+        bar.set_length(total);
+        bar.set_position(current);
+    }
+
+    /// One line on the screen, however long the instruction is.
+    fn print_cut(&self, line: &str) {
+        self.print(&truncate_str(line, (self.width)(), "…"));
+    }
+
+    fn print(&self, line: &str) {
+        // Fails only when standard error is gone: then there is nobody to tell.
+        let _ = self.bars.println(line);
+    }
+}
+
+impl Step {
+    fn clear(self) {
+        if let Some(output) = self.output {
+            output.finish_and_clear();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A template of this file; falls back to the default bar rather than failing a build over its looks.
+fn style(template: &str) -> ProgressStyle {
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("time", |state: &ProgressState, out: &mut dyn Write| {
+        let millis = u64::try_from(state.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let _ = out.write_str(&seconds(millis));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+
+    fn vertex(id: &str, state: VertexState) -> EventKind {
+        EventKind::Vertex {
+            id: id.into(),
+            name: format!("[{id}] RUN a command with a long name that does not fit"),
+            state,
+            millis: Some(1_500),
+        }
+    }
+
+    fn screen(width: u16) -> (Terminal, InMemoryTerm) {
+        let term = InMemoryTerm::new(30, width);
+        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
+        let cut = if width < 60 { || 30 } else { || 80 };
+        (Terminal::on(target, cut), term)
+    }
+
+    #[test]
+    fn every_template_is_valid() {
+        for template in [TOTAL, STEP, OUTPUT, TRANSFER] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_runs_stays_below_what_ended() {
+        let (mut view, term) = screen(100);
+        view.show(vertex("1/3", VertexState::Cached));
+        view.show(vertex("2/3", VertexState::Started));
+        view.show(vertex("2/3", VertexState::Done));
+        view.show(vertex("3/3", VertexState::Started));
+        view.show(EventKind::Log {
+            vertex: "3/3".into(),
+            line: "compiling".into(),
+        });
+        let shown = term.contents();
+        let at = |text: &str| {
+            shown
+                .find(text)
+                .unwrap_or_else(|| panic!("{text} in\n{shown}"))
+        };
+        let order = [
+            at("◌ cached [1/3]"),
+            at("✓   1.5s [2/3]"),
+            at("[3/3]"),
+            at("compiling"),
+            at("2 done, 1 from cache"),
+        ];
+        assert!(order.is_sorted(), "{shown}");
+        view.finish();
+        let left = term.contents();
+        assert!(
+            !left.contains("compiling") && left.contains("[2/3]"),
+            "{left}"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_one_line_each() {
+        let (mut view, term) = screen(30);
+        view.show(vertex("1/1", VertexState::Done));
+        view.show(vertex("1/1", VertexState::Started));
+        view.show(EventKind::Log {
+            vertex: "1/1".into(),
+            line: "wide ".repeat(50),
+        });
+        let shown = term.contents();
+        assert_eq!(shown.lines().count(), 4, "{shown}");
+        assert!(
+            shown.starts_with(" ✓   1.5s [1/1] RUN a command…\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn no_more_is_drawn_than_a_screen_holds() {
+        let (mut view, term) = screen(80);
+        for number in 0..500 {
+            view.show(vertex(&number.to_string(), VertexState::Started));
+            view.show(EventKind::Transfer {
+                id: format!("layer {number}"),
+                current: 1,
+                total: 100,
+            });
+        }
+        assert!(term.contents().lines().count() <= 2 * SHOWN + 1);
+        view.finish();
+        assert_eq!(term.contents(), "");
+    }
+}
