@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use pipeops_buildkit::{Error, LeakCheck, LeakPlace, LeakReport, LeakSearch, Solve};
+#[cfg(feature = "layers")]
+use pipeops_buildkit::LeakPlace;
+use pipeops_buildkit::{Error, LeakCheck, LeakReport, LeakSearch, Solve};
 use pipeops_core::BuildRequest;
 use pipeops_core::event::Discard;
 

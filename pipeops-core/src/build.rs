@@ -130,6 +130,17 @@ pub trait ImageBuilder: fmt::Debug + Send + Sync + 'static {
     ) -> Result<BuiltImage, Failure>;
 }
 
+#[async_trait]
+impl<B: ImageBuilder + ?Sized> ImageBuilder for Arc<B> {
+    async fn build(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Failure> {
+        self.as_ref().build(request, events).await
+    }
+}
+
 /// The registry that images are pushed to, as far as a builder has to ask it itself, beside what its daemon does there.
 ///
 /// It logs in with the request's own credentials, as the daemon does.

@@ -1,11 +1,15 @@
 //! What a service builds with and deploys to, put together from addresses.
 
+use std::sync::Arc;
+
 use pipeops::buildkit::cache::collect::{RecordingBuilder, UsageLog, open};
-use pipeops::buildkit::{Address, Builder, BuilderOptions};
-use pipeops::core::Credential;
+use pipeops::buildkit::{
+    Address, Builder, BuilderOptions, Member, Pool, PoolOptions, StaticMembers,
+};
 use pipeops::core::build::S3Cache;
 use pipeops::core::dockerfile::BaseImages;
-use pipeops::registry::{Chain, DockerConfig, StaticCredentials};
+use pipeops::core::{Credential, ImageBuilder};
+use pipeops::registry::{Chain, DockerConfig, Registries, StaticCredentials};
 use pipeops::rollout::{Rollout, RolloutOptions};
 use pipeops::runner::{PipelineOptions, Service, ServiceBuilder, SqliteStore};
 
@@ -17,7 +21,7 @@ pub const CLUSTER: &str = "default";
 
 /// Where to build, push and deploy.
 pub struct Backends {
-    /// The BuildKit daemon's address.
+    /// The BuildKit daemon's address, or several with commas between.
     pub buildkit: String,
     /// The cluster.
     pub cluster: kube::Client,
@@ -51,7 +55,7 @@ impl Backends {
 
     /// A service on this store that builds and deploys with them.
     pub fn service(&self, store: SqliteStore) -> Result<ServiceBuilder, CommandError> {
-        let builder = Builder::new(Address::parse(&self.buildkit)?, BuilderOptions::default());
+        let builder = self.builder()?;
         let rollout = Rollout::new(
             self.cluster.clone(),
             RolloutOptions::default().create_namespace(true),
@@ -68,6 +72,20 @@ impl Backends {
             .cluster(CLUSTER, rollout)
             .credentials(self.credentials()?)
             .pipeline(pipeline))
+    }
+
+    /// The daemon, or a pool where several are named.
+    fn builder(&self) -> Result<Arc<dyn ImageBuilder>, CommandError> {
+        let members = self.buildkit.split(',').map(str::trim);
+        let members = members.map(Address::parse).collect::<Result<Vec<_>, _>>()?;
+        if let [address] = members.as_slice() {
+            let builder = Builder::new(address.clone(), BuilderOptions::default());
+            return Ok(Arc::new(builder));
+        }
+        let members = StaticMembers::new(members.into_iter().map(Member::new));
+        // By the registry it knows whether a build that lost its daemon had pushed, and joins platforms.
+        let options = PoolOptions::default().registry(Arc::new(Registries::default()));
+        Ok(Arc::new(Pool::start(members, options)))
     }
 
     /// Where builds are counted, for `pipeops cache`. Without keys, only the daemon is known to reach the bucket.

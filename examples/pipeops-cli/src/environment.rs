@@ -7,7 +7,7 @@ use pipeops::core::SecretString;
 /// What the environment says about each server; `None` where it says nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// `BUILDKIT_HOST`: `unix:///…` or `tcp://…`.
+    /// `BUILDKIT_HOST`: `unix:///…` or `tcp://…`; several with commas between are a pool.
     pub buildkit: Option<String>,
     /// `KUBECONFIG`, or a `~/.kube/config` that is there, or a pod's service account.
     pub kubernetes: bool,

@@ -129,7 +129,15 @@ async fn check(
     }
 }
 
-async fn buildkit(address: String) -> Result<String, CommandError> {
+/// Each daemon of the pool, if several are named.
+async fn buildkit(addresses: String) -> Result<String, CommandError> {
+    let daemons = addresses
+        .split(',')
+        .map(|address| daemon(address.trim().to_owned()));
+    Ok(futures::future::try_join_all(daemons).await?.join("; "))
+}
+
+async fn daemon(address: String) -> Result<String, CommandError> {
     let client = Client::connect(&Address::parse(&address)?, ConnectOptions::default()).await?;
     let info = client.info().await?;
     let workers = client.workers().await?;

@@ -78,6 +78,9 @@ impl Plain {
                 };
                 format!("  pod {name}: {status}")
             }
+            EventKind::BuildWaiting { ahead } => {
+                format!("waiting    for a daemon, {ahead} builds ahead")
+            }
             EventKind::Warning { message } => format!("warning    {message}"),
             EventKind::RollingBack { to, diagnosis } => {
                 format!("rollback   to {to}: {}", diagnosis.title)
