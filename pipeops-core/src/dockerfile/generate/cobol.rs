@@ -1,12 +1,12 @@
 //! COBOL, by GnuCOBOL. There is no official image: Debian has both the compiler and the run-time library.
 
 use super::script::{Script, quote};
-use super::{App, GenerateError, program};
+use super::{App, GenerateError, debian, program};
 
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "cobol.build");
-    program::apt(script, &["gnucobol3"], "the compiler");
+    debian::install(script, &["gnucobol3"], "the compiler");
     program::sources(script);
     let build = app.detection.build.as_deref().unwrap_or_default();
     let file = build.rsplit(' ').next().unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         None,
         "the same Debian, without the compiler",
     );
-    program::apt(
+    debian::install(
         script,
         &["libcob4"],
         "what every program of GnuCOBOL is linked with",

@@ -1,7 +1,7 @@
 //! C and C++: one program, and the libraries that it is linked with.
 
 use super::script::{Script, quote};
-use super::{App, GenerateError, program};
+use super::{App, GenerateError, debian, program};
 
 /// Libraries as build files name them, and Debian's packages of them.
 const LIBRARIES: &[(&str, &str)] = &[
@@ -49,7 +49,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         _ => path,
     };
     program::compiler(app, script, "cpp.build");
-    program::apt(
+    debian::install(
         script,
         &packages(app),
         "compiler, build system and libraries",

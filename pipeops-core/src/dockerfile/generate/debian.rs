@@ -1,4 +1,4 @@
-//! Packages of Debian, where no base image brings them.
+//! Packages of Debian, where no base image brings them: libraries and programs that slim images lack.
 
 use super::script::Script;
 
@@ -22,4 +22,16 @@ pub(super) fn install(script: &mut Script, packages: &[&str], why: &str) {
         ),
         why,
     );
+}
+
+/// Installs what packages of a language need at run time: each one's name with the packages of Debian for it.
+pub(super) fn install_for(script: &mut Script, needs: &[(&str, &[&str])]) {
+    let packages: Vec<&str> = needs
+        .iter()
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
+    let by: Vec<&str> = needs.iter().map(|(by, _)| *by).collect();
+    let why = format!("what {} needs at run time", by.join(", "));
+    install(script, &packages, &why);
 }

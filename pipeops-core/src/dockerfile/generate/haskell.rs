@@ -1,7 +1,7 @@
 //! Haskell: one program, on the Debian that has the libraries that it is linked with.
 
 use super::script::{Script, quote};
-use super::{App, GenerateError, program};
+use super::{App, GenerateError, debian, program};
 
 /// Packages of Haskell that need a C library: theirs, for building and for running.
 const NATIVE: &[(&[&str], &str, &str)] = &[(
@@ -21,7 +21,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     program::compiler(app, script, "haskell.build");
     if !native.is_empty() {
         let packages: Vec<&str> = native.iter().map(|(build, _)| *build).collect();
-        program::apt(
+        debian::install(
             script,
             &packages,
             "C libraries that packages are linked with",
@@ -58,7 +58,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     if !native.is_empty() {
         let packages: Vec<&str> = native.iter().map(|(_, run)| *run).collect();
-        program::apt(script, &packages, "C libraries that the program needs");
+        debian::install(script, &packages, "C libraries that the program needs");
     }
     script.line(
         "COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",

@@ -7,7 +7,6 @@ use crate::detect::{Detection, Language};
 use crate::diagnosis::{Diagnose, Diagnosis};
 use crate::source::SourceTree;
 
-mod apt;
 mod assets;
 mod clojure;
 mod cobol;

@@ -50,19 +50,6 @@ pub(super) fn sources(script: &mut Script) {
     script.line("COPY . .", "the sources last: they change most often");
 }
 
-/// Installs packages of Debian.
-pub(super) fn apt(script: &mut Script, packages: &[&str], why: &str) {
-    script.line(
-        "# hadolint ignore=DL3008",
-        "a release of Debian pins its packages, and old builds of them are not kept",
-    );
-    let command = format!(
-        "apt-get update \\\n && apt-get install -y --no-install-recommends {} \\\n && rm -rf /var/lib/apt/lists/*",
-        packages.join(" ")
-    );
-    script.run(&[], &command, why);
-}
-
 /// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads.
 pub(super) fn last_stage(
     app: &App<'_>,

@@ -2,7 +2,7 @@
 
 use super::python_libraries::LIBRARIES;
 use super::script::Script;
-use super::{App, GenerateError, apt, assets, python_install as install, static_site};
+use super::{App, GenerateError, assets, debian, python_install as install, static_site};
 use crate::detect::rules::python::packages::Packages;
 
 pub(super) const PIP_CACHE: &str = "/root/.cache/pip";
@@ -53,7 +53,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         let needs = LIBRARIES.iter().filter(|(name, _)| packages.has(name));
         let binary = |name: &str| packages.has(&format!("{name}[binary]"));
         let needs: Vec<_> = needs.filter(|(name, _)| !binary(name)).copied().collect();
-        apt::install(script, &needs);
+        debian::install_for(script, &needs);
     }
     script.line("WORKDIR /app", "the app's folder");
     if installed {

@@ -2,7 +2,7 @@
 
 use super::assets::Frontend;
 use super::script::Script;
-use super::{App, GenerateError, apt, static_site};
+use super::{App, GenerateError, debian, static_site};
 use crate::detect::rules::ruby::gems::Gems;
 
 const CACHE: &str = "/root/.bundle/cache";
@@ -231,7 +231,7 @@ impl<'a> Ruby<'a> {
         }
         app.environment(script, &settings);
         let needs = LIBRARIES.iter().filter(|(gem, _)| self.gems.installs(gem));
-        apt::install(script, &needs.copied().collect::<Vec<_>>());
+        debian::install_for(script, &needs.copied().collect::<Vec<_>>());
         script.line("WORKDIR /app", "the app's folder");
         if self.bundled && self.runs_javascript() {
             script.line(

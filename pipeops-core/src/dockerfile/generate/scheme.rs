@@ -1,12 +1,12 @@
 //! Scheme, by Guile of Debian; and sites of Haunt.
 
 use super::script::Script;
-use super::{App, GenerateError, program, static_site};
+use super::{App, GenerateError, debian, program, static_site};
 
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     if let Some(output) = &app.detection.output {
         program::compiler(app, script, "scheme.run");
-        program::apt(script, &["haunt"], "the generator and Guile");
+        debian::install(script, &["haunt"], "the generator and Guile");
         program::sources(script);
         let build = app.detection.build.as_deref().unwrap_or_default();
         script.run(&[], build, "builds the documents into files");
@@ -15,7 +15,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     let start = app.start()?;
     script.stage(&app.image("scheme.run"), None, "a Debian that has Guile");
-    program::apt(script, &["guile-3.0"], "what runs the program");
+    debian::install(script, &["guile-3.0"], "what runs the program");
     // The folder is not writable: compiled files would have nowhere to go.
     app.environment(script, &[("GUILE_AUTO_COMPILE", "0")]);
     script.line("WORKDIR /app", "paths of the program start here");

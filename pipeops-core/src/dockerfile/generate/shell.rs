@@ -1,7 +1,7 @@
 //! Scripts for a shell.
 
 use super::script::Script;
-use super::{App, GenerateError, program};
+use super::{App, GenerateError, debian};
 
 pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
@@ -11,7 +11,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the usual shells and tools, and nothing else",
     );
     if start.starts_with("zsh ") {
-        program::apt(script, &["zsh"], "the shell that the script asks for");
+        debian::install(script, &["zsh"], "the shell that the script asks for");
     }
     app.environment(script, &[]);
     script.line("WORKDIR /app", "paths of the script start here");
