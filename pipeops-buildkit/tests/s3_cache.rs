@@ -112,15 +112,21 @@ fn s3(method: &str, path: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The key of the smallest blob that a cache names: of a step that only wrote a line.
+/// The key of the blob of a cache's last step: the layer that no other stands on. (A base image's layer may be as small.)
 fn last_blob(name: &str) -> String {
     let manifest = s3("GET", &format!("/{PREFIX}manifests/{name}"));
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    let layers = manifest["layers"].as_array().unwrap().iter();
-    let smallest = layers
-        .min_by_key(|layer| layer["annotations"]["size"].as_u64())
+    let layers = manifest["layers"].as_array().unwrap();
+    // BuildKit leaves out a parent that is the first layer; the root has none, -1.
+    let parents: Vec<i64> = layers
+        .iter()
+        .map(|layer| layer["parent"].as_i64().unwrap_or(0))
+        .collect();
+    let last = (0..layers.len())
+        .rev()
+        .find(|at| parents[*at] >= 0 && !parents.contains(&(*at as i64)))
         .unwrap();
-    let digest = smallest["blob"].as_str().unwrap();
+    let digest = layers[last]["blob"].as_str().unwrap();
     format!("/{PREFIX}blobs/{}", digest.replace(':', "%3A"))
 }
 
