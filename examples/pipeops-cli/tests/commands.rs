@@ -38,6 +38,22 @@ fn detect_names_language_evidence_and_start() {
 }
 
 #[test]
+fn the_demo_ends_with_a_complete_rollout() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_pipeops"))
+        .arg("demo")
+        .current_dir(dir.path())
+        // Servers of this machine are for other tests.
+        .env_clear()
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    let text = format!("{output:?}");
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("Rollout complete"), "{text}");
+}
+
+#[test]
 fn an_explicit_language_wins() {
     let dir = tree(&[("package.json", "{}"), ("main.py", "print()")]);
     let found = json_of(

@@ -14,7 +14,8 @@ use crate::environment::Environment;
 use crate::output::CommandError;
 
 /// The base images that the sample's Dockerfile begins with, for the stand-in registry.
-const BASE_IMAGES: [(&str, &str); 1] = [("library/python", "3.12-slim")];
+const BASE_IMAGES: [(&str, &str); 2] =
+    [("library/python", "3.12"), ("library/python", "3.12-slim")];
 
 /// All servers, and what keeps the stand-ins alive.
 pub struct Servers {
