@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often the peak is looked up: what a process takes in its last moments is missed, for all contenders alike.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What one run took.
 #[derive(Debug, Clone, Copy)]
