@@ -157,11 +157,17 @@ impl One<'_> {
             // What shells answer; programs of their own hardly use these two.
             (_, 127) => Cause::CommandNotFound,
             (_, 126) => Cause::CommandNotExecutable,
-            _ if self.event("Unhealthy", "Startup probe failed").is_some() => Cause::StartupProbe,
-            _ if self.event("Unhealthy", "Liveness probe failed").is_some() => Cause::LivenessProbe,
+            (_, code) if self.ended_by("Startup probe failed", code) => Cause::StartupProbe,
+            (_, code) if self.ended_by("Liveness probe failed", code) => Cause::LivenessProbe,
             (_, 0) => Cause::Exited,
             _ => Cause::Crashed,
         }
+    }
+
+    /// Whether the kubelet ended the container because of a probe: it was told to stop (143), or killed (137), or stopped in
+    /// peace. One that crashes by itself fails its probes as well.
+    fn ended_by(&self, probe: &str, exit_code: i32) -> bool {
+        matches!(exit_code, 0 | 137 | 143) && self.event("Unhealthy", probe).is_some()
     }
 
     /// Applications that wait for one another crash a few times and then run: a crash alone proves nothing, and a
@@ -418,6 +424,17 @@ mod tests {
                 .reason
                 .ends_with("HTTP probe failed with statuscode: 500")
         );
+    }
+
+    #[test]
+    fn a_crash_is_not_the_probes_fault() {
+        let refused = "Startup probe failed: dial tcp 10.88.0.7:8080: connect: connection refused";
+        let asked = [("Unhealthy", refused)];
+        let cause = |code, events: &[(&str, &str)]| {
+            found_with(crashed("Error", code, 3), events).unwrap().cause
+        };
+        assert_eq!(cause(1, &asked), Cause::Crashed);
+        assert_eq!(cause(143, &asked), Cause::StartupProbe);
     }
 
     #[test]
