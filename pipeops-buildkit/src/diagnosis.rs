@@ -304,8 +304,8 @@ impl BuildFailure {
     }
 }
 
-/// An error and its source in one line.
-fn with_source(error: &dyn std::error::Error) -> String {
+/// An error and its sources in one line.
+pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -12,6 +12,7 @@ use super::member::Discover;
 use super::shared::Shared;
 use crate::address::Address;
 use crate::client::{Client, ConnectOptions};
+use crate::diagnosis::with_source;
 use crate::error::Error;
 
 /// The answer of one daemon.
@@ -65,7 +66,7 @@ pub(super) async fn keep(shared: Arc<Shared>, discover: Arc<dyn Discover>) {
 async fn ask(member: String, address: Address, generation: u64, options: ConnectOptions) -> Answer {
     let result = probe(&address, options)
         .await
-        .map_err(|error| with_sources(&error));
+        .map_err(|error| with_source(&error));
     Answer {
         member,
         generation,
@@ -86,17 +87,4 @@ async fn probe(address: &Address, options: ConnectOptions) -> Result<Probed, Err
             .map(|worker| worker.platforms)
             .unwrap_or_default(),
     })
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
-    text
 }
