@@ -194,6 +194,12 @@ async fn a_project_stays_at_one_daemon_and_finds_its_cache() {
 async fn many_builds_are_spread_and_no_daemon_gets_more_than_it_may() {
     let world = World::new(3, Duration::from_millis(50)).await;
     let pool = world.pool(options().capacity(2));
+    until(|| {
+        let members = pool.members();
+        let up = |member: &&MemberStatus| member.state == MemberState::Up;
+        members.iter().filter(up).count() == 3
+    })
+    .await;
     let most = Arc::new(AtomicUsize::new(0));
     let builds = (0..24).map(|number| {
         let (pool, most) = (pool.clone(), Arc::clone(&most));
@@ -210,11 +216,12 @@ async fn many_builds_are_spread_and_no_daemon_gets_more_than_it_may() {
     });
     futures::future::join_all(builds).await;
     assert_eq!(most.load(Ordering::Relaxed), 2);
+    // The first six builds fill all daemons; who takes the rest is a matter of who is done first.
     assert!(
         world
             .daemons
             .iter()
-            .all(|daemon| daemon.builds().len() >= 4)
+            .all(|daemon| daemon.builds().len() >= 2)
     );
     assert_eq!((world.asked(), pool.waiting()), (24, 0));
 }

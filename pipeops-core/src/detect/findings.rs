@@ -130,6 +130,32 @@ impl Findings {
         }
     }
 
+    /// Sets the framework and what says it, if one of the `known` dependencies is there; the first one counts.
+    pub(super) fn framework(
+        &mut self,
+        folder: &Folder<'_>,
+        file: &str,
+        known: &[(&str, &str)],
+        has: impl Fn(&str) -> bool,
+    ) -> bool {
+        let Some((dependency, name)) = known.iter().find(|(dependency, _)| has(dependency)) else {
+            return false;
+        };
+        // Marks of some languages have their surroundings: `.zap`, `"play"`.
+        let dependency = dependency.trim_matches(['"', '.']);
+        let says = format!("depends on {dependency}");
+        self.add(weight::FRAMEWORK, folder, file, says);
+        self.framework = Some((*name).to_owned());
+        true
+    }
+
+    /// Sets the port that a file names.
+    pub(super) fn listens_on(&mut self, folder: &Folder<'_>, file: &str, port: u16) {
+        let says = format!("listens on port {port}");
+        self.add(weight::NONE, folder, file, says);
+        self.port = Some(port);
+    }
+
     /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
     pub(super) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
         self.listens_or(folder, file, Some(DEFAULT_PORT));
@@ -139,15 +165,7 @@ impl Findings {
     pub(super) fn listens_or(&mut self, folder: &Folder<'_>, file: &str, usual: Option<u16>) {
         self.port = usual;
         match folder.text(file).as_deref().and_then(port) {
-            Some(Port::Fixed(port)) => {
-                self.add(
-                    weight::NONE,
-                    folder,
-                    file,
-                    format!("listens on port {port}"),
-                );
-                self.port = Some(port);
-            }
+            Some(Port::Fixed(port)) => self.listens_on(folder, file, port),
             Some(Port::FromEnvironment) => {
                 self.add(weight::HINT, folder, file, "listens on PORT");
                 self.port = Some(DEFAULT_PORT);

@@ -1,13 +1,14 @@
 //! JSON as people write it for tools that allow more: comments, commas at the end, single quotes, names without quotes.
 
+use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::Value;
 
 /// Reads JSON, JSON with comments, and what package managers take of JSON5.
 pub(crate) fn json(text: &str) -> Option<Value> {
     let text = text.trim_start_matches('\u{FEFF}');
-    serde_json::from_str(text)
-        .or_else(|_| serde_json::from_str(&strict(&without_comments(text))))
-        .ok()
+    // A text without a value is `None`.
+    let relaxed = || parse_to_serde_value::<Option<Value>>(text, &ParseOptions::default());
+    serde_json::from_str(text).ok().or_else(|| relaxed().ok()?)
 }
 
 /// A text in the syntax of JavaScript without its comments.
@@ -47,62 +48,6 @@ pub(crate) fn without_comments(text: &str) -> String {
         out.push(ch);
     }
     out
-}
-
-/// Strict JSON from a text without comments.
-fn strict(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(&ch) = chars.get(at) {
-        at += 1;
-        match ch {
-            '"' | '\'' => at = string(&chars, at, ch, &mut out),
-            ',' => {
-                let next = chars[at..].iter().find(|next| !next.is_whitespace());
-                if !matches!(next, Some('}' | ']') | None) {
-                    out.push(',');
-                }
-            }
-            _ if ch.is_alphabetic() || ch == '_' || ch == '$' => {
-                let end = chars[at..]
-                    .iter()
-                    .position(|&next| !next.is_alphanumeric() && next != '_' && next != '$');
-                let end = end.map_or(chars.len(), |length| at + length);
-                let word: String = chars[at - 1..end].iter().collect();
-                at = end;
-                match word.as_str() {
-                    "true" | "false" | "null" => out.push_str(&word),
-                    _ => out.push_str(&Value::from(word).to_string()),
-                }
-            }
-            _ => out.push(ch),
-        }
-    }
-    out
-}
-
-/// Copies a string that begins at `at`, behind its quote, and says where it ends.
-fn string(chars: &[char], mut at: usize, quote: char, out: &mut String) -> usize {
-    out.push('"');
-    while let Some(&ch) = chars.get(at) {
-        at += 1;
-        match ch {
-            _ if ch == quote => break,
-            '\\' => {
-                let next = chars.get(at).copied().unwrap_or('\\');
-                at += 1;
-                if next != '\'' {
-                    out.push('\\');
-                }
-                out.push(next);
-            }
-            '"' => out.push_str("\\\""),
-            _ => out.push(ch),
-        }
-    }
-    out.push('"');
-    at
 }
 
 #[cfg(test)]

@@ -4,42 +4,63 @@ use super::folder::Folder;
 
 /// The version that a specification means.
 ///
-/// One that is open upwards (`>=18`, `*`) means `default` if that is allowed: a lower bound says what works, not what is
-/// wanted. Several alternatives (`18 || 20`) mean the last one. `None` when there is no number in it.
+/// One that is open (`>=18`, `<=22`, `*`) means `default` if that is allowed: a bound says what works, not what is wanted;
+/// otherwise the lowest version that it names as working. Several alternatives (`18 || 20`) mean the last one. `None` when
+/// there is no such version in it.
 pub(super) fn resolve(spec: &str, default: &str) -> Option<String> {
-    let spec = spec.rsplit("||").next()?.trim();
-    let mut lower = None;
-    let mut upper = None;
-    for part in spec
-        .split([',', ' '])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
-        let number = number(part);
-        if part.starts_with('<') {
-            upper = number;
-        } else if part.starts_with('>') {
-            lower = number;
-        } else if part == "-" {
-            // `18 - 20`: the second number is a bound that is allowed itself.
-            continue;
-        } else if let Some(number) = number {
-            return Some(number);
+    let spec = spec.rsplit("||").next()?;
+    let mut bounds = Vec::new();
+    for (operator, number) in terms(spec) {
+        match operator {
+            ">" | ">=" | "<" | "<=" => bounds.push((operator, number)),
+            "!=" => {}
+            // Of `18 - 20` the first; the other is a bound.
+            _ => return Some(number),
         }
     }
-    let within = |default: &str| {
-        let above = lower
-            .as_deref()
-            .is_none_or(|lower| compare(default, lower).is_ge());
-        above
-            && upper
-                .as_deref()
-                .is_none_or(|upper| compare(default, upper).is_lt())
+    if bounds.is_empty() {
+        return None;
+    }
+    let allows = |version: &str| {
+        bounds.iter().all(|(operator, bound)| {
+            let order = compare(version, bound);
+            match *operator {
+                "<" => order.is_lt(),
+                "<=" => order.is_le(),
+                // A version that is said to be too old by a hair is still the one to begin with.
+                _ => order.is_ge(),
+            }
+        })
     };
-    if (lower.is_some() || upper.is_some()) && within(default) {
+    if allows(default) {
         return Some(default.to_owned());
     }
-    lower
+    let named = bounds.iter().filter(|(operator, _)| *operator != "<");
+    let lowest = named.min_by(|(_, a), (_, b)| compare(a, b));
+    lowest.map(|(_, number)| number.clone())
+}
+
+/// The numbers of a specification with the operators in front of them. What has no number (`*`, `-`) is left out.
+pub(super) fn terms(spec: &str) -> impl Iterator<Item = (&str, String)> {
+    let is_operator = |ch: char| matches!(ch, '<' | '>' | '=' | '!' | '^' | '~');
+    let mut rest = spec;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_start_matches([',', ' ', '\t']);
+            if rest.is_empty() {
+                return None;
+            }
+            let word = rest.trim_start_matches(is_operator);
+            let operator = &rest[..rest.len() - word.len()];
+            let word = word.trim_start();
+            let end = word.find(|ch: char| ch == ',' || ch.is_whitespace() || is_operator(ch));
+            let (word, behind) = word.split_at(end.unwrap_or(word.len()));
+            rest = behind;
+            if let Some(number) = number(word) {
+                return Some((operator, number));
+            }
+        }
+    })
 }
 
 /// The first number with dots in a text, without what is open (`.x`, `.*`).
@@ -109,6 +130,14 @@ mod tests {
             (">=3,<30", Some("22")),
             ("18 || 20", Some("20")),
             ("18 - 20", Some("18")),
+            (">= 18", Some("22")),
+            ("<= 20", Some("20")),
+            ("<=20.0 , >= 18", Some("18")),
+            ("<20", None),
+            (">=18<21", Some("18")),
+            ("!=19, >=18", Some("22")),
+            ("~> 3.1", Some("3.1")),
+            ("<", None),
             ("lts/*", None),
             ("", None),
         ] {

@@ -169,8 +169,8 @@ fn parse(file: &Path) -> Result<Dockerfile, CommandError> {
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    /// Larger than any Dockerfile that a daemon takes.
-    const LIMIT: u64 = 16 << 20;
+    /// One byte more than a daemon takes: the parser refuses it and says so.
+    const LIMIT: u64 = Dockerfile::MAX_SIZE as u64 + 1;
     let mut bytes = Vec::new();
     if file == Path::new("-") {
         std::io::stdin().take(LIMIT).read_to_end(&mut bytes)?;

@@ -1,7 +1,7 @@
 //! Clojure, built by Leiningen or by its own tools.
 
+use super::DEFAULT_PORT;
 use super::java_version::told_version;
-use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -41,15 +41,7 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, file: &str, text: &str) {
         let mut places = text.match_indices(name);
         places.any(|(at, _)| text[..at].ends_with(['[', '{', ' ', '\n', ',']))
     };
-    if let Some((name, framework)) = framework(FRAMEWORKS, starts) {
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            file,
-            format!("depends on {name}"),
-        );
-        found.framework = Some(framework);
-    }
+    found.framework(folder, file, FRAMEWORKS, starts);
 }
 
 fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {

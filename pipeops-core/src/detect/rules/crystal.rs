@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -36,11 +35,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         "written by Shards",
     );
     let depends = |name: &str| shard["dependencies"].get(name).is_some();
-    if let Some((dependency, name)) = framework(FRAMEWORKS, depends) {
-        let says = format!("depends on {dependency}");
-        found.add(weight::FRAMEWORK, folder, "shard.yml", says);
-        found.framework = Some(name);
-    }
+    found.framework(folder, "shard.yml", FRAMEWORKS, depends);
     found.version(folder, version(folder, &shard));
     found.package_manager = Some("shards".to_owned());
     found.install = Some("shards install --production".to_owned());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -48,11 +48,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         flutter(&mut found, folder);
         return found;
     }
-    if let Some((dependency, name)) = framework(SERVERS, depends) {
-        let says = format!("depends on {dependency}");
-        found.add(weight::FRAMEWORK, folder, "pubspec.yaml", says);
-        found.framework = Some(name);
-    }
+    found.framework(folder, "pubspec.yaml", SERVERS, depends);
     program(&mut found, folder, &pubspec);
     found
 }

@@ -1,7 +1,7 @@
 //! .NET.
 
 use super::dotnet_project::{Kind, Project, closure, projects};
-use super::{DEFAULT_PORT, servers};
+use super::{DEFAULT_PORT, choice, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -58,7 +58,7 @@ pub(crate) fn choose<'p>(projects: &'p [Project], solution: Option<&str>) -> Opt
     if of_kind.len() == 1 || best <= Kind::Library {
         return of_kind.first().copied();
     }
-    let last = |project: &&&Project| {
+    let last = |project: &&Project| {
         project
             .name()
             .rsplit('.')
@@ -66,27 +66,14 @@ pub(crate) fn choose<'p>(projects: &'p [Project], solution: Option<&str>) -> Opt
             .unwrap_or_default()
             .to_ascii_lowercase()
     };
-    let reasons: [&dyn Fn(&&&Project) -> bool; 4] = [
+    let reasons: [choice::Reason<'_, &Project>; 4] = [
         &|project| !project.file.contains('/'),
         &|project| Some(project.name()) == solution,
         &|project| servers::is_one(project.name()) || last(project).starts_with("web"),
         // Where a site and its interface for programs stand side by side, people reach the site.
         &|project| last(project).starts_with("web"),
     ];
-    let mut left: Vec<&&Project> = of_kind.iter().collect();
-    for reason in reasons {
-        let kept: Vec<&&Project> = left
-            .iter()
-            .filter(|project| reason(project))
-            .copied()
-            .collect();
-        match kept.as_slice() {
-            [] => {}
-            [one] => return Some(one),
-            _ => left = kept,
-        }
-    }
-    None
+    Some(choice::choose(&of_kind, &reasons)?.0)
 }
 
 fn several(found: &mut Findings, folder: &Folder<'_>, projects: &[Project]) {
@@ -198,13 +185,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
                 .ok()
         });
         if let Some(port) = port {
-            found.add(
-                weight::NONE,
-                folder,
-                &file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
+            found.listens_on(folder, &file, port);
             return;
         }
     }

@@ -1,6 +1,6 @@
 //! Elixir.
 
-use super::{DEFAULT_PORT, framework, servers};
+use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -121,14 +121,7 @@ fn describe(
         .iter()
         .map(|(dir, app)| (format!("{dir}/mix.exs"), app));
     for (file, project) in own.into_iter().chain(inside) {
-        if let Some((dependency, name)) = framework(FRAMEWORKS, |name| project.depends(name)) {
-            found.add(
-                weight::FRAMEWORK,
-                folder,
-                &file,
-                format!("depends on {dependency}"),
-            );
-            found.framework = Some(name);
+        if found.framework(folder, &file, FRAMEWORKS, |name| project.depends(name)) {
             return;
         }
     }

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -40,11 +40,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         let table = manifest.get("dependencies");
         table.is_some_and(|table| table.get(name).is_some())
     };
-    if let Some((dependency, name)) = framework(FRAMEWORKS, depends) {
-        let says = format!("depends on {dependency}");
-        found.add(weight::FRAMEWORK, folder, "gleam.toml", says);
-        found.framework = Some(name);
-    }
+    found.framework(folder, "gleam.toml", FRAMEWORKS, depends);
     let in_browser = manifest.get("target").and_then(Value::as_str) == Some("javascript");
     if in_browser {
         browser(&mut found, folder, depends("lustre"));
@@ -59,10 +55,7 @@ fn version(folder: &Folder<'_>, manifest: &Table) -> Option<(&'static str, Strin
         return Some(told);
     }
     let asked = manifest.get("gleam")?.as_str()?.replace(" and ", " ");
-    Some((
-        "gleam.toml",
-        resolve(&asked.replace("= ", "="), DEFAULT_VERSION)?,
-    ))
+    Some(("gleam.toml", resolve(&asked, DEFAULT_VERSION)?))
 }
 
 /// An app of Lustre is built into files; other JavaScript has no way to run that can be known.

@@ -2,7 +2,7 @@
 
 use super::go_module::{Module, members};
 use super::go_program::{Program, choose, program, programs};
-use super::{DEFAULT_PORT, framework, servers};
+use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -189,11 +189,8 @@ fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
 
 fn describe(found: &mut Findings, folder: &Folder<'_>, dir: &str, module: Option<&Module>) {
     let Some(module) = module else { return };
-    if let Some((path, name)) = framework(FRAMEWORKS, |path| module.uses(path)) {
-        let file = format!("{dir}go.mod");
-        found.add(weight::FRAMEWORK, folder, &file, format!("requires {path}"));
-        found.framework = Some(name);
-    }
+    let file = format!("{dir}go.mod");
+    found.framework(folder, &file, FRAMEWORKS, |path| module.uses(path));
 }
 
 /// Where servers are set up, besides the program's own package.
@@ -241,13 +238,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
                 return;
             }
             if let Some(port) = address(&text) {
-                found.add(
-                    weight::NONE,
-                    folder,
-                    &file,
-                    format!("listens on port {port}"),
-                );
-                found.port = Some(port);
+                found.listens_on(folder, &file, port);
                 return;
             }
         }

@@ -1,5 +1,6 @@
 //! The programs of a Go module: packages named `main`, and which of them is the app.
 
+use super::choice::{self, Reason};
 use super::go_module::Module;
 use super::servers;
 use crate::detect::folder::{Folder, is_beside};
@@ -131,7 +132,6 @@ pub(super) fn choose<'p>(
     module: &Module,
     programs: &'p [Program],
 ) -> Option<(&'p Program, &'static str)> {
-    type Reason<'f> = (&'f dyn Fn(&Program) -> bool, &'static str);
     let [first, rest @ ..] = programs else {
         return None;
     };
@@ -147,7 +147,7 @@ pub(super) fn choose<'p>(
     // `api` goes before `web` where both serve: it is the one that others need.
     let first_name = |name: &'static str| move |program: &Program| program.name() == name;
     let (is_server, is_api, is_app) = (first_name("server"), first_name("api"), first_name("app"));
-    let reasons: [Reason<'_>; 9] = [
+    let reasons: [(Reason<'_, Program>, &'static str); 9] = [
         (&root, "it is the module's root"),
         (&no_helper, "the others only accompany it"),
         (&named, "it is named as the module"),
@@ -158,20 +158,8 @@ pub(super) fn choose<'p>(
         (&is_api, "it is named `api`"),
         (&is_app, "it is named `app`"),
     ];
-    let mut left: Vec<&Program> = programs.iter().collect();
-    for (reason, says) in reasons {
-        let kept: Vec<&Program> = left
-            .iter()
-            .copied()
-            .filter(|program| reason(program))
-            .collect();
-        match kept.as_slice() {
-            [] => {}
-            [one] => return Some((one, says)),
-            _ => left = kept,
-        }
-    }
-    None
+    let (program, reason) = choice::choose(programs, &reasons.map(|(reason, _)| reason))?;
+    Some((program, reasons[reason].1))
 }
 
 /// Whether the program's own file starts a server.

@@ -2,7 +2,6 @@
 
 use serde_json::Map;
 
-use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -187,11 +186,9 @@ fn by_resolver(stack: &str) -> Option<String> {
 }
 
 fn describe(found: &mut Findings, folder: &Folder<'_>, package: &Package, stack: bool) {
-    if let Some((dependency, name)) = framework(FRAMEWORKS, |name| package.depends(name)) {
-        let says = format!("depends on {dependency}");
-        found.add(weight::FRAMEWORK, folder, &package.file, says);
-        found.framework = Some(name);
-    }
+    found.framework(folder, &package.file, FRAMEWORKS, |name| {
+        package.depends(name)
+    });
     let (manager, install, build) = match stack {
         true => (
             "stack",

@@ -1,10 +1,10 @@
 //! Java, and what else Maven and Gradle build.
 
+use super::DEFAULT_PORT;
 use super::java_gradle::{self, BUILDS, SETTINGS};
 use super::java_maven;
 use super::java_project::{Kind, Module, Project};
 use super::java_version::{gradle_version, maven_version, told_version};
-use super::{DEFAULT_PORT, framework};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -110,14 +110,13 @@ fn describe(
     all: &str,
 ) {
     // The app's own file decides; what modules share is asked only where it says nothing.
-    let own = app.and_then(|app| {
-        let known = framework(FRAMEWORKS, |mark| app.text.contains(mark))?;
-        Some((app.file.as_str(), known))
+    let own = app.is_some_and(|app| {
+        found.framework(folder, &app.file, FRAMEWORKS, |mark| {
+            app.text.contains(mark)
+        })
     });
-    let known = own.or_else(|| Some((file, framework(FRAMEWORKS, |mark| all.contains(mark))?)));
-    if let Some((file, (mark, name))) = known {
-        found.add(weight::FRAMEWORK, folder, file, format!("uses {mark}"));
-        found.framework = Some(name);
+    if !own {
+        found.framework(folder, file, FRAMEWORKS, |mark| all.contains(mark));
     }
 }
 
@@ -319,13 +318,7 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
         } else if let Ok(port) = value.trim().parse()
             && port != 0
         {
-            found.add(
-                weight::NONE,
-                folder,
-                &file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
+            found.listens_on(folder, &file, port);
         }
         return;
     }
@@ -343,13 +336,7 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
             .and_then(|value| value.trim().parse().ok())
             .filter(|port| *port != 0)
         {
-            found.add(
-                weight::NONE,
-                folder,
-                &file,
-                format!("listens on port {port}"),
-            );
-            found.port = Some(port);
+            found.listens_on(folder, &file, port);
             return;
         }
     }

@@ -1,6 +1,6 @@
 //! What a build of Maven or Gradle makes, and which of its modules is the app.
 
-use super::servers;
+use super::{choice, servers};
 use crate::detect::folder::Folder;
 
 /// How many modules are read, and how many sources: the tree is untrusted.
@@ -51,25 +51,11 @@ impl Project {
         if let [only] = apps.as_slice() {
             return Some(only);
         }
-        let bundled = |module: &&&Module| !matches!(module.kind, Kind::Classes(_));
+        let own = |module: &&Module| module.dir.is_empty();
+        let bundled = |module: &&Module| !matches!(module.kind, Kind::Classes(_));
         let named =
-            |module: &&&Module| servers::is_one(module.dir.rsplit('/').next().unwrap_or_default());
-        let own = |module: &&&Module| module.dir.is_empty();
-        let mut left: Vec<&&Module> = apps.iter().collect();
-        let reasons: [&dyn Fn(&&&Module) -> bool; 3] = [&own, &bundled, &named];
-        for reason in reasons {
-            let kept: Vec<&&Module> = left
-                .iter()
-                .filter(|module| reason(module))
-                .copied()
-                .collect();
-            match kept.as_slice() {
-                [] => {}
-                [one] => return Some(one),
-                _ => left = kept,
-            }
-        }
-        None
+            |module: &&Module| servers::is_one(module.dir.rsplit('/').next().unwrap_or_default());
+        Some(choice::choose(&apps, &[&own, &bundled, &named])?.0)
     }
 
     /// The modules that have something to start.

@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use super::folder::Folder;
 
+mod choice;
 mod clojure;
 mod cobol;
 mod cpp;
@@ -70,9 +71,3 @@ pub(super) const ALL: &[Rules] = &[
 
 /// The port of an app that asks for none: it is told by the variable `PORT`.
 pub(super) const DEFAULT_PORT: u16 = 8080;
-
-/// Finds the first of `known` (dependency, framework) that `has` says is there.
-fn framework(known: &[(&str, &str)], has: impl Fn(&str) -> bool) -> Option<(String, String)> {
-    let found = known.iter().find(|(dependency, _)| has(dependency));
-    found.map(|&(dependency, framework)| (dependency.to_owned(), framework.to_owned()))
-}

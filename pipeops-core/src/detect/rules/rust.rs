@@ -2,9 +2,10 @@
 
 use toml::Table;
 
+use super::choice::{self, Reason};
 use super::rust_manifest::{Package, packages};
 use super::rust_port::listens;
-use super::{DEFAULT_PORT, framework, servers};
+use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -169,7 +170,6 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
 
 /// Which of several programs is the app: the first reason that leaves one.
 fn choose<'p>(folder: &Folder<'_>, programs: &'p [Program<'p>]) -> Option<&'p Program<'p>> {
-    type Reason<'f> = &'f dyn Fn(&Program<'_>) -> bool;
     if let [only] = programs {
         return Some(only);
     }
@@ -193,21 +193,8 @@ fn choose<'p>(folder: &Folder<'_>, programs: &'p [Program<'p>]) -> Option<&'p Pr
             .iter()
             .any(|mark| text.contains(mark))
     };
-    let reasons: [Reason<'_>; 4] = [&named_so, &serves, &listens, &is_server];
-    let mut left: Vec<&Program<'_>> = programs.iter().collect();
-    for reason in reasons {
-        let kept: Vec<_> = left
-            .iter()
-            .copied()
-            .filter(|program| reason(program))
-            .collect();
-        match kept.as_slice() {
-            [] => {}
-            [one] => return Some(one),
-            _ => left = kept,
-        }
-    }
-    None
+    let reasons: [Reason<'_, Program<'p>>; 4] = [&named_so, &serves, &listens, &is_server];
+    Some(choice::choose(programs, &reasons)?.0)
 }
 
 fn describe(
@@ -225,16 +212,8 @@ fn describe(
     // What the whole workspace shares counts where no package is the app.
     let depends =
         |name: &str| package.map_or_else(|| shared(name), |package| package.depends(name));
-    if let Some((dependency, name)) = framework(FRAMEWORKS, depends) {
-        let file = package.map_or("Cargo.toml".to_owned(), |package| package.at("Cargo.toml"));
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            &file,
-            format!("depends on {dependency}"),
-        );
-        found.framework = Some(name);
-    }
+    let file = package.map_or("Cargo.toml".to_owned(), |package| package.at("Cargo.toml"));
+    found.framework(folder, &file, FRAMEWORKS, depends);
 }
 
 /// Apps for browsers: their tools build more than the program. Whether it is one.

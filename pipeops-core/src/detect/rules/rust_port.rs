@@ -20,13 +20,7 @@ pub(super) fn listens(found: &mut Findings, folder: &Folder<'_>, file: &str) {
         .map(|port| ("Rocket.toml", port))
         .or(bound.map(|port| (file, port)));
     if let Some((file, port)) = said {
-        found.add(
-            weight::NONE,
-            folder,
-            file,
-            format!("listens on port {port}"),
-        );
-        found.port = Some(port);
+        found.listens_on(folder, file, port);
     }
     if found.port.is_some()
         && text.contains("127.0.0.1")

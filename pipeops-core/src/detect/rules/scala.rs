@@ -1,7 +1,7 @@
 //! Scala, built by sbt or Mill.
 
 use super::java_version::told_version;
-use super::{DEFAULT_PORT, framework, servers};
+use super::{DEFAULT_PORT, servers};
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -87,15 +87,8 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, file: &str, text: &str, p
     if plays {
         found.add(weight::FRAMEWORK, folder, "project", "the plugin of Play");
         found.framework = Some("play".to_owned());
-    } else if let Some((mark, name)) = framework(FRAMEWORKS, |mark| text.contains(mark)) {
-        let mark = mark.trim_matches('"').to_owned();
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            file,
-            format!("depends on {mark}"),
-        );
-        found.framework = Some(name);
+    } else {
+        found.framework(folder, file, FRAMEWORKS, |mark| text.contains(mark));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Swift, built by its package manager.
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -28,11 +28,8 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         &["Package.resolved"],
         "written by Swift's package manager",
     );
-    if let Some((address, name)) = framework(FRAMEWORKS, |address| requires(&manifest, address)) {
-        let says = format!("requires {address}");
-        found.add(weight::FRAMEWORK, folder, "Package.swift", says);
-        found.framework = Some(name);
-    }
+    let requires = |address: &str| requires(&manifest, address);
+    found.framework(folder, "Package.swift", FRAMEWORKS, requires);
     found.version(folder, version(folder, &text));
     found.package_manager = Some("swiftpm".to_owned());
     found.install = Some("swift package resolve".to_owned());

@@ -1,6 +1,6 @@
 //! Zig.
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -28,11 +28,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         let mut behind = packages.split(name).skip(1);
         behind.any(|rest| rest.trim_start().starts_with('='))
     };
-    if let Some((name, framework)) = framework(FRAMEWORKS, requires) {
-        let says = format!("requires {}", name.trim_start_matches('.'));
-        found.add(weight::FRAMEWORK, folder, "build.zig.zon", says);
-        found.framework = Some(framework);
-    }
+    found.framework(folder, "build.zig.zon", FRAMEWORKS, requires);
     found.version(folder, version(folder, &packages));
     found.package_manager = Some("zig".to_owned());
     program(&mut found, folder, &build);

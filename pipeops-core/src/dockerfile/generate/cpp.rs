@@ -71,7 +71,13 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the program, and the shared libraries that it was linked with",
     );
     let image = ("cpp.run", "libc and libstdc++; no shell, no packages");
-    program::last_stage(app, script, image, &[("LD_LIBRARY_PATH", "/app/lib")]);
+    program::last_stage(
+        app,
+        script,
+        image,
+        ".cpp",
+        &[("LD_LIBRARY_PATH", "/app/lib")],
+    );
     script.line(
         "COPY --from=build /out/lib ./lib",
         "the program's libraries",

@@ -43,7 +43,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "crystal.run",
         "a static program needs nothing: no shell, no packages",
     );
-    program::last_stage(app, script, image, &[]);
+    program::last_stage(app, script, image, ".cr", &[]);
     program::run(app, script, arguments);
     Ok(())
 }

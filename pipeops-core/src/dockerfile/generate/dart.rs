@@ -37,7 +37,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "dart.run",
         "the C library and certificates; no shell, no packages",
     );
-    program::last_stage(app, script, image, &[]);
+    program::last_stage(app, script, image, ".dart", &[]);
     let arguments = if frog { "" } else { arguments };
     program::run(app, script, arguments);
     Ok(())

@@ -13,6 +13,7 @@ const NAMES: &[&str] = &[
     "data",
     "locales",
     "migrations",
+    "priv",
     "public",
     "resources",
     "static",

@@ -76,6 +76,7 @@ impl Generated {
     /// The Dockerfile with the reason of each line above it, as comments.
     pub fn explained(&self) -> String {
         let mut text = String::new();
+        let mut pragma = None;
         for (index, line) in self.dockerfile.lines().enumerate() {
             let here = |reason: &&Reason| reason.line == index + 1;
             for reason in self.reasons.iter().filter(here) {
@@ -83,8 +84,15 @@ impl Generated {
                 text.push_str(&reason.why);
                 text.push('\n');
             }
-            text.push_str(line);
-            text.push('\n');
+            // A linter's pragma counts for the next line only: nothing may come between them.
+            if line.starts_with("# hadolint") {
+                pragma = Some(line);
+                continue;
+            }
+            for line in pragma.take().into_iter().chain([line]) {
+                text.push_str(line);
+                text.push('\n');
+            }
         }
         text
     }

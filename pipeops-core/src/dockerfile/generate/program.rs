@@ -1,19 +1,7 @@
 //! What the recipes of compiled languages share: one program, copied onto an image without its compiler.
 
 use super::script::Script;
-use super::{App, GenerateError};
-
-/// Folders whose files programs read by these names.
-const DATA: &[&str] = &[
-    "assets",
-    "config",
-    "migrations",
-    "priv",
-    "public",
-    "static",
-    "templates",
-    "views",
-];
+use super::{App, GenerateError, data};
 
 /// The program's name and its arguments, from the command that starts it.
 pub(super) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, &'a str), GenerateError> {
@@ -50,22 +38,19 @@ pub(super) fn sources(script: &mut Script) {
     script.line("COPY . .", "the sources last: they change most often");
 }
 
-/// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads.
+/// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads, which
+/// do not end in `source`.
 pub(super) fn last_stage(
     app: &App<'_>,
     script: &mut Script,
     (role, why): (&str, &str),
+    source: &str,
     environment: &[(&str, &str)],
 ) {
     script.stage(&app.image(role), None, why);
     app.environment(script, environment);
     script.line("WORKDIR /app", "paths of the program start here");
-    for data in DATA.iter().filter(|data| app.folder.has_dir(data)) {
-        script.line(
-            &format!("COPY {data} ./{data}"),
-            "files that programs read at run time",
-        );
-    }
+    data::copy(app, script, source, |_| false);
     script.line(
         "COPY --from=build /out/app /usr/local/bin/app",
         "the program",

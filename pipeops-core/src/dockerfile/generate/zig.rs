@@ -34,7 +34,7 @@ pub(super) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "zig.run",
         "the C library and certificates; no shell, no packages",
     );
-    program::last_stage(app, script, image, &[]);
+    program::last_stage(app, script, image, ".zig", &[]);
     program::run(app, script, arguments);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Their sources are parts of many projects of other languages (native extensions): what builds those is no app.
 
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -89,15 +89,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let main = sources.iter().find(|file| is_main(folder, file));
     let source = main.and_then(|file| folder.text(file)).unwrap_or_default();
     let mentions = |mark: &str| includes(&source, mark) || build.text.contains(mark);
-    if let Some((mark, name)) = framework(FRAMEWORKS, mentions) {
-        found.add(
-            weight::FRAMEWORK,
-            folder,
-            build.file,
-            format!("uses {mark}"),
-        );
-        found.framework = Some(name);
-    }
+    found.framework(folder, build.file, FRAMEWORKS, mentions);
     found.version = standard(&build.text);
     let device = DEVICES.iter().find(|mark| build.text.contains(**mark));
     if let Some(mark) = device {

@@ -304,12 +304,7 @@ impl<'a> App<'a> {
         found.port = match port {
             _ if found.output.is_some() => Some(DEFAULT_PORT),
             Port::Fixed(port, file) => {
-                found.add(
-                    weight::NONE,
-                    site.folder,
-                    &file,
-                    format!("listens on port {port}"),
-                );
+                found.listens_on(site.folder, &file, port);
                 Some(port)
             }
             Port::FromEnvironment(file) => {

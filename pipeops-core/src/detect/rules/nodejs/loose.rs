@@ -78,12 +78,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
         Some(file),
     ) {
         ports::Port::Fixed(port, file) => {
-            found.add(
-                weight::NONE,
-                folder,
-                &file,
-                format!("listens on port {port}"),
-            );
+            found.listens_on(folder, &file, port);
             Some(port)
         }
         ports::Port::Silent => None,

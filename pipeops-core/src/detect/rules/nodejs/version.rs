@@ -2,7 +2,7 @@
 
 use super::package::Package;
 use crate::detect::folder::Folder;
-use crate::detect::version::{compare, number, resolve, tool};
+use crate::detect::version::{compare, number, resolve, terms, tool};
 
 /// The version where the project asks for none, or only for a least one: a long-term release.
 pub(super) const DEFAULT_VERSION: &str = "22";
@@ -115,56 +115,28 @@ fn within(spec: &str, version: &str) -> bool {
 }
 
 fn within_one(range: &str, version: &str) -> bool {
+    if let Some((lower, upper)) = range.split_once(" - ") {
+        return within_one(&format!(">={lower} <={upper}"), version);
+    }
     let newest = match version.contains('.') {
         true => version.to_owned(),
         false => format!("{version}.999"),
     };
-    let major = |text: &str| text.split('.').next().unwrap_or_default().to_owned();
-    if let Some((lower, upper)) = range.split_once(" - ") {
-        return within_one(&format!(">={lower} <={upper}"), version);
-    }
-    // `>= 18` is one word.
-    let mut words = Vec::new();
-    for word in range.replace(',', " ").split_whitespace() {
-        match words.last_mut() {
-            Some(last) if matches!(last, &mut ">" | &mut ">=" | &mut "<" | &mut "<=") => {
-                let sign = *last;
-                words.pop();
-                if !allows(sign, word, &newest) {
-                    return false;
-                }
-            }
-            _ => {
-                let end = word
-                    .find(|ch: char| !"<>=".contains(ch))
-                    .unwrap_or(word.len());
-                let (sign, rest) = word.split_at(end);
-                match (sign, number(rest)) {
-                    (_, None) if rest.is_empty() => words.push(sign),
-                    ("" | "=", Some(exact)) if major(&exact) != major(version) => return false,
-                    (_, Some(_)) if !allows(sign, rest, &newest) => return false,
-                    _ => {}
-                }
-            }
-        }
-    }
-    true
+    terms(range).all(|(operator, bound)| allows(operator, &bound, &newest))
 }
 
-fn allows(sign: &str, bound: &str, version: &str) -> bool {
-    let Some(bound) = number(bound) else {
-        return true;
-    };
-    let order = compare(version, &bound);
-    match sign {
+fn allows(operator: &str, bound: &str, version: &str) -> bool {
+    let same_major = version.split('.').next() == bound.split('.').next();
+    let order = compare(version, bound);
+    match operator {
         // `<=20` and `>20` mean all of 20.
-        "<=" if !bound.contains('.') => version.split('.').next() == Some(&bound) || order.is_le(),
-        ">" if !bound.contains('.') => version.split('.').next() != Some(&bound) && order.is_gt(),
+        "<=" if !bound.contains('.') => same_major || order.is_le(),
+        ">" if !bound.contains('.') => !same_major && order.is_gt(),
         "<" => order.is_lt(),
         "<=" => order.is_le(),
         ">" => order.is_gt(),
         ">=" => order.is_ge(),
-        _ => true,
+        _ => same_major,
     }
 }
 

@@ -103,10 +103,7 @@ impl Composer {
         let platform = self.text("/config/platform/php").and_then(number);
         platform.or_else(|| {
             let spec = self.text("/require/php")?;
-            resolve(
-                &spec.replace('|', " || ").replace(">= ", ">="),
-                DEFAULT_VERSION,
-            )
+            resolve(&spec.replace('|', " || "), DEFAULT_VERSION)
         })
     }
 

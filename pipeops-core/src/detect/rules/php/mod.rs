@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use self::composer::Composer;
-use super::{DEFAULT_PORT, framework};
+use super::DEFAULT_PORT;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -120,11 +120,11 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
 }
 
 fn frameworks(found: &mut Findings, folder: &Folder<'_>, composer: &Composer) {
-    if let Some((package, name)) = framework(FRAMEWORKS, |name| composer.requires(name)) {
-        let says = format!("requires {package}");
-        found.add(weight::FRAMEWORK, folder, "composer.json", says);
-        found.framework = Some(name);
-    } else if let Some((file, name)) = SIGNS.iter().find(|(file, _)| folder.has(file)) {
+    let requires = |name: &str| composer.requires(name);
+    if found.framework(folder, "composer.json", FRAMEWORKS, requires) {
+        return;
+    }
+    if let Some((file, name)) = SIGNS.iter().find(|(file, _)| folder.has(file)) {
         found.add(weight::FRAMEWORK, folder, file, format!("a file of {name}"));
         found.framework = Some((*name).to_owned());
     }

@@ -1,7 +1,6 @@
 //! Ruby.
 
 use self::gems::{GEMFILES, Gems, LOCKS};
-use super::framework;
 use crate::detect::Language;
 use crate::detect::findings::{Findings, Role, weight};
 use crate::detect::folder::Folder;
@@ -51,11 +50,8 @@ pub(super) fn look(folder: &Folder<'_>) -> Findings {
     let gemfile = found.add_file(weight::MANIFEST, folder, GEMFILES, "lists Ruby gems");
     found.add_file(weight::LOCKFILE, folder, LOCKS, "written by Bundler");
     let gems = Gems::read(folder);
-    if let Some(file) = gemfile
-        && let Some((gem, name)) = framework(FRAMEWORKS, |name| gems.has(name))
-    {
-        found.add(weight::FRAMEWORK, folder, file, format!("depends on {gem}"));
-        found.framework = Some(name);
+    if let Some(file) = gemfile {
+        found.framework(folder, file, FRAMEWORKS, |name| gems.has(name));
     }
     serve::find(&mut found, folder, &gems);
     if !found.found() {
@@ -112,11 +108,7 @@ fn gemfile(text: &str) -> Option<String> {
         .iter()
         .filter(|text| text.contains(|ch: char| ch.is_ascii_digit()));
     resolve(
-        &asked
-            .copied()
-            .collect::<Vec<_>>()
-            .join(",")
-            .replace(' ', ""),
+        &asked.copied().collect::<Vec<_>>().join(","),
         DEFAULT_VERSION,
     )
 }

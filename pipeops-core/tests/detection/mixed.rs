@@ -1,38 +1,19 @@
 //! Repositories that mix languages, as real ones do, and what a developer would say that they are.
 
-use pipeops_core::detect::{Detection, Detector, Language, LanguageDetector};
-use pipeops_core::source::{DirTree, MemTree};
+use pipeops_core::detect::Language::*;
 
-use Language::*;
+use crate::layout::*;
 
-/// Why the layout is there, its files, the language, the app's folder, and the apps that are listed.
-type Layout = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    Option<Language>,
-    &'static str,
-    &'static [&'static str],
-);
-
-const GO_MAIN: &str = "package main\n\nfunc main() {}\n";
 const GIN: &str = "module x\n\ngo 1.24\n\nrequire github.com/gin-gonic/gin v1.10.0\n";
-const FLASK: &str = "from flask import Flask\napp = Flask(__name__)\n";
 const FASTAPI: &str = "from fastapi import FastAPI\napp = FastAPI()\n";
-const EXPRESS: &str =
-    r#"{"scripts": {"start": "node index.js"}, "dependencies": {"express": "4"}}"#;
 const NEXT: &str = r#"{"private": true, "scripts": {"dev": "next dev", "build": "next build", "start": "next start"}, "dependencies": {"next": "15", "react": "19"}}"#;
-const REACT: &str = r#"{"private": true, "scripts": {"start": "react-scripts start", "build": "react-scripts build"}, "dependencies": {"react": "18", "react-scripts": "5"}}"#;
-const VITE: &str = r#"{"private": true, "scripts": {"dev": "vite", "build": "vite build"}, "dependencies": {"vue": "3"}, "devDependencies": {"vite": "5"}}"#;
-const TOOLS: &str =
-    r#"{"devDependencies": {"husky": "9", "prettier": "3"}, "scripts": {"prepare": "husky"}}"#;
+const VUE: &str = r#"{"private": true, "scripts": {"dev": "vite", "build": "vite build"}, "dependencies": {"vue": "3"}, "devDependencies": {"vite": "5"}}"#;
 const BOTH: &str = r#"{"private": true, "scripts": {"dev": "concurrently \"npm run dev --prefix client\" \"npm run dev --prefix server\""}, "devDependencies": {"concurrently": "9"}}"#;
 const BOTH_NEEDED: &str = r#"{"scripts": {"dev": "concurrently \"npm run a\" \"npm run b\""}, "dependencies": {"concurrently": "9"}}"#;
 const BOTH_STARTED: &str = r#"{"scripts": {"start": "concurrently \"npm run a\" \"npm run b\""}, "dependencies": {"concurrently": "9"}}"#;
 const PHONES: &str = r#"{"main": "index.js", "scripts": {"start": "react-native start"}, "dependencies": {"react-native": "0.74"}}"#;
 const DOCUSAURUS: &str = r#"{"private": true, "scripts": {"start": "docusaurus start", "build": "docusaurus build"}, "dependencies": {"@docusaurus/core": "3"}}"#;
 const SPRING: &str = "<project><parent><artifactId>spring-boot-starter-parent</artifactId></parent><artifactId>spring-boot-starter-web</artifactId></project>";
-const LARAVEL: &str = r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#;
-const CARGO: &str = "[package]\nname = \"app\"\n[dependencies]\naxum = \"0.8\"\n";
 const CARGO_LIB: &str = "[package]\nname = \"lib\"\n";
 const PHONE: &str = "name: app\ndependencies:\n  flutter:\n    sdk: flutter\n";
 const CMAKE_LIB: &str = "project(native)\nadd_library(native src/native.cc)\n";
@@ -40,35 +21,35 @@ const CROW: &str = "project(shop)\nfind_package(Crow)\nadd_executable(shop main.
 
 // One line per layout.
 #[rustfmt::skip]
-const LAYOUTS: &[Layout] = &[
+pub(crate) const LAYOUTS: &[Layout] = &[
     // A front end and a back end side by side: two apps.
     ("client and server of node", &[("client/package.json", REACT), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
-    ("tools at the root that start both", &[("package.json", BOTH), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
-    ("the same as a dependency for users", &[("package.json", BOTH_NEEDED), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
-    ("a start that starts both", &[("package.json", BOTH_STARTED), ("client/package.json", VITE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
+    ("tools at the root that start both", &[("package.json", BOTH), ("client/package.json", VUE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
+    ("the same as a dependency for users", &[("package.json", BOTH_NEEDED), ("client/package.json", VUE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
+    ("a start that starts both", &[("package.json", BOTH_STARTED), ("client/package.json", VUE), ("server/package.json", EXPRESS), ("server/index.js", "")], None, ".", &["client", "server"]),
     ("web and api", &[("web/package.json", NEXT), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], None, ".", &["api", "web"]),
-    ("ui and backend of java", &[("ui/package.json", VITE), ("backend/pom.xml", SPRING), ("backend/src/main/java/A.java", "")], None, ".", &["backend", "ui"]),
+    ("ui and backend of java", &[("ui/package.json", VUE), ("backend/pom.xml", SPRING), ("backend/src/main/java/A.java", "")], None, ".", &["backend", "ui"]),
     ("frontend and backend of python", &[("frontend/package.json", NEXT), ("backend/requirements.txt", "fastapi\nuvicorn"), ("backend/main.py", FASTAPI), ("docker-compose.yml", "")], None, ".", &["backend", "frontend"]),
     ("a plain page as front end", &[("frontend/index.html", ""), ("frontend/app.js", ""), ("backend/requirements.txt", "flask"), ("backend/app.py", FLASK)], None, ".", &["backend", "frontend"]),
     ("a back end of rust and a site", &[("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("www/index.html", "")], None, ".", &["server", "www"]),
     ("a worker is an app too", &[("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("worker/requirements.txt", "celery"), ("worker/main.py", "")], None, ".", &["api", "worker"]),
     ("a library beside an app is none", &[("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("common/go.mod", "module common"), ("common/a.go", "package common")], Some(Go), "api", &[]),
     // A front end inside of a server's repository: the root is the app.
-    ("go with a front end in web", &[("go.mod", GIN), ("main.go", GO_MAIN), ("web/package.json", VITE), ("web/index.html", "")], Some(Go), ".", &[]),
-    ("maven with a front end in its sources", &[("pom.xml", SPRING), ("src/main/java/A.java", ""), ("src/main/frontend/package.json", VITE)], Some(Java), ".", &[]),
+    ("go with a front end in web", &[("go.mod", GIN), ("main.go", GO_MAIN), ("web/package.json", VUE), ("web/index.html", "")], Some(Go), ".", &[]),
+    ("maven with a front end in its sources", &[("pom.xml", SPRING), ("src/main/java/A.java", ""), ("src/main/frontend/package.json", VUE)], Some(Java), ".", &[]),
     ("gradle with a front end", &[("build.gradle", "plugins { id 'org.springframework.boot' version '3.4.0' }"), ("src/main/java/A.java", ""), ("frontend/package.json", REACT)], Some(Java), ".", &[]),
     ("django with a front end", &[("manage.py", ""), ("shop/settings.py", ""), ("shop/wsgi.py", ""), ("requirements.txt", "django"), ("frontend/package.json", REACT)], Some(Python), ".", &[]),
-    ("rust with a front end", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("ui/package.json", VITE)], Some(Rust), ".", &[]),
+    ("rust with a front end", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("ui/package.json", VUE)], Some(Rust), ".", &[]),
     ("express with a client", &[("package.json", EXPRESS), ("index.js", ""), ("client/package.json", REACT)], Some(Nodejs), ".", &[]),
-    ("rails with a front end", &[("Gemfile", "gem 'rails'"), ("config/application.rb", ""), ("config.ru", ""), ("frontend/package.json", VITE)], Some(Ruby), ".", &[]),
+    ("rails with a front end", &[("Gemfile", "gem 'rails'"), ("config/application.rb", ""), ("config.ru", ""), ("frontend/package.json", VUE)], Some(Ruby), ".", &[]),
     ("phoenix with assets", &[("mix.exs", "{:phoenix, \"~> 1.7\"}"), ("assets/package.json", TOOLS), ("priv/static/index.html", "")], Some(Elixir), ".", &[]),
     ("lucky builds its styles by node", &[("shard.yml", "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\ndependencies:\n  lucky:\n    github: luckyframework/lucky\n"), ("package.json", r#"{"private": true, "scripts": {"prod": "mix"}, "dependencies": {"laravel-mix": "6"}}"#)], Some(Crystal), ".", &[]),
     // A front end at the root: its back end is an app of its own, and the root is what was asked about.
-    ("a front end at the root, its api in go", &[("package.json", VITE), ("index.html", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], Some(Nodejs), ".", &[".", "api"]),
+    ("a front end at the root, its api in go", &[("package.json", VUE), ("index.html", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], Some(Nodejs), ".", &[".", "api"]),
     ("a front end at the root, its server in python", &[("package.json", REACT), ("server/requirements.txt", "flask"), ("server/app.py", FLASK)], Some(Nodejs), ".", &[".", "server"]),
     ("a page at the root, its api in a folder", &[("index.html", ""), ("app.js", ""), ("backend/package.json", EXPRESS), ("backend/index.js", "")], Some(Static), ".", &[".", "backend"]),
     ("next with functions of its host", &[("package.json", NEXT), ("api/index.py", "handler = 1"), ("vercel.json", "{}")], Some(Nodejs), ".", &[]),
-    ("a front end with functions of its host", &[("package.json", VITE), ("netlify/functions/a.js", "exports.handler = 1"), ("supabase/functions/x/index.ts", "Deno.serve(f)")], Some(Nodejs), ".", &[]),
+    ("a front end with functions of its host", &[("package.json", VUE), ("netlify/functions/a.js", "exports.handler = 1"), ("supabase/functions/x/index.ts", "Deno.serve(f)")], Some(Nodejs), ".", &[]),
     // Code of others, and what builds leave.
     ("vendored servers", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("third_party/x/package.json", EXPRESS), ("external/y/go.mod", GIN), ("deps/z/setup.py", "")], Some(Rust), ".", &[]),
     ("only an app below and vendored code", &[("app/composer.json", LARAVEL), ("app/public/index.php", ""), ("external/y/go.mod", GIN), ("external/y/main.go", GO_MAIN)], Some(Php), "app", &[]),
@@ -87,7 +68,7 @@ const LAYOUTS: &[Layout] = &[
     ("a flutter app for the web beside an api", &[("app/pubspec.yaml", PHONE), ("app/web/index.html", ""), ("backend/go.mod", GIN), ("backend/main.go", GO_MAIN)], None, ".", &["app", "backend"]),
     ("react native beside an api", &[("mobile/package.json", PHONES), ("mobile/index.js", ""), ("api/package.json", EXPRESS), ("api/index.js", "")], Some(Nodejs), "api", &[]),
     ("an app of android beside an api", &[("client/app/build.gradle", "id 'com.android.application'"), ("client/build.gradle", ""), ("client/settings.gradle", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN)], Some(Go), "api", &[]),
-    ("a shell for desktops beside the front end", &[("package.json", VITE), ("src-tauri/Cargo.toml", CARGO), ("src-tauri/src/main.rs", ""), ("src-tauri/tauri.conf.json", "{}")], Some(Nodejs), ".", &[]),
+    ("a shell for desktops beside the front end", &[("package.json", VUE), ("src-tauri/Cargo.toml", CARGO), ("src-tauri/src/main.rs", ""), ("src-tauri/tauri.conf.json", "{}")], Some(Nodejs), ".", &[]),
     ("handlers of functions are no programs", &[("template.yaml", ""), ("src/requirements.txt", "boto3"), ("src/handlers/order.py", "def handler(e, c): pass")], None, ".", &[]),
     ("a site that documents a server", &[("server/go.mod", GIN), ("server/main.go", GO_MAIN), ("docs/package.json", DOCUSAURUS)], Some(Go), "server", &[]),
     ("notebooks", &[("requirements.txt", "pandas\njupyter"), ("notebooks/a.ipynb", "{}"), ("analysis.ipynb", "{}")], Some(Python), ".", &[]),
@@ -105,7 +86,7 @@ const LAYOUTS: &[Layout] = &[
     ("a native part of python", &[("setup.py", "ext_modules=[]"), ("pyproject.toml", "[project]\nname = \"x\"\n[build-system]\n"), ("CMakeLists.txt", CMAKE_LIB), ("src/x.cpp", "")], Some(Python), ".", &[]),
     ("make and scripts are no language", &[("go.mod", GIN), ("main.go", GO_MAIN), ("Makefile", "build:\n\tgo build -o app"), ("bridge.c", "int main() {}"), ("start.sh", "./app")], Some(Go), ".", &[]),
     ("a makefile alone", &[("Makefile", "all:\n\techo x"), ("README.md", "")], None, ".", &[]),
-    ("a server of c++ with a front end", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("web/package.json", VITE)], Some(Cpp), ".", &[]),
+    ("a server of c++ with a front end", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("web/package.json", VUE)], Some(Cpp), ".", &[]),
     ("a server of c++ with tools of node", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("package.json", TOOLS)], Some(Cpp), ".", &[]),
     ("c sources in a module of elixir", &[("mix.exs", "{:elixir_make, \"~> 0.7\"}"), ("Makefile", "TARGET = x"), ("c_src/x.c", "")], Some(Elixir), ".", &[]),
     // Scripts.
@@ -116,8 +97,8 @@ const LAYOUTS: &[Layout] = &[
     ("services in several languages", &[("services/cart/go.mod", GIN), ("services/cart/main.go", GO_MAIN), ("services/mail/requirements.txt", "flask"), ("services/mail/app.py", FLASK), ("services/pay/pom.xml", SPRING), ("services/pay/src/main/java/A.java", ""), ("services/web/package.json", NEXT), ("kubernetes/x.yaml", "")], None, ".", &["services/cart", "services/mail", "services/pay", "services/web"]),
     ("apps and packages without a workspace", &[("apps/web/package.json", NEXT), ("apps/api/package.json", EXPRESS), ("apps/api/index.js", ""), ("packages/ui/package.json", r#"{"name": "ui", "main": "index.js"}"#)], None, ".", &["apps/api", "apps/web"]),
     ("a node workspace with an app in go", &[("package.json", r#"{"private": true, "workspaces": ["apps/web"]}"#), ("apps/web/package.json", NEXT), ("apps/api/go.mod", GIN), ("apps/api/main.go", GO_MAIN)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
-    ("nx with an app in python", &[("nx.json", "{}"), ("package.json", r#"{"private": true, "devDependencies": {"nx": "19"}}"#), ("apps/web/package.json", VITE), ("apps/api/pyproject.toml", "[project]\nname = \"api\"\ndependencies = [\"fastapi\"]"), ("apps/api/main.py", FASTAPI)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
-    ("a cargo workspace with a front end", &[("Cargo.toml", "[workspace]\nmembers = [\"server\", \"core\"]"), ("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("core/Cargo.toml", CARGO_LIB), ("core/src/lib.rs", ""), ("web/package.json", VITE)], Some(Rust), ".", &["server", "web"]),
+    ("nx with an app in python", &[("nx.json", "{}"), ("package.json", r#"{"private": true, "devDependencies": {"nx": "19"}}"#), ("apps/web/package.json", VUE), ("apps/api/pyproject.toml", "[project]\nname = \"api\"\ndependencies = [\"fastapi\"]"), ("apps/api/main.py", FASTAPI)], Some(Nodejs), ".", &["apps/api", "apps/web"]),
+    ("a cargo workspace with a front end", &[("Cargo.toml", "[workspace]\nmembers = [\"server\", \"core\"]"), ("server/Cargo.toml", CARGO), ("server/src/main.rs", ""), ("core/Cargo.toml", CARGO_LIB), ("core/src/lib.rs", ""), ("web/package.json", VUE)], Some(Rust), ".", &["server", "web"]),
     ("bazel with services", &[("MODULE.bazel", ""), ("BUILD.bazel", ""), ("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("web/package.json", NEXT)], None, ".", &["api", "web"]),
     ("exercises of pages", &[("day1/index.html", ""), ("day2/index.html", "")], None, ".", &["day1", "day2"]),
     ("deep", &[("src/main/services/api/package.json", EXPRESS), ("src/main/services/api/index.js", "")], Some(Nodejs), "src/main/services/api", &[]),
@@ -136,96 +117,3 @@ const LAYOUTS: &[Layout] = &[
     ("marks of byte order", &[("package.json", "\u{FEFF}{\"scripts\": {\"start\": \"node a.js\"}}"), ("a.js", "")], Some(Nodejs), ".", &[]),
     ("a mark of byte order in toml", &[("Cargo.toml", "\u{FEFF}[package]\nname = \"app\"\n"), ("src/main.rs", "")], Some(Rust), ".", &[]),
 ];
-
-fn detect(files: &[(&str, &str)]) -> Detection {
-    Detector::new().detect(&files.iter().copied().collect::<MemTree>())
-}
-
-#[test]
-fn mixed_repositories_are_what_developers_say() {
-    let mut wrong = Vec::new();
-    for &(reason, files, language, path, apps) in LAYOUTS {
-        let found = detect(files);
-        if (found.language, found.path.as_str()) != (language, path) || found.apps != apps {
-            let expected = format!("expected {language:?} in {path} {apps:?}");
-            wrong.push(format!(
-                "{reason}: {expected}, apps {:?}\n{found}",
-                found.apps
-            ));
-        }
-    }
-    let (count, all) = (wrong.len(), LAYOUTS.len());
-    assert!(
-        wrong.is_empty(),
-        "{count} of {all} wrong:\n{}",
-        wrong.join("\n")
-    );
-}
-
-#[test]
-fn each_app_that_is_listed_is_one_by_itself() {
-    for &(reason, files, ..) in LAYOUTS {
-        let tree: MemTree = files.iter().copied().collect();
-        for app in detect(files).apps {
-            let found = Detector::new().path(&app).detect(&tree);
-            assert!(found.language.is_some(), "{reason}: {app}");
-            assert_eq!(found.path, app, "{reason}");
-        }
-    }
-}
-
-#[test]
-fn what_is_near_is_found_in_a_tree_of_any_size() {
-    let many = (0..3_000).map(|at| (format!("a/{at:04}/x/notes.txt"), String::new()));
-    let app = [
-        ("z/package.json".to_owned(), EXPRESS.to_owned()),
-        ("z/index.js".to_owned(), String::new()),
-    ];
-    let files: Vec<(String, String)> = many.chain(app).collect();
-    let tree: MemTree = files
-        .iter()
-        .map(|(path, text)| (path.as_str(), text.as_str()))
-        .collect();
-    let found = Detector::new().detect(&tree);
-    assert_eq!((found.language, found.path.as_str()), (Some(Nodejs), "z"));
-}
-
-#[test]
-fn manifests_of_any_size_and_coding_are_read_as_far_as_they_go() {
-    let long = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
-    let found = detect(&[("package.json", &long), ("index.js", "")]);
-    assert!(found.confidence <= 0.5 && found.start.is_none(), "{found}");
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    let wide: Vec<u8> = "flask\n"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    std::fs::write(
-        path("requirements.txt"),
-        [b"\xFF\xFE", wide.as_slice()].concat(),
-    )
-    .unwrap();
-    std::fs::write(path("app.py"), FLASK).unwrap();
-    std::fs::write(path("go.mod"), b"\xE9\xFF\x00").unwrap();
-    let found = Detector::new().detect(&DirTree::new(dir.path()).unwrap());
-    assert_eq!(found.language, Some(Python));
-    assert_eq!(found.framework.as_deref(), Some("flask"));
-}
-
-#[cfg(unix)]
-#[test]
-fn symlinks_are_neither_files_nor_folders() {
-    use std::os::unix::fs::symlink;
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    std::fs::create_dir_all(path("outside")).unwrap();
-    std::fs::write(path("outside/package.json"), EXPRESS).unwrap();
-    std::fs::create_dir_all(path("tree/app")).unwrap();
-    symlink(path("outside"), path("tree/linked")).unwrap();
-    symlink(path("outside/package.json"), path("tree/app/package.json")).unwrap();
-    // A circle: to walk it would never end.
-    symlink(path("tree"), path("tree/app/again")).unwrap();
-    let found = Detector::new().detect(&DirTree::new(path("tree")).unwrap());
-    assert_eq!((found.language, found.apps.len()), (None, 0));
-}
