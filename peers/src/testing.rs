@@ -12,6 +12,19 @@ use crate::servers;
 
 const REASON: &str = "#[ignore = \"needs peers: ";
 
+/// The options with which cargo is told what of a package to test.
+const TARGETS: &[&str] = &[
+    "--all-targets",
+    "--bin",
+    "--bins",
+    "--doc",
+    "--example",
+    "--examples",
+    "--lib",
+    "--test",
+    "--tests",
+];
+
 /// The servers that the ignored tests under a folder need.
 ///
 /// # Errors
@@ -58,7 +71,8 @@ pub fn folders(workspace: &Path, arguments: &[String]) -> Vec<PathBuf> {
 }
 
 /// The call of cargo that runs the ignored tests. Arguments before `--` go to cargo, those after it to the tests; without
-/// `-p` all of the workspace is meant, and without `--test-threads` one test runs at a time, as all share the servers.
+/// `-p` all of the workspace is meant, without a choice of targets all but the examples of the documentation, none of
+/// which needs a server, and without `--test-threads` one test runs at a time, as all share the servers.
 pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     let split = arguments
         .iter()
@@ -68,11 +82,17 @@ pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     let for_tests = rest.get(1..).unwrap_or_default();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace).arg("test");
-    if !for_cargo
-        .iter()
-        .any(|argument| argument == "-p" || argument.starts_with("--package"))
-    {
+    let chosen = |options: &[&str]| {
+        for_cargo.iter().any(|argument| {
+            let name = argument.split('=').next().unwrap_or_default();
+            options.contains(&name)
+        })
+    };
+    if !chosen(&["-p", "--package"]) {
         cargo.arg("--workspace");
+    }
+    if !chosen(TARGETS) {
+        cargo.arg("--tests");
     }
     cargo.args(for_cargo).args(["--", "--ignored"]);
     if !for_tests
@@ -141,7 +161,7 @@ mod tests {
         let command = command(Path::new("/w"), &[]);
         assert_eq!(
             words(&command),
-            arguments("test --workspace -- --ignored --test-threads=1")
+            arguments("test --workspace --tests -- --ignored --test-threads=1")
         );
     }
 
@@ -149,9 +169,10 @@ mod tests {
     fn arguments_go_where_they_belong() {
         let command = command(
             Path::new("/w"),
-            &arguments("-p pipeops-rollout canary -- --test-threads=4 --nocapture"),
+            &arguments("-p pipeops-rollout --test peers canary -- --test-threads=4 --nocapture"),
         );
-        let expected = "test -p pipeops-rollout canary -- --ignored --test-threads=4 --nocapture";
+        let expected =
+            "test -p pipeops-rollout --test peers canary -- --ignored --test-threads=4 --nocapture";
         assert_eq!(words(&command), arguments(expected));
     }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -266,6 +267,35 @@ fn a_project_is_created_shown_and_completed() {
     );
     assert_eq!(json_of(&run(&["project", "list"]), 0)[0]["name"], "shop");
     assert_eq!(run(&["project", "show", "other"]).status.code(), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn base_images_are_pinned_to_what_their_registry_has() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let mirror = json!({ "mirrors": { "docker.io": registry.host() } }).to_string();
+    let dir = tree(&[("index.html", "hello"), ("images.json", &mirror)]);
+    let generate = ["dockerfile", "generate", "--base-images", "images.json"];
+    let pinned = [&generate[..], &["--pin"]].concat();
+
+    let missing = pipeops(&pinned, dir.path());
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert_eq!(missing.status.code(), Some(3), "{said}");
+    assert!(said.contains("Base image not found"), "{said}");
+
+    let text = |arguments: &[&str]| {
+        let output = pipeops(arguments, dir.path());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = text(&generate);
+    let from = plain.lines().find(|line| line.starts_with("FROM ")).unwrap();
+    let name = from.strip_prefix(&format!("FROM {}/", registry.host()));
+    let (repository, tag) = name.and_then(|name| name.rsplit_once(':')).unwrap();
+    let digest = registry.seed(repository, tag, &BaseImage::new()).unwrap();
+    assert_eq!(
+        text(&pinned),
+        plain.replace(from, &format!("{from}@{digest}"))
+    );
 }
 
 fn tree(files: &[(&str, &str)]) -> TempDir {
