@@ -82,6 +82,7 @@ pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     let for_tests = rest.get(1..).unwrap_or_default();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace).arg("test");
+    forget_own_package(&mut cargo);
     let chosen = |options: &[&str]| {
         for_cargo.iter().any(|argument| {
             let name = argument.split('=').next().unwrap_or_default();
@@ -103,6 +104,17 @@ pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     }
     cargo.args(for_tests);
     cargo
+}
+
+/// `cargo peers` describes its own package to this program. Build scripts that read such variables would run again for each
+/// change between cargo's own call and the next one, and all that depends on them would be compiled again.
+fn forget_own_package(cargo: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            cargo.env_remove(&name);
+        }
+    }
 }
 
 fn needs_of_file(path: &Path) -> Result<BTreeSet<&'static str>> {
