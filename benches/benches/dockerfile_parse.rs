@@ -46,7 +46,10 @@ fn print(title: &str, input: &str, times: &[std::time::Duration], peaks: &[Optio
 fn pipeops(text: &str) -> usize {
     use pipeops_core::dockerfile::Dockerfile;
     let file = Dockerfile::parse(text.as_bytes()).expect("it parses");
-    let in_stages = file.stages.iter().map(|stage| 1 + stage.instructions.len());
+    let in_stages = file
+        .stages
+        .iter()
+        .map(|stage| 1 + stage.instructions().len());
     file.meta_args.len() + in_stages.sum::<usize>()
 }
 

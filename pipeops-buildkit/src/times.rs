@@ -194,7 +194,7 @@ pub(crate) fn seconds_for(dockerfile: &[u8]) -> (Seconds, Option<String>) {
     match file
         .stages
         .iter()
-        .flat_map(|stage| &stage.instructions)
+        .flat_map(|stage| stage.instructions())
         .find_map(doubt)
     {
         None => (Seconds::Content, None),
@@ -215,17 +215,17 @@ impl std::fmt::Display for Doubt {
 }
 
 /// Whether this instruction may take a changed file for an unchanged one because its time is old.
-fn doubt(instruction: &Instruction) -> Option<Doubt> {
+fn doubt(instruction: Instruction<'_>) -> Option<Doubt> {
     if instruction.keyword != Keyword::Run {
         return None;
     }
-    let flags = instruction.flags.iter().map(|flag| flag.text.as_str());
+    let flags = instruction.flags.iter().map(|flag| &*flag.text);
     let target = flags
         .filter_map(cache_mount)
         .find(|target| !is_download(target))?;
-    let why = comparison(&script(instruction))?;
+    let why = comparison(&script(&instruction))?;
     Some(Doubt {
-        line: *instruction.lines.start(),
+        line: *instruction.lines().start(),
         target: target.to_owned(),
         why,
     })
@@ -257,13 +257,16 @@ fn is_download(target: &str) -> bool {
 }
 
 /// All that an instruction runs, as one text.
-fn script(instruction: &Instruction) -> String {
-    let mut text = match &instruction.arguments {
-        Arguments::Text(word) => word.text.clone(),
-        Arguments::Exec(words) => words.join(" "),
+fn script(instruction: &Instruction<'_>) -> String {
+    let mut text = match instruction.arguments {
+        Arguments::Text(word) => word.text.to_string(),
+        Arguments::Exec(words) => {
+            let words: Vec<&str> = words.iter().map(|word| &*word.text).collect();
+            words.join(" ")
+        }
         _ => String::new(),
     };
-    for heredoc in &instruction.heredocs {
+    for heredoc in instruction.heredocs {
         text.push('\n');
         text.push_str(&heredoc.content);
     }
@@ -317,7 +320,7 @@ mod tests {
     fn of(run: &str) -> Option<Doubt> {
         let text = format!("FROM x AS a\nARG D=/d\nRUN {run}\n");
         let file = Dockerfile::parse(text.as_bytes()).unwrap();
-        file.stages[0].instructions.iter().find_map(doubt)
+        file.stages[0].instructions().find_map(doubt)
     }
 
     #[test]

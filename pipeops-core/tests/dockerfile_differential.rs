@@ -16,8 +16,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use pipeops_core::dockerfile::{
-    Arg, Arguments, Dockerfile, Heredoc, Instruction, Keyword, ParseError, ParseErrorKind, Stage,
-    Trigger, Word,
+    Arg, Arguments, Dockerfile, Heredoc, Instruction, Keyword, Pair, ParseError, ParseErrorKind,
+    Stage, Trigger, Word,
 };
 use serde_json::{Value, json};
 
@@ -542,69 +542,69 @@ fn answer(input: &[u8]) -> Result<Value, ParseError> {
     }))
 }
 
-fn key_value(arg: &Arg) -> Value {
+fn key_value(arg: &Arg<'_>) -> Value {
     json!({ "key": arg.key, "value": arg.default })
 }
 
-fn stage(stage: &Stage) -> Value {
+fn stage(stage: &Stage<'_>) -> Value {
     json!({
         "from": stage.from.text,
         "name": stage.name.clone().unwrap_or_default(),
         "platform": stage.platform.clone().unwrap_or_default(),
-        "start": stage.lines.start(),
-        "end": stage.lines.end(),
+        "start": stage.lines().start(),
+        "end": stage.lines().end(),
         "args": stage.args().map(key_value).collect::<Vec<_>>(),
-        "env": stage.instructions.iter().flat_map(env).collect::<Vec<_>>(),
-        "copyFrom": stage.instructions.iter().filter_map(copy_from).collect::<Vec<_>>(),
-        "nodes": stage.instructions.iter().map(node).collect::<Vec<_>>(),
+        "env": stage.instructions().flat_map(env).collect::<Vec<_>>(),
+        "copyFrom": stage.instructions().filter_map(copy_from).collect::<Vec<_>>(),
+        "nodes": stage.instructions().map(node).collect::<Vec<_>>(),
     })
 }
 
-fn env(instruction: &Instruction) -> Vec<Value> {
-    let pairs = match &instruction.arguments {
-        Arguments::Pairs(pairs) if instruction.keyword == Keyword::Env => pairs.as_slice(),
+fn env(instruction: Instruction<'_>) -> Vec<Value> {
+    let pairs = match instruction.arguments {
+        Arguments::Pairs(pairs) if instruction.keyword == Keyword::Env => pairs,
         _ => &[],
     };
-    let pair = |(key, value): &(String, String)| json!({ "key": key, "value": value });
+    let pair = |pair: &Pair<'_>| json!({ "key": pair.key, "value": pair.value });
     pairs.iter().map(pair).collect()
 }
 
-fn copy_from(instruction: &Instruction) -> Option<&str> {
-    let flags = &instruction.flags;
-    let from = flags
+fn copy_from(instruction: Instruction<'_>) -> Option<&str> {
+    let from = instruction
+        .flags
         .iter()
         .find_map(|flag| flag.text.strip_prefix("--from="));
     (instruction.keyword == Keyword::Copy).then_some(from.unwrap_or_default())
 }
 
-fn node(instruction: &Instruction) -> Value {
-    let trigger = match &instruction.arguments {
+fn node(instruction: Instruction<'_>) -> Value {
+    let trigger = match instruction.arguments {
         Arguments::Trigger(trigger) => self::trigger(trigger),
         _ => Value::Null,
     };
     json!({
         "name": instruction.keyword.as_str().to_lowercase(),
-        "flags": texts(&instruction.flags),
-        "args": args(&instruction.arguments),
-        "json": is_json(&instruction.arguments),
+        "flags": texts(instruction.flags),
+        "args": args(instruction.arguments),
+        "json": is_json(instruction.arguments),
         "trigger": trigger,
         "heredocs": instruction.heredocs.iter().map(heredoc).collect::<Vec<_>>(),
-        "start": instruction.lines.start(),
-        "end": instruction.lines.end(),
+        "start": instruction.lines().start(),
+        "end": instruction.lines().end(),
     })
 }
 
-fn trigger(trigger: &Trigger) -> Value {
-    let mut args = args(&trigger.arguments);
+fn trigger(trigger: Trigger<'_>) -> Value {
+    let mut args = args(trigger.arguments());
     // BuildKit leaves an empty argument behind names that it does not know.
     if trigger.keyword.is_none() {
         args.push(String::new());
     }
     json!({
-        "name": trigger.name.replace('İ', "i").to_lowercase(),
-        "flags": texts(&trigger.flags),
+        "name": trigger.name.text.replace('İ', "i").to_lowercase(),
+        "flags": texts(trigger.flags),
         "args": args,
-        "json": is_json(&trigger.arguments),
+        "json": is_json(trigger.arguments()),
         "trigger": null,
         "heredocs": [],
         "start": 0,
@@ -612,35 +612,34 @@ fn trigger(trigger: &Trigger) -> Value {
     })
 }
 
-fn heredoc(heredoc: &Heredoc) -> Value {
+fn heredoc(heredoc: &Heredoc<'_>) -> Value {
     json!({ "name": heredoc.name, "content": heredoc.content, "expand": heredoc.expand })
 }
 
-fn texts(words: &[Word]) -> Vec<String> {
-    words.iter().map(|word| word.text.clone()).collect()
+fn texts(words: &[Word<'_>]) -> Vec<String> {
+    words.iter().map(|word| word.text.to_string()).collect()
 }
 
-fn is_json(arguments: &Arguments) -> bool {
+fn is_json(arguments: Arguments<'_>) -> bool {
     match arguments {
         Arguments::Exec(_) => true,
-        Arguments::Health(_, command) => is_json(command),
+        Arguments::Health(_, command) => is_json(command.into()),
         _ => false,
     }
 }
 
-fn args(arguments: &Arguments) -> Vec<String> {
+fn args(arguments: Arguments<'_>) -> Vec<String> {
     match arguments {
-        Arguments::Text(word) => vec![word.text.clone()],
-        Arguments::Exec(strings) => strings.clone(),
-        Arguments::Words(words) => texts(words),
+        Arguments::Text(word) => vec![word.text.to_string()],
+        Arguments::Exec(words) | Arguments::Words(words) => texts(words),
         Arguments::Args(args) => args.iter().map(ToString::to_string).collect(),
         Arguments::Health(kind, command) => {
-            let mut all = vec![kind.text.clone()];
-            all.extend(args(command));
+            let mut all = vec![kind.text.to_string()];
+            all.extend(args(command.into()));
             all
         }
         Arguments::Pairs(pairs) => {
-            let pair = |(key, value): &(String, String)| [key.clone(), value.clone()];
+            let pair = |pair: &Pair<'_>| [pair.key.to_string(), pair.value.to_string()];
             pairs.iter().flat_map(pair).collect()
         }
         _ => Vec::new(),

@@ -1,7 +1,7 @@
 //! What holds for every input of the Dockerfile parser.
 
 use pipeops_core::dockerfile::{
-    Arguments, Dockerfile, Excerpt, Instruction, Position, TokenKind, Word, args_report,
+    Arguments, Dockerfile, Excerpt, Instruction, Position, Word, args_report,
 };
 use proptest::prelude::*;
 
@@ -54,73 +54,56 @@ impl Source<'_> {
         text
     }
 
-    fn check(&self, instruction: &Instruction) -> Result<(), TestCaseError> {
-        let keyword = self.unfolded(&instruction.keyword_span);
+    fn check(&self, instruction: &Instruction<'_>) -> Result<(), TestCaseError> {
+        let keyword = self.unfolded(&instruction.keyword_span());
         prop_assert!(
             keyword.eq_ignore_ascii_case(instruction.keyword.as_str()),
             "{}",
             keyword
         );
-        for flag in &instruction.flags {
+        for flag in instruction.flags {
             let bare = |text: &str| text.replace(['"', '\'', self.escape], "");
-            prop_assert_eq!(bare(&self.unfolded(&flag.span)), bare(&flag.text));
+            prop_assert_eq!(bare(&self.unfolded(&flag.span())), bare(&flag.text));
         }
-        for heredoc in &instruction.heredocs {
-            prop_assert_eq!(&self.text[heredoc.end.clone()], &heredoc.name);
+        for heredoc in instruction.heredocs {
+            prop_assert_eq!(&self.text[heredoc.end()], &*heredoc.name);
             let tabs = |text: &str| text.replace('\t', "");
-            prop_assert_eq!(
-                tabs(&self.text[heredoc.span.clone()]),
-                tabs(&heredoc.content)
-            );
+            prop_assert_eq!(tabs(&self.text[heredoc.span()]), tabs(&heredoc.content));
         }
-        self.check_arguments(&instruction.arguments, instruction)
+        self.check_arguments(instruction.arguments)
     }
 
-    fn check_arguments(
-        &self,
-        arguments: &Arguments,
-        instruction: &Instruction,
-    ) -> Result<(), TestCaseError> {
-        let same = |word: &Word| {
-            prop_assert_eq!(self.unfolded(&word.span), word.text.as_str());
+    fn check_arguments(&self, arguments: Arguments<'_>) -> Result<(), TestCaseError> {
+        let same = |word: &Word<'_>| {
+            prop_assert_eq!(self.unfolded(&word.span()), &*word.text);
             Ok(())
-        };
-        let tokens = instruction.tokens();
-        let arguments_of = |count: usize| {
-            let spans = tokens
-                .iter()
-                .filter(|token| token.kind == TokenKind::Argument)
-                .map(|token| &token.span);
-            let spans: Vec<_> = spans.collect();
-            spans[spans.len() - count..]
-                .iter()
-                .map(|span| self.unfolded(span))
-                .collect::<Vec<_>>()
         };
         match arguments {
             Arguments::Text(word) => same(word),
             Arguments::Words(words) => words.iter().try_for_each(same),
             Arguments::Health(kind, command) => {
                 same(kind)?;
-                self.check_arguments(command, instruction)
+                self.check_arguments(command.into())
             }
             Arguments::Trigger(trigger) => {
-                prop_assert_eq!(self.unfolded(&trigger.name_span), trigger.name.as_str());
-                self.check_arguments(&trigger.arguments, instruction)
+                same(trigger.name)?;
+                self.check_arguments(trigger.arguments())
             }
-            Arguments::Exec(strings) => {
-                for (json, string) in arguments_of(strings.len()).iter().zip(strings) {
-                    let read: Option<String> = serde_json::from_str(json).ok();
-                    prop_assert_eq!(read.as_ref(), Some(string));
+            Arguments::Exec(words) => {
+                for word in words {
+                    let written = self.unfolded(&word.span());
+                    let read: Option<String> = serde_json::from_str(&written).ok();
+                    prop_assert_eq!(read.as_deref(), Some(&*word.text));
                 }
                 Ok(())
             }
             Arguments::Pairs(pairs) => {
-                for (written, (key, value)) in arguments_of(pairs.len()).iter().zip(pairs) {
-                    let written = written.strip_suffix(self.escape).unwrap_or(written);
-                    let value = value.strip_suffix(self.escape).unwrap_or(value);
+                for pair in pairs {
+                    let written = self.unfolded(&pair.span());
+                    let written = written.strip_suffix(self.escape).unwrap_or(&written);
+                    let value = pair.value.strip_suffix(self.escape).unwrap_or(&pair.value);
                     prop_assert!(
-                        written.starts_with(key.as_str()) && written.ends_with(value),
+                        written.starts_with(&*pair.key) && written.ends_with(value),
                         "{}",
                         written
                     );
@@ -167,15 +150,15 @@ proptest! {
         let Ok(file) = Dockerfile::parse(text.as_bytes()) else { return Ok(()) };
         let source = Source { text: &text, escape: file.directives.escape };
         for arg in file.meta_args.iter().chain(file.stages.iter().flat_map(|stage| stage.args())) {
-            let written = source.unfolded(&arg.span);
+            let written = source.unfolded(&arg.span());
             // An escape character at the very end is dropped.
             prop_assert_eq!(written.strip_suffix(source.escape).unwrap_or(&written), arg.to_string());
         }
         for stage in &file.stages {
-            prop_assert_eq!(source.unfolded(&stage.from.span), stage.from.text.as_str());
+            prop_assert_eq!(source.unfolded(&stage.from.span()), &*stage.from.text);
         }
-        for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
-            source.check(instruction)?;
+        for instruction in file.stages.iter().flat_map(|stage| stage.instructions()) {
+            source.check(&instruction)?;
         }
     }
 

@@ -288,7 +288,10 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
         String::from_utf8(output.stdout).unwrap()
     };
     let plain = text(&generate);
-    let from = plain.lines().find(|line| line.starts_with("FROM ")).unwrap();
+    let from = plain
+        .lines()
+        .find(|line| line.starts_with("FROM "))
+        .unwrap();
     let name = from.strip_prefix(&format!("FROM {}/", registry.host()));
     let (repository, tag) = name.and_then(|name| name.rsplit_once(':')).unwrap();
     let digest = registry.seed(repository, tag, &BaseImage::new()).unwrap();

@@ -16,11 +16,11 @@ enum Scope<'a> {
 /// The declarations of a Dockerfile.
 #[derive(Debug)]
 pub(super) struct Declarations<'a> {
-    all: Vec<(Scope<'a>, &'a Arg)>,
+    all: Vec<(Scope<'a>, &'a Arg<'a>)>,
 }
 
 impl<'a> Declarations<'a> {
-    pub(super) fn of(file: &'a Dockerfile) -> Self {
+    pub(super) fn of(file: &'a Dockerfile<'a>) -> Self {
         let mut all: Vec<_> = file
             .meta_args
             .iter()
@@ -67,7 +67,7 @@ impl<'a> Declarations<'a> {
     }
 
     /// The `ARG`s whose names are not known before the build.
-    pub(super) fn with_variables(&self) -> impl Iterator<Item = &'a Arg> {
+    pub(super) fn with_variables(&self) -> impl Iterator<Item = &'a Arg<'a>> {
         self.all
             .iter()
             .map(|(_, arg)| *arg)

@@ -170,7 +170,7 @@ pub struct DroppedArg {
 /// # Ok::<(), pipeops_core::dockerfile::ParseError>(())
 /// ```
 pub fn filter(
-    file: &Dockerfile,
+    file: &Dockerfile<'_>,
     user: &BTreeMap<String, String>,
     metadata: &BuildMetadata,
 ) -> Filtered {
@@ -318,7 +318,7 @@ fn warn_secret(filtered: &mut Filtered, key: &str, value: &str) {
     ));
 }
 
-fn warn_frontend(filtered: &mut Filtered, file: &Dockerfile) {
+fn warn_frontend(filtered: &mut Filtered, file: &Dockerfile<'_>) {
     let Some(syntax) = &file.directives.syntax else {
         return;
     };
@@ -333,10 +333,10 @@ fn warn_frontend(filtered: &mut Filtered, file: &Dockerfile) {
 }
 
 /// Says where declarations may be that cannot be seen.
-fn warn_unseen(filtered: &mut Filtered, file: &Dockerfile, declared: &Declarations<'_>) {
+fn warn_unseen(filtered: &mut Filtered, file: &Dockerfile<'_>, declared: &Declarations<'_>) {
     let mut bases: Vec<&str> = Vec::new();
     for (index, stage) in file.stages.iter().enumerate() {
-        let base = stage.from.text.as_str();
+        let base = &*stage.from.text;
         if base != "scratch" && !is_stage(base, &file.stages[..index]) && !bases.contains(&base) {
             bases.push(base);
         }
@@ -356,12 +356,11 @@ fn warn_unseen(filtered: &mut Filtered, file: &Dockerfile, declared: &Declaratio
     }
 }
 
-fn is_stage(base: &str, earlier: &[Stage]) -> bool {
-    let named = |stage: &Stage| {
-        let name = stage.name.as_deref();
-        name.is_some_and(|name| name.eq_ignore_ascii_case(base))
-    };
-    earlier.iter().any(named)
+/// As `FROM` finds stages: their names are in lower case, and it compares exactly. Only `--from` takes any case.
+fn is_stage(base: &str, earlier: &[Stage<'_>]) -> bool {
+    earlier
+        .iter()
+        .any(|stage| stage.name.as_deref() == Some(base))
 }
 
 #[cfg(test)]

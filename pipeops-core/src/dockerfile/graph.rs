@@ -66,7 +66,7 @@ pub enum ArgScope {
     Onbuild(usize),
 }
 
-impl Dockerfile {
+impl<'a> Dockerfile<'a> {
     /// Which stages need each other where `build_args` are given.
     ///
     /// Names are found as BuildKit finds them: a base among the earlier stages, other sources among all; of stages with one
@@ -91,9 +91,8 @@ impl Dockerfile {
             .collect();
         let sources = (0..self.stages.len())
             .map(|stage| {
-                let own = self.stages[stage].instructions.iter();
-                let own = own
-                    .map(|instruction| (Some(instruction.keyword), instruction.flags.as_slice()));
+                let own = self.stages[stage].instructions();
+                let own = own.map(|instruction| (Some(instruction.keyword), instruction.flags));
                 let inherited = match bases[stage] {
                     Origin::Stage(base) => triggers(&self.stages[base]),
                     _ => Vec::new(),
@@ -108,7 +107,7 @@ impl Dockerfile {
 
     /// The number of the stage that a build asks for by name.
     pub fn target(&self, name: &str) -> Option<usize> {
-        let named = |stage: &Stage| {
+        let named = |stage: &Stage<'_>| {
             let own = stage.name.as_deref();
             own.is_some_and(|own| own.eq_ignore_ascii_case(name))
         };
@@ -117,7 +116,7 @@ impl Dockerfile {
 
     /// The `ARG`s that a stage sees, without those that BuildKit predefines: those of the stages on which it is built first.
     /// An `ARG` before the first `FROM` is seen only by `FROM` lines, and as the default of an own `ARG` without one.
-    pub fn args_of(&self, stage: usize, graph: &StageGraph) -> Vec<(ArgScope, &Arg)> {
+    pub fn args_of(&self, stage: usize, graph: &StageGraph) -> Vec<(ArgScope, &Arg<'a>)> {
         let mut chain = vec![stage];
         // A base stands in front of its stage, so this ends.
         while let Some(Origin::Stage(base)) = chain.last().and_then(|&last| graph.bases.get(last)) {
@@ -163,17 +162,17 @@ impl Dockerfile {
     fn base(&self, stage: usize, globals: &BTreeMap<String, String>) -> Origin {
         let written = &self.stages[stage].from.text;
         let Some(name) = expand(written, self.directives.escape, globals) else {
-            return Origin::Unknown(written.clone());
+            return Origin::Unknown(written.to_string());
         };
         let earlier = &self.stages[..stage];
         // Names of stages are in lower case, and a base is compared as it is.
         let found = earlier
             .iter()
-            .rposition(|stage| stage.name.as_ref() == Some(&name));
+            .rposition(|stage| stage.name.as_deref() == Some(&*name));
         found.map_or(Origin::Image(name), Origin::Stage)
     }
 
-    fn sources(&self, keyword: Option<Keyword>, flags: &[Word]) -> Vec<Origin> {
+    fn sources(&self, keyword: Option<Keyword>, flags: &[Word<'_>]) -> Vec<Origin> {
         let values = |name: &'static str| {
             flags
                 .iter()
@@ -207,11 +206,11 @@ impl Dockerfile {
 }
 
 /// What a stage has others do that are built on it.
-fn triggers(stage: &Stage) -> Vec<(Option<Keyword>, &[Word])> {
+fn triggers<'a>(stage: &'a Stage<'_>) -> Vec<(Option<Keyword>, &'a [Word<'a>])> {
     let mut triggers = Vec::new();
-    for instruction in &stage.instructions {
-        if let Arguments::Trigger(trigger) = &instruction.arguments {
-            triggers.push((trigger.keyword, trigger.flags.as_slice()));
+    for instruction in stage.instructions() {
+        if let Arguments::Trigger(trigger) = instruction.arguments {
+            triggers.push((trigger.keyword, trigger.flags));
         }
     }
     triggers
@@ -221,7 +220,7 @@ fn triggers(stage: &Stage) -> Vec<(Option<Keyword>, &[Word])> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Dockerfile {
+    fn parse(text: &str) -> Dockerfile<'_> {
         Dockerfile::parse(text.as_bytes()).unwrap()
     }
 
@@ -286,7 +285,7 @@ mod tests {
         let args = file.args_of(3, &graph);
         let seen: Vec<_> = args
             .iter()
-            .map(|(scope, arg)| (*scope, arg.key.as_str()))
+            .map(|(scope, arg)| (*scope, &*arg.key))
             .collect();
         let expected = [
             (ArgScope::Inherited(1), "Y"),

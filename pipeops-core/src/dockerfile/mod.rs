@@ -9,13 +9,17 @@ mod expand;
 mod filter;
 mod generate;
 mod graph;
+mod keyword;
+mod owned;
 mod parser;
 mod report;
+mod span;
+mod tables;
 mod tokens;
 
 pub use ast::{
-    Arg, Arguments, Directives, Dockerfile, Heredoc, Instruction, Keyword, Stage, Trigger, Warning,
-    Word,
+    Arg, Arguments, Command, Directives, Dockerfile, Heredoc, Instruction, Pair, Stage, Trigger,
+    Warning, Word,
 };
 pub use error::{ParseError, ParseErrorKind};
 pub use excerpt::{Excerpt, Position};
@@ -24,5 +28,6 @@ pub use generate::{
     BaseImages, BuildSecret, GenerateError, Generated, Reason, SecretTarget, generate,
 };
 pub use graph::{ArgScope, Origin, StageGraph};
+pub use keyword::Keyword;
 pub use report::{ArgsReport, StageReport, args_report};
 pub use tokens::{Token, TokenKind};

@@ -36,7 +36,7 @@ pub struct StageReport {
 }
 
 /// What `file` declares.
-pub fn args_report(file: &Dockerfile) -> ArgsReport {
+pub fn args_report(file: &Dockerfile<'_>) -> ArgsReport {
     ArgsReport {
         escape: file.directives.escape,
         syntax: file.directives.syntax.clone(),
@@ -45,16 +45,16 @@ pub fn args_report(file: &Dockerfile) -> ArgsReport {
     }
 }
 
-fn stage_report(stage: &Stage) -> StageReport {
+fn stage_report(stage: &Stage<'_>) -> StageReport {
     StageReport {
-        from: stage.from.text.clone(),
-        name: stage.name.clone(),
+        from: stage.from.text.to_string(),
+        name: stage.name.as_deref().map(str::to_owned),
         args: written(stage.args()),
         onbuild: written(stage.onbuild_args()),
     }
 }
 
-fn written<'a>(args: impl IntoIterator<Item = &'a Arg>) -> Vec<String> {
+fn written<'a>(args: impl IntoIterator<Item = &'a Arg<'a>>) -> Vec<String> {
     args.into_iter().map(Arg::to_string).collect()
 }
 

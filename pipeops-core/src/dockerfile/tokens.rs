@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ast::{Arguments, Dockerfile, Instruction, Stage, Word};
+use super::span::Span;
 
 /// A piece of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +32,13 @@ pub enum TokenKind {
 }
 
 impl Token {
-    pub(super) fn new(kind: TokenKind, span: Range<usize>) -> Self {
+    pub(super) fn new(kind: TokenKind, span: Span) -> Self {
+        let span = span.range();
         Self { kind, span }
     }
 }
 
-impl Dockerfile {
+impl Dockerfile<'_> {
     /// All pieces, in the order of the file. Comments, directives and what stands between pieces are none.
     ///
     /// ```
@@ -51,7 +53,10 @@ impl Dockerfile {
     /// # Ok::<(), pipeops_core::dockerfile::ParseError>(())
     /// ```
     pub fn tokens(&self) -> Vec<Token> {
-        let mut tokens = self.meta_tokens.clone();
+        let mut tokens = Vec::new();
+        for instruction in self.meta() {
+            tokens.extend(instruction.tokens());
+        }
         for stage in &self.stages {
             tokens.extend(stage.tokens());
         }
@@ -59,57 +64,54 @@ impl Dockerfile {
     }
 }
 
-impl Stage {
+impl Stage<'_> {
     /// The pieces of its `FROM` and of its instructions, in the order of the file.
     pub fn tokens(&self) -> Vec<Token> {
-        let mut tokens = self.from_tokens.clone();
-        for instruction in &self.instructions {
+        let mut tokens = self.opening().tokens();
+        for instruction in self.instructions() {
             tokens.extend(instruction.tokens());
         }
         tokens
     }
 }
 
-impl Instruction {
+impl Instruction<'_> {
     /// Its pieces, in the order of the file.
     pub fn tokens(&self) -> Vec<Token> {
-        let mut tokens = vec![Token::new(TokenKind::Keyword, self.keyword_span.clone())];
-        tokens.extend(flags(&self.flags));
-        self.add_arguments(&self.arguments, &mut tokens);
-        for heredoc in &self.heredocs {
-            tokens.push(Token::new(TokenKind::Heredoc, heredoc.span.clone()));
-            tokens.push(Token::new(TokenKind::HeredocEnd, heredoc.end.clone()));
+        let mut tokens = vec![Token::new(TokenKind::Keyword, self.keyword_span)];
+        add_flags(self.flags, &mut tokens);
+        add_arguments(self.arguments, &mut tokens);
+        for heredoc in self.heredocs {
+            tokens.push(Token::new(TokenKind::Heredoc, heredoc.span));
+            tokens.push(Token::new(TokenKind::HeredocEnd, heredoc.end));
         }
         tokens
     }
-
-    fn add_arguments(&self, arguments: &Arguments, tokens: &mut Vec<Token>) {
-        let argument = |span: &Range<usize>| Token::new(TokenKind::Argument, span.clone());
-        match arguments {
-            Arguments::None => {}
-            Arguments::Text(word) => tokens.push(argument(&word.span)),
-            Arguments::Words(words) => tokens.extend(words.iter().map(|word| argument(&word.span))),
-            Arguments::Args(args) => tokens.extend(args.iter().map(|arg| argument(&arg.span))),
-            // These hold texts only; an instruction has at most one of them.
-            Arguments::Exec(_) | Arguments::Pairs(_) => {
-                tokens.extend(self.argument_spans.iter().map(argument));
-            }
-            Arguments::Health(kind, command) => {
-                tokens.push(argument(&kind.span));
-                self.add_arguments(command, tokens);
-            }
-            Arguments::Trigger(trigger) => {
-                let keyword = trigger.name_span.clone();
-                tokens.push(Token::new(TokenKind::Keyword, keyword));
-                tokens.extend(flags(&trigger.flags));
-                self.add_arguments(&trigger.arguments, tokens);
-            }
-        }
-    }
 }
 
-fn flags(flags: &[Word]) -> impl Iterator<Item = Token> {
-    flags
-        .iter()
-        .map(|flag| Token::new(TokenKind::Flag, flag.span.clone()))
+fn add_flags(flags: &[Word<'_>], tokens: &mut Vec<Token>) {
+    let flag = |flag: &Word<'_>| Token::new(TokenKind::Flag, flag.span);
+    tokens.extend(flags.iter().map(flag));
+}
+
+fn add_arguments(arguments: Arguments<'_>, tokens: &mut Vec<Token>) {
+    let argument = |span| Token::new(TokenKind::Argument, span);
+    match arguments {
+        Arguments::None => {}
+        Arguments::Text(word) => tokens.push(argument(word.span)),
+        Arguments::Exec(words) | Arguments::Words(words) => {
+            tokens.extend(words.iter().map(|word| argument(word.span)));
+        }
+        Arguments::Pairs(pairs) => tokens.extend(pairs.iter().map(|pair| argument(pair.span))),
+        Arguments::Args(args) => tokens.extend(args.iter().map(|arg| argument(arg.span))),
+        Arguments::Health(kind, command) => {
+            tokens.push(argument(kind.span));
+            add_arguments(command.into(), tokens);
+        }
+        Arguments::Trigger(trigger) => {
+            tokens.push(Token::new(TokenKind::Keyword, trigger.name.span));
+            add_flags(trigger.flags, tokens);
+            add_arguments(trigger.arguments(), tokens);
+        }
+    }
 }

@@ -154,7 +154,7 @@ impl Request {
         let generated = dockerfile::generate(tree, &self.detection, &self.images)?;
         let parsed = Dockerfile::parse(generated.dockerfile.as_bytes())?;
         let planned = PlannedDockerfile::Generated {
-            text: generated.dockerfile,
+            text: generated.dockerfile.clone(),
             ignore: generated.dockerignore,
         };
         let (mut plan, mut warnings) = self.finish(&parsed, planned);
@@ -177,7 +177,11 @@ impl Request {
         })
     }
 
-    fn finish(&self, parsed: &Dockerfile, dockerfile: PlannedDockerfile) -> (Plan, Vec<String>) {
+    fn finish(
+        &self,
+        parsed: &Dockerfile<'_>,
+        dockerfile: PlannedDockerfile,
+    ) -> (Plan, Vec<String>) {
         let filtered = dockerfile::filter(parsed, &self.args, &self.metadata);
         let dropped = filtered
             .dropped
@@ -203,7 +207,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(dockerfile: &Dockerfile) -> Self {
+    fn of(dockerfile: &Dockerfile<'_>) -> Self {
         let stage = dockerfile.stages.last();
         Self {
             port: stage.and_then(|stage| stage.exposed_ports().next()),
@@ -213,12 +217,11 @@ impl Facts {
 }
 
 /// `USER 1000` or `USER 1000:1000`; names are known to the image alone, and root is never taken over.
-fn numeric_user(stage: &Stage) -> Option<u32> {
+fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
     let mut users = stage
-        .instructions
-        .iter()
+        .instructions()
         .filter(|instruction| instruction.keyword == Keyword::User);
-    let Arguments::Text(word) = &users.next_back()?.arguments else {
+    let Arguments::Text(word) = users.next_back()?.arguments else {
         return None;
     };
     let user = word.text.trim().split(':').next()?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::copy::Copy;
 use super::error::{BuildError, BuildResult};
-use super::instruction::{display, duration, health_words, ports, text, words};
+use super::instruction::{display, duration, health_words, ports, text, texts, words};
 use super::plan::flag;
 use super::tree::clean;
 use super::words::{Variables, expand};
@@ -111,7 +111,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Takes the next instruction of the stage.
-    pub(super) fn take(&mut self, place: usize, instruction: &Instruction) -> BuildResult<()> {
+    pub(super) fn take(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
         match instruction.keyword {
             Keyword::Arg => self.arg(instruction),
             Keyword::Env | Keyword::Label => self.pairs(instruction),
@@ -151,7 +151,7 @@ impl<'a> Dispatcher<'a> {
     fn step(
         &mut self,
         place: usize,
-        instruction: &Instruction,
+        instruction: &Instruction<'_>,
         action: Action,
         created_by: String,
     ) {
@@ -159,15 +159,15 @@ impl<'a> Dispatcher<'a> {
         self.plan.steps.push(StepPlan {
             name: display(instruction, &self.variables()),
             action,
-            lines: instruction.lines.clone(),
+            lines: instruction.lines(),
             instruction: place,
             user: self.plan.config.config.user.clone(),
         });
         self.history(created_by, Some(number));
     }
 
-    fn arg(&mut self, instruction: &Instruction) -> BuildResult<()> {
-        let Arguments::Args(args) = &instruction.arguments else {
+    fn arg(&mut self, instruction: &Instruction<'_>) -> BuildResult<()> {
+        let Arguments::Args(args) = instruction.arguments else {
             return Ok(());
         };
         let mut written = Vec::new();
@@ -190,14 +190,14 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn pairs(&mut self, instruction: &Instruction) -> BuildResult<()> {
-        let Arguments::Pairs(pairs) = &instruction.arguments else {
+    fn pairs(&mut self, instruction: &Instruction<'_>) -> BuildResult<()> {
+        let Arguments::Pairs(pairs) = instruction.arguments else {
             return Ok(());
         };
         // All values see the variables as they were before this instruction.
         let expanded = pairs
             .iter()
-            .map(|(key, value)| Ok((self.expand(key)?, self.expand(value)?)));
+            .map(|pair| Ok((self.expand(&pair.key)?, self.expand(&pair.value)?)));
         let expanded: Vec<(String, String)> = expanded.collect::<BuildResult<_>>()?;
         let config = &mut self.plan.config.config;
         for (key, value) in &expanded {
@@ -217,10 +217,10 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn run(&mut self, place: usize, instruction: &Instruction) -> BuildResult<()> {
+    fn run(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
         let script = text(instruction);
-        let command = match &instruction.arguments {
-            Arguments::Exec(words) => words.join(" "),
+        let command = match instruction.arguments {
+            Arguments::Exec(words) => texts(words).join(" "),
             _ => format!("{} {script}", self.shell().join(" ")),
         };
         let args = self
@@ -243,14 +243,14 @@ impl<'a> Dispatcher<'a> {
         Ok(())
     }
 
-    fn copy(&mut self, place: usize, instruction: &Instruction) -> BuildResult<()> {
+    fn copy(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
         for unknown in ["checksum", "keep-git-dir", "exclude"] {
             if flag(instruction, unknown).is_some() {
                 let what = format!("{} --{unknown}", instruction.keyword);
                 return Err(BuildError::unsupported(what));
             }
         }
-        let mut list = words(&instruction.arguments);
+        let mut list = words(instruction.arguments);
         let dest = list.pop().unwrap_or_default();
         let (inline, sources): (Vec<_>, Vec<_>) = list
             .into_iter()
@@ -265,12 +265,12 @@ impl<'a> Dispatcher<'a> {
         if copy.unpack && copy.sources.iter().any(|source| is_remote(source)) {
             return Err(BuildError::unsupported("ADD of remote sources"));
         }
-        for (_, heredoc) in inline.iter().zip(&instruction.heredocs) {
+        for (_, heredoc) in inline.iter().zip(instruction.heredocs) {
             let content = match heredoc.expand {
                 true => self.expand(&heredoc.content)?,
-                false => heredoc.content.clone(),
+                false => heredoc.content.to_string(),
             };
-            copy.inline.push((heredoc.name.clone(), content));
+            copy.inline.push((heredoc.name.to_string(), content));
         }
         if copy.sources.len() + copy.inline.len() > 1 && !copy.dest.ends_with('/') {
             let keyword = instruction.keyword;
@@ -296,7 +296,7 @@ impl<'a> Dispatcher<'a> {
         number.ok_or_else(|| BuildError::unsupported(format!("the mode {mode:?}, only octal ones")))
     }
 
-    fn workdir(&mut self, place: usize, instruction: &Instruction) -> BuildResult<()> {
+    fn workdir(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
         let dir = self.absolute(&self.expand(&text(instruction))?, false);
         self.plan.config.config.working_dir.clone_from(&dir);
         let created_by = format!("WORKDIR {dir}");
@@ -305,8 +305,8 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Instructions that only change the configuration.
-    fn configure(&mut self, instruction: &Instruction) -> BuildResult<()> {
-        let arguments = &instruction.arguments;
+    fn configure(&mut self, instruction: &Instruction<'_>) -> BuildResult<()> {
+        let arguments = instruction.arguments;
         let written = text(instruction);
         let mut shown = display(instruction, &self.variables());
         match instruction.keyword {
@@ -367,12 +367,12 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// The words of `CMD` and `ENTRYPOINT`: the shell form gets a shell.
-    fn command(&self, arguments: &Arguments) -> Vec<String> {
+    fn command(&self, arguments: Arguments<'_>) -> Vec<String> {
         match arguments {
-            Arguments::Exec(words) => words.clone(),
+            Arguments::Exec(words) => texts(words),
             Arguments::Text(word) => {
                 let mut words = self.shell();
-                words.push(word.text.clone());
+                words.push(word.text.to_string());
                 words
             }
             _ => Vec::new(),
@@ -388,8 +388,8 @@ impl<'a> Dispatcher<'a> {
         words.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()])
     }
 
-    fn health_check(&self, instruction: &Instruction) -> BuildResult<Value> {
-        let mut check = json!({"Test": health_words(&instruction.arguments)});
+    fn health_check(&self, instruction: &Instruction<'_>) -> BuildResult<Value> {
+        let mut check = json!({"Test": health_words(instruction.arguments)});
         for (name, key) in [
             ("interval", "Interval"),
             ("timeout", "Timeout"),

@@ -1,16 +1,16 @@
 //! The texts of single instructions: how they are shown, and what their arguments mean.
 
-use pipeops_core::dockerfile::{Arguments, Instruction};
+use pipeops_core::dockerfile::{Arguments, Command, Instruction, Word};
 
 use super::words::Variables;
 
 /// The instruction on one line with the values of the variables that are set, as vertices and histories show it.
-pub(super) fn display(instruction: &Instruction, variables: &Variables) -> String {
+pub(super) fn display(instruction: &Instruction<'_>, variables: &Variables) -> String {
     let mut parts = vec![instruction.keyword.to_string()];
-    parts.extend(instruction.flags.iter().map(|flag| flag.text.clone()));
-    parts.push(arguments(&instruction.arguments));
+    parts.extend(instruction.flags.iter().map(|flag| flag.text.to_string()));
+    parts.push(arguments(instruction.arguments));
     let mut line = replace_set(&parts.join(" "), variables);
-    for heredoc in &instruction.heredocs {
+    for heredoc in instruction.heredocs {
         // As daemons show them: the document in brief.
         line.push_str(&format!(
             " ({})",
@@ -21,12 +21,12 @@ pub(super) fn display(instruction: &Instruction, variables: &Variables) -> Strin
 }
 
 /// The command of a `RUN`, or the one word of `USER` and `WORKDIR`, as written. Heredocs stand behind it.
-pub(super) fn text(instruction: &Instruction) -> String {
-    let mut text = match &instruction.arguments {
-        Arguments::Exec(words) => words.join(" "),
+pub(super) fn text(instruction: &Instruction<'_>) -> String {
+    let mut text = match instruction.arguments {
+        Arguments::Exec(words) => texts(words).join(" "),
         other => arguments(other),
     };
-    for heredoc in &instruction.heredocs {
+    for heredoc in instruction.heredocs {
         text.push('\n');
         text.push_str(&heredoc.content);
     }
@@ -34,27 +34,28 @@ pub(super) fn text(instruction: &Instruction) -> String {
 }
 
 /// The arguments as separate words, quotes as written.
-pub(super) fn words(arguments: &Arguments) -> Vec<String> {
+pub(super) fn words(arguments: Arguments<'_>) -> Vec<String> {
     match arguments {
-        Arguments::Exec(words) => words.clone(),
-        Arguments::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
+        Arguments::Exec(words) | Arguments::Words(words) => texts(words),
         Arguments::Text(word) => word.text.split_whitespace().map(str::to_owned).collect(),
         _ => Vec::new(),
     }
 }
 
-fn arguments(arguments: &Arguments) -> String {
+/// The texts of words.
+pub(super) fn texts(words: &[Word<'_>]) -> Vec<String> {
+    words.iter().map(|word| word.text.to_string()).collect()
+}
+
+fn arguments(arguments: Arguments<'_>) -> String {
     match arguments {
-        Arguments::Text(word) => word.text.clone(),
-        Arguments::Exec(words) => serde_json::json!(words).to_string(),
-        Arguments::Words(words) => {
-            let words: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-            words.join(" ")
-        }
+        Arguments::Text(word) => word.text.to_string(),
+        Arguments::Exec(words) => serde_json::json!(texts(words)).to_string(),
+        Arguments::Words(words) => texts(words).join(" "),
         Arguments::Pairs(pairs) => {
             let pairs: Vec<String> = pairs
                 .iter()
-                .map(|(key, value)| format!("{key}={value}"))
+                .map(|pair| format!("{}={}", pair.key, pair.value))
                 .collect();
             pairs.join(" ")
         }
@@ -62,11 +63,11 @@ fn arguments(arguments: &Arguments) -> String {
             let args: Vec<String> = args.iter().map(ToString::to_string).collect();
             args.join(" ")
         }
-        Arguments::Health(kind, rest) => format!("{} {}", kind.text, self::arguments(rest)),
+        Arguments::Health(kind, rest) => format!("{} {}", kind.text, self::arguments(rest.into())),
         Arguments::Trigger(trigger) => {
-            let mut parts = vec![trigger.name.clone()];
-            parts.extend(trigger.flags.iter().map(|flag| flag.text.clone()));
-            parts.push(self::arguments(&trigger.arguments));
+            let mut parts = vec![trigger.name.text.to_string()];
+            parts.extend(trigger.flags.iter().map(|flag| flag.text.to_string()));
+            parts.push(self::arguments(trigger.arguments()));
             parts.join(" ")
         }
         _ => String::new(),
@@ -115,15 +116,15 @@ pub(super) fn ports(words: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// The `Test` of a health check.
-pub(super) fn health_words(arguments: &Arguments) -> Vec<String> {
+pub(super) fn health_words(arguments: Arguments<'_>) -> Vec<String> {
     let Arguments::Health(kind, rest) = arguments else {
         return Vec::new();
     };
-    match &**rest {
-        Arguments::Exec(words) => std::iter::once("CMD".to_owned())
-            .chain(words.iter().cloned())
+    match rest {
+        Command::Exec(words) => std::iter::once("CMD".to_owned())
+            .chain(texts(words))
             .collect(),
-        Arguments::Text(word) => vec!["CMD-SHELL".to_owned(), word.text.clone()],
+        Command::Text(word) => vec!["CMD-SHELL".to_owned(), word.text.to_string()],
         _ => vec![kind.text.to_uppercase()],
     }
 }

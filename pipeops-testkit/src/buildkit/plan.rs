@@ -24,7 +24,7 @@ pub(super) enum Origin {
 pub(super) struct Selected<'a> {
     /// Its place in the file.
     pub(super) index: usize,
-    pub(super) stage: &'a Stage,
+    pub(super) stage: &'a Stage<'a>,
     pub(super) base: Origin,
     /// What stands before its steps' numbers; empty when the build has one stage.
     pub(super) label: String,
@@ -40,7 +40,7 @@ pub(super) struct Selection<'a> {
 }
 
 /// Reads the Dockerfile.
-pub(super) fn parse(source: &SourceFile) -> BuildResult<Dockerfile> {
+pub(super) fn parse(source: &SourceFile) -> BuildResult<Dockerfile<'_>> {
     Dockerfile::parse(&source.data).map_err(|error| {
         let message = format!(
             "dockerfile parse error on line {}: {}",
@@ -52,7 +52,7 @@ pub(super) fn parse(source: &SourceFile) -> BuildResult<Dockerfile> {
 
 /// Chooses the stages of a build.
 pub(super) fn select<'a>(
-    file: &'a Dockerfile,
+    file: &'a Dockerfile<'a>,
     source: &SourceFile,
     request: &BuildRequest,
 ) -> BuildResult<Selection<'a>> {
@@ -70,12 +70,12 @@ pub(super) fn select<'a>(
         }
         let stage = &file.stages[index];
         let base = base_of(file, index, escape, &globals)
-            .map_err(|message| BuildError::new(message).at(source, &stage.lines))?;
+            .map_err(|message| BuildError::new(message).at(source, &stage.lines()))?;
         if let Origin::Stage(base) = base {
             todo.push(base);
         }
-        for instruction in &stage.instructions {
-            match copy_origin(file, index, instruction)? {
+        for instruction in stage.instructions() {
+            match copy_origin(file, index, &instruction)? {
                 Some(Origin::Stage(from)) => todo.push(from),
                 Some(_) => copies_from_image = true,
                 None => {}
@@ -93,7 +93,8 @@ pub(super) fn select<'a>(
     let single = file.stages.len() == 1 && !copies_from_image;
     for selected in stages.iter_mut().filter(|_| !single) {
         let number = || format!("stage-{}", selected.index);
-        selected.label = selected.stage.name.clone().unwrap_or_else(number);
+        let name = selected.stage.name.as_deref().map(str::to_owned);
+        selected.label = name.unwrap_or_else(number);
     }
     Ok(Selection {
         stages,
@@ -103,7 +104,7 @@ pub(super) fn select<'a>(
 }
 
 /// The stage to build: the one that is asked for, or the last one.
-fn target_of(file: &Dockerfile, request: &BuildRequest) -> BuildResult<usize> {
+fn target_of(file: &Dockerfile<'_>, request: &BuildRequest) -> BuildResult<usize> {
     let count = file.stages.len();
     match &request.target {
         None => count
@@ -116,9 +117,9 @@ fn target_of(file: &Dockerfile, request: &BuildRequest) -> BuildResult<usize> {
 
 /// Where a `COPY` or `ADD` takes its files from; `None` stands for the build context.
 pub(super) fn copy_origin(
-    file: &Dockerfile,
+    file: &Dockerfile<'_>,
     stage: usize,
-    instruction: &Instruction,
+    instruction: &Instruction<'_>,
 ) -> BuildResult<Option<Origin>> {
     if instruction.keyword != Keyword::Copy {
         return Ok(None);
@@ -136,7 +137,7 @@ pub(super) fn copy_origin(
 }
 
 /// The value of `--name=value`; empty for `--name`.
-pub(super) fn flag<'a>(instruction: &'a Instruction, name: &str) -> Option<&'a str> {
+pub(super) fn flag<'a>(instruction: &Instruction<'a>, name: &str) -> Option<&'a str> {
     instruction.flags.iter().find_map(|flag| {
         let text = flag.text.strip_prefix("--")?;
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
@@ -145,7 +146,7 @@ pub(super) fn flag<'a>(instruction: &'a Instruction, name: &str) -> Option<&'a s
 }
 
 /// A foreign frontend would read the file in its own way; the usual one reads it as this daemon does.
-fn check_syntax(file: &Dockerfile) -> BuildResult<()> {
+fn check_syntax(file: &Dockerfile<'_>) -> BuildResult<()> {
     match file.directives.syntax.as_deref() {
         None => Ok(()),
         Some(syntax)
@@ -160,9 +161,9 @@ fn check_syntax(file: &Dockerfile) -> BuildResult<()> {
 }
 
 /// A stage before `before`, by name or number.
-fn find_stage(file: &Dockerfile, name: &str, before: usize) -> Option<usize> {
+fn find_stage(file: &Dockerfile<'_>, name: &str, before: usize) -> Option<usize> {
     let stages = &file.stages[..before];
-    let named = |stage: &Stage| {
+    let named = |stage: &Stage<'_>| {
         let own = stage.name.as_deref();
         own.is_some_and(|own| own.eq_ignore_ascii_case(name))
     };
@@ -170,7 +171,7 @@ fn find_stage(file: &Dockerfile, name: &str, before: usize) -> Option<usize> {
     stages.iter().rposition(named).or_else(number)
 }
 
-fn globals(file: &Dockerfile, request: &BuildRequest) -> Result<Variables, String> {
+fn globals(file: &Dockerfile<'_>, request: &BuildRequest) -> Result<Variables, String> {
     let (os, architecture) = request.platform.split_once('/').unwrap_or(("linux", ""));
     let mut globals = Variables::new();
     for prefix in ["TARGET", "BUILD"] {
@@ -201,7 +202,7 @@ fn globals(file: &Dockerfile, request: &BuildRequest) -> Result<Variables, Strin
 }
 
 fn base_of(
-    file: &Dockerfile,
+    file: &Dockerfile<'_>,
     index: usize,
     escape: char,
     globals: &Variables,

@@ -152,16 +152,16 @@ impl Build {
     /// Finds each base image that a stage or a copy names.
     async fn resolve_images(
         &self,
-        file: &Dockerfile,
+        file: &Dockerfile<'_>,
         selection: &Selection<'_>,
     ) -> BuildResult<Images> {
         let mut images = Images::new();
         for selected in &selection.stages {
-            let mut wanted = vec![(selected.base.clone(), selected.stage.lines.clone())];
-            for instruction in &selected.stage.instructions {
-                let origin = copy_origin(file, selected.index, instruction)
-                    .map_err(|error| error.at(self.source(), &instruction.lines))?;
-                wanted.extend(origin.map(|origin| (origin, instruction.lines.clone())));
+            let mut wanted = vec![(selected.base.clone(), selected.stage.lines())];
+            for instruction in selected.stage.instructions() {
+                let origin = copy_origin(file, selected.index, &instruction)
+                    .map_err(|error| error.at(self.source(), &instruction.lines()))?;
+                wanted.extend(origin.map(|origin| (origin, instruction.lines())));
             }
             for (origin, lines) in wanted {
                 let Origin::Image(name, word) = origin else {
@@ -207,7 +207,7 @@ impl Build {
 
     fn dispatch(
         &self,
-        file: &Dockerfile,
+        file: &Dockerfile<'_>,
         selection: &Selection<'_>,
         images: &Images,
     ) -> BuildResult<Vec<Ready>> {
@@ -230,10 +230,10 @@ impl Build {
                 &self.request.build_args,
             );
             let mut origins = HashMap::new();
-            for (place, instruction) in selected.stage.instructions.iter().enumerate() {
-                let at = |error: BuildError| error.at(self.source(), &instruction.lines);
-                dispatcher.take(place, instruction).map_err(at)?;
-                match copy_origin(file, selected.index, instruction).map_err(at)? {
+            for (place, instruction) in selected.stage.instructions().enumerate() {
+                let at = |error: BuildError| error.at(self.source(), &instruction.lines());
+                dispatcher.take(place, &instruction).map_err(at)?;
+                match copy_origin(file, selected.index, &instruction).map_err(at)? {
                     Some(Origin::Stage(index)) => origins.insert(place, Source::Stage(index)),
                     Some(Origin::Image(name, _)) => origins.insert(place, Source::Image(name)),
                     Some(Origin::Scratch) | None => None,

@@ -154,7 +154,7 @@ pub fn key_values(arguments: &[String]) -> Result<BTreeMap<String, String>, Comm
     Ok(values)
 }
 
-fn parse(file: &Path) -> Result<Dockerfile, CommandError> {
+fn parse(file: &Path) -> Result<Dockerfile<'static>, CommandError> {
     let bytes = read(file).map_err(|error| {
         CommandError::bad_input(
             Diagnosis::new("Cannot read the Dockerfile")
@@ -162,7 +162,8 @@ fn parse(file: &Path) -> Result<Dockerfile, CommandError> {
                 .fix("Name a file that exists and that you may read"),
         )
     })?;
-    Dockerfile::parse(&bytes).map_err(|error| {
+    let parsed = Dockerfile::parse(&bytes);
+    parsed.map(Dockerfile::into_owned).map_err(|error| {
         let json = serde_json::json!({ "error": { "line": error.line, "message": error.message } });
         CommandError::bad_input(pipeops::core::Diagnose::diagnosis(&error)).json(json)
     })

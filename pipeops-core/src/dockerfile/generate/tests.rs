@@ -482,10 +482,9 @@ fn each_recipe_keeps_what_all_promise() {
             Dockerfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let last = file.stages.last().unwrap();
         let argument = |keyword| {
-            last.instructions
-                .iter()
+            last.instructions()
                 .rfind(|instruction| instruction.keyword == keyword)
-                .map(|found| &found.arguments)
+                .map(|found| found.arguments)
         };
         assert!(
             matches!(argument(Keyword::User), Some(Arguments::Text(user)) if user.text == "65532:65532"),
@@ -514,10 +513,9 @@ fn each_instruction_has_its_reason() {
         let file = Dockerfile::parse(generated.dockerfile.as_bytes()).unwrap();
         let starts = file.stages.iter().flat_map(|stage| {
             let own = stage
-                .instructions
-                .iter()
-                .map(|instruction| *instruction.lines.start());
-            own.chain([*stage.lines.start()])
+                .instructions()
+                .map(|instruction| *instruction.lines().start());
+            own.chain([*stage.lines().start()])
         });
         for start in starts {
             assert!(

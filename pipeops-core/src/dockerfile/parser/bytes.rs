@@ -3,6 +3,10 @@
 //! BuildKit's parser is written in Go and its input is bytes, not UTF-8: where a Dockerfile holds other bytes, what counts
 //! as a space or as a character decides whether it is accepted. These helpers keep Go's answers.
 
+use std::borrow::Cow;
+
+use super::scan;
+
 /// The character at the start of `bytes` and its length; an invalid byte is one U+FFFD. `bytes` must not be empty.
 #[inline]
 pub(super) fn decode(bytes: &[u8]) -> (char, usize) {
@@ -44,7 +48,16 @@ fn decode_last(bytes: &[u8]) -> (char, usize) {
 }
 
 /// Without white space (Unicode's) at the start.
-pub(super) fn trim_start(mut bytes: &[u8]) -> &[u8] {
+#[inline]
+pub(super) fn trim_start(bytes: &[u8]) -> &[u8] {
+    match bytes.first() {
+        // Nearly always.
+        Some(0x21..=0x7F) => bytes,
+        _ => trim_start_long(bytes),
+    }
+}
+
+fn trim_start_long(mut bytes: &[u8]) -> &[u8] {
     while !bytes.is_empty() {
         let (ch, length) = decode(bytes);
         if !ch.is_whitespace() {
@@ -56,7 +69,15 @@ pub(super) fn trim_start(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Without white space (Unicode's) at the end.
-pub(super) fn trim_end(mut bytes: &[u8]) -> &[u8] {
+#[inline]
+pub(super) fn trim_end(bytes: &[u8]) -> &[u8] {
+    match bytes.last() {
+        Some(0x21..=0x7F) => bytes,
+        _ => trim_end_long(bytes),
+    }
+}
+
+fn trim_end_long(mut bytes: &[u8]) -> &[u8] {
     while !bytes.is_empty() {
         let (ch, length) = decode_last(bytes);
         if !ch.is_whitespace() {
@@ -68,6 +89,7 @@ pub(super) fn trim_end(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Without line ends at the end.
+#[inline]
 pub(super) fn trim_newline(bytes: &[u8]) -> &[u8] {
     let end = bytes
         .iter()
@@ -76,9 +98,9 @@ pub(super) fn trim_newline(bytes: &[u8]) -> &[u8] {
 }
 
 /// Text in which each invalid byte is one U+FFFD.
-pub(super) fn lossy(mut bytes: &[u8]) -> String {
+pub(super) fn lossy(mut bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut text = String::with_capacity(bytes.len());
     while !bytes.is_empty() {
@@ -86,71 +108,109 @@ pub(super) fn lossy(mut bytes: &[u8]) -> String {
         text.push(ch);
         bytes = &bytes[length..];
     }
-    text
+    Cow::Owned(text)
 }
 
 /// The white space that separates words: not line feeds, and nothing beyond ASCII.
+#[inline]
 pub(super) fn is_separator(byte: u8) -> bool {
     matches!(byte, b'\t' | 0x0B | 0x0C | b'\r' | b' ')
 }
 
 /// White space where BuildKit takes each byte for a Latin-1 character: in flags and after `HEALTHCHECK`.
+#[inline]
 pub(super) fn is_latin1_space(byte: u8) -> bool {
     is_separator(byte) || matches!(byte, b'\n' | 0x85 | 0xA0)
 }
 
-/// Part of one logical line: its bytes and where they start in it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Piece<'a> {
-    /// The bytes.
-    pub(super) bytes: &'a [u8],
-    /// Their offset in the logical line.
-    pub(super) at: usize,
+/// A part of the text of a logical line: where it begins and ends. Small, as parsing hands pieces to and fro.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    start: u32,
+    end: u32,
 }
 
-impl<'a> Piece<'a> {
+impl Piece {
+    /// All of a line's text.
+    #[inline]
+    pub(super) fn all(text: &[u8]) -> Self {
+        Self {
+            start: 0,
+            end: text.len() as u32,
+        }
+    }
+
+    /// The bytes of this piece of `text`.
+    #[inline]
+    pub(super) fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.range()]
+    }
+
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
     /// From `start` to `end`, counted from the start of this piece.
+    #[inline]
     pub(super) fn slice(self, start: usize, end: usize) -> Self {
         Self {
-            bytes: &self.bytes[start..end],
-            at: self.at + start,
+            start: self.start + start as u32,
+            end: self.start + end as u32,
         }
     }
 
     /// From `start` on.
+    #[inline]
     pub(super) fn from(self, start: usize) -> Self {
-        self.slice(start, self.bytes.len())
-    }
-
-    /// Without white space around it.
-    pub(super) fn trim(self) -> Self {
-        let bytes = trim_start(self.bytes);
         Self {
-            bytes: trim_end(bytes),
-            at: self.at + self.bytes.len() - bytes.len(),
+            start: self.start + start as u32,
+            end: self.end,
         }
     }
 
-    /// Everything before the first run of separators, and everything behind it if there is one.
-    pub(super) fn split_once(self) -> (Self, Option<Self>) {
-        let Some(end) = self.bytes.iter().position(|&byte| is_separator(byte)) else {
-            return (self, None);
-        };
-        let run = self.bytes[end..]
-            .iter()
-            .position(|&byte| !is_separator(byte));
-        let next = run.map_or(self.bytes.len(), |run| end + run);
-        (self.slice(0, end), Some(self.from(next)))
+    /// Without white space at the start.
+    #[inline]
+    pub(super) fn trim_start(self, text: &[u8]) -> Self {
+        self.from(self.len() - trim_start(self.of(text)).len())
     }
 
-    /// Where it is in the logical line.
+    /// Without white space around it.
+    #[inline]
+    pub(super) fn trim(self, text: &[u8]) -> Self {
+        let piece = self.trim_start(text);
+        piece.slice(0, trim_end(piece.of(text)).len())
+    }
+
+    /// Everything before the first run of separators, and everything behind it: nothing where there is none, as a piece that
+    /// is trimmed does not end with one.
+    #[inline]
+    pub(super) fn split_once(self, text: &[u8]) -> (Self, Self) {
+        let bytes = self.of(text);
+        let end = scan::separator(bytes).unwrap_or(bytes.len());
+        let mut behind = end;
+        while bytes.get(behind).is_some_and(|&byte| is_separator(byte)) {
+            behind += 1;
+        }
+        (self.slice(0, end), self.from(behind))
+    }
+
+    /// What stands in front of the first `byte`, and what stands behind it; `None` where there is none.
+    #[inline]
+    pub(super) fn split_at_byte(self, text: &[u8], byte: u8) -> Option<(Self, Self)> {
+        let at = scan::byte(self.of(text), byte)?;
+        Some((self.slice(0, at), self.from(at + 1)))
+    }
+
+    /// Where it is in the text.
+    #[inline]
     pub(super) fn range(self) -> std::ops::Range<usize> {
-        self.at..self.at + self.bytes.len()
-    }
-
-    /// The text.
-    pub(super) fn text(self) -> String {
-        lossy(self.bytes)
+        self.start as usize..self.end as usize
     }
 }
 
@@ -177,12 +237,10 @@ mod tests {
 
     #[test]
     fn pieces_know_where_they_are() {
-        let line = Piece {
-            bytes: b"  FROM \t x ",
-            at: 0,
-        };
-        let (keyword, rest) = line.trim().split_once();
+        let text = b"  FROM \t x ";
+        let (keyword, rest) = Piece::all(text).trim(text).split_once(text);
         assert_eq!(keyword.range(), 2..6);
-        assert_eq!(rest.unwrap().range(), 9..10);
+        assert_eq!(rest.range(), 9..10);
+        assert!(rest.split_once(text).1.is_empty());
     }
 }

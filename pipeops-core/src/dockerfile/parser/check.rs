@@ -1,39 +1,43 @@
 //! What each instruction takes: counts, flags and values, refused where BuildKit's `instructions` package refuses them.
 
-use super::super::ast::{Arguments, Keyword, Word};
+use std::borrow::Cow;
+
+use super::super::Keyword;
+use super::super::ast::{Arg, Arguments, Command, Word};
 use super::super::error::ParseErrorKind;
+use super::super::tables::{Form, Held, Part, Tables};
 use super::flags::{Flag, Flags, Kind, device, duration, mount};
 use super::heredoc::opening;
-use super::node::Node;
-
-/// What a stage keeps of its `FROM`.
-#[derive(Debug, Default)]
-pub(super) struct Values {
-    /// The name behind `AS`, in lower case.
-    pub(super) name: Option<String>,
-    /// `FROM --platform=`.
-    pub(super) platform: Option<String>,
-}
 
 /// Checks one instruction.
-pub(super) fn check(keyword: Keyword, node: &Node) -> Result<Values, ParseErrorKind> {
-    let of = Instruction { keyword, node };
-    let mut values = Values::default();
+#[inline]
+pub(super) fn check(
+    keyword: Keyword,
+    flags: Part,
+    held: Held,
+    tables: &Tables<'_>,
+) -> Result<(), ParseErrorKind> {
+    let of = Check {
+        keyword,
+        flags,
+        held,
+        tables,
+    };
     match keyword {
         Keyword::Add => of.copy(ADD)?,
         Keyword::Copy => of.copy(COPY)?,
         Keyword::Arg => of.arg()?,
-        Keyword::Cmd | Keyword::Entrypoint => drop(of.flags(&[])?),
+        Keyword::Cmd | Keyword::Entrypoint => {
+            of.flags(&[])?;
+        }
         Keyword::Env | Keyword::Label => of.pairs()?,
         Keyword::Expose => {
             of.at_least_one()?;
             of.flags(&[])?;
         }
         Keyword::From => {
-            values.name = of.stage_name()?;
-            let flags = of.flags(&[("platform", Kind::Text)])?;
-            let platform = flags.value("platform").filter(|value| !value.is_empty());
-            values.platform = platform.map(str::to_owned);
+            of.stage_name()?;
+            of.flags(FROM)?;
         }
         Keyword::Healthcheck => of.health()?,
         Keyword::Maintainer | Keyword::User | Keyword::Workdir => {
@@ -47,7 +51,19 @@ pub(super) fn check(keyword: Keyword, node: &Node) -> Result<Values, ParseErrorK
         Keyword::Stopsignal => of.exactly_one()?,
         Keyword::Volume => of.volume()?,
     }
-    Ok(values)
+    Ok(())
+}
+
+/// The name that a `FROM` with these words gives to its stage, in lower case. They have been checked.
+pub(super) fn stage_name<'a>(words: &[Word<'a>]) -> Option<Cow<'a, str>> {
+    words.get(2).map(|name| lower(&name.text))
+}
+
+/// The platform that a `FROM` with these flags names. They have been checked.
+pub(super) fn platform<'a>(flags: &[Word<'a>]) -> Option<Cow<'a, str>> {
+    let platform = |flag: &Word<'a>| strip_prefix(&flag.text, "--platform=");
+    let platform = flags.iter().find_map(platform);
+    platform.filter(|platform| !platform.is_empty())
 }
 
 const ADD: &[Flag] = &[
@@ -69,6 +85,8 @@ const COPY: &[Flag] = &[
     ("parents", Kind::Bool),
 ];
 
+const FROM: &[Flag] = &[("platform", Kind::Text)];
+
 const RUN: &[Flag] = &[
     ("mount", Kind::Texts),
     ("network", Kind::Text),
@@ -87,15 +105,17 @@ const HEALTHCHECK: &[Flag] = &[
 const AT_LEAST_ONE: &str = "requires at least one argument";
 const BLANK_NAME: &str = "names can not be blank";
 
-struct Instruction<'a> {
+struct Check<'a> {
     keyword: Keyword,
-    node: &'a Node,
+    flags: Part,
+    held: Held,
+    tables: &'a Tables<'a>,
 }
 
-impl<'a> Instruction<'a> {
+impl<'a> Check<'a> {
+    #[inline]
     fn flags(&self, known: &[Flag]) -> Result<Flags<'a>, ParseErrorKind> {
-        let flags = self.node.flags.iter().map(|flag| flag.text.as_str());
-        Flags::read(flags, known).map_err(|problem| self.flag(problem))
+        Flags::read(self.tables.flags(self.flags), known).map_err(|problem| self.flag(problem))
     }
 
     fn flag(&self, problem: String) -> ParseErrorKind {
@@ -121,35 +141,29 @@ impl<'a> Instruction<'a> {
     }
 
     /// The arguments of instructions that take a list.
-    fn list(&self) -> impl ExactSizeIterator<Item = &'a str> + DoubleEndedIterator {
-        let (strings, words): (&[String], &[Word]) = match &self.node.arguments {
-            Arguments::Exec(strings) => (strings, &[]),
-            Arguments::Words(words) => (&[], words),
-            _ => (&[], &[]),
-        };
-        let length = strings.len() + words.len();
-        (0..length).map(move |at| match strings.get(at) {
-            Some(string) => string.as_str(),
-            None => words[at].text.as_str(),
-        })
+    #[inline]
+    fn list(&self) -> &'a [Word<'a>] {
+        match self.held.form {
+            Form::Exec | Form::Words => self.tables.words(self.held),
+            _ => &[],
+        }
     }
 
     fn at_least_one(&self) -> Result<(), ParseErrorKind> {
-        self.require(self.list().len() > 0, AT_LEAST_ONE)
+        self.require(!self.list().is_empty(), AT_LEAST_ONE)
     }
 
     fn exactly_one(&self) -> Result<(), ParseErrorKind> {
-        let one = matches!(self.node.arguments, Arguments::Text(_));
+        let one = matches!(self.held.form, Form::Text);
         self.require(one, "requires exactly one argument")
     }
 
     fn copy(&self, known: &[Flag]) -> Result<(), ParseErrorKind> {
-        let mut list = self.list();
-        let (true, Some(destination)) = (list.len() >= 2, list.next_back()) else {
+        let [_, .., destination] = self.list() else {
             return Err(self.expects("requires at least two arguments: sources and a destination"));
         };
         self.flags(known)?;
-        if matches!(opening(destination.as_bytes()), Ok(Some(_))) {
+        if matches!(opening(destination.text.as_bytes()), Ok(Some(_))) {
             let problem = "a heredoc cannot be the destination";
             return Err(ParseErrorKind::BadHeredoc { problem });
         }
@@ -157,34 +171,29 @@ impl<'a> Instruction<'a> {
     }
 
     fn arg(&self) -> Result<(), ParseErrorKind> {
-        let Arguments::Args(args) = &self.node.arguments else {
-            return Err(self.expects(AT_LEAST_ONE));
-        };
+        let args = self.tables.args(self.held);
         self.require(!args.is_empty(), AT_LEAST_ONE)?;
-        let blank = |arg: &super::super::ast::Arg| arg.key.is_empty();
+        let blank = |arg: &Arg<'_>| arg.key.is_empty();
         self.require(!args.iter().any(blank), BLANK_NAME)
     }
 
     fn pairs(&self) -> Result<(), ParseErrorKind> {
         self.flags(&[])?;
-        let Arguments::Pairs(pairs) = &self.node.arguments else {
-            return Err(self.expects(AT_LEAST_ONE));
-        };
+        let pairs = self.tables.pairs(self.held);
         self.require(!pairs.is_empty(), AT_LEAST_ONE)?;
-        let blank = pairs.iter().any(|(key, _)| key.is_empty());
+        let blank = pairs.iter().any(|pair| pair.key.is_empty());
         self.require(!blank, BLANK_NAME)
     }
 
-    fn stage_name(&self) -> Result<Option<String>, ParseErrorKind> {
-        match self.list().collect::<Vec<_>>().as_slice() {
-            [_] => Ok(None),
-            [_, between, name] if is_as(between) => {
-                let lower = lower(name);
-                if !is_stage_name(&lower) {
-                    let name = (*name).to_owned();
-                    return Err(ParseErrorKind::StageName { name });
+    fn stage_name(&self) -> Result<(), ParseErrorKind> {
+        match self.list() {
+            [_] => Ok(()),
+            [_, between, name] if is_as(&between.text) => {
+                if is_stage_name(&name.text) || is_stage_name(&lower(&name.text)) {
+                    return Ok(());
                 }
-                Ok(Some(lower))
+                let name = name.text.to_string();
+                Err(ParseErrorKind::StageName { name })
             }
             _ => Err(self.expects("requires one argument, or three: `image AS name`")),
         }
@@ -192,6 +201,9 @@ impl<'a> Instruction<'a> {
 
     fn run(&self) -> Result<(), ParseErrorKind> {
         let flags = self.flags(RUN)?;
+        if flags.is_empty() {
+            return Ok(());
+        }
         for value in flags.values("mount") {
             mount(value).map_err(|problem| self.flag(problem))?;
         }
@@ -211,7 +223,7 @@ impl<'a> Instruction<'a> {
 
     fn shell(&self) -> Result<(), ParseErrorKind> {
         self.flags(&[])?;
-        match &self.node.arguments {
+        match self.tables.arguments(self.held) {
             Arguments::Exec(strings) if !strings.is_empty() => Ok(()),
             Arguments::Text(_) => Err(self.expects("requires its arguments as a JSON array")),
             _ => Err(self.expects(AT_LEAST_ONE)),
@@ -221,32 +233,26 @@ impl<'a> Instruction<'a> {
     fn volume(&self) -> Result<(), ParseErrorKind> {
         self.at_least_one()?;
         self.flags(&[])?;
-        let blank = self.list().any(|path| path.trim().is_empty());
+        let blank = self.list().iter().any(|path| path.text.trim().is_empty());
         self.require(!blank, "takes no empty paths")
     }
 
     fn health(&self) -> Result<(), ParseErrorKind> {
-        let Arguments::Health(kind, command) = &self.node.arguments else {
+        let Arguments::Health(kind, command) = self.tables.arguments(self.held) else {
             return Err(self.expects(AT_LEAST_ONE));
         };
         if kind.text.to_uppercase() == "NONE" {
             // Its flags are not even read.
-            let empty = match &**command {
-                Arguments::Exec(strings) => strings.is_empty(),
-                command => *command == Arguments::None,
-            };
+            let empty = matches!(command, Command::None | Command::Exec([]));
             return self.require(empty, "NONE takes no arguments");
         }
         self.health_command(kind, command)
     }
 
-    fn health_command(&self, kind: &Word, command: &Arguments) -> Result<(), ParseErrorKind> {
+    fn health_command(&self, kind: &Word<'_>, command: Command<'_>) -> Result<(), ParseErrorKind> {
         let flags = self.flags(HEALTHCHECK)?;
         self.require(kind.text.to_uppercase() == "CMD", "is `CMD …` or `NONE`")?;
-        let given = match command {
-            Arguments::Exec(strings) => !strings.is_empty(),
-            command => *command != Arguments::None,
-        };
+        let given = !matches!(command, Command::None | Command::Exec([]));
         self.require(given, "CMD needs a command")?;
         for name in ["interval", "timeout", "start-period", "start-interval"] {
             let value = flags.value(name).unwrap_or_default();
@@ -261,11 +267,11 @@ impl<'a> Instruction<'a> {
     }
 
     fn trigger(&self) -> Result<(), ParseErrorKind> {
-        let Arguments::Trigger(trigger) = &self.node.arguments else {
+        let Arguments::Trigger(trigger) = self.tables.arguments(self.held) else {
             return Err(self.expects(AT_LEAST_ONE));
         };
         self.flags(&[])?;
-        match trigger.name.trim().to_uppercase().as_str() {
+        match trigger.name.text.trim().to_uppercase().as_str() {
             "ONBUILD" => Err(self.expects("cannot trigger another ONBUILD")),
             "MAINTAINER" => Err(self.expects("cannot trigger MAINTAINER")),
             "FROM" => Err(self.expects("cannot trigger FROM")),
@@ -274,14 +280,27 @@ impl<'a> Instruction<'a> {
     }
 }
 
+/// What stands behind `prefix`.
+fn strip_prefix<'a>(text: &Cow<'a, str>, prefix: &str) -> Option<Cow<'a, str>> {
+    match text {
+        Cow::Borrowed(text) => text.strip_prefix(prefix).map(Cow::Borrowed),
+        Cow::Owned(text) => text
+            .strip_prefix(prefix)
+            .map(|rest| Cow::Owned(rest.to_owned())),
+    }
+}
+
 /// `AS` in any case; the long s folds to an s.
 fn is_as(word: &str) -> bool {
-    word.replace('\u{17F}', "s").eq_ignore_ascii_case("as")
+    word.eq_ignore_ascii_case("as") || word.replace('\u{17F}', "s").eq_ignore_ascii_case("as")
 }
 
 /// Lower case by single characters, as Go has it.
-fn lower(name: &str) -> String {
-    name.replace('\u{130}', "i").to_lowercase()
+fn lower<'a>(name: &Cow<'a, str>) -> Cow<'a, str> {
+    if is_stage_name(name) {
+        return name.clone();
+    }
+    Cow::Owned(name.replace('\u{130}', "i").to_lowercase())
 }
 
 fn is_stage_name(name: &str) -> bool {

@@ -45,7 +45,7 @@ impl Reader {
             return Line::Duplicate(name);
         }
         self.seen.push(name);
-        Line::Directive(name, lossy(value))
+        Line::Directive(name, lossy(value).into_owned())
     }
 }
 
@@ -73,19 +73,27 @@ fn skip_space(bytes: &[u8]) -> &[u8] {
     &bytes[blanks..]
 }
 
-/// The frontend image that the file asks for, looked for as the daemon does before it parses anything: in `#` directives,
-/// in `//` directives, and as a key of a JSON document, each also behind a `#!` line.
-pub(super) fn syntax(bytes: &[u8]) -> Option<String> {
-    let bytes = behind_shebang(strip_bom(bytes));
-    let commented = |comment| commented(bytes, "syntax", comment);
-    commented(b"#")
-        .or_else(|| commented(b"//"))
-        .or_else(|| in_json(bytes))
+/// What directives say to others than the parser.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ForOthers {
+    /// The frontend image that the file asks for, looked for as the daemon does before it parses anything: in `#` directives,
+    /// in `//` directives, and as a key of a JSON document, each also behind a `#!` line.
+    pub(super) syntax: Option<String>,
+    /// The lint rules that the file sets: `#` directives only, but also behind a `#!` line.
+    pub(super) check: Option<String>,
 }
 
-/// The lint rules that the file sets: `#` directives only, but also behind a `#!` line.
-pub(super) fn check(bytes: &[u8]) -> Option<String> {
-    commented(behind_shebang(strip_bom(bytes)), "check", b"#")
+impl ForOthers {
+    /// Reads them from the start of a file.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let bytes = behind_shebang(strip_bom(bytes));
+        let mut found = commented(bytes, b"#");
+        if found.syntax.is_none() {
+            let syntax = commented(bytes, b"//").syntax;
+            found.syntax = syntax.or_else(|| in_json(bytes));
+        }
+        found
+    }
 }
 
 fn behind_shebang(bytes: &[u8]) -> &[u8] {
@@ -96,20 +104,26 @@ fn behind_shebang(bytes: &[u8]) -> &[u8] {
     end.map_or(&[], |end| &line[end + 1..])
 }
 
-/// The first word of this directive's value.
-fn commented(bytes: &[u8], name: &str, comment: &[u8]) -> Option<String> {
+/// The first words of the directives that start with `comment`.
+fn commented(bytes: &[u8], comment: &[u8]) -> ForOthers {
+    let mut found = ForOthers::default();
+    if !bytes.starts_with(comment) {
+        return found;
+    }
     let mut reader = Reader::default();
     for line in bytes.split(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match reader.read(line, comment) {
-            Line::Directive(found, value) if found == name => {
-                return Some(value.split(' ').next().unwrap_or_default().to_owned());
-            }
-            Line::Directive(..) => {}
-            Line::Duplicate(_) | Line::End => return None,
+        let Line::Directive(name, value) = reader.read(line, comment) else {
+            break;
+        };
+        let word = || value.split(' ').next().map(str::to_owned);
+        match name {
+            "syntax" => found.syntax = word(),
+            "check" => found.check = word(),
+            _ => {}
         }
     }
-    None
+    found
 }
 
 fn in_json(bytes: &[u8]) -> Option<String> {
@@ -159,7 +173,8 @@ mod tests {
             ("#!/bin/sh\n# check=a\n", Some("a")),
             ("// check=a\n", None),
         ] {
-            assert_eq!(check(file.as_bytes()).as_deref(), expected, "{file}");
+            let found = ForOthers::read(file.as_bytes()).check;
+            assert_eq!(found.as_deref(), expected, "{file}");
         }
     }
 
@@ -178,7 +193,8 @@ mod tests {
             ("FROM a\n# syntax=a\n", None),
             ("#!", None),
         ] {
-            assert_eq!(syntax(file.as_bytes()).as_deref(), expected, "{file}");
+            let found = ForOthers::read(file.as_bytes()).syntax;
+            assert_eq!(found.as_deref(), expected, "{file}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Flags of instructions and the values that they take.
 
+use super::super::ast::Word;
+
 /// A flag that an instruction knows.
 pub(super) type Flag = (&'static str, Kind);
 
@@ -15,33 +17,24 @@ pub(super) enum Kind {
 }
 
 /// The flags of one instruction, names known and values there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flags<'a> {
-    found: Vec<(&'a str, &'a str)>,
+    found: &'a [Word<'a>],
 }
 
 impl<'a> Flags<'a> {
-    /// Reads flags (`--name[=value]`) of an instruction that knows these ones.
-    pub(super) fn read(
-        flags: impl Iterator<Item = &'a str>,
-        known: &[Flag],
-    ) -> Result<Self, String> {
-        let mut found: Vec<(&str, &str)> = Vec::new();
-        for flag in flags {
-            let (name, value) = match flag.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (flag, None),
-            };
-            let name = name.strip_prefix("--").unwrap_or(name);
-            let Some((_, kind)) = known.iter().find(|(known, _)| *known == name) else {
-                return Err(unknown(name, known));
-            };
-            if *kind != Kind::Texts && found.iter().any(|(seen, _)| *seen == name) {
-                return Err(format!("duplicate flag: --{name}"));
-            }
-            found.push((name, value_of(name, *kind, value)?));
+    /// Checks flags (`--name[=value]`) of an instruction that knows these ones.
+    #[inline]
+    pub(super) fn read(found: &'a [Word<'a>], known: &[Flag]) -> Result<Self, String> {
+        if !found.is_empty() {
+            check_all(found, known)?;
         }
         Ok(Self { found })
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// The value of a flag that stands there once.
@@ -53,20 +46,44 @@ impl<'a> Flags<'a> {
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.found
             .iter()
+            .map(split)
             .filter(move |(found, _)| *found == name)
-            .map(|&(_, value)| value)
+            .filter_map(|(_, value)| value)
     }
 }
 
-fn value_of<'a>(name: &str, kind: Kind, value: Option<&'a str>) -> Result<&'a str, String> {
+fn check_all(flags: &[Word<'_>], known: &[Flag]) -> Result<(), String> {
+    for (at, flag) in flags.iter().enumerate() {
+        let (name, value) = split(flag);
+        let Some((_, kind)) = known.iter().find(|(known, _)| *known == name) else {
+            return Err(unknown(name, known));
+        };
+        if *kind != Kind::Texts && flags[..at].iter().any(|earlier| split(earlier).0 == name) {
+            return Err(format!("duplicate flag: --{name}"));
+        }
+        check_value(name, *kind, value)?;
+    }
+    Ok(())
+}
+
+/// The name of a flag, and its value where it has one.
+fn split<'a>(flag: &'a Word<'_>) -> (&'a str, Option<&'a str>) {
+    let (name, value) = match flag.text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (&*flag.text, None),
+    };
+    (name.strip_prefix("--").unwrap_or(name), value)
+}
+
+fn check_value(name: &str, kind: Kind, value: Option<&str>) -> Result<(), String> {
     match (kind, value) {
-        (Kind::Bool, None) => Ok("true"),
+        (Kind::Bool, None) => Ok(()),
         (Kind::Bool, Some(value)) => match value.to_ascii_lowercase().as_str() {
-            "true" | "false" => Ok(value),
+            "true" | "false" => Ok(()),
             "" => Err(format!("missing a value on flag: --{name}")),
             _ => Err(format!("--{name} is true or false, not `{value}`")),
         },
-        (Kind::Text | Kind::Texts, Some(value)) => Ok(value),
+        (Kind::Text | Kind::Texts, Some(_)) => Ok(()),
         (Kind::Text | Kind::Texts, None) => Err(format!("missing a value on flag: --{name}")),
     }
 }
@@ -276,18 +293,20 @@ fn part_of(fraction: &str, unit: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::span::Span;
     use super::*;
 
     #[test]
     fn flags_are_known_given_once_and_have_their_values() {
         let known: &[Flag] = &[("a", Kind::Text), ("b", Kind::Bool), ("c", Kind::Texts)];
-        let read = |flags: &[&'static str]| {
-            Flags::read(flags.iter().copied(), known).map(|flags| flags.found)
+        let words = |flags: &[&'static str]| {
+            let word = |&flag: &&'static str| Word::new(flag.into(), Span::default());
+            Vec::from_iter(flags.iter().map(word))
         };
-        assert_eq!(
-            read(&["--a=", "--b", "--c=1", "--c=2"]).unwrap(),
-            [("a", ""), ("b", "true"), ("c", "1"), ("c", "2")]
-        );
+        let flags = words(&["--a=", "--b", "--c=1", "--c=2"]);
+        let read = Flags::read(&flags, known).unwrap();
+        assert_eq!((read.value("a"), read.value("x")), (Some(""), None));
+        assert_eq!(Vec::from_iter(read.values("c")), ["1", "2"]);
         for flags in [
             &["--x"] as &[_],
             &["--a"],
@@ -296,7 +315,7 @@ mod tests {
             &["--b=yes"],
             &["--c"],
         ] {
-            assert!(read(flags).is_err(), "{flags:?}");
+            assert!(Flags::read(&words(flags), known).is_err(), "{flags:?}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Which heredocs a line opens.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::bytes::lossy;
 use super::lexer::{LexError, Raw, words};
+use super::source::Source;
 
 /// A heredoc as it is opened, its content not yet read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,17 +16,6 @@ pub(super) struct Opening {
     pub(super) expand: bool,
     /// `<<-`: leading tabs do not count.
     pub(super) chomp: bool,
-}
-
-/// What belongs to a heredoc behind the line that opens it.
-#[derive(Debug)]
-pub(super) struct Body<'a> {
-    /// The lines inside, as they are.
-    pub(super) content: &'a [u8],
-    /// Where they stand.
-    pub(super) span: Range<usize>,
-    /// Where the word stands that ends it.
-    pub(super) end: Range<usize>,
 }
 
 /// The heredocs that a logical line opens, in order.
@@ -87,16 +78,17 @@ fn operator(word: &[u8]) -> Option<(bool, &[u8])> {
 }
 
 /// The content as the instruction sees it: without leading tabs where the heredoc says so.
-pub(super) fn content(raw: &[u8], chomp: bool) -> String {
-    if !chomp {
-        return lossy(raw);
+pub(super) fn content(source: Source<'_>, lines: Range<usize>, chomp: bool) -> Cow<'_, str> {
+    let raw = &source.bytes[lines.clone()];
+    if !chomp || !raw.contains(&b'\t') {
+        return source.text(lines);
     }
     let mut text = Vec::with_capacity(raw.len());
     for line in raw.split_inclusive(|&byte| byte == b'\n') {
         let tabs = line.iter().take_while(|&&byte| byte == b'\t').count();
         text.extend_from_slice(&line[tabs..]);
     }
-    lossy(&text)
+    Cow::Owned(lossy(&text).into_owned())
 }
 
 #[cfg(test)]
@@ -132,7 +124,11 @@ mod tests {
 
     #[test]
     fn tabs_are_chomped_at_each_line() {
-        assert_eq!(content(b"\t\ta\n \tb\n\tc", true), "a\n \tb\nc");
-        assert_eq!(content(b"\ta\n", false), "\ta\n");
+        let content = |text: &'static str, chomp| {
+            let source = Source::new(text.as_bytes());
+            content(source, 0..text.len(), chomp)
+        };
+        assert_eq!(content("\t\ta\n \tb\n\tc", true), "a\n \tb\nc");
+        assert_eq!(content("\ta\n", false), "\ta\n");
     }
 }

@@ -3,49 +3,79 @@
 //! Not serde_json: an array that is almost JSON is not an error but shell form, so every difference in acceptance would
 //! change what a Dockerfile means. Go replaces invalid UTF-8 and lone surrogates, and refuses numbers beyond `f64`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::bytes::{decode, trim_start};
+use super::super::ast::Word;
+use super::bytes::{Piece, decode, lossy, trim_start};
+use super::lines::Logical;
 
 /// How deep Go's decoder nests.
 const MAX_DEPTH: usize = 10_000;
 
 /// What the arguments of an instruction are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Array {
     /// Not a JSON array: the instruction is in shell form.
     NotJson,
     /// A JSON array with something other than strings in it.
     NotStrings,
-    /// The exec form: the strings, and where each stands with its quotes.
-    Strings(Vec<String>, Vec<Range<usize>>),
+    /// The exec form: its strings were added, each with its place, in which its quotes are.
+    Strings,
 }
 
-/// Reads the whole of `bytes` as an array.
-pub(super) fn array(bytes: &[u8]) -> Array {
-    let at = bytes.len() - trim_start(bytes).len();
-    if bytes.get(at) != Some(&b'[') {
+/// Reads the whole of a piece of `line` as an array, and adds its strings to `words` if it holds nothing else.
+#[inline]
+pub(super) fn array<'a>(line: &Logical<'a, '_>, piece: Piece, words: &mut Vec<Word<'a>>) -> Array {
+    let bytes = piece.of(line.text);
+    if trim_start(bytes).first() != Some(&b'[') {
         return Array::NotJson;
     }
-    Reader { bytes, at }.array().unwrap_or(Array::NotJson)
+    read_array(line, piece, words)
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
+fn read_array<'a>(line: &Logical<'a, '_>, piece: Piece, words: &mut Vec<Word<'a>>) -> Array {
+    let before = words.len();
+    let bytes = piece.of(line.text);
+    let at = bytes.len() - trim_start(bytes).len();
+    let array = Reader { bytes, at }.array(line, piece, words);
+    let array = array.unwrap_or(Array::NotJson);
+    if array != Array::Strings {
+        words.truncate(before);
+    }
+    array
+}
+
+struct Reader<'l> {
+    bytes: &'l [u8],
     at: usize,
 }
 
+/// What a string is, its quotes and escapes taken out.
+enum Text {
+    /// What is written there.
+    Plain(Range<usize>),
+    Unescaped(String),
+}
+
 impl Reader<'_> {
-    fn array(&mut self) -> Option<Array> {
-        let (mut strings, mut spans) = (Vec::new(), Vec::new());
+    fn array<'a>(
+        &mut self,
+        line: &Logical<'a, '_>,
+        piece: Piece,
+        words: &mut Vec<Word<'a>>,
+    ) -> Option<Array> {
         let mut only_strings = true;
         self.expect(b'[')?;
         if self.skip_space() != Some(b']') {
             loop {
                 if self.skip_space()? == b'"' {
                     let start = self.at;
-                    strings.push(self.string()?);
-                    spans.push(start..self.at);
+                    let text = match self.string()? {
+                        Text::Plain(range) => line.text(piece.slice(range.start, range.end)),
+                        Text::Unescaped(text) => Cow::Owned(text),
+                    };
+                    words.push(Word::new(text, line.span(piece.slice(start, self.at))));
                 } else {
                     only_strings = false;
                     self.value()?;
@@ -62,7 +92,7 @@ impl Reader<'_> {
             return None;
         }
         Some(if only_strings {
-            Array::Strings(strings, spans)
+            Array::Strings
         } else {
             Array::NotStrings
         })
@@ -134,9 +164,24 @@ impl Reader<'_> {
         self.expect(b':')
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Text> {
         self.expect(b'"')?;
-        let mut text = String::new();
+        let start = self.at;
+        let is_plain = |byte: u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+        let length = self.bytes[start..]
+            .iter()
+            .position(|&byte| !is_plain(byte))?;
+        self.at += length;
+        if self.bytes[self.at] == b'"' {
+            self.at += 1;
+            return Some(Text::Plain(start..start + length));
+        }
+        self.unescaped(start).map(Text::Unescaped)
+    }
+
+    /// The string that begins at `start`, of which nothing in front of here is an escape.
+    fn unescaped(&mut self, start: usize) -> Option<String> {
+        let mut text = lossy(&self.bytes[start..self.at]).into_owned();
         loop {
             let (ch, length) = decode(self.bytes.get(self.at..).filter(|b| !b.is_empty())?);
             self.at += length;
@@ -242,12 +287,29 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bytes::trim_newline;
+    use super::super::lines::{Joined, Lines};
+    use super::super::source::Source;
     use super::*;
 
+    fn read(json: &[u8]) -> (Array, Vec<Word<'_>>) {
+        // One line, whatever its length.
+        let mut joined = Joined::default();
+        let mut lines = Lines::new(Source::new(json));
+        let line = Logical::read(trim_newline(json), 0, &mut lines, b'\0', &mut joined);
+        let mut words = Vec::new();
+        (array(&line, line.piece(), &mut words), words)
+    }
+
     fn strings(json: &str) -> Option<Vec<String>> {
-        match array(json.as_bytes()) {
-            Array::Strings(strings, _) => Some(strings),
-            _ => None,
+        match read(json.as_bytes()) {
+            (Array::Strings, words) => {
+                Some(words.iter().map(|word| word.text.to_string()).collect())
+            }
+            (_, words) => {
+                assert_eq!(words, [], "{json}");
+                None
+            }
         }
     }
 
@@ -263,9 +325,9 @@ mod tests {
             let expected = expected.iter().map(|&text| text.to_owned()).collect();
             assert_eq!(strings(json), Some(expected), "{json}");
         }
-        let span = 2..6;
-        let invalid = Array::Strings(vec!["\u{FFFD}\u{FFFD}".to_owned()], vec![span]);
-        assert_eq!(array(b" [\"\xFF\xC3\"]"), invalid);
+        let (_, invalid) = read(b" [\"\xFF\xC3\"]");
+        assert_eq!(invalid[0].text, "\u{FFFD}\u{FFFD}");
+        assert_eq!(invalid[0].span(), 2..6);
     }
 
     #[test]
@@ -279,7 +341,7 @@ mod tests {
             "[[[]], {}]",
             "[{\"a\": [1, {\"b\": \"\"}], \"c\": 0}]",
         ] {
-            assert_eq!(array(json.as_bytes()), Array::NotStrings, "{json}");
+            assert_eq!(read(json.as_bytes()).0, Array::NotStrings, "{json}");
         }
         for text in [
             "",
@@ -304,15 +366,15 @@ mod tests {
             "[[1,]]",
             "[-]",
         ] {
-            assert_eq!(array(text.as_bytes()), Array::NotJson, "{text}");
+            assert_eq!(read(text.as_bytes()).0, Array::NotJson, "{text}");
         }
     }
 
     #[test]
     fn depth_is_bounded_without_recursion() {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(array(nested(10_000).as_bytes()), Array::NotStrings);
-        assert_eq!(array(nested(10_001).as_bytes()), Array::NotJson);
-        assert_eq!(array("[".repeat(1_000_000).as_bytes()), Array::NotJson);
+        assert_eq!(read(nested(10_000).as_bytes()).0, Array::NotStrings);
+        assert_eq!(read(nested(10_001).as_bytes()).0, Array::NotJson);
+        assert_eq!(read("[".repeat(1_000_000).as_bytes()).0, Array::NotJson);
     }
 }

@@ -1,11 +1,13 @@
 //! Physical lines and the logical lines that continuations make of them.
 
 use std::borrow::Cow;
-use std::io::BufRead as _;
 use std::ops::Range;
 
 use super::super::ast::Word;
+use super::super::span::Span;
 use super::bytes::{Piece, lossy, trim_newline, trim_start};
+use super::scan;
+use super::source::Source;
 
 /// The longest line without its line feed. One byte more and BuildKit's scanner gives up.
 const MAX_LINE: usize = 65_535;
@@ -13,7 +15,7 @@ const MAX_LINE: usize = 65_535;
 /// The physical lines of a file, line ends included, with their numbers and places.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
-    source: &'a [u8],
+    source: Source<'a>,
     at: usize,
     /// Lines read so far.
     pub(super) count: usize,
@@ -22,7 +24,7 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(source: &'a [u8]) -> Self {
+    pub(super) fn new(source: Source<'a>) -> Self {
         Self {
             source,
             at: 0,
@@ -32,14 +34,14 @@ impl<'a> Lines<'a> {
     }
 
     /// The next line and where it starts.
+    #[inline]
     pub(super) fn next(&mut self) -> Option<(&'a [u8], usize)> {
         let start = self.at;
-        let rest = &self.source[start..];
+        let rest = &self.source.bytes[start..];
         if rest.is_empty() || self.too_long.is_some() {
             return None;
         }
-        // The standard library's fastest search for a byte; reading from memory does not fail.
-        let length = { rest }.skip_until(b'\n').unwrap_or(rest.len());
+        let length = scan::byte(rest, b'\n').map_or(rest.len(), |newline| newline + 1);
         if length - usize::from(rest[..length].ends_with(b"\n")) > MAX_LINE {
             self.too_long = Some(start);
             return None;
@@ -50,13 +52,22 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Lines joined by continuations.
-#[derive(Debug)]
-pub(super) struct Logical<'a> {
-    /// The text, without comments, continuation characters and line ends.
-    pub(super) text: Cow<'a, [u8]>,
-    /// Where each part of the text starts, and where it stands in the file.
+/// The text of lines that continuations join. Kept from one logical line to the next, for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    text: Vec<u8>,
+    /// Where each part of the text starts, and where it stands in the file. Not the first part.
     parts: Vec<(usize, usize)>,
+}
+
+/// Lines joined by continuations: mostly a single line, as it stands in the file.
+#[derive(Debug)]
+pub(super) struct Logical<'a, 'l> {
+    source: Source<'a>,
+    /// The text, without comments, continuation characters and line ends.
+    pub(super) text: &'l [u8],
+    /// Where each part of the text starts, and where it stands in the file. Not the first part.
+    parts: &'l [(usize, usize)],
     /// Where the first part stands in the file.
     start: usize,
     /// The number of its first line, from 1.
@@ -65,48 +76,76 @@ pub(super) struct Logical<'a> {
     pub(super) has_empty_line: bool,
 }
 
-impl<'a> Logical<'a> {
+impl<'a: 'l, 'l> Logical<'a, 'l> {
     /// Joins `first`, which stands at `start` in the file, with the lines that continue it.
+    #[inline]
     pub(super) fn read(
         first: &'a [u8],
         start: usize,
         lines: &mut Lines<'a>,
-        escape: char,
-    ) -> Logical<'a> {
-        let (text, mut continues) = cut_continuation(first, escape);
+        escape: u8,
+        joined: &'l mut Joined,
+    ) -> Self {
+        let (text, continues) = cut_continuation(first, escape);
         let mut logical = Self {
-            text: Cow::Borrowed(text),
-            parts: Vec::new(),
+            source: lines.source,
+            text,
+            parts: &[],
             start,
             number: lines.count,
             has_empty_line: false,
         };
-        while continues && let Some((line, at)) = lines.next() {
-            let line = trim_newline(line);
-            match trim_start(line).first() {
-                Some(b'#') => {}
-                None => logical.has_empty_line = true,
-                Some(_) => {
-                    let text;
-                    (text, continues) = cut_continuation(line, escape);
-                    logical.parts.push((logical.text.len(), at));
-                    logical.text.to_mut().extend_from_slice(text);
-                }
-            }
+        if continues {
+            logical.join(lines, escape, joined);
         }
         logical
     }
 
-    /// The whole text.
-    pub(super) fn piece(&self) -> Piece<'_> {
-        Piece {
-            bytes: &self.text,
-            at: 0,
+    fn join(&mut self, lines: &mut Lines<'a>, escape: u8, joined: &'l mut Joined) {
+        joined.text.clear();
+        joined.text.extend_from_slice(self.text);
+        joined.parts.clear();
+        let mut continues = true;
+        while continues && let Some((line, at)) = lines.next() {
+            let line = trim_newline(line);
+            match trim_start(line).first() {
+                Some(b'#') => {}
+                None => self.has_empty_line = true,
+                Some(_) => {
+                    let text;
+                    (text, continues) = cut_continuation(line, escape);
+                    joined.parts.push((joined.text.len(), at));
+                    joined.text.extend_from_slice(text);
+                }
+            }
         }
+        self.text = &joined.text;
+        self.parts = &joined.parts;
+    }
+
+    /// The whole text.
+    pub(super) fn piece(&self) -> Piece {
+        Piece::all(self.text)
+    }
+
+    /// Where this piece of the text stands in the file.
+    #[inline]
+    pub(super) fn span(&self, piece: Piece) -> Span {
+        let Range { start, end } = self.range(piece.range());
+        Span::new(start, end)
     }
 
     /// Where this range of the text stands in the file.
-    pub(super) fn span(&self, range: Range<usize>) -> Range<usize> {
+    #[inline]
+    pub(super) fn range(&self, range: Range<usize>) -> Range<usize> {
+        match self.parts.is_empty() {
+            true => self.start + range.start..self.start + range.end,
+            false => self.range_of_parts(range),
+        }
+    }
+
+    #[inline(never)]
+    fn range_of_parts(&self, range: Range<usize>) -> Range<usize> {
         let start = self.place(range.start);
         // The end belongs to the part of the last byte, not to the part that follows.
         let end = match range.len() {
@@ -116,9 +155,45 @@ impl<'a> Logical<'a> {
         start..end
     }
 
-    /// A word with its place in the file.
-    pub(super) fn word(&self, piece: Piece<'_>) -> Word {
-        Word::new(lossy(piece.bytes), self.span(piece.range()))
+    /// A piece as text. Only what goes on behind a continuation has to be copied.
+    #[inline(never)]
+    pub(super) fn text(&self, piece: Piece) -> Cow<'a, str> {
+        match self.borrowed(piece) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(lossy(piece.of(self.text)).into_owned()),
+        }
+    }
+
+    /// A piece as text, if it is text and stands in the file as it is. Callers that look for this first build what they
+    /// build from parts that are in registers.
+    #[inline]
+    pub(super) fn borrowed(&self, piece: Piece) -> Option<&'a str> {
+        self.borrowed_at(piece, self.range(piece.range()))
+    }
+
+    #[inline]
+    fn borrowed_at(&self, piece: Piece, range: Range<usize>) -> Option<&'a str> {
+        // A continuation inside makes it longer.
+        match range.len() == piece.len() {
+            true => self.source.borrowed(range),
+            false => None,
+        }
+    }
+
+    /// A piece as text, with its place in the file.
+    pub(super) fn word(&self, piece: Piece) -> Word<'a> {
+        Word::new(self.text(piece), self.span(piece))
+    }
+
+    /// Adds a piece as a word.
+    #[inline]
+    pub(super) fn add_word(&self, piece: Piece, words: &mut Vec<Word<'a>>) {
+        let range = self.range(piece.range());
+        let span = Span::new(range.start, range.end);
+        match self.borrowed_at(piece, range) {
+            Some(text) => words.push(Word::new(Cow::Borrowed(text), span)),
+            None => words.push(Word::new(self.text(piece), span)),
+        }
     }
 
     fn place(&self, at: usize) -> usize {
@@ -133,32 +208,39 @@ impl<'a> Logical<'a> {
 
 /// The line without a continuation character at its end, and whether there is one. An escape character in front of it, or
 /// anything but blanks behind it, keeps it from being one.
-fn cut_continuation(line: &[u8], escape: char) -> (&[u8], bool) {
+#[inline]
+fn cut_continuation(line: &[u8], escape: u8) -> (&[u8], bool) {
+    if !matches!(line.last(), Some(&last) if last == escape || last == b' ' || last == b'\t') {
+        return (line, false);
+    }
     let end = line
         .iter()
         .rposition(|byte| !matches!(byte, b' ' | b'\t'))
         .map_or(0, |last| last + 1);
-    let is_escape = |at: usize| char::from(line[at]) == escape;
+    let is_escape = |at: usize| line[at] == escape;
     if end == 0 || !is_escape(end - 1) || (end >= 2 && is_escape(end - 2)) {
         return (line, false);
     }
     (&line[..end - 1], true)
 }
 
+/// The first logical line of a text, for tests.
+#[cfg(test)]
+pub(super) fn logical<'a: 'l, 'l>(source: &'a str, joined: &'l mut Joined) -> Logical<'a, 'l> {
+    let mut lines = Lines::new(Source::new(source.as_bytes()));
+    let (first, start) = lines.next().unwrap_or_default();
+    Logical::read(trim_newline(first), start, &mut lines, b'\\', joined)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn logical(source: &str) -> Logical<'_> {
-        let mut lines = Lines::new(source.as_bytes());
-        let (first, start) = lines.next().unwrap();
-        Logical::read(trim_newline(first), start, &mut lines, '\\')
-    }
-
     #[test]
     fn continuations_skip_comments_and_empty_lines() {
-        let line = logical("RUN a \\\n# no\n\n  \\\n  b\nRUN c");
-        assert_eq!(&*line.text, b"RUN a     b");
+        let mut joined = Joined::default();
+        let line = logical("RUN a \\\n# no\n\n  \\\n  b\nRUN c", &mut joined);
+        assert_eq!(line.text, b"RUN a     b");
         assert!(line.has_empty_line);
     }
 
@@ -174,7 +256,7 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(
-                cut_continuation(line.as_bytes(), '\\').1,
+                cut_continuation(line.as_bytes(), b'\\').1,
                 continues,
                 "{line}"
             );
@@ -184,19 +266,36 @@ mod tests {
     #[test]
     fn places_are_kept_across_continuations() {
         let source = "RUN a\\\n#\n bc\\\nd";
-        let line = logical(source);
-        assert_eq!(&*line.text, b"RUN a bcd");
-        assert_eq!(&source[line.span(4..5)], "a");
-        assert_eq!(&source[line.span(6..8)], "bc");
-        assert_eq!(&source[line.span(6..9)], "bc\\\nd");
-        assert_eq!(line.span(9..9).len(), 0);
+        let mut joined = Joined::default();
+        let line = logical(source, &mut joined);
+        assert_eq!(line.text, b"RUN a bcd");
+        assert_eq!(&source[line.range(4..5)], "a");
+        assert_eq!(&source[line.range(6..8)], "bc");
+        assert_eq!(&source[line.range(6..9)], "bc\\\nd");
+        assert_eq!(line.range(9..9).len(), 0);
+    }
+
+    #[test]
+    fn only_words_across_continuations_are_copied() {
+        let mut joined = Joined::default();
+        let line = logical("RUN a\\\nb c\\\n", &mut joined);
+        for (start, end, text, borrowed) in [
+            (0, 5, "RUN a", true),
+            (4, 6, "ab", false),
+            (5, 8, "b c", true),
+            (8, 8, "", true),
+        ] {
+            let found = line.text(line.piece().slice(start, end));
+            assert_eq!(found, text);
+            assert_eq!(matches!(found, Cow::Borrowed(_)), borrowed, "{text}");
+        }
     }
 
     #[test]
     fn the_limit_is_that_of_the_scanner() {
         let count = |length: usize, end: &str| {
             let source = "x".repeat(length) + end;
-            let mut lines = Lines::new(source.as_bytes());
+            let mut lines = Lines::new(Source::new(source.as_bytes()));
             while lines.next().is_some() {}
             (lines.count, lines.too_long)
         };

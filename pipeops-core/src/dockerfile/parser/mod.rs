@@ -1,108 +1,111 @@
-//! The parser, in the two passes of BuildKit's: lines into nodes, then nodes into checked instructions. An error of the
-//! first pass hides those of the second, as there.
+//! The parser, in the two passes of BuildKit's: lines into instructions, then checks of what they hold. An error of the first
+//! pass hides those of the second, as there.
 
 mod bytes;
 mod check;
 mod directive;
 mod flags;
 mod heredoc;
+mod instruction;
 mod json;
 mod lexer;
 mod lines;
-mod node;
+mod scan;
+mod source;
 mod stages;
 mod words;
 
-use super::ast::{Directives, Dockerfile, Warning};
+use std::ops::Range;
+
+use super::Keyword;
+use super::ast::{Directives, Dockerfile, Heredoc, Warning};
 use super::error::{ParseError, ParseErrorKind};
+use super::span::Span;
+use super::tables::{Form, Held, Part, Row, Tables};
 use bytes::{trim_newline, trim_start};
 use directive::Line;
 pub(super) use flags::mount_from;
-use heredoc::{Body, Opening};
+use heredoc::Opening;
+use instruction::Parts;
 use lexer::LexError;
-use lines::{Lines, Logical};
-use node::Node;
-use stages::{Builder, Built};
+use lines::{Joined, Lines, Logical};
+use source::Source;
+use stages::Builder;
 
 /// Reads a Dockerfile.
-pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
-    if source.len() > Dockerfile::MAX_SIZE {
-        return Err(ParseError::new(ParseErrorKind::FileTooLarge, source, 0, 1));
+pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
+    if bytes.len() > Dockerfile::MAX_SIZE {
+        return Err(ParseError::new(ParseErrorKind::FileTooLarge, bytes, 0, 1));
     }
+    let source = Source::new(bytes);
     let mut reader = Reader::new(source);
-    let builder = reader.read()?;
-    let Built {
-        meta_args,
-        meta_tokens,
-        stages,
-    } = builder.finish()?;
-    Ok(Dockerfile {
-        directives: Directives {
-            escape: reader.escape,
-            syntax: directive::syntax(source),
-            check: directive::check(source),
-        },
-        meta_args,
-        meta_tokens,
-        stages,
-        warnings: reader.warnings,
-    })
+    let mut builder = Builder::new(source);
+    reader.read(&mut builder)?;
+    let directive::ForOthers { syntax, check } = directive::ForOthers::read(bytes);
+    let directives = Directives {
+        escape: char::from(reader.escape),
+        syntax,
+        check,
+    };
+    builder.finish(directives, reader.warnings)
 }
 
 /// The first pass.
 struct Reader<'a> {
-    source: &'a [u8],
+    source: Source<'a>,
     lines: Lines<'a>,
     directives: directive::Reader,
-    escape: char,
+    escape: u8,
     warnings: Vec<Warning>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(source: &'a [u8]) -> Self {
+    fn new(source: Source<'a>) -> Self {
         Self {
             source,
             lines: Lines::new(source),
             directives: directive::Reader::default(),
-            escape: '\\',
+            escape: b'\\',
             warnings: Vec::new(),
         }
     }
 
-    fn read(&mut self) -> Result<Builder, ParseError> {
-        let mut builder = Builder::default();
-        while let Some((raw, at)) = self.lines.next() {
-            let line = trim_newline(raw);
+    fn read(&mut self, builder: &mut Builder<'a>) -> Result<(), ParseError> {
+        let mut joined = Joined::default();
+        while let Some((line, at)) = self.lines.next() {
+            let line = trim_newline(line);
+            let end = at + line.len();
             let line = if at == 0 {
                 directive::strip_bom(line)
             } else {
                 line
             };
             let line = trim_start(line);
-            // Everything that was cut so far stood in front.
-            let start = at + trim_newline(raw).len() - line.len();
+            // Everything that was cut stood in front.
+            let start = end - line.len();
             if !self.directives.done() {
                 self.directive(line, start)?;
             }
             if !line.is_empty() && line[0] != b'#' {
-                builder.add(self.node(line, start)?, self.source);
+                self.instruction(line, start, &mut joined, builder)?;
             }
         }
         if let Some(at) = self.lines.too_long {
-            return Err(self.error(ParseErrorKind::LineTooLong, at, 1));
+            return Err(self.error(ParseErrorKind::LineTooLong, at..at + 1));
         }
         if builder.is_empty() {
-            return Err(self.error(ParseErrorKind::NoInstructions, 0, 1));
+            return Err(self.error(ParseErrorKind::NoInstructions, 0..1));
         }
-        Ok(builder)
+        Ok(())
     }
 
     fn directive(&mut self, line: &[u8], start: usize) -> Result<(), ParseError> {
-        let error = |kind| Err(ParseError::new(kind, self.source, start, line.len()));
+        let bytes = self.source.bytes;
+        let error = |kind| Err(ParseError::new(kind, bytes, start, line.len()));
         match self.directives.read(line, b"#") {
             Line::Directive("escape", value) => match value.as_str() {
-                "\\" => self.escape = '\\',
-                "`" => self.escape = '`',
+                "\\" => self.escape = b'\\',
+                "`" => self.escape = b'`',
                 _ => return error(ParseErrorKind::InvalidEscape { found: value }),
             },
             Line::Duplicate(name) => return error(ParseErrorKind::DuplicateDirective { name }),
@@ -111,50 +114,88 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn node(&mut self, first: &'a [u8], start: usize) -> Result<Node, ParseError> {
-        let line = Logical::read(first, start, &mut self.lines, self.escape);
+    /// Reads the instruction whose first line this is.
+    fn instruction(
+        &mut self,
+        first: &'a [u8],
+        start: usize,
+        joined: &mut Joined,
+        builder: &mut Builder<'a>,
+    ) -> Result<(), ParseError> {
+        let line = Logical::read(first, start, &mut self.lines, self.escape, joined);
         if line.has_empty_line {
-            self.warnings.push(Warning {
-                line: self.lines.count,
-                message: "empty line inside a continuation: it will become an error".to_owned(),
-            });
+            self.warn_empty_line();
         }
-        let mut node = Node::read(&line, self.escape).map_err(|(kind, range)| {
-            let span = line.span(range);
-            self.error(kind, span.start, span.len())
-        })?;
-        if node.can_have_heredocs() && has_operator(&line.text) {
-            self.heredocs(&line, &mut node)?;
+        let piece = line.piece().trim(line.text);
+        let tables = &mut builder.tables;
+        let parts = Parts::read(&line, piece, self.escape, &mut tables.words);
+        let Some(keyword) = parts.keyword else {
+            builder.add_unknown(&line.word(parts.name));
+            return Ok(());
+        };
+        let held = match parts.arguments(&line, self.escape, tables) {
+            Ok(held) => held,
+            Err(problem) => {
+                let (kind, range) = *problem;
+                return Err(self.error(kind, line.range(range)));
+            }
+        };
+        let before = tables.heredocs.len();
+        if can_have_heredocs(keyword, held, tables) && has_operator(line.text) {
+            self.heredocs(line.text, line.span(piece), &mut tables.heredocs)?;
         }
-        node.lines = line.number..=self.lines.count;
-        Ok(node)
+        let heredocs = Part::from(before, &tables.heredocs);
+        builder.add(Row {
+            keyword,
+            flags: parts.flags,
+            held,
+            heredocs,
+            span: line.span(piece),
+            keyword_span: line.span(parts.name),
+            first_line: line.number as u32,
+            last_line: self.lines.count as u32,
+        });
+        Ok(())
     }
 
-    fn heredocs(&mut self, line: &Logical<'_>, node: &mut Node) -> Result<(), ParseError> {
-        let openings = heredoc::openings(&line.text).map_err(|error| {
+    fn warn_empty_line(&mut self) {
+        self.warnings.push(Warning {
+            line: self.lines.count,
+            message: "empty line inside a continuation: it will become an error".to_owned(),
+        });
+    }
+
+    /// Reads the heredocs that `line` opens, the text of the instruction at `span`.
+    fn heredocs(
+        &mut self,
+        line: &[u8],
+        span: Span,
+        heredocs: &mut Vec<Heredoc<'a>>,
+    ) -> Result<(), ParseError> {
+        let openings = heredoc::openings(line).map_err(|error| {
             let problem = match error {
                 LexError::Syntax => "the word behind `<<` has an open quote or a bad substitution",
                 LexError::TooDeep => "substitutions nest too deep in front of a heredoc",
             };
-            let kind = ParseErrorKind::BadHeredoc { problem };
-            self.error(kind, node.span.start, node.span.len())
+            self.error(ParseErrorKind::BadHeredoc { problem }, span.range())
         })?;
         for opening in openings {
-            let Some(body) = self.heredoc(&opening) else {
+            let name = opening.name.clone();
+            let Some(heredoc) = self.heredoc(opening) else {
                 let kind = match self.lines.too_long {
                     Some(_) => ParseErrorKind::LineTooLong,
-                    None => ParseErrorKind::UnterminatedHeredoc { name: opening.name },
+                    None => ParseErrorKind::UnterminatedHeredoc { name },
                 };
-                let at = self.lines.too_long.unwrap_or(node.span.start);
-                return Err(self.error(kind, at, 1));
+                let at = self.lines.too_long.unwrap_or(span.range().start);
+                return Err(self.error(kind, at..at + 1));
             };
-            node.add_heredoc(opening, body);
+            heredocs.push(heredoc);
         }
         Ok(())
     }
 
     /// Reads on behind the line that ends it; `None` if there is no such line.
-    fn heredoc(&mut self, opening: &Opening) -> Option<Body<'a>> {
+    fn heredoc(&mut self, opening: Opening) -> Option<Heredoc<'a>> {
         let mut start = None;
         while let Some((line, at)) = self.lines.next() {
             let start = *start.get_or_insert(at);
@@ -164,22 +205,37 @@ impl<'a> Reader<'a> {
                 false => 0,
             };
             if &line[tabs..] == opening.name.as_bytes() {
-                return Some(Body {
-                    content: &self.source[start..at],
-                    span: start..at,
-                    end: at + tabs..at + line.len(),
+                return Some(Heredoc {
+                    name: opening.name.into(),
+                    content: heredoc::content(self.source, start..at, opening.chomp),
+                    expand: opening.expand,
+                    span: Span::new(start, at),
+                    end: Span::new(at + tabs, at + line.len()),
                 });
             }
         }
         None
     }
 
-    fn error(&self, kind: ParseErrorKind, at: usize, length: usize) -> ParseError {
-        ParseError::new(kind, self.source, at, length)
+    fn error(&self, kind: ParseErrorKind, at: Range<usize>) -> ParseError {
+        ParseError::new(kind, self.source.bytes, at.start, at.len())
+    }
+}
+
+/// Whether heredocs can follow an instruction.
+#[inline]
+fn can_have_heredocs(keyword: Keyword, held: Held, tables: &Tables<'_>) -> bool {
+    match held.form {
+        Form::Exec => false,
+        Form::Trigger => tables.trigger_row(held).is_some_and(|trigger| {
+            let keyword = trigger.keyword;
+            keyword.is_some_and(|keyword| can_have_heredocs(keyword, trigger.held, tables))
+        }),
+        _ => matches!(keyword, Keyword::Add | Keyword::Copy | Keyword::Run),
     }
 }
 
 fn has_operator(text: &[u8]) -> bool {
     // The first search is much faster, and mostly enough.
-    text.contains(&b'<') && text.windows(2).any(|pair| pair == b"<<")
+    scan::byte(text, b'<').is_some_and(|at| text[at..].windows(2).any(|pair| pair == b"<<"))
 }

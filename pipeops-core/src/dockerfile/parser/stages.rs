@@ -1,94 +1,139 @@
-//! The second pass: nodes into meta arguments and stages.
+//! The second pass: instructions checked, and sorted into stages.
 
-use super::super::ast::{Arg, Arguments, Instruction, Keyword, Stage, Word};
+use std::sync::Arc;
+
+use super::super::Keyword;
+use super::super::ast::{Directives, Dockerfile, Stage, Warning, Word};
 use super::super::error::{ParseError, ParseErrorKind};
-use super::super::tokens::Token;
-use super::check::{Values, check};
-use super::node::Node;
+use super::super::span::Span;
+use super::super::tables::{Row, Tables};
+use super::check::{check, platform, stage_name};
+use super::source::Source;
 
-/// What the nodes of a file make together.
-#[derive(Debug, Default)]
-pub(super) struct Built {
-    pub(super) meta_args: Vec<Arg>,
-    pub(super) meta_tokens: Vec<Token>,
-    pub(super) stages: Vec<Stage>,
-}
+/// The bytes of an instruction, for how many of them there is room from the start. Most files have longer ones.
+const SHORT: usize = 24;
 
-/// The second pass, one node at a time: no list of all nodes is needed. Its first error waits, because one of the first pass
-/// behind it comes before it.
-#[derive(Debug, Default)]
-pub(super) struct Builder {
-    built: Built,
-    nodes: usize,
+/// The second pass, one instruction at a time. Its first error waits, because one of the first pass behind it comes before
+/// it.
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    source: Source<'a>,
+    pub(super) tables: Tables<'a>,
+    has_stage: bool,
     refused: Option<ParseError>,
 }
 
-impl Builder {
-    /// Checks a node and sorts it into its stage.
-    pub(super) fn add(&mut self, node: Node, source: &[u8]) {
-        self.nodes += 1;
-        if self.refused.is_none() {
-            self.refused = self.built.add(node, source).err();
+impl<'a> Builder<'a> {
+    pub(super) fn new(source: Source<'a>) -> Self {
+        let room = source.bytes.len() / SHORT + 1;
+        Self {
+            source,
+            tables: Tables {
+                rows: Vec::with_capacity(room),
+                words: Vec::with_capacity(2 * room),
+                ..Tables::default()
+            },
+            has_stage: false,
+            refused: None,
         }
     }
 
-    /// Whether there was no node.
+    /// Checks an instruction and adds it.
+    #[inline]
+    pub(super) fn add(&mut self, row: Row) {
+        let keyword = row.keyword;
+        let stage_is_missing = !self.has_stage && keyword != Keyword::Arg;
+        let checked = check(keyword, row.flags, row.held, &self.tables);
+        self.tables.rows.push(row);
+        match checked {
+            Err(kind) => self.refuse(kind, row.keyword_span),
+            Ok(()) if keyword == Keyword::From => self.has_stage = true,
+            Ok(()) if stage_is_missing => {
+                self.refuse(ParseErrorKind::NoStage { keyword }, row.keyword_span);
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// Refuses the name of an instruction that does not exist.
+    pub(super) fn add_unknown(&mut self, name: &Word<'_>) {
+        self.refuse(unknown(&name.text), name.span);
+    }
+
+    #[cold]
+    fn refuse(&mut self, kind: ParseErrorKind, name: Span) {
+        if self.refused.is_none() {
+            let at = name.range().start;
+            let error = ParseError::new(kind, self.source.bytes, at, name.len());
+            self.refused = Some(error);
+        }
+    }
+
+    /// Whether there was no instruction.
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes == 0
+        self.tables.rows.is_empty() && self.refused.is_none()
     }
 
     /// What there is when the first pass found no error.
-    pub(super) fn finish(self) -> Result<Built, ParseError> {
-        self.refused.map_or(Ok(self.built), Err)
-    }
-}
-
-impl Built {
-    fn add(&mut self, node: Node, source: &[u8]) -> Result<(), ParseError> {
-        let name = node.name_span.clone();
-        let error = |kind| ParseError::new(kind, source, name.start, name.len());
-        let keyword = match &node.keyword {
-            Ok(keyword) => *keyword,
-            Err(name) => return Err(error(unknown(name))),
-        };
-        let values = check(keyword, &node).map_err(error)?;
-        let instruction = Instruction {
-            keyword,
-            keyword_span: node.name_span,
-            flags: node.flags,
-            arguments: node.arguments,
-            heredocs: node.heredocs,
-            lines: node.lines,
-            span: node.span,
-            argument_spans: node.argument_spans,
-        };
-        if keyword == Keyword::From {
-            self.stages.push(stage(instruction, values));
-        } else if let Some(stage) = self.stages.last_mut() {
-            stage.instructions.push(instruction);
-        } else if let Arguments::Args(args) = &instruction.arguments {
-            self.meta_args.extend_from_slice(args);
-            self.meta_tokens.extend(instruction.tokens());
-        } else {
-            return Err(error(ParseErrorKind::NoStage { keyword }));
+    pub(super) fn finish(
+        mut self,
+        directives: Directives,
+        warnings: Vec<Warning>,
+    ) -> Result<Dockerfile<'a>, ParseError> {
+        if let Some(error) = self.refused {
+            return Err(error);
         }
-        Ok(())
+        shrink(&mut self.tables.rows);
+        shrink(&mut self.tables.words);
+        let tables = Arc::new(self.tables);
+        let stages = stages(&tables);
+        let meta = 0..stages
+            .first()
+            .map_or(tables.rows.len(), |stage| stage.rows.start);
+        let meta_args = tables.rows[meta.clone()].iter();
+        Ok(Dockerfile {
+            directives,
+            meta_args: meta_args
+                .flat_map(|row| tables.args(row.held))
+                .cloned()
+                .collect(),
+            stages,
+            warnings,
+            meta,
+            tables,
+        })
     }
 }
 
-fn stage(from: Instruction, values: Values) -> Stage {
-    let from_tokens = from.tokens();
-    let base = match from.arguments {
-        Arguments::Words(words) => words.into_iter().next(),
-        _ => None,
-    };
+/// Gives memory back where much more was taken than needed.
+fn shrink<T>(list: &mut Vec<T>) {
+    if list.len() < list.capacity() / 2 {
+        list.shrink_to_fit();
+    }
+}
+
+fn stages<'a>(tables: &Arc<Tables<'a>>) -> Vec<Stage<'a>> {
+    let mut stages: Vec<Stage<'a>> = Vec::new();
+    for (start, row) in tables.rows.iter().enumerate() {
+        match stages.last_mut() {
+            _ if row.keyword == Keyword::From => stages.push(stage(tables, start)),
+            Some(stage) => stage.rows.end = start + 1,
+            None => {}
+        }
+    }
+    stages
+}
+
+/// The stage that begins with this row, and holds nothing else yet.
+fn stage<'a>(tables: &Arc<Tables<'a>>, start: usize) -> Stage<'a> {
+    let from = tables.rows[start];
+    let words = tables.words(from.held);
     Stage {
-        from: base.unwrap_or_else(|| Word::new(String::new(), 0..0)),
-        name: values.name,
-        platform: values.platform,
-        lines: from.lines,
-        instructions: Vec::new(),
-        from_tokens,
+        from: words.first().cloned().unwrap_or_default(),
+        name: stage_name(words),
+        platform: platform(tables.flags(from.flags)),
+        rows: start..start + 1,
+        tables: Arc::clone(tables),
     }
 }
 
