@@ -32,6 +32,8 @@ pub struct BuilderOptions {
     /// down, a daemon that was lost. Steps that were done come from the daemon's cache. Default: 3 attempts, waits of up
     /// to 2 s and 4 s.
     pub backoff: Backoff,
+    /// Longest time that the server of a build cache may stay silent: see [`Solve::cache_timeout`]. Default: 60 s.
+    pub cache_timeout: Duration,
     /// Hosts of token servers that are trusted although they are not on their registry's host.
     pub trusted_realms: BTreeSet<String>,
     /// How far the leak check after each build goes; `None` leaves it out. Default: image and record, without layers.
@@ -46,6 +48,7 @@ impl Default for BuilderOptions {
             backoff: Backoff::default()
                 .base(Duration::from_secs(2))
                 .total(Solve::TIMEOUT),
+            cache_timeout: Solve::CACHE_TIMEOUT,
             trusted_realms: BTreeSet::new(),
             leak_check: Some(LeakCheck::default()),
         }
@@ -71,6 +74,13 @@ impl BuilderOptions {
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// Sets the longest time that the server of a build cache may stay silent.
+    #[must_use]
+    pub fn cache_timeout(mut self, limit: Duration) -> Self {
+        self.cache_timeout = limit;
         self
     }
 
@@ -113,6 +123,7 @@ impl Builder {
     ) -> Result<Solved, Error> {
         let client = Client::connect(&self.address, self.options.connect.clone()).await?;
         solve.leak_check.clone_from(&self.options.leak_check);
+        solve = solve.cache_timeout(self.options.cache_timeout);
         for host in &self.options.trusted_realms {
             solve = solve.trust_realm(host);
         }
@@ -171,6 +182,8 @@ pub(crate) struct Tries<'a> {
 pub(crate) struct Again {
     wait: Duration,
     what: String,
+    /// It is as the last one, but reads or writes one cache less.
+    pub(crate) without_cache: bool,
 }
 
 impl<'a> Tries<'a> {
@@ -214,6 +227,7 @@ impl<'a> Tries<'a> {
             return Some(Again {
                 wait: Duration::ZERO,
                 what,
+                without_cache: true,
             });
         }
         match error.diagnosis().class {
@@ -227,7 +241,11 @@ impl<'a> Tries<'a> {
                     self.made + 1,
                     backoff.attempts
                 );
-                Some(Again { wait, what })
+                Some(Again {
+                    wait,
+                    what,
+                    without_cache: false,
+                })
             }
             _ => None,
         }
@@ -253,6 +271,7 @@ impl<'a> Tries<'a> {
         Some(Again {
             wait: Duration::ZERO,
             what: format!("trying again with a new credential for {host}"),
+            without_cache: false,
         })
     }
 

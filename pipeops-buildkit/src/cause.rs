@@ -75,6 +75,9 @@ pub enum Cause {
     CacheUnreadable,
     /// The daemon cannot even begin to write a build cache.
     CacheUnwritable,
+    /// A part of an image or of a cache has other bytes than its digest says. The daemon may keep them and fail again, while
+    /// another one does not.
+    ContentDamaged,
     /// Somebody cancelled the build at the daemon.
     Cancelled,
     /// The daemon lost this process's session.
@@ -105,6 +108,7 @@ impl Cause {
             Self::CacheMissing => "CacheMissing",
             Self::CacheUnreadable => "CacheUnreadable",
             Self::CacheUnwritable => "CacheUnwritable",
+            Self::ContentDamaged => "ContentDamaged",
             Self::Cancelled => "Cancelled",
             Self::SessionLost => "SessionLost",
             Self::Unknown => "BuildError",
@@ -120,7 +124,8 @@ impl Cause {
             | Self::RegistryDown { .. }
             | Self::Network { .. }
             | Self::CacheMissing
-            | Self::CacheUnreadable => RetryClass::Transient,
+            | Self::CacheUnreadable
+            | Self::ContentDamaged => RetryClass::Transient,
             Self::Unauthorized { .. } => RetryClass::NeedsCredential,
             _ => RetryClass::Permanent,
         }

@@ -31,6 +31,7 @@ pub(crate) fn classify(clues: &Clues<'_>) -> Cause {
         return Cause::SessionLost;
     }
     cache(&message)
+        .or_else(|| damaged(&message))
         .or_else(|| dockerfile(clues.message, &message))
         .or_else(|| registry(clues.message, &message))
         .or_else(|| network(clues.message, &message))
@@ -98,6 +99,14 @@ fn cache(message: &str) -> Option<Cause> {
     }
     any(&["operation error s3", "failed to load result from remote"])
         .then_some(Cause::CacheUnreadable)
+}
+
+/// What was downloaded is not what was asked for. Its source is not said: a base image or a cache.
+fn damaged(message: &str) -> Option<Cause> {
+    let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    let damaged = message.contains("failed commit on ref")
+        && any(&["unexpected commit digest", "failed size validation"]);
+    damaged.then_some(Cause::ContentDamaged)
 }
 
 /// `content at https://HOST/v2/REPOSITORY/blobs/sha256:… not found`
@@ -426,6 +435,14 @@ mod tests {
             (
                 "failed to configure s3 cache exporter: upload_parallelism must be a positive integer",
                 Cause::CacheUnwritable,
+            ),
+            (
+                "failed to load cache key: failed commit on ref \"layer-sha256:2c\": unexpected commit digest sha256:0a, expected sha256:2c: failed precondition",
+                Cause::ContentDamaged,
+            ),
+            (
+                "failed to prepare extraction snapshot: failed commit on ref \"layer-sha256:2c\": \"layer-sha256:2c\" failed size validation: 12 != 13: failed precondition",
+                Cause::ContentDamaged,
             ),
             ("context canceled: context canceled", Cause::Cancelled),
             ("something new", Cause::Unknown),

@@ -220,6 +220,11 @@ impl BuildFailure {
             Cause::SessionLost => diagnosis
                 .reason("the daemon lost the connection through which it reads the build context")
                 .fix("Build again; give buildkitd more CPU if it happens often"),
+            Cause::ContentDamaged => diagnosis
+                .reason("a part of an image or cache has other bytes than its digest says; the daemon may keep them and fail again")
+                .fix("Build at another daemon, or prune this one's cache")
+                .fix("If every daemon fails, push the base image again: its registry keeps the damaged part")
+                .run("buildctl prune --all"),
             Cause::Cancelled => diagnosis.reason("somebody cancelled it, or the daemon was stopped").fix("Build again"),
             Cause::Dockerfile { .. } | Cause::FileMissing { .. } | Cause::SecretMissing { .. } => self.advise_author(diagnosis, &place),
             Cause::Unknown => diagnosis.reason("the daemon gives no other reason").fix("Look into the daemon's log").run(DOCTOR),

@@ -1,13 +1,17 @@
 //! What the daemon reports while it builds, as events.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use pipeops_core::event::{EventKind, EventSink, VertexState};
+use tokio::time::Instant;
 
 use crate::cache::{CacheOutcome, CacheProblem, Labels, reason};
+use crate::cause::Cause;
 use crate::censor::Censor;
+use crate::failure::BuildFailure;
 use crate::lines::{Lines, readable};
 
 /// Lines of output kept for the error of a step.
@@ -36,6 +40,8 @@ struct Vertex {
     name: String,
     state: Option<VertexState>,
     tail: VecDeque<String>,
+    /// When the daemon last said something about it.
+    heard: Option<Instant>,
 }
 
 /// Steps of the Dockerfile, counted.
@@ -90,6 +96,20 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// What is to be said when the daemon waits for a cache whose server has been silent for `limit`; while it is written, for
+    /// [`WRITING`] times as long.
+    pub(crate) fn silent_cache(&self, limit: Duration) -> Option<BuildFailure> {
+        let mut waiting = self
+            .vertices
+            .values()
+            .filter(|vertex| vertex.state == Some(VertexState::Started) && is_cache(&vertex.name));
+        waiting.find_map(|vertex| {
+            let reads = vertex.name.starts_with(IMPORT);
+            let limit = if reads { limit } else { limit * WRITING };
+            (vertex.heard?.elapsed() > limit).then(|| silent(&vertex.name, limit, reads))
+        })
+    }
+
     /// Ends the report: steps that never ended were given up.
     pub(crate) fn finish(&mut self) {
         let open = |vertex: &Vertex| vertex.state == Some(VertexState::Started);
@@ -106,8 +126,9 @@ impl<'a> Progress<'a> {
 
     /// Tells people something that does not stop the build.
     pub(crate) fn warn(&self, message: impl AsRef<str>) {
+        let message = message.as_ref().replace(['\n', '\r'], " ");
         self.events.emit(EventKind::Warning {
-            message: self.censor.clean(message.as_ref()),
+            message: readable(message.as_bytes(), &self.censor),
         });
     }
 
@@ -142,8 +163,9 @@ impl<'a> Progress<'a> {
             return;
         }
         let vertex = self.vertices.entry(update.digest.clone()).or_default();
+        vertex.heard = Some(Instant::now());
         if vertex.name.is_empty() {
-            let name = self.labels.readable(update.name.replace('\n', " "));
+            let name = self.labels.readable(update.name.replace(['\n', '\r'], " "));
             vertex.name = readable(name.as_bytes(), &self.censor);
         }
         let name = vertex.name.clone();
@@ -179,7 +201,7 @@ impl<'a> Progress<'a> {
         self.end(&update.digest, VertexState::Failed, millis);
         let problem = CacheProblem {
             cache: name.to_owned(),
-            why: self.censor.clean(&reason(&update.error)),
+            why: readable(reason(&update.error).as_bytes(), &self.censor),
             millis,
         };
         let read = name.starts_with(IMPORT);
@@ -233,6 +255,9 @@ impl<'a> Progress<'a> {
 
     fn transfer(&mut self, status: &proto::VertexStatus) {
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        if let Some(vertex) = self.vertices.get_mut(&status.vertex) {
+            vertex.heard = Some(Instant::now());
+        }
         let now = (number(status.current), number(status.total));
         // The same layer may move in several steps.
         let id = format!(
@@ -245,13 +270,33 @@ impl<'a> Progress<'a> {
         }
         if self.transfers.insert(id.clone(), now) != Some(now) {
             self.events.emit(EventKind::Transfer {
-                id: self.censor.clean(&id),
+                id: readable(id.as_bytes(), &self.censor),
                 current: now.0,
                 total: now.1,
             });
         }
     }
 }
+
+/// How much longer than one that is read a cache may be silent while it is written.
+const WRITING: u32 = 10;
+
+fn silent(name: &str, limit: Duration, reads: bool) -> BuildFailure {
+    BuildFailure {
+        cause: match reads {
+            true => Cause::CacheUnreadable,
+            false => Cause::CacheUnwritable,
+        },
+        message: format!("{name}{SILENT}{limit:?}"),
+        source: None,
+        exit_code: None,
+        step: None,
+        log: Vec::new(),
+    }
+}
+
+/// What follows the name of a cache that was given up.
+pub(crate) const SILENT: &str = ": no answer within ";
 
 const IMPORT: &str = "importing cache manifest";
 const EXPORT: &str = "exporting cache";
@@ -463,6 +508,54 @@ mod tests {
         assert_eq!(
             export[1],
             "! The cache is not written, and the next build starts with an older one: exporting cache to Amazon S3 (0.0 s): there is no such bucket: NoSuchBucket"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_that_says_nothing_is_given_up_and_one_that_moves_is_not() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let mut progress = Progress::new(&pipeops_core::event::Discard, Censor::default());
+        let running = |name: &str| with_vertex(vertex(name, name, (Some(1), None)));
+        progress.take(running("[1/1] RUN sleep"));
+        tokio::time::advance(LIMIT * 20).await;
+        assert_eq!(
+            progress.silent_cache(LIMIT),
+            None,
+            "steps take what they take"
+        );
+        progress.take(running("exporting cache to Amazon S3"));
+        tokio::time::advance(LIMIT * 9).await;
+        let mut moved = proto::VertexStatus {
+            id: "writing layer".into(),
+            vertex: "exporting cache to Amazon S3".into(),
+            ..Default::default()
+        };
+        moved.completed = Some(Timestamp::default());
+        progress.take(proto::StatusResponse {
+            statuses: vec![moved],
+            ..Default::default()
+        });
+        tokio::time::advance(LIMIT * 9).await;
+        assert_eq!(progress.silent_cache(LIMIT), None);
+        tokio::time::advance(LIMIT * 2).await;
+        let failure = progress.silent_cache(LIMIT).unwrap();
+        assert_eq!(failure.cause, Cause::CacheUnwritable);
+        assert_eq!(
+            failure.message,
+            "exporting cache to Amazon S3: no answer within 600s"
+        );
+
+        progress.take(running("importing cache manifest from s3:own"));
+        progress.take(with_vertex(vertex(
+            "exporting cache to Amazon S3",
+            "",
+            (Some(1), Some(2)),
+        )));
+        assert_eq!(progress.silent_cache(LIMIT), None);
+        tokio::time::advance(LIMIT * 2).await;
+        assert_eq!(
+            progress.silent_cache(LIMIT).unwrap().cause,
+            Cause::CacheUnreadable
         );
     }
 

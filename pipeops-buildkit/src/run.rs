@@ -19,7 +19,7 @@ use crate::censor::Censor;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
 use crate::exported::Exported;
-use crate::failure::Details;
+use crate::failure::{BuildFailure, Details};
 use crate::leak::{After, LeakReport};
 use crate::progress::Progress;
 use crate::session::Session;
@@ -98,6 +98,7 @@ impl Client {
                 &prepared.exported,
                 &mut session,
                 &mut progress,
+                prepared.cache_timeout,
             )
             .await;
         progress.finish();
@@ -108,6 +109,7 @@ impl Client {
                 Ok(solved)
             }
             Err(Ended::Lost(error)) => Err(error),
+            Err(Ended::GivenUp(failure)) => Err(Error::Build(Box::new(failure))),
             Err(Ended::Refused(status)) => {
                 let error = self.failure(&status, &progress, &prepared.censor);
                 Err(explain(error, &session, &mut prepared.notes))
@@ -122,6 +124,7 @@ impl Client {
         exported: &Exported,
         session: &mut Session,
         progress: &mut Progress<'_>,
+        cache_timeout: Duration,
     ) -> Result<proto::SolveResponse, Ended> {
         let reports = reports(self.control.clone(), request.r#ref.clone());
         let mut reports = Box::pin(reports.inspect_ok(|report| exported.note(report)));
@@ -136,7 +139,12 @@ impl Client {
                 result = &mut solve => break result,
                 report = reports.next(), if reporting => reporting = show(report, progress),
                 why = session.ended(), if session_ended.is_none() => session_ended = Some((Instant::now(), why)),
-                _ = watch.tick() => self.check(session, session_ended.as_ref())?,
+                _ = watch.tick() => {
+                    self.check(session, session_ended.as_ref())?;
+                    if let Some(failure) = progress.silent_cache(cache_timeout) {
+                        return Err(Ended::GivenUp(failure));
+                    }
+                }
             }
         };
         drop(solve);
@@ -213,6 +221,8 @@ enum Ended {
     Refused(Status),
     /// The daemon is gone.
     Lost(Error),
+    /// It waits for a cache that does not answer.
+    GivenUp(BuildFailure),
 }
 
 /// The daemon's reports about one build. It waits some seconds for a build that it does not know yet.

@@ -43,6 +43,7 @@ pub struct Solve {
     push: bool,
     shared_key: Option<String>,
     pub(crate) timeout: Duration,
+    cache_timeout: Duration,
     trusted_realms: BTreeSet<String>,
     exported: Exported,
     again: bool,
@@ -58,6 +59,9 @@ impl Solve {
     /// The longest time for a build, when nothing else is said: one hour.
     pub const TIMEOUT: Duration = Duration::from_secs(3600);
 
+    /// How long a build cache's server may stay silent, when nothing else is said: one minute.
+    pub const CACHE_TIMEOUT: Duration = Duration::from_secs(60);
+
     /// Builds `request` and pushes the image.
     pub fn new(request: BuildRequest) -> Self {
         Self {
@@ -65,6 +69,7 @@ impl Solve {
             push: true,
             shared_key: None,
             timeout: Self::TIMEOUT,
+            cache_timeout: Self::CACHE_TIMEOUT,
             trusted_realms: BTreeSet::new(),
             exported: Exported::default(),
             again: false,
@@ -136,6 +141,17 @@ impl Solve {
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
+        self
+    }
+
+    /// Sets the longest time that the server of a build cache may stay silent while a cache's manifest is read; ten times as
+    /// long while a cache is written, as a large layer moves without a report. The daemon itself would wait for ever. Then the
+    /// build ends with [`Cause::CacheUnreadable`](crate::Cause::CacheUnreadable) or
+    /// [`Cause::CacheUnwritable`](crate::Cause::CacheUnwritable), and a [`Builder`](crate::Builder) builds again without this
+    /// cache. Looked at every 5 s. Default: [`Solve::CACHE_TIMEOUT`].
+    #[must_use]
+    pub fn cache_timeout(mut self, limit: Duration) -> Self {
+        self.cache_timeout = limit;
         self
     }
 
@@ -217,6 +233,7 @@ pub(crate) struct Prepared {
     pub(crate) censor: Censor,
     pub(crate) labels: Labels,
     pub(crate) push: bool,
+    pub(crate) cache_timeout: Duration,
     pub(crate) exported: Exported,
     /// What a person should know before it begins.
     pub(crate) warning: Option<String>,
@@ -294,6 +311,7 @@ impl Solve {
             censor,
             labels: caches.labels,
             push: self.push,
+            cache_timeout: self.cache_timeout,
             exported: self.exported.clone(),
             warning: sources.warning.filter(|_| !self.again),
             leaks: match self.leak_check {

@@ -456,7 +456,7 @@ impl CredentialProvider for Login {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs peers: buildkit, registry, registry-auth"]
 async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
     let context = Context::new(&[("Dockerfile", SCRATCH), ("a", "1")]);
     let mut request = context.request();

@@ -354,6 +354,45 @@ async fn a_daemon_without_disk_gets_nothing_for_a_while() {
     assert_eq!(state(&pool, &home.address()).state, MemberState::Down);
 }
 
+/// What containerd says of a blob that came damaged, and for as long as it keeps it.
+const DAMAGED: &str = "failed to load cache key: failed commit on ref \"layer-sha256:2c\": unexpected commit digest sha256:0a, expected sha256:2c: failed precondition";
+
+#[tokio::test]
+async fn a_daemon_that_keeps_a_damaged_blob_is_left_and_goes_on_to_serve() {
+    let world = World::new(2, Duration::ZERO).await;
+    let pool = world.pool(options());
+    let home = world.home(&pool, "app").await;
+    let damaged = Fault::status(412)
+        .body(DAMAGED)
+        .on(Matcher::operation("build.resolve"))
+        .always();
+    let damaged = home.faults().add(damaged);
+    let before = world.asked();
+    pool.build(world.request("app"), &Discard).await.unwrap();
+    assert_eq!((damaged.fired(), world.asked()), (1, before + 2));
+    // It is not ill: others need other blobs.
+    assert_eq!(state(&pool, &home.address()).state, MemberState::Up);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_damaged_everywhere_ends_the_attempts() {
+    let world = World::new(2, Duration::ZERO).await;
+    let pool = world.pool(options());
+    for daemon in &world.daemons {
+        let damaged = Fault::status(412).body(DAMAGED);
+        daemon
+            .faults()
+            .add(damaged.on(Matcher::operation("build.resolve")).always());
+    }
+    let failure = pool
+        .build(world.request("app"), &Discard)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.diagnosis().title, "Build failed: ContentDamaged");
+    assert_eq!(failure.retry_class(), RetryClass::Exhausted, "{failure}");
+    assert_eq!(world.asked(), 3);
+}
+
 #[tokio::test]
 async fn an_error_of_the_dockerfile_is_not_tried_elsewhere() {
     let world = World::new(3, Duration::ZERO).await;

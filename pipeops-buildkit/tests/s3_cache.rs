@@ -362,6 +362,51 @@ async fn wrong_keys_and_a_server_that_is_gone_are_told_with_the_caches_name() {
     }
 }
 
+/// A server that takes connections and never says a word: the daemon itself would wait for it for ever.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_server_that_never_answers_costs_its_caches_and_not_the_build() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let name = unique("silent");
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
+    let mut request = request(&context, &name);
+    for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
+        if let BuildCache::S3(s3) = cache {
+            s3.endpoint = Some(address.clone());
+        }
+    }
+    let options = BuilderOptions::default()
+        .timeout(Duration::from_secs(120))
+        .cache_timeout(Duration::from_secs(4));
+    let builder = Builder::new(common::address(), options);
+    let both = Recorder::default();
+    let built = builder.build(request.clone(), &both).await.unwrap();
+    assert_eq!(built.steps, 1);
+    let warnings = both.warnings();
+    assert!(
+        warnings.len() == 1
+            && warnings[0].contains("CacheUnreadable")
+            && warnings[0].contains(&name),
+        "{warnings:?}"
+    );
+
+    // Only written: the image is there long before the daemon gives up its cache.
+    request.cache_from.clear();
+    request.no_cache = true;
+    let options = BuilderOptions::default()
+        .timeout(Duration::from_secs(120))
+        .cache_timeout(Duration::from_secs(1));
+    let builder = Builder::new(common::address(), options);
+    let written = Recorder::default();
+    builder.build(request, &written).await.unwrap();
+    let warnings = written.warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("CacheUnwritable"),
+        "{warnings:?}"
+    );
+}
+
 /// Two builds at once, of different commits; then each again on an emptied daemon. Gives the steps of the second round that
 /// came from the cache, and all.
 async fn parallel(slots: u8) -> (usize, usize) {

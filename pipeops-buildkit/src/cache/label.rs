@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
 
 /// Before the name of an import in the daemon's reports.
-const IMPORT: &str = "importing cache manifest from ";
+pub(crate) const IMPORT: &str = "importing cache manifest from ";
 
 /// What the daemon calls each import, and what people call it.
 #[derive(Debug, Clone, Default)]

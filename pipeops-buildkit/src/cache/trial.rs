@@ -8,8 +8,11 @@
 use pipeops_core::BuildRequest;
 use pipeops_core::cache::BuildCache;
 
+use super::label::IMPORT;
+use super::slots;
 use crate::cause::Cause;
 use crate::error::Error;
+use crate::progress::SILENT;
 
 /// With more caches than this, they are not left out one by one.
 const MOST_SINGLE: usize = 4;
@@ -33,7 +36,7 @@ impl CacheTrial {
         match &failure.cause {
             Cause::CacheMissing | Cause::CacheUnreadable => {}
             // Its source is not said; it may also be a base image.
-            _ if is_damaged(&failure.message) && request.cache_from.iter().any(is_suspect) => {}
+            Cause::ContentDamaged if request.cache_from.iter().any(is_suspect) => {}
             // Which writer it was does not matter: none of them is worth the image.
             Cause::CacheUnwritable if !request.cache_to.is_empty() => {
                 request.cache_to.clear();
@@ -44,6 +47,20 @@ impl CacheTrial {
         if let Some(place) = named(&failure.message, &request.cache_from) {
             let cache = request.cache_from.remove(place);
             return Some(without(&cache));
+        }
+        if let Some(place) = silent(&failure.message, &request.cache_from) {
+            let cache = request.cache_from.remove(place);
+            // It would be waited for again: by the other caches of this server, and ten times as long to write one.
+            request
+                .cache_from
+                .retain(|other| !at_same_server(other, &cache));
+            request
+                .cache_to
+                .retain(|other| !at_same_server(other, &cache));
+            return Some(format!(
+                "{}, nor with any other at its server",
+                without(&cache)
+            ));
         }
         self.next_suspect(request)
     }
@@ -94,13 +111,6 @@ fn is_suspect(cache: &BuildCache) -> bool {
     !matches!(cache, BuildCache::Registry { .. } | BuildCache::Inline)
 }
 
-/// A blob has other bytes than its name says.
-fn is_damaged(message: &str) -> bool {
-    message.contains("failed commit on ref")
-        && (message.contains("unexpected commit digest")
-            || message.contains("failed size validation"))
-}
-
 /// The registry cache that an error names by the address of a blob: `content at https://HOST/v2/REPOSITORY/blobs/…`.
 fn named(message: &str, caches: &[BuildCache]) -> Option<usize> {
     caches.iter().position(|cache| match cache {
@@ -111,6 +121,38 @@ fn named(message: &str, caches: &[BuildCache]) -> Option<usize> {
         )),
         _ => false,
     })
+}
+
+/// The cache whose manifest did not come: `importing cache manifest from s3:NAME: no answer within …`.
+fn silent(message: &str, caches: &[BuildCache]) -> Option<usize> {
+    let (vertex, _) = message.split_once(SILENT)?;
+    let name = vertex.strip_prefix(IMPORT)?;
+    caches.iter().position(|cache| match cache {
+        BuildCache::S3(s3) => {
+            let name = name.strip_prefix("s3:");
+            name.is_some_and(|name| slots::names(s3).any(|slot| slot == name))
+        }
+        BuildCache::Registry { image } => name == image.to_string(),
+        BuildCache::Gha(gha) => name.strip_prefix("gha:") == Some(&gha.scope),
+        BuildCache::Azblob(azblob) => name.strip_prefix("azblob:") == Some(&azblob.name),
+        _ => false,
+    })
+}
+
+fn at_same_server(one: &BuildCache, other: &BuildCache) -> bool {
+    match (one, other) {
+        (BuildCache::S3(one), BuildCache::S3(other)) => {
+            (&one.endpoint, &one.bucket) == (&other.endpoint, &other.bucket)
+        }
+        (BuildCache::Registry { image: one }, BuildCache::Registry { image: other }) => {
+            one.host() == other.host()
+        }
+        (BuildCache::Gha(one), BuildCache::Gha(other)) => one.url == other.url,
+        (BuildCache::Azblob(one), BuildCache::Azblob(other)) => {
+            one.account_url == other.account_url
+        }
+        _ => false,
+    }
 }
 
 fn without(cache: &BuildCache) -> String {
@@ -231,11 +273,35 @@ mod tests {
         let mut request = BuildRequest::new(".", "reg.io/app:1".parse().unwrap());
         request.cache_from = vec![s3("own")];
         let message = "failed to push reg.io/app:1: failed commit on ref \"layer-sha256:9d\": unexpected commit digest sha256:09, expected sha256:9d: failed precondition";
-        let error = failure(Cause::Unknown, message);
+        let error = failure(Cause::ContentDamaged, message);
         let mut trial = CacheTrial::default();
         assert!(trial.leave_out(&mut request, &error).is_some());
         // Without caches it is not theirs.
         assert_eq!(trial.leave_out(&mut request, &error), None);
+    }
+
+    #[test]
+    fn a_cache_that_does_not_answer_takes_its_server_along() {
+        let elsewhere = |name| match s3(name) {
+            BuildCache::S3(mut s3) => {
+                s3.endpoint = Some("https://other".to_owned());
+                BuildCache::S3(s3)
+            }
+            other => other,
+        };
+        let mut request = BuildRequest::new(".", "reg.io/app:1".parse().unwrap());
+        request.cache_from = vec![elsewhere("far"), s3("own"), s3("main")];
+        request.cache_to = vec![s3("own"), elsewhere("far")];
+        let message = "importing cache manifest from s3:own: no answer within 60s";
+        let error = failure(Cause::CacheUnreadable, message);
+        let mut trial = CacheTrial::default();
+        let what = trial.leave_out(&mut request, &error).unwrap();
+        assert!(what.contains("\"own\""), "{what}");
+        assert_eq!(request.cache_from, [elsewhere("far")]);
+        assert_eq!(request.cache_to, [elsewhere("far")]);
+        // What is not among them is any of them.
+        assert!(trial.leave_out(&mut request, &error).is_some());
+        assert!(request.cache_from.is_empty());
     }
 
     #[test]

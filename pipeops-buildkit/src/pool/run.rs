@@ -86,10 +86,11 @@ pub(super) async fn run(
                 }
                 None => {
                     drop(place);
-                    if is_network(&error) {
+                    let elsewhere = may_be_the_daemons(&error);
+                    let without_cache = build.tries_again(error).await?;
+                    if elsewhere && !without_cache {
                         wanted.avoid.insert(grant.member);
                     }
-                    build.tries_again(error).await?;
                 }
             },
         }
@@ -120,12 +121,14 @@ impl Build<'_> {
         builder.attempt(solve, self.events).await
     }
 
-    /// The daemon did nothing wrong: waits before the next try, or fails when there is no use in one.
-    async fn tries_again(&mut self, error: Error) -> Result<(), Error> {
+    /// The daemon did nothing wrong: waits before the next try, or fails when there is no use in one. Gives whether that try
+    /// is without a cache.
+    async fn tries_again(&mut self, error: Error) -> Result<bool, Error> {
         match self.tries.next(&error).await {
             Some(again) => {
+                let without_cache = again.without_cache;
                 self.tries.wait(again, &error, self.events).await;
-                Ok(())
+                Ok(without_cache)
             }
             None => Err(self.tries.give_up(error)),
         }
@@ -204,8 +207,10 @@ fn blames_daemon(error: &Error) -> Option<Duration> {
     }
 }
 
-fn is_network(error: &Error) -> bool {
-    error
-        .build_failure()
-        .is_some_and(|failure| matches!(failure.cause, Cause::Network { .. }))
+/// Whether another daemon may do better although this one works: its network, or a damaged part that it keeps. It goes on to
+/// get builds, as others need neither.
+fn may_be_the_daemons(error: &Error) -> bool {
+    error.build_failure().is_some_and(|failure| {
+        matches!(failure.cause, Cause::Network { .. } | Cause::ContentDamaged)
+    })
 }

@@ -1,0 +1,210 @@
+//! The network between a client and a daemon (a stand-in): what goes over it when nothing is to be said, and what happens when
+//! it falls silent. The clock is set forward, not waited for.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Solve};
+use pipeops_core::event::EventKind;
+use pipeops_core::{BuildRequest, Diagnose};
+use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
+use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What lies between: it keeps what the client says, and may hold back everything.
+struct Network {
+    address: Address,
+    said: Arc<Mutex<Vec<u8>>>,
+    frozen: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Network {
+    async fn to(daemon: &BuildkitDaemon) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        let server = daemon.address().trim_start_matches("tcp://").to_owned();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (frozen, watch) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let heard = Arc::clone(&said);
+        tasks.spawn(async move {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(server).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            let up = pass(&mut from_client, &mut to_server, &watch, Some(&heard));
+            let down = pass(&mut from_server, &mut to_client, &watch, None);
+            tokio::join!(up, down);
+        });
+        Self {
+            address: Address::parse(&address).unwrap(),
+            said,
+            frozen,
+            _tasks: tasks,
+        }
+    }
+
+    /// From now on nothing arrives any more, in neither direction; the connection stays.
+    fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(&self.address, ConnectOptions::default())
+            .await
+            .unwrap()
+    }
+
+    /// The kinds of the HTTP/2 frames that the client sent, without acknowledgements.
+    fn frames(&self) -> Vec<u8> {
+        const PREFACE: usize = 24;
+        let said = self.said.lock().unwrap();
+        let (mut frames, mut rest) = (Vec::new(), &said[PREFACE..]);
+        while let [a, b, c, kind, flags, ..] = rest {
+            let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+            let acknowledges = flags & 1 == 1 && [SETTINGS, PING].contains(kind);
+            if !acknowledges {
+                frames.push(*kind);
+            }
+            rest = rest.get(9 + length..).unwrap_or_default();
+        }
+        frames
+    }
+}
+
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+
+async fn pass(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    frozen: &watch::Receiver<bool>,
+    keep: Option<&Mutex<Vec<u8>>>,
+) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if *frozen.borrow() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(keep) = keep {
+            keep.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets this much time pass at once, second by second.
+async fn pass_time(time: Duration) {
+    tokio::time::pause();
+    for _ in 0..time.as_secs() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    tokio::time::resume();
+}
+
+/// The daemon takes two pings of an idle connection for an attack and ends it (GOAWAY, too_many_pings).
+#[tokio::test]
+async fn an_idle_connection_sends_no_pings() {
+    let daemon = BuildkitDaemon::start(BuildkitOptions::default())
+        .await
+        .unwrap();
+    let network = Network::to(&daemon).await;
+    let client = network.client().await;
+    client.info().await.unwrap();
+    pass_time(Duration::from_secs(3_600)).await;
+    client.info().await.unwrap();
+    let frames = network.frames();
+    assert_eq!(
+        frames.iter().filter(|kind| **kind == HEADERS).count(),
+        2,
+        "{frames:?}"
+    );
+    assert!(!frames.contains(&PING), "{frames:?}");
+}
+
+/// Nobody closes the connection: only the silence says that the daemon is gone.
+#[tokio::test]
+async fn a_network_that_falls_silent_is_a_lost_daemon() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    registry
+        .seed("library/base", "1", &BaseImage::new())
+        .unwrap();
+    let hour = RunRule::matching("make").takes(Duration::from_secs(36_000));
+    let options = BuildkitOptions::default()
+        .mirror("docker.io", registry.host())
+        .run(RunScript::default().rule(hour));
+    let daemon = BuildkitDaemon::start(options).await.unwrap();
+    let context = tempfile::tempdir().unwrap();
+    std::fs::write(context.path().join("Dockerfile"), "FROM base:1\nRUN make\n").unwrap();
+    let image = format!("{}/team/app:1", registry.host());
+    let request = BuildRequest::new(context.path(), image.parse().unwrap());
+
+    let network = Network::to(&daemon).await;
+    let client = network.client().await;
+    let (started, mut running) = tokio::sync::mpsc::unbounded_channel();
+    let build = tokio::spawn(async move {
+        let watch = move |event: EventKind| {
+            if matches!(&event, EventKind::Vertex { name, .. } if name.contains("RUN make")) {
+                let _ = started.send(());
+            }
+        };
+        client.solve(Solve::new(request), &watch).await
+    });
+    running.recv().await.unwrap();
+    network.freeze();
+    // Much less than the build's own limit of an hour.
+    pass_time(Duration::from_secs(120)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), build);
+    let error = ended
+        .await
+        .expect("it waits for ever")
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::DaemonLost { why, .. } if why.contains("silent")),
+        "{error:?}"
+    );
+    assert!(error.diagnosis().class.is_transient());
+}
+
+/// gRPC clients take 4 MiB by default; the daemon sends up to 16.
+#[tokio::test]
+async fn a_message_of_many_megabytes_is_taken() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    registry
+        .seed("library/base", "1", &BaseImage::new())
+        .unwrap();
+    let line = "a line of sixty-four bytes, which comes again and again and aga\n";
+    let long = RunRule::matching("make").stdout(line.repeat(15 << 14));
+    let options = BuildkitOptions::default()
+        .mirror("docker.io", registry.host())
+        .run(RunScript::default().rule(long));
+    let daemon = BuildkitDaemon::start(options).await.unwrap();
+    let context = tempfile::tempdir().unwrap();
+    std::fs::write(context.path().join("Dockerfile"), "FROM base:1\nRUN make\n").unwrap();
+    let image = format!("{}/team/app:1", registry.host());
+    let request = BuildRequest::new(context.path(), image.parse().unwrap());
+    let address = Address::parse(&daemon.address()).unwrap();
+    let client = Client::connect(&address, ConnectOptions::default())
+        .await
+        .unwrap();
+    let lines = Mutex::new(0);
+    let count = |event: EventKind| {
+        if let EventKind::Log { line: shown, .. } = event {
+            assert_eq!(format!("{shown}\n"), line);
+            *lines.lock().unwrap() += 1;
+        }
+    };
+    let solve = Solve::new(request).timeout(Duration::from_secs(120));
+    client.solve(solve, &count).await.unwrap();
+    assert_eq!(*lines.lock().unwrap(), 15 << 14);
+}

@@ -1,0 +1,183 @@
+//! Where clients of BuildKit go wrong, each against a real daemon.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::{Context, Recorder, client, env, solve, unique};
+use pipeops_buildkit::{Cause, Output, Solve, Target};
+use pipeops_core::event::Discard;
+use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
+
+/// The daemon keeps no socket bit in a mode: with it, the entry would be refused.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_socket_arrives_as_an_empty_file() {
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN stat -c '%A %s' /ctx/run/sock\n";
+    let context = Context::new(&[("Dockerfile", dockerfile), ("run/a", "1")]);
+    let _socket = std::os::unix::net::UnixListener::bind(context.path().join("run/sock")).unwrap();
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["-rw-r--r-- 0"]);
+}
+
+/// macOS puts `com.apple.quarantine` and its like on every download; in a layer they break its unpacking on Linux, and differ
+/// between clones.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn extended_attributes_stay_here() {
+    use rustix::fs::{XattrFlags, setxattr};
+    let context = Context::new(&[
+        ("Dockerfile", "FROM scratch\nCOPY a /\n"),
+        ("a", &unique("a")),
+    ]);
+    let path = context.path().join("a");
+    for name in ["user.com.apple.quarantine", "user.other"] {
+        setxattr(&path, name, b"0081;downloaded", XattrFlags::empty()).unwrap();
+    }
+    let out = tempfile::tempdir().unwrap();
+    let archive = out.path().join("out.tar");
+    let output = Output::tar(Target::file(&archive));
+    let solve = Solve::new(context.request()).without_push().output(output);
+    client().await.solve(solve, &Discard).await.unwrap();
+    let archive = std::fs::read(archive).unwrap();
+    let holds = |text: &str| {
+        archive
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(holds("a-"), "the file is in it");
+    assert!(!holds("xattr") && !holds("downloaded"));
+}
+
+/// The daemon would look for the other name, which it never got.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_link_to_a_file_that_is_ignored_is_a_file() {
+    let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && ls && cat b c && stat -c %h b\n";
+    let context = Context::new(&[
+        ("Dockerfile", dockerfile),
+        (".dockerignore", "a\nDockerfile\n.dockerignore\n"),
+        ("a", "shared"),
+    ]);
+    for name in ["b", "c"] {
+        std::fs::hard_link(context.path().join("a"), context.path().join(name)).unwrap();
+    }
+    let events = Recorder::default();
+    solve(context.fresh_request(), &events).await.unwrap();
+    // The two that are sent still share one content.
+    assert_eq!(events.logs(), ["b", "c", "sharedshared2"]);
+}
+
+/// `COPY current/app` wants what the link leads to, and nothing else.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn only_what_copied_links_lead_to_is_sent() {
+    let dockerfile =
+        "FROM busybox\nCOPY current/app /one\nCOPY c*t/other /two\nRUN cat /one /two\n";
+    let context = Context::new(&[
+        ("Dockerfile", dockerfile),
+        ("releases/7/app", "app\n"),
+        ("releases/7/other", "other\n"),
+        ("releases/6/app", "old\n"),
+        ("unused/a", ""),
+        ("unused/b", ""),
+    ]);
+    std::os::unix::fs::symlink("releases/7", context.path().join("current")).unwrap();
+    let events = Recorder::default();
+    let solved = solve(context.fresh_request(), &events).await.unwrap();
+    assert_eq!(events.logs(), ["app", "other"]);
+    // The Dockerfile, the link, two folders and two files.
+    assert_eq!(
+        (solved.context.entries, solved.context.files),
+        (6, 3),
+        "{solved:?}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_cache_mount_is_kept_from_build_to_build() {
+    let id = unique("kept");
+    let dockerfile = format!(
+        "FROM busybox\nRUN --mount=type=cache,id={id},target=/c echo x >> /c/runs; wc -l < /c/runs\n"
+    );
+    let context = Context::new(&[("Dockerfile", &dockerfile)]);
+    for runs in ["1", "2", "3"] {
+        let events = Recorder::default();
+        solve(context.fresh_request(), &events).await.unwrap();
+        assert_eq!(events.logs(), [runs]);
+    }
+}
+
+/// The login of the registry that wants one.
+#[derive(Debug)]
+struct Login;
+
+#[async_trait]
+impl CredentialProvider for Login {
+    async fn credential(&self, host: &str, _scope: &RegistryScope) -> Result<Credential, Failure> {
+        let password = env("REGISTRY_AUTH_PASSWORD");
+        Ok(match host == env("REGISTRY_AUTH") {
+            true => Credential::basic(env("REGISTRY_AUTH_USERNAME"), password.as_str()),
+            false => Credential::anonymous(),
+        })
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, registry-auth"]
+async fn a_private_base_image_is_pulled_with_the_providers_credential() {
+    let mark = unique("private");
+    let base = format!("{}/{mark}:1", env("REGISTRY_AUTH"));
+    let context = Context::new(&[
+        ("Dockerfile", "FROM scratch\nCOPY mark /\n"),
+        ("mark", &mark),
+    ]);
+    let mut request = context.request();
+    request.image = base.parse().unwrap();
+    request.credentials = Arc::new(Login);
+    solve(request, &Discard).await.unwrap();
+
+    let dockerfile =
+        format!("FROM {base} AS base\nFROM busybox\nCOPY --from=base /mark /\nRUN cat /mark\n");
+    let context = Context::new(&[("Dockerfile", &dockerfile)]);
+    let error = solve(context.fresh_request(), &Discard).await.unwrap_err();
+    let cause = &error.build_failure().unwrap().cause;
+    assert!(
+        matches!(cause, Cause::Unauthorized { host: Some(host) } if *host == env("REGISTRY_AUTH")),
+        "{error:?}"
+    );
+    let mut request = context.fresh_request();
+    request.credentials = Arc::new(Login);
+    let events = Recorder::default();
+    solve(request, &events).await.unwrap();
+    assert_eq!(events.logs(), [mark]);
+}
+
+/// More than the 4 MiB that gRPC clients take by default: the frontend's answer about a Dockerfile with many warnings.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn an_answer_of_many_megabytes_is_taken() {
+    let name = "A_NAME_THAT_IS_NEVER_DECLARED".repeat(20);
+    let mut dockerfile = "FROM busybox\n".to_owned();
+    for number in 0..2_500 {
+        dockerfile.push_str(&format!("ENV V{number}=${name}{number}\n"));
+    }
+    let context = Context::new(&[("Dockerfile", &dockerfile)]);
+    let solve = Solve::new(context.request())
+        .without_push()
+        .timeout(Duration::from_secs(120));
+    let lint = client().await.lint(solve).await.unwrap();
+    let size: usize = lint
+        .warnings
+        .iter()
+        .map(|warning| warning.detail.len())
+        .sum();
+    println!("{} warnings, {size} bytes of details", lint.warnings.len());
+    assert_eq!(lint.warnings.len(), 2_500);
+}
