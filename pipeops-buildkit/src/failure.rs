@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::cause::Cause;
 use crate::censor::Censor;
 use crate::classify::{Clues, classify};
-use crate::lines::readable;
+use crate::lines::{readable, readable_text};
 use crate::pointer::{self, Pointer};
 
 /// Lines of the Dockerfile shown around the failing ones.
@@ -162,7 +162,7 @@ impl Details {
         step: Option<(String, Vec<String>)>,
         censor: &Censor,
     ) -> BuildFailure {
-        let message: String = censor.clean(message).chars().take(MESSAGE).collect();
+        let message = readable_text(message, MESSAGE, censor);
         let (step, log) = step.map_or((None, Vec::new()), |(name, log)| (Some(name), log));
         let clues = Clues {
             message: &message,
@@ -263,10 +263,10 @@ fn source_lines(json: &[u8], censor: &Censor) -> Option<SourceLines> {
                 .any(|(start, end)| (*start..=*end).contains(&number)),
         })
         .collect();
-    let file = if detail.info.filename.is_empty() {
-        "Dockerfile".to_owned()
-    } else {
-        detail.info.filename
+    let name = readable(detail.info.filename.as_bytes(), censor);
+    let file = match name.is_empty() {
+        true => "Dockerfile".to_owned(),
+        false => name.chars().take(WIDTH).collect(),
     };
     (!lines.is_empty()).then(|| SourceLines::new(file, first, lines))
 }

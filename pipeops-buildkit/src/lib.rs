@@ -13,6 +13,9 @@ mod error;
 mod exported;
 mod failure;
 mod frontend;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod image_options;
 mod leak;

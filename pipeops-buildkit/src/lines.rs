@@ -84,6 +84,16 @@ pub(crate) fn readable(line: &[u8], censor: &Censor) -> String {
     censor.clean(&without_controls(shown))
 }
 
+/// A text of several lines as a terminal would show it, at most `limit` characters.
+pub(crate) fn readable_text(text: &str, limit: usize, censor: &Censor) -> String {
+    let lines: Vec<String> = text.lines().map(without_controls).collect();
+    censor
+        .clean(&lines.join("\n"))
+        .chars()
+        .take(limit)
+        .collect()
+}
+
 /// Takes out escape sequences and control characters: text of strangers must not steer a terminal.
 fn without_controls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -153,6 +163,17 @@ mod tests {
     fn characters_that_turn_text_around_are_left_out() {
         let line = "ok \u{202e}drow\u{2066}ssap\u{2069} \u{200f}x\n";
         assert_eq!(lines().push("a", 1, line.as_bytes()), ["ok drowssap x"]);
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_nothing_that_steers_a_terminal() {
+        let censor = Censor::default();
+        censor.hide([SecretString::from("s3cr3t-value")]);
+        assert_eq!(
+            readable_text("a\x1b[31m s3cr3t-\x07value\r\n\u{202e}b\n", 100, &censor),
+            "a [redacted]\nb"
+        );
+        assert_eq!(readable_text("äöü", 2, &censor), "äö");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_stream::wrappers::ReceiverStream;
@@ -160,7 +160,13 @@ struct Offer {
 }
 
 impl Transfer {
-    async fn run(self, source: Source, wanted: Wanted, incoming: Streaming<Packet>, notes: Notes) {
+    async fn run(
+        self,
+        source: Source,
+        wanted: Wanted,
+        incoming: impl Stream<Item = Result<Packet, Status>> + Unpin,
+        notes: Notes,
+    ) {
         let result = match filter(&wanted, &source) {
             Ok(filter) => {
                 tokio::try_join!(self.list(source, filter), self.answer(incoming)).map(drop)
@@ -212,7 +218,10 @@ impl Transfer {
     ///
     /// Requests are read as they come, even if they must wait: unread ones pile up in the HTTP/2 library, which ends the
     /// connection when they are too many. Each entry is asked for once, so that the queue is no longer than the list.
-    async fn answer(&self, mut incoming: Streaming<Packet>) -> Result<(), TransferError> {
+    async fn answer(
+        &self,
+        mut incoming: impl Stream<Item = Result<Packet, Status>> + Unpin,
+    ) -> Result<(), TransferError> {
         let mut waiting = VecDeque::new();
         let mut senders = JoinSet::new();
         loop {
@@ -286,6 +295,40 @@ impl Transfer {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Offer>> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Everything that is sent to a daemon that says this, whatever it gets.
+#[cfg(fuzzing)]
+pub(crate) async fn for_packets(folder: &std::path::Path, packets: Vec<Packet>) -> Vec<Packet> {
+    let folder = Folder::new(folder, Default::default()).expect("the folder is there");
+    let (out, sent) = mpsc::channel(WAITING);
+    let transfer = Transfer {
+        out,
+        contents: Arc::default(),
+        sent: Arc::default(),
+    };
+    let (notes, _noted) = Notes::new();
+    // Once it has the whole list: what is asked before is not known yet.
+    let (told, listed) = tokio::sync::oneshot::channel::<()>();
+    let incoming = futures::stream::once(listed)
+        .flat_map(move |_| futures::stream::iter(packets.clone().into_iter().map(Ok)));
+    let run = transfer.run(
+        Source::Folder(folder),
+        Wanted::default(),
+        Box::pin(incoming),
+        notes,
+    );
+    let collect = async {
+        let (mut sent, mut told, mut all) = (sent, Some(told), Vec::new());
+        while let Some(Ok(packet)) = sent.recv().await {
+            if packet == Packet::end_of_list() {
+                told.take().map(|told| told.send(()));
+            }
+            all.push(packet);
+        }
+        all
+    };
+    tokio::join!(run, collect).1
 }
 
 /// Finds the entries, in groups. Runs on a thread for blocking work.

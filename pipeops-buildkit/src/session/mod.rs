@@ -4,12 +4,12 @@
 pub(crate) mod auth;
 mod content;
 pub(crate) mod filesync;
-mod filter;
+pub(crate) mod filter;
 pub(crate) mod folder;
 mod os;
-mod packet;
+pub(crate) mod packet;
 pub(crate) mod patterns;
-mod receive;
+pub(crate) mod receive;
 mod root;
 pub(crate) mod secrets;
 pub(crate) mod send;

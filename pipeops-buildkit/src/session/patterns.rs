@@ -60,9 +60,7 @@ impl Patterns {
     /// # Errors
     /// When a pattern is not well formed.
     pub fn from_dockerignore(file: &[u8]) -> Result<Self, PatternError> {
-        let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
-        let text = String::from_utf8_lossy(file);
-        Self::parse(text.lines().filter_map(dockerignore_line))
+        Self::parse(ignored(file))
     }
 
     /// Whether this path (relative, separated by `/`) or one of its parents matches.
@@ -114,6 +112,13 @@ impl Patterns {
             .filter(move |pattern| pattern.exception == exceptions)
             .map(|pattern| pattern.text.as_str())
     }
+}
+
+/// The patterns in the text of a `.dockerignore` file, as the daemon sends them back.
+pub(crate) fn ignored(file: &[u8]) -> Vec<String> {
+    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+    let text = String::from_utf8_lossy(file);
+    text.lines().filter_map(dockerignore_line).collect()
 }
 
 /// Whether a name has characters that stand for others, outside of escapes.

@@ -122,6 +122,22 @@ fn serve(
     let _ = out.blocking_send(Err(Status::aborted(message)));
 }
 
+/// Writes what a daemon sends that says all this at once, whatever is asked; gives why that failed.
+#[cfg(fuzzing)]
+pub(crate) fn from_packets(folder: &std::path::Path, packets: Vec<Packet>) -> Option<String> {
+    let room = packets.len() + 1;
+    let (sender, incoming) = mpsc::channel(room);
+    let (out, _answers) = mpsc::channel(room);
+    for packet in packets {
+        sender.try_send(packet).expect("there is room");
+    }
+    drop(sender);
+    let received = Received::default();
+    let root = Root::open(folder).expect("the folder is there");
+    let result = Transfer::new(root, incoming, &out, &received).run();
+    result.err().map(|error| error.to_string())
+}
+
 /// One transfer.
 struct Transfer<'a> {
     root: Root,
