@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cgroup;
 pub mod cli;
 pub mod command;
+pub mod emulation;
 pub mod error;
 pub mod golang;
 pub mod health;

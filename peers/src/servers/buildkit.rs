@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Context, Server, probe};
 use crate::cgroup;
+use crate::emulation;
 use crate::error::Result;
 use crate::golang::GoModule;
 use crate::health::Health;
@@ -47,7 +48,7 @@ impl Server for BuildKit {
     }
 
     fn summary(&self) -> &'static str {
-        "buildkitd v0.34 with an OCI worker"
+        "buildkitd v0.34 with an OCI worker, for amd64 and (emulated) arm64"
     }
 
     fn needs(&self) -> &'static [&'static str] {
@@ -55,7 +56,7 @@ impl Server for BuildKit {
     }
 
     fn packages(&self) -> &'static [&'static str] {
-        &["ca-certificates", "git", "runc"]
+        &["ca-certificates", "git", "runc", emulation::PACKAGE]
     }
 
     fn modules(&self) -> &'static [&'static GoModule] {
@@ -64,8 +65,10 @@ impl Server for BuildKit {
 
     fn start(&self, context: &Context<'_>) -> Result<()> {
         let config = context.write("buildkitd.toml", config(context)?)?;
+        emulation::unregister(&context.instance.id);
         let mut daemon = Command::new(context.program(&MODULE, "buildkitd")?);
         daemon.arg("--config").arg(config);
+        let daemon = emulation::with_emulation(&context.instance.id, &daemon);
         // Its own namespaces: a killed daemon takes the containers of its build steps along.
         context.spawn_in_namespace("buildkitd", None, &daemon)?;
         context.await_healthy("buildkitd", Duration::from_secs(30), || {
@@ -107,6 +110,7 @@ impl Server for BuildKit {
 
     fn clean(&self, context: &Context<'_>) {
         cgroup::remove(&context.instance.id, CGROUP);
+        emulation::unregister(&context.instance.id);
     }
 }
 
