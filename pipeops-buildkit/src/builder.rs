@@ -221,7 +221,7 @@ impl<'a> Tries<'a> {
 
     /// Prepares the next attempt, or `None` when there is no use in one.
     pub(crate) async fn next(&mut self, error: &Error) -> Option<Again> {
-        if let Some(what) = self.caches.leave_out(&mut self.request, error) {
+        if let Some(what) = self.leave_cache(error) {
             // Not one of the attempts that a passing trouble may use up.
             self.made -= 1;
             return Some(Again {
@@ -249,6 +249,11 @@ impl<'a> Tries<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Takes a cache out of the request that may be to blame; gives what is different now.
+    pub(crate) fn leave_cache(&mut self, error: &Error) -> Option<String> {
+        self.caches.leave_out(&mut self.request, error)
     }
 
     async fn renew_credential(&mut self, error: &Error) -> Option<Again> {

@@ -61,12 +61,20 @@ impl Client {
         let limit = solve.timeout;
         let mut after = After::new(self, solve.leak_check.clone());
         let build = async {
+            let mut solve = solve;
+            let (silent, warnings) = solve.without_silent_caches().await;
+            for message in warnings {
+                events.emit(EventKind::Warning { message });
+            }
             let prepared = tokio::task::spawn_blocking(move || solve.prepare());
             let prepared = prepared
                 .await
                 .map_err(|error| Error::session(error.to_string()))??;
             after.remember(&prepared);
-            self.run(prepared, events).await
+            let mut solved = self.run(prepared, events).await?;
+            solved.caches.unread.extend(silent.unread);
+            solved.caches.unwritten.extend(silent.unwritten);
+            Ok(solved)
         };
         let timed_out = |_| Error::Timeout {
             what: "the build".to_owned(),

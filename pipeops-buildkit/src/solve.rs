@@ -12,7 +12,7 @@ use pipeops_core::{BuildRequest, Digest, SecretString};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
-use crate::cache::{CacheOutcome, Caches, Labels};
+use crate::cache::{CacheOutcome, Caches, Labels, probe};
 use crate::censor::Censor;
 use crate::check::{check_ignore_file, check_names, find_dockerfile, read_dockerfile};
 use crate::error::Error;
@@ -145,10 +145,15 @@ impl Solve {
     }
 
     /// Sets the longest time that the server of a build cache may stay silent while a cache's manifest is read; ten times as
-    /// long while a cache is written, as a large layer moves without a report. The daemon itself would wait for ever. Then the
-    /// build ends with [`Cause::CacheUnreadable`](crate::Cause::CacheUnreadable) or
-    /// [`Cause::CacheUnwritable`](crate::Cause::CacheUnwritable), and a [`Builder`](crate::Builder) builds again without this
-    /// cache. Looked at every 5 s. Default: [`Solve::CACHE_TIMEOUT`].
+    /// long while a cache is written, as a large layer moves without a report. Then the build ends with
+    /// [`Cause::CacheUnreadable`](crate::Cause::CacheUnreadable) or [`Cause::CacheUnwritable`](crate::Cause::CacheUnwritable),
+    /// and a [`Builder`](crate::Builder) builds again without this cache. Looked at every 5 s. Default:
+    /// [`Solve::CACHE_TIMEOUT`].
+    ///
+    /// A daemon that waits for a manifest goes on with no build at all, also when this one is given up: a
+    /// [`Pool`](crate::Pool) leaves it alone for some minutes. To spare it that, S3 servers that a cache names
+    /// ([`endpoint`](pipeops_core::cache::S3Cache::endpoint)) are asked from here first, for 10 s at most. What takes a
+    /// connection and does not answer is left out, with a warning.
     #[must_use]
     pub fn cache_timeout(mut self, limit: Duration) -> Self {
         self.cache_timeout = limit;
@@ -180,6 +185,14 @@ impl Solve {
 }
 
 impl Solve {
+    /// Leaves out caches that would stop the daemon; gives them, and what people should know.
+    pub(crate) async fn without_silent_caches(&mut self) -> (CacheOutcome, Vec<String>) {
+        let (outcome, warnings) =
+            probe::leave_silent_out(&mut self.request, self.cache_timeout).await;
+        // What was said at the first attempt is not said again.
+        (outcome, if self.again { Vec::new() } else { warnings })
+    }
+
     /// Says that this build was tried before: what was said then is not said again.
     pub(crate) fn again(mut self, again: bool) -> Self {
         self.again = again;

@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{BuildHistoryRequest, PruneRequest};
+use common::daemons::Daemon;
 use common::{Context, Recorder, env, solve, unique};
 use futures::StreamExt;
-use pipeops_buildkit::{Builder, BuilderOptions};
+use pipeops_buildkit::{
+    Builder, BuilderOptions, Client, ConnectOptions, Error, Pool, PoolOptions, Solve, StaticMembers,
+};
 use pipeops_core::build::{BuildCache, S3Cache};
 use pipeops_core::event::Discard;
 use pipeops_core::{BuildRequest, ImageBuilder, SecretString};
 use prost::Message;
+use tokio::io::AsyncWriteExt;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::{Channel, Endpoint};
 
 const PREFIX: &str = "pipeops-buildkit-test/";
@@ -362,49 +367,115 @@ async fn wrong_keys_and_a_server_that_is_gone_are_told_with_the_caches_name() {
     }
 }
 
-/// A server that takes connections and never says a word: the daemon itself would wait for it for ever.
+/// A server that takes connections and never says a word, except to the first so many that come.
+async fn silent_after(answers: usize) -> (String, AbortOnDropHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if open.len() < answers {
+                let answer =
+                    b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            }
+            open.push(stream);
+        }
+    });
+    (address, AbortOnDropHandle::new(server))
+}
+
+fn with_cache_at(endpoint: &str, context: &Context, name: &str) -> BuildRequest {
+    let mut request = request(context, name);
+    for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
+        if let BuildCache::S3(s3) = cache {
+            s3.endpoint = Some(endpoint.to_owned());
+        }
+    }
+    request
+}
+
+fn hasty(limit: Duration) -> BuilderOptions {
+    BuilderOptions::default()
+        .timeout(Duration::from_secs(120))
+        .cache_timeout(limit)
+}
+
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry, s3"]
 async fn a_server_that_never_answers_costs_its_caches_and_not_the_build() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", silent.local_addr().unwrap());
+    let (endpoint, _server) = silent_after(0).await;
     let name = unique("silent");
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
-    let mut request = request(&context, &name);
-    for cache in request.cache_from.iter_mut().chain(&mut request.cache_to) {
-        if let BuildCache::S3(s3) = cache {
-            s3.endpoint = Some(address.clone());
-        }
-    }
-    let options = BuilderOptions::default()
-        .timeout(Duration::from_secs(120))
-        .cache_timeout(Duration::from_secs(4));
-    let builder = Builder::new(common::address(), options);
-    let both = Recorder::default();
-    let built = builder.build(request.clone(), &both).await.unwrap();
-    assert_eq!(built.steps, 1);
-    let warnings = both.warnings();
+    let request = with_cache_at(&endpoint, &context, &name);
+    let builder = Builder::new(common::address(), hasty(Duration::from_secs(2)));
+    let events = Recorder::default();
+    builder.build(request, &events).await.unwrap();
+    let warnings = events.warnings();
+    // Both directions, in one warning: the daemon heard of neither.
     assert!(
-        warnings.len() == 1
-            && warnings[0].contains("CacheUnreadable")
-            && warnings[0].contains(&name),
+        warnings.len() == 1 && warnings[0].contains(&name),
         "{warnings:?}"
     );
+}
 
-    // Only written: the image is there long before the daemon gives up its cache.
+/// The image is pushed long before the daemon would give up the cache.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_server_that_falls_silent_while_a_cache_is_written_does_not_cost_the_build() {
+    let (endpoint, _server) = silent_after(1).await;
+    let name = unique("silent");
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
+    let mut request = with_cache_at(&endpoint, &context, &name);
     request.cache_from.clear();
-    request.no_cache = true;
-    let options = BuilderOptions::default()
-        .timeout(Duration::from_secs(120))
-        .cache_timeout(Duration::from_secs(1));
-    let builder = Builder::new(common::address(), options);
-    let written = Recorder::default();
-    builder.build(request, &written).await.unwrap();
-    let warnings = written.warnings();
+    let builder = Builder::new(common::address(), hasty(Duration::from_secs(1)));
+    let events = Recorder::default();
+    builder.build(request, &events).await.unwrap();
+    let warnings = events.warnings();
     assert!(
         warnings.len() == 1 && warnings[0].contains("CacheUnwritable"),
         "{warnings:?}"
     );
+}
+
+/// A daemon that waits for a manifest goes on with no build at all: the pool leaves it alone, and the cache, too.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry, s3"]
+async fn a_daemon_that_is_stuck_with_a_cache_is_left_by_the_pool() {
+    let (endpoint, server) = silent_after(1).await;
+    let daemons = [Daemon::start("one").await, Daemon::start("two").await];
+    let options = PoolOptions::default().builder(hasty(Duration::from_secs(2)));
+    let pool = Pool::start(
+        StaticMembers::new(daemons.iter().map(Daemon::member)),
+        options,
+    );
+    let name = unique("stuck");
+    let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
+    let request = with_cache_at(&endpoint, &context, &name);
+    let events = Recorder::default();
+    pool.build(request.clone(), &events).await.unwrap();
+    let warnings = events.warnings();
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("no answer within 2s")),
+        "{warnings:?}"
+    );
+    let lost: Vec<u64> = pool.members().iter().map(|member| member.lost).collect();
+    assert_eq!(lost.iter().sum::<u64>(), 1, "{lost:?}");
+
+    // It is the daemon that is stuck, not the build: without any cache there, nothing moves either.
+    let stuck = lost.iter().position(|lost| *lost == 1).unwrap();
+    let client = Client::connect(&daemons[stuck].address(), ConnectOptions::default())
+        .await
+        .unwrap();
+    let other = Context::new(&[("Dockerfile", "FROM busybox\nRUN echo other\n")]);
+    let solve = |limit| Solve::new(other.request()).timeout(Duration::from_secs(limit));
+    let error = client.solve(solve(5), &Discard).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    // Until the server hangs up.
+    drop(server);
+    client.solve(solve(60), &Discard).await.unwrap();
 }
 
 /// Two builds at once, of different commits; then each again on an emptied daemon. Gives the steps of the second round that

@@ -5,6 +5,7 @@ mod attributes;
 pub mod collect;
 mod label;
 mod outcome;
+pub(crate) mod probe;
 mod reason;
 pub(crate) mod slots;
 pub(crate) mod trial;

@@ -17,10 +17,14 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::exported::Exported;
 use crate::image_options::ImageOptions;
+use crate::progress::SILENT;
 use crate::solve::Solved;
 
 /// A daemon that answers but does not work gets no builds for this long.
 const HOLD: Duration = Duration::from_secs(30);
+
+/// One that waits for a cache that does not answer goes on with no build until that does.
+const STUCK: Duration = Duration::from_secs(300);
 
 /// Longest time for the registry to say whether a lost build had pushed.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -81,6 +85,7 @@ pub(super) async fn run(
                         build.tell(&error, "the image was pushed before; it is taken as it is");
                         return Ok(Ended::Built(built));
                     }
+                    build.leave_silent_cache(&error);
                     let first = wanted.avoid.insert(grant.member);
                     build.goes_elsewhere(error, first)?;
                 }
@@ -131,6 +136,13 @@ impl Build<'_> {
                 Ok(without_cache)
             }
             None => Err(self.tries.give_up(error)),
+        }
+    }
+
+    /// Takes a cache that does not answer out of the request, so that it does not stop the next daemon, too.
+    fn leave_silent_cache(&mut self, error: &Error) {
+        if let Some(message) = self.tries.leave_cache(error) {
+            self.events.emit(EventKind::Warning { message });
         }
     }
 
@@ -201,6 +213,7 @@ fn blames_daemon(error: &Error) -> Option<Duration> {
         Error::Build(failure) => match failure.cause {
             Cause::SessionLost | Cause::Cancelled => Some(Duration::ZERO),
             Cause::DiskFull => Some(HOLD),
+            Cause::CacheUnreadable if failure.message.contains(SILENT) => Some(STUCK),
             _ => None,
         },
         _ => None,

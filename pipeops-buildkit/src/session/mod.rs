@@ -15,7 +15,7 @@ pub(crate) mod secrets;
 pub(crate) mod send;
 pub(crate) mod ssh;
 pub(crate) mod stat;
-mod token;
+pub(crate) mod token;
 mod tree;
 mod tunnel;
 pub(crate) mod upload;

@@ -138,7 +138,7 @@ impl TokenClient {
         Err(TokenError::Malformed("never asked"))
     }
 
-    fn http(&self) -> Result<&reqwest::Client, TokenError> {
+    pub(crate) fn http(&self) -> Result<&reqwest::Client, TokenError> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
