@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pipeops_core::{BuildRequest, ImageRef};
+use pipeops_core::{BuildRequest, Digest, ImageRef};
 
 use crate::error::Error;
+use crate::layout::Layout;
+use crate::session::blobs::Store;
 use crate::session::filesync::Source;
 use crate::session::folder::Folder;
 use crate::session::stat::Seconds;
@@ -25,6 +27,13 @@ pub enum NamedContext {
     Git(String),
     /// An archive or file that the daemon downloads.
     Http(String),
+    /// An image in a folder of this machine that is an OCI image layout; its blobs go through the build's session.
+    OciLayout {
+        /// The folder.
+        folder: PathBuf,
+        /// Its tag in the folder's index; `None` for the only one.
+        tag: Option<String>,
+    },
 }
 
 /// How much provenance is attached to an image.
@@ -66,6 +75,8 @@ pub enum ResolveMode {
 pub(crate) struct Frontend {
     no_cache_stages: Vec<String>,
     contexts: BTreeMap<String, NamedContext>,
+    /// The images in OCI layouts among them, once their folders were opened.
+    layouts: BTreeMap<String, Digest>,
     provenance: Option<Provenance>,
     /// The scanner; empty for the daemon's own.
     sbom: Option<String>,
@@ -230,6 +241,30 @@ impl Frontend {
         Ok(folders)
     }
 
+    /// Finds the images in OCI layouts; gives their folders, by the names under which the daemon asks for them.
+    pub(crate) fn open_layouts(&mut self) -> Result<BTreeMap<String, Store>, Error> {
+        let mut stores = BTreeMap::new();
+        for (name, context) in &self.contexts {
+            let NamedContext::OciLayout { folder, tag } = context else {
+                continue;
+            };
+            let layout = Layout::new(folder);
+            let found = layout.find(tag.as_deref());
+            let found = found.map_err(|source| Error::Context {
+                path: folder.display().to_string(),
+                source,
+            })?;
+            let digest = found.ok_or_else(|| no_image(folder, tag.as_deref()))?;
+            self.layouts.insert(name.clone(), digest);
+            let store = Store {
+                layout,
+                writable: false,
+            };
+            stores.insert(format!("oci:{}", layout_name(name)), store);
+        }
+        Ok(stores)
+    }
+
     /// The attributes that the frontend takes.
     pub(crate) fn attributes(
         &self,
@@ -242,9 +277,10 @@ impl Frontend {
             set("no-cache", self.no_cache_stages.join(","));
         }
         for (name, context) in &self.contexts {
+            let specifier = self.specifier(name, context)?;
             // The frontend looks names up without it.
             let name = name.strip_suffix(":latest").unwrap_or(name);
-            set(&format!("context:{name}"), specifier(name, context));
+            set(&format!("context:{name}"), specifier);
         }
         if let Some(provenance) = self.provenance {
             let mode = if provenance == Provenance::Max {
@@ -306,6 +342,21 @@ impl Frontend {
             }
         }
         Ok(attributes)
+    }
+
+    fn specifier(&self, name: &str, context: &NamedContext) -> Result<String, Error> {
+        Ok(match context {
+            NamedContext::Folder(_) => format!("local:{}", local_name(name)),
+            NamedContext::Image(image) => format!("docker-image://{image}"),
+            NamedContext::Git(url) | NamedContext::Http(url) => url.clone(),
+            NamedContext::OciLayout { folder, tag } => {
+                let digest = self
+                    .layouts
+                    .get(name)
+                    .ok_or_else(|| no_image(folder, tag.as_deref()))?;
+                format!("oci-layout://{}@{digest}", layout_name(name))
+            }
+        })
     }
 
     /// Refuses what the frontend would misread or refuse.
@@ -374,7 +425,7 @@ fn check_context(name: &str, context: &NamedContext) -> Result<(), Error> {
         return refuse("scratch is always empty and cannot be replaced".to_owned());
     }
     let known = match context {
-        NamedContext::Folder(_) | NamedContext::Image(_) => true,
+        NamedContext::Folder(_) | NamedContext::Image(_) | NamedContext::OciLayout { .. } => true,
         NamedContext::Git(url) => {
             let remote = url.split(['#', '?']).next().unwrap_or_default();
             url.starts_with("git@")
@@ -391,12 +442,21 @@ fn check_context(name: &str, context: &NamedContext) -> Result<(), Error> {
     }
 }
 
-fn specifier(name: &str, context: &NamedContext) -> String {
-    match context {
-        NamedContext::Folder(_) => format!("local:{}", local_name(name)),
-        NamedContext::Image(image) => format!("docker-image://{image}"),
-        NamedContext::Git(url) | NamedContext::Http(url) => url.clone(),
+fn no_image(folder: &Path, tag: Option<&str>) -> Error {
+    let which = match tag {
+        Some(tag) => format!("no image with the tag {tag:?}"),
+        None => "not exactly one image; say which by its tag".to_owned(),
+    };
+    Error::Invalid {
+        field: "context",
+        why: format!("the OCI layout in {} has {which}", folder.display()),
     }
+}
+
+/// The name under which the daemon asks for a layout: part of an image's name, so that not every character will do.
+fn layout_name(name: &str) -> String {
+    let hex = name.bytes().map(|byte| format!("{byte:02x}"));
+    format!("layout-{}", hex.collect::<String>())
 }
 
 /// The name under which the daemon asks for a folder; no other folder has one of this kind.
@@ -502,6 +562,32 @@ mod tests {
             ["network.host", "security.insecure"]
         );
         assert!(solve().frontend.entitlements().is_empty());
+    }
+
+    #[test]
+    fn an_image_in_a_layout_is_named_by_its_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let index = format!(r#"{{"manifests": [{{"digest": "{digest}"}}]}}"#);
+        std::fs::write(folder.path().join("index.json"), index).unwrap();
+        let with = |tag: Option<&str>| {
+            let context = NamedContext::OciLayout {
+                folder: folder.path().to_owned(),
+                tag: tag.map(str::to_owned),
+            };
+            solve().context("base:latest", context)
+        };
+        let mut solve = with(None);
+        let stores = solve.frontend.open_layouts().unwrap();
+        let (id, store) = stores.first_key_value().unwrap();
+        let name = id.strip_prefix("oci:").unwrap();
+        assert!(!store.writable);
+        assert_eq!(
+            attributes(&solve).unwrap()["context:base"],
+            format!("oci-layout://{name}@{digest}")
+        );
+        let error = with(Some("2")).frontend.open_layouts().unwrap_err();
+        assert!(error.to_string().contains("tag \"2\""), "{error}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod frontend;
 pub mod fuzzing;
 mod history;
 mod image_options;
+mod layout;
 mod leak;
 mod lines;
 mod output;

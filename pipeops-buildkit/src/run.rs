@@ -8,18 +8,21 @@ use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use futures::{Stream, StreamExt, TryStreamExt};
 use pipeops_core::EventSink;
+use pipeops_core::cache::LocalCache;
 use pipeops_core::event::EventKind;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tonic::Status;
 use tonic::transport::Channel;
 
+use crate::cache::CacheProblem;
 use crate::cause::Cause;
 use crate::censor::Censor;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
 use crate::exported::Exported;
 use crate::failure::{BuildFailure, Details};
+use crate::layout::Layout;
 use crate::leak::{After, LeakReport};
 use crate::progress::Progress;
 use crate::session::Session;
@@ -114,6 +117,14 @@ impl Client {
             Ok(response) => {
                 let mut solved = solved(response, &progress, &prepared.sent, prepared.push, id)?;
                 solved.outputs = results.written();
+                for problem in tag_folders(&solved, prepared.folders).await {
+                    let message = format!(
+                        "The cache is not written, and the next build starts with an older one: {}: {}",
+                        problem.cache, problem.why
+                    );
+                    events.emit(EventKind::Warning { message });
+                    solved.caches.unwritten.push(problem);
+                }
                 Ok(solved)
             }
             Err(Ended::Lost(error)) => Err(error),
@@ -206,6 +217,30 @@ impl Client {
             censor,
         )))
     }
+}
+
+/// Gives caches that were written into folders of this side their names there; gives those that have none now.
+async fn tag_folders(solved: &Solved, folders: Vec<LocalCache>) -> Vec<CacheProblem> {
+    // Absent when the daemon could not write one: then it has said so.
+    let Some(manifest) = solved.response.get("cache.manifest").cloned() else {
+        return Vec::new();
+    };
+    let tag_all = move || {
+        let tag = |cache: LocalCache| {
+            let tagged = serde_json::from_str(&manifest)
+                .map_err(std::io::Error::from)
+                .and_then(|descriptor| Layout::new(&cache.folder).tag(&descriptor, &cache.tag));
+            tagged.err().map(|error| CacheProblem {
+                cache: format!("local:{}", cache.folder.display()),
+                why: error.to_string(),
+                millis: None,
+            })
+        };
+        folders.into_iter().filter_map(tag).collect()
+    };
+    tokio::task::spawn_blocking(tag_all)
+        .await
+        .unwrap_or_default()
 }
 
 /// Adds what this side saw, which can say more than the daemon: a service that failed, a session that ended.

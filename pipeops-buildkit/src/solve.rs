@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 use pipeops_core::build::DockerfileSource;
+use pipeops_core::cache::LocalCache;
 use pipeops_core::secret::suspicion;
 use pipeops_core::{BuildRequest, Digest, SecretString};
 use tokio::io::AsyncRead;
@@ -23,6 +24,7 @@ use crate::leak::{LeakCheck, LeakReport, LeakSearch};
 use crate::output::{Output, Written};
 use crate::random;
 use crate::session::auth::{Access, Auth};
+use crate::session::blobs::Blobs;
 use crate::session::filesync::{FileSync, Sent, Source};
 use crate::session::folder::Folder;
 use crate::session::patterns::clean;
@@ -247,6 +249,8 @@ pub(crate) struct Prepared {
     pub(crate) labels: Labels,
     pub(crate) push: bool,
     pub(crate) cache_timeout: Duration,
+    /// Caches in folders of this side that the build writes.
+    pub(crate) folders: Vec<LocalCache>,
     pub(crate) exported: Exported,
     /// What a person should know before it begins.
     pub(crate) warning: Option<String>,
@@ -275,6 +279,9 @@ impl Solve {
         let (notes, noted) = Notes::new();
         let sent = Arc::new(Sent::default());
         let sources = sources(request, &self.frontend)?;
+        let mut frontend = self.frontend.clone();
+        let mut stores = frontend.open_layouts()?;
+        stores.extend(caches.stores.clone());
         let results = FileSend::new(&self.outputs, notes.clone());
         let mut access = Access {
             writes: caches.writes.clone(),
@@ -289,7 +296,6 @@ impl Solve {
         }
         // Each attempt has addresses of its own: the daemon keeps what it downloaded by address.
         let mut streams = BTreeMap::new();
-        let mut frontend = self.frontend.clone();
         for (name, stream) in &self.streams {
             let id = random::id()?;
             frontend.set_context(name, NamedContext::Http(Upload::address(&id)));
@@ -311,6 +317,7 @@ impl Solve {
             results: Arc::new(results),
             ssh: Arc::new(Ssh::new(self.ssh.clone())),
             uploads: Arc::new(Upload::new(streams)),
+            blobs: Arc::new(Blobs::new(stores)),
         };
         Ok(Prepared {
             request: self.solve_request(&sources.filename, &caches, &frontend)?,
@@ -325,6 +332,7 @@ impl Solve {
             labels: caches.labels,
             push: self.push,
             cache_timeout: self.cache_timeout,
+            folders: caches.folders,
             exported: self.exported.clone(),
             warning: sources.warning.filter(|_| !self.again),
             leaks: match self.leak_check {

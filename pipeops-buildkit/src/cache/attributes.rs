@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pipeops_core::SecretString;
 use pipeops_core::cache::{AzblobCache, BuildCache, GhaCache, S3Cache};
 
-use super::slots;
+use super::{local, slots};
 use crate::error::Error;
 
 pub(super) type Attributes = BTreeMap<&'static str, String>;
@@ -18,6 +18,7 @@ pub(super) fn kind(cache: &BuildCache) -> &'static str {
         BuildCache::Inline => "inline",
         BuildCache::Gha(_) => "gha",
         BuildCache::Azblob(_) => "azblob",
+        BuildCache::Local(_) => "local",
         // `check` refuses others before.
         _ => "",
     }
@@ -27,6 +28,7 @@ pub(super) fn kind(cache: &BuildCache) -> &'static str {
 pub(super) fn imports(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Vec<Attributes> {
     match cache {
         BuildCache::S3(s3) => slots::names(s3).map(|name| of_s3(s3, &name)).collect(),
+        BuildCache::Local(local) => local::import(local).into_iter().collect(),
         other => vec![of_other(other, plain_http)],
     }
 }
@@ -35,6 +37,7 @@ pub(super) fn imports(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Vec<
 pub(super) fn export(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Attributes {
     let mut attributes = match cache {
         BuildCache::S3(s3) => of_s3(s3, &slots::next(s3)),
+        BuildCache::Local(local) => local::export(local),
         // It knows neither modes nor errors of its own.
         BuildCache::Inline => return Attributes::new(),
         other => of_other(other, plain_http),
@@ -74,7 +77,10 @@ pub(super) fn check(cache: &BuildCache) -> Result<(), Error> {
         BuildCache::S3(s3) => check_s3(s3),
         BuildCache::Gha(gha) => check_gha(gha),
         BuildCache::Azblob(azblob) => check_azblob(azblob),
-        BuildCache::Registry { .. } | BuildCache::Inline => Ok(()),
+        BuildCache::Local(local) if local.folder.as_os_str().is_empty() || local.tag.is_empty() => {
+            refuse("a cache in a folder needs a folder and a tag".to_owned())
+        }
+        BuildCache::Registry { .. } | BuildCache::Inline | BuildCache::Local(_) => Ok(()),
         _ => refuse("this kind of cache is not known here".to_owned()),
     }
 }

@@ -14,7 +14,9 @@ pub(crate) struct Labels(HashMap<String, String>);
 impl Labels {
     pub(crate) fn add(&mut self, import: &CacheOptionsEntry) {
         let attribute = |key| import.attrs.get(key).map(String::as_str);
-        let name = attribute("name").or_else(|| attribute("scope"));
+        let name = attribute("name")
+            .or_else(|| attribute("scope"))
+            .or_else(|| attribute("src"));
         // Registry caches are called by their names.
         if let Some(name) = name {
             self.0.insert(

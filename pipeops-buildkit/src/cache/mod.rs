@@ -4,6 +4,7 @@ mod attributes;
 #[cfg(feature = "cache-collect")]
 pub mod collect;
 mod label;
+mod local;
 mod outcome;
 pub(crate) mod probe;
 mod reason;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry};
 use pipeops_core::SecretString;
-use pipeops_core::cache::BuildCache;
+use pipeops_core::cache::{BuildCache, LocalCache};
 use serde_json::json;
 
 pub(crate) use label::Labels;
@@ -22,6 +23,7 @@ pub use outcome::{CacheOutcome, CacheProblem};
 pub(crate) use reason::reason;
 
 use crate::error::Error;
+use crate::session::blobs::Store;
 
 /// The caches of one build, as the daemon takes them.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,10 @@ pub(crate) struct Caches {
     pub(crate) writes: BTreeSet<(String, String)>,
     /// What the daemon calls each of them, and what people call it.
     pub(crate) labels: Labels,
+    /// Folders of this side, by the names under which the daemon asks for them.
+    pub(crate) stores: BTreeMap<String, Store>,
+    /// Caches in them that are written.
+    pub(crate) folders: Vec<LocalCache>,
 }
 
 impl Caches {
@@ -56,6 +62,9 @@ impl Caches {
                 let repository = (image.host().to_owned(), image.repository().to_owned());
                 caches.writes.insert(repository);
             }
+            if let BuildCache::Local(local) = cache {
+                caches.folders.push(local.clone());
+            }
             let export = entry(cache, attributes::export(cache, plain_http));
             // The daemon refuses a build that names one twice.
             if !caches.exports.contains(&export) {
@@ -64,6 +73,7 @@ impl Caches {
         }
         let all = from.iter().chain(to);
         caches.keys = all.flat_map(attributes::secrets).collect();
+        caches.stores = local::stores(from, to);
         Ok(caches)
     }
 

@@ -163,6 +163,12 @@ fn without(cache: &BuildCache) -> String {
         }
         BuildCache::Gha(gha) => &gha.scope,
         BuildCache::Azblob(azblob) => &azblob.name,
+        BuildCache::Local(local) => {
+            return format!(
+                "building again without the cache in {}",
+                local.folder.display()
+            );
+        }
         _ => return "building again without the cache that has lost a part".to_owned(),
     };
     format!("building again without the cache {name:?}")

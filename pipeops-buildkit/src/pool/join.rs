@@ -86,6 +86,11 @@ fn of_platform(cache: &BuildCache, platform: &str) -> Option<BuildCache> {
             Some(BuildCache::Azblob(azblob))
         }
         // It is in each part's own image.
+        BuildCache::Local(local) => {
+            let mut local = local.clone();
+            local.tag = format!("{}-{suffix}", local.tag);
+            Some(BuildCache::Local(local))
+        }
         BuildCache::Inline => Some(BuildCache::Inline),
         _ => None,
     }
@@ -144,6 +149,7 @@ impl Labelled<'_> {
 #[cfg(test)]
 mod tests {
     use pipeops_core::build::S3Cache;
+    use pipeops_core::cache::LocalCache;
 
     use super::*;
 
@@ -154,13 +160,22 @@ mod tests {
             image: format!("reg.io/cache:{tag}").parse().unwrap(),
         };
         let s3 = |name: &str| BuildCache::S3(S3Cache::new("b", "r", name));
-        request.cache_to = vec![s3("main"), registry("main")];
+        let local = |tag: &str| {
+            let mut local = LocalCache::new("/cache");
+            local.tag = tag.to_owned();
+            BuildCache::Local(local)
+        };
+        request.cache_to = vec![s3("main"), registry("main"), local("main")];
         request.cache_from = vec![s3("main")];
         let part = part(&request, "linux/arm64/v8");
         assert_eq!(part.platforms, ["linux/arm64/v8"]);
         assert_eq!(
             part.cache_to,
-            [s3("main-linux-arm64"), registry("main-linux-arm64")]
+            [
+                s3("main-linux-arm64"),
+                registry("main-linux-arm64"),
+                local("main-linux-arm64")
+            ]
         );
         assert_eq!(part.cache_from, [s3("main-linux-arm64"), s3("main")]);
     }

@@ -2,6 +2,8 @@
 //! while it builds.
 
 pub(crate) mod auth;
+mod blob_messages;
+pub(crate) mod blobs;
 mod content;
 pub(crate) mod filesync;
 pub(crate) mod filter;
@@ -50,6 +52,7 @@ use crate::error::Error;
 use crate::random;
 
 use self::auth::Auth;
+use self::blobs::Blobs;
 use self::filesync::FileSync;
 use self::packet::DiffCopy;
 use self::secrets::Secrets;
@@ -70,14 +73,19 @@ pub(crate) struct Services {
     pub(crate) results: Arc<FileSend>,
     pub(crate) ssh: Arc<Ssh>,
     pub(crate) uploads: Arc<Upload>,
+    pub(crate) blobs: Arc<Blobs>,
 }
 
 /// The methods that are announced; the daemon calls no others.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 15] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.FileSend/DiffCopy",
     "/moby.upload.v1.Upload/Pull",
+    "/containerd.services.content.v1.Content/Info",
+    "/containerd.services.content.v1.Content/Read",
+    "/containerd.services.content.v1.Content/Write",
+    "/containerd.services.content.v1.Content/Abort",
     "/moby.sshforward.v1.SSH/CheckAgent",
     "/moby.sshforward.v1.SSH/ForwardAgent",
     "/moby.filesync.v1.Auth/Credentials",
@@ -207,6 +215,8 @@ impl Services {
             packet::serve(files, request).await
         } else if path == "/moby.filesync.v1.FileSend/DiffCopy" {
             self.results.answer(request).await
+        } else if path.starts_with(blobs::SERVICE) {
+            self.blobs.answer(request).await
         } else if path.starts_with("/moby.sshforward.v1.SSH/") {
             SshServer::from_arc(self.ssh).call(request).await
         } else if path.starts_with("/moby.upload.v1.Upload/") {

@@ -2,6 +2,7 @@
 
 mod namespace;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use namespace::CacheNamespace;
@@ -27,6 +28,8 @@ pub enum BuildCache {
     Gha(GhaCache),
     /// A container of Azure Blob Storage.
     Azblob(AzblobCache),
+    /// A folder on the disk of the process that asks for the build.
+    Local(LocalCache),
 }
 
 /// Build cache in an S3 bucket.
@@ -134,6 +137,27 @@ impl AzblobCache {
             account_url: account_url.into(),
             name: name.into(),
             ..Self::default()
+        }
+    }
+}
+
+/// Build cache in a folder on the disk of the process that asks for the build, in the form of an OCI image layout. Its blobs go
+/// through the build's session, in both directions. Nothing is ever deleted from it: remove the folder when it has grown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalCache {
+    /// The folder. It is made when a cache is written; where there is none, nothing is read.
+    pub folder: PathBuf,
+    /// The name of the cache in the folder's index. Default: `latest`.
+    pub tag: String,
+}
+
+impl LocalCache {
+    /// The cache with the tag `latest` in this folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            tag: "latest".to_owned(),
         }
     }
 }
