@@ -128,7 +128,7 @@ impl Client {
                 Ok(solved)
             }
             Err(Ended::Lost(error)) => Err(error),
-            Err(Ended::GivenUp(failure)) => Err(Error::Build(Box::new(failure))),
+            Err(Ended::GivenUp(failure)) => Err(Error::Build(failure)),
             Err(Ended::Refused(status)) => {
                 let error = self.failure(&status, &progress, &prepared.censor);
                 Err(explain(error, &session, &mut prepared.notes))
@@ -161,7 +161,7 @@ impl Client {
                 _ = watch.tick() => {
                     self.check(session, session_ended.as_ref())?;
                     if let Some(failure) = progress.silent_cache(cache_timeout) {
-                        return Err(Ended::GivenUp(failure));
+                        return Err(Ended::GivenUp(Box::new(failure)));
                     }
                 }
             }
@@ -265,7 +265,7 @@ enum Ended {
     /// The daemon is gone.
     Lost(Error),
     /// It waits for a cache that does not answer.
-    GivenUp(BuildFailure),
+    GivenUp(Box<BuildFailure>),
 }
 
 /// The daemon's reports about one build. It waits some seconds for a build that it does not know yet.

@@ -15,7 +15,7 @@ use pipeops_core::event::Discard;
 use pipeops_core::{BuildRequest, BuiltImage, Failure, ImageBuilder};
 use pipeops_registry::Registries;
 use pipeops_testkit::fault::{Fault, Matcher};
-use pipeops_testkit::registry::{Registry, RegistryOptions};
+use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
 
 const BUILDS: usize = 50;
 
@@ -287,4 +287,36 @@ async fn platforms_of_different_daemons_become_one_image() {
     println!("{} = {index}", built.image);
     let host = env("REGISTRY");
     assert!(built.image.to_string().starts_with(&host));
+}
+
+/// A daemon may keep what came damaged, and fail each build that needs it.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_blob_that_came_damaged_is_fetched_by_another_daemon() {
+    let daemons = daemons(2).await;
+    let pool = pool(&daemons, options());
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let files = BaseImage::new().file("mark", unique("m").as_bytes());
+    registry.seed("team/base", "1", &files).unwrap();
+    // Only the first time: the next daemon gets the bytes as they are.
+    let other_bytes = Fault::status(200).body("these are not the bytes");
+    let damaged = registry
+        .faults()
+        .add(other_bytes.on(Matcher::operation("blob.get").method("GET")));
+    let dockerfile = format!("FROM {}/team/base:1\nCOPY own /\n", registry.host());
+    let context = Context::new(&[("Dockerfile", &dockerfile), ("own", &unique("o"))]);
+    let events = Recorder::default();
+    pool.build(context.request(), &events).await.unwrap();
+    assert_eq!(damaged.fired(), 1);
+    assert!(
+        events.warnings()[0].contains("ContentDamaged"),
+        "{:?}",
+        events.warnings()
+    );
+    let members = pool.members();
+    assert!(
+        members
+            .iter()
+            .all(|member| member.state == MemberState::Up && member.lost == 0)
+    );
 }
