@@ -143,7 +143,7 @@ mod tests {
             aws.clone(),
         ];
         request.cache_to = vec![s3("own", &dead), s3("other", &dead)];
-        let limit = Duration::from_millis(500);
+        let limit = Duration::from_secs(2);
         let (outcome, warnings) = leave_silent_out(&mut request, limit).await;
         assert_eq!(request.cache_from, [s3("good", &alive), nowhere, aws]);
         assert!(request.cache_to.is_empty());
@@ -154,6 +154,6 @@ mod tests {
         assert_eq!(names(&outcome.unread), ["s3:own"]);
         assert_eq!(names(&outcome.unwritten), ["s3:other", "s3:own"]);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].contains("does not answer within 500ms"));
+        assert!(warnings[0].contains("does not answer within 2s"));
     }
 }
