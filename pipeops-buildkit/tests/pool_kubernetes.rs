@@ -1,10 +1,11 @@
-//! A pool over the pods behind a Service, in a stand-in of a Kubernetes cluster.
+//! A pool over the pods behind a Service, in a stand-in of a Kubernetes cluster and in a real one.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
 use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -47,7 +48,30 @@ async fn pods_come_drain_and_go() {
     let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
     let config = kube::Config::new(cluster.url().parse().unwrap());
     let client = Client::try_from(config).unwrap();
-    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
+    follow(client, "default").await;
+}
+
+#[tokio::test]
+#[ignore = "needs peers: kubernetes"]
+async fn pods_come_drain_and_go_in_a_real_cluster() {
+    assert!(
+        std::env::var_os("KUBECONFIG").is_some(),
+        "KUBECONFIG is not set: run `cargo peers up kubernetes` and export what `cargo peers env` prints"
+    );
+    let client = Client::try_default().await.unwrap();
+    let name = format!("pipeops-pool-{}", std::process::id());
+    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let post = PostParams::default();
+    namespaces.create(&post, &namespace).await.unwrap();
+    follow(client, &name).await;
+    let delete = DeleteParams::default();
+    namespaces.delete(&name, &delete).await.unwrap();
+}
+
+/// Follows the pods of one Service while its slices change.
+async fn follow(client: Client, namespace: &str) {
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
     let create = async |slice| slices.create(&PostParams::default(), &slice).await.unwrap();
     create(slice(
         "other",
@@ -62,7 +86,7 @@ async fn pods_come_drain_and_go() {
     ))
     .await;
 
-    let members = EndpointSliceMembers::new(client, "default", "buildkit").port("grpc");
+    let members = EndpointSliceMembers::new(client, namespace, "buildkit").port("grpc");
     let mut watch = members.watch();
     let mut next = async || {
         let list = tokio::time::timeout(LIMIT, watch.next())
