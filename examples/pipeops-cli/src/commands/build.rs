@@ -69,7 +69,7 @@ impl Build {
         let built = Builder::new(address, BuilderOptions::default())
             .build(request, &progress)
             .await;
-        drop(progress);
+        progress.finish();
         let built = built.map_err(|failure| CommandError::from_failure(&failure))?;
         match format {
             Format::Json => print_json(&built),

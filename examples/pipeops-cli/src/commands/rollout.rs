@@ -59,7 +59,9 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
     let progress = Live::new(format);
     let outcome = rollout
         .undo(target.namespace(), &target.app, &progress)
-        .await?;
+        .await;
+    progress.finish();
+    let outcome = outcome?;
     match (&outcome, format) {
         (_, Format::Json) => print_json(&outcome),
         (Outcome::Complete { revision, .. }, Format::Text) => {

@@ -33,7 +33,7 @@ impl Progress {
         let view = match format {
             Format::Json => View::Json,
             Format::Text if std::io::stderr().is_terminal() => View::Terminal(Terminal::new()),
-            Format::Text => View::Plain(Plain::default()),
+            Format::Text => View::Plain(Plain::new()),
         };
         Self {
             view,
@@ -67,6 +67,13 @@ impl Live {
     /// The view that fits, as [`Progress::new`].
     pub fn new(format: Format) -> Self {
         Self(Mutex::new(Progress::new(format)))
+    }
+
+    /// Ends the view: takes away what still moves.
+    pub fn finish(self) {
+        if let Ok(progress) = self.0.into_inner() {
+            progress.finish();
+        }
     }
 }
 

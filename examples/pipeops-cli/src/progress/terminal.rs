@@ -1,25 +1,21 @@
 //! A view for terminals: finished steps scroll up, what runs stays below with its bars and clocks.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pipeops::core::event::VertexState;
-use pipeops::core::{EventKind, Step};
+use pipeops::buildkit::View;
+use pipeops::core::{EventKind, EventSink, Step};
 
 use super::plain::short;
 use super::seconds;
-
-/// Build steps shown at once; the rest run unseen.
-const VERTICES: usize = 8;
 
 /// Bars on standard error.
 pub struct Terminal {
     bars: MultiProgress,
     /// The whole way: one tick a step.
     way: ProgressBar,
-    vertices: HashMap<String, ProgressBar>,
-    transfers: HashMap<String, ProgressBar>,
+    /// A build under way, which has the screen for itself.
+    build: Option<View>,
     rollout: Option<ProgressBar>,
 }
 
@@ -35,8 +31,7 @@ impl Terminal {
         Self {
             bars,
             way,
-            vertices: HashMap::new(),
-            transfers: HashMap::new(),
+            build: None,
             rollout: None,
         }
     }
@@ -58,14 +53,10 @@ impl Terminal {
                 summary,
             } => self.step_finished(*step, *millis, summary),
             EventKind::StepFailed { step, millis } => self.step_failed(*step, *millis),
-            EventKind::Vertex {
-                id,
-                name,
-                state,
-                millis,
-            } => self.vertex(id, name, *state, *millis),
-            EventKind::Log { vertex, line } => self.log(vertex, line),
-            EventKind::Transfer { id, current, total } => self.transfer(id, *current, *total),
+            EventKind::Vertex { .. } | EventKind::Log { .. } | EventKind::Transfer { .. } => {
+                self.build().emit(kind.clone());
+            }
+            EventKind::Warning { .. } if self.build.is_some() => self.build().emit(kind.clone()),
             EventKind::Rollout {
                 message,
                 ready,
@@ -110,55 +101,21 @@ impl Terminal {
         self.print(format!("✗ {:<10} {:>7}", step.name(), seconds(millis)));
     }
 
-    fn vertex(&mut self, id: &str, name: &str, state: VertexState, millis: Option<u64>) {
-        if state == VertexState::Started {
-            if self.vertices.len() < VERTICES && !self.vertices.contains_key(id) {
-                let bar = self.spinner(format!("  {name}"));
-                self.vertices.insert(id.to_owned(), bar);
-            }
-            return;
-        }
-        if let Some(bar) = self.vertices.remove(id) {
-            bar.finish_and_clear();
-        }
-        let time = millis.map(seconds).unwrap_or_default();
-        match state {
-            VertexState::Cached => self.print(format!("  ◌  cached  {name}")),
-            VertexState::Failed => self.print(format!("  ✗ {time:>7}  {name}")),
-            VertexState::Cancelled => {}
-            _ => self.print(format!("  ✓ {time:>7}  {name}")),
-        }
+    /// The view of the build; our own bars go away for as long.
+    fn build(&mut self) -> &View {
+        self.build.get_or_insert_with(|| {
+            // Fails only when standard error is gone: then there is nobody to see it.
+            let _ = self.bars.clear();
+            self.bars.set_draw_target(ProgressDrawTarget::hidden());
+            View::terminal()
+        })
     }
 
-    /// The last line of a running step stands beside it; a failing step prints its output in the diagnosis.
-    fn log(&mut self, vertex: &str, line: &str) {
-        if let Some(bar) = self.vertices.get(vertex) {
-            bar.set_prefix(format!(" {}", line.chars().take(60).collect::<String>()));
+    fn end_build(&mut self) {
+        if let Some(build) = self.build.take() {
+            build.finish();
+            self.bars.set_draw_target(ProgressDrawTarget::stderr());
         }
-    }
-
-    fn transfer(&mut self, id: &str, current: u64, total: u64) {
-        if total > 0 && current >= total {
-            if let Some(bar) = self.transfers.remove(id) {
-                bar.finish_and_clear();
-            }
-            return;
-        }
-        if self.transfers.len() >= VERTICES && !self.transfers.contains_key(id) {
-            return;
-        }
-        let bars = &self.bars;
-        let bar = self.transfers.entry(id.to_owned()).or_insert_with(|| {
-            let bar = bars.add(ProgressBar::new(total));
-            bar.set_style(
-                style("    {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {msg:.dim}")
-                    .progress_chars("━━─"),
-            );
-            bar.set_message(id.chars().take(48).collect::<String>());
-            bar
-        });
-        bar.set_length(total.max(current));
-        bar.set_position(current);
     }
 
     fn rollout(&mut self, message: &str, ready: u32, desired: u32) {
@@ -173,7 +130,7 @@ impl Terminal {
         bar.set_message(message.to_owned());
     }
 
-    fn pod(&self, name: &str, status: &str, ready: bool, gone: bool) {
+    fn pod(&mut self, name: &str, status: &str, ready: bool, gone: bool) {
         let (mark, word) = match (gone, ready) {
             (true, _) => ("−", "gone"),
             (false, true) => ("✓", "ready"),
@@ -182,28 +139,15 @@ impl Terminal {
         self.print(format!("  {mark} pod {name} {word}"));
     }
 
-    fn spinner(&self, message: String) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new_spinner());
-        bar.set_style(style(
-            "  {spinner:.cyan} {elapsed:>6.dim} {msg}{prefix:.dim}",
-        ));
-        bar.set_message(message);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
-    }
-
     fn clear_running(&mut self) {
-        let running = self
-            .vertices
-            .drain()
-            .chain(self.transfers.drain())
-            .map(|(_, bar)| bar);
-        running
-            .chain(self.rollout.take())
-            .for_each(|bar| bar.finish_and_clear());
+        self.end_build();
+        if let Some(bar) = self.rollout.take() {
+            bar.finish_and_clear();
+        }
     }
 
-    fn print(&self, line: String) {
+    fn print(&mut self, line: String) {
+        self.end_build();
         // Fails only when standard error is gone: then there is nobody to tell.
         let _ = self.bars.println(line);
     }
@@ -222,9 +166,7 @@ mod tests {
     fn every_template_is_valid() {
         for template in [
             "{bar:24.green/dim} {pos}/{len} {msg} {elapsed:.dim}",
-            "    {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {msg:.dim}",
             "  {bar:20.blue/dim} {msg}",
-            "  {spinner:.cyan} {elapsed:>6.dim} {msg}{prefix:.dim}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
