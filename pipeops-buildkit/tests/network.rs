@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Solve};
-use pipeops_core::event::EventKind;
+use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{BuildRequest, Diagnose};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
 use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
@@ -26,6 +26,11 @@ struct Network {
 
 impl Network {
     async fn to(daemon: &BuildkitDaemon) -> Self {
+        Self::with(daemon, Duration::ZERO).await
+    }
+
+    /// It lies still for `pause` after each piece that the client says.
+    async fn with(daemon: &BuildkitDaemon, pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("tcp://{}", listener.local_addr().unwrap());
         let server = daemon.address().trim_start_matches("tcp://").to_owned();
@@ -38,7 +43,11 @@ impl Network {
             let server = TcpStream::connect(server).await.unwrap();
             let (mut from_client, mut to_client) = client.into_split();
             let (mut from_server, mut to_server) = server.into_split();
-            let up = pass(&mut from_client, &mut to_server, &watch, Some(&heard));
+            let keep = Keep {
+                heard: &heard,
+                pause,
+            };
+            let up = pass(&mut from_client, &mut to_server, &watch, Some(keep));
             let down = pass(&mut from_server, &mut to_client, &watch, None);
             tokio::join!(up, down);
         });
@@ -82,19 +91,32 @@ const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 
+/// The most that passes at once.
+const PIECE: usize = 16 << 10;
+
+/// What is kept of one direction, and how slow it is.
+struct Keep<'a> {
+    heard: &'a Mutex<Vec<u8>>,
+    pause: Duration,
+}
+
 async fn pass(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     frozen: &watch::Receiver<bool>,
-    keep: Option<&Mutex<Vec<u8>>>,
+    keep: Option<Keep<'_>>,
 ) {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; PIECE];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         if *frozen.borrow() {
             std::future::pending::<()>().await;
         }
-        if let Some(keep) = keep {
-            keep.lock().unwrap().extend_from_slice(&buffer[..length]);
+        if let Some(keep) = &keep {
+            let piece = &buffer[..length];
+            keep.heard.lock().unwrap().extend_from_slice(piece);
+            if !keep.pause.is_zero() {
+                tokio::time::sleep(keep.pause).await;
+            }
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
@@ -207,4 +229,29 @@ async fn a_message_of_many_megabytes_is_taken() {
     let solve = Solve::new(request).timeout(Duration::from_secs(120));
     client.solve(solve, &count).await.unwrap();
     assert_eq!(*lines.lock().unwrap(), 15 << 14);
+}
+
+/// What a daemon takes slowly waits on the way; it is not lost, and the daemon is not given up.
+#[tokio::test]
+async fn a_daemon_that_reads_slowly_gets_everything() {
+    const SIZE: usize = 2 << 20;
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let daemon = BuildkitDaemon::start(BuildkitOptions::default())
+        .await
+        .unwrap();
+    let context = tempfile::tempdir().unwrap();
+    std::fs::write(
+        context.path().join("Dockerfile"),
+        "FROM scratch\nCOPY a /\n",
+    )
+    .unwrap();
+    let content: Vec<u8> = (0..SIZE).map(|at| (at / 7) as u8).collect();
+    std::fs::write(context.path().join("a"), content).unwrap();
+    let image = format!("{}/team/app:1", registry.host());
+    let request = BuildRequest::new(context.path(), image.parse().unwrap());
+    let network = Network::with(&daemon, Duration::from_millis(2)).await;
+    let solve = Solve::new(request).timeout(Duration::from_secs(120));
+    let solved = network.client().await.solve(solve, &Discard).await.unwrap();
+    assert!(solved.context.bytes >= SIZE as u64, "{:?}", solved.context);
+    assert!(network.said.lock().unwrap().len() >= SIZE);
 }

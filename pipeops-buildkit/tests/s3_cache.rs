@@ -585,7 +585,7 @@ async fn a_cache_in_a_registry_is_read_by_another_project() {
 
 #[cfg(feature = "cache-collect")]
 mod collection {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use jiff::Timestamp;
     use pipeops_buildkit::cache::collect::{
@@ -720,39 +720,42 @@ mod collection {
     async fn collection_beside_a_loop_of_builds_never_breaks_one() {
         let place = place();
         let stop = AtomicBool::new(false);
+        let (freed, caches) = (AtomicU64::new(0), AtomicU64::new(0));
         let collector = Collector::new(open(&place).unwrap(), &place.prefix)
             .policy(hasty())
             .clock(Timestamp::now);
         let collect = async {
-            let (mut runs, mut freed, mut caches) = (0_u64, 0, 0);
+            let mut runs = 0;
             while !stop.load(Ordering::Relaxed) {
                 let report = collector.collect().await.unwrap();
                 runs += 1;
-                freed += report.freed.objects;
-                caches += report.manifests.objects;
+                freed.fetch_add(report.freed.objects, Ordering::Relaxed);
+                caches.fetch_add(report.manifests.objects, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            (runs, freed, caches)
+            runs
         };
+        let both = || freed.load(Ordering::Relaxed) > 0 && caches.load(Ordering::Relaxed) > 0;
         let mark = unique("loop");
         let events = Recorder::default();
         let builds = async {
-            let mut cached = 0;
-            for number in 0..20 {
-                cached += round(&place, &mark, number, &events).await;
+            let (mut rounds, mut cached) = (0, 0);
+            // The faster the builds, the more of them until a blob is old enough.
+            while rounds < 20 || (rounds < 100 && !both()) {
+                cached += round(&place, &mark, rounds, &events).await;
+                rounds += 1;
             }
             stop.store(true, Ordering::Relaxed);
-            cached
+            (rounds, cached)
         };
-        let ((runs, freed, caches), cached) = futures::join!(collect, builds);
+        let (runs, (rounds, cached)) = futures::join!(collect, builds);
         let warned = events.warnings();
         eprintln!(
-            "60 builds beside {runs} collections: {freed} blobs and {caches} manifests deleted, {cached} of 240 steps from cache, warnings: {warned:?}"
+            "{} builds beside {runs} collections: {freed:?} blobs and {caches:?} manifests deleted, {cached} of {} steps from cache, warnings: {warned:?}",
+            3 * rounds,
+            12 * rounds
         );
-        assert!(
-            freed > 0 && caches > 0,
-            "nothing was collected: that proves nothing"
-        );
+        assert!(both(), "nothing was collected: that proves nothing");
         assert!(cached > 0, "no cache was used: that proves nothing");
         assert_eq!(warned, Vec::<String>::new());
     }
