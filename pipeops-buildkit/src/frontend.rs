@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pipeops_core::{BuildRequest, Digest, ImageRef};
 
 use crate::error::Error;
+use crate::hex::hex;
 use crate::layout::Layout;
 use crate::session::blobs::Store;
 use crate::session::filesync::Source;
@@ -455,8 +456,7 @@ fn no_image(folder: &Path, tag: Option<&str>) -> Error {
 
 /// The name under which the daemon asks for a layout: part of an image's name, so that not every character will do.
 fn layout_name(name: &str) -> String {
-    let hex = name.bytes().map(|byte| format!("{byte:02x}"));
-    format!("layout-{}", hex.collect::<String>())
+    format!("layout-{}", hex(name.as_bytes()))
 }
 
 /// The name under which the daemon asks for a folder; no other folder has one of this kind.

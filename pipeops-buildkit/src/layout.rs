@@ -13,6 +13,7 @@ use pipeops_core::Digest;
 use ring::digest::{Context as Hasher, SHA256};
 use serde_json::{Value, json};
 
+use crate::hex::hex;
 use crate::random;
 
 /// The annotation that holds an entry's tag.
@@ -173,8 +174,7 @@ impl NewBlob {
     /// The digest of what was written.
     pub(crate) fn digest(&self) -> String {
         let digest = self.hasher.clone().finish();
-        let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        format!("sha256:{}", hex.collect::<String>())
+        format!("sha256:{}", hex(digest.as_ref()))
     }
 
     /// Puts the blob in its place.

@@ -16,6 +16,7 @@ mod frontend;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hex;
 mod history;
 mod image_options;
 mod layout;

@@ -204,17 +204,12 @@ impl<'a> Progress<'a> {
             why: readable(reason(&update.error).as_bytes(), &self.censor),
             millis,
         };
-        let read = name.starts_with(IMPORT);
-        let consequence = match read {
-            true => "The build goes on without its cache",
-            false => "The cache is not written, and the next build starts with an older one",
-        };
-        let cost = millis.map(|millis| format!(" ({:.1} s)", millis as f64 / 1000.0));
-        let cost = cost.unwrap_or_default();
-        self.warn(format!("{consequence}: {name}{cost}: {}", problem.why));
-        match read {
-            true => self.caches.unread.push(problem),
-            false => self.caches.unwritten.push(problem),
+        if name.starts_with(IMPORT) {
+            self.warn(problem.unread());
+            self.caches.unread.push(problem);
+        } else {
+            self.warn(problem.unwritten());
+            self.caches.unwritten.push(problem);
         }
     }
 

@@ -3,6 +3,7 @@
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::Error;
+use crate::hex::hex;
 
 /// A name that nobody can guess: whoever knows a session's name could read its files through the daemon.
 pub(crate) fn id() -> Result<String, Error> {
@@ -10,7 +11,7 @@ pub(crate) fn id() -> Result<String, Error> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| Error::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// From 0.0 to 1.0, for waits between attempts; 1.0 without randomness.

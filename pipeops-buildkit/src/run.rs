@@ -118,10 +118,7 @@ impl Client {
                 let mut solved = solved(response, &progress, &prepared.sent, prepared.push, id)?;
                 solved.outputs = results.written();
                 for problem in tag_folders(&solved, prepared.folders).await {
-                    let message = format!(
-                        "The cache is not written, and the next build starts with an older one: {}: {}",
-                        problem.cache, problem.why
-                    );
+                    let message = problem.unwritten();
                     events.emit(EventKind::Warning { message });
                     solved.caches.unwritten.push(problem);
                 }

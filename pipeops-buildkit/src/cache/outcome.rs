@@ -21,3 +21,23 @@ pub struct CacheProblem {
     /// How long the daemon tried, where it says so.
     pub millis: Option<u64>,
 }
+
+impl CacheProblem {
+    /// What people are told when it could not be read.
+    pub(crate) fn unread(&self) -> String {
+        self.says("The build goes on without its cache")
+    }
+
+    /// What people are told when it could not be written.
+    pub(crate) fn unwritten(&self) -> String {
+        self.says("The cache is not written, and the next build starts with an older one")
+    }
+
+    fn says(&self, consequence: &str) -> String {
+        let cost = self
+            .millis
+            .map(|millis| format!(" ({:.1} s)", millis as f64 / 1000.0));
+        let cost = cost.unwrap_or_default();
+        format!("{consequence}: {}{cost}: {}", self.cache, self.why)
+    }
+}
