@@ -28,7 +28,8 @@ pub(crate) struct Progress<'a> {
     events: &'a dyn EventSink,
     censor: Censor,
     vertices: HashMap<String, Vertex>,
-    transfers: HashMap<String, (u64, u64)>,
+    /// How far each part of a vertex was when it was last told, by vertex and id.
+    transfers: HashMap<(String, String), Moved>,
     lines: Lines,
     labels: Labels,
     caches: CacheOutcome,
@@ -42,6 +43,15 @@ struct Vertex {
     tail: VecDeque<String>,
     /// When the daemon last said something about it.
     heard: Option<Instant>,
+}
+
+/// How far a part of a vertex is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moved {
+    current: u64,
+    total: u64,
+    /// How long it took, once it ended.
+    millis: Option<u64>,
 }
 
 /// Steps of the Dockerfile, counted.
@@ -89,7 +99,7 @@ impl<'a> Progress<'a> {
             self.vertex(vertex);
         }
         for status in message.statuses {
-            self.transfer(&status);
+            self.transfer(status);
         }
         for warning in message.warnings {
             self.warn(warning_text(&warning));
@@ -185,7 +195,7 @@ impl<'a> Progress<'a> {
             }
             Some(VertexState::Started) | None => {}
             Some(VertexState::Failed) if is_cache(&name) => self.cache_failed(&update, &name),
-            Some(state) => self.end(&update.digest, state, duration(&update)),
+            Some(state) => self.end(&update.digest, state, took(&update)),
         }
     }
 
@@ -194,10 +204,10 @@ impl<'a> Progress<'a> {
         let missing = name.starts_with(IMPORT) && update.error.contains("not found");
         if missing {
             // The first build of a project finds no cache; that is no news.
-            self.end(&update.digest, VertexState::Done, duration(update));
+            self.end(&update.digest, VertexState::Done, took(update));
             return;
         }
-        let millis = duration(update);
+        let millis = took(update);
         self.end(&update.digest, VertexState::Failed, millis);
         let problem = CacheProblem {
             cache: name.to_owned(),
@@ -248,26 +258,30 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn transfer(&mut self, status: &proto::VertexStatus) {
-        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    fn transfer(&mut self, status: proto::VertexStatus) {
         if let Some(vertex) = self.vertices.get_mut(&status.vertex) {
             vertex.heard = Some(Instant::now());
         }
-        let now = (number(status.current), number(status.total));
-        // The same layer may move in several steps.
-        let id = format!(
-            "{}@{}",
-            status.id.trim_end_matches(':'),
-            short(&status.vertex)
-        );
-        if now == (0, 0) || (!self.transfers.contains_key(&id) && self.transfers.len() >= MOST) {
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        let now = Moved {
+            current: number(status.current),
+            total: number(status.total),
+            millis: duration(status.started.as_ref(), status.completed.as_ref()),
+        };
+        let began = status.started.is_some() || now.current > 0 || now.total > 0;
+        let id = status.id.trim_end_matches(':').to_owned();
+        let key = (status.vertex, id);
+        if !began || (!self.transfers.contains_key(&key) && self.transfers.len() >= MOST) {
             return;
         }
-        if self.transfers.insert(id.clone(), now) != Some(now) {
+        if self.transfers.insert(key.clone(), now) != Some(now) {
+            let (vertex, id) = key;
             self.events.emit(EventKind::Transfer {
+                vertex,
                 id: readable(id.as_bytes(), &self.censor),
-                current: now.0,
-                total: now.1,
+                current: now.current,
+                total: now.total,
+                millis: now.millis,
             });
         }
     }
@@ -328,20 +342,18 @@ fn state(update: &proto::Vertex) -> Option<VertexState> {
     }
 }
 
-fn duration(update: &proto::Vertex) -> Option<u64> {
+fn took(update: &proto::Vertex) -> Option<u64> {
+    duration(update.started.as_ref(), update.completed.as_ref())
+}
+
+/// Milliseconds between two times; `None` while one is missing.
+fn duration(started: Option<&Timestamp>, completed: Option<&Timestamp>) -> Option<u64> {
     let millis = |time: &Timestamp| {
         time.seconds
             .saturating_mul(1000)
             .saturating_add(i64::from(time.nanos) / 1_000_000)
     };
-    let (started, completed) = (update.started.as_ref()?, update.completed.as_ref()?);
-    u64::try_from(millis(completed).saturating_sub(millis(started))).ok()
-}
-
-/// The first digits of a digest.
-fn short(digest: &str) -> &str {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
-    hex.get(..12).unwrap_or(hex)
+    u64::try_from(millis(completed?).saturating_sub(millis(started?))).ok()
 }
 
 fn warning_text(warning: &proto::VertexWarning) -> String {
@@ -396,7 +408,13 @@ mod tests {
                 millis,
             } => format!("{id} {name} {state:?} {millis:?}"),
             EventKind::Log { vertex, line } => format!("{vertex}| {line}"),
-            EventKind::Transfer { id, current, total } => format!("{id} {current}/{total}"),
+            EventKind::Transfer {
+                vertex,
+                id,
+                current,
+                total,
+                millis,
+            } => format!("{vertex}: {id} {current}/{total} {millis:?}"),
             EventKind::Warning { message } => format!("! {message}"),
             other => format!("{other:?}"),
         }
@@ -582,13 +600,45 @@ mod tests {
     }
 
     #[test]
-    fn transfers_and_warnings_are_told_once() {
-        let status = proto::VertexStatus {
-            id: "transferring context:".into(),
-            vertex: "sha256:0123456789abcdef".into(),
-            current: 5,
+    fn a_part_is_told_when_it_begins_moves_and_ends() {
+        let part = |id: &str, moved: (i64, i64), times: (Option<i64>, Option<i64>)| {
+            let time = |seconds| Timestamp { seconds, nanos: 0 };
+            proto::VertexStatus {
+                id: id.into(),
+                vertex: "v".into(),
+                current: moved.0,
+                total: moved.1,
+                started: times.0.map(time),
+                completed: times.1.map(time),
+                ..Default::default()
+            }
+        };
+        let message = proto::StatusResponse {
+            statuses: vec![
+                part("waiting", (0, 0), (None, None)),
+                part("transferring context:", (5, 0), (Some(1), None)),
+                part("transferring context:", (5, 0), (Some(1), None)),
+                part("sha256:ab", (3, 9), (Some(1), None)),
+                part("pushing layers", (0, 0), (Some(1), None)),
+                part("pushing layers", (0, 0), (Some(1), Some(3))),
+                part("sha256:ab", (9, 9), (Some(1), Some(2))),
+            ],
             ..Default::default()
         };
+        assert_eq!(
+            events(vec![message]).0,
+            [
+                "v: transferring context 5/0 None",
+                "v: sha256:ab 3/9 None",
+                "v: pushing layers 0/0 None",
+                "v: pushing layers 0/0 Some(2000)",
+                "v: sha256:ab 9/9 Some(1000)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_warning_says_where() {
         let warning = proto::VertexWarning {
             short: b"FromAsCasing".to_vec(),
             url: "https://docs".into(),
@@ -602,16 +652,12 @@ mod tests {
             ..Default::default()
         };
         let message = proto::StatusResponse {
-            statuses: vec![status.clone(), status],
             warnings: vec![warning],
             ..Default::default()
         };
         assert_eq!(
             events(vec![message]).0,
-            [
-                "transferring context@0123456789ab 5/0",
-                "! Dockerfile:3: FromAsCasing (https://docs)"
-            ]
+            ["! Dockerfile:3: FromAsCasing (https://docs)"]
         );
     }
 

@@ -141,14 +141,22 @@ pub enum EventKind {
         /// The line, without its end.
         line: String,
     },
-    /// Bytes moved, while a layer or the context is transferred.
+    /// A part of a build step moves or ends: a layer that is fetched, the context that is sent, the image that is pushed.
+    ///
+    /// It may begin when its step has ended: a base image is fetched when it is needed, after its `FROM`.
     Transfer {
-        /// What is moved: unique within the deployment.
+        /// The vertex that it is part of.
+        #[serde(default)]
+        vertex: String,
+        /// What it is, such as a layer's digest or `pushing layers`: unique within its vertex.
         id: String,
-        /// Bytes (or files) so far.
+        /// Bytes (or files) so far; 0 for what is not counted.
         current: u64,
         /// Bytes (or files) in all; 0 when not known.
         total: u64,
+        /// How long it took, once it ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        millis: Option<u64>,
     },
     /// The rollout moved.
     Rollout {

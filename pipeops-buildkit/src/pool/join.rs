@@ -121,10 +121,18 @@ impl EventSink for Labelled<'_> {
                 vertex: own(vertex),
                 line,
             },
-            EventKind::Transfer { id, current, total } => EventKind::Transfer {
-                id: own(id),
+            EventKind::Transfer {
+                vertex,
+                id,
                 current,
                 total,
+                millis,
+            } => EventKind::Transfer {
+                vertex: own(vertex),
+                id,
+                current,
+                total,
+                millis,
             },
             EventKind::Warning { message } => EventKind::Warning {
                 message: format!("{}: {message}", self.platform),

@@ -9,6 +9,7 @@ use pipeops_core::EventSink;
 use pipeops_core::event::EventKind;
 
 mod json;
+mod part;
 mod plain;
 #[cfg(feature = "terminal")]
 mod terminal;

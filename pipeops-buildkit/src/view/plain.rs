@@ -5,7 +5,11 @@ use std::io::Write;
 
 use pipeops_core::event::{EventKind, VertexState};
 
+use super::part::part;
 use super::seconds;
+
+/// Milliseconds from which a part of a step is told: most take less, and nobody waits for them.
+const WORTH_A_LINE: u64 = 100;
 
 /// Writes lines. Each step has a number; its name is said again when the output of another step came between.
 pub(super) struct Plain {
@@ -40,8 +44,23 @@ impl Plain {
                 self.last = 0;
                 self.line(&format!("warning: {message}"));
             }
+            EventKind::Transfer {
+                vertex,
+                id,
+                current,
+                millis: Some(millis),
+                ..
+            } if millis >= WORTH_A_LINE => self.part(&vertex, &part(&id, current), millis),
             // A line for every few kilobytes helps nobody.
             _ => {}
+        }
+    }
+
+    /// A part of a step has ended.
+    fn part(&mut self, vertex: &str, name: &str, millis: u64) {
+        if self.steps.contains_key(vertex) {
+            let number = self.turn_to(vertex, "");
+            self.line(&format!("#{number} {name}, {}", seconds(millis)));
         }
     }
 
@@ -96,17 +115,23 @@ mod tests {
             vertex: id.into(),
             line: line.into(),
         };
+        let moved = |vertex: &str, current, millis| EventKind::Transfer {
+            vertex: vertex.into(),
+            id: "layer".into(),
+            current,
+            total: 0,
+            millis,
+        };
         for event in [
             vertex("a", VertexState::Started, None),
             log("a", "one"),
             vertex("b", VertexState::Cached, None),
             log("a", "two"),
+            moved("a", 1, None),
+            moved("a", 2, Some(99)),
+            moved("a", 3 << 20, Some(1_200)),
+            moved("unknown", 2, Some(1_200)),
             vertex("a", VertexState::Done, Some(1_500)),
-            EventKind::Transfer {
-                id: "t".into(),
-                current: 1,
-                total: 2,
-            },
             EventKind::Warning {
                 message: "old".into(),
             },
@@ -115,7 +140,7 @@ mod tests {
         }
         assert_eq!(
             page.text(),
-            "\n#1 [a] RUN make\n#1 one\n\n#2 [b] RUN make\n#2 CACHED\n\n#1 [a] RUN make\n#1 two\n#1 DONE 1.5s\nwarning: old\n"
+            "\n#1 [a] RUN make\n#1 one\n\n#2 [b] RUN make\n#2 CACHED\n\n#1 [a] RUN make\n#1 two\n#1 layer 3.0 MiB, 1.2s\n#1 DONE 1.5s\nwarning: old\n"
         );
     }
 }

@@ -8,6 +8,7 @@ use console::{Term, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use pipeops_core::event::{EventKind, VertexState};
 
+use super::part::part;
 use super::seconds;
 
 /// Steps, and transfers, that are shown at once: a screen holds no more. The rest is shown when it ends.
@@ -17,6 +18,7 @@ const TOTAL: &str = "   {time:>6.dim} {wide_msg}";
 const STEP: &str = " {spinner:.cyan} {time:>6.dim} {wide_msg}";
 const OUTPUT: &str = "          {wide_msg:.dim}";
 const TRANSFER: &str = "          {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {wide_msg:.dim}";
+const PART: &str = " {spinner:.cyan} {time:>6.dim} {wide_msg:.dim}";
 
 /// Bars on standard error.
 pub(super) struct Terminal {
@@ -27,7 +29,8 @@ pub(super) struct Terminal {
     ended: usize,
     cached: usize,
     steps: HashMap<String, Step>,
-    transfers: HashMap<String, ProgressBar>,
+    /// By vertex and id.
+    transfers: HashMap<(String, String), ProgressBar>,
 }
 
 /// A step that runs.
@@ -76,7 +79,19 @@ impl Terminal {
                 millis,
             } => self.end(&id, &name, state, millis),
             EventKind::Log { vertex, line } => self.output(&vertex, line),
-            EventKind::Transfer { id, current, total } => self.transfer(id, current, total),
+            EventKind::Transfer {
+                vertex,
+                id,
+                millis: Some(_),
+                ..
+            } => self.end_transfer(&(vertex, id)),
+            EventKind::Transfer {
+                vertex,
+                id,
+                current,
+                total,
+                ..
+            } => self.transfer((vertex, id), current, total),
             EventKind::Warning { message } => self.print(&format!(" ⚠ {message}")),
             _ => {}
         }
@@ -134,24 +149,34 @@ impl Terminal {
         output.tick();
     }
 
-    fn transfer(&mut self, id: String, current: u64, total: u64) {
-        if total > 0 && current >= total {
-            if let Some(bar) = self.transfers.remove(&id) {
-                bar.finish_and_clear();
-            }
+    fn transfer(&mut self, key: (String, String), current: u64, total: u64) {
+        if self.transfers.len() >= SHOWN && !self.transfers.contains_key(&key) {
             return;
         }
-        // Without a total there is no bar to draw.
-        if total == 0 || (self.transfers.len() >= SHOWN && !self.transfers.contains_key(&id)) {
-            return;
-        }
-        let bar = self.transfers.entry(id.clone()).or_insert_with(|| {
-            let style = style(TRANSFER).progress_chars("━━─");
-            let bar = ProgressBar::new(total).with_style(style).with_message(id);
-            self.bars.insert_before(&self.total, bar)
+        let name = match total {
+            0 => part(&key.1, current),
+            _ => part(&key.1, 0),
+        };
+        let bar = self.transfers.entry(key).or_insert_with(|| {
+            let bar = ProgressBar::new_spinner().with_style(style(PART));
+            let bar = self.bars.insert_before(&self.total, bar);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
         });
-        bar.set_length(total);
+        if total > 0 && bar.length().is_none() {
+            bar.set_style(style(TRANSFER).progress_chars("━━─"));
+        }
+        if total > 0 {
+            bar.set_length(total);
+        }
+        bar.set_message(name);
         bar.set_position(current);
+    }
+
+    fn end_transfer(&mut self, key: &(String, String)) {
+        if let Some(bar) = self.transfers.remove(key) {
+            bar.finish_and_clear();
+        }
     }
 
     /// One line on the screen, however long the instruction is.
@@ -199,6 +224,16 @@ mod tests {
         }
     }
 
+    fn moved(id: &str, total: u64, millis: Option<u64>) -> EventKind {
+        EventKind::Transfer {
+            vertex: "v".into(),
+            id: id.into(),
+            current: 2_000,
+            total,
+            millis,
+        }
+    }
+
     fn screen(width: u16) -> (Terminal, InMemoryTerm) {
         let term = InMemoryTerm::new(30, width);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
@@ -208,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_template_is_valid() {
-        for template in [TOTAL, STEP, OUTPUT, TRANSFER] {
+        for template in [TOTAL, STEP, OUTPUT, TRANSFER, PART] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
@@ -247,6 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_shown_until_they_end() {
+        let (mut view, term) = screen(100);
+        view.show(moved("layer", 4_000, None));
+        view.show(moved("context", 0, None));
+        let shown = term.contents();
+        assert!(shown.contains("/3.91 KiB layer"), "{shown}");
+        assert!(shown.contains("context 2.0 KiB"), "{shown}");
+        view.show(moved("layer", 4_000, Some(9)));
+        view.show(moved("context", 0, Some(9)));
+        let shown = term.contents();
+        assert!(
+            !shown.contains("layer") && !shown.contains("context"),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn a_narrow_terminal_gets_one_line_each() {
         let (mut view, term) = screen(30);
         view.show(vertex("1/1", VertexState::Done));
@@ -268,11 +320,7 @@ mod tests {
         let (mut view, term) = screen(80);
         for number in 0..500 {
             view.show(vertex(&number.to_string(), VertexState::Started));
-            view.show(EventKind::Transfer {
-                id: format!("layer {number}"),
-                current: 1,
-                total: 100,
-            });
+            view.show(moved(&format!("layer {number}"), 100, None));
         }
         assert!(term.contents().lines().count() <= 2 * SHOWN + 1);
         view.finish();

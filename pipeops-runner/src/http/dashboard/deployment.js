@@ -60,6 +60,12 @@ class Progress {
     this.vertex(event.vertex).lines.push(event.line);
   }
 
+  on_transfer(event) {
+    const { parts } = this.vertex(event.vertex);
+    if (event.millis === undefined) parts.set(event.id, event);
+    else parts.delete(event.id);
+  }
+
   on_rollout(event) {
     this.rollout = event;
   }
@@ -100,8 +106,18 @@ class Progress {
 
   /** A log may name a vertex before the vertex is announced. */
   vertex(id) {
-    if (!this.vertices.has(id)) this.vertices.set(id, { id, name: "", state: "running", lines: [] });
+    if (!this.vertices.has(id)) this.vertices.set(id, { id, name: "", state: "running", lines: [], parts: new Map() });
     return this.vertices.get(id);
+  }
+
+  /** What a step moves at the moment: "12.3 of 40.0 MB", or in words; nothing once the build has ended. */
+  partText(vertex) {
+    const parts = this.steps.get("build").state === "running" ? [...vertex.parts.values()] : [];
+    const sum = (key) => parts.reduce((sum, part) => sum + part[key], 0);
+    const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+    if (sum("total") > 0) return `${megabytes(sum("current"))} of ${megabytes(sum("total"))} MB`;
+    if (sum("current") > 0) return `${megabytes(sum("current"))} MB`;
+    return parts.length ? parts[0].id : "";
   }
 
   buildSummary() {

@@ -60,11 +60,12 @@ class View {
       this.drawn.set(vertex.id, parts);
     }
     const parts = this.drawn.get(vertex.id);
-    const look = [vertex.name, vertex.state, vertex.millis].join("\n");
+    const moving = this.progress.partText(vertex);
+    const look = [vertex.name, vertex.state, vertex.millis, moving].join("\n");
     if (parts.look !== look) {
       parts.look = look;
       parts.root.dataset.state = vertex.state;
-      const mark = vertex.state === "cached" ? "CACHED" : duration(vertex.millis);
+      const mark = moving || (vertex.state === "cached" ? "CACHED" : duration(vertex.millis));
       parts.first.replaceChildren(icon(vertex.state), el("span", { class: "label" }, vertex.name || "…"), el("span", { class: "mark2" }, mark));
     }
     if (vertex.lines.length) this.drawLines(parts, vertex);
