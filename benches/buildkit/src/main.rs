@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each contender runs as a process of its own, ours as this program with `--ours`: the times hold start, connection and
-//! build, and the memory is the process's own peak. Every figure is a median. A machine that does other things meanwhile
-//! makes them noisy: the ratio is what counts.
+//! build, and the memory is the most that its processes took at one moment. Every time is a median. A machine that does other
+//! things meanwhile makes them noisy: the ratio is what counts.
 
 mod measure;
 mod ours;

@@ -1,98 +1,85 @@
-//! Runs processes and takes their time and peak memory.
+//! Runs processes and takes their time, or their memory: who looks at memory costs time.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often the peak is looked up: what a process takes in its last moments is missed, for all contenders alike.
+/// How often is looked: what a process takes between two looks is missed, for all contenders alike.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What one run took.
-#[derive(Debug, Clone, Copy)]
-pub struct Taken {
-    pub time: Duration,
-    /// Peak memory in KiB, of all processes together.
-    pub peak: u64,
-}
-
-/// Runs these at the same time until all have ended.
+/// How long these take, all at the same time.
 ///
 /// # Panics
 /// When one fails: then there is nothing to compare.
-pub fn together(commands: Vec<Command>) -> Taken {
-    let log = tempfile::NamedTempFile::new().expect("a file for the errors");
+pub fn time(commands: Vec<Command>) -> Duration {
     let begin = Instant::now();
-    let mut running: Vec<Running> = commands
-        .into_iter()
-        .map(|command| Running::start(command, log.as_file()))
-        .collect();
-    while running.iter_mut().any(Running::look) {
+    let mut group = Group::start(commands);
+    group.children.iter_mut().for_each(|child| drop(child.wait()));
+    let time = begin.elapsed();
+    group.end();
+    time
+}
+
+/// The most memory that these take together at one moment, in KiB, when they run at the same time.
+///
+/// # Panics
+/// When one fails.
+pub fn memory(commands: Vec<Command>) -> u64 {
+    let mut group = Group::start(commands);
+    let mut most = 0;
+    while group.children.iter_mut().any(runs) {
+        most = most.max(group.children.iter().filter_map(resident).sum());
         std::thread::sleep(LOOK);
     }
-    let time = begin.elapsed();
-    if running.iter().any(|process| process.failed) {
-        let text = std::fs::read_to_string(log.path()).unwrap_or_default();
-        panic!("a contender failed:\n{text}");
+    group.end();
+    most
+}
+
+/// Processes that run at the same time.
+struct Group {
+    children: Vec<Child>,
+    errors: tempfile::NamedTempFile,
+}
+
+impl Group {
+    fn start(commands: Vec<Command>) -> Self {
+        let errors = tempfile::NamedTempFile::new().expect("a file for the errors");
+        let children = commands.into_iter().map(|command| start(command, errors.as_file())).collect();
+        Self { children, errors }
     }
-    Taken {
-        time,
-        peak: running.iter().map(|process| process.peak).sum(),
+
+    fn end(mut self) {
+        let well = |child: &mut Child| child.wait().is_ok_and(|status| status.success());
+        if !self.children.iter_mut().all(well) {
+            let text = std::fs::read_to_string(self.errors.path()).unwrap_or_default();
+            panic!("a contender failed:\n{text}");
+        }
     }
 }
 
-struct Running {
-    child: Child,
-    peak: u64,
-    ended: bool,
-    failed: bool,
+fn start(mut command: Command, errors: &File) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors.try_clone().expect("a second handle"))
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-impl Running {
-    fn start(mut command: Command, log: &File) -> Self {
-        let log = log.try_clone().expect("a second handle");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self {
-            child,
-            peak: 0,
-            ended: false,
-            failed: false,
-        }
-    }
-
-    /// Notes the peak; tells whether the process runs.
-    fn look(&mut self) -> bool {
-        if self.ended {
-            return false;
-        }
-        self.peak = self.peak.max(peak(self.child.id()).unwrap_or(0));
-        if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-            self.ended = true;
-            self.failed = !status.success();
-        }
-        !self.ended
-    }
+fn runs(child: &mut Child) -> bool {
+    child.try_wait().expect("it can be waited for").is_none()
 }
 
-/// `VmHWM` of a process.
-fn peak(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// What a process holds in memory now, in KiB. Pages that several processes share, such as the program itself, count once in
+/// all (`Pss`): fifty processes of one program take less than fifty times the memory of one.
+fn resident(child: &Child) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.trim().trim_end_matches(" kB").trim().parse().ok()
 }
 
-/// The run in the middle, by time and by memory.
-pub fn median(mut runs: Vec<Taken>) -> Taken {
-    let middle = runs.len() / 2;
-    runs.sort_by_key(|run| run.time);
-    let time = runs[middle].time;
-    runs.sort_by_key(|run| run.peak);
-    Taken {
-        time,
-        peak: runs[middle].peak,
-    }
+/// The one in the middle.
+pub fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
 }

@@ -3,12 +3,16 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::measure::{Taken, median, together};
+use crate::measure::{median, memory, time};
 use crate::tree::Tree;
 
 /// Builds at the same time.
 const AT_ONCE: usize = 50;
+
+/// Rounds in which time is taken; memory, which varies less, is taken in one more.
+const ROUNDS: usize = 5;
 
 /// Two commits, one after the other.
 const COMMIT: &str = "2026-01-02T03:04:05Z";
@@ -37,7 +41,8 @@ pub fn run(names: &[String]) {
 
 fn info() -> io::Result<()> {
     let mut pair = Pair::default();
-    for _ in 0..21 {
+    for round in 0..=4 * ROUNDS {
+        pair.memory = round == 4 * ROUNDS;
         pair.ours(vec![ours(&["info"])]);
         pair.theirs(vec![buildctl(&["debug", "info"])]);
     }
@@ -47,12 +52,11 @@ fn info() -> io::Result<()> {
 
 fn cached() -> io::Result<()> {
     let (our_tree, their_tree) = (Tree::empty()?, Tree::empty()?);
+    // The first ones fill the cache.
+    time(vec![our_build(COMMIT, &[our_tree.path()]), their_build(their_tree.path())]);
     let mut pair = Pair::default();
-    for round in 0..16 {
-        if round == 1 {
-            // The first one filled the cache.
-            pair = Pair::default();
-        }
+    for round in 0..=3 * ROUNDS {
+        pair.memory = round == 3 * ROUNDS;
         pair.ours(vec![our_build(COMMIT, &[our_tree.path()])]);
         pair.theirs(vec![their_build(their_tree.path())]);
     }
@@ -62,8 +66,9 @@ fn cached() -> io::Result<()> {
 
 fn context() -> io::Result<()> {
     let mut pairs: [Pair; 5] = Default::default();
-    for _ in 0..5 {
+    for round in 0..=ROUNDS {
         let (mut our_tree, mut their_tree) = (Tree::many()?, Tree::many()?);
+        pairs.iter_mut().for_each(|pair| pair.memory = round == ROUNDS);
         let [cold, unchanged, changed, clone, next] = &mut pairs;
         let mut both = |pair: &mut Pair, commit: &str, change: fn(&mut Tree) -> io::Result<()>| {
             change(&mut our_tree)?;
@@ -88,14 +93,30 @@ fn context() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes turns in who is first, and begins each turn with a disk that has nothing to write: it is what both wait for most.
 fn large() -> io::Result<()> {
     let mut pair = Pair::default();
-    for _ in 0..3 {
+    for round in 0..=ROUNDS + 1 {
+        pair.memory = round == ROUNDS + 1;
         let (our_tree, their_tree) = (Tree::one(512 << 20)?, Tree::one(512 << 20)?);
-        pair.ours(vec![our_build(COMMIT, &[our_tree.path()])]);
-        pair.theirs(vec![their_build(their_tree.path())]);
+        for turn in 0..2 {
+            settle()?;
+            match (turn + round) % 2 {
+                0 => pair.ours(vec![our_build(COMMIT, &[our_tree.path()])]),
+                _ => pair.theirs(vec![their_build(their_tree.path())]),
+            }
+        }
     }
     pair.print("one file of 512 MB, cold");
+    Ok(())
+}
+
+/// Takes away what earlier builds left at the daemon, and waits for the disk.
+fn settle() -> io::Result<()> {
+    for mut command in [buildctl(&["prune", "--all"]), Command::new("sync")] {
+        let output = command.output()?;
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
     Ok(())
 }
 
@@ -103,7 +124,8 @@ fn at_once() -> io::Result<()> {
     let trees: Vec<Tree> = (0..AT_ONCE).map(|_| Tree::empty()).collect::<io::Result<_>>()?;
     let folders: Vec<&Path> = trees.iter().map(Tree::path).collect();
     let mut pair = Pair::default();
-    for round in 0..5 {
+    for round in 0..=ROUNDS {
+        pair.memory = round == ROUNDS;
         for tree in &trees {
             std::fs::write(tree.path().join("f"), format!("ours {round} {}", tree.path().display()))?;
         }
@@ -120,30 +142,49 @@ fn at_once() -> io::Result<()> {
 /// The runs of both.
 #[derive(Default)]
 struct Pair {
-    ours: Vec<Taken>,
-    theirs: Vec<Taken>,
+    /// Whether the next runs are to show their memory, not their time.
+    memory: bool,
+    ours: Runs,
+    theirs: Runs,
+}
+
+#[derive(Default)]
+struct Runs {
+    times: Vec<Duration>,
+    /// In KiB.
+    peaks: Vec<u64>,
 }
 
 impl Pair {
     fn ours(&mut self, commands: Vec<Command>) {
-        self.ours.push(together(commands));
+        self.ours.add(commands, self.memory);
     }
 
     fn theirs(&mut self, commands: Vec<Command>) {
-        self.theirs.push(together(commands));
+        self.theirs.add(commands, self.memory);
     }
 
     fn print(self, name: &str) {
-        let (ours, theirs) = (median(self.ours), median(self.theirs));
-        let ratio = theirs.time.as_secs_f64() / ours.time.as_secs_f64();
-        let mib = |taken: Taken| taken.peak as f64 / 1024.0;
+        let (ours, our_peak) = self.ours.medians();
+        let (theirs, their_peak) = self.theirs.medians();
         println!(
-            "{name:34} {:>8.3} s {:>8.3} s {ratio:>6.2}× {:>6.1} MiB {:>6.1} MiB",
-            ours.time.as_secs_f64(),
-            theirs.time.as_secs_f64(),
-            mib(ours),
-            mib(theirs)
+            "{name:34} {ours:>8.3} s {theirs:>8.3} s {:>6.2}× {our_peak:>6.1} MiB {their_peak:>6.1} MiB",
+            theirs / ours
         );
+    }
+}
+
+impl Runs {
+    fn add(&mut self, commands: Vec<Command>, for_memory: bool) {
+        match for_memory {
+            true => self.peaks.push(memory(commands)),
+            false => self.times.push(time(commands)),
+        }
+    }
+
+    /// Seconds and MiB.
+    fn medians(self) -> (f64, f64) {
+        (median(self.times).as_secs_f64(), median(self.peaks) as f64 / 1024.0)
     }
 }
 
