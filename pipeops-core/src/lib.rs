@@ -12,6 +12,7 @@ pub mod retry;
 pub mod secret;
 pub mod source;
 pub mod stack;
+pub mod units;
 
 pub use build::{BuildRequest, BuiltImage, ImageBuilder, ImageRegistry};
 pub use cache::{BuildCache, CacheNamespace};

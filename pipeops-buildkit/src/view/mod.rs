@@ -99,15 +99,6 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// `0.4s`, `12.3s`, `2m 05s`.
-fn seconds(millis: u64) -> String {
-    if millis < 60_000 {
-        format!("{}.{}s", millis / 1000, millis % 1000 / 100)
-    } else {
-        format!("{}m {:02}s", millis / 60_000, millis % 60_000 / 1000)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io;
@@ -133,13 +124,6 @@ pub(crate) mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
-    }
-
-    #[test]
-    fn times_read_well_at_every_size() {
-        assert_eq!(seconds(40), "0.0s");
-        assert_eq!(seconds(12_345), "12.3s");
-        assert_eq!(seconds(125_000), "2m 05s");
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use pipeops_core::event::{EventKind, VertexState};
+use pipeops_core::units::seconds;
 
 use super::part::part;
-use super::seconds;
 
 /// Milliseconds from which a part of a step is told: most take less, and nobody waits for them.
 const WORTH_A_LINE: u64 = 100;

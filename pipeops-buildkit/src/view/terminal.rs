@@ -7,9 +7,9 @@ use std::time::Duration;
 use console::{Term, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use pipeops_core::event::{EventKind, VertexState};
+use pipeops_core::units::seconds;
 
 use super::part::part;
-use super::seconds;
 
 /// Steps, and transfers, that are shown at once: a screen holds no more. The rest is shown when it ends.
 const SHOWN: usize = 8;

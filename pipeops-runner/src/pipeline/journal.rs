@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use pipeops_core::units::size;
 use pipeops_core::{BuiltImage, Detection, EventKind, EventSink, Stack, Step};
 use pipeops_registry::retry_notified;
 use serde::Serialize;
@@ -137,10 +138,7 @@ fn millis(took: Duration) -> u64 {
 
 impl StepOutput for Cloned {
     fn summary(&self) -> String {
-        let size = match self.bytes {
-            bytes if bytes < 1 << 20 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-            bytes => format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64),
-        };
+        let size = size(self.bytes);
         match self.files {
             1 => format!("1 file, {size}"),
             files => format!("{files} files, {size}"),

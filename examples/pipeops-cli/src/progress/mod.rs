@@ -90,24 +90,3 @@ impl EventSink for Live {
         }
     }
 }
-
-/// `0.4s`, `12.3s`, `2m 05s`.
-pub fn seconds(millis: u64) -> String {
-    if millis < 60_000 {
-        format!("{}.{}s", millis / 1000, millis % 1000 / 100)
-    } else {
-        format!("{}m {:02}s", millis / 60_000, millis % 60_000 / 1000)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn times_read_well_at_every_size() {
-        assert_eq!(seconds(40), "0.0s");
-        assert_eq!(seconds(12_345), "12.3s");
-        assert_eq!(seconds(125_000), "2m 05s");
-    }
-}

@@ -3,7 +3,7 @@
 use pipeops::buildkit::View;
 use pipeops::core::{EventKind, EventSink};
 
-use super::seconds;
+use pipeops::core::units::seconds;
 
 /// Prints lines.
 pub struct Plain {

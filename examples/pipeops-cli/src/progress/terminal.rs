@@ -7,7 +7,7 @@ use pipeops::buildkit::View;
 use pipeops::core::{EventKind, EventSink, Step};
 
 use super::plain::short;
-use super::seconds;
+use pipeops::core::units::seconds;
 
 /// Bars on standard error.
 pub struct Terminal {

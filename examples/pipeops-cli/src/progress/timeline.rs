@@ -5,7 +5,7 @@ use std::fmt;
 use pipeops::core::{EventKind, Step};
 use serde::Serialize;
 
-use super::seconds;
+use pipeops::core::units::seconds;
 
 /// The widest bar.
 const WIDTH: u64 = 40;
