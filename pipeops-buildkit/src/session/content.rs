@@ -23,18 +23,50 @@ pub(crate) enum Content {
     Memory(Bytes),
 }
 
+/// Contents are marked in pieces of this size.
+const MARKED: usize = 64 << 10;
+
+/// What a thread that marks contents reads into.
+pub(crate) struct Buffer(Vec<u8>);
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self(vec![0; MARKED])
+    }
+}
+
 impl Content {
+    /// Reads the content for its size and mark.
+    pub(crate) fn mark(&self, buffer: &mut Buffer) -> io::Result<(u64, Mark)> {
+        let mut reading = Reading::default();
+        match self {
+            Self::Memory(bytes) => reading.add(bytes),
+            Self::Disk { seen: None, .. } => {}
+            Self::Disk {
+                path,
+                seen: Some(seen),
+            } => {
+                let mut file = os::open(path, *seen)?;
+                loop {
+                    match read(&mut file, &mut buffer.0)? {
+                        0 => break,
+                        length => reading.add(&buffer.0[..length]),
+                    }
+                }
+            }
+        }
+        Ok(reading.end())
+    }
+
     /// Reads the content in pieces; `take` answers `false` to stop. Gives its size and mark.
     pub(crate) fn read(
         &self,
         piece_size: usize,
         take: &mut dyn FnMut(Bytes) -> bool,
     ) -> io::Result<(u64, Mark)> {
-        let mut marker = Marker::default();
-        let mut size = 0;
+        let mut reading = Reading::default();
         let mut pass = |piece: Bytes| {
-            marker.update(&piece);
-            size += piece.len() as u64;
+            reading.add(&piece);
             take(piece)
         };
         match self {
@@ -46,27 +78,46 @@ impl Content {
             Self::Disk {
                 path,
                 seen: Some(seen),
-            } => read_pieces(os::open(path, *seen)?, piece_size, &mut pass)?,
+            } => {
+                let mut file = os::open(path, *seen)?;
+                loop {
+                    let mut piece = vec![0; piece_size];
+                    let length = read(&mut file, &mut piece)?;
+                    piece.truncate(length);
+                    if length == 0 || !pass(piece.into()) {
+                        break;
+                    }
+                }
+            }
         }
-        Ok((size, marker.finish()))
+        Ok(reading.end())
     }
 }
 
-fn read_pieces(
-    mut file: File,
-    piece_size: usize,
-    pass: &mut dyn FnMut(Bytes) -> bool,
-) -> io::Result<()> {
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    size: u64,
+    marker: Marker,
+}
+
+impl Reading {
+    fn add(&mut self, piece: &[u8]) {
+        self.size += piece.len() as u64;
+        self.marker.update(piece);
+    }
+
+    fn end(self) -> (u64, Mark) {
+        (self.size, self.marker.finish())
+    }
+}
+
+/// Reads once; 0 at the end.
+fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        let mut piece = vec![0; piece_size];
-        let length = match file.read(&mut piece) {
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        piece.truncate(length);
-        if length == 0 || !pass(piece.into()) {
-            return Ok(());
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Notes;
-use super::content::Content;
+use super::content::{Buffer, Content};
 use super::filter::{Filter, follow_paths};
 use super::folder::Folder;
 use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
@@ -367,10 +367,12 @@ fn walk(
 
 /// Describes a group of entries, reading their contents for their marks. Runs on a thread for blocking work.
 fn mark_all(group: Vec<Found>) -> Result<Vec<(Stat, Option<Offer>)>, TreeError> {
-    group.into_iter().map(mark).collect()
+    let mut buffer = Buffer::default();
+    let marked = group.into_iter().map(|found| mark(found, &mut buffer));
+    marked.collect()
 }
 
-fn mark(found: Found) -> Result<(Stat, Option<Offer>), TreeError> {
+fn mark(found: Found, buffer: &mut Buffer) -> Result<(Stat, Option<Offer>), TreeError> {
     let Found {
         path,
         mut kind,
@@ -384,12 +386,10 @@ fn mark(found: Found) -> Result<(Stat, Option<Offer>), TreeError> {
         };
         return Ok((describe(path, &kind, seconds, mark), None));
     };
-    let (read, mark) = content
-        .read(PIECE, &mut |_| true)
-        .map_err(|source| TreeError {
-            path: String::from_utf8_lossy(&path).into_owned(),
-            source,
-        })?;
+    let (read, mark) = content.mark(buffer).map_err(|source| TreeError {
+        path: String::from_utf8_lossy(&path).into_owned(),
+        source,
+    })?;
     if let Kind::File { size, .. } = &mut kind {
         // What was read is what the mark is of; a file that grew since has both anew.
         *size = read;
@@ -423,7 +423,8 @@ mod tests {
         walk(&source, &filter(&wanted, &source).unwrap(), &groups).unwrap();
         let group = found.blocking_recv().unwrap();
         assert_eq!(group.len(), 1);
-        let (stat, offer) = mark(group.into_iter().next().unwrap()).unwrap();
+        let (stat, offer) =
+            mark(group.into_iter().next().unwrap(), &mut Buffer::default()).unwrap();
         assert_eq!((stat.path.as_ref(), stat.size), (&b"Dockerfile"[..], 6));
         assert!(offer.is_some());
     }

@@ -8,7 +8,6 @@
 //! of the cache key and differ between hosts with different umasks.
 
 use bytes::Bytes;
-use ring::digest::{Context as Hasher, SHA256};
 
 use super::packet::Stat;
 
@@ -121,14 +120,11 @@ impl Mark {
     }
 }
 
-/// Computes a [`Mark`] piece by piece.
-pub(crate) struct Marker(Hasher);
-
-impl Default for Marker {
-    fn default() -> Self {
-        Self(Hasher::new(&SHA256))
-    }
-}
+/// Computes a [`Mark`] piece by piece. All that is sent is read for it twice, so that it must cost little beside reading: with
+/// BLAKE3, sending 512 MB takes less than half of the processor time that it takes with SHA-256, on a processor that has
+/// instructions for SHA-256.
+#[derive(Default)]
+pub(crate) struct Marker(blake3::Hasher);
 
 impl Marker {
     /// Adds the next piece.
@@ -138,13 +134,13 @@ impl Marker {
 
     /// The mark of all pieces together.
     pub(crate) fn finish(self) -> Mark {
-        let digest = self.0.finish();
+        let digest = self.0.finalize();
         let number = |bytes: &[u8]| {
             bytes
                 .iter()
                 .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
         };
-        let (head, rest) = digest.as_ref().split_at(8);
+        let (head, rest) = digest.as_bytes().split_at(8);
         let below = |number: u64, limit: u64| i64::try_from(number % limit).unwrap_or_default();
         Mark {
             seconds: below(number(&rest[..8]), SPREAD),
