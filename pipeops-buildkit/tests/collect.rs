@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use object_store::ObjectStoreExt as _;
 use pipeops_buildkit::cache::collect::{
     CollectError, Collector, Fate, Policy, Report, UsageLog, open,
 };
@@ -52,7 +53,8 @@ impl World {
     fn collector(&self, policy: Policy) -> Collector {
         let now = Arc::clone(&self.now);
         let clock = move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap();
-        Collector::new(open(&self.settings()).unwrap(), "p/")
+        Collector::open(&self.settings())
+            .unwrap()
             .policy(policy)
             .clock(clock)
     }
@@ -123,6 +125,46 @@ fn fate(report: &Report, name: &str) -> Fate {
         .find(|namespace| namespace.name == name)
         .unwrap()
         .fate
+}
+
+#[tokio::test]
+async fn uploads_that_no_build_can_end_any_more_are_given_up() {
+    let world = World::new().await;
+    let store = open(&world.settings()).unwrap();
+    for key in ["p/blobs/sha256:a", "p/blobs/sha256:b", "other/blobs/x"] {
+        let mut upload = store.put_multipart(&key.into()).await.unwrap();
+        upload.put_part(vec![0; 5 << 20].into()).await.unwrap();
+    }
+    // The server's own clock says when they began.
+    let passed = Timestamp::now().as_second() - world.now();
+    world.pass(passed);
+    let uploads = |report: Report| report.uploads.unwrap();
+    let young = uploads(world.collector(Policy::default()).collect().await.unwrap());
+    assert_eq!((young.running, young.ended), (2, 0));
+
+    world.pass(DAY);
+    let planned = uploads(world.collector(Policy::default()).plan().await.unwrap());
+    assert_eq!(planned.ended, 2);
+    assert_eq!(world.server.open_uploads("cache"), 3, "a plan ends nothing");
+    let old = uploads(world.collector(Policy::default()).collect().await.unwrap());
+    assert_eq!((old.running, old.ended, old.failed), (0, 2, None));
+    assert_eq!(
+        world.server.open_uploads("cache"),
+        1,
+        "other folders are not ours"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_lists_no_uploads_is_collected_all_the_same() {
+    let world = World::new().await;
+    world.blob(1, 10);
+    let unknown = Fault::status(501).on(Matcher::operation("upload.list"));
+    world.server.faults().add(unknown.always());
+    let report = world.collector(Policy::default()).collect().await.unwrap();
+    assert_eq!(report.waiting.objects, 1);
+    let why = report.uploads.unwrap().failed.unwrap();
+    assert!(why.contains("501"), "{why}");
 }
 
 #[tokio::test]
@@ -383,7 +425,7 @@ async fn a_server_with_another_time_is_refused() {
     let world = World::new().await;
     let policy = Policy::default();
     // The stand-in's time is the machine's: only a policy that allows for less than nothing differs.
-    let collector = Collector::new(open(&world.settings()).unwrap(), "p/");
+    let collector = Collector::open(&world.settings()).unwrap();
     collector
         .clone()
         .policy(policy.clone())

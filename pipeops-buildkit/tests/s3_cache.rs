@@ -588,6 +588,7 @@ mod collection {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use jiff::Timestamp;
+    use object_store::ObjectStoreExt as _;
     use pipeops_buildkit::cache::collect::{
         Collector, Fate, Policy, RecordingBuilder, UsageLog, open,
     };
@@ -614,12 +615,38 @@ mod collection {
 
     /// Sees the bucket as if so much time had passed.
     fn later(place: &S3Cache, policy: Policy, by: Duration) -> Collector {
-        Collector::new(open(place).unwrap(), &place.prefix)
+        Collector::open(place)
+            .unwrap()
             .policy(policy)
             .clock(move || Timestamp::now() + by)
     }
 
     const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    #[ignore = "needs peers: s3"]
+    async fn an_upload_that_a_daemon_left_behind_is_ended() {
+        let place = place();
+        let key = format!("{}blobs/sha256:{}", place.prefix, "ab".repeat(32));
+        let mut upload = open(&place)
+            .unwrap()
+            .put_multipart(&key.into())
+            .await
+            .unwrap();
+        upload.put_part(vec![0; 5 << 20].into()).await.unwrap();
+        let collect = |by| later(&place, Policy::default(), by);
+        let young = collect(Duration::ZERO)
+            .plan()
+            .await
+            .unwrap()
+            .uploads
+            .unwrap();
+        assert_eq!((young.running, young.failed), (1, None));
+        let ended = collect(DAY).collect().await.unwrap().uploads.unwrap();
+        assert_eq!((ended.ended, ended.failed), (1, None));
+        let left = collect(DAY).plan().await.unwrap().uploads.unwrap();
+        assert_eq!((left.ended, left.running), (0, 0));
+    }
 
     #[tokio::test]
     #[ignore = "needs peers: buildkit, registry, s3"]
@@ -721,7 +748,8 @@ mod collection {
         let place = place();
         let stop = AtomicBool::new(false);
         let (freed, caches) = (AtomicU64::new(0), AtomicU64::new(0));
-        let collector = Collector::new(open(&place).unwrap(), &place.prefix)
+        let collector = Collector::open(&place)
+            .unwrap()
             .policy(hasty())
             .clock(Timestamp::now);
         let collect = async {

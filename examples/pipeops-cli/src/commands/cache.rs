@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipeops::buildkit::cache::collect::{Amount, Collector, NamespaceReport, Policy, Report, open};
+use pipeops::buildkit::cache::collect::{Amount, Collector, NamespaceReport, Policy, Report};
 use pipeops::core::Diagnosis;
+use pipeops::core::units::size;
 use serde::{Serialize, Serializer};
 
 use crate::backends;
@@ -116,7 +117,9 @@ impl Options {
             .longest_build(self.longest_build)
             .default_branches(&self.default_branches);
         policy.budget = self.budget;
-        Ok(Collector::new(open(&backends::cache(&s3))?, &self.prefix).policy(policy))
+        let mut cache = backends::cache(&s3);
+        cache.prefix.clone_from(&self.prefix);
+        Ok(Collector::open(&cache)?.policy(policy))
     }
 }
 
@@ -186,6 +189,18 @@ impl fmt::Display for Collected {
                 human(report.waiting)
             )?;
         }
+        if let Some(uploads) = &report.uploads {
+            if uploads.ended > 0 {
+                writeln!(
+                    f,
+                    "uploads without an end {would}given up: {}",
+                    uploads.ended
+                )?;
+            }
+            if let Some(why) = &uploads.failed {
+                writeln!(f, "! {why}")?;
+            }
+        }
         if let Some(rate) = report.hit_rate {
             writeln!(f, "steps from cache: {:.0} %", rate * 100.0)?;
         }
@@ -229,20 +244,6 @@ fn title(cache: &NamespaceReport) -> String {
 
 fn human(amount: Amount) -> String {
     format!("{} ({} objects)", size(amount.bytes), amount.objects)
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
-    }
 }
 
 /// `50G`, `512MiB`, `1000`: powers of 1024.
@@ -301,7 +302,5 @@ mod tests {
         assert!(bytes("50X").is_err() && bytes("G").is_err() && bytes("99999999999T").is_err());
         assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
         assert!(duration("30").is_err() && duration("d").is_err());
-        assert_eq!(size(1536), "1.5 KiB");
-        assert_eq!(size(7), "7 B");
     }
 }

@@ -18,8 +18,8 @@
 //! Manifests that are not understood are reported; blobs of the time before they were written may be freed, younger ones not,
 //! as they may be theirs. Manifests with lost blobs are deleted, before a build stumbles over them.
 //!
-//! Uploads in parts that a daemon began and never ended are no objects, and not seen here: give the bucket a rule that ends them
-//! after some days (`AbortIncompleteMultipartUpload`). That rule, unlike one that expires objects, harms no cache.
+//! Uploads in parts that a daemon began and never ended are no objects, but cost as much. A collector of a bucket
+//! ([`Collector::open`]) ends those that are older than any build.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -60,6 +60,7 @@ mod report;
 mod store;
 mod survey;
 mod sweep;
+mod uploads;
 mod usage;
 
 use std::collections::HashSet;
@@ -69,10 +70,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt};
+use pipeops_core::cache::S3Cache;
 
 pub use error::CollectError;
 pub use policy::Policy;
-pub use report::{Amount, CorruptManifest, FailedDeletes, Fate, NamespaceReport, Report};
+pub use report::{
+    Amount, CorruptManifest, FailedDeletes, Fate, NamespaceReport, Report, UploadReport,
+};
 pub use store::open;
 pub use usage::{DayUsage, RecordingBuilder, Usage, UsageLog};
 
@@ -81,6 +85,7 @@ use layout::Layout;
 use marks::Marks;
 use survey::Survey;
 use sweep::{Deleter, Sweep, after};
+use uploads::Uploads;
 
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -88,6 +93,7 @@ type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 #[derive(Clone)]
 pub struct Collector {
     store: Arc<dyn ObjectStore>,
+    uploads: Option<Arc<Uploads>>,
     layout: Layout,
     policy: Policy,
     /// Without one, the machine's clock, which is compared with the server's.
@@ -105,10 +111,23 @@ impl fmt::Debug for Collector {
 }
 
 impl Collector {
+    /// Looks after all caches in this bucket of S3 that have this one's prefix; its name does not matter. Without keys in the
+    /// settings, the environment's are used, as AWS names them, or the role of the machine or pod.
+    ///
+    /// # Errors
+    /// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
+    pub fn open(cache: &S3Cache) -> Result<Self, CollectError> {
+        let bucket = store::connect(cache)?;
+        let mut collector = Self::new(bucket.s3, cache.prefix.as_str());
+        collector.uploads = Some(Arc::new(bucket.uploads));
+        Ok(collector)
+    }
+
     /// Looks after all caches below this prefix: the one of the caches' settings, ending in `/` if it is a folder.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl Into<String>) -> Self {
         Self {
             store,
+            uploads: None,
             layout: Layout::new(prefix.into()),
             policy: Policy::default(),
             clock: None,
@@ -191,6 +210,11 @@ impl Collector {
         sweep
             .run(store, &self.layout, &mut deleter, &mut marks, &mut report)
             .await?;
+        if let Some(uploads) = &self.uploads {
+            let folder = self.layout.blobs();
+            let ended = uploads.end_old(&folder, &self.policy, started, dry_run);
+            report.uploads = Some(ended.await);
+        }
         report.freed = deleter.deleted;
         report.failed = deleter.failed;
         report.over_budget = decision.over_budget;
@@ -251,6 +275,7 @@ fn report(survey: &Survey, started: Timestamp, dry_run: bool) -> Report {
         freed: Amount::default(),
         waiting: Amount::default(),
         foreign: Amount::default(),
+        uploads: None,
         next: None,
         hit_rate: all.hit_rate(),
         over_budget: false,

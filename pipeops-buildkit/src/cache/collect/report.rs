@@ -44,6 +44,8 @@ pub struct Report {
     pub waiting: Amount,
     /// Objects among the blobs that are none; they are never touched.
     pub foreign: Amount,
+    /// Uploads that daemons began and did not end; `None` when the collector knows only an object store.
+    pub uploads: Option<UploadReport>,
     /// From when on the next collection frees what waits now; `None` when nothing waits.
     pub next: Option<Timestamp>,
     /// The share of build steps that came from a cache, of all builds that were counted.
@@ -52,6 +54,18 @@ pub struct Report {
     pub over_budget: bool,
     /// Objects that could not be deleted, and the last reason. The next collection tries again.
     pub failed: Option<FailedDeletes>,
+}
+
+/// Uploads in parts that daemons began and did not end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct UploadReport {
+    /// How many were ended: they are older than any build.
+    pub ended: u64,
+    /// How many may be those of builds that run.
+    pub running: u64,
+    /// Why uploads could not be listed, or the last one not be ended.
+    pub failed: Option<String>,
 }
 
 /// Objects that could not be deleted.

@@ -3,24 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{HttpClient, HttpConnector};
+use object_store::{ClientOptions, ObjectStore};
 use pipeops_core::cache::S3Cache;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::CollectError;
+use super::uploads::Uploads;
 
 /// Longest time until a connection stands, and for one answer: a page of a list, or a manifest.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Opens the bucket of a cache. Without keys in the settings, the environment's are used, as AWS names them, or the role of
-/// the machine or pod.
+/// Opens the bucket of a cache as a store of objects, for a [`UsageLog`](super::UsageLog). Without keys in the settings, the
+/// environment's are used, as AWS names them, or the role of the machine or pod.
 ///
 /// # Errors
 /// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
 pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
+    Ok(connect(cache)?.s3)
+}
+
+/// A bucket in S3.
+pub(super) struct Bucket {
+    pub(super) s3: Arc<AmazonS3>,
+    pub(super) uploads: Uploads,
+}
+
+pub(super) fn connect(cache: &S3Cache) -> Result<Bucket, CollectError> {
     let settings = |why: String| CollectError::Settings { why };
     if cache.bucket.is_empty() {
         return Err(settings("there is no bucket".to_owned()));
@@ -28,12 +39,10 @@ pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
     let mut builder = AmazonS3Builder::from_env()
         .with_http_connector(Connector)
         .with_bucket_name(&cache.bucket)
-        .with_region(&cache.region);
+        .with_region(&cache.region)
+        .with_virtual_hosted_style_request(false);
     if let Some(endpoint) = &cache.endpoint {
-        builder = builder
-            .with_endpoint(endpoint)
-            .with_allow_http(true)
-            .with_virtual_hosted_style_request(false);
+        builder = builder.with_endpoint(endpoint).with_allow_http(true);
     }
     if let Some((id, secret)) = &cache.keys {
         builder = builder
@@ -43,10 +52,12 @@ pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
     if let Some(token) = &cache.session_token {
         builder = builder.with_token(token.expose());
     }
-    let store = builder
-        .build()
-        .map_err(|error| settings(error.to_string()))?;
-    Ok(Arc::new(store))
+    let failed = |error: object_store::Error| settings(error.to_string());
+    let http = Connector.connect(&ClientOptions::default());
+    let http = http.map_err(failed)?;
+    let s3 = Arc::new(builder.clone().build().map_err(failed)?);
+    let uploads = Uploads::new(Arc::clone(&s3), http, &builder)?;
+    Ok(Bucket { s3, uploads })
 }
 
 /// Connects with this crate's TLS, and asks no process-wide default for it.
@@ -54,7 +65,7 @@ pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
 struct Connector;
 
 impl HttpConnector for Connector {
-    fn connect(&self, _options: &object_store::ClientOptions) -> object_store::Result<HttpClient> {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         let fail =
             |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
                 store: "S3",
