@@ -14,6 +14,10 @@ use super::part::part;
 /// Steps, and transfers, that are shown at once: a screen holds no more. The rest is shown when it ends.
 const SHOWN: usize = 8;
 
+/// Milliseconds from which a part of a step stays on the screen. Its step may have ended long before: the daemon calls a base
+/// image done when it knows it, and fetches it when it is needed.
+const WORTH_A_LINE: u64 = 1_000;
+
 const TOTAL: &str = "   {time:>6.dim} {wide_msg}";
 const STEP: &str = " {spinner:.cyan} {time:>6.dim} {wide_msg}";
 const OUTPUT: &str = "          {wide_msg:.dim}";
@@ -82,9 +86,10 @@ impl Terminal {
             EventKind::Transfer {
                 vertex,
                 id,
-                millis: Some(_),
+                current,
+                millis: Some(millis),
                 ..
-            } => self.end_transfer(&(vertex, id)),
+            } => self.end_transfer(&(vertex, id), current, millis),
             EventKind::Transfer {
                 vertex,
                 id,
@@ -173,9 +178,13 @@ impl Terminal {
         bar.set_position(current);
     }
 
-    fn end_transfer(&mut self, key: &(String, String)) {
+    fn end_transfer(&mut self, key: &(String, String), current: u64, millis: u64) {
         if let Some(bar) = self.transfers.remove(key) {
             bar.finish_and_clear();
+        }
+        if millis >= WORTH_A_LINE {
+            let name = part(&key.1, current);
+            self.print_cut(&format!(" ✓ {:>6}   {name}", seconds(millis)));
         }
     }
 
@@ -290,10 +299,10 @@ mod tests {
         assert!(shown.contains("/3.91 KiB layer"), "{shown}");
         assert!(shown.contains("context 2.0 KiB"), "{shown}");
         view.show(moved("layer", 4_000, Some(9)));
-        view.show(moved("context", 0, Some(9)));
+        view.show(moved("context", 0, Some(1_200)));
         let shown = term.contents();
         assert!(
-            !shown.contains("layer") && !shown.contains("context"),
+            shown.starts_with(" ✓   1.2s   context 2.0 KiB") && !shown.contains("layer"),
             "{shown}"
         );
     }
