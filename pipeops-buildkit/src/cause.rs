@@ -71,9 +71,15 @@ pub enum Cause {
     },
     /// A part of the build cache is gone from its bucket or registry.
     CacheMissing,
-    /// A build cache refuses its reader, does not answer, or gives other bytes than its manifest says.
+    /// A build cache refuses its reader, or gives other bytes than its manifest says.
     CacheUnreadable,
-    /// The daemon cannot even begin to write a build cache.
+    /// The server of a build cache takes connections and does not answer. Until it does, or hangs up, the daemon goes on with
+    /// none of its builds.
+    CacheSilent {
+        /// The cache that was to be read: `s3:NAME`, or the name of an image.
+        cache: String,
+    },
+    /// The daemon cannot even begin to write a build cache, or its server does not take it.
     CacheUnwritable,
     /// A part of an image or of a cache has other bytes than its digest says. The daemon may keep them and fail again, while
     /// another one does not.
@@ -107,6 +113,7 @@ impl Cause {
             Self::Network { .. } => "NetworkUnreachable",
             Self::CacheMissing => "CacheMissing",
             Self::CacheUnreadable => "CacheUnreadable",
+            Self::CacheSilent { .. } => "CacheSilent",
             Self::CacheUnwritable => "CacheUnwritable",
             Self::ContentDamaged => "ContentDamaged",
             Self::Cancelled => "Cancelled",
@@ -125,6 +132,7 @@ impl Cause {
             | Self::Network { .. }
             | Self::CacheMissing
             | Self::CacheUnreadable
+            | Self::CacheSilent { .. }
             | Self::ContentDamaged => RetryClass::Transient,
             Self::Unauthorized { .. } => RetryClass::NeedsCredential,
             _ => RetryClass::Permanent,

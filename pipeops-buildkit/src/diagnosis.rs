@@ -291,9 +291,13 @@ impl BuildFailure {
                 .reason("the bucket lost a part of the build cache, and the build needed it")
                 .fix("Build without this cache once; it is written anew"),
             Cause::CacheUnreadable => diagnosis
-                .reason("the server of the build cache refuses, does not answer, or gives other bytes than were written")
+                .reason("the server of the build cache refuses, or gives other bytes than were written")
                 .fix("Build without this cache")
                 .fix("Check the cache's keys and that the daemon reaches its server"),
+            Cause::CacheSilent { cache } => diagnosis
+                .reason(format!("the server of the build cache {cache} takes connections and does not answer"))
+                .fix("Check the server of the cache: until it answers or hangs up, the daemon goes on with none of its builds")
+                .fix("Build without this cache, at another daemon"),
             Cause::CacheUnwritable => diagnosis
                 .reason("the daemon does not know this kind of cache, or one of its settings")
                 .fix("Correct the cache in the build's configuration, or build without it"),

@@ -8,7 +8,7 @@ use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use pipeops_core::event::{EventKind, EventSink, VertexState};
 use tokio::time::Instant;
 
-use crate::cache::{CacheOutcome, CacheProblem, Labels, reason};
+use crate::cache::{CacheOutcome, CacheProblem, IMPORT, Labels, reason};
 use crate::cause::Cause;
 use crate::censor::Censor;
 use crate::failure::BuildFailure;
@@ -114,9 +114,18 @@ impl<'a> Progress<'a> {
             .values()
             .filter(|vertex| vertex.state == Some(VertexState::Started) && is_cache(&vertex.name));
         waiting.find_map(|vertex| {
-            let reads = vertex.name.starts_with(IMPORT);
-            let limit = if reads { limit } else { limit * WRITING };
-            (vertex.heard?.elapsed() > limit).then(|| silent(&vertex.name, limit, reads))
+            let read = vertex.name.strip_prefix(IMPORT);
+            let (limit, cause) = match read {
+                Some(cache) => (
+                    limit,
+                    Cause::CacheSilent {
+                        cache: cache.to_owned(),
+                    },
+                ),
+                None => (limit * WRITING, Cause::CacheUnwritable),
+            };
+            let is_silent = vertex.heard?.elapsed() > limit;
+            is_silent.then(|| silent(&vertex.name, limit, cause))
         })
     }
 
@@ -290,13 +299,10 @@ impl<'a> Progress<'a> {
 /// How much longer than one that is read a cache may be silent while it is written.
 const WRITING: u32 = 10;
 
-fn silent(name: &str, limit: Duration, reads: bool) -> BuildFailure {
+fn silent(name: &str, limit: Duration, cause: Cause) -> BuildFailure {
     BuildFailure {
-        cause: match reads {
-            true => Cause::CacheUnreadable,
-            false => Cause::CacheUnwritable,
-        },
-        message: format!("{name}{SILENT}{limit:?}"),
+        cause,
+        message: format!("{name}: no answer within {limit:?}"),
         source: None,
         exit_code: None,
         step: None,
@@ -304,10 +310,6 @@ fn silent(name: &str, limit: Duration, reads: bool) -> BuildFailure {
     }
 }
 
-/// What follows the name of a cache that was given up.
-pub(crate) const SILENT: &str = ": no answer within ";
-
-const IMPORT: &str = "importing cache manifest";
 const EXPORT: &str = "exporting cache";
 
 fn is_cache(name: &str) -> bool {
@@ -568,7 +570,9 @@ mod tests {
         tokio::time::advance(LIMIT * 2).await;
         assert_eq!(
             progress.silent_cache(LIMIT).unwrap().cause,
-            Cause::CacheUnreadable
+            Cause::CacheSilent {
+                cache: "s3:own".into()
+            }
         );
     }
 

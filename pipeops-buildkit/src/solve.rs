@@ -148,7 +148,7 @@ impl Solve {
 
     /// Sets the longest time that the server of a build cache may stay silent while a cache's manifest is read; ten times as
     /// long while a cache is written, as a large layer moves without a report. Then the build ends with
-    /// [`Cause::CacheUnreadable`](crate::Cause::CacheUnreadable) or [`Cause::CacheUnwritable`](crate::Cause::CacheUnwritable),
+    /// [`Cause::CacheSilent`](crate::Cause::CacheSilent) or [`Cause::CacheUnwritable`](crate::Cause::CacheUnwritable),
     /// and a [`Builder`](crate::Builder) builds again without this cache. Looked at every 5 s. Default:
     /// [`Solve::CACHE_TIMEOUT`].
     ///

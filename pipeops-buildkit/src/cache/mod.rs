@@ -18,7 +18,7 @@ use pipeops_core::SecretString;
 use pipeops_core::cache::{BuildCache, LocalCache};
 use serde_json::json;
 
-pub(crate) use label::Labels;
+pub(crate) use label::{IMPORT, Labels};
 pub use outcome::{CacheOutcome, CacheProblem};
 pub(crate) use reason::reason;
 

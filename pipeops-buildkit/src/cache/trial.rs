@@ -8,11 +8,9 @@
 use pipeops_core::BuildRequest;
 use pipeops_core::cache::BuildCache;
 
-use super::label::IMPORT;
 use super::slots;
 use crate::cause::Cause;
 use crate::error::Error;
-use crate::progress::SILENT;
 
 /// With more caches than this, they are not left out one by one.
 const MOST_SINGLE: usize = 4;
@@ -34,7 +32,7 @@ impl CacheTrial {
     ) -> Option<String> {
         let failure = error.build_failure()?;
         match &failure.cause {
-            Cause::CacheMissing | Cause::CacheUnreadable => {}
+            Cause::CacheMissing | Cause::CacheUnreadable | Cause::CacheSilent { .. } => {}
             // Its source is not said; it may also be a base image.
             Cause::ContentDamaged if request.cache_from.iter().any(is_suspect) => {}
             // Which writer it was does not matter: none of them is worth the image.
@@ -48,7 +46,9 @@ impl CacheTrial {
             let cache = request.cache_from.remove(place);
             return Some(without(&cache));
         }
-        if let Some(place) = silent(&failure.message, &request.cache_from) {
+        if let Cause::CacheSilent { cache } = &failure.cause
+            && let Some(place) = silent(cache, &request.cache_from)
+        {
             let cache = request.cache_from.remove(place);
             // It would be waited for again: by the other caches of this server, and ten times as long to write one.
             request
@@ -123,10 +123,8 @@ fn named(message: &str, caches: &[BuildCache]) -> Option<usize> {
     })
 }
 
-/// The cache whose manifest did not come: `importing cache manifest from s3:NAME: no answer within …`.
-fn silent(message: &str, caches: &[BuildCache]) -> Option<usize> {
-    let (vertex, _) = message.split_once(SILENT)?;
-    let name = vertex.strip_prefix(IMPORT)?;
+/// The cache whose manifest did not come.
+fn silent(name: &str, caches: &[BuildCache]) -> Option<usize> {
     caches.iter().position(|cache| match cache {
         BuildCache::S3(s3) => {
             let name = name.strip_prefix("s3:");
@@ -298,8 +296,8 @@ mod tests {
         let mut request = BuildRequest::new(".", "reg.io/app:1".parse().unwrap());
         request.cache_from = vec![elsewhere("far"), s3("own"), s3("main")];
         request.cache_to = vec![s3("own"), elsewhere("far")];
-        let message = "importing cache manifest from s3:own: no answer within 60s";
-        let error = failure(Cause::CacheUnreadable, message);
+        let cache = "s3:own".to_owned();
+        let error = failure(Cause::CacheSilent { cache }, "no answer within 60s");
         let mut trial = CacheTrial::default();
         let what = trial.leave_out(&mut request, &error).unwrap();
         assert!(what.contains("\"own\""), "{what}");

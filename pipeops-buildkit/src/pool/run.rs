@@ -17,7 +17,6 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::exported::Exported;
 use crate::image_options::ImageOptions;
-use crate::progress::SILENT;
 use crate::solve::Solved;
 
 /// A daemon that answers but does not work gets no builds for this long.
@@ -213,7 +212,7 @@ fn blames_daemon(error: &Error) -> Option<Duration> {
         Error::Build(failure) => match failure.cause {
             Cause::SessionLost | Cause::Cancelled => Some(Duration::ZERO),
             Cause::DiskFull => Some(HOLD),
-            Cause::CacheUnreadable if failure.message.contains(SILENT) => Some(STUCK),
+            Cause::CacheSilent { .. } => Some(STUCK),
             _ => None,
         },
         _ => None,
