@@ -37,6 +37,16 @@ pub enum NamedContext {
     },
 }
 
+impl NamedContext {
+    /// Where the daemon finds it; empty for what it gets through the session.
+    pub(crate) fn address(&self) -> &str {
+        match self {
+            Self::Git(address) | Self::Http(address) => address,
+            _ => "",
+        }
+    }
+}
+
 /// How much provenance is attached to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -409,7 +419,7 @@ impl Frontend {
     }
 }
 
-fn check_context(name: &str, context: &NamedContext) -> Result<(), Error> {
+pub(crate) fn check_context(name: &str, context: &NamedContext) -> Result<(), Error> {
     let refuse = |why: String| {
         Err(Error::Invalid {
             field: "context",

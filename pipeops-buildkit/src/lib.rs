@@ -27,6 +27,7 @@ mod pointer;
 mod pool;
 mod progress;
 mod random;
+mod remote;
 mod run;
 mod session;
 mod solve;

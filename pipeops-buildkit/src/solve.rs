@@ -23,6 +23,7 @@ use crate::image_options::{ImageOptions, Subject};
 use crate::leak::{LeakCheck, LeakReport, LeakSearch};
 use crate::output::{Output, Written};
 use crate::random;
+use crate::remote::Main;
 use crate::session::auth::{Access, Auth};
 use crate::session::blobs::Blobs;
 use crate::session::filesync::{FileSync, Sent, Source};
@@ -31,6 +32,7 @@ use crate::session::patterns::clean;
 use crate::session::secrets::Secrets;
 use crate::session::send::FileSend;
 use crate::session::ssh::Ssh;
+use crate::session::stat::Seconds;
 use crate::session::upload::{Once, Upload};
 use crate::session::{Notes, Services};
 use crate::times::seconds_for;
@@ -54,6 +56,7 @@ pub struct Solve {
     pub(crate) frontend: Frontend,
     ssh: BTreeMap<String, PathBuf>,
     streams: BTreeMap<String, Once>,
+    pub(crate) main: Main,
     pub(crate) leak_check: Option<LeakCheck>,
 }
 
@@ -80,6 +83,7 @@ impl Solve {
             frontend: Frontend::default(),
             ssh: BTreeMap::new(),
             streams: BTreeMap::new(),
+            main: Main::default(),
             leak_check: Some(LeakCheck::default()),
         }
     }
@@ -278,7 +282,7 @@ impl Solve {
 
         let (notes, noted) = Notes::new();
         let sent = Arc::new(Sent::default());
-        let sources = sources(request, &self.frontend)?;
+        let sources = self.sources()?;
         let mut frontend = self.frontend.clone();
         let mut stores = frontend.open_layouts()?;
         stores.extend(caches.stores.clone());
@@ -301,6 +305,8 @@ impl Solve {
             frontend.set_context(name, NamedContext::Http(Upload::address(&id)));
             streams.insert(id, stream.clone());
         }
+        let mut place = self.main.place()?;
+        streams.extend(place.as_mut().and_then(|place| place.stream.take()));
         let services = Services {
             files: Arc::new(FileSync::new(
                 sources.folders,
@@ -319,8 +325,13 @@ impl Solve {
             uploads: Arc::new(Upload::new(streams)),
             blobs: Arc::new(Blobs::new(stores)),
         };
+        let mut attributes = frontend_attributes(request, &sources.filename, &caches);
+        attributes.extend(frontend.attributes(request)?);
+        if let Some(place) = place {
+            attributes.extend(place.attributes(&request.dockerfile));
+        }
         Ok(Prepared {
-            request: self.solve_request(&sources.filename, &caches, &frontend)?,
+            request: self.solve_request(attributes, &caches)?,
             services,
             shared_key: self
                 .shared_key
@@ -335,25 +346,30 @@ impl Solve {
             folders: caches.folders,
             exported: self.exported.clone(),
             warning: sources.warning.filter(|_| !self.again),
-            leaks: match self.leak_check {
-                Some(_) => LeakSearch::new(request),
-                None => LeakSearch::default(),
-            },
+            leaks: self.leak_search(),
         })
+    }
+
+    fn leak_search(&self) -> LeakSearch {
+        let is_inline = matches!(self.request.dockerfile, DockerfileSource::Inline(_));
+        match self.leak_check {
+            Some(_) if is_inline || self.main.is_folder() => LeakSearch::new(&self.request),
+            Some(_) => LeakSearch::without_dockerfile(&self.request),
+            None => LeakSearch::default(),
+        }
     }
 
     fn solve_request(
         &self,
-        filename: &str,
+        frontend_attrs: HashMap<String, String>,
         caches: &Caches,
-        frontend: &Frontend,
     ) -> Result<SolveRequest, Error> {
         let exporters = self.exporters()?;
         let first = exporters.first().cloned().unwrap_or_default();
         Ok(SolveRequest {
             r#ref: random::id()?,
             frontend: FRONTEND.to_owned(),
-            frontend_attrs: self.frontend_attributes(filename, caches, frontend)?,
+            frontend_attrs,
             entitlements: self.frontend.entitlements(),
             cache: Some(caches.options()),
             exporters,
@@ -394,17 +410,6 @@ impl Solve {
         }
         Ok(exporters)
     }
-
-    fn frontend_attributes(
-        &self,
-        filename: &str,
-        caches: &Caches,
-        frontend: &Frontend,
-    ) -> Result<HashMap<String, String>, Error> {
-        let mut attributes = frontend_attributes(&self.request, filename, caches);
-        attributes.extend(frontend.attributes(&self.request)?);
-        Ok(attributes)
-    }
 }
 
 /// Hosts that speak plain HTTP because the request says so.
@@ -434,8 +439,17 @@ struct Sources {
     warning: Option<String>,
 }
 
-/// The folders that the daemon may fetch.
-fn sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error> {
+impl Solve {
+    fn sources(&self) -> Result<Sources, Error> {
+        match self.main.is_folder() {
+            true => folder_sources(&self.request, &self.frontend),
+            false => remote_sources(&self.request, &self.frontend),
+        }
+    }
+}
+
+/// What the daemon may fetch when the request's folder is the context.
+fn folder_sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error> {
     let (seconds, warning) = seconds_for(&dockerfile_text(request));
     let folder = Folder::new(&request.context, seconds).map_err(|source| Error::Context {
         path: request.context.display().to_string(),
@@ -453,15 +467,9 @@ fn sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error
         }
         DockerfileSource::Inline(text) => {
             check_ignore_file(&request.context, &[".dockerignore"])?;
-            let files = vec![("Dockerfile".to_owned(), text.clone().into())];
-            (Source::Files(files), "Dockerfile".to_owned())
+            (inline(text), "Dockerfile".to_owned())
         }
-        _ => {
-            return Err(Error::Invalid {
-                field: "dockerfile",
-                why: "this kind of source is not known here".to_owned(),
-            });
-        }
+        _ => return Err(unknown_dockerfile()),
     };
     let mut folders = frontend.folders(seconds)?;
     folders.extend([
@@ -473,6 +481,38 @@ fn sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error
         filename,
         warning,
     })
+}
+
+/// What it may fetch when the context comes from elsewhere: named folders, and a Dockerfile that is there as text.
+fn remote_sources(request: &BuildRequest, frontend: &Frontend) -> Result<Sources, Error> {
+    let mut folders = frontend.folders(Seconds::default())?;
+    let filename = match &request.dockerfile {
+        DockerfileSource::Path(path) => clean(path),
+        DockerfileSource::Inline(text) => {
+            folders.insert("dockerfile".to_owned(), inline(text));
+            "Dockerfile".to_owned()
+        }
+        _ => return Err(unknown_dockerfile()),
+    };
+    Ok(Sources {
+        folders,
+        filename,
+        warning: None,
+    })
+}
+
+fn inline(dockerfile: &str) -> Source {
+    Source::Files(vec![(
+        "Dockerfile".to_owned(),
+        dockerfile.to_owned().into(),
+    )])
+}
+
+fn unknown_dockerfile() -> Error {
+    Error::Invalid {
+        field: "dockerfile",
+        why: "this kind of source is not known here".to_owned(),
+    }
 }
 
 /// The Dockerfile; empty when there is none, which is said later.

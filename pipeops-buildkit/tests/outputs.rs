@@ -16,6 +16,7 @@ use pipeops_buildkit::{
     AnnotationLevel, Compression, Error, ImageOptions, NamedContext, Network, Output, Provenance,
     Solve, Solved, Target,
 };
+use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{Diagnose, EventSink};
 
@@ -344,4 +345,123 @@ async fn a_stream_is_a_named_context() {
     );
     let error = run(solve, &Discard).await.unwrap_err();
     assert!(error.to_string().contains("earlier attempt"), "{error}");
+}
+
+/// What `docker build - < context.tar` does.
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn an_archive_is_the_whole_context() {
+    let text = unique("archived");
+    let mut tar = tar::Builder::new(Vec::new());
+    let dockerfile = "FROM busybox\nCOPY own /own\nRUN cat /own\n";
+    for (path, content) in [("app/Dockerfile", dockerfile), ("own", &text)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len().try_into().unwrap());
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, content.as_bytes())
+            .unwrap();
+    }
+    let tar = tar.into_inner().unwrap();
+    let nowhere = Context::new(&[]);
+    let build = |dockerfile| {
+        let mut request = nowhere.request();
+        request.dockerfile = dockerfile;
+        let archive = std::io::Cursor::new(tar.clone());
+        Solve::new(request).without_push().archive_context(archive)
+    };
+    let events = Recorder::default();
+    let own = DockerfileSource::Path("app/Dockerfile".into());
+    run(build(own), &events).await.unwrap();
+    assert_eq!(events.logs(), [text.as_str()]);
+    let events = Recorder::default();
+    let inline = DockerfileSource::Inline("FROM busybox\nCOPY own /\nRUN rev /own\n".into());
+    run(build(inline), &events).await.unwrap();
+    let reversed: String = text.chars().rev().collect();
+    assert_eq!(events.logs(), [reversed]);
+}
+
+/// Serves the repositories in a folder until it is dropped.
+struct GitServer(std::process::Child, u16);
+
+impl GitServer {
+    fn start(folder: &std::path::Path) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        // Not by way of `git`, whose child would outlive it.
+        let git = std::process::Command::new("git")
+            .arg("--exec-path")
+            .output();
+        let tools = String::from_utf8(git.unwrap().stdout).unwrap();
+        let server = std::process::Command::new(format!("{}/git-daemon", tools.trim()))
+            .args(["--export-all", "--listen=127.0.0.1"])
+            .arg(format!("--port={port}"))
+            .arg(format!("--base-path={}", folder.display()))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let begin = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "git daemon does not start"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self(server, port)
+    }
+}
+
+impl Drop for GitServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_repository_is_the_whole_context_or_a_named_one() {
+    let text = unique("cloned");
+    let repository = Context::new(&[
+        (
+            "app/Dockerfile",
+            "FROM busybox\nCOPY own /own\nRUN cat /own\n",
+        ),
+        ("app/own", &text),
+    ]);
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .current_dir(repository.path())
+            .args(["-c", "user.name=t", "-c", "user.email=t@t"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message=first"]);
+    let server = GitServer::start(repository.path().parent().unwrap());
+    let name = repository.path().file_name().unwrap().to_str().unwrap();
+    let address = format!("git://127.0.0.1:{}/{name}/.git#main:app", server.1);
+
+    let nowhere = Context::new(&[]);
+    let solve = Solve::new(nowhere.fresh_request()).without_push();
+    let events = Recorder::default();
+    run(solve.git_context(&address), &events).await.unwrap();
+    // Before it, git says what it fetches.
+    assert_eq!(events.logs().last(), Some(&text));
+
+    let dockerfile = "FROM busybox\nCOPY --from=src own /own\nRUN cat /own\n";
+    let context = Context::new(&[("Dockerfile", dockerfile)]);
+    let solve = Solve::new(context.fresh_request()).without_push();
+    let events = Recorder::default();
+    run(solve.context("src", NamedContext::Git(address)), &events)
+        .await
+        .unwrap();
+    assert_eq!(events.logs().last(), Some(&text));
 }

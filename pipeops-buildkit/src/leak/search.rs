@@ -1,13 +1,14 @@
 //! Which secrets are looked for.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use pipeops_core::build::{BuildCache, DockerfileSource};
 use pipeops_core::secret::{Suspicion, suspicion};
 use pipeops_core::{BuildRequest, SecretString};
 
 use super::assignments::assignments;
+use crate::check::read_dockerfile;
+use crate::session::patterns::clean;
 
 /// The secrets that a leak check looks for, each with a name for people.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,30 @@ impl LeakSearch {
     /// The secrets of a request: its build secrets, the keys of its caches, build arguments that look like secrets, and
     /// values in its Dockerfile that do. Reads the Dockerfile.
     pub fn new(request: &BuildRequest) -> Self {
+        let text = match &request.dockerfile {
+            DockerfileSource::Inline(text) => text.clone(),
+            // One that is not there holds nothing to look for; the build itself says what is wrong with it.
+            DockerfileSource::Path(path) => {
+                let bytes = read_dockerfile(&request.context, &clean(path));
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            _ => String::new(),
+        };
+        let mut search = Self::without_dockerfile(request);
+        for (key, value) in assignments(&text) {
+            let why = suspicion(&key, &value);
+            // A value that only its name makes suspicious may be a common word: then it is looked for with its name.
+            let needle = match why {
+                Some(Suspicion::Name) => format!("{key}={value}"),
+                _ => value,
+            };
+            search.suspect(format!("value of {key} in the Dockerfile"), needle, why);
+        }
+        search
+    }
+
+    /// As [`LeakSearch::new`], for a build whose Dockerfile is not in the request's folder.
+    pub fn without_dockerfile(request: &BuildRequest) -> Self {
         let mut search = Self::default();
         for (id, value) in &request.secrets {
             search = search.secret(format!("build secret {id:?}"), value.clone());
@@ -43,18 +68,6 @@ impl LeakSearch {
         for (key, value) in &request.build_args {
             let name = format!("build argument {key}");
             search.suspect(name, value.clone(), suspicion(key, value));
-        }
-        for (key, value) in dockerfile(request)
-            .iter()
-            .flat_map(|text| assignments(text))
-        {
-            let why = suspicion(&key, &value);
-            // A value that only its name makes suspicious may be a common word: then it is looked for with its name.
-            let needle = match why {
-                Some(Suspicion::Name) => format!("{key}={value}"),
-                _ => value,
-            };
-            search.suspect(format!("value of {key} in the Dockerfile"), needle, why);
         }
         search
     }
@@ -106,19 +119,6 @@ impl LeakSearch {
     }
 }
 
-fn dockerfile(request: &BuildRequest) -> Option<String> {
-    match &request.dockerfile {
-        DockerfileSource::Inline(text) => Some(text.clone()),
-        DockerfileSource::Path(path) => read(&request.context.join(path)),
-        _ => None,
-    }
-}
-
-/// A file that is not there, or not text, holds nothing to look for; the build itself says what is wrong with it.
-fn read(path: &Path) -> Option<String> {
-    std::fs::read_to_string(path).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use pipeops_core::build::S3Cache;
@@ -160,5 +160,15 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    /// A repository decides what its Dockerfile is.
+    #[cfg(unix)]
+    #[test]
+    fn a_dockerfile_that_is_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("Dockerfile")).unwrap();
+        let request = BuildRequest::new(dir.path(), "reg.io/a:1".parse().unwrap());
+        assert!(LeakSearch::new(&request).is_empty());
     }
 }
