@@ -1,11 +1,10 @@
 //! Builds a folder and pushes the image, showing what happens.
 //!
 //! ```text
-//! cargo run -p pipeops-buildkit --features terminal --example build -- DIR --tag 127.0.0.1:5000/app:1 [--file Dockerfile] [--target STAGE]
-//!     [--build-arg KEY=VALUE]… [--secret ID=FILE]… [--platform OS/ARCH]… [--no-cache]
+//! cargo run -p pipeops-buildkit --features terminal --example build -- DIR --tag 127.0.0.1:5000/app:1
 //! ```
 //!
-//! The daemon is the one that `BUILDKIT_HOST` names. Ctrl-C cancels the build.
+//! `--help` says what else it takes. Ctrl-C cancels the build.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -14,14 +13,29 @@ use pipeops_buildkit::{Address, Builder, BuilderOptions, View};
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::{BuildRequest, ImageBuilder};
 
+const HELP: &str = "\
+usage: build DIR --tag IMAGE [OPTION]…
+
+  --tag IMAGE            the name under which the image is pushed, such as 127.0.0.1:5000/app:1
+  --file PATH            the Dockerfile, from DIR; default: Dockerfile
+  --target STAGE         the stage to build; default: the last one
+  --build-arg KEY=VALUE  a build argument; may be given several times
+  --secret ID=FILE       a secret for RUN --mount=type=secret,id=ID; may be given several times
+  --platform OS/ARCH     a platform; may be given several times; default: the daemon's
+  --no-cache             runs all steps again
+
+The daemon is the one that BUILDKIT_HOST names; default: unix:///run/buildkit/buildkitd.sock";
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let (address, request) = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!(
-                "{error}\nusage: build DIR --tag IMAGE [--file F] [--target T] [--build-arg K=V] [--secret ID=FILE]"
-            );
+            eprintln!("{error}\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
