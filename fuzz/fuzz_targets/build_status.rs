@@ -12,11 +12,16 @@ fuzz_target!(|bytes: &[u8]| {
     let mut ended: HashMap<String, bool> = HashMap::new();
     for event in events(bytes, "hunter22") {
         match event {
-            EventKind::Vertex { id, name, state, .. } => {
+            EventKind::Vertex {
+                id, name, state, ..
+            } => {
                 shown(&name);
                 let ends = state != VertexState::Started;
                 let before = ended.insert(id, ends);
-                assert!(before.is_none() || (before == Some(false) && ends), "{before:?}, then {state:?}");
+                assert!(
+                    before.is_none() || (before == Some(false) && ends),
+                    "{before:?}, then {state:?}"
+                );
             }
             EventKind::Log { line, .. } => shown(&line),
             EventKind::Transfer { id, .. } => shown(&id),
@@ -28,5 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn shown(text: &str) {
     assert!(!text.contains("hunter22"), "{text:?}");
-    assert!(text.chars().all(|c| c == '\t' || !c.is_control()), "{text:?}");
+    assert!(
+        text.chars().all(|c| c == '\t' || !c.is_control()),
+        "{text:?}"
+    );
 }

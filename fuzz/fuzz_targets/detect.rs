@@ -15,12 +15,17 @@ fuzz_target!(|text: &str| {
     let detection = Detector::new().detect(&tree);
     let _ = detection.to_string();
     if let Ok(generated) = generate(&tree, &detection, &BaseImages::default()) {
-        let file = Dockerfile::parse(generated.dockerfile.as_bytes()).expect("what is generated parses");
+        let file =
+            Dockerfile::parse(generated.dockerfile.as_bytes()).expect("what is generated parses");
         let filtered = filter(&file, &arguments, &BuildMetadata::new("4b825dc", "1"));
         // What PipeOps itself knows is kept as well.
         assert!(filtered.kept.len() + filtered.dropped.len() >= arguments.len());
         let graph = file.graph(&filtered.args());
-        assert!(graph.needed(file.stages.len() - 1).contains(&(file.stages.len() - 1)));
+        assert!(
+            graph
+                .needed(file.stages.len() - 1)
+                .contains(&(file.stages.len() - 1))
+        );
         let _ = (generated.explained(), filtered.to_string());
     }
 });
@@ -29,7 +34,9 @@ fn read(text: &str) -> (BTreeMap<String, String>, MemTree) {
     let mut sections = text.split("--- ");
     let arguments = sections.next().unwrap_or_default().lines();
     let arguments = arguments.map(|line| line.split_once('=').unwrap_or((line, "")));
-    let arguments = arguments.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let arguments = arguments
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     let files = sections.map(|section| section.split_once('\n').unwrap_or((section, "")));
     (arguments, files.collect())
 }

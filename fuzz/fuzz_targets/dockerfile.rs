@@ -20,7 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
             }
             let mut end = 0;
             for token in dockerfile.tokens() {
-                assert!(end <= token.span.start && token.span.start <= token.span.end, "{token:?}");
+                assert!(
+                    end <= token.span.start && token.span.start <= token.span.end,
+                    "{token:?}"
+                );
                 end = token.span.end;
                 assert!(Position::of(bytes, token.span.start) <= Position::of(bytes, end));
             }

@@ -9,8 +9,14 @@ use pipeops_buildkit::Patterns;
 use pipeops_buildkit::fuzzing::judge;
 
 fuzz_target!(|bytes: &[u8]| {
-    let cut = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    let (path, file) = (String::from_utf8_lossy(&bytes[..cut]), &bytes[(cut + 1).min(bytes.len())..]);
+    let cut = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
+    let (path, file) = (
+        String::from_utf8_lossy(&bytes[..cut]),
+        &bytes[(cut + 1).min(bytes.len())..],
+    );
     // As a walk makes them: relative, without empty or dotted parts.
     let odd = |part: &str| part.is_empty() || part == "." || part == "..";
     if path.split('/').any(odd) {
@@ -24,7 +30,10 @@ fuzz_target!(|bytes: &[u8]| {
         }
     };
     let judged = judge(file, &path).expect("it was read before");
-    assert!(judged.reached || !judged.kept, "{path:?} is kept and never found");
+    assert!(
+        judged.reached || !judged.kept,
+        "{path:?} is kept and never found"
+    );
     if !file.contains(&b'!') {
         assert_eq!(judged.kept, !patterns.matches(&path), "{path:?}");
     }

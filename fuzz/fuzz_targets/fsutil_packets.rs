@@ -20,11 +20,19 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = Packets::read(bytes).receive(&result);
     let outside = fs::read_dir(place).expect("it is there").count();
     assert_eq!(outside, 3, "something was written beside the folder");
-    assert_eq!(fs::read(place.join("secret")).expect("it is there"), b"untouched");
+    assert_eq!(
+        fs::read(place.join("secret")).expect("it is there"),
+        b"untouched"
+    );
 
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("there are threads");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("there are threads");
     for (number, size) in runtime.block_on(Packets::read(bytes).ask(&place.join("context"))) {
-        assert!(FILES.iter().any(|(_, n, s)| (*n, *s) == (number, size)), "{number} with {size} bytes");
+        assert!(
+            FILES.iter().any(|(_, n, s)| (*n, *s) == (number, size)),
+            "{number} with {size} bytes"
+        );
     }
 });
 
@@ -32,7 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn place() -> &'static Path {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| {
-        let place = std::env::temp_dir().join(format!("pipeops-fuzz-packets-{}", std::process::id()));
+        let place =
+            std::env::temp_dir().join(format!("pipeops-fuzz-packets-{}", std::process::id()));
         for (name, _, size) in FILES {
             let file = place.join("context").join(name);
             fs::create_dir_all(file.parent().expect("it is in a folder")).expect("it can be made");

@@ -14,7 +14,10 @@ const LOOK: Duration = Duration::from_micros(100);
 pub fn time(commands: Vec<Command>) -> Duration {
     let begin = Instant::now();
     let mut group = Group::start(commands);
-    group.children.iter_mut().for_each(|child| drop(child.wait()));
+    group
+        .children
+        .iter_mut()
+        .for_each(|child| drop(child.wait()));
     let time = begin.elapsed();
     group.end();
     time
@@ -44,7 +47,10 @@ struct Group {
 impl Group {
     fn start(commands: Vec<Command>) -> Self {
         let errors = tempfile::NamedTempFile::new().expect("a file for the errors");
-        let children = commands.into_iter().map(|command| start(command, errors.as_file())).collect();
+        let children = commands
+            .into_iter()
+            .map(|command| start(command, errors.as_file()))
+            .collect();
         Self { children, errors }
     }
 

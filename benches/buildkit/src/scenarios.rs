@@ -31,7 +31,10 @@ const ALL: [Scenario; 5] = [
 
 /// Runs the named scenarios, or all.
 pub fn run(names: &[String]) {
-    println!("{:34} {:>10} {:>10} {:>7} {:>10} {:>10}", "", "ours", "buildctl", "×", "ours", "buildctl");
+    println!(
+        "{:34} {:>10} {:>10} {:>7} {:>10} {:>10}",
+        "", "ours", "buildctl", "×", "ours", "buildctl"
+    );
     for (name, measure) in ALL {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             measure().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -53,7 +56,10 @@ fn info() -> io::Result<()> {
 fn cached() -> io::Result<()> {
     let (our_tree, their_tree) = (Tree::empty()?, Tree::empty()?);
     // The first ones fill the cache.
-    time(vec![our_build(COMMIT, &[our_tree.path()]), their_build(their_tree.path())]);
+    time(vec![
+        our_build(COMMIT, &[our_tree.path()]),
+        their_build(their_tree.path()),
+    ]);
     let mut pair = Pair::default();
     for round in 0..=3 * ROUNDS {
         pair.memory = round == 3 * ROUNDS;
@@ -68,7 +74,9 @@ fn context() -> io::Result<()> {
     let mut pairs: [Pair; 5] = Default::default();
     for round in 0..=ROUNDS {
         let (mut our_tree, mut their_tree) = (Tree::many()?, Tree::many()?);
-        pairs.iter_mut().for_each(|pair| pair.memory = round == ROUNDS);
+        pairs
+            .iter_mut()
+            .for_each(|pair| pair.memory = round == ROUNDS);
         let [cold, unchanged, changed, clone, next] = &mut pairs;
         let mut both = |pair: &mut Pair, commit: &str, change: fn(&mut Tree) -> io::Result<()>| {
             change(&mut our_tree)?;
@@ -86,7 +94,13 @@ fn context() -> io::Result<()> {
             tree.clone_afresh()
         })?;
     }
-    let names = ["cold", "unchanged", "one file changed", "a fresh clone", "a fresh clone, one file changed"];
+    let names = [
+        "cold",
+        "unchanged",
+        "one file changed",
+        "a fresh clone",
+        "a fresh clone, one file changed",
+    ];
     for (pair, name) in pairs.into_iter().zip(names) {
         pair.print(&format!("10,000 files: {name}"));
     }
@@ -115,23 +129,35 @@ fn large() -> io::Result<()> {
 fn settle() -> io::Result<()> {
     for mut command in [buildctl(&["prune", "--all"]), Command::new("sync")] {
         let output = command.output()?;
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }
 
 fn at_once() -> io::Result<()> {
-    let trees: Vec<Tree> = (0..AT_ONCE).map(|_| Tree::empty()).collect::<io::Result<_>>()?;
+    let trees: Vec<Tree> = (0..AT_ONCE)
+        .map(|_| Tree::empty())
+        .collect::<io::Result<_>>()?;
     let folders: Vec<&Path> = trees.iter().map(Tree::path).collect();
     let mut pair = Pair::default();
     for round in 0..=ROUNDS {
         pair.memory = round == ROUNDS;
         for tree in &trees {
-            std::fs::write(tree.path().join("f"), format!("ours {round} {}", tree.path().display()))?;
+            std::fs::write(
+                tree.path().join("f"),
+                format!("ours {round} {}", tree.path().display()),
+            )?;
         }
         pair.ours(vec![our_build(COMMIT, &folders)]);
         for tree in &trees {
-            std::fs::write(tree.path().join("f"), format!("theirs {round} {}", tree.path().display()))?;
+            std::fs::write(
+                tree.path().join("f"),
+                format!("theirs {round} {}", tree.path().display()),
+            )?;
         }
         pair.theirs(folders.iter().map(|folder| their_build(folder)).collect());
     }
@@ -184,7 +210,10 @@ impl Runs {
 
     /// Seconds and MiB.
     fn medians(self) -> (f64, f64) {
-        (median(self.times).as_secs_f64(), median(self.peaks) as f64 / 1024.0)
+        (
+            median(self.times).as_secs_f64(),
+            median(self.peaks) as f64 / 1024.0,
+        )
     }
 }
 
@@ -201,7 +230,8 @@ fn our_build(commit: &str, folders: &[&Path]) -> Command {
 }
 
 fn buildctl(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("BUILDCTL").unwrap_or_else(|| "buildctl".into()));
+    let mut command =
+        Command::new(std::env::var_os("BUILDCTL").unwrap_or_else(|| "buildctl".into()));
     command.args(arguments);
     command
 }
@@ -209,7 +239,9 @@ fn buildctl(arguments: &[&str]) -> Command {
 fn their_build(folder: &Path) -> Command {
     let mut command = buildctl(&["build", "--progress=plain", "--frontend=dockerfile.v0"]);
     for name in ["context", "dockerfile"] {
-        command.arg("--local").arg(format!("{name}={}", folder.display()));
+        command
+            .arg("--local")
+            .arg(format!("{name}={}", folder.display()));
     }
     command
 }

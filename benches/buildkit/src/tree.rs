@@ -18,7 +18,10 @@ pub struct Tree {
 impl Tree {
     /// A context with only a Dockerfile.
     pub fn empty() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("bench").rand_bytes(12).tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("bench")
+            .rand_bytes(12)
+            .tempdir()?;
         fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY . /\n")?;
         Ok(Self { folder, changes: 0 })
     }
@@ -73,6 +76,11 @@ impl Tree {
     /// Leaves the files as a fresh clone into the same folder does: the same contents, written now.
     pub fn clone_afresh(&self) -> io::Result<()> {
         let now = SystemTime::now() + Duration::from_nanos(self.changes);
-        (0..FILES).try_for_each(|number| File::options().write(true).open(self.file(number))?.set_modified(now))
+        (0..FILES).try_for_each(|number| {
+            File::options()
+                .write(true)
+                .open(self.file(number))?
+                .set_modified(now)
+        })
     }
 }
