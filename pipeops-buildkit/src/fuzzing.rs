@@ -13,6 +13,8 @@ use crate::progress::Progress;
 use crate::session::filter::{Above, Filter};
 use crate::session::packet::Packet;
 use crate::session::patterns::ignored;
+#[cfg(feature = "ssh-keys")]
+use crate::session::ssh::keys::{Conversation, Key};
 use crate::session::{filesync, receive};
 
 /// The fsutil packets in these bytes, each behind its length; what follows the last whole one is left out.
@@ -107,6 +109,18 @@ pub fn judge(dockerignore: &[u8], path: &str) -> Option<Judged> {
     }
     let kept = filter.judge(path, false, &above).keep;
     Some(Judged { kept, reached })
+}
+
+/// What an agent with one key answers to these bytes; `None` once they are no message of the protocol.
+#[cfg(feature = "ssh-keys")]
+pub fn ask_agent(pieces: &[&[u8]]) -> Option<Vec<u8>> {
+    let key = include_str!("session/ssh/testdata/ed25519").into();
+    let key = Key::parse(&key).expect("it is a key");
+    let mut agent = Conversation::new(vec![std::sync::Arc::new(key)]);
+    let answers = pieces.iter().map(|piece| agent.hear(piece).ok());
+    answers
+        .collect::<Option<Vec<_>>>()
+        .map(|answers| answers.concat())
 }
 
 fn hiding(secret: &str) -> Censor {

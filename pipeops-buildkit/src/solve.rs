@@ -31,7 +31,9 @@ use crate::session::folder::Folder;
 use crate::session::patterns::clean;
 use crate::session::secrets::Secrets;
 use crate::session::send::FileSend;
-use crate::session::ssh::Ssh;
+#[cfg(feature = "ssh-keys")]
+use crate::session::ssh::keys::Key;
+use crate::session::ssh::{Agent, Ssh};
 use crate::session::stat::Seconds;
 use crate::session::upload::{Once, Upload};
 use crate::session::{Notes, Services};
@@ -54,7 +56,7 @@ pub struct Solve {
     pub(crate) image: ImageOptions,
     pub(crate) outputs: Vec<Output>,
     pub(crate) frontend: Frontend,
-    ssh: BTreeMap<String, PathBuf>,
+    ssh: BTreeMap<String, Agent>,
     streams: BTreeMap<String, Once>,
     pub(crate) main: Main,
     pub(crate) leak_check: Option<LeakCheck>,
@@ -131,8 +133,28 @@ impl Solve {
     /// without an id uses `default`. Its keys stay where they are, but the build may sign with them. Unix only.
     #[must_use]
     pub fn ssh_agent(mut self, id: impl Into<String>, socket: impl Into<PathBuf>) -> Self {
-        self.ssh.insert(id.into(), socket.into());
+        self.ssh.insert(id.into(), Agent::Socket(socket.into()));
         self
+    }
+
+    /// Lets `RUN --mount=type=ssh,id=…` sign with this key, as `ssh-keygen` writes it; called again for an id, with each of them.
+    /// A mount without an id uses `default`. The key stays in this process. Kinds: Ed25519 and ECDSA (P-256, P-384), without a
+    /// passphrase; for others there is [`Solve::ssh_agent`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is no such key.
+    #[cfg(feature = "ssh-keys")]
+    pub fn ssh_key(mut self, id: impl Into<String>, key: &SecretString) -> Result<Self, Error> {
+        let key = Key::parse(key).map_err(|why| Error::Invalid {
+            field: "ssh_key",
+            why,
+        })?;
+        let key = Arc::new(key);
+        match self.ssh.entry(id.into()).or_insert(Agent::Keys(Vec::new())) {
+            Agent::Keys(keys) => keys.push(key),
+            socket => *socket = Agent::Keys(vec![key]),
+        }
+        Ok(self)
     }
 
     /// Sets the name under which the daemon keeps the files of the context, so that the next build with the same name sends

@@ -326,6 +326,54 @@ async fn a_step_talks_to_the_agent_that_it_may_use() {
     assert!(error.to_string().contains("ssh"), "{error}");
 }
 
+/// Asks the agent for its keys and a signature by the first one, and prints both.
+#[cfg(feature = "ssh-keys")]
+const SIGN: &str = r#"
+import os, socket, struct
+text = lambda bytes: struct.pack(">I", len(bytes)) + bytes
+agent = socket.socket(socket.AF_UNIX)
+agent.connect(os.environ["SSH_AUTH_SOCK"])
+answers = agent.makefile("rb")
+def ask(message):
+    agent.sendall(text(message))
+    return answers.read(struct.unpack(">I", answers.read(4))[0])
+length = lambda at: struct.unpack(">I", at[:4])[0]
+keys = ask(bytes([11]))[5:]
+key = keys[4:4 + length(keys)]
+signature = ask(bytes([13]) + text(key) + text(b"data") + bytes(4))[5:]
+print(key[-32:].hex())
+print(signature[-64:].hex())
+"#;
+
+#[cfg(feature = "ssh-keys")]
+#[tokio::test]
+#[ignore = "needs peers: buildkit, registry"]
+async fn a_step_signs_with_a_key_of_this_process() {
+    use ring::signature::{ED25519, UnparsedPublicKey};
+
+    let key = include_str!("../src/session/ssh/testdata/ed25519");
+    let run_it =
+        "FROM python:3.13\nCOPY sign.py /\nRUN --mount=type=ssh,required=true python /sign.py\n";
+    let context = Context::new(&[("Dockerfile", run_it), ("sign.py", SIGN)]);
+    let solve = Solve::new(context.fresh_request()).without_push();
+    let events = Recorder::default();
+    run(solve.ssh_key("default", &key.into()).unwrap(), &events)
+        .await
+        .unwrap();
+    let bytes = |hex: &String| -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks(2);
+        let digits = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+        digits
+            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+            .collect()
+    };
+    let [public, signature] = &events.logs()[..] else {
+        panic!("{:?}", events.logs())
+    };
+    let public = UnparsedPublicKey::new(&ED25519, bytes(public));
+    public.verify(b"data", &bytes(signature)).unwrap();
+}
+
 #[tokio::test]
 #[ignore = "needs peers: buildkit, registry"]
 async fn a_stream_is_a_named_context() {

@@ -1,4 +1,8 @@
-//! SSH agents for `RUN --mount=type=ssh`: bytes between a step and an agent's socket. Keys never leave the agent.
+//! SSH agents for `RUN --mount=type=ssh`: bytes between a step and an agent's socket, or an agent of this process. Keys never
+//! leave the agent.
+
+#[cfg(feature = "ssh-keys")]
+pub(crate) mod keys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,16 +16,26 @@ use tonic::{Request, Response, Status, Streaming};
 /// Which agent a connection is for.
 const ID: &str = "buildkit.ssh.id";
 
-/// The service: sockets of agents, by id.
+/// Who signs.
+#[derive(Debug, Clone)]
+pub(crate) enum Agent {
+    /// The agent that listens at this socket.
+    Socket(PathBuf),
+    /// This process, with these keys.
+    #[cfg(feature = "ssh-keys")]
+    Keys(Vec<std::sync::Arc<keys::Key>>),
+}
+
+/// The service: agents by id.
 #[derive(Debug)]
-pub(crate) struct Ssh(BTreeMap<String, PathBuf>);
+pub(crate) struct Ssh(BTreeMap<String, Agent>);
 
 impl Ssh {
-    pub(crate) fn new(agents: BTreeMap<String, PathBuf>) -> Self {
+    pub(crate) fn new(agents: BTreeMap<String, Agent>) -> Self {
         Self(agents)
     }
 
-    fn socket(&self, id: &str) -> Result<&PathBuf, Status> {
+    fn agent(&self, id: &str) -> Result<&Agent, Status> {
         // What a Dockerfile that names none asks for.
         let id = if id.is_empty() { "default" } else { id };
         // As the daemon's own client words it: the daemon tells an optional mount by the code.
@@ -39,7 +53,7 @@ impl proto::ssh_server::Ssh for Ssh {
         &self,
         request: Request<proto::CheckAgentRequest>,
     ) -> Result<Response<proto::CheckAgentResponse>, Status> {
-        self.socket(&request.get_ref().id)?;
+        self.agent(&request.get_ref().id)?;
         Ok(Response::new(proto::CheckAgentResponse {}))
     }
 
@@ -54,11 +68,35 @@ impl proto::ssh_server::Ssh for Ssh {
             .get(ID)
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default();
-        let socket = self.socket(id)?.clone();
-        imp::forward(socket, request.into_inner())
-            .await
-            .map(Response::new)
+        let agent = self.agent(id)?.clone();
+        let incoming = request.into_inner();
+        let answer = match agent {
+            Agent::Socket(socket) => imp::forward(socket, incoming).await?,
+            #[cfg(feature = "ssh-keys")]
+            Agent::Keys(keys) => answer(keys, incoming),
+        };
+        Ok(Response::new(answer))
     }
+}
+
+/// Answers what a step asks, until it hangs up.
+#[cfg(feature = "ssh-keys")]
+fn answer(
+    keys: Vec<std::sync::Arc<keys::Key>>,
+    incoming: impl Stream<Item = Result<proto::BytesMessage, Status>> + Send + 'static,
+) -> Answer {
+    use futures::StreamExt as _;
+
+    let mut conversation = keys::Conversation::new(keys);
+    let answers = incoming.map(move |message| {
+        let data = conversation
+            .hear(&message?.data)
+            .map_err(|keys::NoAgentMessage| {
+                Status::invalid_argument("this is no agent's message")
+            })?;
+        Ok(proto::BytesMessage { data })
+    });
+    Box::pin(answers)
 }
 
 #[cfg(unix)]
@@ -145,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_that_nobody_named_is_absent() {
-        let ssh = Ssh::new([("default".to_owned(), PathBuf::from("/s"))].into());
+        let ssh = Ssh::new([("default".to_owned(), Agent::Socket("/s".into()))].into());
         let check = async |id: &str| {
             let request = proto::CheckAgentRequest { id: id.to_owned() };
             ssh.check_agent(Request::new(request))
