@@ -414,8 +414,8 @@ async fn links_and_odd_names_arrive_as_they_are() {
             "1",
             "latin",
             // The times of the contents "1" and "2".
-            "644 1257572695",
-            "755 1194731267"
+            "644 1174383390",
+            "755 1014630508"
         ]
     );
 }
