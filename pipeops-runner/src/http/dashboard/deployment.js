@@ -61,9 +61,10 @@ class Progress {
   }
 
   on_transfer(event) {
-    const { parts } = this.vertex(event.vertex);
-    if (event.millis === undefined) parts.set(event.id, event);
-    else parts.delete(event.id);
+    const vertex = this.vertices.get(event.vertex);
+    if (!vertex) return;
+    if (event.millis === undefined) vertex.parts.set(event.id, event);
+    else vertex.parts.delete(event.id);
   }
 
   on_rollout(event) {
