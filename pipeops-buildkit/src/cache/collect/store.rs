@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// # Errors
 /// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
 pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
-    Ok(connect(cache)?.s3)
+    Ok(Arc::new(client(builder(cache)?)?))
 }
 
 /// A bucket in S3.
@@ -32,9 +32,27 @@ pub(super) struct Bucket {
 }
 
 pub(super) fn connect(cache: &S3Cache) -> Result<Bucket, CollectError> {
-    let settings = |why: String| CollectError::Settings { why };
+    let builder = builder(cache)?;
+    let http = Connector.connect(&ClientOptions::default());
+    let http = http.map_err(settings)?;
+    let s3 = Arc::new(client(builder.clone())?);
+    let uploads = Uploads::new(Arc::clone(&s3), http, &builder)?;
+    Ok(Bucket { s3, uploads })
+}
+
+fn client(builder: AmazonS3Builder) -> Result<AmazonS3, CollectError> {
+    builder.build().map_err(settings)
+}
+
+fn settings(why: impl ToString) -> CollectError {
+    CollectError::Settings {
+        why: why.to_string(),
+    }
+}
+
+fn builder(cache: &S3Cache) -> Result<AmazonS3Builder, CollectError> {
     if cache.bucket.is_empty() {
-        return Err(settings("there is no bucket".to_owned()));
+        return Err(settings("there is no bucket"));
     }
     let mut builder = AmazonS3Builder::from_env()
         .with_http_connector(Connector)
@@ -52,12 +70,7 @@ pub(super) fn connect(cache: &S3Cache) -> Result<Bucket, CollectError> {
     if let Some(token) = &cache.session_token {
         builder = builder.with_token(token.expose());
     }
-    let failed = |error: object_store::Error| settings(error.to_string());
-    let http = Connector.connect(&ClientOptions::default());
-    let http = http.map_err(failed)?;
-    let s3 = Arc::new(builder.clone().build().map_err(failed)?);
-    let uploads = Uploads::new(Arc::clone(&s3), http, &builder)?;
-    Ok(Bucket { s3, uploads })
+    Ok(builder)
 }
 
 /// Connects with this crate's TLS, and asks no process-wide default for it.
