@@ -44,7 +44,7 @@ fn print(title: &str, input: &str, times: &[std::time::Duration], peaks: &[Optio
 }
 
 fn pipeops(text: &str) -> usize {
-    use pipeops_core::dockerfile::Dockerfile;
+    use pipeops_dockerfile::Dockerfile;
     let file = Dockerfile::parse(text.as_bytes()).expect("it parses");
     let in_stages = file
         .stages

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use pipeops_core::dockerfile::{BuildMetadata, Dockerfile, Excerpt, Position, args_report, filter};
+use pipeops_dockerfile::{BuildMetadata, Dockerfile, Excerpt, Position, args_report, filter};
 
 fuzz_target!(|bytes: &[u8]| {
     match Dockerfile::parse(bytes) {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use pipeops_core::BuildRequest;
-use pipeops_core::dockerfile::Dockerfile;
 use pipeops_core::source::{DirTree, SourceTree, SourceTreeExt};
+use pipeops_dockerfile::Dockerfile;
 
 use crate::error::Error;
 use crate::session::patterns::{PatternError, Patterns};

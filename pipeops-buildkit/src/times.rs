@@ -9,7 +9,7 @@
 //! One case is out of a client's reach: the daemon's cache knows contents, not times. Who goes back to an older content gets
 //! the older layer with its older times, and the state in the mount is newer than both.
 
-use pipeops_core::dockerfile::{Arguments, Dockerfile, Instruction, Keyword};
+use pipeops_dockerfile::{Arguments, Dockerfile, Instruction, Keyword};
 
 use crate::session::stat::Seconds;
 

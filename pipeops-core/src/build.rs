@@ -27,7 +27,7 @@ pub struct BuildRequest {
     pub dockerfile: DockerfileSource,
     /// The name under which the image is pushed; must have a tag.
     pub image: ImageRef,
-    /// Build arguments, already filtered (see [`dockerfile::filter`](crate::dockerfile)).
+    /// Build arguments. `pipeops_dockerfile::filter` keeps those that the Dockerfile declares.
     pub build_args: BTreeMap<String, String>,
     /// Labels of the image.
     pub labels: BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeops_core::detect::Language;
+use pipeops_core::detection::Language;
 use pipeops_core::{ImageRef, SecretString};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! CPU, memory and disk of one container.
 
-use pipeops_core::detect::Language;
+use pipeops_core::detection::Language;
 use serde::{Deserialize, Serialize};
 
 /// CPU, memory and disk of one container, as Kubernetes quantities (`250m`, `512Mi`).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipeops_core::detect::Language;
+use pipeops_core::detection::Language;
 use serde::{Deserialize, Serialize};
 
 /// Deadlines and periods. Kubernetes counts in seconds: parts of a second are rounded up.

@@ -36,7 +36,7 @@ fn the_defaults_are_valid() {
     assert_eq!(paths(&app()), [] as [&str; 0]);
     assert_eq!(paths(&app().worker()), [] as [&str; 0]);
     assert_eq!(
-        paths(&app().language(pipeops_core::detect::Language::Java)),
+        paths(&app().language(pipeops_core::detection::Language::Java)),
         [] as [&str; 0]
     );
 }

@@ -4,7 +4,15 @@
 //!
 //! | Module | Feature | What it does |
 //! |---|---|---|
-//! | [`core`] | always | detection, Dockerfiles, diagnosis, events, the traits |
+//! | [`core`] | always | images, events, diagnoses, secrets, the traits |
+#![cfg_attr(
+    feature = "dockerfile",
+    doc = "| [`dockerfile`] | `dockerfile` | Dockerfile parser, stage graph, ARG filter |"
+)]
+#![cfg_attr(
+    feature = "detect",
+    doc = "| [`detect`] | `detect` | language detection, generated Dockerfiles |"
+)]
 #![cfg_attr(
     feature = "buildkit",
     doc = "| [`buildkit`] | `buildkit` | builds images on BuildKit daemons |"
@@ -34,6 +42,10 @@ pub use pipeops_core as core;
 
 #[cfg(feature = "buildkit")]
 pub use pipeops_buildkit as buildkit;
+#[cfg(feature = "detect")]
+pub use pipeops_detect as detect;
+#[cfg(feature = "dockerfile")]
+pub use pipeops_dockerfile as dockerfile;
 #[cfg(feature = "manifest")]
 pub use pipeops_manifest as manifest;
 #[cfg(feature = "registry")]

@@ -12,8 +12,10 @@ use serde_json::Value;
 /// Each crate of the workspace and the crates of the workspace that it may depend on, tests and examples aside.
 const ARROWS: &[(&str, &[&str])] = &[
     ("pipeops-core", &[]),
-    ("pipeops-testkit", &["pipeops-core"]),
-    ("pipeops-buildkit", &["pipeops-core"]),
+    ("pipeops-dockerfile", &["pipeops-core"]),
+    ("pipeops-detect", &["pipeops-core", "pipeops-dockerfile"]),
+    ("pipeops-testkit", &["pipeops-core", "pipeops-dockerfile"]),
+    ("pipeops-buildkit", &["pipeops-core", "pipeops-dockerfile"]),
     ("pipeops-registry", &["pipeops-core"]),
     ("pipeops-manifest", &["pipeops-core"]),
     ("pipeops-rollout", &["pipeops-core"]),
@@ -21,6 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "pipeops-runner",
         &[
             "pipeops-core",
+            "pipeops-detect",
+            "pipeops-dockerfile",
             "pipeops-buildkit",
             "pipeops-registry",
             "pipeops-manifest",
@@ -31,6 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "pipeops",
         &[
             "pipeops-core",
+            "pipeops-detect",
+            "pipeops-dockerfile",
             "pipeops-buildkit",
             "pipeops-registry",
             "pipeops-manifest",

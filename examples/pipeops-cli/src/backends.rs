@@ -7,8 +7,8 @@ use pipeops::buildkit::{
     Address, Builder, BuilderOptions, Member, Pool, PoolOptions, StaticMembers,
 };
 use pipeops::core::build::S3Cache;
-use pipeops::core::dockerfile::BaseImages;
 use pipeops::core::{Credential, ImageBuilder};
+use pipeops::detect::BaseImages;
 use pipeops::registry::{Chain, DockerConfig, Registries, StaticCredentials};
 use pipeops::rollout::{Rollout, RolloutOptions};
 use pipeops::runner::{PipelineOptions, Service, ServiceBuilder, SqliteStore};

@@ -16,7 +16,7 @@ pub(crate) fn app() -> App {
 /// Every option set to something else than its default.
 pub(crate) fn full_app() -> App {
     let mut app = app()
-        .language(pipeops_core::detect::Language::Java)
+        .language(pipeops_core::detection::Language::Java)
         .port(3000)
         .replicas(3)
         .env("LOG_LEVEL", "info")

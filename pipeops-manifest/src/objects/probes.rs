@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::objects::fixtures;
     use crate::timing::Timing;
-    use pipeops_core::detect::Language;
+    use pipeops_core::detection::Language;
 
     #[test]
     fn the_startup_budget_is_the_languages_unless_set() {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pipeops_core::detect::Detector;
 use pipeops_core::source::DirTree;
 use pipeops_core::{Detection, LanguageDetector};
+use pipeops_detect::Detector;
 
 use super::StepFailure;
 use super::context::{Context, blocking};

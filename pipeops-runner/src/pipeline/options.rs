@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeops_core::build::S3Cache;
-use pipeops_core::dockerfile::BaseImages;
 use pipeops_core::{Backoff, CredentialProvider, ImageBuilder, LanguageDetector, Step};
+use pipeops_detect::BaseImages;
 use pipeops_manifest::{ManifestGenerator, StandardManifests};
 use pipeops_registry::ClientOptions;
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
-use pipeops_core::detect::Language;
-use pipeops_core::dockerfile::{self, Arguments, BuildMetadata, Dockerfile, Keyword, Stage};
 use pipeops_core::source::{DirTree, SourceTree};
 use pipeops_core::{Detection, Diagnosis};
+use pipeops_detect::Language;
+use pipeops_detect::{BaseImages, BuildSecret, generate};
+use pipeops_dockerfile::{Arguments, BuildMetadata, Dockerfile, Keyword, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::StepFailure;
@@ -101,7 +102,7 @@ struct Request {
     dockerfile: Option<String>,
     args: BTreeMap<String, String>,
     metadata: BuildMetadata,
-    images: dockerfile::BaseImages,
+    images: BaseImages,
     /// The ids of the project's build secrets.
     secrets: BTreeSet<String>,
 }
@@ -151,7 +152,7 @@ impl Request {
         if self.detection.language.is_none() {
             return Err(nothing_detected(&self.detection));
         }
-        let generated = dockerfile::generate(tree, &self.detection, &self.images)?;
+        let generated = generate(tree, &self.detection, &self.images)?;
         let parsed = Dockerfile::parse(generated.dockerfile.as_bytes())?;
         let planned = PlannedDockerfile::Generated {
             text: generated.dockerfile.clone(),
@@ -165,7 +166,7 @@ impl Request {
     }
 
     /// What the build would take and the project does not have. The registry may be open all the same.
-    fn missing_secrets(&self, wanted: &[dockerfile::BuildSecret]) -> impl Iterator<Item = String> {
+    fn missing_secrets(&self, wanted: &[BuildSecret]) -> impl Iterator<Item = String> {
         let missing = wanted
             .iter()
             .filter(|secret| !self.secrets.contains(&secret.id));
@@ -182,7 +183,7 @@ impl Request {
         parsed: &Dockerfile<'_>,
         dockerfile: PlannedDockerfile,
     ) -> (Plan, Vec<String>) {
-        let filtered = dockerfile::filter(parsed, &self.args, &self.metadata);
+        let filtered = pipeops_dockerfile::filter(parsed, &self.args, &self.metadata);
         let dropped = filtered
             .dropped
             .iter()
@@ -285,7 +286,7 @@ mod tests {
             dockerfile: None,
             args: BTreeMap::from([("VERSION".into(), "1".into()), ("OTHER".into(), "2".into())]),
             metadata: BuildMetadata::new("abc", "d1"),
-            images: dockerfile::BaseImages::default(),
+            images: BaseImages::default(),
             secrets: BTreeSet::new(),
         }
     }

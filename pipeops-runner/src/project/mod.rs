@@ -5,8 +5,8 @@ mod secrets;
 
 use std::collections::BTreeMap;
 
-use pipeops_core::detect::Language;
 use pipeops_core::{Diagnose, Diagnosis, ImageRef, SecretString};
+use pipeops_detect::Language;
 use pipeops_manifest::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use pipeops_core::dockerfile::{Arguments, Instruction, Keyword};
+use pipeops_dockerfile::{Arguments, Instruction, Keyword};
 use serde_json::{Value, json};
 
 use super::copy::Copy;

@@ -1,6 +1,6 @@
 //! The texts of single instructions: how they are shown, and what their arguments mean.
 
-use pipeops_core::dockerfile::{Arguments, Command, Instruction, Word};
+use pipeops_dockerfile::{Arguments, Command, Instruction, Word};
 
 use super::words::Variables;
 

@@ -18,7 +18,7 @@
 //! The Control service: `Solve` with the frontend `dockerfile.v0`, `Status`, `Session`, `Info`, `ListWorkers`,
 //! `DiskUsage`, `Prune`. A build dials back through the session as a real daemon does: health, file sync (files that
 //! have not changed are not asked for again), credentials and tokens. The Dockerfile is read by
-//! [`pipeops_core::dockerfile`]; `FROM`, `COPY`, `ADD` of local files and archives, `WORKDIR` and everything that only
+//! [`pipeops_dockerfile`]; `FROM`, `COPY`, `ADD` of local files and archives, `WORKDIR` and everything that only
 //! changes the configuration make a real image with real layers, which is pushed over plain HTTP. Steps are cached by
 //! their content. Errors have the words and the details of the real daemon.
 //!

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pipeops_core::ImageRef;
-use pipeops_core::dockerfile::{Dockerfile, Instruction, Keyword, Stage};
+use pipeops_dockerfile::{Dockerfile, Instruction, Keyword, Stage};
 
 use super::error::{BuildError, BuildResult, SourceFile};
 use super::request::BuildRequest;

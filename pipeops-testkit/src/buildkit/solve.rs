@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use pipeops_core::ImageRef;
-use pipeops_core::dockerfile::Dockerfile;
+use pipeops_dockerfile::Dockerfile;
 use tonic::Code;
 
 use super::daemon::Daemon;

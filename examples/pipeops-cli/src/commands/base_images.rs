@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pipeops::core::credential::Anonymous;
-use pipeops::core::dockerfile::{BaseImages, Generated};
 use pipeops::core::{CredentialProvider, Diagnosis, ImageRef};
+use pipeops::detect::{BaseImages, Generated};
 use pipeops::registry::{ClientOptions, DockerConfig, RegistryClient};
 
 use super::files::read_text;

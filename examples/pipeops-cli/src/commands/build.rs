@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
-use pipeops::core::detect::{Language, LanguageDetector};
-use pipeops::core::dockerfile::{self, BuildMetadata, Dockerfile};
 use pipeops::core::source::{DirTree, SourceTree};
 use pipeops::core::{BuildRequest, Diagnosis, ImageBuilder, SecretString};
+use pipeops::detect::{Language, LanguageDetector, generate};
+use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{BaseImagesArg, credentials};
 use super::detect;
@@ -123,7 +123,7 @@ impl Build {
             return Ok((DockerfileSource::Path(self.file.clone()), text));
         }
         let detection = detect::detector(self.language, None).detect(tree);
-        let generated = dockerfile::generate(tree, &detection, &self.images.load()?)?;
+        let generated = generate(tree, &detection, &self.images.load()?)?;
         eprintln!(
             "no {} in {}: building with a generated one",
             self.file,

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use pipeops::core::Diagnosis;
-use pipeops::core::detect::{Detection, Detector, Language, LanguageDetector};
 use pipeops::core::source::DirTree;
+use pipeops::detect::{Detection, Detector, Language, LanguageDetector};
 
 use crate::output::{CommandError, Format};
 

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pipeops::core::Diagnosis;
-use pipeops::core::detect::{Language, LanguageDetector};
-use pipeops::core::dockerfile::{self, BaseImages, BuildMetadata, Dockerfile};
+use pipeops::detect::{BaseImages, Generated, Language, LanguageDetector, generate};
+use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{self, BaseImagesArg};
 use super::detect;
@@ -89,10 +89,10 @@ impl Command {
                 let tree = detect::open(dir)?;
                 let detection = detect::detector(*language, path.as_deref()).detect(&tree);
                 let images = images.load()?;
-                let mut generated = dockerfile::generate(&tree, &detection, &images)?;
+                let mut generated = generate(&tree, &detection, &images)?;
                 if *pin {
                     let images = base_images::pin(images, &generated).await?;
-                    generated = dockerfile::generate(&tree, &detection, &images)?;
+                    generated = generate(&tree, &detection, &images)?;
                 }
                 match (format, write) {
                     (Format::Json, _) => print_json(&generated),
@@ -183,7 +183,7 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write_files(dir: &Path, generated: &dockerfile::Generated) -> Result<(), CommandError> {
+fn write_files(dir: &Path, generated: &Generated) -> Result<(), CommandError> {
     for (name, text) in [
         ("Dockerfile", &generated.dockerfile),
         (".dockerignore", &generated.dockerignore),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pipeops::core::detect::Language;
 use pipeops::core::{Diagnose, Diagnosis};
+use pipeops::detect::Language;
 use pipeops::manifest::{
     App, HealthCheck, ManifestGenerator, SecretValues, StandardManifests, to_json_with,
     to_yaml_with,

@@ -97,7 +97,7 @@ pub struct Settings {
     path: Option<String>,
     /// The language, when the rules cannot know it
     #[arg(long)]
-    language: Option<pipeops::core::detect::Language>,
+    language: Option<pipeops::detect::Language>,
     /// A build argument; several are allowed
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,

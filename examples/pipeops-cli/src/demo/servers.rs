@@ -2,7 +2,7 @@
 
 use kube::{Client, Config};
 use pipeops::core::Diagnosis;
-use pipeops::core::dockerfile::BaseImages;
+use pipeops::detect::BaseImages;
 use pipeops::testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, ImageCheck, PodBehaviour};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};

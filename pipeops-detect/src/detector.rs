@@ -1,0 +1,321 @@
+//! The detector: the rules of all languages, weighed against one another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::devices;
+use crate::findings::Findings;
+use crate::findings::Role;
+use crate::folder::Folder;
+use crate::procfile;
+use crate::search::{APP, Found, apps, look, own_apps, runs};
+use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
+use pipeops_core::source::{SourceTree, SourceTreeExt};
+use pipeops_dockerfile::Dockerfile;
+
+/// Detects language, framework and commands by the built-in rules, and by detectors of your own.
+///
+/// Each language's rules weigh the evidence that they find; the language with the most of it wins, and the others are
+/// listed as alternatives. What is told explicitly always wins.
+///
+/// ```
+/// use pipeops_detect::{Detector, Language, LanguageDetector};
+/// use pipeops_core::source::MemTree;
+///
+/// let tree = MemTree::from([("requirements.txt", "flask"), ("app.py", "from flask import Flask\napp = Flask('x')")]);
+/// let detection = Detector::new().detect(&tree);
+/// assert_eq!(detection.language, Some(Language::Python));
+/// assert_eq!(detection.framework.as_deref(), Some("flask"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Detector {
+    language: Option<Language>,
+    path: String,
+    own: Vec<Arc<dyn LanguageDetector>>,
+}
+
+impl Detector {
+    /// Looks at the whole tree, for every language.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the language explicitly: it wins with confidence 1, and its rules still find version and commands.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<Option<Language>>) -> Self {
+        self.language = language.into();
+        self
+    }
+
+    /// Looks only at this folder of the tree. Default: the root.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Adds a detector for a stack of your own. Of all detections that name a language the most confident one wins; the
+    /// built-in rules reach 0.99. It sees the whole tree.
+    #[must_use]
+    pub fn with(mut self, detector: impl LanguageDetector + 'static) -> Self {
+        self.own.push(Arc::new(detector));
+        self
+    }
+}
+
+impl fmt::Debug for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detector")
+            .field("language", &self.language)
+            .field("path", &self.path)
+            .field("own", &self.own.len())
+            .finish()
+    }
+}
+
+impl LanguageDetector for Detector {
+    fn detect(&self, tree: &dyn SourceTree) -> Detection {
+        let root = Folder::open(tree, &self.path);
+        let mut detection = self.by_rules(&root);
+        for own in &self.own {
+            let other = own.detect(tree);
+            if other.language.is_some() && other.confidence > detection.confidence {
+                detection = other;
+            }
+        }
+        if root.is_empty() {
+            detection.evidence.push(Evidence {
+                path: root.path().to_owned(),
+                says: "there is no such folder, or it is empty".to_owned(),
+            });
+        }
+        add_dockerfile(&mut detection, tree, &root);
+        detection
+    }
+}
+
+impl Detector {
+    fn by_rules(&self, root: &Folder<'_>) -> Detection {
+        let found = look(root);
+        match self.language {
+            Some(language) => explicit(language, root, found),
+            None => best(root, found),
+        }
+    }
+}
+
+/// The language is told: only where it lives is to be found.
+fn explicit(language: Language, root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let here = found.into_iter().find(|found| found.language == language);
+    let is_app = here
+        .as_ref()
+        .is_some_and(|found| found.confidence() >= APP || runs(found));
+    let below = match is_app {
+        true => None,
+        false => apps(root, Some(language)).into_iter().next(),
+    };
+    let mut detection = match (below, here) {
+        (Some((folder, found)), _) => detection(&folder, found),
+        (None, Some(found)) => detection(root, vec![found]),
+        (None, None) => detection(root, vec![Findings::none(language)]),
+    };
+    detection.language = Some(language);
+    detection.confidence = 1.0;
+    detection.alternatives.clear();
+    detection.evidence.insert(
+        0,
+        Evidence {
+            path: detection.path.clone(),
+            says: format!("the language is set to {language}"),
+        },
+    );
+    detection
+}
+
+/// The root, if it is an app; else the apps below.
+fn best(root: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
+    // Scripts accompany every language.
+    if found.len() > 1 {
+        found.retain(|found| found.language != Language::Shell);
+    }
+    let is_app = |found: &Findings| found.confidence() >= APP;
+    match found.first() {
+        Some(best) if is_app(best) && runs(best) && best.inside(root).is_some() => {
+            inside(root, found)
+        }
+        Some(best) if is_app(best) && runs(best) => with_others(root, found),
+        Some(best) if is_app(best) => library(root, found),
+        Some(best) if runs(best) => below(root, found, own_apps(root)),
+        _ => {
+            let mut all = apps(root, None);
+            // The platforms of an app for phones are parts of it.
+            all.retain(|(folder, _)| found.is_empty() || !devices::only(folder));
+            below(root, found, all)
+        }
+    }
+}
+
+/// All that was found is in one folder: it is a part of the root, unless it is a project of its own, or one of several.
+fn inside(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let all = own_apps(root);
+    let part = match all.as_slice() {
+        [(_, found)] => !found.first().is_some_and(Findings::is_project),
+        all => all.is_empty(),
+    };
+    match part {
+        true => detection(root, found),
+        false => below(root, found, all),
+    }
+}
+
+fn below(root: &Folder<'_>, found: Vec<Findings>, mut below: Vec<Found<'_>>) -> Detection {
+    match below.len() {
+        // Better a weak guess than none.
+        0 if found.is_empty() => nothing(root),
+        0 => detection(root, found),
+        1 => {
+            let (folder, found) = below.remove(0);
+            detection(&folder, found)
+        }
+        _ => several(root, &below),
+    }
+}
+
+/// A library at the root is not deployed: a server below that is a project of its own is. Programs without a manifest, and
+/// pages, belong to the library: they are its parts, examples or documentation.
+fn library(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let mut all = own_apps(root);
+    all.retain(|(_, found)| found.first().is_some_and(Findings::is_project));
+    let serves =
+        |(_, found): &Found<'_>| found.first().is_some_and(|best| best.role == Role::Server);
+    match all.iter().any(serves) {
+        true => below(root, found, all),
+        false => detection(root, found),
+    }
+}
+
+/// The app at the root, and those that are deployed with it: the back ends of a front end, and beside the members of a
+/// workspace the apps in other languages, which its tool does not know. The root, which is what was asked about, stays the
+/// answer.
+fn with_others(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let (language, role) = (found[0].language, found[0].role);
+    let workspace = !found[0].members.is_empty();
+    let mut detection = detection(root, found);
+    // A plain page is a front end as well.
+    if role != Role::Frontend && language != Language::Static && !workspace {
+        return detection;
+    }
+    let mut others = own_apps(root);
+    others.retain(|(folder, found)| {
+        let direct = folder.path().rsplit_once('/').map_or(".", |(dir, _)| dir) == root.path();
+        found.first().is_some_and(|best| {
+            best.is_project()
+                && match workspace {
+                    true => best.language != language,
+                    false => direct && best.role == Role::Server,
+                }
+        })
+    });
+    if others.is_empty() {
+        return detection;
+    }
+    let others = several(root, &others);
+    detection.evidence.extend(others.evidence);
+    if !workspace {
+        detection.apps = vec![root.path().to_owned()];
+    }
+    detection.apps.extend(others.apps);
+    detection.apps.sort();
+    detection.apps.dedup();
+    detection
+}
+
+fn nothing(root: &Folder<'_>) -> Detection {
+    let mut detection = Detection::default();
+    detection.path = root.path().to_owned();
+    detection
+}
+
+fn several(root: &Folder<'_>, below: &[Found<'_>]) -> Detection {
+    let evidence = below.iter().filter_map(|(folder, found)| {
+        let best = found.first()?;
+        Some(Evidence {
+            path: folder.path().to_owned(),
+            says: match &best.framework {
+                Some(framework) => format!("an app of its own: {} ({framework})", best.language),
+                None => format!("an app of its own: {}", best.language),
+            },
+        })
+    });
+    let mut detection = nothing(root);
+    detection.evidence = evidence.collect();
+    detection.apps = below
+        .iter()
+        .map(|(folder, _)| folder.path().to_owned())
+        .collect();
+    detection
+}
+
+/// The detection of a folder by its best findings; the others are alternatives.
+fn detection(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
+    let best = found.remove(0);
+    let mut detection = best.into_detection(folder);
+    let prefix = |member: String| folder.at(&member);
+    detection.apps = detection.apps.into_iter().map(prefix).collect();
+    detection.alternatives = found
+        .iter()
+        .map(|other| Alternative {
+            language: other.language,
+            confidence: other.confidence(),
+        })
+        .collect();
+    add_procfile(&mut detection, folder);
+    detection
+}
+
+fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
+    let Some(process) = folder
+        .text("Procfile")
+        .and_then(|text| procfile::process(&text))
+    else {
+        return;
+    };
+    detection.evidence.push(Evidence {
+        path: folder.at("Procfile"),
+        says: format!("starts `{}`", process.name),
+    });
+    // What is no web process is not asked for anything.
+    detection.port = match process.name.as_str() {
+        "web" => detection.port.or(Some(crate::rules::DEFAULT_PORT)),
+        _ => None,
+    };
+    // What is told to be run goes before what could be served as files.
+    detection.output = None;
+    detection.start = Some(process.command);
+}
+
+/// Reports the Dockerfile of the app, or of the whole tree, and the port that it exposes.
+fn add_dockerfile(detection: &mut Detection, tree: &dyn SourceTree, root: &Folder<'_>) {
+    let app = Folder::open(tree, &detection.path);
+    let names = ["Dockerfile", "dockerfile"];
+    let found = [&app, root]
+        .into_iter()
+        .find_map(|folder| Some(folder.at(folder.first(&names)?)));
+    let Some(path) = found else { return };
+    let text = tree.text(&path).unwrap_or_default();
+    if let Some(port) = exposed(&text) {
+        detection.port = Some(port);
+        detection.evidence.push(Evidence {
+            path: path.clone(),
+            says: format!("exposes port {port}"),
+        });
+    }
+    detection.dockerfile = Some(path);
+}
+
+/// The first port that the last stage exposes, where it is written as a number.
+fn exposed(dockerfile: &str) -> Option<u16> {
+    let file = Dockerfile::parse(dockerfile.as_bytes()).ok()?;
+    let stage = file.stages.last()?;
+    stage.exposed_ports().next()
+}

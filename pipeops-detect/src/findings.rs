@@ -1,0 +1,245 @@
+//! What the rules of one language find in one folder.
+
+use crate::folder::Folder;
+use crate::rules::DEFAULT_PORT;
+use crate::source_port::{Port, port};
+use crate::{Detection, Evidence, Language};
+
+/// How much a fact counts, from 0 to 1. Facts add up as independent reasons do: two of 0.5 make 0.75.
+pub(super) mod weight {
+    /// The file that a language's projects must have.
+    pub(crate) const MANIFEST: f64 = 0.5;
+    /// A file that tools write beside it.
+    pub(crate) const LOCKFILE: f64 = 0.2;
+    /// A file that is run.
+    pub(crate) const ENTRY: f64 = 0.5;
+    /// A dependency that serves requests.
+    pub(crate) const FRAMEWORK: f64 = 0.6;
+    /// A setting or a file that only accompanies the language.
+    pub(crate) const HINT: f64 = 0.1;
+    /// Said, but not counted.
+    pub(crate) const NONE: f64 = 0.0;
+}
+
+/// What the folder is to the language. Many repositories have files of a second language that only accompany the first:
+/// a role bounds what they can count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    /// Linters, commit hooks, release tools.
+    Tools,
+    /// Nothing in it is run, as far as one can see.
+    Library,
+    /// Built into files for browsers.
+    Frontend,
+    /// Runs.
+    Server,
+}
+
+impl Role {
+    fn ceiling(self) -> f64 {
+        match self {
+            Self::Tools => 0.25,
+            Self::Library => 0.6,
+            Self::Frontend => 0.8,
+            Self::Server => 0.99,
+        }
+    }
+}
+
+/// What the rules of one language find in one folder.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Findings {
+    /// The language whose rules looked.
+    pub(super) language: Language,
+    /// What is left when each fact takes its share: 1 is no fact at all.
+    doubt: f64,
+    /// What the folder is to the language.
+    pub(super) role: Role,
+    /// The facts, in the order in which they were found.
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) framework: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) package_manager: Option<String>,
+    pub(super) install: Option<String>,
+    pub(super) build: Option<String>,
+    pub(super) start: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) output: Option<String>,
+    /// Members of the workspace whose root this folder is.
+    pub(super) members: Vec<String>,
+}
+
+impl Findings {
+    /// Nothing found.
+    pub(super) fn none(language: Language) -> Self {
+        Self {
+            language,
+            doubt: 1.0,
+            role: Role::Server,
+            evidence: Vec::new(),
+            framework: None,
+            version: None,
+            package_manager: None,
+            install: None,
+            build: None,
+            start: None,
+            port: None,
+            output: None,
+            members: Vec::new(),
+        }
+    }
+
+    /// Adds a fact.
+    pub(super) fn add(
+        &mut self,
+        weight: f64,
+        folder: &Folder<'_>,
+        file: &str,
+        says: impl Into<String>,
+    ) {
+        self.doubt *= 1.0 - weight;
+        self.evidence.push(Evidence {
+            path: folder.at(file),
+            says: says.into(),
+        });
+    }
+
+    /// Adds the fact that a file is there, if it is. The first of several names counts.
+    pub(super) fn add_file(
+        &mut self,
+        weight: f64,
+        folder: &Folder<'_>,
+        names: &[&'static str],
+        says: &str,
+    ) -> Option<&'static str> {
+        let name = folder.first(names)?;
+        self.add(weight, folder, name, says);
+        Some(name)
+    }
+
+    /// Sets the version and what says it, if something does.
+    pub(super) fn version(&mut self, folder: &Folder<'_>, said: Option<(&str, String)>) {
+        if let Some((file, version)) = said {
+            self.add(
+                weight::HINT,
+                folder,
+                file,
+                format!("asks for version {version}"),
+            );
+            self.version = Some(version);
+        }
+    }
+
+    /// Sets the framework and what says it, if one of the `known` dependencies is there; the first one counts.
+    pub(super) fn framework(
+        &mut self,
+        folder: &Folder<'_>,
+        file: &str,
+        known: &[(&str, &str)],
+        has: impl Fn(&str) -> bool,
+    ) -> bool {
+        let Some((dependency, name)) = known.iter().find(|(dependency, _)| has(dependency)) else {
+            return false;
+        };
+        // Marks of some languages have their surroundings: `.zap`, `"play"`.
+        let dependency = dependency.trim_matches(['"', '.']);
+        let says = format!("depends on {dependency}");
+        self.add(weight::FRAMEWORK, folder, file, says);
+        self.framework = Some((*name).to_owned());
+        true
+    }
+
+    /// Sets the port that a file names.
+    pub(super) fn listens_on(&mut self, folder: &Folder<'_>, file: &str, port: u16) {
+        let says = format!("listens on port {port}");
+        self.add(weight::NONE, folder, file, says);
+        self.port = Some(port);
+    }
+
+    /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
+    pub(super) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
+        self.listens_or(folder, file, Some(DEFAULT_PORT));
+    }
+
+    /// Sets the port that a program listens on: as its source says, or the usual one of what it uses, if that serves.
+    pub(super) fn listens_or(&mut self, folder: &Folder<'_>, file: &str, usual: Option<u16>) {
+        self.port = usual;
+        match folder.text(file).as_deref().and_then(port) {
+            Some(Port::Fixed(port)) => self.listens_on(folder, file, port),
+            Some(Port::FromEnvironment) => {
+                self.add(weight::HINT, folder, file, "listens on PORT");
+                self.port = Some(DEFAULT_PORT);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether anything counts.
+    pub(super) fn found(&self) -> bool {
+        self.doubt < 1.0
+    }
+
+    /// Whether it has dependencies or a build tool of its own: a program alone may be a part of what is around it.
+    pub(super) fn is_project(&self) -> bool {
+        self.install.is_some() || (self.build.is_some() && self.package_manager.is_some())
+    }
+
+    /// The folder inside of `folder` that all facts are about, if they are about one.
+    pub(super) fn inside(&self, folder: &Folder<'_>) -> Option<&str> {
+        let base = folder.at("");
+        let dir = |evidence: &'_ Evidence| -> Option<usize> {
+            let path = evidence.path.strip_prefix(&base)?;
+            path.find('/').map(|end| base.len() + end)
+        };
+        let first = self.evidence.first()?;
+        let name = &first.path[..dir(first)?];
+        let same =
+            |evidence: &Evidence| dir(evidence).is_some_and(|end| &evidence.path[..end] == name);
+        self.evidence.iter().all(same).then(|| &name[base.len()..])
+    }
+
+    /// From 0 to 1.
+    pub(super) fn confidence(&self) -> f64 {
+        let sum = (1.0 - self.doubt).min(self.role.ceiling());
+        // Two digits: more would pretend a precision that weights do not have.
+        (sum * 100.0).round() / 100.0
+    }
+
+    /// The detection that rests on these findings.
+    pub(super) fn into_detection(self, folder: &Folder<'_>) -> Detection {
+        let mut detection = Detection::default();
+        detection.confidence = self.confidence();
+        detection.language = Some(self.language);
+        detection.framework = self.framework;
+        detection.path = folder.path().to_owned();
+        detection.evidence = self.evidence;
+        detection.version = self.version;
+        detection.package_manager = self.package_manager;
+        detection.install = self.install;
+        detection.build = self.build;
+        detection.start = self.start;
+        detection.port = self.port;
+        detection.output = self.output;
+        detection.apps = self.members;
+        detection
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn facts_add_up_below_the_ceiling_of_the_role() {
+        let tree = MemTree::default();
+        let folder = Folder::open(&tree, "");
+        let mut findings = Findings::none(Language::Go);
+        assert_eq!((findings.found(), findings.confidence()), (false, 0.0));
+        findings.add(0.5, &folder, "a", "x");
+        findings.add(0.5, &folder, "b", "y");
+        assert_eq!(findings.confidence(), 0.75);
+        findings.role = Role::Tools;
+        assert_eq!(findings.confidence(), 0.25);
+    }
+}

@@ -1,0 +1,193 @@
+//! Why a Dockerfile was refused, and where.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::{Excerpt, Keyword, Position};
+use pipeops_core::diagnosis::{Diagnose, Diagnosis};
+
+/// Why a Dockerfile was refused, and where.
+///
+/// Its `Display` shows the line and points at the place:
+///
+/// ```
+/// use pipeops_dockerfile::Dockerfile;
+///
+/// let error = Dockerfile::parse(b"FROM alpine\nRNU true\n").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "Dockerfile line 2: unknown instruction: RNU (did you mean RUN?)\n\
+///      \x20 |\n\
+///      2 | RNU true\n\
+///      \x20 | ^^^",
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, in characters from 1.
+    pub column: usize,
+    /// What is wrong, without the place.
+    pub message: String,
+    /// What is wrong, for programs.
+    pub kind: ParseErrorKind,
+    /// The bytes of the file that are wrong.
+    pub span: Range<usize>,
+    /// The line, and the place in it.
+    pub excerpt: Excerpt,
+}
+
+/// What is wrong in a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseErrorKind {
+    /// The file is larger than [`Dockerfile::MAX_SIZE`](super::Dockerfile::MAX_SIZE).
+    #[error("the file is larger than {} MiB", super::Dockerfile::MAX_SIZE >> 20)]
+    FileTooLarge,
+    /// A line is longer than BuildKit's limit.
+    #[error("the line is longer than 65535 bytes")]
+    LineTooLong,
+    /// There is no instruction.
+    #[error("the file has no instructions")]
+    NoInstructions,
+    /// `# escape=` names neither a backslash nor a backtick.
+    #[error("invalid escape character `{found}`: only \\ and ` are allowed")]
+    InvalidEscape {
+        /// What it names.
+        found: String,
+    },
+    /// A directive stands there twice.
+    #[error("only one `{name}` parser directive can be used")]
+    DuplicateDirective {
+        /// The directive.
+        name: &'static str,
+    },
+    /// The end of a heredoc is missing.
+    #[error("unterminated heredoc: no line is `{name}`")]
+    UnterminatedHeredoc {
+        /// The word that would end it.
+        name: String,
+    },
+    /// A heredoc stands where none can, or its word is not one.
+    #[error("{problem}")]
+    BadHeredoc {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// There is no such instruction.
+    #[error("unknown instruction: {name}{}", suggest(*.suggestion))]
+    UnknownInstruction {
+        /// Its name.
+        name: String,
+        /// The instruction that is spelled nearly so.
+        suggestion: Option<Keyword>,
+    },
+    /// A JSON array has something other than strings in it.
+    #[error("a JSON array of arguments can hold strings only")]
+    NotStrings,
+    /// The arguments are too many, too few or of the wrong form.
+    #[error("{keyword} {expected}")]
+    Arguments {
+        /// The instruction.
+        keyword: Keyword,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// A flag is unknown, repeated or has no such value.
+    #[error("{keyword}: {problem}")]
+    Flag {
+        /// The instruction.
+        keyword: Keyword,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The name of a stage cannot be one.
+    #[error(
+        "invalid name for a build stage: `{name}` (a letter, then letters, digits, `-`, `_` and `.`)"
+    )]
+    StageName {
+        /// The name.
+        name: String,
+    },
+    /// An instruction other than `ARG` stands before the first `FROM`.
+    #[error("{keyword} before the first FROM: there is no stage yet")]
+    NoStage {
+        /// The instruction.
+        keyword: Keyword,
+    },
+}
+
+fn suggest(suggestion: Option<Keyword>) -> String {
+    suggestion.map_or(String::new(), |keyword| {
+        format!(" (did you mean {keyword}?)")
+    })
+}
+
+impl ParseError {
+    /// An error at the byte `at` of `source`, `length` bytes wide.
+    pub(super) fn new(kind: ParseErrorKind, source: &[u8], at: usize, length: usize) -> Self {
+        let start = at.min(source.len());
+        let span = start..(start + length).min(source.len());
+        let Position { line, column } = Position::of(source, start);
+        Self {
+            line,
+            column,
+            message: kind.to_string(),
+            kind,
+            excerpt: Excerpt::of(source, span.clone()),
+            span,
+        }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dockerfile line {}: {}", self.line, self.message)?;
+        if self.excerpt.is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n{}", self.excerpt)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl Diagnose for ParseError {
+    fn diagnosis(&self) -> Diagnosis {
+        let line = self.line;
+        Diagnosis::new("Build failed: the Dockerfile does not parse")
+            .error(self.to_string())
+            .reason("BuildKit refuses the file for the same reason")
+            .fix(format!(
+                "Correct line {line} of the Dockerfile and push again"
+            ))
+            .fix("If `# syntax=` names a frontend of your own, check that it takes the file")
+            .run("pipeops dockerfile args Dockerfile")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carets_stand_under_what_is_wrong() {
+        let error = ParseError::new(ParseErrorKind::NotStrings, b"FROM a\nCMD [1] x\n", 11, 3);
+        assert_eq!((error.line, error.column), (2, 5));
+        assert!(error.to_string().ends_with("\n2 | CMD [1] x\n  |     ^^^"));
+    }
+
+    #[test]
+    fn long_and_empty_lines_are_shown_in_part_or_not_at_all() {
+        let long = vec![b'x'; 1000];
+        let error = ParseError::new(ParseErrorKind::LineTooLong, &long, 0, 1000);
+        assert!(error.to_string().len() < 400, "{error}");
+        let empty = ParseError::new(ParseErrorKind::NoInstructions, b"", 7, 1);
+        assert_eq!(
+            empty.to_string(),
+            "Dockerfile line 1: the file has no instructions"
+        );
+    }
+}
