@@ -28,7 +28,7 @@ fn build_failure(error: &Error) -> &pipeops_buildkit::BuildFailure {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn a_daemon_says_what_it_is() {
     let client = client().await;
     assert!(client.info().await.unwrap().version.starts_with('v'));
@@ -42,7 +42,7 @@ async fn a_daemon_says_what_it_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn the_digest_is_the_registrys_and_a_second_build_is_cached() {
     let context = Context::new(&[("Dockerfile", SCRATCH), ("a", &unique("a"))]);
     let request = context.request();
@@ -61,7 +61,7 @@ async fn the_digest_is_the_registrys_and_a_second_build_is_cached() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_failing_command_is_shown_with_its_lines_exit_code_and_output() {
     let context = Context::new(&[(
         "Dockerfile",
@@ -98,7 +98,7 @@ async fn a_failing_command_is_shown_with_its_lines_exit_code_and_output() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn each_kind_of_failure_is_told_from_the_others() {
     let registry = env("REGISTRY");
     let missing = format!("FROM {registry}/not/there:1\n");
@@ -146,7 +146,7 @@ async fn each_kind_of_failure_is_told_from_the_others() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn the_error_of_a_long_dockerfile_arrives_whole() {
     // Its text comes in a header that is longer than HTTP/2 clients usually take.
     let comment = "# a comment that makes this Dockerfile long\n".repeat(1_500);
@@ -159,7 +159,7 @@ async fn the_error_of_a_long_dockerfile_arrives_whole() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn dropping_a_build_cancels_it_at_the_daemon() {
     let id = unique("lock");
     let dockerfile = |command: &str| {
@@ -189,7 +189,7 @@ async fn dropping_a_build_cancels_it_at_the_daemon() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_secret_is_mounted_and_stays_out_of_image_and_log() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; wc -c < /run/secrets/tok > /length\n";
@@ -215,7 +215,7 @@ async fn a_secret_is_mounted_and_stays_out_of_image_and_log() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_change_that_keeps_size_and_time_is_seen() {
     let (before, after) = (unique("f"), unique("f"));
     assert_eq!(before.len(), after.len());
@@ -246,7 +246,7 @@ async fn a_change_that_keeps_size_and_time_is_seen() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_fresh_clone_sends_no_file() {
     let mark = unique("x");
     let files: Vec<(String, String)> = (0..200)
@@ -282,7 +282,7 @@ async fn a_fresh_clone_sends_no_file() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn thousands_of_files_arrive() {
     let mark = unique("m");
     let context = Context::new(&[("Dockerfile", SCRATCH)]);
@@ -294,7 +294,7 @@ async fn thousands_of_files_arrive() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn another_commit_time_keeps_the_cache() {
     let context = Context::new(&[
         (
@@ -322,7 +322,7 @@ async fn another_commit_time_keeps_the_cache() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn dockerignore_has_dockers_meaning() {
     let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && find . -type f | sort\n";
     let context = Context::new(&[
@@ -349,7 +349,7 @@ async fn dockerignore_has_dockers_meaning() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn thousands_of_patterns_are_understood() {
     // Each comes to the session as a header of its own.
     let mut ignored: String = (0..4_000)
@@ -370,7 +370,7 @@ async fn thousands_of_patterns_are_understood() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_session_outlives_the_daemons_health_checks() {
     // Without an answer to them it would end after ten seconds, and COPY would find nobody.
     let dockerfile = "FROM busybox\nRUN sleep 16\nCOPY a /a\nRUN --mount=type=secret,id=late cat /run/secrets/late | wc -c\n";
@@ -385,7 +385,7 @@ async fn a_session_outlives_the_daemons_health_checks() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn links_and_odd_names_arrive_as_they_are() {
     use std::os::unix::ffi::OsStrExt;
     let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && readlink out && readlink in && ls -i a b | awk '{print $1}' | uniq | wc -l && cat caf* && stat -c '%a %Y' a run\n";
@@ -421,7 +421,7 @@ async fn links_and_odd_names_arrive_as_they_are() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_inline_dockerfile_leaves_the_context_alone() {
     let context = Context::new(&[("Dockerfile", "FROM nothing-of-this-name"), ("a", "1")]);
     let mut request = context.fresh_request();
@@ -456,7 +456,7 @@ impl CredentialProvider for Login {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, registry-auth"]
+#[ignore = "needs testbed: buildkit, registry, registry-auth"]
 async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
     let context = Context::new(&[("Dockerfile", SCRATCH), ("a", "1")]);
     let mut request = context.request();
@@ -498,7 +498,7 @@ async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_limit_ends_a_build_that_hangs() {
     let context = Context::new(&[("Dockerfile", "FROM busybox\nRUN sleep 600\n")]);
     let solve = Solve::new(context.request()).timeout(Duration::from_secs(3));
@@ -507,7 +507,7 @@ async fn a_limit_ends_a_build_that_hangs() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn many_builds_share_one_connection() {
     let client = client().await;
     let builds = (0..20).map(|n| {
@@ -546,7 +546,7 @@ impl CredentialProvider for One {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn tokens_are_fetched_here_and_the_password_stays_here() {
     use pipeops_testkit::registry::{Registry, RegistryOptions, User};
     let options = RegistryOptions::default().token_auth(Duration::from_secs(60));
@@ -583,7 +583,7 @@ async fn tokens_are_fetched_here_and_the_password_stays_here() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, gitea"]
+#[ignore = "needs testbed: buildkit, gitea"]
 async fn a_forges_token_server_is_understood() {
     let host = env("GITEA_URL")
         .trim_start_matches("http://")

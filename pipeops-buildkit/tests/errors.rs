@@ -1,4 +1,4 @@
-//! Failures made at real daemons: what one sees, and whether it is tried again. `cargo peers up buildkit registry` starts
+//! Failures made at real daemons: what one sees, and whether it is tried again. `cargo testbed up buildkit registry` starts
 //! what is needed. Where the daemon itself must fail, the test starts one of its own: as root, with `unshare`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -114,7 +114,7 @@ fn on_holding() -> (impl Fn(EventKind) + Send + Sync, oneshot::Receiver<()>) {
 const HOLD: &str = "FROM busybox\nRUN echo holding; sleep 600\n";
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn carets_point_at_the_word_that_is_wrong() {
     let image = format!("{}/not/{}:1", env("REGISTRY"), unique("there"));
     let base = format!("FROM busybox AS x\nFROM {image}\nRUN true\n");
@@ -157,7 +157,7 @@ async fn carets_point_at_the_word_that_is_wrong() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_full_disk_is_named_whoever_meets_it() {
     let daemon = Daemon::start("24m").await;
     let client = daemon.try_connect().await.unwrap();
@@ -179,7 +179,7 @@ async fn a_full_disk_is_named_whoever_meets_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_daemon_that_is_killed_in_the_middle_is_lost() {
     let mut daemon = Daemon::start("256m").await;
     let client = daemon.try_connect().await.unwrap();
@@ -196,10 +196,10 @@ async fn a_daemon_that_is_killed_in_the_middle_is_lost() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_connection_that_is_cut_is_a_lost_daemon() {
     let Address::Unix(socket) = common::address() else {
-        panic!("the peers' daemon listens on a socket");
+        panic!("the testbed's daemon listens on a socket");
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = Address::parse(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
@@ -227,7 +227,7 @@ async fn a_connection_that_is_cut_is_a_lost_daemon() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_build_that_takes_too_long_is_said_to() {
     let context = Context::new(&[("Dockerfile", HOLD)]);
     let client = common::client().await;

@@ -25,7 +25,7 @@ fn commit(first: &BuildRequest, context: &Context, time: &str) -> BuildRequest {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn the_next_commit_sends_what_it_changed_and_nothing_else() {
     let mark = unique("x");
     let mut files: Vec<(String, String)> = (0..100)
@@ -58,7 +58,7 @@ async fn the_next_commit_sends_what_it_changed_and_nothing_else() {
 const MAKE: &str = "#!/bin/sh\nif [ ! -e /state/out ] || [ /src/a -nt /state/out ]; then cp /src/a /state/out; fi\ncat /state/out\n";
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_tool_that_builds_what_is_newer_than_its_state_sees_the_change() {
     let dockerfile = format!(
         "FROM busybox\nCOPY make /bin/make\nRUN chmod 755 /bin/make\nCOPY a /src/a\nRUN --mount=type=cache,id={},target=/state RUN_OF={} make\n",

@@ -24,7 +24,7 @@ async fn run(client: Client, solve: Solve, events: &dyn EventSink) -> Result<Sol
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_in_a_folder_is_a_named_context() {
     let (folder, mark) = (tempfile::tempdir().unwrap(), unique("layout"));
     let base = Context::new(&[
@@ -74,7 +74,7 @@ async fn an_image_in_a_folder_is_a_named_context() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_cache_in_a_folder_serves_an_empty_daemon() {
     let (folder, mark) = (tempfile::tempdir().unwrap(), unique("local"));
     let cache = LocalCache::new(folder.path().join("cache"));

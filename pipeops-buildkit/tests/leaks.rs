@@ -1,4 +1,4 @@
-//! The leak check against a real daemon. `cargo peers up buildkit registry` starts one; `cargo peers env` prints the
+//! The leak check against a real daemon. `cargo testbed up buildkit registry` starts one; `cargo testbed env` prints the
 //! environment that the tests need.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -28,7 +28,7 @@ fn with_secret(context: &Context, value: &str) -> BuildRequest {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_secret_that_is_only_mounted_leaks_nowhere() {
     let context = Context::new(&[(
         "Dockerfile",
@@ -43,7 +43,7 @@ async fn a_secret_that_is_only_mounted_leaks_nowhere() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn arguments_that_become_variables_and_history_are_found() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nARG API_TOKEN\nARG DB_PASSWORD=hunter2hunter2\nENV T=$API_TOKEN\nLABEL l=x-$API_TOKEN\nRUN true\nWORKDIR /w\n";
@@ -78,7 +78,7 @@ async fn arguments_that_become_variables_and_history_are_found() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_secret_that_was_printed_is_taken_from_the_daemons_history() {
     let secret = unique("s3cr3t");
     for (end, fails) in [("true", false), ("exit 3", true)] {
@@ -114,7 +114,7 @@ async fn a_secret_that_was_printed_is_taken_from_the_daemons_history() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_record_is_kept_on_request() {
     let secret = unique("s3cr3t");
     let context = Context::new(&[(
@@ -143,7 +143,7 @@ async fn a_record_is_kept_on_request() {
 
 #[cfg(feature = "layers")]
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_secret_that_was_copied_into_the_image_is_found_in_its_layer() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cp /run/secrets/tok /leak; mkdir /a; base64 -w0 /run/secrets/tok > /a/b64\nRUN rm /leak\n";

@@ -8,7 +8,7 @@ use pipeops_buildkit::{BuildRecord, Error, PruneOptions};
 use pipeops_core::event::Discard;
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_cache_mount_is_listed_and_pruned_and_nothing_else() {
     let id = unique("mount");
     let context = Context::new(&[(
@@ -79,7 +79,7 @@ async fn a_cache_mount_is_listed_and_pruned_and_nothing_else() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_build_is_remembered_pinned_and_forgotten() {
     let mark = unique("mark");
     let context = Context::new(&[(
@@ -127,7 +127,7 @@ async fn a_build_is_remembered_pinned_and_forgotten() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_build_that_is_dropped_runs_no_longer() {
     let mark = unique("mark");
     let context = Context::new(&[(

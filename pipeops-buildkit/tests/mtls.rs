@@ -129,7 +129,7 @@ impl Daemon {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn certificates_open_the_door_and_nothing_else_does() {
     let daemon = Daemon::start().await;
     let folder = daemon.dir.path().join("ours");

@@ -33,7 +33,7 @@ const TREE: &str = "FROM busybox AS made\nRUN mkdir -p /r/d/e && cd /r && echo t
     && dd if=/dev/zero of=big bs=1M count=5\nFROM scratch\nCOPY --from=made /r /\n";
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_folder_gets_the_tree_and_keeps_what_it_had() {
     let out = tempfile::tempdir().unwrap();
     std::fs::write(out.path().join("mine"), "kept").unwrap();
@@ -111,7 +111,7 @@ fn names(archive: &[u8]) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_is_pushed_and_written_in_every_form_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let context = Context::new(&[("Dockerfile", TREE)]);
@@ -158,7 +158,7 @@ async fn an_image_is_pushed_and_written_in_every_form_at_once() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_result_that_cannot_be_written_is_our_error_and_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("missing/out.tar");
@@ -185,7 +185,7 @@ async fn a_result_that_cannot_be_written_is_our_error_and_names_the_file() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_is_written_as_its_options_say() {
     let context = Context::new(&[("Dockerfile", TREE)]);
     let mut request = context.request();
@@ -237,7 +237,7 @@ async fn an_image_is_written_as_its_options_say() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_without_a_tag_is_pushed_by_digest() {
     let context = Context::new(&[("Dockerfile", TREE)]);
     let request = context.request();
@@ -258,7 +258,7 @@ async fn an_image_without_a_tag_is_pushed_by_digest() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn steps_run_as_the_options_say() {
     let other = Context::new(&[
         ("said", "from the named folder\n"),
@@ -308,7 +308,7 @@ async fn steps_run_as_the_options_say() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_step_talks_to_the_agent_that_it_may_use() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
@@ -347,7 +347,7 @@ print(signature[-64:].hex())
 
 #[cfg(feature = "ssh-keys")]
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_step_signs_with_a_key_of_this_process() {
     use ring::signature::{ED25519, UnparsedPublicKey};
 
@@ -375,7 +375,7 @@ async fn a_step_signs_with_a_key_of_this_process() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_stream_is_a_named_context() {
     let text = unique("streamed").repeat(30_000);
     let dockerfile =
@@ -397,7 +397,7 @@ async fn a_stream_is_a_named_context() {
 
 /// What `docker build - < context.tar` does.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_archive_is_the_whole_context() {
     let text = unique("archived");
     let mut tar = tar::Builder::new(Vec::new());
@@ -471,7 +471,7 @@ impl Drop for GitServer {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_repository_is_the_whole_context_or_a_named_one() {
     let text = unique("cloned");
     let repository = Context::new(&[

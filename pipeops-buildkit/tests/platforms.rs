@@ -112,7 +112,7 @@ fn machines(layer: &[u8]) -> Vec<u16> {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn both_platforms_are_compiled_where_the_daemon_is() {
     let (context, _) = context(CROSS);
     let request = for_both(&context);
@@ -121,13 +121,13 @@ async fn both_platforms_are_compiled_where_the_daemon_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn steps_of_the_other_platform_really_run() {
     let workers = client().await.workers().await.unwrap();
     let builds_for = &workers[0].platforms;
     assert!(
         builds_for.iter().any(|name| name == "linux/arm64"),
-        "the daemon does not emulate arm64, see `cargo peers up buildkit`: {builds_for:?}"
+        "the daemon does not emulate arm64, see `cargo testbed up buildkit`: {builds_for:?}"
     );
     let (context, mark) = context(&format!("{CROSS}RUN [\"/app\"]\n"));
     let request = for_both(&context);

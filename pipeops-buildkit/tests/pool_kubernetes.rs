@@ -52,11 +52,11 @@ async fn pods_come_drain_and_go() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes"]
+#[ignore = "needs testbed: kubernetes"]
 async fn pods_come_drain_and_go_in_a_real_cluster() {
     assert!(
         std::env::var_os("KUBECONFIG").is_some(),
-        "KUBECONFIG is not set: run `cargo peers up kubernetes` and export what `cargo peers env` prints"
+        "KUBECONFIG is not set: run `cargo testbed up kubernetes` and export what `cargo testbed env` prints"
     );
     let client = Client::try_default().await.unwrap();
     let name = format!("pipeops-pool-{}", std::process::id());

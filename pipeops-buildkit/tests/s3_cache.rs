@@ -151,7 +151,7 @@ fn blobs(name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn an_empty_daemon_takes_everything_from_the_cache_and_survives_its_holes() {
     let name = unique("main");
     let dockerfile = format!(
@@ -222,7 +222,7 @@ fn left_out(events: &Recorder) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_branch_whose_cache_has_a_hole_takes_the_default_branchs() {
     let (own, default) = (unique("fix"), unique("main"));
     let base = format!("FROM busybox\nRUN echo {default} > /base\n");
@@ -259,7 +259,7 @@ async fn a_branch_whose_cache_has_a_hole_takes_the_default_branchs() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_good_own_cache_is_used_beside_a_bad_default_one() {
     let (own, default) = (unique("fix"), unique("main"));
     let base = format!("FROM busybox\nRUN echo {default} > /base\n");
@@ -297,7 +297,7 @@ async fn a_good_own_cache_is_used_beside_a_bad_default_one() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_blob_with_other_bytes_costs_the_cache_and_not_the_build() {
     let name = unique("main");
     let context = Context::new(&[(
@@ -323,7 +323,7 @@ async fn a_blob_with_other_bytes_costs_the_cache_and_not_the_build() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn wrong_keys_and_a_server_that_is_gone_are_told_with_the_caches_name() {
     let (refused, gone) = (unique("refused"), unique("gone"));
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {refused}\n"))]);
@@ -402,7 +402,7 @@ fn hasty(limit: Duration) -> BuilderOptions {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_server_that_never_answers_costs_its_caches_and_not_the_build() {
     let (endpoint, _server) = silent_after(0).await;
     let name = unique("silent");
@@ -421,7 +421,7 @@ async fn a_server_that_never_answers_costs_its_caches_and_not_the_build() {
 
 /// The image is pushed long before the daemon would give up the cache.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_server_that_falls_silent_while_a_cache_is_written_does_not_cost_the_build() {
     let (endpoint, _server) = silent_after(1).await;
     let name = unique("silent");
@@ -440,7 +440,7 @@ async fn a_server_that_falls_silent_while_a_cache_is_written_does_not_cost_the_b
 
 /// A daemon that waits for a manifest goes on with no build at all: the pool leaves it alone, and the cache, too.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_daemon_that_is_stuck_with_a_cache_is_left_by_the_pool() {
     let (endpoint, server) = silent_after(1).await;
     let daemons = [Daemon::start("one").await, Daemon::start("two").await];
@@ -520,7 +520,7 @@ async fn parallel(slots: u8) -> (usize, usize) {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn builds_at_once_keep_each_others_cache_with_slots() {
     let (one, steps) = parallel(1).await;
     let (two, _) = parallel(2).await;
@@ -532,7 +532,7 @@ async fn builds_at_once_keep_each_others_cache_with_slots() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_cache_that_cannot_be_used_is_a_warning() {
     let context = Context::new(&[
         ("Dockerfile", "FROM scratch\nCOPY a /\n"),
@@ -562,7 +562,7 @@ async fn a_cache_that_cannot_be_used_is_a_warning() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_cache_in_a_registry_is_read_by_another_project() {
     let mark = unique("r");
     let image = format!("{}/{mark}:cache", env("REGISTRY")).parse().unwrap();
@@ -624,7 +624,7 @@ mod collection {
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[tokio::test]
-    #[ignore = "needs peers: s3"]
+    #[ignore = "needs testbed: s3"]
     async fn an_upload_that_a_daemon_left_behind_is_ended() {
         let place = place();
         let key = format!("{}blobs/sha256:{}", place.prefix, "ab".repeat(32));
@@ -649,7 +649,7 @@ mod collection {
     }
 
     #[tokio::test]
-    #[ignore = "needs peers: buildkit, registry, s3"]
+    #[ignore = "needs testbed: buildkit, registry, s3"]
     async fn an_abandoned_cache_is_freed_and_the_rest_still_serves() {
         let place = place();
         let shared = unique("shared");
@@ -743,7 +743,7 @@ mod collection {
 
     /// While builds run, a collector runs without a pause, and gives up what they wrote a few seconds ago.
     #[tokio::test]
-    #[ignore = "needs peers: buildkit, registry, s3"]
+    #[ignore = "needs testbed: buildkit, registry, s3"]
     async fn collection_beside_a_loop_of_builds_never_breaks_one() {
         let place = place();
         let stop = AtomicBool::new(false);

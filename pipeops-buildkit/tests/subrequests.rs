@@ -13,7 +13,7 @@ fn solve(context: &Context) -> Solve {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn the_linter_names_rules_and_lines() {
     let context = Context::new(&[("Dockerfile", DOCKERFILE)]);
     let client = client().await;
@@ -49,7 +49,7 @@ async fn the_linter_names_rules_and_lines() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn targets_and_what_they_take_are_listed() {
     let context = Context::new(&[("Dockerfile", DOCKERFILE)]);
     let client = client().await;

@@ -15,7 +15,7 @@ use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
 /// The daemon keeps no socket bit in a mode: with it, the entry would be refused.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_socket_arrives_as_an_empty_file() {
     let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN stat -c '%A %s' /ctx/run/sock\n";
     let context = Context::new(&[("Dockerfile", dockerfile), ("run/a", "1")]);
@@ -28,7 +28,7 @@ async fn a_socket_arrives_as_an_empty_file() {
 /// macOS puts `com.apple.quarantine` and its like on every download; in a layer they break its unpacking on Linux, and differ
 /// between clones.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn extended_attributes_stay_here() {
     use rustix::fs::{XattrFlags, setxattr};
     let context = Context::new(&[
@@ -56,7 +56,7 @@ async fn extended_attributes_stay_here() {
 
 /// The daemon would look for the other name, which it never got.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_link_to_a_file_that_is_ignored_is_a_file() {
     let dockerfile = "FROM busybox\nCOPY . /ctx\nRUN cd /ctx && ls && cat b c && stat -c %h b\n";
     let context = Context::new(&[
@@ -75,7 +75,7 @@ async fn a_link_to_a_file_that_is_ignored_is_a_file() {
 
 /// `COPY current/app` wants what the link leads to, and nothing else.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn only_what_copied_links_lead_to_is_sent() {
     let dockerfile = "FROM busybox\nCOPY current/app /one\nCOPY l*k /two\nRUN cat /one /two\n";
     let context = Context::new(&[
@@ -101,7 +101,7 @@ async fn only_what_copied_links_lead_to_is_sent() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_cache_mount_is_kept_from_build_to_build() {
     let id = unique("kept");
     for runs in ["1", "2", "3"] {
@@ -133,7 +133,7 @@ impl CredentialProvider for Login {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, registry-auth"]
+#[ignore = "needs testbed: buildkit, registry, registry-auth"]
 async fn a_private_base_image_is_pulled_with_the_providers_credential() {
     let mark = unique("private");
     let base = format!("{}/{mark}:1", env("REGISTRY_AUTH"));
@@ -164,7 +164,7 @@ async fn a_private_base_image_is_pulled_with_the_providers_credential() {
 
 /// More than the 4 MiB that gRPC clients take by default: the frontend's answer about a Dockerfile with many warnings.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_answer_of_many_megabytes_is_taken() {
     let name = "A_NAME_THAT_IS_NEVER_DECLARED".repeat(20);
     let mut dockerfile = "FROM busybox\n".to_owned();

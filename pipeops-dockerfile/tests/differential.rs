@@ -1,6 +1,6 @@
 //! The Dockerfile parser against BuildKit's own, over generated and mutated inputs.
 //!
-//! `cargo peers test -p pipeops-dockerfile` runs it: it builds `tests/buildkit_parser`, a small Go program around BuildKit's
+//! `cargo testbed test -p pipeops-dockerfile` runs it: it builds `tests/buildkit_parser`, a small Go program around BuildKit's
 //! parser. `BUILDKIT_PARSER` names one that is built already.
 //! `SEED` and `INPUTS` choose the inputs (20,000 without them); `CORPUS` names a folder whose files are mutated as well.
 //!
@@ -462,7 +462,7 @@ const JOINTS: &[&str] = &[
 ];
 
 #[test]
-#[ignore = "needs peers: buildkit; builds its parser with Go"]
+#[ignore = "needs testbed: buildkit; builds its parser with Go"]
 fn agrees_with_buildkit() {
     let seed = number("SEED", 1);
     let inputs = number("INPUTS", 20_000);

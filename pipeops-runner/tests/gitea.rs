@@ -29,7 +29,7 @@ struct Repository {
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run `cargo peers up gitea` and `cargo peers env`")
+        panic!("{name} is not set: run `cargo testbed up gitea` and `cargo testbed env`")
     })
 }
 
@@ -101,7 +101,7 @@ fn client() -> reqwest::Client {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: gitea"]
+#[ignore = "needs testbed: gitea"]
 async fn a_private_repository_is_cloned_by_token_and_each_refusal_has_its_name() {
     let repository = Repository::create().await;
     let first = repository.commit("first.txt", "1").await;
@@ -145,7 +145,7 @@ async fn a_private_repository_is_cloned_by_token_and_each_refusal_has_its_name()
 }
 
 #[tokio::test]
-#[ignore = "needs peers: gitea"]
+#[ignore = "needs testbed: gitea"]
 async fn a_real_push_is_verified_and_stored_once() {
     let repository = Repository::create().await;
     let store = SqliteStore::in_memory().unwrap();

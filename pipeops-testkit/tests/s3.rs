@@ -56,10 +56,10 @@ async fn it_passes_the_suite_of_object_store() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: s3"]
+#[ignore = "needs testbed: s3"]
 async fn a_real_server_passes_the_same_suite() {
     let environment = |name: &str| {
-        std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo peers env` prints it"))
+        std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo testbed env` prints it"))
     };
     let store = client(
         &environment("S3_ENDPOINT"),

@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("pipeops-cli", &["pipeops"]),
-    ("peers", &[]),
+    ("testbed", &[]),
 ];
 
 /// What core must not pull in: `cargo add pipeops-core` stays small.

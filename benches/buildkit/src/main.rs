@@ -1,7 +1,7 @@
 //! pipeops-buildkit beside `buildctl`: the same work on the same daemon in the same run, in turns.
 //!
 //! ```sh
-//! cargo peers up buildkit registry && eval "$(cargo peers env)"    # BUILDKIT_HOST, BUILDCTL
+//! cargo testbed up buildkit registry && eval "$(cargo testbed env)"    # BUILDKIT_HOST, BUILDCTL
 //! cargo run --release --manifest-path benches/buildkit/Cargo.toml [SCENARIO…]
 //! ```
 //!

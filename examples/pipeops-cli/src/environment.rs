@@ -1,4 +1,4 @@
-//! The servers that the environment names; `cargo peers env` prints these names for the real ones of a test machine.
+//! The servers that the environment names; `cargo testbed env` prints these names for the real ones of a test machine.
 
 use std::env;
 

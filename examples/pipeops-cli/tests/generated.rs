@@ -1,7 +1,7 @@
 //! Generated Dockerfiles on real servers: an application of each language, as its developers would write it, is linted, built
 //! and run in pods that may nothing, answers, and is built again from its cache after a change of its sources.
 //!
-//! The base images and what they are made of: `peers/README.md`.
+//! The base images and what they are made of: `testbed/README.md`.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that panics has failed, as it should"
@@ -43,55 +43,55 @@ const LINT: &str =
     "FROM hadolint/hadolint:v2.15.1\nCOPY Dockerfile /\nRUN [\"/bin/hadolint\", \"/Dockerfile\"]\n";
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn nodejs() {
     deploy("nodejs", "server.js", "npm ci").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn a_page_of_vite() {
     deploy("vite", "index.html", "npm ci").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn python() {
     deploy("python", "app.py", "pip install").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn go() {
     deploy("go", "main.go", "go mod download").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn java() {
     deploy("java", "src/main/java/com/example/Shop.java", "mvn").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn rust() {
     deploy("rust", "src/main.rs", "cargo").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn ruby() {
     deploy("ruby", "app.rb", "bundle install").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn php() {
     deploy("php", "src/Page.php", "composer install").await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn static_files() {
     // It has no dependencies: what is before its files is the server's configuration.
     deploy("static", "index.html", "RUN").await;
@@ -264,5 +264,5 @@ async fn roll_out(namespace: &Namespace, project: &Project, plan: &Plan, built: 
 }
 
 fn environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see `cargo peers env`"))
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see `cargo testbed env`"))
 }

@@ -1,4 +1,4 @@
-//! What the tests against real servers share. `cargo peers env` prints the environment that they need.
+//! What the tests against real servers share. `cargo testbed env` prints the environment that they need.
 
 // Each test file compiles this module for itself and uses a part of it.
 #![allow(
@@ -21,7 +21,7 @@ use pipeops_core::{BuildRequest, EventSink, ImageRef};
 /// A variable of the environment, or a failure that says how to get it.
 pub(crate) fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run `cargo peers up` and take what `cargo peers env` prints")
+        panic!("{name} is not set: run `cargo testbed up` and take what `cargo testbed env` prints")
     })
 }
 

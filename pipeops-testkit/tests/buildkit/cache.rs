@@ -194,7 +194,7 @@ async fn caches_of_other_types_are_not_reached() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn a_real_daemon_keeps_its_cache_in_the_s3_stand_in() {
     let server = bucket().await;
     let client = Client::connect(&environment("BUILDKIT_HOST")).await;

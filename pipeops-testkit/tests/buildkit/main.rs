@@ -50,18 +50,18 @@ async fn conformance_of_the_stand_in() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn conformance_of_a_real_daemon() {
     let client = Client::connect(&environment("BUILDKIT_HOST")).await;
     conformance::run(&client, &environment("REGISTRY")).await;
 }
 
 fn environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo peers env` prints it"))
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo testbed env` prints it"))
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn a_real_daemon_pushes_to_the_registry_stand_in() {
     let client = Client::connect(&environment("BUILDKIT_HOST")).await;
     pushes::run(&client).await;

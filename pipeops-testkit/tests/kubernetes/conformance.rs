@@ -43,24 +43,24 @@ async fn the_stand_in_answers_as_a_real_cluster() {
 }
 
 async fn real() -> Conformance {
-    let registry = std::env::var("REGISTRY").expect("REGISTRY is set by `cargo peers env`");
+    let registry = std::env::var("REGISTRY").expect("REGISTRY is set by `cargo testbed env`");
     assert!(
         std::env::var("KUBECONFIG").is_ok(),
-        "KUBECONFIG is set by `cargo peers env`"
+        "KUBECONFIG is set by `cargo testbed env`"
     );
     let client = Client::try_default().await.unwrap();
     Conformance::new(client).image(format!("{registry}/library/busybox:1"))
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn a_real_cluster_answers_as_recorded() {
     assert_none(&real().await.check().await.unwrap());
 }
 
 /// Writes the recording anew, from the real cluster.
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry; changes recorded.json"]
+#[ignore = "needs testbed: kubernetes, registry; changes recorded.json"]
 async fn record_a_real_cluster() {
     let recording = real().await.record().await.unwrap();
     let file =

@@ -66,7 +66,7 @@ fn file() -> PathBuf {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes"]
+#[ignore = "needs testbed: kubernetes"]
 async fn the_schema_is_the_real_servers() {
     let written = std::fs::read_to_string(file()).unwrap();
     assert_eq!(
@@ -78,7 +78,7 @@ async fn the_schema_is_the_real_servers() {
 
 /// Writes the schema anew, from the real server.
 #[tokio::test]
-#[ignore = "needs peers: kubernetes; changes schema.json"]
+#[ignore = "needs testbed: kubernetes; changes schema.json"]
 async fn write_the_schema() {
     std::fs::write(file(), read_schema().await).unwrap();
 }
@@ -86,7 +86,7 @@ async fn write_the_schema() {
 async fn read_schema() -> String {
     assert!(
         std::env::var("KUBECONFIG").is_ok(),
-        "KUBECONFIG is set by `cargo peers env`"
+        "KUBECONFIG is set by `cargo testbed env`"
     );
     let client = Client::try_default().await.unwrap();
     let mut schemas = Map::new();

@@ -44,14 +44,14 @@ async fn conformance_with_tokens() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry"]
+#[ignore = "needs testbed: registry"]
 async fn conformance_of_a_real_registry() {
     let client = Client::new(&environment("REGISTRY"), None);
     conformance::run(&client, &fresh_name()).await;
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry-auth"]
+#[ignore = "needs testbed: registry-auth"]
 async fn conformance_of_a_real_registry_with_basic() {
     let name = environment("REGISTRY_AUTH_USERNAME");
     let password = environment("REGISTRY_AUTH_PASSWORD");
@@ -60,7 +60,7 @@ async fn conformance_of_a_real_registry_with_basic() {
 }
 
 fn environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo peers env` prints it"))
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: `cargo testbed env` prints it"))
 }
 
 /// Real servers keep what earlier runs pushed.

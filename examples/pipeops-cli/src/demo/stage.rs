@@ -160,7 +160,7 @@ impl Stage {
                 "\nThe app stays in the cluster. To remove it: kubectl delete namespace {NAME}"
             ));
         } else if !stays {
-            self.say("\nTo look at the dashboard: cargo demo --serve. With real servers: cargo peers up (Linux, root, Go).");
+            self.say("\nTo look at the dashboard: cargo demo --serve. With real servers: cargo testbed up (Linux, root, Go).");
         }
     }
 

@@ -43,7 +43,7 @@ impl Server for Anonymous {
     /// Adds the base images that are not there yet. The registry reads its storage on each request.
     fn refresh(&self, context: &Context<'_>) -> Result<()> {
         let storage = context.path("storage");
-        images::add_all(context.cache, &context.instance.peers, &storage)
+        images::add_all(context.cache, &context.instance.testbed, &storage)
     }
 
     fn health(&self, context: &Context<'_>) -> Health {
@@ -83,7 +83,7 @@ impl Server for Authenticated {
         let line = run(Command::new("htpasswd").args(["-Bbn", USERNAME, &password]))?;
         let file = context.write("htpasswd", line)?;
         let auth = format!(
-            "auth: {{htpasswd: {{realm: peers, path: {}}}}}\n",
+            "auth: {{htpasswd: {{realm: testbed, path: {}}}}}\n",
             file.display()
         );
         serve(context, &auth)?;

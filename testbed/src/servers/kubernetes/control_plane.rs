@@ -166,15 +166,15 @@ fn write_kubeconfig(context: &Context<'_>, user: &str, token: &str) -> Result<()
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{
-            "name": "peers",
+            "name": "testbed",
             "cluster": {
                 "server": format!("https://{}", context.address("kube-apiserver")?),
                 "certificate-authority-data": base64(&certificate),
             },
         }],
         "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [{"name": "peers", "context": {"cluster": "peers", "user": user, "namespace": "default"}}],
-        "current-context": "peers",
+        "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user, "namespace": "default"}}],
+        "current-context": "testbed",
     });
     context
         .write(&format!("{user}.kubeconfig"), config.to_string())

@@ -112,7 +112,7 @@ fn show(what: &str, begin: Instant, pool: &Pool) {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn fifty_builds_at_once_over_one_and_over_three_daemons() {
     let daemons = daemons(3).await;
     println!("before: peak of this process {} MiB", peak_memory());
@@ -133,7 +133,7 @@ async fn fifty_builds_at_once_over_one_and_over_three_daemons() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_daemon_killed_in_the_middle_loses_no_build() {
     let daemons = std::sync::Mutex::new(daemons(3).await);
     let pool = pool(&daemons.lock().unwrap(), options());
@@ -155,7 +155,7 @@ async fn a_daemon_killed_in_the_middle_loses_no_build() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_daemon_stopped_in_the_middle_ends_its_builds() {
     let daemons = daemons(3).await;
     let pool = pool(&daemons, options());
@@ -178,7 +178,7 @@ async fn a_daemon_stopped_in_the_middle_ends_its_builds() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_cut_network_moves_the_build_elsewhere() {
     let daemons = daemons(2).await;
     let network = Network::to(&daemons[0]).await;
@@ -206,7 +206,7 @@ async fn a_cut_network_moves_the_build_elsewhere() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
     let daemons = daemons(2).await;
     let network = Network::to(&daemons[0]).await;
@@ -248,7 +248,7 @@ async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn platforms_of_different_daemons_become_one_image() {
     let daemons = daemons(2).await;
     let members = StaticMembers::new([
@@ -291,7 +291,7 @@ async fn platforms_of_different_daemons_become_one_image() {
 
 /// A daemon may keep what came damaged, and fail each build that needs it.
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_blob_that_came_damaged_is_fetched_by_another_daemon() {
     let daemons = daemons(2).await;
     let pool = pool(&daemons, options());

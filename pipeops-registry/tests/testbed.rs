@@ -1,6 +1,6 @@
 //! The client against real registries: one open, one with htpasswd, and Gitea's with bearer tokens.
 //!
-//! `cargo peers env` prints the addresses.
+//! `cargo testbed env` prints the addresses.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run `cargo peers up` and export what `cargo peers env` prints")
+        panic!(
+            "{name} is not set: run `cargo testbed up` and export what `cargo testbed env` prints"
+        )
     })
 }
 
@@ -107,7 +109,7 @@ async fn pushed(repository: &str) -> ImageRef {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry"]
+#[ignore = "needs testbed: registry"]
 async fn an_open_registry_is_read_and_written() {
     let pushed = pushed("pipeops-registry/open").await;
     let client = client(Anonymous);
@@ -143,7 +145,7 @@ async fn an_open_registry_is_read_and_written() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry, registry-auth"]
+#[ignore = "needs testbed: registry, registry-auth"]
 async fn all_platforms_are_copied_into_a_registry_with_a_password() {
     let pushed = pushed("pipeops-registry/copied").await;
     let host = env("REGISTRY_AUTH");
@@ -161,7 +163,7 @@ async fn all_platforms_are_copied_into_a_registry_with_a_password() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: registry-auth"]
+#[ignore = "needs testbed: registry-auth"]
 async fn a_real_registry_refuses_missing_and_wrong_passwords() {
     let host = env("REGISTRY_AUTH");
     let to = image(&host, "pipeops-registry/refused", "1");
@@ -194,7 +196,7 @@ async fn a_real_registry_refuses_missing_and_wrong_passwords() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: gitea"]
+#[ignore = "needs testbed: gitea"]
 async fn a_real_token_server_is_logged_in_at() {
     let (user, host) = (
         env("GITEA_USERNAME"),

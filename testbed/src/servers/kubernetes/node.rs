@@ -187,7 +187,7 @@ endpoint = ["http://{registry}"]
 fn cni_config(context: &Context<'_>) -> serde_json::Value {
     json!({
         "cniVersion": "0.4.0",
-        "name": "peers",
+        "name": "testbed",
         "plugins": [
             {
                 "type": "bridge",

@@ -1,6 +1,6 @@
 //! The tests that need real servers: which they are, what they need, and how they are run.
 //!
-//! Such a test says so in its reason: `#[ignore = "needs peers: buildkit, registry"]`. A remark may follow a semicolon.
+//! Such a test says so in its reason: `#[ignore = "needs testbed: buildkit, registry"]`. A remark may follow a semicolon.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::error::{Error, Result};
 use crate::servers;
 
-const REASON: &str = "#[ignore = \"needs peers: ";
+const REASON: &str = "#[ignore = \"needs testbed: ";
 
 /// The options with which cargo is told what of a package to test.
 const TARGETS: &[&str] = &[
@@ -106,7 +106,7 @@ pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     cargo
 }
 
-/// `cargo peers` describes its own package to this program. Build scripts that read such variables would run again for each
+/// `cargo testbed` describes its own package to this program. Build scripts that read such variables would run again for each
 /// change between cargo's own call and the next one, and all that depends on them would be compiled again.
 fn forget_own_package(cargo: &mut Command) {
     for (name, _) in std::env::vars_os() {
@@ -181,10 +181,9 @@ mod tests {
     fn arguments_go_where_they_belong() {
         let command = command(
             Path::new("/w"),
-            &arguments("-p pipeops-rollout --test peers canary -- --test-threads=4 --nocapture"),
+            &arguments("-p pipeops-rollout --test testbed canary -- --test-threads=4 --nocapture"),
         );
-        let expected =
-            "test -p pipeops-rollout --test peers canary -- --ignored --test-threads=4 --nocapture";
+        let expected = "test -p pipeops-rollout --test testbed canary -- --ignored --test-threads=4 --nocapture";
         assert_eq!(words(&command), arguments(expected));
     }
 

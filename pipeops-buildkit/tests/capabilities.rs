@@ -50,7 +50,7 @@ const ALL: &str = "FROM scratch\nCOPY . /\n";
 
 /// FileSync
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn files_are_sent_one_by_one_and_on_demand() {
     let context = Context::new(&[
         ("Dockerfile", "FROM scratch\nCOPY wanted /\n"),
@@ -65,7 +65,7 @@ async fn files_are_sent_one_by_one_and_on_demand() {
 
 /// .dockerignore
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn dockerignore_is_read() {
     let context = Context::new(&[
         ("Dockerfile", "FROM busybox\nCOPY . /ctx\nRUN ls /ctx\n"),
@@ -80,7 +80,7 @@ async fn dockerignore_is_read() {
 
 /// followpaths
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn copied_links_are_followed() {
     let context = Context::new(&[
         ("Dockerfile", "FROM busybox\nCOPY link/a /\nRUN cat /a\n"),
@@ -94,7 +94,7 @@ async fn copied_links_are_followed() {
 
 /// incremental context
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn only_what_changed_is_sent() {
     let context = Context::new(&[
         ("Dockerfile", ALL),
@@ -111,7 +111,7 @@ async fn only_what_changed_is_sent() {
 
 /// S3 cache import
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, s3"]
+#[ignore = "needs testbed: buildkit, registry, s3"]
 async fn a_cache_in_s3_is_imported() {
     let name = unique("table");
     let mut s3 = S3Cache::new(env("S3_BUCKET"), env("S3_REGION"), &name);
@@ -136,7 +136,7 @@ async fn a_cache_in_s3_is_imported() {
 
 /// secrets
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_secret_is_mounted() {
     let run = "RUN --mount=type=secret,id=tok,required wc -c < /run/secrets/tok\n";
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\n{run}"))]);
@@ -151,7 +151,7 @@ async fn a_secret_is_mounted() {
 
 /// SSH
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_agent_is_forwarded_by_its_id() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("sock");
@@ -178,7 +178,7 @@ impl CredentialProvider for Login {
 
 /// token authority
 #[tokio::test]
-#[ignore = "needs peers: buildkit"]
+#[ignore = "needs testbed: buildkit"]
 async fn tokens_are_fetched_here() {
     let options = RegistryOptions::default().token_auth(Duration::from_secs(60));
     let options = options.user(User::new("ci", "a-password"));
@@ -200,7 +200,7 @@ async fn tokens_are_fetched_here() {
 
 /// progress
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn progress_comes_while_it_builds() {
     let context = Context::new(&[("Dockerfile", "FROM busybox\nRUN echo begun; sleep 600\n")]);
     let heard = tokio::sync::Notify::new();
@@ -217,7 +217,7 @@ async fn progress_comes_while_it_builds() {
 
 /// digest of the result
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn the_digest_is_the_registrys() {
     let context = Context::new(&[("Dockerfile", ALL), ("a", &unique("a"))]);
     let request = context.request();
@@ -229,7 +229,7 @@ async fn the_digest_is_the_registrys() {
 
 /// several exporters
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_is_pushed_and_written_to_a_file() {
     let context = Context::new(&[("Dockerfile", ALL), ("a", &unique("a"))]);
     let request = context.request();
@@ -245,7 +245,7 @@ async fn an_image_is_pushed_and_written_to_a_file() {
 
 /// typed errors
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_failure_has_a_type() {
     let context = Context::new(&[("Dockerfile", "FROM busybox\nRUN exit 7\n")]);
     let error = solve(context.fresh_request(), &Discard).await.unwrap_err();
@@ -373,7 +373,7 @@ async fn a_subscriber_of_tracing_hears_what_is_no_error() {
 
 /// history
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn a_build_is_in_the_history() {
     let context = Context::new(&[("Dockerfile", ALL), ("a", &unique("a"))]);
     let solved = solve(context.request(), &Discard).await.unwrap();
@@ -384,7 +384,7 @@ async fn a_build_is_in_the_history() {
 
 /// prune
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry"]
+#[ignore = "needs testbed: buildkit, registry"]
 async fn what_a_build_kept_is_pruned() {
     let id = unique("pruned");
     let run = format!("RUN --mount=type=cache,id={id},target=/{id} echo > /{id}/x\n");

@@ -31,10 +31,10 @@ pub static ALL: &[&dyn Server] = &[
 
 /// A server that tests can run against.
 pub trait Server: Sync {
-    /// The name on the command line, and in `#[ignore = "needs peers: NAME"]`.
+    /// The name on the command line, and in `#[ignore = "needs testbed: NAME"]`.
     fn name(&self) -> &'static str;
 
-    /// What it is, in one line for `cargo peers --help`.
+    /// What it is, in one line for `cargo testbed --help`.
     fn summary(&self) -> &'static str;
 
     /// Servers that must be up before this one is started.
@@ -83,7 +83,7 @@ pub trait Server: Sync {
     /// [`Error::Io`].
     fn address(&self, context: &Context<'_>) -> Result<String>;
 
-    /// What `cargo peers env` exports for it.
+    /// What `cargo testbed env` exports for it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -207,7 +207,7 @@ impl<'a> Context<'a> {
     /// [`Error::Io`] if the module's files cannot be read.
     pub fn program(&self, module: &GoModule, name: &str) -> Result<PathBuf> {
         Ok(module
-            .directory(self.cache, &self.instance.peers)?
+            .directory(self.cache, &self.instance.testbed)?
             .join(name))
     }
 

@@ -45,7 +45,7 @@ fn app(version: &str, before: &str, status: u16) -> String {
 }
 
 #[test]
-#[ignore = "needs peers: buildkit, registry, gitea, s3, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, gitea, s3, kubernetes"]
 fn the_story_of_the_demo_holds_on_real_servers() {
     let output = pipeops()
         .args(["--output", "json", "demo", "--story"])
@@ -100,7 +100,7 @@ fn the_story_of_the_demo_holds_on_real_servers() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn a_killed_server_finishes_the_deployment_once() {
     let scene = Scene::new("killed", &[]).await;
     let files = [
@@ -146,7 +146,7 @@ async fn a_killed_server_finishes_the_deployment_once() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn readiness_that_never_comes_is_diagnosed_and_rolled_back() {
     let scene = Scene::new("unready", &[]).await;
     let server = scene.serve();
@@ -178,7 +178,7 @@ async fn readiness_that_never_comes_is_diagnosed_and_rolled_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
     let options = RegistryOptions::default()
         .basic_auth()
@@ -237,7 +237,7 @@ async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry-auth, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry-auth, kubernetes"]
 async fn a_missing_registry_login_is_found_before_the_build() {
     let auth = std::env::var("REGISTRY_AUTH").expect("REGISTRY_AUTH");
     let scene = Scene::new("nologin", &[("REGISTRY", auth)]).await;
@@ -261,7 +261,7 @@ async fn a_missing_registry_login_is_found_before_the_build() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes"]
 async fn a_dockerfile_that_does_not_parse_fails_with_its_line() {
     let scene = Scene::new("unparsable", &[]).await;
     let server = scene.serve();

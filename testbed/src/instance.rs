@@ -1,6 +1,6 @@
 //! What one checkout runs: its number, its ports, its processes.
 //!
-//! Small state (numbers, ports, process records, sockets) is in `/run/pipeops-peers/ID` and vanishes with a reboot, as the
+//! Small state (numbers, ports, process records, sockets) is in `/run/pipeops-testbed/ID` and vanishes with a reboot, as the
 //! processes do. Data and logs are in the cache.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::process::{self, Process};
 /// The purpose of the servers that `up` starts; building images is another one.
 pub const TESTS: &str = "tests";
 
-const RUN: &str = "/run/pipeops-peers";
+const RUN: &str = "/run/pipeops-testbed";
 /// Instances on one machine: each has its own address range, see [`network::AddressPlan`].
 const INSTANCES: u8 = 50;
 const FIRST_PORT: u16 = 20_000;
@@ -31,12 +31,12 @@ const PORTS: u16 = 100;
 /// One checkout's set of servers.
 #[derive(Debug)]
 pub struct Instance {
-    /// Eight hexadecimal digits from the checkout's path and `PIPEOPS_PEERS_NAME`.
+    /// Eight hexadecimal digits from the checkout's path and `PIPEOPS_TESTBED_NAME`.
     pub id: String,
     /// Unique on this machine; ports and addresses follow from it.
     pub number: u8,
-    /// The `peers` folder of the checkout.
-    pub peers: PathBuf,
+    /// The `testbed` folder of the checkout.
+    pub testbed: PathBuf,
     /// Data and logs.
     pub data: PathBuf,
     run: PathBuf,
@@ -59,8 +59,8 @@ impl Instance {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Machine`] if all address ranges are taken.
-    pub fn claim(cache: &Cache, peers: &Path, purpose: &str) -> Result<Self> {
-        let id = identify(peers, purpose);
+    pub fn claim(cache: &Cache, testbed: &Path, purpose: &str) -> Result<Self> {
+        let id = identify(testbed, purpose);
         let run = Path::new(RUN).join(&id);
         create_directory(Path::new(RUN))?;
         let lock = lock_file(
@@ -70,26 +70,29 @@ impl Instance {
         if read_number(&run).is_none() {
             let number = free_number()?;
             create_directory(&run)?;
-            write_file(&run.join("checkout"), peers.as_os_str().as_encoded_bytes())?;
+            write_file(
+                &run.join("checkout"),
+                testbed.as_os_str().as_encoded_bytes(),
+            )?;
             write_file(&run.join("number"), number.to_string())?;
         }
         drop(lock);
-        Self::existing(cache, peers, purpose).ok_or_else(|| Error::Damaged {
+        Self::existing(cache, testbed, purpose).ok_or_else(|| Error::Damaged {
             path: run,
             why: "it has no number".to_owned(),
         })
     }
 
     /// The instance of this checkout, if something of it was ever started.
-    pub fn existing(cache: &Cache, peers: &Path, purpose: &str) -> Option<Self> {
-        let id = identify(peers, purpose);
+    pub fn existing(cache: &Cache, testbed: &Path, purpose: &str) -> Option<Self> {
+        let id = identify(testbed, purpose);
         let run = Path::new(RUN).join(&id);
         let number = read_number(&run)?;
         let data = cache.instance(&id);
         Some(Self {
             id,
             number,
-            peers: peers.to_owned(),
+            testbed: testbed.to_owned(),
             data,
             run,
             ports: Mutex::new(()),
@@ -273,11 +276,11 @@ impl Instance {
     }
 }
 
-fn identify(peers: &Path, purpose: &str) -> String {
-    let name = std::env::var_os("PIPEOPS_PEERS_NAME").unwrap_or_default();
+fn identify(testbed: &Path, purpose: &str) -> String {
+    let name = std::env::var_os("PIPEOPS_TESTBED_NAME").unwrap_or_default();
     let mut hash = Sha256::new();
     for part in [
-        peers.as_os_str().as_encoded_bytes(),
+        testbed.as_os_str().as_encoded_bytes(),
         name.as_encoded_bytes(),
         purpose.as_bytes(),
     ] {
@@ -307,7 +310,7 @@ fn free_number() -> Result<u8> {
         })
         .ok_or_else(|| Error::Machine {
             what: "there is no free range of addresses for one more set of servers".to_owned(),
-            fix: format!("`cargo peers down` in the checkouts that {RUN}/*/checkout name"),
+            fix: format!("`cargo testbed down` in the checkouts that {RUN}/*/checkout name"),
         })
 }
 
@@ -360,7 +363,7 @@ mod tests {
         Instance {
             id,
             number: 49,
-            peers: root.to_owned(),
+            testbed: root.to_owned(),
             data,
             run,
             ports: Mutex::new(()),
@@ -369,10 +372,10 @@ mod tests {
 
     #[test]
     fn checkouts_have_different_ids() {
-        let id = identify(Path::new("/a/peers"), TESTS);
+        let id = identify(Path::new("/a/testbed"), TESTS);
         assert_eq!(id.len(), 8);
-        assert_ne!(id, identify(Path::new("/b/peers"), TESTS));
-        assert_ne!(id, identify(Path::new("/a/peers"), "images"));
+        assert_ne!(id, identify(Path::new("/b/testbed"), TESTS));
+        assert_ne!(id, identify(Path::new("/a/testbed"), "images"));
     }
 
     #[test]

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The environment variable that marks every process of an instance; its value is the instance's id.
-pub const MARK: &str = "PIPEOPS_PEERS_INSTANCE";
+pub const MARK: &str = "PIPEOPS_TESTBED_INSTANCE";
 
 /// The only variables that a server inherits. Many read settings from the environment, and a developer's holds those that
-/// `cargo peers env` printed: docker-registry would take `REGISTRY_AUTH` for its own.
+/// `cargo testbed env` printed: docker-registry would take `REGISTRY_AUTH` for its own.
 const INHERITED: [&str; 12] = [
     "HOME",
     "HTTPS_PROXY",

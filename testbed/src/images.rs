@@ -1,4 +1,4 @@
-//! Base images, since the machine may have no public registry in reach: built once from `peers/images/NAME.Dockerfile`,
+//! Base images, since the machine may have no public registry in reach: built once from `testbed/images/NAME.Dockerfile`,
 //! kept as OCI layouts in the cache, and served by `registry` under the names that Dockerfiles use.
 //!
 //! [`RECIPES`] in `images/table.rs` is the table to extend.
@@ -26,7 +26,7 @@ pub use table::RECIPES;
 pub struct Recipe {
     /// Its name in the cache.
     pub name: &'static str,
-    /// The Dockerfile, `peers/images/….Dockerfile`, if it is not called as the image.
+    /// The Dockerfile, `testbed/images/….Dockerfile`, if it is not called as the image.
     pub dockerfile: Option<&'static str>,
     /// `repository:tag`, where `library/` is Docker Hub's own; names of other registries go without their host.
     pub references: &'static [&'static str],
@@ -96,28 +96,28 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::Io`] if its Dockerfile cannot be read.
-    fn layout(&self, cache: &Cache, peers: &Path) -> Result<PathBuf> {
-        Ok(cache.image(self.name, &self.key(peers)?))
+    fn layout(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
+        Ok(cache.image(self.name, &self.key(testbed)?))
     }
 
     /// What the image depends on. References are left out: another tag is no other image.
-    fn key(&self, peers: &Path) -> Result<String> {
+    fn key(&self, testbed: &Path) -> Result<String> {
         let mut hash = Sha256::new();
-        hash.update(self.dockerfile(peers)?);
+        hash.update(self.dockerfile(testbed)?);
         hash.update(format!("{:?}{:?}", self.inputs, self.arguments));
         for input in self.inputs {
             hash.update(input.version()?);
         }
         for name in self.from {
-            hash.update(find(name)?.key(peers)?);
+            hash.update(find(name)?.key(testbed)?);
         }
         Ok(hex::encode(&hash.finalize()[..8]))
     }
 
     /// Its Dockerfile. The one at the bottom gets the machine's settings, which the others inherit.
-    fn dockerfile(&self, peers: &Path) -> Result<String> {
+    fn dockerfile(&self, testbed: &Path) -> Result<String> {
         let name = self.dockerfile.unwrap_or(self.name);
-        let path = peers.join("images").join(format!("{name}.Dockerfile"));
+        let path = testbed.join("images").join(format!("{name}.Dockerfile"));
         let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         if matches!(self.inputs, [Input::Debian(_)]) {
             for name in ENVIRONMENT {
@@ -130,16 +130,16 @@ impl Recipe {
     }
 
     fn build(&self, cache: &Cache, builder: &Instance) -> Result<()> {
-        let layout = self.layout(cache, &builder.peers)?;
+        let layout = self.layout(cache, &builder.testbed)?;
         cache.publish(&layout, |output| {
             let context = builder.directory("contexts").join(self.name);
             create_directory(&context)?;
             for input in self.inputs {
-                input.stage(cache, &builder.peers, &context)?;
+                input.stage(cache, &builder.testbed, &context)?;
             }
             write_file(
                 &context.join("Dockerfile"),
-                self.dockerfile(&builder.peers)?,
+                self.dockerfile(&builder.testbed)?,
             )?;
             self.solve(cache, builder, &context, output)?;
             remove_tree(&context)
@@ -192,7 +192,7 @@ impl Input {
         }
     }
 
-    fn stage(&self, cache: &Cache, peers: &Path, context: &Path) -> Result<()> {
+    fn stage(&self, cache: &Cache, testbed: &Path, context: &Path) -> Result<()> {
         let copy = |source: &Path| {
             run(Command::new("cp")
                 .args(["--recursive", "--dereference"])
@@ -202,7 +202,7 @@ impl Input {
         };
         match self {
             Self::File(path) => copy(Path::new(path)),
-            Self::Program(module, name) => copy(&module.directory(cache, peers)?.join(name)),
+            Self::Program(module, name) => copy(&module.directory(cache, testbed)?.join(name)),
             Self::Debian(suite) => stage_debian(context, suite),
             Self::Go => {
                 let root = run(Command::new("go").args(["env", "GOROOT"]))?;
@@ -224,15 +224,15 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 ///
 /// # Errors
 /// If the two do not start, or the image fails without which no pod runs.
-pub fn build_missing(cache: &Cache, peers: &Path) -> Result<()> {
-    if missing(cache, peers)?.is_empty() {
+pub fn build_missing(cache: &Cache, testbed: &Path) -> Result<()> {
+    if missing(cache, testbed)?.is_empty() {
         return Ok(());
     }
-    let builder = Instance::claim(cache, peers, BUILDER)?;
+    let builder = Instance::claim(cache, testbed, BUILDER)?;
     let _lock = builder.lock()?;
     // What an interrupted build left behind; and another process may have built them all while this one waited.
     up::clear(cache, &builder)?;
-    let missing = missing(cache, peers)?;
+    let missing = missing(cache, testbed)?;
     if missing.is_empty() {
         return builder.release();
     }
@@ -245,9 +245,9 @@ pub fn build_missing(cache: &Cache, peers: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Damaged`], [`Error::Io`].
-pub fn add_all(cache: &Cache, peers: &Path, storage: &Path) -> Result<()> {
+pub fn add_all(cache: &Cache, testbed: &Path, storage: &Path) -> Result<()> {
     for recipe in RECIPES {
-        let layout = recipe.layout(cache, peers)?;
+        let layout = recipe.layout(cache, testbed)?;
         if layout.exists() {
             oci::add(&layout, storage, recipe.references)?;
         }
@@ -255,10 +255,10 @@ pub fn add_all(cache: &Cache, peers: &Path, storage: &Path) -> Result<()> {
     Ok(())
 }
 
-fn missing(cache: &Cache, peers: &Path) -> Result<Vec<&'static Recipe>> {
+fn missing(cache: &Cache, testbed: &Path) -> Result<Vec<&'static Recipe>> {
     let mut missing = Vec::new();
     for recipe in RECIPES {
-        if !recipe.layout(cache, peers)?.exists() {
+        if !recipe.layout(cache, testbed)?.exists() {
             missing.push(recipe);
         }
     }
@@ -274,7 +274,7 @@ fn build_with(cache: &Cache, builder: &Instance, recipes: &[&'static Recipe]) ->
         match recipe.build(cache, builder) {
             // The registry reads its storage on each request: the next recipe can build upon this one.
             Ok(()) => oci::add(
-                &recipe.layout(cache, &builder.peers)?,
+                &recipe.layout(cache, &builder.testbed)?,
                 &storage,
                 recipe.references,
             )?,
@@ -371,10 +371,10 @@ mod tests {
 
     #[test]
     fn every_recipe_has_a_dockerfile() {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let testbed = Path::new(env!("CARGO_MANIFEST_DIR"));
         for recipe in RECIPES {
             assert!(
-                recipe.dockerfile(peers).unwrap().contains("FROM "),
+                recipe.dockerfile(testbed).unwrap().contains("FROM "),
                 "{}",
                 recipe.name
             );
@@ -383,15 +383,15 @@ mod tests {
 
     #[test]
     fn arguments_make_another_image() {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let testbed = Path::new(env!("CARGO_MANIFEST_DIR"));
         let recipe = |arguments| Recipe {
             dockerfile: Some("node"),
             arguments,
             ..Recipe::EMPTY
         };
         assert_ne!(
-            recipe(&[("NODE", "20")]).key(peers).unwrap(),
-            recipe(&[("NODE", "22")]).key(peers).unwrap()
+            recipe(&[("NODE", "20")]).key(testbed).unwrap(),
+            recipe(&[("NODE", "22")]).key(testbed).unwrap()
         );
     }
 }

@@ -23,7 +23,7 @@ struct Lab {
 }
 
 fn environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see `cargo peers env`"))
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see `cargo testbed env`"))
 }
 
 impl Lab {
@@ -123,7 +123,7 @@ async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> Diagnosis {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn revisions_follow_one_another_and_can_be_undone() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let told = Told::default();
@@ -168,7 +168,7 @@ async fn revisions_follow_one_another_and_can_be_undone() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn old_configuration_goes_when_no_replica_set_needs_it() {
     let lab = Lab::new(RolloutOptions::default()).await;
     for revision in ["one", "two", "three", "four"] {
@@ -191,7 +191,7 @@ async fn old_configuration_goes_when_no_replica_set_needs_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn an_image_that_does_not_exist_is_rolled_back() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let image = format!("{}/library/busybox:nothere", environment("REGISTRY"));
@@ -203,7 +203,7 @@ async fn an_image_that_does_not_exist_is_rolled_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn a_crash_is_rolled_back_with_its_last_output() {
     let redactor = Redactor::new([SecretString::new("hunter22")]);
     let lab = Lab::new(RolloutOptions::default().max_restarts(1).redactor(redactor)).await;
@@ -226,7 +226,7 @@ async fn a_crash_is_rolled_back_with_its_last_output() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
     let lab = Lab::new(RolloutOptions::default().deadline(Duration::from_secs(15))).await;
     let diagnosis = break_it(&lab, |container| {
@@ -244,7 +244,7 @@ async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn other_ways_to_fail_have_their_own_diagnosis() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let cases: [(&str, &str, Change); 4] = [
@@ -280,7 +280,7 @@ async fn other_ways_to_fail_have_their_own_diagnosis() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn a_first_deployment_that_fails_leaves_no_pods() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let broken = lab.stack("one", |container| container["command"] = json!(["/nope"]));
@@ -299,7 +299,7 @@ async fn a_first_deployment_that_fails_leaves_no_pods() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn a_rollout_whose_process_died_is_finished_by_another_one() {
     let lab = Lab::new(RolloutOptions::default()).await;
     assert!(lab.run(&lab.good("one")).await.is_complete());
@@ -331,7 +331,7 @@ async fn a_rollout_whose_process_died_is_finished_by_another_one() {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn what_the_api_server_refuses_changes_nothing() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let mut stack = lab.good("one");

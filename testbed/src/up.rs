@@ -17,7 +17,7 @@ use crate::servers::{ALL, Context, Server};
 ///
 /// # Errors
 /// [`Error::Machine`] without root or Go or on another system; else what a package manager or a build said.
-pub fn install(cache: &Cache, peers: &Path, servers: &[&dyn Server]) -> Result<()> {
+pub fn install(cache: &Cache, testbed: &Path, servers: &[&dyn Server]) -> Result<()> {
     check_root()?;
     let mut wanted: BTreeSet<&'static str> = BTreeSet::from(["iproute2", "util-linux"]);
     let images = servers.iter().any(|server| server.serves_base_images());
@@ -32,11 +32,11 @@ pub fn install(cache: &Cache, peers: &Path, servers: &[&dyn Server]) -> Result<(
     packages::install(&packages::missing(&wanted)?)?;
     for server in servers.iter().chain(builders) {
         for module in server.modules() {
-            module.build(cache, peers)?;
+            module.build(cache, testbed)?;
         }
     }
     if images {
-        images::build_missing(cache, peers)
+        images::build_missing(cache, testbed)
     } else {
         Ok(())
     }
@@ -47,9 +47,9 @@ pub fn install(cache: &Cache, peers: &Path, servers: &[&dyn Server]) -> Result<(
 ///
 /// # Errors
 /// As [`install`]; [`Error::Several`] or the one error if servers do not start.
-pub fn up(cache: &Cache, peers: &Path, servers: &[&'static dyn Server]) -> Result<Instance> {
-    install(cache, peers, servers)?;
-    let instance = Instance::claim(cache, peers, TESTS)?;
+pub fn up(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<Instance> {
+    install(cache, testbed, servers)?;
+    let instance = Instance::claim(cache, testbed, TESTS)?;
     let lock = instance.lock()?;
     let mut missing = Vec::new();
     for server in servers {
@@ -71,10 +71,10 @@ pub fn up(cache: &Cache, peers: &Path, servers: &[&'static dyn Server]) -> Resul
 ///
 /// # Errors
 /// [`Error::Io`] if something cannot be removed.
-pub fn down(cache: &Cache, peers: &Path, servers: &[&'static dyn Server]) -> Result<()> {
+pub fn down(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
     check_root()?;
     for purpose in [TESTS, images::BUILDER] {
-        let Some(instance) = Instance::existing(cache, peers, purpose) else {
+        let Some(instance) = Instance::existing(cache, testbed, purpose) else {
             continue;
         };
         let _lock = instance.lock()?;

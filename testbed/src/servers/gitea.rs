@@ -88,7 +88,7 @@ fn command(context: &Context<'_>) -> Result<Command> {
 fn configuration(context: &Context<'_>) -> Result<String> {
     let address = context.address("gitea")?;
     Ok(format!(
-        "APP_NAME = Peers\nRUN_USER = root\nRUN_MODE = prod\nWORK_PATH = {work}\n\
+        "APP_NAME = Testbed\nRUN_USER = root\nRUN_MODE = prod\nWORK_PATH = {work}\n\
          [server]\nHTTP_ADDR = 127.0.0.1\nHTTP_PORT = {port}\nROOT_URL = http://{address}/\nSTATIC_ROOT_PATH = {assets}\n\
          OFFLINE_MODE = true\nDISABLE_SSH = true\nLFS_START_SERVER = true\n\
          [database]\nDB_TYPE = sqlite3\nPATH = {work}/gitea.db\n\
@@ -100,7 +100,7 @@ fn configuration(context: &Context<'_>) -> Result<String> {
         work = context.path("").display().to_string().trim_end_matches('/'),
         port = context.instance.port("gitea")?,
         assets = MODULE
-            .directory(context.cache, &context.instance.peers)?
+            .directory(context.cache, &context.instance.testbed)?
             .display(),
         secret = random_word()?,
     ))
@@ -133,7 +133,7 @@ fn create_user(context: &Context<'_>, password: &str) -> Result<String> {
             "--scopes",
             "all",
         ])
-        .args(["--username", USERNAME, "--token-name", "peers"]))?;
+        .args(["--username", USERNAME, "--token-name", "testbed"]))?;
     Ok(token
         .lines()
         .next_back()

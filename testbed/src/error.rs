@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command of `cargo peers` failed.
+/// Why a command of `cargo testbed` failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -84,7 +84,7 @@ pub enum Error {
     },
 
     /// A file of this program's own has content that it did not write.
-    #[error("{} is damaged: {why}; `cargo peers down` and up again replace it", path.display())]
+    #[error("{} is damaged: {why}; `cargo testbed down` and up again replace it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

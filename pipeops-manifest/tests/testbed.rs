@@ -1,6 +1,6 @@
 //! A real API server accepts the stack, in a namespace that enforces Pod Security "restricted", without a warning.
 //!
-//! `KUBECONFIG` names the cluster: `cargo peers env` prints it.
+//! `KUBECONFIG` names the cluster: `cargo testbed env` prints it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -22,7 +22,7 @@ use serde_json::json;
 async fn client() -> Client {
     assert!(
         std::env::var_os("KUBECONFIG").is_some(),
-        "KUBECONFIG is not set: run `cargo peers up kubernetes` and export what `cargo peers env` prints"
+        "KUBECONFIG is not set: run `cargo testbed up kubernetes` and export what `cargo testbed env` prints"
     );
     let config = Config::infer().await.expect("KUBECONFIG can be read");
     Client::try_from(config).expect("KUBECONFIG describes a server")
@@ -122,7 +122,7 @@ fn stacks(namespace: &str) -> Vec<Stack> {
 }
 
 #[tokio::test]
-#[ignore = "needs peers: kubernetes"]
+#[ignore = "needs testbed: kubernetes"]
 async fn a_real_server_accepts_every_stack_without_a_warning() {
     let client = client().await;
     let namespace = restricted_namespace(&client, "dry-run").await;
@@ -157,12 +157,12 @@ async fn apply(client: &Client, stack: &Stack) {
 
 /// Port 80 without root, a read-only root with a writable `/tmp`, settings from ConfigMap and Secret, probes that pass.
 #[tokio::test]
-#[ignore = "needs peers: kubernetes, registry"]
+#[ignore = "needs testbed: kubernetes, registry"]
 async fn pods_run_as_generated() {
     let client = client().await;
     let namespace = restricted_namespace(&client, "run").await;
     let registry = std::env::var("REGISTRY").expect(
-        "REGISTRY is not set: run `cargo peers up` and export what `cargo peers env` prints",
+        "REGISTRY is not set: run `cargo testbed up` and export what `cargo testbed env` prints",
     );
     let image = format!("{registry}/library/busybox:1.36").parse().unwrap();
     let mut app = App::new("busybox", &namespace, "4f2c9ab", image)

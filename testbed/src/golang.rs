@@ -1,4 +1,4 @@
-//! Programs built from Go modules, each with a go.mod of its own under `peers/go`.
+//! Programs built from Go modules, each with a go.mod of its own under `testbed/go`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::command::{run, run_long};
 use crate::error::{Error, Result};
 
-/// A Go module under `peers/go/NAME` and the programs that are built from it.
+/// A Go module under `testbed/go/NAME` and the programs that are built from it.
 #[derive(Debug)]
 pub struct GoModule {
     /// The name of its folder.
@@ -42,30 +42,31 @@ impl GoModule {
     ///
     /// # Errors
     /// [`Error::Io`] if go.mod or go.sum cannot be read.
-    pub fn directory(&self, cache: &Cache, peers: &Path) -> Result<PathBuf> {
-        Ok(cache.programs(self.name, &self.key(&self.folder(peers))?))
+    pub fn directory(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
+        Ok(cache.programs(self.name, &self.key(&self.folder(testbed))?))
     }
 
     /// Builds the programs unless they are in the cache.
     ///
     /// # Errors
     /// [`Error::Machine`] without Go, [`Error::Command`] if the build fails.
-    pub fn build(&self, cache: &Cache, peers: &Path) -> Result<PathBuf> {
-        let target = self.directory(cache, peers)?;
+    pub fn build(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
+        let target = self.directory(cache, testbed)?;
         if !target.exists() {
             check_go()?;
             cache.publish(&target, |directory| {
-                self.fill(&self.folder(peers), directory)
+                self.fill(&self.folder(testbed), directory)
             })?;
         }
         Ok(target)
     }
 
-    fn folder(&self, peers: &Path) -> PathBuf {
-        peers.join("go").join(self.name)
+    fn folder(&self, testbed: &Path) -> PathBuf {
+        testbed.join("go").join(self.name)
     }
 
     /// What the result depends on: versions, checksums and flags. Go itself is left out: a newer one gives the same servers.
+    /// The name in a module's own first line means nothing; to change it would only build everything again.
     fn key(&self, folder: &Path) -> Result<String> {
         let mut hash = Sha256::new();
         for name in ["go.mod", "go.sum"] {

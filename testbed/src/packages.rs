@@ -29,7 +29,7 @@ pub fn install(packages: &[&'static str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
-    let logs = std::env::temp_dir().join("pipeops-peers-apt");
+    let logs = std::env::temp_dir().join("pipeops-testbed-apt");
     create_directory(&logs)?;
     let label = format!("Debian packages {}", packages.join(" "));
     let mut install = apt_get();
@@ -84,7 +84,7 @@ fn apt_get() -> Command {
 fn not_debian() -> Error {
     Error::Machine {
         what: "there is no dpkg-query: this is not a Debian machine".to_owned(),
-        fix: "run the peers on Debian 12, for example in a virtual machine".to_owned(),
+        fix: "run the testbed on Debian 12, for example in a virtual machine".to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{status, testing, up};
 
 /// Real servers for the tests of this workspace.
 #[derive(Debug, Parser)]
-#[command(name = "cargo peers", bin_name = "cargo peers", after_help = server_list())]
+#[command(name = "cargo testbed", bin_name = "cargo testbed", after_help = server_list())]
 struct Arguments {
     #[command(subcommand)]
     command: Action,
@@ -66,50 +66,50 @@ fn report(error: &Error, code: u8) -> ExitCode {
 
 fn execute(action: Action) -> Result<ExitCode> {
     let cache = Cache::locate()?;
-    let peers = folder()?;
+    let testbed = folder()?;
     match action {
-        Action::Install { servers } => up::install(&cache, &peers, &servers::select(&servers)?)?,
-        Action::Up { servers } => start(&cache, &peers, &servers::select(&servers)?)?,
+        Action::Install { servers } => up::install(&cache, &testbed, &servers::select(&servers)?)?,
+        Action::Up { servers } => start(&cache, &testbed, &servers::select(&servers)?)?,
         Action::Status => {
             print!(
                 "{}",
-                status::table(&cache, Instance::existing(&cache, &peers, TESTS).as_ref())?
+                status::table(&cache, Instance::existing(&cache, &testbed, TESTS).as_ref())?
             );
         }
-        Action::Env => print_environment(&cache, &peers)?,
-        Action::Test { arguments } => return test(&cache, &peers, &arguments),
+        Action::Env => print_environment(&cache, &testbed)?,
+        Action::Test { arguments } => return test(&cache, &testbed, &arguments),
         Action::Down { servers } => {
             let named = servers
                 .iter()
                 .map(|name| servers::find(name))
                 .collect::<Result<Vec<_>>>()?;
-            up::down(&cache, &peers, &named)?;
+            up::down(&cache, &testbed, &named)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(cache: &Cache, peers: &Path, servers: &[&'static dyn Server]) -> Result<()> {
+fn start(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
     let started = Instant::now();
-    up::up(cache, peers, servers)?;
+    up::up(cache, testbed, servers)?;
     println!(
-        "All up after {:.1} s. Next: eval \"$(cargo peers env)\"",
+        "All up after {:.1} s. Next: eval \"$(cargo testbed env)\"",
         started.elapsed().as_secs_f32()
     );
     Ok(())
 }
 
-fn print_environment(cache: &Cache, peers: &Path) -> Result<()> {
-    let instance = Instance::existing(cache, peers, TESTS).ok_or_else(nothing_up)?;
+fn print_environment(cache: &Cache, testbed: &Path) -> Result<()> {
+    let instance = Instance::existing(cache, testbed, TESTS).ok_or_else(nothing_up)?;
     for (name, value) in status::environment(cache, &instance)? {
         println!("{}", status::export_line(name, &value));
     }
     Ok(())
 }
 
-fn test(cache: &Cache, peers: &Path, arguments: &[String]) -> Result<ExitCode> {
-    let workspace = peers.parent().unwrap_or(peers);
-    let instance = Instance::existing(cache, peers, TESTS);
+fn test(cache: &Cache, testbed: &Path, arguments: &[String]) -> Result<ExitCode> {
+    let workspace = testbed.parent().unwrap_or(testbed);
+    let instance = Instance::existing(cache, testbed, TESTS);
     let up = status::names_up(instance.as_ref());
     let mut missing = Vec::new();
     for folder in testing::folders(workspace, arguments) {
@@ -122,7 +122,7 @@ fn test(cache: &Cache, peers: &Path, arguments: &[String]) -> Result<ExitCode> {
     if !missing.is_empty() {
         let names = missing.join(" ");
         return Err(Error::Usage(format!(
-            "these tests need servers that are not up: cargo peers up {names}"
+            "these tests need servers that are not up: cargo testbed up {names}"
         )));
     }
     let mut cargo = testing::command(workspace, arguments);
@@ -140,7 +140,7 @@ fn test(cache: &Cache, peers: &Path, arguments: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// The `peers` folder of the checkout that this was called in. Cargo says it; two checkouts may share one target folder,
+/// The `testbed` folder of the checkout that this was called in. Cargo says it; two checkouts may share one target folder,
 /// and with it this program.
 fn folder() -> Result<PathBuf> {
     let folder = std::env::var_os("CARGO_MANIFEST_DIR")
@@ -149,7 +149,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 fn nothing_up() -> Error {
-    Error::Usage("nothing is up: cargo peers up".to_owned())
+    Error::Usage("nothing is up: cargo testbed up".to_owned())
 }
 
 fn server_list() -> String {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn test_takes_flags_that_are_not_its_own() {
         let parsed =
-            Arguments::try_parse_from(["peers", "test", "-p", "x", "name", "--", "--nocapture"])
+            Arguments::try_parse_from(["testbed", "test", "-p", "x", "name", "--", "--nocapture"])
                 .unwrap();
         let Action::Test { arguments } = parsed.command else {
             panic!("{parsed:?}")

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The cache directory: `PIPEOPS_PEERS_CACHE`, else `pipeops-peers` in `XDG_CACHE_HOME`, else in `~/.cache`.
+/// The cache directory: `PIPEOPS_TESTBED_CACHE`, else `pipeops-testbed` in `XDG_CACHE_HOME`, else in `~/.cache`.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
@@ -29,14 +29,18 @@ impl Cache {
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from)
         };
-        variable("PIPEOPS_PEERS_CACHE")
-            .or_else(|| variable("XDG_CACHE_HOME").map(|path| path.join("pipeops-peers")))
-            .or_else(|| variable("HOME").map(|path| path.join(".cache/pipeops-peers")))
-            .map(Self::at)
+        if let Some(root) = variable("PIPEOPS_TESTBED_CACHE") {
+            return Ok(Self::at(root));
+        }
+        let parent = variable("XDG_CACHE_HOME")
+            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
             .ok_or_else(|| Error::Machine {
                 what: "there is no home directory to keep the servers in".to_owned(),
-                fix: "set PIPEOPS_PEERS_CACHE to a directory".to_owned(),
-            })
+                fix: "set PIPEOPS_TESTBED_CACHE to a directory".to_owned(),
+            })?;
+        let root = parent.join("pipeops-testbed");
+        take_over(&parent.join("pipeops-peers"), &root)?;
+        Ok(Self::at(root))
     }
 
     /// A cache in this directory.
@@ -92,6 +96,15 @@ impl Cache {
             "another checkout is building it: waiting",
         )
     }
+}
+
+/// Keeps what was built under the cache's former name: twenty minutes of work. Programs and images hold no absolute paths;
+/// data of servers does, but each `up` writes its own.
+fn take_over(former: &Path, root: &Path) -> Result<()> {
+    if former.exists() && !root.exists() {
+        fs::rename(former, root).map_err(Error::io("rename to", root))?;
+    }
+    Ok(())
 }
 
 /// Removes earlier builds of the same thing. The last one before this stays: another checkout may be using it.
@@ -181,6 +194,18 @@ mod tests {
             .publish(&target, |_| panic!("it is there already"))
             .unwrap();
         assert_eq!(fs::read_to_string(target.join("etcd")).unwrap(), "first");
+    }
+
+    #[test]
+    fn a_cache_of_the_former_name_is_taken_over() {
+        let home = tempfile::tempdir().unwrap();
+        let (former, root) = (home.path().join("old"), home.path().join("new"));
+        write_file(&former, "built").unwrap();
+        take_over(&former, &root).unwrap();
+        assert_eq!(fs::read_to_string(&root).unwrap(), "built");
+        write_file(&former, "later").unwrap();
+        take_over(&former, &root).unwrap();
+        assert_eq!(fs::read_to_string(&root).unwrap(), "built");
     }
 
     #[test]
