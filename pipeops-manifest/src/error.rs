@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The field, as in the JSON form of [`App`](crate::App): `resources.memoryLimit`, `env.PATH`, `ingress.hosts[0]`.
     pub path: String,
     /// Which rule it breaks, and with which value. Values of secrets are never in it.
     pub message: String,
 }
 
-impl Problem {
+impl ConfigProblem {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -24,7 +24,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)
     }
@@ -38,11 +38,11 @@ pub struct InvalidApp {
     /// The application's name, as configured, cut to 63 characters.
     pub app: String,
     /// What is wrong, in the order of the fields; never empty.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
 }
 
 impl InvalidApp {
-    pub(crate) fn new(app: &str, problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(app: &str, problems: Vec<ConfigProblem>) -> Self {
         Self {
             app: app.chars().take(63).collect(),
             problems,
@@ -66,8 +66,8 @@ impl Diagnose for InvalidApp {
     }
 }
 
-fn listed(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+fn listed(problems: &[ConfigProblem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ConfigProblem::to_string).collect();
     lines.join("; ")
 }
 
@@ -80,8 +80,8 @@ mod tests {
         let error = InvalidApp::new(
             "a",
             vec![
-                Problem::new("port", "must not be 0"),
-                Problem::new("uid", "must not be 0"),
+                ConfigProblem::new("port", "must not be 0"),
+                ConfigProblem::new("uid", "must not be 0"),
             ],
         );
         assert_eq!(

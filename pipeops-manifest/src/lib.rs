@@ -14,7 +14,7 @@ mod timing;
 mod validate;
 
 pub use app::{App, IngressRoute, Kind, PullPolicy, ServiceType, Strategy};
-pub use error::{InvalidApp, Problem};
+pub use error::{ConfigProblem, InvalidApp};
 pub use health::HealthCheck;
 pub use network::{Egress, EgressRule, IngressFrom, NetworkRules};
 pub use objects::{KubeObject, REVISION_ANNOTATION};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pipeops_core::{Object, SecretString, Stack};
 
 use crate::app::App;
-use crate::error::{InvalidApp, Problem};
+use crate::error::{ConfigProblem, InvalidApp};
 use crate::objects::{self, KubeObject};
 
 /// Something that makes all objects of one revision of an application.
@@ -92,7 +92,7 @@ impl StandardManifests {
         self
     }
 
-    fn finish(&self, app: &App, mut typed: KubeObject) -> Result<Object, Problem> {
+    fn finish(&self, app: &App, mut typed: KubeObject) -> Result<Object, ConfigProblem> {
         let before = typed.to_object();
         for hook in &self.hooks {
             hook(app, &mut typed);
@@ -108,7 +108,7 @@ impl StandardManifests {
             (before, _) => {
                 let object =
                     before.map_or_else(|| typed.kind().to_owned(), |object| object.to_string());
-                Err(Problem::new(
+                Err(ConfigProblem::new(
                     "hooks",
                     format!("a hook changed kind, name or namespace of {object}"),
                 ))

@@ -91,7 +91,7 @@ impl fmt::Display for FieldProblem {
 /// What the API server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum ApiProblem {
     /// 401: the credential was refused.
     Unauthorized,
     /// 403: RBAC, a quota or an admission rule forbids it.
@@ -141,7 +141,7 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ApiProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthorized => f.write_str("the cluster refused the credential"),
@@ -183,12 +183,12 @@ pub struct ApiError {
     /// What was asked.
     pub action: Action,
     /// What came back.
-    pub problem: Problem,
+    pub problem: ApiProblem,
 }
 
 impl ApiError {
     /// This problem of this action.
-    pub fn new(action: Action, problem: Problem) -> Self {
+    pub fn new(action: Action, problem: ApiProblem) -> Self {
         Self { action, problem }
     }
 
@@ -196,24 +196,24 @@ impl ApiError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Throttled
-                | Problem::Unavailable { .. }
-                | Problem::TimedOut { .. }
-                | Problem::Unreachable { .. }
+            ApiProblem::Throttled
+                | ApiProblem::Unavailable { .. }
+                | ApiProblem::TimedOut { .. }
+                | ApiProblem::Unreachable { .. }
         )
     }
 
     pub(crate) fn from_kube(action: Action, error: kube::Error) -> Self {
         let problem = match error {
             kube::Error::Api(status) => of_status(&status),
-            kube::Error::Auth(_) => Problem::Unauthorized,
+            kube::Error::Auth(_) => ApiProblem::Unauthorized,
             kube::Error::HyperError(_)
             | kube::Error::Service(_)
             | kube::Error::ReadEvents(_)
-            | kube::Error::HttpError(_) => Problem::Unreachable {
+            | kube::Error::HttpError(_) => ApiProblem::Unreachable {
                 message: innermost(&error),
             },
-            other => Problem::Rejected {
+            other => ApiProblem::Rejected {
                 status: 0,
                 message: innermost(&other),
             },
@@ -224,44 +224,44 @@ impl ApiError {
 
 /// Sorts a `Status` by its reason and code, as
 /// [apimachinery](https://github.com/kubernetes/apimachinery/blob/master/pkg/api/errors/errors.go) does.
-fn of_status(status: &kube::core::Status) -> Problem {
+fn of_status(status: &kube::core::Status) -> ApiProblem {
     let message = text::clean(&status.message);
     let causes = status
         .details
         .as_ref()
         .map_or(&[][..], |details| &details.causes);
     match (status.code, status.reason.as_str()) {
-        (401, _) => Problem::Unauthorized,
-        (403, _) => Problem::Forbidden { message },
+        (401, _) => ApiProblem::Unauthorized,
+        (403, _) => ApiProblem::Forbidden { message },
         (404, _) => missing(&message, status.details.as_ref().map(|d| d.kind.as_str())),
-        (409, "AlreadyExists") => Problem::AlreadyExists,
+        (409, "AlreadyExists") => ApiProblem::AlreadyExists,
         (409, _) => match field_conflicts(causes) {
-            conflicts if conflicts.is_empty() => Problem::Stale,
-            conflicts => Problem::Conflict(conflicts),
+            conflicts if conflicts.is_empty() => ApiProblem::Stale,
+            conflicts => ApiProblem::Conflict(conflicts),
         },
-        (422, _) => Problem::Invalid(field_problems(causes, message)),
-        (429, _) => Problem::Throttled,
+        (422, _) => ApiProblem::Invalid(field_problems(causes, message)),
+        (429, _) => ApiProblem::Throttled,
         // 501 says that it will never work.
-        (code @ (500 | 502..=599), _) => Problem::Unavailable {
+        (code @ (500 | 502..=599), _) => ApiProblem::Unavailable {
             status: code,
             message,
         },
-        (code, _) => Problem::Rejected {
+        (code, _) => ApiProblem::Rejected {
             status: code,
             message,
         },
     }
 }
 
-fn missing(message: &str, kind: Option<&str>) -> Problem {
+fn missing(message: &str, kind: Option<&str>) -> ApiProblem {
     if kind == Some("namespaces") {
-        Problem::NoSuchNamespace
+        ApiProblem::NoSuchNamespace
     } else if message.contains("could not find the requested resource")
         || message.contains("page not found")
     {
-        Problem::NoSuchKind
+        ApiProblem::NoSuchKind
     } else {
-        Problem::NotFound
+        ApiProblem::NotFound
     }
 }
 
@@ -333,50 +333,50 @@ impl Diagnose for ApiError {
                 .run("pipeops doctor")
         };
         match &self.problem {
-            Problem::Unauthorized => diagnosis("Unauthorized")
+            ApiProblem::Unauthorized => diagnosis("Unauthorized")
                 .reason("the cluster does not accept PipeOps' credential")
                 .fix("Renew the credential in the kubeconfig that PipeOps uses")
                 .class(RetryClass::NeedsCredential),
-            Problem::Forbidden { .. } => diagnosis("Forbidden")
+            ApiProblem::Forbidden { .. } => diagnosis("Forbidden")
                 .reason(format!("PipeOps may not {verb} {resource} in {place}"))
                 .fix(format!(
                     "Grant the verb \"{verb}\" on \"{resource}\" in {place} to PipeOps' account (Role and RoleBinding)"
                 ))
                 .fix("If the message names a quota or a policy, raise it or change the manifests"),
-            Problem::NoSuchKind => diagnosis("NoSuchKind")
+            ApiProblem::NoSuchKind => diagnosis("NoSuchKind")
                 .reason(format!("the cluster does not serve {resource}"))
                 .fix("Install the API that provides this kind, or take the object out of the manifests"),
-            Problem::NoSuchNamespace => diagnosis("NoSuchNamespace")
+            ApiProblem::NoSuchNamespace => diagnosis("NoSuchNamespace")
                 .reason(format!("{place} does not exist"))
                 .fix(format!("Create it: kubectl create namespace {namespace}"))
                 .fix("Or let PipeOps create namespaces (RolloutOptions::create_namespace)"),
-            Problem::NotFound => diagnosis("NotFound").reason("the object does not exist"),
-            Problem::AlreadyExists => diagnosis("AlreadyExists")
+            ApiProblem::NotFound => diagnosis("NotFound").reason("the object does not exist"),
+            ApiProblem::AlreadyExists => diagnosis("AlreadyExists")
                 .reason("an object of this name exists")
                 .fix("Delete it, or choose another name"),
-            Problem::Conflict(_) => diagnosis("Conflict")
+            ApiProblem::Conflict(_) => diagnosis("Conflict")
                 .reason("another tool manages these fields")
                 .fix("Stop managing the object with the other tool, or delete the object")
                 .fix("Or choose another name for the application"),
-            Problem::Stale => diagnosis("Conflict")
+            ApiProblem::Stale => diagnosis("Conflict")
                 .reason("somebody else changed the object at the same time")
                 .fix("Try again")
                 .class(RetryClass::Transient),
-            Problem::Invalid(_) => diagnosis("Invalid")
+            ApiProblem::Invalid(_) => diagnosis("Invalid")
                 .reason("the cluster refuses these fields")
                 .fix("Correct the named fields in the project's configuration"),
-            Problem::Throttled | Problem::Unavailable { .. } | Problem::TimedOut { .. } => {
+            ApiProblem::Throttled | ApiProblem::Unavailable { .. } | ApiProblem::TimedOut { .. } => {
                 diagnosis("ClusterUnavailable")
                     .reason("the API server did not answer, also after several tries")
                     .fix("Check the health of the cluster's API server")
                     .fix("Deploy again once it answers")
                     .class(RetryClass::Exhausted)
             }
-            Problem::Unreachable { .. } => diagnosis("ClusterUnreachable")
+            ApiProblem::Unreachable { .. } => diagnosis("ClusterUnreachable")
                 .reason("no connection to the API server")
                 .fix("Check the server address in the kubeconfig, and the network to it")
                 .class(RetryClass::Exhausted),
-            Problem::Rejected { .. } => diagnosis("Rejected")
+            ApiProblem::Rejected { .. } => diagnosis("Rejected")
                 .reason("the API server refused the request"),
         }
     }
@@ -387,7 +387,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn problem(status: serde_json::Value) -> Problem {
+    fn problem(status: serde_json::Value) -> ApiProblem {
         of_status(&serde_json::from_value(status).unwrap())
     }
 
@@ -427,15 +427,15 @@ mod tests {
         };
         assert_eq!(
             of("namespaces \"shop\" not found", "namespaces"),
-            Problem::NoSuchNamespace
+            ApiProblem::NoSuchNamespace
         );
         assert_eq!(
             of("the server could not find the requested resource", ""),
-            Problem::NoSuchKind
+            ApiProblem::NoSuchKind
         );
         assert_eq!(
             of("deployments.apps \"web\" not found", "deployments"),
-            Problem::NotFound
+            ApiProblem::NotFound
         );
     }
 
@@ -443,7 +443,7 @@ mod tests {
     fn forbidden_says_verb_resource_and_namespace() {
         let error = ApiError::new(
             Action::new("patch", "deployments.apps", "web", "shop"),
-            Problem::Forbidden {
+            ApiProblem::Forbidden {
                 message: "no".into(),
             },
         );

@@ -2,7 +2,7 @@
 
 use pipeops_core::Object;
 
-use crate::api_error::{ApiError, Problem};
+use crate::api_error::{ApiError, ApiProblem};
 use crate::cluster::{ApplyMode, Cluster, ObjectId};
 use crate::progress::Reporter;
 use crate::target::{Target, is_own};
@@ -13,7 +13,7 @@ use crate::target::{Target, is_own};
 /// and field; a foreign one is left as it is.
 ///
 /// # Errors
-/// [`Problem::Conflict`] with every manager and field, for a foreign object; whatever the API server refuses.
+/// [`ApiProblem::Conflict`] with every manager and field, for a foreign object; whatever the API server refuses.
 pub(crate) async fn apply(
     cluster: &dyn Cluster,
     target: &Target,
@@ -21,8 +21,8 @@ pub(crate) async fn apply(
     reporter: &Reporter<'_>,
 ) -> Result<Object, ApiError> {
     let id = ObjectId::of(object, &target.namespace);
-    let error = match cluster.apply(&id, object, ApplyMode::Polite).await {
-        Err(error) if matches!(error.problem, Problem::Conflict(_)) => error,
+    let error = match cluster.apply(&id, object, ApplyMode::FailOnConflict).await {
+        Err(error) if matches!(error.problem, ApiProblem::Conflict(_)) => error,
         result => return result,
     };
     if !cluster.get(&id).await?.is_some_and(|live| is_own(&live)) {
@@ -49,7 +49,7 @@ pub(crate) async fn check(
         let id = ObjectId::of(object, &target.namespace);
         match cluster.apply(&id, object, ApplyMode::DryRun).await {
             Ok(_) => {}
-            Err(error) if matches!(error.problem, Problem::Conflict(_)) => {
+            Err(error) if matches!(error.problem, ApiProblem::Conflict(_)) => {
                 if !cluster.get(&id).await?.is_some_and(|live| is_own(&live)) {
                     return Err(error);
                 }
@@ -76,7 +76,7 @@ pub(crate) async fn ensure_namespace(
     }
     let labels = serde_json::json!({"metadata": {"labels": {crate::MANAGED_BY: crate::MANAGER}}});
     match cluster.create(&id, &id.object(labels)?).await {
-        Err(error) if error.problem != Problem::AlreadyExists => Err(error),
+        Err(error) if error.problem != ApiProblem::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }

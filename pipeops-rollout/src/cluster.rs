@@ -7,8 +7,8 @@ use pipeops_core::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api_error::{Action, ApiError, Problem};
-use crate::follow::Follow;
+use crate::api_error::{Action, ApiError, ApiProblem};
+use crate::app_watch::AppWatch;
 
 /// Names one object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl ObjectId {
             let message = "it is not a Kubernetes object".to_owned();
             ApiError::new(
                 Action::new("read", &self.kind, &self.name, &self.namespace),
-                Problem::Rejected { status: 0, message },
+                ApiProblem::Rejected { status: 0, message },
             )
         })
     }
@@ -106,10 +106,10 @@ impl fmt::Display for ObjectId {
 pub enum ApplyMode {
     /// Fails when another field manager owns a field with another value.
     #[default]
-    Polite,
+    FailOnConflict,
     /// Takes such fields over.
     Force,
-    /// Validates and stores nothing; fails on conflicts as [`ApplyMode::Polite`].
+    /// Validates and stores nothing; fails on conflicts as [`ApplyMode::FailOnConflict`].
     DryRun,
 }
 
@@ -166,7 +166,7 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// Applies an object server-side as the field manager [`FIELD_MANAGER`](crate::FIELD_MANAGER).
     ///
     /// # Errors
-    /// [`Problem::Conflict`](crate::Problem::Conflict) unless forced; [`Problem::Invalid`](crate::Problem::Invalid);
+    /// [`ApiProblem::Conflict`](crate::ApiProblem::Conflict) unless forced; [`ApiProblem::Invalid`](crate::ApiProblem::Invalid);
     /// when the API server refuses or does not answer.
     async fn apply(
         &self,
@@ -178,13 +178,13 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// Creates an object.
     ///
     /// # Errors
-    /// [`Problem::AlreadyExists`](crate::Problem::AlreadyExists); when the API server refuses or does not answer.
+    /// [`ApiProblem::AlreadyExists`](crate::ApiProblem::AlreadyExists); when the API server refuses or does not answer.
     async fn create(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError>;
 
     /// Replaces an object that was read, unless it was changed since.
     ///
     /// # Errors
-    /// [`Problem::Stale`](crate::Problem::Stale) when it was changed; when the API server refuses or does not answer.
+    /// [`ApiProblem::Stale`](crate::ApiProblem::Stale) when it was changed; when the API server refuses or does not answer.
     async fn replace(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError>;
 
     /// Deletes the object with this uid; an object that is gone, or was made anew, is left alone.
@@ -200,5 +200,5 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     async fn logs(&self, namespace: &str, query: &LogQuery) -> Result<String, ApiError>;
 
     /// Follows the Deployment of this name, its ReplicaSets, Pods and warning events.
-    fn follow(&self, namespace: &str, app: &str) -> Follow;
+    fn watch(&self, namespace: &str, app: &str) -> AppWatch;
 }

@@ -2,7 +2,7 @@
 
 use pipeops_core::{Diagnosis, Redactor};
 
-use crate::api_error::Problem;
+use crate::api_error::ApiProblem;
 use crate::cluster::{Cluster, LogQuery};
 use crate::diagnose::Finding;
 use crate::progress::Reporter;
@@ -51,7 +51,7 @@ impl Explainer<'_> {
                         return lines;
                     }
                 }
-                Err(error) if matches!(error.problem, Problem::Forbidden { .. }) => {
+                Err(error) if matches!(error.problem, ApiProblem::Forbidden { .. }) => {
                     reporter.warn(format!(
                         "the failing container's output is not shown: {error}"
                     ));

@@ -8,9 +8,9 @@ use pipeops_core::Object;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::api_error::{Action, ApiError, FieldConflict, Problem};
+use crate::api_error::{Action, ApiError, ApiProblem, FieldConflict};
+use crate::app_watch::{AppWatch, WatchHealth};
 use crate::cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
-use crate::follow::{Follow, WatchHealth};
 use crate::state::AppState;
 
 /// Called after each apply with the object and its new generation; what it returns becomes the state.
@@ -81,7 +81,12 @@ impl FakeCluster {
         self.writes.lock().unwrap().push(format!("{verb} {id}"));
     }
 
-    fn fail<T>(&self, verb: &'static str, id: &ObjectId, problem: Problem) -> Result<T, ApiError> {
+    fn fail<T>(
+        &self,
+        verb: &'static str,
+        id: &ObjectId,
+        problem: ApiProblem,
+    ) -> Result<T, ApiError> {
         Err(ApiError::new(
             Action::new(verb, &id.kind, &id.name, &id.namespace),
             problem,
@@ -128,7 +133,7 @@ impl Cluster for FakeCluster {
         match (mode, self.conflict.lock().unwrap().clone()) {
             (ApplyMode::Force, _) => *self.forced.lock().unwrap() += 1,
             (_, Some(conflict)) => {
-                return self.fail("patch", id, Problem::Conflict(vec![conflict]));
+                return self.fail("patch", id, ApiProblem::Conflict(vec![conflict]));
             }
             _ => {}
         }
@@ -158,7 +163,7 @@ impl Cluster for FakeCluster {
 
     async fn create(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError> {
         if self.stored(id).is_some() {
-            return self.fail("create", id, Problem::AlreadyExists);
+            return self.fail("create", id, ApiProblem::AlreadyExists);
         }
         Ok(self.store(id, object.clone()))
     }
@@ -166,9 +171,9 @@ impl Cluster for FakeCluster {
     async fn replace(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError> {
         let version = |object: &Object| object.value()["metadata"]["resourceVersion"].clone();
         match self.stored(id) {
-            None => self.fail("update", id, Problem::NotFound),
+            None => self.fail("update", id, ApiProblem::NotFound),
             Some(stored) if version(&stored) != version(object) => {
-                self.fail("update", id, Problem::Stale)
+                self.fail("update", id, ApiProblem::Stale)
             }
             Some(_) => Ok(self.store(id, object.clone())),
         }
@@ -184,9 +189,9 @@ impl Cluster for FakeCluster {
         Ok(self.logs.lock().unwrap().clone())
     }
 
-    fn follow(&self, _: &str, _: &str) -> Follow {
+    fn watch(&self, _: &str, _: &str) -> AppWatch {
         self.health.send_modify(|health| health.synced = true);
-        Follow::new(
+        AppWatch::new(
             self.state.subscribe(),
             self.health.subscribe(),
             Arc::new(()),

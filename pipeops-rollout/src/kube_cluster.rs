@@ -14,9 +14,9 @@ use pipeops_core::{Backoff, Object};
 use serde_json::Value;
 
 use crate::FIELD_MANAGER;
-use crate::api_error::{Action, ApiError, Problem};
+use crate::api_error::{Action, ApiError, ApiProblem};
+use crate::app_watch::AppWatch;
 use crate::cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
-use crate::follow::Follow;
 use crate::watches::Watches;
 
 /// One try of one request takes at most this long.
@@ -102,7 +102,7 @@ impl KubeCluster {
             Ok(Err(error)) => Err(ApiError::from_kube(action.clone(), error)),
             Err(_) => Err(ApiError::new(
                 action.clone(),
-                Problem::TimedOut { after: CALL_LIMIT },
+                ApiProblem::TimedOut { after: CALL_LIMIT },
             )),
         }
     }
@@ -162,7 +162,7 @@ impl Cluster for KubeCluster {
         match self.object(action, request).await {
             Ok(object) => Ok(Some(object)),
             Err(error) => match error.problem {
-                Problem::NotFound | Problem::NoSuchNamespace => Ok(None),
+                ApiProblem::NotFound | ApiProblem::NoSuchNamespace => Ok(None),
                 _ => Err(error),
             },
         }
@@ -232,7 +232,9 @@ impl Cluster for KubeCluster {
         let request = url.delete(&id.name, &params);
         match self.text(action, request).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.problem, Problem::NotFound | Problem::Stale) => Ok(()),
+            Err(error) if matches!(error.problem, ApiProblem::NotFound | ApiProblem::Stale) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -250,8 +252,8 @@ impl Cluster for KubeCluster {
         self.text(action, url.logs(&query.pod, &params)).await
     }
 
-    fn follow(&self, namespace: &str, app: &str) -> Follow {
-        self.watches.follow(namespace, app)
+    fn watch(&self, namespace: &str, app: &str) -> AppWatch {
+        self.watches.watch(namespace, app)
     }
 }
 
@@ -293,7 +295,7 @@ fn parse(action: &Action, text: &str) -> Result<Value, ApiError> {
 
 fn unreadable(action: Action, why: &str) -> ApiError {
     let message = why.to_owned();
-    ApiError::new(action, Problem::Rejected { status: 0, message })
+    ApiError::new(action, ApiProblem::Rejected { status: 0, message })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::api_error::{ApiError, Problem};
+use crate::api_error::{ApiError, ApiProblem};
 use crate::cluster::{Cluster, ObjectId};
 use crate::error::Error;
 use crate::{MANAGED_BY, MANAGER};
@@ -58,7 +58,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Claims an application, when need be after waiting for the claim of somebody else to end.
+    /// AppLocks an application, when need be after waiting for the claim of somebody else to end.
     ///
     /// # Errors
     /// [`Error::Busy`] when it has not ended in time.
@@ -137,7 +137,7 @@ struct Claim {
 
 /// What a Lease says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Record {
+struct LeaseRecord {
     holder: String,
     duration: Duration,
     renewed: Option<Timestamp>,
@@ -147,16 +147,16 @@ struct Record {
 impl Claim {
     async fn acquire(&self, app: &str, wait: Duration) -> Result<Object, Error> {
         let deadline = Instant::now() + wait;
-        let mut seen: Option<(Record, Instant)> = None;
+        let mut seen: Option<(LeaseRecord, Instant)> = None;
         loop {
             let Some(object) = self.cluster.get(&self.id).await? else {
                 let created = self.cluster.create(&self.id, &self.object(None)?).await;
-                if let Some(lease) = self.settle(created)? {
+                if let Some(lease) = self.none_on_conflict(created)? {
                     return Ok(lease);
                 }
                 continue;
             };
-            let (record, now) = (Record::of(&object), Instant::now());
+            let (record, now) = (LeaseRecord::of(&object), Instant::now());
             let since = match &seen {
                 Some((known, since)) if *known == record => *since,
                 _ => now,
@@ -164,7 +164,7 @@ impl Claim {
             if record.is_free_for(&self.holder) || since + record.duration <= now {
                 let ours = self.object(Some(&object))?;
                 let claimed = self.cluster.replace(&self.id, &ours).await;
-                if let Some(lease) = self.settle(claimed)? {
+                if let Some(lease) = self.none_on_conflict(claimed)? {
                     return Ok(lease);
                 }
                 continue;
@@ -183,11 +183,14 @@ impl Claim {
     }
 
     /// What was written; `None` when somebody else was faster.
-    fn settle(&self, written: Result<Object, ApiError>) -> Result<Option<Object>, ApiError> {
+    fn none_on_conflict(
+        &self,
+        written: Result<Object, ApiError>,
+    ) -> Result<Option<Object>, ApiError> {
         match written {
             Ok(lease) => Ok(Some(lease)),
             Err(error) => match error.problem {
-                Problem::AlreadyExists | Problem::Stale | Problem::NotFound => Ok(None),
+                ApiProblem::AlreadyExists | ApiProblem::Stale | ApiProblem::NotFound => Ok(None),
                 _ => Err(error),
             },
         }
@@ -219,21 +222,23 @@ impl Claim {
     /// The renewed Lease; `None` when it is not ours any more.
     async fn renew(&self, lease: &Object) -> Result<Option<Object>, ApiError> {
         let renewed = self.object(Some(lease))?;
-        if let Some(lease) = self.settle(self.cluster.replace(&self.id, &renewed).await)? {
+        if let Some(lease) =
+            self.none_on_conflict(self.cluster.replace(&self.id, &renewed).await)?
+        {
             return Ok(Some(lease));
         }
         // A renewal whose answer was lost has changed it too: then it still says our name.
         let live = self.cluster.get(&self.id).await?;
-        Ok(live.filter(|live| Record::of(live).holder == self.holder))
+        Ok(live.filter(|live| LeaseRecord::of(live).holder == self.holder))
     }
 
     async fn release(&self) -> Result<(), ApiError> {
         let Some(mut object) = self.cluster.get(&self.id).await? else {
             return Ok(());
         };
-        if Record::of(&object).holder == self.holder {
+        if LeaseRecord::of(&object).holder == self.holder {
             object.value_mut()["spec"]["holderIdentity"] = Value::Null;
-            self.settle(self.cluster.replace(&self.id, &object).await)?;
+            self.none_on_conflict(self.cluster.replace(&self.id, &object).await)?;
         }
         Ok(())
     }
@@ -247,7 +252,7 @@ impl Claim {
             || json!({"metadata": {"labels": {MANAGED_BY: MANAGER}}, "spec": {}}),
             |object| object.value().clone(),
         );
-        let record = existing.map(Record::of);
+        let record = existing.map(LeaseRecord::of);
         let is_ours = record.as_ref().is_some_and(|r| r.holder == self.holder);
         let spec = &mut value["spec"];
         spec["renewTime"] = now.clone().into();
@@ -261,7 +266,7 @@ impl Claim {
     }
 }
 
-impl Record {
+impl LeaseRecord {
     fn of(object: &Object) -> Self {
         let spec = &object.value()["spec"];
         let seconds = spec["leaseDurationSeconds"].as_u64().unwrap_or_default();

@@ -1,18 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod api_error;
+mod app_locks;
+mod app_states;
+mod app_watch;
 mod apply;
-mod claims;
 mod cluster;
 pub mod diagnose;
 mod error;
 mod explain;
+mod failure_detector;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod fixtures;
-mod follow;
-mod judge;
 mod kube_cluster;
 mod lease;
 mod options;
@@ -24,21 +25,20 @@ mod rollout;
 mod run;
 pub mod state;
 mod status;
-mod store;
 mod strategy;
 mod target;
 mod text;
 mod watches;
 
-pub use api_error::{Action, ApiError, FieldConflict, FieldProblem, Problem};
+pub use api_error::{Action, ApiError, ApiProblem, FieldConflict, FieldProblem};
+pub use app_watch::{AppWatch, WatchHealth};
 pub use cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
 pub use error::Error;
-pub use follow::{Follow, WatchHealth};
 pub use kube_cluster::KubeCluster;
 pub use lease::LeaseOptions;
 pub use options::{FirstFailure, RolloutOptions};
 pub use outcome::Outcome;
-pub use progress::{Phase, Progress};
+pub use progress::{Progress, ProgressPhase};
 pub use rollout::Rollout;
 pub use status::{PodSummary, RolloutPhase, RolloutStatus};
 pub use strategy::{PlanStep, Recreate, RollingUpdate, RolloutStrategy};

@@ -10,7 +10,7 @@ use crate::state::{AppState, PodState};
 /// Where a rollout is. Later phases are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Phase {
+pub enum ProgressPhase {
     /// The controllers have not seen the change yet.
     Unseen,
     /// New pods do not run yet.
@@ -30,7 +30,7 @@ pub enum Phase {
 #[non_exhaustive]
 pub struct Progress {
     /// Where it is.
-    pub phase: Phase,
+    pub phase: ProgressPhase,
     /// New pods that are ready.
     pub ready: u32,
     /// Pods wanted.
@@ -66,20 +66,20 @@ impl Progress {
         let ready = count(&pods, |pod| pod.is_ready());
         let all_new = status.updated_replicas == desired && status.replicas == desired;
         let phase = if all_new && status.available_replicas == desired {
-            Phase::Complete
+            ProgressPhase::Complete
         } else if ready >= desired && status.replicas > status.updated_replicas {
-            Phase::OldPods
+            ProgressPhase::OldPods
         } else if ready > 0 {
-            Phase::Ready
+            ProgressPhase::Ready
         } else if count(&pods, |pod| pod.status.phase == "Running") > 0 {
-            Phase::HealthChecks
+            ProgressPhase::HealthChecks
         } else {
-            Phase::Starting
+            ProgressPhase::Starting
         };
         Self {
             phase,
             // The Deployment's own count is the truth at the end; the pods' watch may lag behind it.
-            ready: if phase == Phase::Complete {
+            ready: if phase == ProgressPhase::Complete {
                 desired
             } else {
                 ready
@@ -91,7 +91,7 @@ impl Progress {
 
     fn unseen(desired: u32) -> Self {
         Self {
-            phase: Phase::Unseen,
+            phase: ProgressPhase::Unseen,
             ready: 0,
             desired,
             terminating: 0,
@@ -100,7 +100,7 @@ impl Progress {
 
     /// Whether nothing is left to wait for.
     pub fn is_complete(&self) -> bool {
-        self.phase == Phase::Complete
+        self.phase == ProgressPhase::Complete
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) struct Reporter<'a> {
     sink: &'a dyn EventSink,
     pods: HashMap<String, PodLine>,
     /// The latest phase and the count of ready and wanted pods that were told.
-    told: Option<(Phase, u32, u32)>,
+    told: Option<(ProgressPhase, u32, u32)>,
     /// What is said instead of `Rollout complete`.
     completion: String,
 }
@@ -163,7 +163,9 @@ impl<'a> Reporter<'a> {
 
     pub(crate) fn report(&mut self, state: &AppState, progress: &Progress) {
         // Before the controllers have seen the change, the current ReplicaSet is still the old one.
-        let current = state.current().filter(|_| progress.phase > Phase::Unseen);
+        let current = state
+            .current()
+            .filter(|_| progress.phase > ProgressPhase::Unseen);
         self.report_pods(state, current.map(|set| set.name.as_str()));
         self.report_progress(progress);
     }
@@ -194,7 +196,7 @@ impl<'a> Reporter<'a> {
 
     fn report_progress(&mut self, progress: &Progress) {
         let now = (progress.phase, progress.ready, progress.desired);
-        let (before, ready, desired) = self.told.unwrap_or((Phase::Unseen, 0, 0));
+        let (before, ready, desired) = self.told.unwrap_or((ProgressPhase::Unseen, 0, 0));
         let counts_changed = (progress.ready, progress.desired) != (ready, desired);
         // Pods that come and go would repeat the phases: only the way forward is told, and every count.
         let advanced = progress.phase > before;
@@ -208,13 +210,13 @@ impl<'a> Reporter<'a> {
         self.told = Some((progress.phase.max(before), now.1, now.2));
     }
 
-    fn phase_message(&self, phase: Phase) -> Option<String> {
+    fn phase_message(&self, phase: ProgressPhase) -> Option<String> {
         match phase {
-            Phase::Unseen | Phase::Ready => None,
-            Phase::Starting => Some("Waiting for pods to start".to_owned()),
-            Phase::HealthChecks => Some("Waiting for health checks".to_owned()),
-            Phase::OldPods => Some("Waiting for old pods to stop".to_owned()),
-            Phase::Complete => Some(self.completion.clone()),
+            ProgressPhase::Unseen | ProgressPhase::Ready => None,
+            ProgressPhase::Starting => Some("Waiting for pods to start".to_owned()),
+            ProgressPhase::HealthChecks => Some("Waiting for health checks".to_owned()),
+            ProgressPhase::OldPods => Some("Waiting for old pods to stop".to_owned()),
+            ProgressPhase::Complete => Some(self.completion.clone()),
         }
     }
 
@@ -255,7 +257,11 @@ mod tests {
                               {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}]})
     }
 
-    fn phase(status: serde_json::Value, pods: &[crate::state::raw::Pod], generation: i64) -> Phase {
+    fn phase(
+        status: serde_json::Value,
+        pods: &[crate::state::raw::Pod],
+        generation: i64,
+    ) -> ProgressPhase {
         let sets = [replica_set("web-1", 1), replica_set("web-2", 2)];
         let state = state(Some(deployment(2, 3, status)), &sets, pods);
         Progress::of(&state, generation).phase
@@ -266,9 +272,9 @@ mod tests {
         // The trap: everything still reads as after the rollout before.
         let mut old = counts(3, 3, 3);
         old["observedGeneration"] = json!(1);
-        assert_eq!(phase(old, &[], 2), Phase::Unseen);
-        assert_eq!(phase(counts(3, 3, 3), &[], 3), Phase::Unseen);
-        assert_eq!(phase(counts(3, 3, 3), &[], 2), Phase::Complete);
+        assert_eq!(phase(old, &[], 2), ProgressPhase::Unseen);
+        assert_eq!(phase(counts(3, 3, 3), &[], 3), ProgressPhase::Unseen);
+        assert_eq!(phase(counts(3, 3, 3), &[], 2), ProgressPhase::Complete);
     }
 
     #[test]
@@ -276,10 +282,10 @@ mod tests {
         let ready: Vec<_> = (0..3)
             .map(|n| pod(&format!("web-2-{n}"), "web-2", running(true)))
             .collect();
-        assert_eq!(phase(counts(4, 3, 4), &ready, 2), Phase::OldPods);
+        assert_eq!(phase(counts(4, 3, 4), &ready, 2), ProgressPhase::OldPods);
         // All ready, but not for minReadySeconds yet.
-        assert_eq!(phase(counts(3, 3, 2), &ready, 2), Phase::Ready);
-        assert_eq!(phase(counts(4, 2, 4), &ready[..2], 2), Phase::Ready);
+        assert_eq!(phase(counts(3, 3, 2), &ready, 2), ProgressPhase::Ready);
+        assert_eq!(phase(counts(4, 2, 4), &ready[..2], 2), ProgressPhase::Ready);
     }
 
     #[test]
@@ -288,7 +294,10 @@ mod tests {
             pod("web-1-a", "web-1", running(true)),
             pod("web-2-a", "web-2", running(false)),
         ];
-        assert_eq!(phase(counts(2, 1, 1), &pods, 2), Phase::HealthChecks);
+        assert_eq!(
+            phase(counts(2, 1, 1), &pods, 2),
+            ProgressPhase::HealthChecks
+        );
     }
 
     #[test]

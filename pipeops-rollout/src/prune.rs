@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api_error::ApiError;
 use crate::cluster::{Cluster, ObjectId};
-use crate::record::Record;
+use crate::record::RolloutRecord;
 use crate::target::{Target, is_own};
 use crate::{MANAGED_BY, MANAGER, PART_OF};
 
@@ -25,7 +25,7 @@ const PRECIOUS: &[&str] = &["PersistentVolumeClaim", "Namespace", "StatefulSet"]
 pub(crate) async fn prune(
     cluster: &dyn Cluster,
     target: &Target,
-    record: &Record,
+    record: &RolloutRecord,
 ) -> Result<Vec<ObjectId>, ApiError> {
     let mut pruned = Vec::new();
     let kept = kept_names(cluster, target, record).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn prune(
 async fn kept_names(
     cluster: &dyn Cluster,
     target: &Target,
-    record: &Record,
+    record: &RolloutRecord,
 ) -> Result<HashSet<String>, ApiError> {
     let mut names = HashSet::from([target.record().name]);
     for snapshot in [&record.healthy, &record.previous].into_iter().flatten() {
@@ -91,7 +91,7 @@ fn texts(value: &Value, found: &mut HashSet<String>) {
 }
 
 /// Objects of the revision before and of failed attempts that the healthy revision does not have.
-fn orphans(record: &Record) -> Vec<ObjectId> {
+fn orphans(record: &RolloutRecord) -> Vec<ObjectId> {
     let healthy = record
         .healthy
         .as_ref()
@@ -187,10 +187,10 @@ mod tests {
             "spec": {"template": with_env("web-env-1")["spec"]["template"]}});
         cluster.store(&set, set.object(owned).unwrap());
         let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}});
-        let record = Record {
+        let record = RolloutRecord {
             healthy: snapshot("c", vec![with_env("web-env-4")]),
             previous: snapshot("b", vec![with_env("web-env-3"), ingress]),
-            ..Record::default()
+            ..RolloutRecord::default()
         };
         let pruned = prune(&cluster, &target, &record).await.unwrap();
         let names: Vec<_> = pruned.iter().map(ToString::to_string).collect();

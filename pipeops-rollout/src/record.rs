@@ -8,7 +8,7 @@ use pipeops_core::{Diagnosis, Object, Stack};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api_error::Problem;
+use crate::api_error::ApiProblem;
 use crate::cluster::{Cluster, ObjectId};
 use crate::error::Error;
 use crate::state::{REVISION_ANNOTATION, TEMPLATE_COUNT};
@@ -133,7 +133,7 @@ pub(crate) struct Attempt {
 /// All that is remembered.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Record {
+pub(crate) struct RolloutRecord {
     pub(crate) attempt: Option<Attempt>,
     /// The last revision that was healthy: where a rollback goes.
     pub(crate) healthy: Option<Snapshot>,
@@ -143,7 +143,7 @@ pub(crate) struct Record {
     pub(crate) leftovers: Vec<ObjectId>,
 }
 
-impl Record {
+impl RolloutRecord {
     /// The attempt is healthy: it becomes the revision to go back to.
     pub(crate) fn promote(&mut self) {
         let Some(attempt) = &mut self.attempt else {
@@ -165,7 +165,7 @@ impl Record {
             matches!(old.phase, Applying | Waiting | RollingBack { .. })
         });
         if unfinished {
-            self.leave_over();
+            self.add_leftovers();
         }
         self.attempt = Some(attempt);
     }
@@ -174,11 +174,11 @@ impl Record {
     pub(crate) fn abandon(&mut self, phase: AttemptPhase) {
         if let Some(attempt) = &mut self.attempt {
             attempt.phase = phase;
-            self.leave_over();
+            self.add_leftovers();
         }
     }
 
-    fn leave_over(&mut self) {
+    fn add_leftovers(&mut self) {
         let Some(attempt) = &self.attempt else {
             return;
         };
@@ -194,15 +194,15 @@ impl Record {
 }
 
 /// The record of one application and where it is stored.
-pub(crate) struct RecordFile<'a> {
+pub(crate) struct RecordStore<'a> {
     cluster: &'a dyn Cluster,
     target: &'a Target,
     /// As it was last read or written; `None` until it exists.
     stored: Option<Object>,
-    pub(crate) record: Record,
+    pub(crate) record: RolloutRecord,
 }
 
-impl<'a> RecordFile<'a> {
+impl<'a> RecordStore<'a> {
     /// # Errors
     /// [`Error::Record`] when it cannot be understood; when the API server refuses or does not answer.
     pub(crate) async fn load(cluster: &'a dyn Cluster, target: &'a Target) -> Result<Self, Error> {
@@ -211,7 +211,7 @@ impl<'a> RecordFile<'a> {
             .as_ref()
             .and_then(|object| object.value()["data"][KEY].as_str());
         let record = match text {
-            None => Record::default(),
+            None => RolloutRecord::default(),
             Some(text) => serde_json::from_str(text).map_err(|source| Error::Record {
                 namespace: target.namespace.clone(),
                 object: target.record().to_string(),
@@ -245,7 +245,9 @@ impl<'a> RecordFile<'a> {
         };
         let stored = match written {
             Ok(object) => object,
-            Err(error) if matches!(error.problem, Problem::Stale | Problem::AlreadyExists) => {
+            Err(error)
+                if matches!(error.problem, ApiProblem::Stale | ApiProblem::AlreadyExists) =>
+            {
                 self.reread(&text).await?
             }
             Err(error) => return Err(error.into()),
@@ -315,7 +317,7 @@ mod tests {
         }
     }
 
-    fn revisions(record: &Record) -> (Option<&str>, Option<&str>) {
+    fn revisions(record: &RolloutRecord) -> (Option<&str>, Option<&str>) {
         let [healthy, previous] =
             [&record.healthy, &record.previous].map(|s| s.as_ref().map(|s| s.revision.as_str()));
         (healthy, previous)
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_success_moves_the_revisions_and_the_same_one_again_does_not() {
-        let mut record = Record::default();
+        let mut record = RolloutRecord::default();
         for (revision, expected) in [
             ("a", (Some("a"), None)),
             ("b", (Some("b"), Some("a"))),
@@ -338,7 +340,7 @@ mod tests {
 
     #[test]
     fn what_only_an_unfinished_attempt_had_is_left_over() {
-        let mut record = Record::default();
+        let mut record = RolloutRecord::default();
         let with = |revision: &str, names: &[&str]| {
             let mut attempt = attempt(revision);
             let ids = names.iter().map(|name| ObjectId::config_map("shop", name));
@@ -356,10 +358,10 @@ mod tests {
     #[tokio::test]
     async fn a_write_of_somebody_else_is_noticed_and_an_own_repeated_one_is_not() {
         let (cluster, target) = (FakeCluster::default(), target());
-        let mut first = RecordFile::load(&cluster, &target).await.unwrap();
+        let mut first = RecordStore::load(&cluster, &target).await.unwrap();
         first.record.attempt = Some(attempt("a"));
         first.save().await.unwrap();
-        let mut second = RecordFile::load(&cluster, &target).await.unwrap();
+        let mut second = RecordStore::load(&cluster, &target).await.unwrap();
         assert_eq!(second.record, first.record);
         second.record.attempt = Some(attempt("b"));
         second.save().await.unwrap();

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use pipeops_core::{EventSink, Object, Redactor, SecretString, Stack};
 
+use crate::app_locks::AppLocks;
 use crate::apply;
-use crate::claims::Claims;
 use crate::cluster::{Cluster, ObjectId};
 use crate::error::Error;
 use crate::kube_cluster::KubeCluster;
 use crate::lease::Lease;
 use crate::options::RolloutOptions;
 use crate::outcome::Outcome;
-use crate::record::{RecordFile, Snapshot};
+use crate::record::{RecordStore, Snapshot};
 use crate::run::Run;
 use crate::state::{AppState, DeploymentState};
 use crate::status::{self, RolloutStatus};
@@ -31,7 +31,7 @@ pub struct Rollout {
     cluster: Arc<dyn Cluster>,
     options: RolloutOptions,
     holder: String,
-    claims: Arc<Claims>,
+    locks: Arc<AppLocks>,
 }
 
 impl Rollout {
@@ -47,7 +47,7 @@ impl Rollout {
             cluster,
             holder: options.lease.holder.clone().unwrap_or_else(random),
             options,
-            claims: Arc::default(),
+            locks: Arc::default(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Rollout {
         sink: &dyn EventSink,
     ) -> Result<Outcome, Error> {
         let target = Target::new(namespace, app)?;
-        self.claimed(&target, self.undo_claimed(&target, sink))
+        self.exclusively(&target, self.undo_exclusive(&target, sink))
             .await
     }
 
@@ -105,10 +105,10 @@ impl Rollout {
         let Some(live) = self.cluster.get(&target.workload()).await? else {
             return Ok(None);
         };
-        let record = RecordFile::load(&*self.cluster, &target).await?.record;
-        let mut follow = self.cluster.follow(namespace, app);
-        follow.synced(STATUS_LIMIT).await?;
-        let mut state = AppState::clone(&follow.state());
+        let record = RecordStore::load(&*self.cluster, &target).await?.record;
+        let mut watch = self.cluster.watch(namespace, app);
+        watch.synced(STATUS_LIMIT).await?;
+        let mut state = AppState::clone(&watch.state());
         // The watches see only what PipeOps deployed.
         state.deployment = state.deployment.or_else(|| DeploymentState::of(&live));
         Ok(Some(status::of(
@@ -129,19 +129,19 @@ impl Rollout {
         if self.options.create_namespace {
             apply::ensure_namespace(&*self.cluster, &target.namespace).await?;
         }
-        let work = self.run_claimed(&target, id, stack.clone(), sink);
-        self.claimed(&target, work).await
+        let work = self.run_exclusive(&target, id, stack.clone(), sink);
+        self.exclusively(&target, work).await
     }
 
     /// Does the work while nobody else, in this process or another one, acts on the application.
-    async fn claimed<T>(
+    async fn exclusively<T>(
         &self,
         target: &Target,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let options = &self.options.lease;
         let Target { namespace, app } = target;
-        let Some(_claim) = self.claims.claim(target, options.wait).await else {
+        let Some(_lock) = self.locks.lock(target, options.wait).await else {
             return Err(Error::Busy {
                 namespace: namespace.clone(),
                 app: app.clone(),
@@ -155,7 +155,7 @@ impl Rollout {
         result
     }
 
-    async fn run_claimed(
+    async fn run_exclusive(
         &self,
         target: &Target,
         id: Option<String>,
@@ -166,15 +166,26 @@ impl Rollout {
         let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
         self.options.strategy.prepare(&mut stack);
         target.mark(&mut stack);
-        let file = RecordFile::load(&*self.cluster, target).await?;
-        Run::new(&*self.cluster, &self.options, target, file, redactors, sink)
-            .run(id, &stack, Snapshot::of(&stack))
-            .await
+        let store = RecordStore::load(&*self.cluster, target).await?;
+        Run::new(
+            &*self.cluster,
+            &self.options,
+            target,
+            store,
+            redactors,
+            sink,
+        )
+        .run(id, &stack, Snapshot::of(&stack))
+        .await
     }
 
-    async fn undo_claimed(&self, target: &Target, sink: &dyn EventSink) -> Result<Outcome, Error> {
-        let file = RecordFile::load(&*self.cluster, target).await?;
-        let Some(previous) = file.record.previous.clone() else {
+    async fn undo_exclusive(
+        &self,
+        target: &Target,
+        sink: &dyn EventSink,
+    ) -> Result<Outcome, Error> {
+        let store = RecordStore::load(&*self.cluster, target).await?;
+        let Some(previous) = store.record.previous.clone() else {
             return Err(Error::NothingToUndo {
                 namespace: target.namespace.clone(),
                 app: target.app.clone(),
@@ -183,9 +194,16 @@ impl Rollout {
         let secrets = self.check_references(target, &previous).await?;
         let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
         let stack = previous.stack(target);
-        Run::new(&*self.cluster, &self.options, target, file, redactors, sink)
-            .run(None, &stack, previous)
-            .await
+        Run::new(
+            &*self.cluster,
+            &self.options,
+            target,
+            store,
+            redactors,
+            sink,
+        )
+        .run(None, &stack, previous)
+        .await
     }
 
     /// The objects that an earlier revision refers to were kept for it; somebody else may have deleted them. Returns the

@@ -7,18 +7,18 @@ use pipeops_core::event::EventKind;
 use pipeops_core::{Diagnose, Diagnosis, EventSink, Object, Redactor, Stack};
 use tokio::time::{Instant, sleep_until};
 
+use crate::app_watch::AppWatch;
 use crate::apply;
 use crate::cluster::Cluster;
 use crate::diagnose::{Finding, findings};
 use crate::error::Error;
 use crate::explain::Explainer;
-use crate::follow::Follow;
-use crate::judge::{Judge, Verdict};
+use crate::failure_detector::{FailureDetector, WaitDecision};
 use crate::options::{FirstFailure, RolloutOptions};
 use crate::outcome::Outcome;
-use crate::progress::{Phase, Progress, Reporter};
+use crate::progress::{Progress, ProgressPhase, Reporter};
 use crate::prune;
-use crate::record::{Attempt, AttemptPhase, RecordFile, Snapshot};
+use crate::record::{Attempt, AttemptPhase, RecordStore, Snapshot};
 use crate::state::{AppState, DeploymentState};
 use crate::strategy::PlanStep;
 use crate::target::Target;
@@ -30,16 +30,16 @@ pub(crate) struct Run<'a> {
     cluster: &'a dyn Cluster,
     options: &'a RolloutOptions,
     target: &'a Target,
-    file: RecordFile<'a>,
+    store: RecordStore<'a>,
     explainer: Explainer<'a>,
     reporter: Reporter<'a>,
-    follow: Follow,
+    watch: AppWatch,
     /// Whether it was said that events cannot be read.
     warned: bool,
 }
 
 /// How the wait for a revision ended.
-enum Waited {
+enum WaitResult {
     Healthy(Progress),
     Failed(Finding),
 }
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
         cluster: &'a dyn Cluster,
         options: &'a RolloutOptions,
         target: &'a Target,
-        file: RecordFile<'a>,
+        store: RecordStore<'a>,
         redactors: [Redactor; 2],
         sink: &'a dyn EventSink,
     ) -> Self {
@@ -57,14 +57,14 @@ impl<'a> Run<'a> {
             cluster,
             options,
             target,
-            file,
+            store,
             explainer: Explainer {
                 cluster,
                 target,
                 redactors,
             },
             reporter: Reporter::new(sink),
-            follow: cluster.follow(&target.namespace, &target.app),
+            watch: cluster.watch(&target.namespace, &target.app),
             warned: false,
         }
     }
@@ -76,16 +76,16 @@ impl<'a> Run<'a> {
         stack: &Stack,
         snapshot: Snapshot,
     ) -> Result<Outcome, Error> {
-        let attempt = self.file.record.attempt.as_ref();
+        let attempt = self.store.record.attempt.as_ref();
         let same = attempt.filter(|attempt| attempt.snapshot.fingerprint == snapshot.fingerprint);
         match same.map(|attempt| (attempt.phase.clone(), attempt.id == id)) {
             Some((AttemptPhase::RollingBack { diagnosis }, _)) => {
                 self.take_over(id).await?;
-                self.go_back(diagnosis).await
+                self.roll_back(diagnosis).await
             }
             Some((AttemptPhase::Applying | AttemptPhase::Waiting, _)) => {
                 self.take_over(id).await?;
-                self.go_on(stack).await
+                self.resume(stack).await
             }
             Some((AttemptPhase::RolledBack { diagnosis, to }, true)) if id.is_some() => {
                 Ok(Outcome::RolledBack { diagnosis, to })
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
             }
             _ => {
                 self.begin(id, stack, snapshot).await?;
-                self.go_on(stack).await
+                self.resume(stack).await
             }
         }
     }
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
     /// The attempt that is under way becomes that of this caller.
     async fn take_over(&mut self, id: Option<String>) -> Result<(), Error> {
         let strategy = self.options.strategy.name();
-        let Some(attempt) = &mut self.file.record.attempt else {
+        let Some(attempt) = &mut self.store.record.attempt else {
             return Ok(());
         };
         if attempt.id == id && attempt.strategy == strategy {
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
             (attempt.strategy, attempt.step) = (strategy.to_owned(), 0);
         }
         attempt.id = id;
-        self.file.save().await
+        self.store.save().await
     }
 
     async fn begin(
@@ -128,12 +128,12 @@ impl<'a> Run<'a> {
         if self.options.check_first {
             apply::check(self.cluster, self.target, &stack.objects).await?;
         }
-        self.settle_the_past().await?;
+        self.reconcile().await?;
         for warning in self.options.strategy.warnings(stack) {
             self.reporter.warn(warning);
         }
-        self.warn_about_time(stack);
-        self.file.record.begin(Attempt {
+        self.warn_about_deadlines(stack);
+        self.store.record.begin(Attempt {
             id,
             snapshot,
             started: Timestamp::now(),
@@ -141,11 +141,11 @@ impl<'a> Run<'a> {
             step: 0,
             phase: AttemptPhase::Applying,
         });
-        self.file.save().await
+        self.store.save().await
     }
 
     /// Before anything changes: what runs now and is healthy is where a rollback goes.
-    async fn settle_the_past(&mut self) -> Result<(), Error> {
+    async fn reconcile(&mut self) -> Result<(), Error> {
         let Some(live) = self.cluster.get(&self.target.workload()).await? else {
             return Ok(());
         };
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         if !Progress::of(&state, generation).is_complete() {
             return Ok(());
         }
-        let record = &mut self.file.record;
+        let record = &mut self.store.record;
         // The process that waited for it died after it had become healthy.
         let unnoticed = record.attempt.as_ref().is_some_and(|attempt| {
             attempt.phase == AttemptPhase::Waiting
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn warn_about_time(&self, stack: &Stack) {
+    fn warn_about_deadlines(&self, stack: &Stack) {
         let spec = stack.workload().map(|workload| &workload.value()["spec"]);
         let progress = spec.and_then(|spec| spec["progressDeadlineSeconds"].as_u64());
         let deadline = self.options.deadline.as_secs();
@@ -186,10 +186,10 @@ impl<'a> Run<'a> {
     }
 
     /// Carries out the plan from the step that is written down.
-    async fn go_on(mut self, stack: &Stack) -> Result<Outcome, Error> {
+    async fn resume(mut self, stack: &Stack) -> Result<Outcome, Error> {
         let plan = self.options.strategy.plan(stack);
         let first = self
-            .file
+            .store
             .record
             .attempt
             .as_ref()
@@ -204,8 +204,8 @@ impl<'a> Run<'a> {
                     Err(error) => return self.fail_applying(error).await,
                 },
                 PlanStep::AwaitComplete => match self.await_healthy(applied.take()).await? {
-                    Waited::Healthy(progress) => terminating = progress.terminating,
-                    Waited::Failed(finding) => {
+                    WaitResult::Healthy(progress) => terminating = progress.terminating,
+                    WaitResult::Failed(finding) => {
                         let diagnosis = self.explainer.explain(&finding, &self.reporter).await;
                         return self.fail(diagnosis).await;
                     }
@@ -220,14 +220,14 @@ impl<'a> Run<'a> {
             PlanStep::Apply(_) => AttemptPhase::Applying,
             PlanStep::AwaitComplete => AttemptPhase::Waiting,
         };
-        let Some(attempt) = &mut self.file.record.attempt else {
+        let Some(attempt) = &mut self.store.record.attempt else {
             return Ok(());
         };
         if (attempt.step, &attempt.phase) == (index, &phase) {
             return Ok(());
         }
         (attempt.step, attempt.phase) = (index, phase);
-        self.file.save().await
+        self.store.save().await
     }
 
     /// Applies objects and returns the workload as it is then, if it was among them.
@@ -243,74 +243,80 @@ impl<'a> Run<'a> {
     }
 
     /// Waits for what was applied; after a resume, for what is there.
-    async fn await_healthy(&mut self, applied: Option<DeploymentState>) -> Result<Waited, Error> {
+    async fn await_healthy(
+        &mut self,
+        applied: Option<DeploymentState>,
+    ) -> Result<WaitResult, Error> {
         let applied = match applied {
             Some(applied) => applied,
             None => self.live().await?,
         };
         let before = applied.condition("Progressing").cloned();
         self.sync().await?;
-        let (limit, judge) = (self.options.deadline, Some(Judge::new(before)));
-        self.watch(applied.generation, limit, judge).await
+        let (limit, detector) = (self.options.deadline, Some(FailureDetector::new(before)));
+        self.wait_until_complete(applied.generation, limit, detector)
+            .await
     }
 
-    /// Watches until the revision is healthy, has failed (with a judge), or the time is over.
-    async fn watch(
+    /// Watches until the revision is healthy, has failed (with a detector), or the time is over.
+    async fn wait_until_complete(
         &mut self,
         generation: i64,
         limit: Duration,
-        mut judge: Option<Judge>,
-    ) -> Result<Waited, Error> {
+        mut detector: Option<FailureDetector>,
+    ) -> Result<WaitResult, Error> {
         let deadline = Instant::now() + limit;
         let mut existed = false;
         loop {
-            let state = self.follow.state();
+            let state = self.watch.state();
             let progress = Progress::of(&state, generation);
             self.reporter.report(&state, &progress);
             if progress.is_complete() {
-                return Ok(Waited::Healthy(progress));
+                return Ok(WaitResult::Healthy(progress));
             }
             if existed && state.deployment.is_none() {
-                return Err(self.gone());
+                return Err(self.not_found());
             }
             existed = state.deployment.is_some();
             let (now, found) = (Instant::now(), findings(&state, &self.options.limits));
             if now >= deadline {
-                return self.at_the_end(&state, generation, limit, found).await;
+                return self
+                    .decide_at_deadline(&state, generation, limit, found)
+                    .await;
             }
-            let seen = progress.phase > Phase::Unseen;
-            let verdict = match judge.as_mut().filter(|_| seen) {
-                Some(judge) => judge.judge(&state, found, now),
-                None => Verdict::Wait(None),
+            let seen = progress.phase > ProgressPhase::Unseen;
+            let decision = match detector.as_mut().filter(|_| seen) {
+                Some(detector) => detector.decide(&state, found, now),
+                None => WaitDecision::Wait(None),
             };
-            let wake = match verdict {
-                Verdict::Failed(finding) => return Ok(Waited::Failed(finding)),
-                Verdict::Wait(next) => next.map_or(deadline, |next| next.min(deadline)),
+            let wake = match decision {
+                WaitDecision::Failed(finding) => return Ok(WaitResult::Failed(finding)),
+                WaitDecision::Wait(next) => next.map_or(deadline, |next| next.min(deadline)),
             };
             tokio::select! {
-                changed = self.follow.changed() => changed?,
+                changed = self.watch.changed() => changed?,
                 () = sleep_until(wake) => {}
             }
         }
     }
 
     /// The time is over. The watches may have lagged behind: the cluster itself has the last word.
-    async fn at_the_end(
+    async fn decide_at_deadline(
         &self,
         state: &AppState,
         generation: i64,
         limit: Duration,
         findings: Vec<Finding>,
-    ) -> Result<Waited, Error> {
+    ) -> Result<WaitResult, Error> {
         let mut state = state.clone();
         state.deployment = Some(self.live().await?);
         let progress = Progress::of(&state, generation);
         if progress.is_complete() {
-            return Ok(Waited::Healthy(progress));
+            return Ok(WaitResult::Healthy(progress));
         }
         let own = || {
             let Progress { ready, desired, .. } = progress;
-            let trouble = self.follow.health().trouble;
+            let trouble = self.watch.health().trouble;
             let trouble = trouble.map(|trouble| format!(", and watching failed: {trouble}"));
             let detail = format!(
                 "{ready} of {desired} pods were ready{}",
@@ -319,15 +325,15 @@ impl<'a> Run<'a> {
             Finding::deadline(format!("not complete after {} s", limit.as_secs()), detail)
         };
         let first = findings.into_iter().next();
-        Ok(Waited::Failed(first.unwrap_or_else(own)))
+        Ok(WaitResult::Failed(first.unwrap_or_else(own)))
     }
 
     async fn sync(&mut self) -> Result<(), Error> {
-        if !self.follow.synced(SYNC_LIMIT).await? {
+        if !self.watch.synced(SYNC_LIMIT).await? {
             self.reporter
                 .warn("the cluster's objects are slow to list; waiting for their watches");
         }
-        if self.follow.health().without_events && !std::mem::replace(&mut self.warned, true) {
+        if self.watch.health().without_events && !std::mem::replace(&mut self.warned, true) {
             self.reporter.warn(
                 "PipeOps may not watch events in this namespace: a failure will be explained less precisely",
             );
@@ -339,10 +345,10 @@ impl<'a> Run<'a> {
         let live = self.cluster.get(&self.target.workload()).await?;
         live.as_ref()
             .and_then(DeploymentState::of)
-            .ok_or_else(|| self.gone())
+            .ok_or_else(|| self.not_found())
     }
 
-    fn gone(&self) -> Error {
+    fn not_found(&self) -> Error {
         Error::NotFound {
             namespace: self.target.namespace.clone(),
             app: self.target.app.clone(),
@@ -350,15 +356,15 @@ impl<'a> Run<'a> {
     }
 
     async fn succeed(mut self, stack: &Stack, terminating: u32) -> Result<Outcome, Error> {
-        self.file.record.promote();
-        self.file.save().await?;
+        self.store.record.promote();
+        self.store.save().await?;
         // The revision is healthy, whatever becomes of old objects: they are found again next time.
-        match prune::prune(self.cluster, self.target, &self.file.record).await {
+        match prune::prune(self.cluster, self.target, &self.store.record).await {
             Ok(pruned) if pruned.is_empty() => {}
             Ok(pruned) => {
                 tracing::debug!(?pruned, "removed objects that no revision needs");
-                self.file.record.leftovers.clear();
-                self.file.save().await?;
+                self.store.record.leftovers.clear();
+                self.store.save().await?;
             }
             Err(error) => self
                 .reporter
@@ -373,12 +379,12 @@ impl<'a> Run<'a> {
     /// The stack was refused halfway. What passes is left to the next run; otherwise the part that was applied goes back.
     async fn fail_applying(self, error: Error) -> Result<Outcome, Error> {
         let attempted = self
-            .file
+            .store
             .record
             .attempt
             .as_ref()
             .map(|a| &a.snapshot.fingerprint);
-        let healthy = self.file.record.healthy.as_ref().map(|h| &h.fingerprint);
+        let healthy = self.store.record.healthy.as_ref().map(|h| &h.fingerprint);
         match error {
             Error::Api(error)
                 if !error.is_transient() && healthy.is_some() && healthy != attempted =>
@@ -391,43 +397,39 @@ impl<'a> Run<'a> {
     }
 
     async fn fail(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
-        if let Some(attempt) = &mut self.file.record.attempt {
+        if let Some(attempt) = &mut self.store.record.attempt {
             attempt.phase = AttemptPhase::RollingBack {
                 diagnosis: diagnosis.clone(),
             };
         }
-        self.file.save().await?;
-        self.go_back(diagnosis).await
+        self.store.save().await?;
+        self.roll_back(diagnosis).await
     }
 
-    async fn go_back(self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
+    async fn roll_back(self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
         let attempted = self
-            .file
+            .store
             .record
             .attempt
             .as_ref()
             .map(|a| a.snapshot.clone());
-        match (self.file.record.healthy.clone(), attempted) {
+        match (self.store.record.healthy.clone(), attempted) {
             (Some(healthy), Some(attempted)) if healthy.fingerprint == attempted.fingerprint => {
                 // It was healthy once, as it is: there is nothing else to go back to, and its pods may still serve.
-                self.give_up(diagnosis).await
+                self.finish_failed(diagnosis).await
             }
-            (Some(healthy), _) => self.roll_back(healthy, diagnosis).await,
+            (Some(healthy), _) => self.restore(healthy, diagnosis).await,
             (None, Some(attempted)) => {
                 if self.options.first_failure == FirstFailure::ScaleToZero {
                     self.scale_to_zero(&attempted).await?;
                 }
-                self.give_up(diagnosis).await
+                self.finish_failed(diagnosis).await
             }
-            (None, None) => self.give_up(diagnosis).await,
+            (None, None) => self.finish_failed(diagnosis).await,
         }
     }
 
-    async fn roll_back(
-        mut self,
-        healthy: Snapshot,
-        diagnosis: Diagnosis,
-    ) -> Result<Outcome, Error> {
+    async fn restore(mut self, healthy: Snapshot, diagnosis: Diagnosis) -> Result<Outcome, Error> {
         let to = healthy.revision.clone();
         self.reporter.rolling_back(format!("Rolled back to {to}"));
         self.reporter.emit(EventKind::RollingBack {
@@ -441,7 +443,10 @@ impl<'a> Run<'a> {
         };
         self.sync().await?;
         let limit = self.options.rollback_deadline;
-        if let Waited::Failed(finding) = self.watch(applied.generation, limit, None).await? {
+        if let WaitResult::Failed(finding) = self
+            .wait_until_complete(applied.generation, limit, None)
+            .await?
+        {
             return Err(Error::RollbackIncomplete {
                 namespace: self.target.namespace.clone(),
                 app: self.target.app.clone(),
@@ -454,8 +459,8 @@ impl<'a> Run<'a> {
             diagnosis: diagnosis.clone(),
             to: to.clone(),
         };
-        self.file.record.abandon(phase);
-        self.file.save().await?;
+        self.store.record.abandon(phase);
+        self.store.save().await?;
         Ok(Outcome::RolledBack { diagnosis, to })
     }
 
@@ -472,12 +477,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn give_up(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
+    async fn finish_failed(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
         let phase = AttemptPhase::Failed {
             diagnosis: diagnosis.clone(),
         };
-        self.file.record.abandon(phase);
-        self.file.save().await?;
+        self.store.record.abandon(phase);
+        self.store.save().await?;
         Ok(Outcome::Failed { diagnosis })
     }
 }

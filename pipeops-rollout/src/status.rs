@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cluster::ObjectId;
 use crate::diagnose::{Limits, findings};
 use crate::progress::Progress;
-use crate::record::{AttemptPhase, Record};
+use crate::record::{AttemptPhase, RolloutRecord};
 use crate::state::{AppState, PodState};
 use crate::target::Target;
 
@@ -90,7 +90,7 @@ pub struct RolloutStatus {
 /// Puts together what the cluster shows and what PipeOps remembers.
 pub(crate) fn of(
     target: &Target,
-    record: &Record,
+    record: &RolloutRecord,
     state: &AppState,
     limits: &Limits,
 ) -> RolloutStatus {
@@ -156,7 +156,7 @@ fn summary(state: &AppState, pod: &PodState) -> PodSummary {
 /// What the latest attempt failed with; otherwise what holds the pods up now.
 fn diagnosis(
     target: &Target,
-    record: &Record,
+    record: &RolloutRecord,
     state: &AppState,
     limits: &Limits,
     phase: RolloutPhase,

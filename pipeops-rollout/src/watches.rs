@@ -15,10 +15,10 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::api_error::{Action, ApiError, Problem};
-use crate::follow::{Follow, WatchHealth};
+use crate::api_error::{Action, ApiError, ApiProblem};
+use crate::app_states::{AppStates, Item, WatchedKind};
+use crate::app_watch::{AppWatch, WatchHealth};
 use crate::state::{DeploymentState, EventState, PodState, ReplicaSetState, raw};
-use crate::store::{Item, Kind, Store};
 use crate::text;
 use crate::{MANAGED_BY, MANAGER};
 
@@ -54,10 +54,10 @@ struct Scope {
 /// What the watching tasks write and followers read.
 #[derive(Default)]
 struct Shared {
-    store: Mutex<Store>,
+    store: Mutex<AppStates>,
     health: watch::Sender<WatchHealth>,
     /// Kinds whose first list has not arrived yet.
-    missing: Mutex<HashSet<Kind>>,
+    missing: Mutex<HashSet<WatchedKind>>,
 }
 
 impl Watches {
@@ -81,11 +81,11 @@ impl Watches {
     }
 
     /// Follows one application. Must be called inside a tokio runtime.
-    pub fn follow(&self, namespace: &str, app: &str) -> Follow {
+    pub fn watch(&self, namespace: &str, app: &str) -> AppWatch {
         let scope = self.scope(namespace);
         let state = lock(&scope.shared.store).subscribe(namespace, app);
         let health = scope.shared.health.subscribe();
-        Follow::new(state, health, scope)
+        AppWatch::new(state, health, scope)
     }
 
     fn scope(&self, namespace: &str) -> Arc<Scope> {
@@ -112,7 +112,7 @@ impl fmt::Debug for Watches {
 impl Scope {
     fn start(client: &Client, namespace: &str) -> Self {
         let shared = Arc::new(Shared::default());
-        lock(&shared.missing).extend(Kind::ALL);
+        lock(&shared.missing).extend(WatchedKind::ALL);
         let mut tasks = JoinSet::new();
         let own = Config::default()
             .timeout(WATCH_SECONDS)
@@ -126,11 +126,11 @@ impl Scope {
         };
 
         let api = api::<raw::Deployment>(client, namespace, &apps("Deployment"));
-        tasks.spawn(feed(Kind::Deployment).run(api, own.clone(), deployment));
+        tasks.spawn(feed(WatchedKind::Deployment).run(api, own.clone(), deployment));
         let api = self::api::<raw::ReplicaSet>(client, namespace, &apps("ReplicaSet"));
-        tasks.spawn(feed(Kind::ReplicaSet).run(api, own.clone(), replica_set));
+        tasks.spawn(feed(WatchedKind::ReplicaSet).run(api, own.clone(), replica_set));
         let api = self::api::<raw::Pod>(client, namespace, &pods);
-        tasks.spawn(feed(Kind::Pod).run(api, own, pod));
+        tasks.spawn(feed(WatchedKind::Pod).run(api, own, pod));
         // Events carry no labels; everything that diagnosis reads is a warning.
         let warnings = Config::default()
             .timeout(WATCH_SECONDS)
@@ -139,7 +139,7 @@ impl Scope {
             "" => Api::all(client.clone()),
             namespace => Api::namespaced(client.clone(), namespace),
         };
-        tasks.spawn(feed(Kind::Event).run(api, warnings, event));
+        tasks.spawn(feed(WatchedKind::Event).run(api, warnings, event));
         Self {
             shared,
             _tasks: tasks,
@@ -184,7 +184,7 @@ fn event(raw: KubeEvent) -> Option<Item> {
 
 /// Carries one kind of objects into the store.
 struct Feed {
-    kind: Kind,
+    kind: WatchedKind,
     namespace: String,
     shared: Arc<Shared>,
 }
@@ -289,10 +289,10 @@ impl Feed {
         };
         tracing::debug!(%error, "watch failed");
         // An API server that restarts may forbid what it allowed before, until it has read its rules.
-        let denied = matches!(error.problem, Problem::Forbidden { .. })
+        let denied = matches!(error.problem, ApiProblem::Forbidden { .. })
             && lock(&self.shared.missing).contains(&self.kind);
         match (denied, self.kind) {
-            (true, Kind::Event) => {
+            (true, WatchedKind::Event) => {
                 self.shared.health.send_modify(|h| h.without_events = true);
                 self.synced();
             }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use pipeops_core::event::Discard;
 use pipeops_core::{Object, Stack};
 use pipeops_rollout::{
-    ApiError, ApplyMode, Cluster as RolloutCluster, Follow, KubeCluster, LogQuery, ObjectId,
+    ApiError, AppWatch, ApplyMode, Cluster as RolloutCluster, KubeCluster, LogQuery, ObjectId,
     Outcome, Rollout,
 };
 use pipeops_testkit::kubernetes::{Cluster, PodBehaviour, PullFailure};
@@ -100,8 +100,8 @@ impl RolloutCluster for Dying {
         self.inner.logs(namespace, query).await
     }
 
-    fn follow(&self, namespace: &str, app: &str) -> Follow {
-        self.inner.follow(namespace, app)
+    fn watch(&self, namespace: &str, app: &str) -> AppWatch {
+        self.inner.watch(namespace, app)
     }
 }
 

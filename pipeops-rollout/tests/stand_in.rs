@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use pipeops_core::Diagnosis;
 use pipeops_core::event::{Discard, EventKind};
-use pipeops_rollout::{Error, Outcome, Problem};
+use pipeops_rollout::{ApiProblem, Error, Outcome};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::kubernetes::{PodBehaviour, PullFailure};
 use serde_json::Value;
@@ -302,7 +302,7 @@ async fn what_may_not_be_done_is_named_before_anything_changes() {
         let Error::Api(error) = error else {
             panic!("{error}")
         };
-        assert!(matches!(error.problem, Problem::Forbidden { .. }));
+        assert!(matches!(error.problem, ApiProblem::Forbidden { .. }));
         assert!(
             cluster
                 .object("v1", "ConfigMap", NAMESPACE, "web-pages-one")

@@ -19,12 +19,12 @@ const HASH_DIGITS: usize = 10;
 ///
 /// A name carries the hash of its content, and the object is immutable: pods of the old revision, and a rollback to it,
 /// find exactly the values that they were started with.
-pub(super) struct Config {
+pub(super) struct ConfigNames {
     pub(super) config_map: Option<String>,
     pub(super) secret: Option<String>,
 }
 
-impl Config {
+impl ConfigNames {
     pub(super) fn new(app: &App, hash_key: Option<&[u8]>) -> Self {
         let env = app
             .env
@@ -129,13 +129,13 @@ mod tests {
     use crate::objects::fixtures;
 
     fn secret_name(app: &App, key: Option<&[u8]>) -> Option<String> {
-        Config::new(app, key).secret
+        ConfigNames::new(app, key).secret
     }
 
     #[test]
     fn the_name_changes_with_the_content_and_only_with_it() {
         let app = fixtures::app().env("A", "1");
-        let name = |app: &App| Config::new(app, None).config_map;
+        let name = |app: &App| ConfigNames::new(app, None).config_map;
         let mut next = app.clone();
         next.revision = "another".to_owned();
         assert_eq!(name(&app), name(&next));
@@ -150,8 +150,8 @@ mod tests {
             fixtures::app().env("AB", "C"),
         );
         assert_ne!(
-            Config::new(&a, None).config_map,
-            Config::new(&b, None).config_map
+            ConfigNames::new(&a, None).config_map,
+            ConfigNames::new(&b, None).config_map
         );
     }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_for_nothing() {
-        let config = Config::new(&fixtures::app(), None);
+        let config = ConfigNames::new(&fixtures::app(), None);
         assert!(config.config_map(&fixtures::app()).is_none());
         assert!(config.secret(&fixtures::app()).is_none());
         assert!(pull_secret(&fixtures::app()).is_none());

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::config::{Config, pull_secret_name};
+use super::config::{ConfigNames, pull_secret_name};
 use super::{
     CONTAINER, metadata, port_name, probes, revision_annotations, revision_labels, selector,
 };
@@ -27,7 +27,7 @@ use crate::timing::{seconds_i32, whole_seconds};
 /// Old ReplicaSets that are kept to go back to; Kubernetes' own default, written so that it stays.
 const REVISION_HISTORY: i32 = 10;
 
-pub(super) fn deployment(app: &App, config: &Config) -> Deployment {
+pub(super) fn deployment(app: &App, config: &ConfigNames) -> Deployment {
     let spec = DeploymentSpec {
         replicas: Some(count(app.replicas)),
         selector: selector(app),
@@ -114,7 +114,7 @@ fn strategy(app: &App) -> DeploymentStrategy {
     }
 }
 
-fn pod(app: &App, config: &Config) -> PodSpec {
+fn pod(app: &App, config: &ConfigNames) -> PodSpec {
     PodSpec {
         service_account_name: Some(app.name.clone()),
         automount_service_account_token: Some(false),
@@ -122,7 +122,7 @@ fn pod(app: &App, config: &Config) -> PodSpec {
         enable_service_links: Some(false),
         image_pull_secrets: pull_secret_name(app).map(|name| vec![LocalObjectReference { name }]),
         security_context: Some(pod_security(app)),
-        affinity: Some(apart_from_each_other(app)),
+        affinity: Some(spread_over_nodes(app)),
         topology_spread_constraints: Some(vec![spread_over_zones(app)]),
         termination_grace_period_seconds: Some(i64::from(seconds_i32(
             app.timing.termination_grace,
@@ -133,7 +133,7 @@ fn pod(app: &App, config: &Config) -> PodSpec {
     }
 }
 
-fn container(app: &App, config: &Config) -> Container {
+fn container(app: &App, config: &ConfigNames) -> Container {
     Container {
         name: CONTAINER.to_owned(),
         image: Some(app.image.to_string()),
@@ -180,7 +180,7 @@ fn port_variable(app: &App) -> Vec<EnvVar> {
     web_only(app, variable)
 }
 
-fn environment(config: &Config) -> Vec<EnvFromSource> {
+fn environment(config: &ConfigNames) -> Vec<EnvFromSource> {
     let from_config_map = config.config_map.iter().map(|name| EnvFromSource {
         config_map_ref: Some(ConfigMapEnvSource {
             name: name.clone(),
@@ -288,7 +288,7 @@ fn seccomp() -> SeccompProfile {
 }
 
 /// Rather another node for each pod: preferred only, so that a small cluster still runs all of them.
-fn apart_from_each_other(app: &App) -> Affinity {
+fn spread_over_nodes(app: &App) -> Affinity {
     let term = WeightedPodAffinityTerm {
         weight: 100,
         pod_affinity_term: PodAffinityTerm {
@@ -369,7 +369,7 @@ mod tests {
     use crate::objects::fixtures;
 
     fn json(app: &App) -> Value {
-        serde_json::to_value(deployment(app, &Config::new(app, None))).unwrap()
+        serde_json::to_value(deployment(app, &ConfigNames::new(app, None))).unwrap()
     }
 
     #[test]

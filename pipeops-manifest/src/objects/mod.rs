@@ -33,7 +33,7 @@ const CONTAINER: &str = "app";
 ///
 /// The NetworkPolicy and the budget stand before the workload, so that no pod ever runs without them.
 pub(crate) fn all(app: &App, hash_key: Option<&[u8]>) -> Vec<KubeObject> {
-    let config = config::Config::new(app, hash_key);
+    let config = config::ConfigNames::new(app, hash_key);
     let mut objects = vec![config::service_account(app).into()];
     objects.extend(config::pull_secret(app).map(KubeObject::from));
     objects.extend(config.config_map(app).map(KubeObject::from));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Findings, shown};
+use super::{Problems, shown};
 use crate::app::{App, Kind};
 use crate::health::HealthCheck;
 use crate::timing::{Timing, seconds_i32, whole_seconds};
@@ -10,7 +10,7 @@ use crate::timing::{Timing, seconds_i32, whole_seconds};
 /// A day: longer deadlines are typing errors.
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn health(app: &App, found: &mut Findings) {
+pub(super) fn health(app: &App, found: &mut Problems) {
     if app.kind == Kind::Web {
         found.require(app.port != 0, "port", "must be 1 to 65535");
     }
@@ -20,7 +20,7 @@ pub(super) fn health(app: &App, found: &mut Findings) {
     }
 }
 
-fn check_health(path: &str, check: &HealthCheck, app: &App, found: &mut Findings) {
+fn check_health(path: &str, check: &HealthCheck, app: &App, found: &mut Problems) {
     found.require(
         app.kind == Kind::Web || !check.needs_port(),
         path,
@@ -46,7 +46,7 @@ fn check_health(path: &str, check: &HealthCheck, app: &App, found: &mut Findings
     }
 }
 
-pub(super) fn timing(app: &App, found: &mut Findings) {
+pub(super) fn timing(app: &App, found: &mut Problems) {
     let timing = &app.timing;
     let startup = timing.startup_budget(app.language);
     for (path, value, least) in [
@@ -76,7 +76,7 @@ pub(super) fn timing(app: &App, found: &mut Findings) {
     nested_deadlines(timing, startup, app.kind, found);
 }
 
-fn nested_deadlines(timing: &Timing, startup: Duration, kind: Kind, found: &mut Findings) {
+fn nested_deadlines(timing: &Timing, startup: Duration, kind: Kind, found: &mut Problems) {
     // As the objects will say it: in whole seconds.
     let seconds = |duration| seconds_i32(duration);
     let (progress, rollout) = (

@@ -1,13 +1,13 @@
 //! Environment variables, and the credentials for the image.
 
-use super::{Findings, brief};
+use super::{Problems, brief};
 use crate::app::{App, Kind};
 use crate::names;
 
 /// Kubernetes refuses a ConfigMap or Secret beyond this.
 const MAX_DATA_BYTES: usize = 1024 * 1024;
 
-pub(super) fn check(app: &App, found: &mut Findings) {
+pub(super) fn check(app: &App, found: &mut Problems) {
     let env = app.env.iter().map(|(name, value)| (name, value.as_str()));
     variables("env", env, found);
     let secrets = app
@@ -45,7 +45,7 @@ pub(super) fn check(app: &App, found: &mut Findings) {
 fn variables<'a>(
     path: &str,
     entries: impl Iterator<Item = (&'a String, &'a str)>,
-    found: &mut Findings,
+    found: &mut Problems,
 ) {
     let mut total = 0;
     for (name, value) in entries {
@@ -69,7 +69,7 @@ fn variables<'a>(
     );
 }
 
-fn pull_secret(app: &App, found: &mut Findings) {
+fn pull_secret(app: &App, found: &mut Problems) {
     let Some(secret) = &app.pull_secret else {
         return;
     };

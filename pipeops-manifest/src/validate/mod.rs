@@ -8,7 +8,7 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use crate::app::{App, Strategy};
-use crate::error::{InvalidApp, Problem};
+use crate::error::{ConfigProblem, InvalidApp};
 use crate::names;
 
 /// More pods than this are a typing error.
@@ -22,7 +22,7 @@ impl App {
     /// # Errors
     /// [`InvalidApp`] with every problem, not only the first.
     pub fn check(&self) -> Result<(), InvalidApp> {
-        let mut found = Findings::default();
+        let mut found = Problems::default();
         identity(self, &mut found);
         image(self, &mut found);
         pods(self, &mut found);
@@ -42,13 +42,13 @@ impl App {
     }
 }
 
-/// The problems so far.
+/// The problems found so far.
 #[derive(Default)]
-struct Findings(Vec<Problem>);
+struct Problems(Vec<ConfigProblem>);
 
-impl Findings {
+impl Problems {
     fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem::new(path, message));
+        self.0.push(ConfigProblem::new(path, message));
     }
 
     fn require(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
@@ -58,7 +58,7 @@ impl Findings {
     }
 }
 
-fn identity(app: &App, found: &mut Findings) {
+fn identity(app: &App, found: &mut Problems) {
     found.require(
         names::is_service_name(&app.name),
         "name",
@@ -90,7 +90,7 @@ fn identity(app: &App, found: &mut Findings) {
     );
 }
 
-fn image(app: &App, found: &mut Findings) {
+fn image(app: &App, found: &mut Problems) {
     if app.image.digest().is_some() {
         return;
     }
@@ -113,7 +113,7 @@ fn image(app: &App, found: &mut Findings) {
     }
 }
 
-fn pods(app: &App, found: &mut Findings) {
+fn pods(app: &App, found: &mut Problems) {
     found.require(
         (1..=MAX_REPLICAS).contains(&app.replicas),
         "replicas",
@@ -131,7 +131,7 @@ fn pods(app: &App, found: &mut Findings) {
     }
 }
 
-fn process(app: &App, found: &mut Findings) {
+fn process(app: &App, found: &mut Problems) {
     for (path, id) in [("uid", Some(app.uid)), ("gid", app.gid)] {
         let Some(id) = id else { continue };
         found.require(
@@ -165,7 +165,7 @@ fn is_writable_path(path: &str) -> bool {
             .is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }
 
-fn labels(app: &App, found: &mut Findings) {
+fn labels(app: &App, found: &mut Problems) {
     label_entries("labels", &app.labels, found);
     annotation_keys("annotations", &app.annotations, found);
     let own =
@@ -188,7 +188,7 @@ fn labels(app: &App, found: &mut Findings) {
     }
 }
 
-fn label_entries(path: &str, labels: &BTreeMap<String, String>, found: &mut Findings) {
+fn label_entries(path: &str, labels: &BTreeMap<String, String>, found: &mut Problems) {
     for (key, value) in labels {
         let at = || format!("{path}.{}", brief(key));
         found.require(names::is_label_key(key), at(), "the key must be a name of up to 63 letters, digits, '-', '_' and '.', after an optional domain and /");
@@ -196,7 +196,7 @@ fn label_entries(path: &str, labels: &BTreeMap<String, String>, found: &mut Find
     }
 }
 
-fn annotation_keys(path: &str, annotations: &BTreeMap<String, String>, found: &mut Findings) {
+fn annotation_keys(path: &str, annotations: &BTreeMap<String, String>, found: &mut Problems) {
     let total: usize = annotations
         .iter()
         .map(|(key, value)| key.len() + value.len())

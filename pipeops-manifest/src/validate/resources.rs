@@ -1,6 +1,6 @@
 //! Quantities.
 
-use super::{Findings, shown};
+use super::{Problems, shown};
 use crate::quantity::nanos;
 use crate::resources::Resources;
 
@@ -9,7 +9,7 @@ const SMALLEST_BYTES: u128 = 1024 * 1024 * 1_000_000_000;
 /// 1m in units of 10⁻⁹ CPUs: Kubernetes counts no finer.
 const SMALLEST_CPU: u128 = 1_000_000;
 
-pub(super) fn check(resources: &Resources, found: &mut Findings) {
+pub(super) fn check(resources: &Resources, found: &mut Problems) {
     amounts(
         "cpu",
         &resources.cpu_request,
@@ -49,7 +49,7 @@ fn amounts(
     limit: &str,
     least: u128,
     least_text: &str,
-    found: &mut Findings,
+    found: &mut Problems,
 ) {
     let mut read = |which: &str, text: &str| {
         let path = format!("resources.{name}{which}");

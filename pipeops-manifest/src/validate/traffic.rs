@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::{Findings, annotation_keys, label_entries, shown};
+use super::{Problems, annotation_keys, label_entries, shown};
 use crate::app::{App, IngressRoute, Kind, ServiceType};
 use crate::names;
 use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
 
-pub(super) fn check(app: &App, found: &mut Findings) {
+pub(super) fn check(app: &App, found: &mut Problems) {
     service(app, found);
     if app.network.enabled {
         network(&app.network, found);
     }
 }
 
-fn service(app: &App, found: &mut Findings) {
+fn service(app: &App, found: &mut Problems) {
     if app.kind == Kind::Worker {
         found.require(
             app.ingress.is_none(),
@@ -35,7 +35,7 @@ fn service(app: &App, found: &mut Findings) {
     }
 }
 
-fn ingress(route: &IngressRoute, found: &mut Findings) {
+fn ingress(route: &IngressRoute, found: &mut Problems) {
     found.require(
         !route.hosts.is_empty(),
         "ingress.hosts",
@@ -73,7 +73,7 @@ fn ingress(route: &IngressRoute, found: &mut Findings) {
     annotation_keys("ingress.annotations", &route.annotations, found);
 }
 
-fn network(rules: &NetworkRules, found: &mut Findings) {
+fn network(rules: &NetworkRules, found: &mut Problems) {
     if let IngressFrom::Namespaces(namespaces) = &rules.ingress {
         for name in namespaces.iter().filter(|name| !names::is_dns_label(name)) {
             found.add(
@@ -89,7 +89,7 @@ fn network(rules: &NetworkRules, found: &mut Findings) {
     }
 }
 
-fn egress_rule(path: &str, rule: &EgressRule, found: &mut Findings) {
+fn egress_rule(path: &str, rule: &EgressRule, found: &mut Problems) {
     if let Some(cidr) = &rule.cidr {
         found.require(
             is_cidr(cidr),

@@ -12,14 +12,14 @@ use crate::target::Target;
 ///
 /// A Lease cannot tell two rollouts of one holder apart: the second would take the first for its own past.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<Locks>);
+pub(crate) struct AppLocks(Mutex<LockMap>);
 
 /// By namespace and application.
-type Locks = HashMap<(String, String), Arc<AsyncMutex<()>>>;
+type LockMap = HashMap<(String, String), Arc<AsyncMutex<()>>>;
 
-impl Claims {
+impl AppLocks {
     /// Waits until nobody in this process acts on the application; `None` when that takes longer than `wait`.
-    pub(crate) async fn claim(
+    pub(crate) async fn lock(
         &self,
         target: &Target,
         wait: Duration,
@@ -46,14 +46,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_application_at_a_time_and_nothing_is_kept() {
-        let claims = Claims::default();
+        let locks = AppLocks::default();
         let target = |app| Target::new("shop", app).unwrap();
         let wait = Duration::from_secs(1);
-        let first = claims.claim(&target("web"), wait).await.unwrap();
-        assert!(claims.claim(&target("web"), wait).await.is_none());
-        assert!(claims.claim(&target("other"), wait).await.is_some());
+        let first = locks.lock(&target("web"), wait).await.unwrap();
+        assert!(locks.lock(&target("web"), wait).await.is_none());
+        assert!(locks.lock(&target("other"), wait).await.is_some());
         drop(first);
-        assert!(claims.claim(&target("web"), Duration::ZERO).await.is_some());
-        assert_eq!(claims.0.lock().unwrap().len(), 1);
+        assert!(locks.lock(&target("web"), Duration::ZERO).await.is_some());
+        assert_eq!(locks.0.lock().unwrap().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! When a rollout that does not get on has failed.
+//! Decides when a stalled rollout has failed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::state::{AppState, Condition};
 /// A cause that is not seen for this long has passed; shorter gaps are a kubelet that tries again.
 const GAP: Duration = Duration::from_secs(30);
 
-/// Whether to go on waiting.
+/// Whether the rollout keeps waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum WaitDecision {
     /// The rollout has failed for this reason.
     Failed(Finding),
     /// Look again when something changes, and at this time.
@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
 
 /// Remembers since when each cause lasts.
 #[derive(Debug, Default)]
-pub(crate) struct Judge {
+pub(crate) struct FailureDetector {
     lasting: HashMap<Cause, Lasting>,
     /// A `ProgressDeadlineExceeded` from before the change: Kubernetes leaves it standing until the first progress.
     stale: Option<Condition>,
@@ -34,8 +34,8 @@ struct Lasting {
     seen: Instant,
 }
 
-impl Judge {
-    /// A judge that knows the Deployment's `Progressing` condition of before the change.
+impl FailureDetector {
+    /// A detector that knows the Deployment's `Progressing` condition of before the change.
     pub(crate) fn new(before: Option<Condition>) -> Self {
         Self {
             lasting: HashMap::new(),
@@ -43,17 +43,17 @@ impl Judge {
         }
     }
 
-    /// Judges the causes that hold now; they are in order, the most telling first.
-    pub(crate) fn judge(
+    /// Decides by the causes that hold now. They are sorted, the most telling first.
+    pub(crate) fn decide(
         &mut self,
         state: &AppState,
         findings: Vec<Finding>,
         now: Instant,
-    ) -> Verdict {
+    ) -> WaitDecision {
         self.remember(&findings, now);
         if let Some(exceeded) = self.exceeded(state) {
             let own = Finding::progress_deadline(&exceeded.message);
-            return Verdict::Failed(findings.into_iter().next().unwrap_or(own));
+            return WaitDecision::Failed(findings.into_iter().next().unwrap_or(own));
         }
         let mut next: Option<Instant> = None;
         for finding in findings {
@@ -61,11 +61,11 @@ impl Judge {
                 continue;
             };
             if end <= now {
-                return Verdict::Failed(finding);
+                return WaitDecision::Failed(finding);
             }
             next = Some(next.map_or(end, |next| next.min(end)));
         }
-        Verdict::Wait(next)
+        WaitDecision::Wait(next)
     }
 
     fn remember(&mut self, findings: &[Finding], now: Instant) {
@@ -122,25 +122,25 @@ mod tests {
         )
     }
 
-    fn judge(judge: &mut Judge, state: &AppState, now: Instant) -> Verdict {
-        judge.judge(state, findings(state, &Limits::default()), now)
+    fn decide(detector: &mut FailureDetector, state: &AppState, now: Instant) -> WaitDecision {
+        detector.decide(state, findings(state, &Limits::default()), now)
     }
 
-    fn cause(verdict: Verdict) -> Option<Cause> {
-        match verdict {
-            Verdict::Failed(finding) => Some(finding.cause),
-            Verdict::Wait(_) => None,
+    fn cause(decision: WaitDecision) -> Option<Cause> {
+        match decision {
+            WaitDecision::Failed(finding) => Some(finding.cause),
+            WaitDecision::Wait(_) => None,
         }
     }
 
     #[test]
     fn what_cannot_pass_fails_at_once() {
-        let verdict = judge(
-            &mut Judge::default(),
+        let decision = decide(
+            &mut FailureDetector::default(),
             &broken("InvalidImageName", "m"),
             Instant::now(),
         );
-        assert_eq!(cause(verdict), Some(Cause::InvalidImageName));
+        assert_eq!(cause(decision), Some(Cause::InvalidImageName));
     }
 
     #[test]
@@ -152,22 +152,28 @@ mod tests {
             "dial tcp 127.0.0.1:5999: connect: connection refused",
         );
         let pulling = broken("ContainerCreating", "");
-        let mut one = Judge::default();
-        assert_eq!(judge(&mut one, &down, at(0)), Verdict::Wait(Some(at(90))));
-        assert_eq!(judge(&mut one, &pulling, at(10)), Verdict::Wait(None));
-        assert_eq!(judge(&mut one, &down, at(25)), Verdict::Wait(Some(at(90))));
-        let after_a_long_gap = judge(&mut one, &down, at(60));
+        let mut one = FailureDetector::default();
+        assert_eq!(
+            decide(&mut one, &down, at(0)),
+            WaitDecision::Wait(Some(at(90)))
+        );
+        assert_eq!(decide(&mut one, &pulling, at(10)), WaitDecision::Wait(None));
+        assert_eq!(
+            decide(&mut one, &down, at(25)),
+            WaitDecision::Wait(Some(at(90)))
+        );
+        let after_a_long_gap = decide(&mut one, &down, at(60));
         assert_eq!(
             after_a_long_gap,
-            Verdict::Wait(Some(at(150))),
+            WaitDecision::Wait(Some(at(150))),
             "it had passed"
         );
-        let mut other = Judge::default();
+        let mut other = FailureDetector::default();
         for second in (0..90).step_by(10) {
-            assert_eq!(cause(judge(&mut other, &down, at(second))), None);
+            assert_eq!(cause(decide(&mut other, &down, at(second))), None);
         }
         assert_eq!(
-            cause(judge(&mut other, &down, at(90))),
+            cause(decide(&mut other, &down, at(90))),
             Some(Cause::ImageRegistryDown)
         );
     }
@@ -178,11 +184,11 @@ mod tests {
             {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
              "message": "ReplicaSet \"web-2\" has timed out progressing.", "lastUpdateTime": "2026-11-01T10:00:00Z"}]});
         let unready = with_pods(&[pod("web-2-a", "web-2", running(false))], exceeded.clone());
-        let verdict = judge(&mut Judge::default(), &unready, Instant::now());
-        assert_eq!(cause(verdict), Some(Cause::ReadinessProbe));
+        let decision = decide(&mut FailureDetector::default(), &unready, Instant::now());
+        assert_eq!(cause(decision), Some(Cause::ReadinessProbe));
         let nothing = with_pods(&[], exceeded);
-        let verdict = judge(&mut Judge::default(), &nothing, Instant::now());
-        assert_eq!(cause(verdict), Some(Cause::ProgressDeadline));
+        let decision = decide(&mut FailureDetector::default(), &nothing, Instant::now());
+        assert_eq!(cause(decision), Some(Cause::ProgressDeadline));
         // The same condition from before an undo is stale.
         let before = nothing
             .deployment
@@ -190,7 +196,7 @@ mod tests {
             .unwrap()
             .condition("Progressing")
             .cloned();
-        let verdict = judge(&mut Judge::new(before), &nothing, Instant::now());
-        assert_eq!(verdict, Verdict::Wait(None));
+        let decision = decide(&mut FailureDetector::new(before), &nothing, Instant::now());
+        assert_eq!(decision, WaitDecision::Wait(None));
     }
 }

@@ -25,14 +25,14 @@ pub struct WatchHealth {
 /// The live state of one application, from watches that others share.
 ///
 /// The watches run for as long as anybody follows something in their scope.
-pub struct Follow {
+pub struct AppWatch {
     state: watch::Receiver<Arc<AppState>>,
     health: watch::Receiver<WatchHealth>,
     /// Keeps the watches running.
     _scope: Arc<dyn Send + Sync>,
 }
 
-impl Follow {
+impl AppWatch {
     /// Follows what these channels carry; `scope` is kept until the end.
     pub fn new(
         state: watch::Receiver<Arc<AppState>>,
@@ -91,8 +91,8 @@ impl Follow {
     }
 }
 
-impl std::fmt::Debug for Follow {
+impl std::fmt::Debug for AppWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Follow").finish_non_exhaustive()
+        f.debug_struct("AppWatch").finish_non_exhaustive()
     }
 }

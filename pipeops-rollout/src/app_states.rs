@@ -12,14 +12,14 @@ const EARLY_EVENTS: usize = 500;
 
 /// The kinds that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum WatchedKind {
     Deployment,
     ReplicaSet,
     Pod,
     Event,
 }
 
-impl Kind {
+impl WatchedKind {
     pub(crate) const ALL: [Self; 4] = [Self::Deployment, Self::ReplicaSet, Self::Pod, Self::Event];
 
     /// The resource as RBAC names it.
@@ -50,7 +50,7 @@ type Key = (String, String);
 
 /// The states of all applications in one scope.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
+pub(crate) struct AppStates {
     /// By namespace and Deployment.
     apps: HashMap<Key, watch::Sender<Arc<AppState>>>,
     /// Which application a ReplicaSet belongs to.
@@ -61,7 +61,7 @@ pub(crate) struct Store {
     early: VecDeque<(String, EventState)>,
 }
 
-impl Store {
+impl AppStates {
     /// The state of one application, now and later.
     pub(crate) fn subscribe(
         &mut self,
@@ -121,10 +121,10 @@ impl Store {
     }
 
     /// Takes out an object that is gone. Events stay: they end with what they are about.
-    pub(crate) fn remove(&mut self, kind: Kind, namespace: &str, name: &str) {
+    pub(crate) fn remove(&mut self, kind: WatchedKind, namespace: &str, name: &str) {
         let key = (namespace.to_owned(), name.to_owned());
         match kind {
-            Kind::Deployment => {
+            WatchedKind::Deployment => {
                 if self.apps.contains_key(&key) {
                     self.change(namespace, name, |state| {
                         state.deployment = None;
@@ -132,7 +132,7 @@ impl Store {
                     });
                 }
             }
-            Kind::ReplicaSet => {
+            WatchedKind::ReplicaSet => {
                 if let Some(app) = self.sets.remove(&key) {
                     self.change(namespace, &app, |state| {
                         state.replica_sets.remove(name);
@@ -140,7 +140,7 @@ impl Store {
                     });
                 }
             }
-            Kind::Pod => {
+            WatchedKind::Pod => {
                 if let Some(app) = self.pods.remove(&key) {
                     self.change(namespace, &app, |state| {
                         state.pods.remove(name);
@@ -148,22 +148,22 @@ impl Store {
                     });
                 }
             }
-            Kind::Event => {}
+            WatchedKind::Event => {}
         }
     }
 
     /// Takes out all objects of a kind that a complete list did not contain.
-    pub(crate) fn retain(&mut self, kind: Kind, seen: &HashSet<Key>) {
+    pub(crate) fn retain(&mut self, kind: WatchedKind, seen: &HashSet<Key>) {
         let known: Vec<Key> = match kind {
-            Kind::Deployment => self
+            WatchedKind::Deployment => self
                 .apps
                 .iter()
                 .filter(|(_, state)| state.borrow().deployment.is_some())
                 .map(|(key, _)| key.clone())
                 .collect(),
-            Kind::ReplicaSet => self.sets.keys().cloned().collect(),
-            Kind::Pod => self.pods.keys().cloned().collect(),
-            Kind::Event => return,
+            WatchedKind::ReplicaSet => self.sets.keys().cloned().collect(),
+            WatchedKind::Pod => self.pods.keys().cloned().collect(),
+            WatchedKind::Event => return,
         };
         for (namespace, name) in known.into_iter().filter(|key| !seen.contains(key)) {
             self.remove(kind, &namespace, &name);
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_change_wakes_only_its_own_application() {
-        let mut store = Store::default();
+        let mut store = AppStates::default();
         let mut web = store.subscribe("shop", "web");
         let mut other = store.subscribe("shop", "other");
         let mut elsewhere = store.subscribe("blog", "web");
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_event_that_comes_before_its_pod_is_not_lost() {
-        let mut store = Store::default();
+        let mut store = AppStates::default();
         let web = store.subscribe("shop", "web");
         store.put("shop", event("e1", "web-1-a"));
         store.put("blog", event("e2", "web-1-a"));
@@ -245,22 +245,22 @@ mod tests {
 
     #[test]
     fn a_new_list_takes_out_what_it_does_not_contain() {
-        let mut store = Store::default();
+        let mut store = AppStates::default();
         let web = store.subscribe("shop", "web");
         store.put("shop", pod("web-1-a"));
         store.put("shop", pod("web-1-b"));
         store.put("shop", event("e", "web-1-a"));
         let seen = HashSet::from([("shop".to_owned(), "web-1-b".to_owned())]);
-        store.retain(Kind::Pod, &seen);
+        store.retain(WatchedKind::Pod, &seen);
         assert_eq!(web.borrow().pods.keys().collect::<Vec<_>>(), ["web-1-b"]);
         assert!(web.borrow().events.is_empty());
     }
 
     #[test]
     fn nothing_is_kept_of_applications_that_are_gone() {
-        let mut store = Store::default();
+        let mut store = AppStates::default();
         store.put("shop", pod("web-1-a"));
-        store.remove(Kind::Pod, "shop", "web-1-a");
+        store.remove(WatchedKind::Pod, "shop", "web-1-a");
         assert!(store.apps.is_empty() && store.pods.is_empty());
     }
 }
