@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::commit::CommitSha;
 use crate::diagnosis::Diagnosis;
 
 /// One event of a deployment, as it is stored, streamed and printed (one JSON object a line).
@@ -86,8 +87,8 @@ pub enum EventKind {
         project: String,
         /// The environment's name.
         environment: String,
-        /// The commit SHA.
-        commit: String,
+        /// The commit.
+        commit: CommitSha,
     },
     /// A runner took the deployment.
     Claimed {

@@ -10,12 +10,13 @@ use pipeops_core::{Diagnose, Diagnosis};
 use serde::Serialize;
 
 use crate::deployment::{Deployment, NewDeployment, Submitted};
-use crate::git::{CommitSha, GitRef};
+use crate::git::GitRef;
 use crate::hub::Hub;
 use crate::project::{Environment, Missing, Project};
 use crate::queue::Queue;
 use crate::store::{Store, StoreError};
 use crate::webhook::{self, ParseError, Payload, PushEvent, Verified, VerifyError};
+use pipeops_core::CommitSha;
 
 /// Decides what is deployed, and stores it.
 #[derive(Debug, Clone)]

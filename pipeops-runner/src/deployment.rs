@@ -7,8 +7,9 @@ use pipeops_core::{Diagnosis, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::git::{CommitSha, GitRef};
+use crate::git::GitRef;
 use crate::project::Project;
+use pipeops_core::CommitSha;
 
 /// One commit on its way into one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

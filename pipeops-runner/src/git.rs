@@ -10,76 +10,6 @@ use url::{Host, Url};
 /// The longest ref name and repository path that is accepted.
 const LONGEST_NAME: usize = 255;
 
-/// The id of a commit: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
-///
-/// ```
-/// use pipeops_runner::CommitSha;
-///
-/// let sha: CommitSha = "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a".parse()?;
-/// assert_eq!(sha.short(), "1f7a7a4");
-/// # Ok::<(), pipeops_runner::git::GitNameError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CommitSha(String);
-
-impl CommitSha {
-    /// The whole id.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first seven digits, as people write it.
-    pub fn short(&self) -> &str {
-        &self.0[..7]
-    }
-
-    /// Reads an id that forges write as all zeros when there is no commit.
-    ///
-    /// # Errors
-    /// When the text is neither an id nor all zeros.
-    pub(crate) fn parse_or_zero(text: &str) -> Result<Option<Self>, GitNameError> {
-        let sha: Self = text.parse()?;
-        Ok((!sha.0.bytes().all(|digit| digit == b'0')).then_some(sha))
-    }
-}
-
-impl FromStr for CommitSha {
-    type Err = GitNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
-        if hex && matches!(text.len(), 40 | 64) {
-            Ok(Self(text.to_ascii_lowercase()))
-        } else {
-            Err(GitNameError::new(
-                text,
-                "a commit is named by its full SHA: 40 or 64 hexadecimal digits",
-            ))
-        }
-    }
-}
-
-impl TryFrom<String> for CommitSha {
-    type Error = GitNameError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<CommitSha> for String {
-    fn from(sha: CommitSha) -> Self {
-        sha.0
-    }
-}
-
-impl fmt::Display for CommitSha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A branch or a tag, written as its full ref name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -289,15 +219,6 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_commit_is_a_full_sha_and_zeros_are_none() {
-        assert!("abc123".parse::<CommitSha>().is_err());
-        assert!("g".repeat(40).parse::<CommitSha>().is_err());
-        assert_eq!(CommitSha::parse_or_zero(&"0".repeat(40)), Ok(None));
-        let sha = CommitSha::parse_or_zero(&"A".repeat(40)).unwrap().unwrap();
-        assert_eq!(sha.as_str(), "a".repeat(40));
-    }
 
     #[test]
     fn refs_that_git_forbids_are_refused() {

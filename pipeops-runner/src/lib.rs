@@ -19,9 +19,10 @@ pub mod workspace;
 
 pub use controller::{Controller, Refusal, Reply};
 pub use deployment::{Deployment, Status};
-pub use git::{CommitSha, GitRef, RepositoryUrl};
+pub use git::{GitRef, RepositoryUrl};
 pub use hub::Hub;
 pub use pipeline::{Deployer, Pipeline, PipelineOptions, RolledOut, StepFailure};
+pub use pipeops_core::CommitSha;
 pub use project::{BuildConfig, Environment, Project};
 pub use queue::{Queue, SqliteQueue};
 pub use runner::{Runner, RunnerOptions};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 use super::{BuildCache, S3Cache};
 
@@ -82,7 +82,7 @@ impl CacheNamespace {
         if name.len() <= LONGEST {
             return name;
         }
-        let mut hash = Sha256::new();
+        let mut hash = Hash::new();
         for part in parts {
             // The length first: no two triples look the same in a row.
             hash.update((part.len() as u64).to_le_bytes());

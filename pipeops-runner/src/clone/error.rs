@@ -6,7 +6,8 @@ use std::time::Duration;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 use super::CloneRequest;
-use crate::git::{CommitSha, RepositoryUrl};
+use crate::git::RepositoryUrl;
+use pipeops_core::CommitSha;
 
 type Source = Box<dyn Error + Send + Sync>;
 

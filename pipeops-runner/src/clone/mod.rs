@@ -21,9 +21,10 @@ use tokio::task::spawn_blocking;
 pub use error::CloneError;
 pub use limits::CloneLimits;
 
-use crate::git::{CommitSha, RepositoryUrl};
+use crate::git::RepositoryUrl;
 use crate::project::Login;
 use crate::workspace::{Workspace, usage};
+use pipeops_core::CommitSha;
 
 /// The folder of the source inside the workspace.
 const SOURCE: &str = "source";

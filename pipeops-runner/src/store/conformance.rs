@@ -10,9 +10,9 @@ use super::{DeploymentFilter, NewEvent, Store};
 use crate::deployment::{
     Deployment, Ending, Fence, JournalEntry, NewDeployment, Status, Submitted,
 };
-use crate::git::CommitSha;
 use crate::project::{Environment, Project};
 use crate::queue::{Claim, Queue};
+use pipeops_core::CommitSha;
 
 const LEASE: Duration = Duration::from_secs(60);
 

@@ -155,9 +155,12 @@ pub enum BodyError {
     /// It is not JSON, or a field is missing or of another type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// A commit or ref in it has no possible name.
+    /// A ref in it has no possible name.
     #[error(transparent)]
     Name(#[from] crate::git::GitNameError),
+    /// A commit is not a full SHA.
+    #[error(transparent)]
+    Commit(#[from] pipeops_core::commit::InvalidCommitSha),
 }
 
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::BodyError;
-use crate::git::{CommitSha, GitRef};
+use crate::git::GitRef;
+use pipeops_core::CommitSha;
 
 /// Markers in a commit's message that ask for no deployment.
 const SKIP_MARKERS: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip deploy]"];

@@ -239,8 +239,7 @@ impl Stage {
         let mut events = self.service.hub().subscribe(after, None);
         loop {
             for event in events.next().await? {
-                let is_ours =
-                    matches!(&event.kind, EventKind::Queued { commit, .. } if commit == sha);
+                let is_ours = matches!(&event.kind, EventKind::Queued { commit, .. } if commit.as_str() == sha);
                 if let (true, Some(found)) = (
                     is_ours,
                     self.service.store().deployment(&event.deployment).await?,

@@ -35,7 +35,7 @@ fn line(kind: &EventKind) -> Option<String> {
             environment,
             commit,
         } => {
-            format!("queued     {project}/{environment} at {}", short(commit))
+            format!("queued     {project}/{environment} at {}", commit.short())
         }
         EventKind::Claimed { runner, attempt: 0 } => format!("claimed    by {runner}"),
         EventKind::Claimed { runner, attempt } => {
@@ -83,9 +83,4 @@ fn line(kind: &EventKind) -> Option<String> {
         EventKind::Cancelled { reason } => format!("cancelled  {reason}"),
         _ => return None,
     })
-}
-
-/// The first characters of a commit SHA, as people name commits.
-pub fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }

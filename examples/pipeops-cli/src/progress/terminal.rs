@@ -6,7 +6,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pipeops::buildkit::View;
 use pipeops::core::{EventKind, EventSink, Step};
 
-use super::plain::short;
 use pipeops::core::units::seconds;
 
 /// Bars on standard error.
@@ -44,7 +43,7 @@ impl Terminal {
                 environment,
                 commit,
             } => {
-                self.print(format!("● {project}/{environment} at {}", short(commit)));
+                self.print(format!("● {project}/{environment} at {}", commit.short()));
             }
             EventKind::StepStarted { step } => self.way.set_message(step.name()),
             EventKind::StepFinished {

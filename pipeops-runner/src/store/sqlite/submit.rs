@@ -41,7 +41,7 @@ fn submit_one(
     let queued = EventKind::Queued {
         project: deployment.project.clone(),
         environment: deployment.environment.clone(),
-        commit: deployment.commit.to_string(),
+        commit: deployment.commit.clone(),
     };
     events::insert(tx, &deployment.id, now, &queued)?;
     Ok(Submitted::Queued(deployment))

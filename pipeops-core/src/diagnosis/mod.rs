@@ -1,13 +1,19 @@
-//! Errors that say the fix.
+//! Errors that name their fix.
 //!
-//! Every error of the PipeOps crates implements [`Diagnose`]: it explains itself as a [`Diagnosis`], the block that a
-//! person reads when a deployment fails.
+//! Every error of the PipeOps crates implements [`Diagnose`]. It explains itself as a [`Diagnosis`]: the block that a person
+//! reads when a deployment fails. A diagnosis has a stable [`Code`], and [`codes`] documents each code on a [`Page`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::retry::RetryClass;
+
+mod code;
+pub mod codes;
+
+pub use code::{Code, Page};
 
 /// What went wrong, why, and what to do about it.
 ///
@@ -15,12 +21,21 @@ use crate::retry::RetryClass;
 ///
 /// ```
 /// use pipeops_core::Diagnosis;
+/// use pipeops_core::diagnosis::Page;
 ///
-/// let diagnosis = Diagnosis::new("Deployment failed: ImagePullBackOff")
+/// static IMAGE_PULL_AUTH: Page = Page {
+///     code: "image-pull/auth",
+///     title: "Image pull failed: authentication required",
+///     meaning: "The cluster could not log in to the registry.",
+///     fixes: &["Verify registry credentials in project settings"],
+/// };
+///
+/// let mut diagnosis = Diagnosis::new(&IMAGE_PULL_AUTH)
+///     .title("Deployment failed: ImagePullBackOff")
 ///     .error("Failed to pull image \"registry/app:abc123\"")
-///     .reason("authentication required")
-///     .fix("Verify registry credentials in project settings")
-///     .run("pipeops project registry update");
+///     .reason("authentication required");
+/// // The embedding program adds its own command.
+/// diagnosis.run = Some("pipeops project registry update".to_owned());
 /// assert_eq!(
 ///     diagnosis.to_string(),
 ///     "❌ Deployment failed: ImagePullBackOff\n\n\
@@ -34,6 +49,9 @@ use crate::retry::RetryClass;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Diagnosis {
+    /// The stable name of the cause. Programs compare it; texts may change.
+    #[serde(default)]
+    pub code: Code,
     /// One line: what failed, ending in the cause's short name.
     pub title: String,
     /// What the failing system said, in its own words, secrets redacted.
@@ -45,9 +63,13 @@ pub struct Diagnosis {
     /// What to do, the likeliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<String>,
-    /// A command that starts the first fix.
+    /// A command that starts the first fix. PipeOps' libraries leave it empty: the embedding program knows its own commands,
+    /// and chooses one by [`code`](Self::code) and [`context`](Self::context).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// What the diagnosis is about, by kind: `app`, `namespace`, `project`, `revision`, `host`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context: BTreeMap<String, String>,
     /// The last lines that the failing part printed, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
@@ -57,17 +79,16 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// A diagnosis with this title and nothing else, [`RetryClass::Permanent`].
-    pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            error: String::new(),
-            reason: String::new(),
-            fixes: Vec::new(),
-            run: None,
-            log: Vec::new(),
-            class: RetryClass::Permanent,
-        }
+    /// A diagnosis with the code, title and fixes of `page`, and [`RetryClass::Permanent`].
+    pub fn new(page: impl Into<Self>) -> Self {
+        page.into()
+    }
+
+    /// Replaces the page's title, where a better one depends on values.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
     }
 
     /// Sets what the failing system said.
@@ -81,6 +102,13 @@ impl Diagnosis {
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
+        self
+    }
+
+    /// Replaces the page's fixes, where better ones depend on values.
+    #[must_use]
+    pub fn fixes(mut self, fixes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.fixes = fixes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -105,11 +133,48 @@ impl Diagnosis {
         self
     }
 
+    /// Names one thing that the diagnosis is about, such as `("app", "shop")`.
+    #[must_use]
+    pub fn context(mut self, kind: impl Into<String>, value: impl Into<String>) -> Self {
+        self.context.insert(kind.into(), value.into());
+        self
+    }
+
     /// Sets whether trying again can help.
     #[must_use]
     pub fn class(mut self, class: RetryClass) -> Self {
         self.class = class;
         self
+    }
+}
+
+impl From<&Page> for Diagnosis {
+    fn from(page: &Page) -> Self {
+        Self {
+            code: Code::from(page),
+            title: page.title.to_owned(),
+            error: String::new(),
+            reason: String::new(),
+            fixes: page.fixes.iter().copied().map(str::to_owned).collect(),
+            run: None,
+            context: BTreeMap::new(),
+            log: Vec::new(),
+            class: RetryClass::Permanent,
+        }
+    }
+}
+
+/// Until every diagnosis has a page.
+impl From<&str> for Diagnosis {
+    fn from(title: &str) -> Self {
+        Self::from(&codes::UNKNOWN).title(title)
+    }
+}
+
+/// Until every diagnosis has a page.
+impl From<String> for Diagnosis {
+    fn from(title: String) -> Self {
+        Self::from(&codes::UNKNOWN).title(title)
     }
 }
 

@@ -1,0 +1,3 @@
+//! Causes of failed builds: Dockerfiles, instructions, daemons, caches.
+
+pages! {}

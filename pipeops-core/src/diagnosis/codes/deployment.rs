@@ -1,0 +1,3 @@
+//! Causes of refused or failed deployments: webhooks, projects, store, clone, pipeline.
+
+pages! {}

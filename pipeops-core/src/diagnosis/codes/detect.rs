@@ -1,0 +1,3 @@
+//! Causes of a missing language or Dockerfile.
+
+pages! {}

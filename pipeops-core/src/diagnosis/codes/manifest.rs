@@ -1,0 +1,3 @@
+//! Causes of refused app configurations.
+
+pages! {}

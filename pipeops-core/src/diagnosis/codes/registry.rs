@@ -1,0 +1,3 @@
+//! Causes of failed logins, pulls and pushes.
+
+pages! {}

@@ -1,0 +1,3 @@
+//! Causes of failed rollouts: pods, image pulls, cluster, records.
+
+pages! {}
