@@ -80,7 +80,7 @@ pub struct Client {
 /// What a daemon says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Info {
+pub struct DaemonInfo {
     /// Such as `v0.34.2`.
     pub version: String,
     /// The commit it was built from; empty when it does not say.
@@ -145,11 +145,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
-    pub async fn info(&self) -> Result<Info, Error> {
+    pub async fn info(&self) -> Result<DaemonInfo, Error> {
         let mut control = self.control.clone();
         let answer = self.call("Info", control.info(InfoRequest {})).await?;
         let version = answer.buildkit_version.unwrap_or_default();
-        Ok(Info {
+        Ok(DaemonInfo {
             version: version.version,
             revision: version.revision,
         })

@@ -332,14 +332,14 @@ mod tests {
     use pipeops_core::Failure;
 
     use super::*;
-    use crate::censor::Censor;
     use crate::failure::Details;
+    use crate::live_redactor::LiveRedactor;
 
     fn build(message: &str) -> Error {
         Error::Build(Box::new(Details::default().into_failure(
             message,
             None,
-            &Censor::default(),
+            &LiveRedactor::default(),
         )))
     }
 

@@ -2,27 +2,18 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bollard_buildkit_proto::google::rpc;
 use prost::Message;
 use serde::Deserialize;
 
 use crate::cause::Cause;
-use crate::censor::Censor;
 use crate::classify::{Clues, classify};
-use crate::lines::{readable, readable_text};
-use crate::pointer::{self, Pointer};
+use crate::excerpt::SourceLines;
+use crate::lines::readable_text;
+use crate::live_redactor::LiveRedactor;
 
-/// Lines of the Dockerfile shown around the failing ones.
-const AROUND: usize = 2;
-
-/// The most lines of a Dockerfile that are shown.
-const MOST_LINES: usize = 24;
-
-/// Characters kept of the daemon's message, and of each line.
+/// Characters kept of the daemon's message.
 const MESSAGE: usize = 4_000;
-const WIDTH: usize = 300;
 
 /// A build that failed at the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,75 +41,6 @@ impl fmt::Display for BuildFailure {
 
 impl std::error::Error for BuildFailure {}
 
-/// Lines of a Dockerfile, the failing ones marked. Its `Display` shows them with their numbers.
-///
-/// ```text
-/// Dockerfile:3
-///    1 |     FROM alpine
-///    2 |     WORKDIR /app
-///    3 | >>> COPY package.jsn ./
-///      |          ^^^^^^^^^^^
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SourceLines {
-    /// The file's name.
-    pub file: String,
-    /// The first failing line, from 1.
-    pub line: usize,
-    /// The lines.
-    pub lines: Vec<SourceLine>,
-    /// The word that the failure is about, when that is known.
-    pub pointer: Option<Pointer>,
-}
-
-/// One line of a Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SourceLine {
-    /// Its number, from 1.
-    pub number: usize,
-    /// Its text.
-    pub text: String,
-    /// Whether it belongs to the failing instruction.
-    pub failing: bool,
-}
-
-impl SourceLines {
-    pub(crate) fn new(file: String, line: usize, lines: Vec<SourceLine>) -> Self {
-        Self {
-            file,
-            line,
-            lines,
-            pointer: None,
-        }
-    }
-
-    /// The text of the failing lines.
-    pub fn instruction(&self) -> String {
-        let failing = self
-            .lines
-            .iter()
-            .filter(|line| line.failing)
-            .map(|line| line.text.trim());
-        failing.collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl fmt::Display for SourceLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)?;
-        for line in &self.lines {
-            let mark = if line.failing { ">>>" } else { "   " };
-            write!(f, "\n{:>4} | {mark} {}", line.number, line.text)?;
-            if let Some(pointer) = self.pointer.filter(|pointer| pointer.line == line.number) {
-                write!(f, "\n     |     {}", pointer.carets(&line.text))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The details of a daemon's error.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Details {
@@ -130,7 +52,7 @@ pub(crate) struct Details {
 
 impl Details {
     /// Decodes what stands beside a status; what is not understood is left out.
-    pub(crate) fn decode(bytes: &[u8], censor: &Censor) -> Self {
+    pub(crate) fn decode(bytes: &[u8], redactor: &LiveRedactor) -> Self {
         let mut details = Self::default();
         let Ok(status) = rpc::Status::decode(bytes) else {
             return details;
@@ -139,7 +61,9 @@ impl Details {
             // `github.com/moby/buildkit/errdefs.Source+json`: the values are JSON.
             match any.type_url.rsplit('/').next().unwrap_or_default() {
                 "errdefs.Source+json" => {
-                    details.source = details.source.or_else(|| source_lines(&any.value, censor))
+                    details.source = details
+                        .source
+                        .or_else(|| SourceLines::decode(&any.value, redactor))
                 }
                 "errdefs.Vertex+json" => {
                     details.vertex = details
@@ -160,9 +84,9 @@ impl Details {
         self,
         message: &str,
         step: Option<(String, Vec<String>)>,
-        censor: &Censor,
+        redactor: &LiveRedactor,
     ) -> BuildFailure {
-        let message = readable_text(message, MESSAGE, censor);
+        let message = readable_text(message, MESSAGE, redactor);
         let (step, log) = step.map_or((None, Vec::new()), |(name, log)| (Some(name), log));
         let clues = Clues {
             message: &message,
@@ -172,7 +96,7 @@ impl Details {
         };
         let cause = classify(&clues);
         let source = self.source.map(|mut source| {
-            source.pointer = pointer::find(&source, &cause, &message);
+            source.point_at(&cause, &message);
             source
         });
         BuildFailure {
@@ -197,82 +121,14 @@ struct ExitDetail {
     code: u32,
 }
 
-#[derive(Deserialize)]
-struct SourceDetail {
-    info: SourceInfo,
-    #[serde(default)]
-    ranges: Vec<Range>,
-}
-
-#[derive(Deserialize)]
-struct SourceInfo {
-    #[serde(default)]
-    filename: String,
-    /// The whole file in base64.
-    #[serde(default)]
-    data: String,
-}
-
-#[derive(Deserialize)]
-struct Range {
-    #[serde(default)]
-    start: Position,
-    #[serde(default)]
-    end: Position,
-}
-
-#[derive(Deserialize, Default)]
-struct Position {
-    /// From 1.
-    #[serde(default)]
-    line: usize,
-}
-
-impl Range {
-    /// Its first and last line.
-    fn bounds(&self) -> (usize, usize) {
-        (self.start.line, self.end.line.max(self.start.line))
-    }
-}
-
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     serde_json::from_slice(json).ok()
 }
 
-fn source_lines(json: &[u8], censor: &Censor) -> Option<SourceLines> {
-    let detail: SourceDetail = parse(json)?;
-    let text = BASE64.decode(&detail.info.data).ok()?;
-    let bounds: Vec<_> = detail.ranges.iter().map(Range::bounds).collect();
-    let first = bounds
-        .iter()
-        .map(|(start, _)| *start)
-        .min()
-        .filter(|line| *line > 0)?;
-    let last = bounds.iter().map(|(_, end)| *end).max()?;
-    let shown = first.saturating_sub(AROUND).max(1)..=last.saturating_add(AROUND);
-    let lines: Vec<SourceLine> = text
-        .split(|byte| *byte == b'\n')
-        .zip(1..)
-        .filter(|(_, number)| shown.contains(number))
-        .take(MOST_LINES)
-        .map(|(line, number)| SourceLine {
-            number,
-            text: readable(line, censor).chars().take(WIDTH).collect(),
-            failing: bounds
-                .iter()
-                .any(|(start, end)| (*start..=*end).contains(&number)),
-        })
-        .collect();
-    let name = readable(detail.info.filename.as_bytes(), censor);
-    let file = match name.is_empty() {
-        true => "Dockerfile".to_owned(),
-        false => name.chars().take(WIDTH).collect(),
-    };
-    (!lines.is_empty()).then(|| SourceLines::new(file, first, lines))
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as BASE64;
     use bollard_buildkit_proto::google::protobuf::Any;
     use proptest::prelude::*;
 
@@ -299,8 +155,8 @@ mod tests {
     }
 
     fn failure(details: &[(&str, String)], message: &str) -> BuildFailure {
-        let censor = Censor::default();
-        Details::decode(&encode(details), &censor).into_failure(message, None, &censor)
+        let redactor = LiveRedactor::default();
+        Details::decode(&encode(details), &redactor).into_failure(message, None, &redactor)
     }
 
     #[test]
@@ -351,16 +207,16 @@ mod tests {
     fn a_whole_dockerfile_marked_as_failing_is_shown_in_part() {
         let text = "RUN x\n".repeat(5_000);
         let failure = failure(&[("errdefs.Source", source(&text, 1, 5_000))], "x");
-        assert_eq!(failure.source.unwrap().lines.len(), MOST_LINES);
+        assert_eq!(failure.source.unwrap().lines.len(), 24);
     }
 
     proptest! {
         #[test]
         fn no_details_panic(bytes: Vec<u8>, json in ".{0,60}", start: usize, end: usize) {
-            let censor = Censor::default();
-            Details::decode(&bytes, &censor);
+            let redactor = LiveRedactor::default();
+            Details::decode(&bytes, &redactor);
             let details = [("errdefs.Source", json), ("errdefs.Source", source("a\nb", start, end))];
-            Details::decode(&encode(&details), &censor);
+            Details::decode(&encode(&details), &redactor);
         }
     }
 }

@@ -7,8 +7,8 @@ use pipeops_core::event::EventKind;
 use pipeops_core::{EventSink, SecretString};
 use prost::Message;
 
-use crate::censor::Censor;
 use crate::failure::{BuildFailure, Details};
+use crate::live_redactor::LiveRedactor;
 use crate::progress::Progress;
 use crate::session::filter::{Above, Filter};
 use crate::session::packet::Packet;
@@ -83,9 +83,9 @@ pub fn events(bytes: &[u8], secret: &str) -> Vec<EventKind> {
 
 /// The failure of a build whose daemon says this, with these details (`google.rpc.Status`). `secret` is hidden.
 pub fn failure(message: &str, details: &[u8], secret: &str) -> BuildFailure {
-    let censor = hiding(secret);
-    let details = Details::decode(details, &censor);
-    details.into_failure(message, None, &censor)
+    let redactor = hiding(secret);
+    let details = Details::decode(details, &redactor);
+    details.into_failure(message, None, &redactor)
 }
 
 /// What a walk over the build context does with one path.
@@ -98,16 +98,16 @@ pub struct Judged {
 }
 
 /// What a walk does with `path` where this is the `.dockerignore` file; `None` if that cannot be read.
-pub fn judge(dockerignore: &[u8], path: &str) -> Option<Judged> {
+pub fn select(dockerignore: &[u8], path: &str) -> Option<Judged> {
     let filter = Filter::new(&[], &ignored(dockerignore)).ok()?;
     let mut reached = true;
     let mut above = Above::default();
     for (at, _) in path.match_indices('/') {
-        let verdict = filter.judge(&path[..at], true, &above);
-        reached &= verdict.enter;
-        above = verdict.above;
+        let selection = filter.select(&path[..at], true, &above);
+        reached &= selection.enter;
+        above = selection.above;
     }
-    let kept = filter.judge(path, false, &above).keep;
+    let kept = filter.select(path, false, &above).keep;
     Some(Judged { kept, reached })
 }
 
@@ -123,10 +123,10 @@ pub fn ask_agent(pieces: &[&[u8]]) -> Option<Vec<u8>> {
         .map(|answers| answers.concat())
 }
 
-fn hiding(secret: &str) -> Censor {
-    let censor = Censor::default();
-    censor.hide([SecretString::from(secret)]);
-    censor
+fn hiding(secret: &str) -> LiveRedactor {
+    let redactor = LiveRedactor::default();
+    redactor.hide([SecretString::from(secret)]);
+    redactor
 }
 
 fn messages<M: Message + Default>(mut bytes: &[u8]) -> Vec<M> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::censor::Censor;
+use crate::live_redactor::LiveRedactor;
 
 /// A line longer than this comes in several pieces.
 const LONGEST: usize = 16 << 10;
@@ -14,15 +14,15 @@ const MOST_OPEN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Lines {
     open: HashMap<(String, i64), Vec<u8>>,
-    censor: Censor,
+    redactor: LiveRedactor,
 }
 
 impl Lines {
-    /// Nothing yet; secrets go through `censor`.
-    pub(crate) fn new(censor: Censor) -> Self {
+    /// Nothing yet; secrets go through `redactor`.
+    pub(crate) fn new(redactor: LiveRedactor) -> Self {
         Self {
             open: HashMap::new(),
-            censor,
+            redactor,
         }
     }
 
@@ -36,12 +36,12 @@ impl Lines {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             open.extend_from_slice(part);
             if part.ends_with(b"\n") {
-                lines.push(readable(open, &self.censor));
+                lines.push(readable(open, &self.redactor));
                 open.clear();
             }
             while open.len() > LONGEST {
-                let rest = open.split_off(safe_cut(open, &self.censor));
-                lines.push(readable(open, &self.censor));
+                let rest = open.split_off(safe_cut(open, &self.redactor));
+                lines.push(readable(open, &self.redactor));
                 *open = rest;
             }
         }
@@ -59,15 +59,15 @@ impl Lines {
         let rests = keys.iter().filter_map(|key| self.open.remove(key));
         rests
             .filter(|rest| !rest.is_empty())
-            .map(|rest| readable(&rest, &self.censor))
+            .map(|rest| readable(&rest, &self.redactor))
             .collect()
     }
 }
 
 /// Where a long line is cut: not inside a character, and not where a secret may have begun.
-fn safe_cut(line: &[u8], censor: &Censor) -> usize {
+fn safe_cut(line: &[u8], redactor: &LiveRedactor) -> usize {
     let head = &line[..LONGEST.min(line.len())];
-    let end = head.len() - censor.open_end(head);
+    let end = head.len() - redactor.open_end(head);
     let boundary = (end.saturating_sub(3)..=end)
         .rev()
         .find(|at| line.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
@@ -76,18 +76,18 @@ fn safe_cut(line: &[u8], censor: &Censor) -> usize {
 }
 
 /// A line as a terminal would show it, without colours, control characters and secrets.
-pub(crate) fn readable(line: &[u8], censor: &Censor) -> String {
+pub(crate) fn readable(line: &[u8], redactor: &LiveRedactor) -> String {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);
     // A progress bar draws over itself: what it drew last stays.
     let shown = text.rsplit('\r').next().unwrap_or_default();
-    censor.clean(&without_controls(shown))
+    redactor.clean(&without_controls(shown))
 }
 
 /// A text of several lines as a terminal would show it, at most `limit` characters.
-pub(crate) fn readable_text(text: &str, limit: usize, censor: &Censor) -> String {
+pub(crate) fn readable_text(text: &str, limit: usize, redactor: &LiveRedactor) -> String {
     let lines: Vec<String> = text.lines().map(without_controls).collect();
-    censor
+    redactor
         .clean(&lines.join("\n"))
         .chars()
         .take(limit)
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
 
     fn lines() -> Lines {
-        let censor = Censor::default();
-        censor.hide([SecretString::from("s3cr3t-value")]);
-        Lines::new(censor)
+        let redactor = LiveRedactor::default();
+        redactor.hide([SecretString::from("s3cr3t-value")]);
+        Lines::new(redactor)
     }
 
     #[test]
@@ -167,13 +167,13 @@ mod tests {
 
     #[test]
     fn a_text_keeps_its_lines_and_nothing_that_steers_a_terminal() {
-        let censor = Censor::default();
-        censor.hide([SecretString::from("s3cr3t-value")]);
+        let redactor = LiveRedactor::default();
+        redactor.hide([SecretString::from("s3cr3t-value")]);
         assert_eq!(
-            readable_text("a\x1b[31m s3cr3t-\x07value\r\n\u{202e}b\n", 100, &censor),
+            readable_text("a\x1b[31m s3cr3t-\x07value\r\n\u{202e}b\n", 100, &redactor),
             "a [redacted]\nb"
         );
-        assert_eq!(readable_text("äöü", 2, &censor), "äö");
+        assert_eq!(readable_text("äöü", 2, &redactor), "äö");
     }
 
     #[test]

@@ -13,12 +13,12 @@ use crate::image_options::{ImageOptions, Subject};
 /// A result to write beside the pushed image: see [`Solve::output`](crate::Solve::output).
 ///
 /// ```
-/// use pipeops_buildkit::{Output, Target};
+/// use pipeops_buildkit::{Output, OutputTarget};
 ///
 /// let outputs = [
-///     Output::oci(Target::file("app.oci.tar")),
+///     Output::oci(OutputTarget::file("app.oci.tar")),
 ///     Output::local("dist").platform_split(false),
-///     Output::tar(Target::writer(tokio::io::sink())),
+///     Output::tar(OutputTarget::writer(tokio::io::sink())),
 /// ];
 /// # let _ = outputs;
 /// ```
@@ -42,13 +42,13 @@ pub(crate) enum Kind {
 /// Where to.
 #[derive(Debug, Clone)]
 pub(crate) enum To {
-    Stream(Target),
+    Stream(OutputTarget),
     Folder(PathBuf),
 }
 
 /// Where a stream of bytes goes.
 #[derive(Clone)]
-pub struct Target(pub(crate) TargetKind);
+pub struct OutputTarget(pub(crate) TargetKind);
 
 /// Something that takes bytes.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -60,7 +60,7 @@ pub(crate) enum TargetKind {
     Writer(Arc<Mutex<Option<Writer>>>),
 }
 
-impl Target {
+impl OutputTarget {
     /// A file. It appears when it is complete: a failed build leaves an older one as it was.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(TargetKind::File(path.into()))
@@ -79,7 +79,7 @@ impl Target {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for OutputTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             TargetKind::File(path) => f.debug_tuple("File").field(path).finish(),
@@ -88,19 +88,19 @@ impl fmt::Debug for Target {
     }
 }
 
-impl From<&str> for Target {
+impl From<&str> for OutputTarget {
     fn from(path: &str) -> Self {
         Self::file(path)
     }
 }
 
-impl From<&Path> for Target {
+impl From<&Path> for OutputTarget {
     fn from(path: &Path) -> Self {
         Self::file(path)
     }
 }
 
-impl From<PathBuf> for Target {
+impl From<PathBuf> for OutputTarget {
     fn from(path: PathBuf) -> Self {
         Self::file(path)
     }
@@ -109,7 +109,7 @@ impl From<PathBuf> for Target {
 /// What was written of one [`Output`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Written {
+pub struct OutputStats {
     /// Files; 1 for a stream that ended well.
     pub files: u64,
     /// Bytes of these.
@@ -120,17 +120,17 @@ pub struct Written {
 
 impl Output {
     /// The root file system as a tar archive.
-    pub fn tar(target: impl Into<Target>) -> Self {
+    pub fn tar(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Tar, To::Stream(target.into()))
     }
 
     /// The image as a tar archive of an OCI layout.
-    pub fn oci(target: impl Into<Target>) -> Self {
+    pub fn oci(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Oci, To::Stream(target.into()))
     }
 
     /// The image as a tar archive that `docker load` takes.
-    pub fn docker(target: impl Into<Target>) -> Self {
+    pub fn docker(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Docker, To::Stream(target.into()))
     }
 

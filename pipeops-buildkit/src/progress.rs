@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::cache::{CacheOutcome, CacheProblem, IMPORT, Labels, reason};
 use crate::cause::Cause;
-use crate::censor::Censor;
 use crate::failure::BuildFailure;
 use crate::lines::{Lines, readable};
+use crate::live_redactor::LiveRedactor;
 
 /// Lines of output kept for the error of a step.
 const TAIL: usize = 20;
@@ -26,7 +26,7 @@ const MOST: usize = 10_000;
 /// Follows one build.
 pub(crate) struct Progress<'a> {
     events: &'a dyn EventSink,
-    censor: Censor,
+    redactor: LiveRedactor,
     vertices: HashMap<String, Vertex>,
     /// How far each part of a vertex was when it was last told, by vertex and id.
     transfers: HashMap<(String, String), Moved>,
@@ -64,14 +64,14 @@ pub(crate) struct Counts {
 }
 
 impl<'a> Progress<'a> {
-    /// Reports to `events`, with secrets taken out by `censor`.
-    pub(crate) fn new(events: &'a dyn EventSink, censor: Censor) -> Self {
+    /// Reports to `events`, with secrets taken out by `redactor`.
+    pub(crate) fn new(events: &'a dyn EventSink, redactor: LiveRedactor) -> Self {
         Self {
             events,
             labels: Labels::default(),
             caches: CacheOutcome::default(),
-            lines: Lines::new(censor.clone()),
-            censor,
+            lines: Lines::new(redactor.clone()),
+            redactor,
             vertices: HashMap::new(),
             transfers: HashMap::new(),
         }
@@ -147,7 +147,7 @@ impl<'a> Progress<'a> {
     pub(crate) fn warn(&self, message: impl AsRef<str>) {
         let message = message.as_ref().replace(['\n', '\r'], " ");
         self.events.emit(EventKind::Warning {
-            message: readable(message.as_bytes(), &self.censor),
+            message: readable(message.as_bytes(), &self.redactor),
         });
     }
 
@@ -185,7 +185,7 @@ impl<'a> Progress<'a> {
         vertex.heard = Some(Instant::now());
         if vertex.name.is_empty() {
             let name = self.labels.readable(update.name.replace(['\n', '\r'], " "));
-            vertex.name = readable(name.as_bytes(), &self.censor);
+            vertex.name = readable(name.as_bytes(), &self.redactor);
         }
         let name = vertex.name.clone();
         let state = state(&update);
@@ -220,7 +220,7 @@ impl<'a> Progress<'a> {
         self.end(&update.digest, VertexState::Failed, millis);
         let problem = CacheProblem {
             cache: name.to_owned(),
-            why: readable(reason(&update.error).as_bytes(), &self.censor),
+            why: readable(reason(&update.error).as_bytes(), &self.redactor),
             millis,
         };
         if name.starts_with(IMPORT) {
@@ -287,7 +287,7 @@ impl<'a> Progress<'a> {
             let (vertex, id) = key;
             self.events.emit(EventKind::Transfer {
                 vertex,
-                id: readable(id.as_bytes(), &self.censor),
+                id: readable(id.as_bytes(), &self.redactor),
                 current: now.current,
                 total: now.total,
                 millis: now.millis,
@@ -359,7 +359,7 @@ fn duration(started: Option<&Timestamp>, completed: Option<&Timestamp>) -> Optio
 }
 
 fn warning_text(warning: &proto::VertexWarning) -> String {
-    let mut text = readable(&warning.short, &Censor::default());
+    let mut text = readable(&warning.short, &LiveRedactor::default());
     if let Some(line) = warning
         .ranges
         .first()
@@ -390,9 +390,9 @@ mod tests {
     fn events(messages: Vec<proto::StatusResponse>) -> (Vec<String>, Counts) {
         let seen = Mutex::new(Vec::new());
         let sink = |event: EventKind| seen.lock().unwrap().push(short_form(event));
-        let censor = Censor::default();
-        censor.hide([SecretString::from("hunter22")]);
-        let mut progress = Progress::new(&sink, censor);
+        let redactor = LiveRedactor::default();
+        redactor.hide([SecretString::from("hunter22")]);
+        let mut progress = Progress::new(&sink, redactor);
         messages
             .into_iter()
             .for_each(|message| progress.take(message));
@@ -529,7 +529,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cache_that_says_nothing_is_given_up_and_one_that_moves_is_not() {
         const LIMIT: Duration = Duration::from_secs(60);
-        let mut progress = Progress::new(&pipeops_core::event::Discard, Censor::default());
+        let mut progress = Progress::new(&pipeops_core::event::Discard, LiveRedactor::default());
         let running = |name: &str| with_vertex(vertex(name, name, (Some(1), None)));
         progress.take(running("[1/1] RUN sleep"));
         tokio::time::advance(LIMIT * 20).await;
@@ -588,7 +588,7 @@ mod tests {
 
     #[test]
     fn the_failed_step_keeps_its_last_lines() {
-        let mut progress = Progress::new(&pipeops_core::event::Discard, Censor::default());
+        let mut progress = Progress::new(&pipeops_core::event::Discard, LiveRedactor::default());
         progress.take(with_vertex(vertex("v", "[1/1] RUN x", (Some(1), None))));
         for number in 0..100 {
             progress.take(log("v", &format!("line {number}\n")));

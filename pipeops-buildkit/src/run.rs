@@ -17,13 +17,13 @@ use tonic::transport::Channel;
 
 use crate::cache::CacheProblem;
 use crate::cause::Cause;
-use crate::censor::Censor;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
 use crate::exported::Exported;
 use crate::failure::{BuildFailure, Details};
 use crate::layout::Layout;
 use crate::leak::{After, LeakReport};
+use crate::live_redactor::LiveRedactor;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::session::filesync::Sent;
@@ -101,7 +101,7 @@ impl Client {
             events.emit(EventKind::Warning { message });
         }
         let mut progress =
-            Progress::new(events, prepared.censor.clone()).with_labels(prepared.labels);
+            Progress::new(events, prepared.redactor.clone()).with_labels(prepared.labels);
         let id = prepared.request.r#ref.clone();
         let result = self
             .follow(
@@ -127,7 +127,7 @@ impl Client {
             Err(Ended::Lost(error)) => Err(error),
             Err(Ended::GivenUp(failure)) => Err(Error::Build(failure)),
             Err(Ended::Refused(status)) => {
-                let error = self.failure(&status, &progress, &prepared.censor);
+                let error = self.failure(&status, &progress, &prepared.redactor);
                 Err(explain(error, &session, &mut prepared.notes))
             }
         }
@@ -197,21 +197,21 @@ impl Client {
         &self,
         status: &Status,
         progress: &Progress<'_>,
-        censor: &Censor,
+        redactor: &LiveRedactor,
     ) -> Error {
         if is_transport_loss(status) {
-            let why = censor.clean(status.message());
+            let why = redactor.clean(status.message());
             return Error::DaemonLost {
                 address: self.address.clone(),
                 why,
             };
         }
-        let details = Details::decode(status.details(), censor);
+        let details = Details::decode(status.details(), redactor);
         let step = progress.failed_step(details.vertex.as_deref());
         Error::Build(Box::new(details.into_failure(
             status.message(),
             step,
-            censor,
+            redactor,
         )))
     }
 }

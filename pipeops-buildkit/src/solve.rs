@@ -14,14 +14,14 @@ use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
 use crate::cache::{CacheOutcome, Caches, Labels, probe};
-use crate::censor::Censor;
 use crate::check::{check_ignore_file, check_names, find_dockerfile, read_dockerfile};
 use crate::error::Error;
 use crate::exported::Exported;
 use crate::frontend::{Frontend, NamedContext};
 use crate::image_options::{ImageOptions, Subject};
 use crate::leak::{LeakCheck, LeakReport, LeakSearch};
-use crate::output::{Output, Written};
+use crate::live_redactor::LiveRedactor;
+use crate::output::{Output, OutputStats};
 use crate::random;
 use crate::remote::Main;
 use crate::session::auth::{Access, Auth};
@@ -247,7 +247,7 @@ pub struct Solved {
     /// What was sent of the context.
     pub context: ContextSent,
     /// What was written, in the order of [`Solve::output`].
-    pub outputs: Vec<Written>,
+    pub outputs: Vec<OutputStats>,
     /// Secrets of the build that can be read in its image or at the daemon.
     pub leaks: LeakReport,
 }
@@ -271,7 +271,7 @@ pub(crate) struct Prepared {
     pub(crate) shared_key: String,
     pub(crate) notes: mpsc::Receiver<Error>,
     pub(crate) sent: Arc<Sent>,
-    pub(crate) censor: Censor,
+    pub(crate) redactor: LiveRedactor,
     pub(crate) labels: Labels,
     pub(crate) push: bool,
     pub(crate) cache_timeout: Duration,
@@ -292,8 +292,8 @@ impl Solve {
         check_names(request, self.push)?;
         let plain_http = plain_http(request);
         let caches = Caches::new(&request.cache_from, &request.cache_to, &plain_http)?;
-        let censor = Censor::default();
-        censor.hide(
+        let redactor = LiveRedactor::default();
+        redactor.hide(
             request
                 .secrets
                 .values()
@@ -339,7 +339,7 @@ impl Solve {
                 Arc::clone(&request.credentials),
                 access,
                 notes,
-                censor.clone(),
+                redactor.clone(),
             )?),
             secrets: Arc::new(Secrets::new(request.secrets.clone())?),
             results: Arc::new(results),
@@ -361,7 +361,7 @@ impl Solve {
                 .unwrap_or_else(|| request.image.name()),
             notes: noted,
             sent,
-            censor,
+            redactor,
             labels: caches.labels,
             push: self.push,
             cache_timeout: self.cache_timeout,
@@ -636,7 +636,7 @@ mod tests {
         })
         .unwrap();
         assert!(prepared.request.internal);
-        assert_eq!(prepared.censor.clean("a key-secret b"), "a [redacted] b");
+        assert_eq!(prepared.redactor.clean("a key-secret b"), "a [redacted] b");
     }
 
     #[test]
@@ -649,7 +649,7 @@ mod tests {
             )
         })
         .unwrap();
-        assert_eq!(prepared.censor.clean("npm_12345"), "[redacted]");
+        assert_eq!(prepared.redactor.clean("npm_12345"), "[redacted]");
         assert!(
             prepared.request.internal,
             "the daemon's history would show it"

@@ -240,8 +240,8 @@ impl Client {
             },
         };
         let failure = |status: Status| {
-            let progress = Progress::new(&Discard, prepared.censor.clone());
-            self.failure(&status, &progress, &prepared.censor)
+            let progress = Progress::new(&Discard, prepared.redactor.clone());
+            self.failure(&status, &progress, &prepared.redactor)
         };
         let mut metadata = result.map_err(failure)?.metadata;
         metadata.remove("result.json").ok_or_else(|| Error::Call {

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Something that a daemon keeps: the result of a step, a context, a cache mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct UsageRecord {
+pub struct CacheRecord {
     /// Its id at this daemon.
     pub id: String,
     /// `regular`, `source.local`, `exec.cachemount`, `frontend`, `internal`, …
@@ -105,14 +105,14 @@ impl Client {
     /// # Errors
     /// [`Error::Call`] when the daemon refuses, such as a filter that it does not understand; [`Error::Timeout`] when it does
     /// not answer.
-    pub async fn disk_usage(&self, filters: &[&str]) -> Result<Vec<UsageRecord>, Error> {
+    pub async fn disk_usage(&self, filters: &[&str]) -> Result<Vec<CacheRecord>, Error> {
         let request = proto::DiskUsageRequest {
             filter: filters.iter().map(|filter| (*filter).to_owned()).collect(),
             ..proto::DiskUsageRequest::default()
         };
         let mut control = self.control.clone();
         let answer = self.call("DiskUsage", control.disk_usage(request)).await?;
-        Ok(answer.record.into_iter().map(UsageRecord::from).collect())
+        Ok(answer.record.into_iter().map(CacheRecord::from).collect())
     }
 
     /// Removes what the daemon keeps; gives each record as it goes. Dropping the stream stops the daemon.
@@ -138,13 +138,13 @@ impl Client {
     pub async fn prune(
         &self,
         options: PruneOptions,
-    ) -> Result<impl Stream<Item = Result<UsageRecord, Error>> + Send + Unpin + 'static, Error>
+    ) -> Result<impl Stream<Item = Result<CacheRecord, Error>> + Send + Unpin + 'static, Error>
     {
         let mut control = self.control.clone();
         let records = self.call("Prune", control.prune(options.0)).await?;
         Ok(self
             .answers("Prune", records)
-            .map(|record| record.map(UsageRecord::from)))
+            .map(|record| record.map(CacheRecord::from)))
     }
 
     /// The messages of a streaming call, with errors that name it.
@@ -158,7 +158,7 @@ impl Client {
     }
 }
 
-impl From<proto::UsageRecord> for UsageRecord {
+impl From<proto::UsageRecord> for CacheRecord {
     #[expect(
         deprecated,
         reason = "daemons before v0.9 send one parent in the older field"

@@ -33,8 +33,8 @@ use common::daemons::Daemon;
 use common::{Context, Recorder, client, env, registry_get, solve, unique};
 use futures::TryStreamExt;
 use pipeops_buildkit::{
-    Address, Builder, BuilderOptions, Cause, Client, ConnectOptions, Member, Output, Pool,
-    PoolOptions, PruneOptions, Solve, StaticMembers, Target,
+    Address, Builder, BuilderOptions, Cause, Client, ConnectOptions, Member, Output, OutputTarget,
+    Pool, PoolOptions, PruneOptions, Solve, StaticMembers,
 };
 use pipeops_core::build::{BuildCache, S3Cache};
 use pipeops_core::event::{Discard, EventKind};
@@ -237,7 +237,7 @@ async fn an_image_is_pushed_and_written_to_a_file() {
     let archive = folder.path().join("out.tar");
     let solve = Solve::new(request.clone())
         .timeout(Duration::from_secs(120))
-        .output(Output::tar(Target::file(&archive)));
+        .output(Output::tar(OutputTarget::file(&archive)));
     client().await.solve(solve, &Discard).await.unwrap();
     registry_get(&format!("{}/manifests/1", request.image.repository())).await;
     assert!(std::fs::metadata(&archive).unwrap().len() > 0);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::daemons::Daemon;
 use common::{Context, Recorder, client, unique};
 use pipeops_buildkit::{
-    Client, ConnectOptions, Error, NamedContext, Output, Solve, Solved, Target,
+    Client, ConnectOptions, Error, NamedContext, Output, OutputTarget, Solve, Solved,
 };
 use pipeops_core::EventSink;
 use pipeops_core::build::BuildCache;
@@ -37,7 +37,7 @@ async fn an_image_in_a_folder_is_a_named_context() {
     let archive = folder.path().join("image.tar");
     let write = Solve::new(base.request())
         .without_push()
-        .output(Output::oci(Target::file(&archive)));
+        .output(Output::oci(OutputTarget::file(&archive)));
     run(client().await, write, &Discard).await.unwrap();
     let unpacked = Command::new("tar")
         .arg("-xf")

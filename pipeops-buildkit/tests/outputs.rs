@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use common::{Context, Recorder, client, env, registry_get, unique};
 use pipeops_buildkit::{
-    AnnotationLevel, Compression, Error, ImageOptions, NamedContext, Network, Output, Provenance,
-    Solve, Solved, Target,
+    AnnotationLevel, Compression, Error, ImageOptions, NamedContext, Network, Output, OutputTarget,
+    Provenance, Solve, Solved,
 };
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind};
@@ -118,7 +118,7 @@ async fn an_image_is_pushed_and_written_in_every_form_at_once() {
     let request = context.request();
     let sink = Sink::default();
     let solve = Solve::new(request.clone())
-        .output(Output::tar(Target::writer(sink.clone())))
+        .output(Output::tar(OutputTarget::writer(sink.clone())))
         .output(Output::oci(dir.path().join("oci.tar")))
         .output(Output::docker(dir.path().join("docker.tar")))
         .output(Output::local(dir.path().join("tree")));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{Context, Recorder, client, env, solve, unique};
-use pipeops_buildkit::{Cause, Output, Solve, Target};
+use pipeops_buildkit::{Cause, Output, OutputTarget, Solve};
 use pipeops_core::event::Discard;
 use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
@@ -41,7 +41,7 @@ async fn extended_attributes_stay_here() {
     }
     let out = tempfile::tempdir().unwrap();
     let archive = out.path().join("out.tar");
-    let output = Output::tar(Target::file(&archive));
+    let output = Output::tar(OutputTarget::file(&archive));
     let solve = Solve::new(context.request()).without_push().output(output);
     client().await.solve(solve, &Discard).await.unwrap();
     let archive = std::fs::read(archive).unwrap();

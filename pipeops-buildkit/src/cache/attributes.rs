@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeops_core::SecretString;
 use pipeops_core::cache::{AzblobCache, BuildCache, GhaCache, S3Cache};
+use pipeops_core::{Digest, SecretString};
 
 use super::{local, slots};
 use crate::error::Error;
@@ -28,7 +28,13 @@ pub(super) fn kind(cache: &BuildCache) -> &'static str {
 pub(super) fn imports(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Vec<Attributes> {
     match cache {
         BuildCache::S3(s3) => slots::names(s3).map(|name| of_s3(s3, &name)).collect(),
-        BuildCache::Local(local) => local::import(local).into_iter().collect(),
+        BuildCache::Local(local) => {
+            let digest = local::manifest(local);
+            let import = |digest: Digest| {
+                Attributes::from([("src", local::name(local)), ("digest", digest.to_string())])
+            };
+            digest.map(import).into_iter().collect()
+        }
         other => vec![of_other(other, plain_http)],
     }
 }
@@ -37,7 +43,7 @@ pub(super) fn imports(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Vec<
 pub(super) fn export(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Attributes {
     let mut attributes = match cache {
         BuildCache::S3(s3) => of_s3(s3, &slots::next(s3)),
-        BuildCache::Local(local) => local::export(local),
+        BuildCache::Local(local) => Attributes::from([("dest", local::name(local))]),
         // It knows neither modes nor errors of its own.
         BuildCache::Inline => return Attributes::new(),
         other => of_other(other, plain_http),

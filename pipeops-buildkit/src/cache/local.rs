@@ -3,30 +3,25 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use pipeops_core::Digest;
 use pipeops_core::cache::{BuildCache, LocalCache};
 
-use super::attributes::Attributes;
 use crate::layout::Layout;
 use crate::session::blobs::Store;
 
-/// What is sent to read it; `None` when there is nothing yet.
-pub(super) fn import(cache: &LocalCache) -> Option<Attributes> {
-    let digest = match Layout::new(&cache.folder).find(Some(&cache.tag)) {
-        Ok(digest) => digest?,
-        Err(error) => {
-            tracing::warn!(folder = %cache.folder.display(), %error, "a build cache cannot be read");
-            return None;
-        }
-    };
-    Some(Attributes::from([
-        ("src", name(cache)),
-        ("digest", digest.to_string()),
-    ]))
+/// A name for the daemon, which need not know where things are on this machine.
+pub(super) fn name(cache: &LocalCache) -> String {
+    let mut hash = DefaultHasher::new();
+    cache.folder.hash(&mut hash);
+    format!("folder-{:016x}", hash.finish())
 }
 
-/// What is sent to write it.
-pub(super) fn export(cache: &LocalCache) -> Attributes {
-    Attributes::from([("dest", name(cache))])
+/// The digest of the cache's manifest; `None` when there is nothing to read yet.
+pub(super) fn manifest(cache: &LocalCache) -> Option<Digest> {
+    Layout::new(&cache.folder).find(Some(&cache.tag)).unwrap_or_else(|error| {
+        tracing::warn!(folder = %cache.folder.display(), %error, "a build cache cannot be read");
+        None
+    })
 }
 
 /// The folders of these caches, by the names under which the daemon asks for them.
@@ -44,13 +39,6 @@ pub(super) fn stores(from: &[BuildCache], to: &[BuildCache]) -> BTreeMap<String,
     stores
 }
 
-/// A name for the daemon, which need not know where things are on this machine.
-fn name(cache: &LocalCache) -> String {
-    let mut hash = DefaultHasher::new();
-    cache.folder.hash(&mut hash);
-    format!("folder-{:016x}", hash.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -58,22 +46,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cache_is_read_once_it_is_there_and_its_place_is_not_told() {
+    fn a_cache_is_read_once_it_is_there_and_its_path_is_not_sent() {
         let folder = tempfile::tempdir().unwrap();
         let cache = LocalCache::new(folder.path().join("cache"));
-        assert_eq!(import(&cache), None);
+        assert_eq!(manifest(&cache), None);
         let layout = Layout::new(&cache.folder);
         let mut blob = layout.begin().unwrap();
         blob.write(b"manifest").unwrap();
         let digest = blob.digest();
         blob.keep(&digest.parse().unwrap()).unwrap();
         layout.tag(&json!({"digest": digest}), "latest").unwrap();
-        let read = import(&cache).unwrap();
-        assert_eq!(read["digest"], digest);
-        assert_eq!(read["src"], export(&cache)["dest"]);
-        assert!(!read["src"].contains('/'), "{read:?}");
+        assert_eq!(manifest(&cache).unwrap().to_string(), digest);
+        let name = name(&cache);
+        assert!(!name.contains('/'), "{name}");
         let caches = [BuildCache::Local(cache)];
-        let id = format!("local:{}", read["src"]);
+        let id = format!("local:{name}");
         assert!(!stores(&caches, &[])[&id].writable);
         assert!(stores(&caches, &caches)[&id].writable);
     }
@@ -82,6 +69,6 @@ mod tests {
     fn an_index_that_cannot_be_read_is_no_cache() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("index.json"), "{").unwrap();
-        assert_eq!(import(&LocalCache::new(folder.path())), None);
+        assert_eq!(manifest(&LocalCache::new(folder.path())), None);
     }
 }

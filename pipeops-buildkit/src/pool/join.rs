@@ -15,7 +15,7 @@ use super::shared::Shared;
 
 /// Builds each platform at a daemon of its own, pushes the parts by digest, and joins them under the request's tag. When one of
 /// them fails, the others are cancelled.
-pub(super) async fn build_apart(
+pub(super) async fn build_per_platform(
     shared: &Arc<Shared>,
     request: &BuildRequest,
     events: &dyn EventSink,
@@ -32,7 +32,7 @@ pub(super) async fn build_apart(
         let events = Labelled { platform, events };
         match run(shared, part(request, platform), true, &events).await? {
             Ended::Built(built) => Ok(built),
-            Ended::Apart => Err(Failure::from(PoolError::Platform {
+            Ended::PerPlatform => Err(Failure::from(PoolError::Platform {
                 wanted: vec![platform.clone()],
                 known: shared.scheduler().platforms(),
             })),

@@ -97,7 +97,7 @@ impl ImageBuilder for Pool {
         let image = request.image.clone();
         let built = match run::run(&self.shared, request.clone(), false, events).await? {
             Ended::Built(built) => built,
-            Ended::Apart => join::build_apart(&self.shared, &request, events).await?,
+            Ended::PerPlatform => join::build_per_platform(&self.shared, &request, events).await?,
         };
         Ok(BuiltImage::new(
             &image,

@@ -33,8 +33,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub(super) enum Ended {
     /// The image is in the registry.
     Built(Built),
-    /// No daemon builds for all platforms: build them apart.
-    Apart,
+    /// No daemon builds for all platforms: each is built by itself.
+    PerPlatform,
 }
 
 /// An image that was built and pushed.
@@ -59,11 +59,11 @@ pub(super) async fn run(
     };
     let mut build = None;
     loop {
-        let (place, grant) = match wait(shared, wanted.clone(), events).await? {
-            Got::Place(place, grant) => (place, grant),
-            Got::Apart => return Ok(Ended::Apart),
+        let (slot, grant) = match wait(shared, wanted.clone(), events).await? {
+            Got::Slot(slot, grant) => (slot, grant),
+            Got::PerPlatform => return Ok(Ended::PerPlatform),
         };
-        // The time limit of a build begins with its first place, not with its first minute in the queue.
+        // The time limit of a build starts with its first slot, not in the queue.
         let build = build.get_or_insert_with(|| Build {
             shared,
             tries: Tries::new(request.clone(), &shared.options.builder),
@@ -74,12 +74,12 @@ pub(super) async fn run(
         let exported = Exported::default();
         match build.attempt(&grant, &exported).await {
             Ok(solved) => {
-                place.finished(&grant.member);
+                slot.finished(&grant.member);
                 return Ok(Ended::Built(built(solved)?));
             }
             Err(error) => match blames_daemon(&error) {
                 Some(hold) => {
-                    place.lost(&grant.member, error.to_string(), hold);
+                    slot.lost(&grant.member, error.to_string(), hold);
                     if let Some(built) = build.pushed(&exported).await {
                         build.tell(&error, "the image was pushed before; it is taken as it is");
                         return Ok(Ended::Built(built));
@@ -89,7 +89,7 @@ pub(super) async fn run(
                     build.goes_elsewhere(error, first)?;
                 }
                 None => {
-                    drop(place);
+                    drop(slot);
                     let elsewhere = may_be_the_daemons(&error);
                     let without_cache = build.tries_again(error).await?;
                     if elsewhere && !without_cache {
@@ -101,7 +101,7 @@ pub(super) async fn run(
     }
 }
 
-/// A build that has had a place.
+/// A build that was given a slot.
 struct Build<'a> {
     shared: &'a Shared,
     tries: Tries<'a>,

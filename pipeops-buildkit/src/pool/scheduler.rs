@@ -32,17 +32,17 @@ pub(super) struct Grant {
     pub(super) address: Address,
 }
 
-/// Whether waiting makes sense.
+/// Whether the pool can take a build now, later or never.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outlook {
+pub(super) enum Availability {
     /// A daemon that takes such builds is up.
-    Good,
-    /// None is, and each platform has a daemon that is: build them apart.
-    Apart,
-    /// None is at the moment.
-    Dark,
+    Ready,
+    /// No single daemon, but each platform has one that is up.
+    PerPlatform,
+    /// None is up at the moment.
+    Down,
     /// None builds for the platforms.
-    Never,
+    Unsupported,
 }
 
 /// A build in the queue.
@@ -227,28 +227,28 @@ impl Scheduler {
         self.queue.len()
     }
 
-    /// Whether a build that wants this can hope.
-    pub(super) fn outlook(&self, wanted: &[String]) -> Outlook {
+    /// Whether daemons for these platforms are up.
+    pub(super) fn availability(&self, wanted: &[String]) -> Availability {
         let listed = || self.daemons.values().filter(|daemon| daemon.listed);
         let up = |platforms: &[String]| {
             listed().any(|daemon| daemon.takes_builds() && daemon.builds_for(platforms))
         };
         if up(wanted) {
-            return Outlook::Good;
+            return Availability::Ready;
         }
         if listed().any(Daemon::is_new) {
-            return Outlook::Dark;
+            return Availability::Down;
         }
         if wanted.len() > 1 && wanted.iter().all(|one| up(std::slice::from_ref(one))) {
-            return Outlook::Apart;
+            return Availability::PerPlatform;
         }
         // A daemon that was never up may build for anything.
         let hope =
             listed().any(|daemon| daemon.platforms().is_empty() || daemon.builds_for(wanted));
         if hope || listed().next().is_none() {
-            Outlook::Dark
+            Availability::Down
         } else {
-            Outlook::Never
+            Availability::Unsupported
         }
     }
 

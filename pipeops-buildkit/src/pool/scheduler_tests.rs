@@ -10,7 +10,7 @@ use super::daemon::Probed;
 use super::error::PoolError;
 use super::member::Member;
 use super::options::PoolOptions;
-use super::scheduler::{Grant, Outlook, Scheduler, Wanted};
+use super::scheduler::{Availability, Grant, Scheduler, Wanted};
 use super::status::{MemberState, MemberStatus};
 use crate::address::Address;
 
@@ -231,11 +231,17 @@ fn only_daemons_with_the_platform_are_taken() {
             .map(|name| (*name).to_owned())
             .collect::<Vec<_>>()
     };
-    let outlook = |platforms: &[&str]| world.scheduler.outlook(&names(platforms));
-    assert_eq!(outlook(&["linux/arm64"]), Outlook::Good);
-    assert_eq!(outlook(&["linux/amd64", "linux/arm64"]), Outlook::Apart);
-    assert_eq!(outlook(&["linux/amd64", "linux/s390x"]), Outlook::Never);
-    assert_eq!(outlook(&["linux/s390x"]), Outlook::Never);
+    let availability = |platforms: &[&str]| world.scheduler.availability(&names(platforms));
+    assert_eq!(availability(&["linux/arm64"]), Availability::Ready);
+    assert_eq!(
+        availability(&["linux/amd64", "linux/arm64"]),
+        Availability::PerPlatform
+    );
+    assert_eq!(
+        availability(&["linux/amd64", "linux/s390x"]),
+        Availability::Unsupported
+    );
+    assert_eq!(availability(&["linux/s390x"]), Availability::Unsupported);
 }
 
 #[test]
@@ -243,13 +249,16 @@ fn a_daemon_that_was_never_up_may_build_for_anything() {
     let mut world = World::new(options(), &[member("a")]);
     world.list(&[member("a"), member("b")]);
     let s390x = ["linux/s390x".to_owned()];
-    assert_eq!(world.scheduler.outlook(&s390x), Outlook::Dark);
+    assert_eq!(world.scheduler.availability(&s390x), Availability::Down);
     world.probe(&["linux/amd64"]);
-    assert_eq!(world.scheduler.outlook(&s390x), Outlook::Never);
+    assert_eq!(
+        world.scheduler.availability(&s390x),
+        Availability::Unsupported
+    );
     world.list(&[]);
     assert_eq!(
-        world.scheduler.outlook(&[]),
-        Outlook::Dark,
+        world.scheduler.availability(&[]),
+        Availability::Down,
         "somebody may come"
     );
 }

@@ -41,25 +41,25 @@ impl Shared {
     pub(super) fn enqueue(
         self: &Arc<Self>,
         wanted: Wanted,
-    ) -> Result<(Place, oneshot::Receiver<Grant>), PoolError> {
+    ) -> Result<(BuildSlot, oneshot::Receiver<Grant>), PoolError> {
         let (grant, granted) = oneshot::channel();
         let ticket = self.scheduler().enqueue(wanted, grant, Instant::now())?;
-        let place = Place {
+        let slot = BuildSlot {
             shared: Arc::clone(self),
             ticket,
         };
-        Ok((place, granted))
+        Ok((slot, granted))
     }
 }
 
-/// A build's place in the queue, then at its daemon. Dropping it frees the place at once.
+/// A build's slot in the queue, then at its daemon. Dropping it frees the slot at once.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct BuildSlot {
     pub(super) shared: Arc<Shared>,
     pub(super) ticket: u64,
 }
 
-impl Place {
+impl BuildSlot {
     /// The build ended well.
     pub(super) fn finished(self, member: &str) {
         self.shared
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for BuildSlot {
     fn drop(&mut self) {
         self.shared.scheduler().leave(self.ticket, Instant::now());
     }

@@ -1,4 +1,4 @@
-//! Waits for a place at a daemon.
+//! Waits for a slot at a daemon.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use pipeops_core::event::EventKind;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::error::PoolError;
-use super::scheduler::{Grant, Outlook, Wanted};
-use super::shared::{Place, Shared};
+use super::scheduler::{Availability, Grant, Wanted};
+use super::shared::{BuildSlot, Shared};
 
 /// How often a waiting build looks at its clocks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,32 +20,32 @@ const TELL: Duration = Duration::from_secs(5);
 /// What a build got.
 #[derive(Debug)]
 pub(super) enum Got {
-    /// A place at a daemon.
-    Place(Place, Grant),
+    /// A slot at a daemon.
+    Slot(BuildSlot, Grant),
     /// No daemon builds for all of its platforms, but each platform has one.
-    Apart,
+    PerPlatform,
 }
 
-/// Waits until the build has its place. Dropping the future gives up the place in the queue.
+/// Waits until the build has its slot. Dropping the future gives up the slot in the queue.
 pub(super) async fn wait(
     shared: &Arc<Shared>,
     wanted: Wanted,
     events: &dyn EventSink,
 ) -> Result<Got, PoolError> {
     let platforms = wanted.platforms.clone();
-    let (place, mut granted) = shared.enqueue(wanted)?;
-    let mut clocks = Clocks::new(shared, platforms, place.ticket);
+    let (slot, mut granted) = shared.enqueue(wanted)?;
+    let mut clocks = Clocks::new(shared, platforms, slot.ticket);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            Ok(grant) = &mut granted => return Ok(Got::Place(place, grant)),
+            Ok(grant) = &mut granted => return Ok(Got::Slot(slot, grant)),
             _ = look.tick() => {}
             () = shared.changed.notified() => {}
         }
         if clocks.look()? {
-            return Ok(Got::Apart);
+            return Ok(Got::PerPlatform);
         }
         if let Some(ahead) = clocks.news() {
             events.emit(EventKind::BuildWaiting { ahead });
@@ -53,14 +53,14 @@ pub(super) async fn wait(
     }
 }
 
-/// For how long a build waits for what.
+/// For how long a build waits and for what.
 struct Clocks<'a> {
     shared: &'a Shared,
     platforms: Vec<String>,
     ticket: u64,
     since: Instant,
     /// Since when no daemon that could take it is up.
-    dark: Option<Instant>,
+    down_since: Option<Instant>,
     told: Option<(Instant, u64)>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Clocks<'a> {
             platforms,
             ticket,
             since: Instant::now(),
-            dark: None,
+            down_since: None,
             told: None,
         }
     }
@@ -83,18 +83,18 @@ impl<'a> Clocks<'a> {
         if now.duration_since(self.since) >= options.patience {
             self.shared.scheduler().lose_patience(self.ticket, now);
         }
-        let outlook = self.shared.scheduler().outlook(&self.platforms);
-        match outlook {
-            Outlook::Apart => return Ok(true),
-            Outlook::Never => {
+        let availability = self.shared.scheduler().availability(&self.platforms);
+        match availability {
+            Availability::PerPlatform => return Ok(true),
+            Availability::Unsupported => {
                 return Err(PoolError::Platform {
                     wanted: self.platforms.clone(),
                     known: self.shared.scheduler().platforms(),
                 });
             }
-            Outlook::Good => self.dark = None,
-            Outlook::Dark => {
-                let since = *self.dark.get_or_insert(now);
+            Availability::Ready => self.down_since = None,
+            Availability::Down => {
+                let since = *self.down_since.get_or_insert(now);
                 let limit = options.unreachable_timeout;
                 if now.duration_since(since) >= limit {
                     let scheduler = self.shared.scheduler();

@@ -20,8 +20,8 @@ use tonic::{Request, Response, Status};
 
 use super::Notes;
 use super::token::{TokenClient, TokenRequest};
-use crate::censor::Censor;
 use crate::error::{CredentialError, Error};
+use crate::live_redactor::LiveRedactor;
 
 /// Longest time that a provider may take; the daemon itself gives up after 60 s.
 const PROVIDER_LIMIT: Duration = Duration::from_secs(45);
@@ -97,7 +97,7 @@ pub(crate) struct Auth {
     tokens: TokenClient,
     seed: Seed,
     notes: Notes,
-    censor: Censor,
+    redactor: LiveRedactor,
 }
 
 /// What only this session knows: the daemon shares tokens between sessions that prove the same key, so that no other job
@@ -116,7 +116,7 @@ impl Auth {
         provider: Arc<dyn CredentialProvider>,
         access: Access,
         notes: Notes,
-        censor: Censor,
+        redactor: LiveRedactor,
     ) -> Result<Self, Error> {
         let mut seed = [0; 32];
         SystemRandom::new()
@@ -128,7 +128,7 @@ impl Auth {
             tokens: TokenClient::default(),
             seed: Seed(seed),
             notes,
-            censor,
+            redactor,
         })
     }
 
@@ -152,10 +152,10 @@ impl Auth {
     }
 
     fn hide(&self, credential: &Credential) {
-        self.censor.hide(credential.secrets());
+        self.redactor.hide(credential.secrets());
         if let CredentialKind::Basic { username, password } = &credential.kind {
             let header = BASE64.encode(format!("{username}:{}", password.expose()));
-            self.censor.hide([SecretString::from(header)]);
+            self.redactor.hide([SecretString::from(header)]);
         }
     }
 
@@ -256,7 +256,7 @@ impl proto::auth_server::Auth for Auth {
                 self.notes.error(error.into_error(host));
                 status
             })?;
-        self.censor.hide([token.secret.clone()]);
+        self.redactor.hide([token.secret.clone()]);
         Ok(Response::new(proto::FetchTokenResponse {
             token: token.secret.expose().to_owned(),
             expires_in: token.expires_in,
@@ -317,7 +317,7 @@ mod tests {
     fn auth() -> (Auth, tokio::sync::mpsc::Receiver<Error>) {
         let (notes, seen) = Notes::new();
         (
-            Auth::new(Arc::new(One), access(), notes, Censor::default()).unwrap(),
+            Auth::new(Arc::new(One), access(), notes, LiveRedactor::default()).unwrap(),
             seen,
         )
     }
@@ -342,7 +342,7 @@ mod tests {
             credentials(&auth, "other.io").await,
             proto::CredentialsResponse::default()
         );
-        assert_eq!(auth.censor.clean("x push-secret"), "x [redacted]");
+        assert_eq!(auth.redactor.clean("x push-secret"), "x [redacted]");
     }
 
     #[test]

@@ -347,7 +347,7 @@ fn walk(
         Source::Files(files) => {
             let kept = files
                 .iter()
-                .filter(|(name, _)| filter.judge(name, false, &Default::default()).keep);
+                .filter(|(name, _)| filter.select(name, false, &Default::default()).keep);
             for (name, content) in kept {
                 emit(Found {
                     path: Bytes::copy_from_slice(name.as_bytes()),

@@ -23,9 +23,9 @@ pub(crate) struct Above {
     exclude: Option<Matched>,
 }
 
-/// What becomes of one entry.
+/// What the patterns say about one entry.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub(crate) struct Selection {
     /// It is sent.
     pub(crate) keep: bool,
     /// It is a folder and may hold something to send.
@@ -50,28 +50,28 @@ impl Filter {
     }
 
     /// Decides about one entry.
-    pub(crate) fn judge(&self, path: &str, is_dir: bool, above: &Above) -> Verdict {
-        let mut verdict = Verdict {
+    pub(crate) fn select(&self, path: &str, is_dir: bool, above: &Above) -> Selection {
+        let mut selection = Selection {
             keep: true,
             enter: is_dir,
             above: Above::default(),
         };
         if !self.include.is_empty() {
             let (included, seen) = self.include.matches_below(path, above.include.as_ref());
-            verdict.above.include = Some(seen);
-            verdict.keep = included;
-            verdict.enter = is_dir
+            selection.above.include = Some(seen);
+            selection.keep = included;
+            selection.enter = is_dir
                 && (included || !self.plain_includes || may_hold(path, self.include.texts(false)));
         }
-        if !self.exclude.is_empty() && (verdict.keep || verdict.enter) {
+        if !self.exclude.is_empty() && (selection.keep || selection.enter) {
             let (excluded, seen) = self.exclude.matches_below(path, above.exclude.as_ref());
-            verdict.above.exclude = Some(seen);
+            selection.above.exclude = Some(seen);
             if excluded {
-                verdict.keep = false;
-                verdict.enter = verdict.enter && self.may_hold_exception(path);
+                selection.keep = false;
+                selection.enter = selection.enter && self.may_hold_exception(path);
             }
         }
-        verdict
+        selection
     }
 
     fn may_hold_exception(&self, path: &str) -> bool {
@@ -220,37 +220,37 @@ mod tests {
         Filter::new(&owned(include), &owned(exclude)).unwrap()
     }
 
-    fn judge(filter: &Filter, path: &str, is_dir: bool) -> (bool, bool) {
+    fn select(filter: &Filter, path: &str, is_dir: bool) -> (bool, bool) {
         let mut above = Above::default();
         for (end, _) in path.match_indices('/') {
-            above = filter.judge(&path[..end], true, &above).above;
+            above = filter.select(&path[..end], true, &above).above;
         }
-        let verdict = filter.judge(path, is_dir, &above);
-        (verdict.keep, verdict.enter)
+        let selection = filter.select(path, is_dir, &above);
+        (selection.keep, selection.enter)
     }
 
     #[test]
     fn without_patterns_everything_is_sent() {
-        assert_eq!(judge(&filter(&[], &[]), "a/b", true), (true, true));
-        assert_eq!(judge(&filter(&[], &[]), "a/b", false), (true, false));
+        assert_eq!(select(&filter(&[], &[]), "a/b", true), (true, true));
+        assert_eq!(select(&filter(&[], &[]), "a/b", false), (true, false));
     }
 
     #[test]
     fn an_excluded_folder_is_not_entered_unless_an_exception_may_be_in_it() {
         assert_eq!(
-            judge(&filter(&[], &["node_modules"]), "node_modules", true),
+            select(&filter(&[], &["node_modules"]), "node_modules", true),
             (false, false)
         );
         let excluded = filter(&[], &["node_modules", "!node_modules/a/keep"]);
-        assert_eq!(judge(&excluded, "node_modules", true), (false, true));
-        assert_eq!(judge(&excluded, "node_modules/a", true), (false, true));
-        assert_eq!(judge(&excluded, "node_modules/b", true), (false, false));
+        assert_eq!(select(&excluded, "node_modules", true), (false, true));
+        assert_eq!(select(&excluded, "node_modules/a", true), (false, true));
+        assert_eq!(select(&excluded, "node_modules/b", true), (false, false));
         assert_eq!(
-            judge(&excluded, "node_modules/a/keep", false),
+            select(&excluded, "node_modules/a/keep", false),
             (true, false)
         );
         assert_eq!(
-            judge(&filter(&[], &["x", "!**/*.md"]), "x", true),
+            select(&filter(&[], &["x", "!**/*.md"]), "x", true),
             (false, true),
             "a wildcard may be anywhere"
         );
@@ -259,11 +259,11 @@ mod tests {
     #[test]
     fn only_folders_on_the_way_to_an_include_are_entered() {
         let included = filter(&["a/b/Dockerfile"], &[]);
-        assert_eq!(judge(&included, "a", true), (false, true));
-        assert_eq!(judge(&included, "b", true), (false, false));
-        assert_eq!(judge(&included, "a/b/Dockerfile", false), (true, false));
+        assert_eq!(select(&included, "a", true), (false, true));
+        assert_eq!(select(&included, "b", true), (false, false));
+        assert_eq!(select(&included, "a/b/Dockerfile", false), (true, false));
         assert_eq!(
-            judge(&filter(&["src"], &["src/secret"]), "src/secret/x", false),
+            select(&filter(&["src"], &["src/secret"]), "src/secret/x", false),
             (false, false)
         );
     }

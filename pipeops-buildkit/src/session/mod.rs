@@ -12,6 +12,7 @@ mod os;
 pub(crate) mod packet;
 pub(crate) mod patterns;
 pub(crate) mod receive;
+mod received;
 mod root;
 pub(crate) mod secrets;
 pub(crate) mod send;

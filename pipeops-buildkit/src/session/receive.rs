@@ -19,8 +19,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Notes;
 use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
+use super::received::Received;
 use super::root::{Partial, Root};
-use super::send::Received;
 use super::stat::go_mode;
 use crate::error::Error;
 

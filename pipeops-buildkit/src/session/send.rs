@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bollard_buildkit_proto::moby::filesync::v1::BytesMessage;
 use futures::{Stream, StreamExt};
@@ -22,9 +22,10 @@ use tonic_prost::ProstCodec;
 use super::Notes;
 use super::packet::{self, DiffCopy};
 use super::receive::FolderTarget;
+use super::received::Received;
 use crate::client::MESSAGE_LIMIT;
 use crate::error::Error;
-use crate::output::{Output, Target, TargetKind, To, Writer, Written};
+use crate::output::{Output, OutputStats, OutputTarget, TargetKind, To, Writer};
 use crate::random;
 
 /// Which exporter a transfer belongs to.
@@ -32,25 +33,6 @@ const EXPORTER: &str = "buildkit-attachable-exporter-id";
 
 /// Small messages are gathered to this size before they are written to disk.
 const GATHERED: usize = 1 << 20;
-
-/// Counts what was written of one output.
-#[derive(Debug, Default)]
-pub(crate) struct Received {
-    pub(crate) files: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) skipped: AtomicU64,
-}
-
-impl Received {
-    /// What was counted so far.
-    pub(crate) fn written(&self) -> Written {
-        Written {
-            files: self.files.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            skipped: self.skipped.load(Ordering::Relaxed),
-        }
-    }
-}
 
 /// The service: outputs by the number of their exporter.
 #[derive(Debug)]
@@ -72,7 +54,7 @@ impl FileSend {
     }
 
     /// What was written, output by output.
-    pub(crate) fn written(&self) -> Vec<Written> {
+    pub(crate) fn written(&self) -> Vec<OutputStats> {
         self.outputs
             .iter()
             .map(|(_, received)| received.written())
@@ -120,7 +102,7 @@ impl FileSend {
 
 /// Takes one stream of bytes.
 struct StreamMethod {
-    target: Target,
+    target: OutputTarget,
     received: Arc<Received>,
     notes: Notes,
 }
@@ -165,7 +147,7 @@ enum StreamError {
 }
 
 async fn write_all(
-    target: &Target,
+    target: &OutputTarget,
     mut incoming: Streaming<BytesMessage>,
     received: &Received,
 ) -> Result<(), StreamError> {
@@ -200,7 +182,7 @@ enum Sink {
 }
 
 impl Sink {
-    async fn open(target: &Target) -> io::Result<Self> {
+    async fn open(target: &OutputTarget) -> io::Result<Self> {
         match &target.0 {
             TargetKind::File(path) => {
                 let path = path.clone();
@@ -212,7 +194,9 @@ impl Sink {
             }
             TargetKind::Writer(writer) => {
                 let used = || io::Error::other("this writer was used by an earlier attempt");
-                Target::take(writer).map(Self::Writer).ok_or_else(used)
+                OutputTarget::take(writer)
+                    .map(Self::Writer)
+                    .ok_or_else(used)
             }
         }
     }
@@ -320,7 +304,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.tar");
         std::fs::write(&path, "older").unwrap();
-        let target = Target::file(&path);
+        let target = OutputTarget::file(&path);
 
         let mut sink = Sink::open(&target).await.unwrap();
         sink.write(vec![1; GATHERED + 1]).await.unwrap();
@@ -341,7 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_serves_one_build() {
-        let target = Target::writer(tokio::io::sink());
+        let target = OutputTarget::writer(tokio::io::sink());
         Sink::open(&target).await.unwrap().finish().await.unwrap();
         let error = Sink::open(&target.clone()).await.err().unwrap();
         assert!(error.to_string().contains("earlier attempt"), "{error}");

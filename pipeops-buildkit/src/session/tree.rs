@@ -143,24 +143,24 @@ impl Walker<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(spot.error(error)),
         };
-        let verdict = self.filter.judge(&spot.text, metadata.is_dir(), above);
-        if !verdict.keep && !verdict.enter {
+        let selection = self.filter.select(&spot.text, metadata.is_dir(), above);
+        if !selection.keep && !selection.enter {
             return Ok(());
         }
         let Some(found) = self.found(path, spot, &metadata)? else {
             return Ok(());
         };
-        let parent = if verdict.keep {
+        let parent = if selection.keep {
             self.send(found, spot)?
         } else {
             Some(found)
         };
-        if verdict.enter && !self.stopped {
+        if selection.enter && !self.stopped {
             if self.parents.len() >= DEEPEST {
                 return Err(spot.error(io::Error::other("folders are nested too deeply")));
             }
             self.parents.push(parent);
-            self.enter(path, spot, verdict.keep, &verdict.above)?;
+            self.enter(path, spot, selection.keep, &selection.above)?;
             self.parents.pop();
         }
         Ok(())

@@ -6,7 +6,7 @@ use pipeops_core::{Redactor, SecretString};
 
 /// A [`Redactor`] that learns. Clones share what they know.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Censor(Arc<RwLock<Known>>);
+pub(crate) struct LiveRedactor(Arc<RwLock<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -14,7 +14,7 @@ struct Known {
     redactor: Redactor,
 }
 
-impl Censor {
+impl LiveRedactor {
     /// Hides these from now on.
     pub(crate) fn hide(&self, secrets: impl IntoIterator<Item = SecretString>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -68,20 +68,24 @@ mod tests {
 
     #[test]
     fn secrets_are_learned_on_the_way() {
-        let censor = Censor::default();
-        assert_eq!(censor.clean("hunter22"), "hunter22");
-        censor
+        let redactor = LiveRedactor::default();
+        assert_eq!(redactor.clean("hunter22"), "hunter22");
+        redactor
             .clone()
             .hide([SecretString::from("hunter22"), SecretString::from("x")]);
-        assert_eq!(censor.clean("x hunter22"), "x [redacted]");
+        assert_eq!(redactor.clean("x hunter22"), "x [redacted]");
     }
 
     #[test]
     fn the_beginning_of_a_secret_at_the_end_is_found() {
-        let censor = Censor::default();
-        censor.hide([SecretString::from("abcabd")]);
-        assert_eq!(censor.open_end(b"..abcab"), 5);
-        assert_eq!(censor.open_end(b"..ab."), 0);
-        assert_eq!(censor.open_end(b"abcabd"), 0, "a whole secret is not open");
+        let redactor = LiveRedactor::default();
+        redactor.hide([SecretString::from("abcabd")]);
+        assert_eq!(redactor.open_end(b"..abcab"), 5);
+        assert_eq!(redactor.open_end(b"..ab."), 0);
+        assert_eq!(
+            redactor.open_end(b"abcabd"),
+            0,
+            "a whole secret is not open"
+        );
     }
 }
