@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use pipeops_detect::{Detector, LanguageDetector};
-use pipeops_dockerfile::{BaseImages, BuildMetadata, Dockerfile, filter, generate};
+use pipeops_detect::{BaseImages, Detector, LanguageDetector, generate};
+use pipeops_dockerfile::{BuildMetadata, Dockerfile, filter};
 use pipeops_core::source::MemTree;
 
 fuzz_target!(|text: &str| {

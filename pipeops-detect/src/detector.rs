@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
-use crate::folder::Folder;
-use crate::procfile;
-use crate::search::{APP, Found, apps, look, own_apps, runs};
+use crate::repository::folder::Folder;
+use crate::repository::procfile;
+use crate::search::{APP, Found, apps, detect, own_apps, runs};
 use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
 use pipeops_core::source::{SourceTree, SourceTreeExt};
 use pipeops_dockerfile::Dockerfile;
@@ -96,7 +96,7 @@ impl LanguageDetector for Detector {
 
 impl Detector {
     fn by_rules(&self, root: &Folder<'_>) -> Detection {
-        let found = look(root);
+        let found = detect(root);
         match self.language {
             Some(language) => explicit(language, root, found),
             None => best(root, found),
@@ -286,7 +286,9 @@ fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
     });
     // What is no web process is not asked for anything.
     detection.port = match process.name.as_str() {
-        "web" => detection.port.or(Some(crate::rules::DEFAULT_PORT)),
+        "web" => detection
+            .port
+            .or(Some(crate::repository::port::DEFAULT_PORT)),
         _ => None,
     };
     // What is told to be run goes before what could be served as files.

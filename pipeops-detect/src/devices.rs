@@ -1,6 +1,6 @@
 //! Apps for phones and desktops: they run, but not on a cluster.
 
-use crate::folder::Folder;
+use crate::repository::folder::Folder;
 
 /// Dependencies of packages of Node.js whose apps run on phones or desktops.
 const PACKAGES: &[&str] = &["react-native", "expo", "electron", "@nativescript/core"];
@@ -9,7 +9,7 @@ const PACKAGES: &[&str] = &["react-native", "expo", "electron", "@nativescript/c
 const FOR_BROWSERS: &[&str] = &["expo export", "--platform web", "vite build", "webpack"];
 
 /// Whether what is in the folder runs on phones or desktops, as far as one can see.
-pub(super) fn only(folder: &Folder<'_>) -> bool {
+pub(crate) fn only(folder: &Folder<'_>) -> bool {
     let files = [
         "tauri.conf.json",
         "src/main/AndroidManifest.xml",

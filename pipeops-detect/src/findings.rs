@@ -1,12 +1,12 @@
 //! What the rules of one language find in one folder.
 
-use crate::folder::Folder;
-use crate::rules::DEFAULT_PORT;
-use crate::source_port::{Port, port};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::port::{Port, port};
 use crate::{Detection, Evidence, Language};
 
 /// How much a fact counts, from 0 to 1. Facts add up as independent reasons do: two of 0.5 make 0.75.
-pub(super) mod weight {
+pub(crate) mod weight {
     /// The file that a language's projects must have.
     pub(crate) const MANIFEST: f64 = 0.5;
     /// A file that tools write beside it.
@@ -24,7 +24,7 @@ pub(super) mod weight {
 /// What the folder is to the language. Many repositories have files of a second language that only accompany the first:
 /// a role bounds what they can count together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Linters, commit hooks, release tools.
     Tools,
     /// Nothing in it is run, as far as one can see.
@@ -48,30 +48,30 @@ impl Role {
 
 /// What the rules of one language find in one folder.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// The language whose rules looked.
-    pub(super) language: Language,
+    pub(crate) language: Language,
     /// What is left when each fact takes its share: 1 is no fact at all.
     doubt: f64,
     /// What the folder is to the language.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     /// The facts, in the order in which they were found.
-    pub(super) evidence: Vec<Evidence>,
-    pub(super) framework: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) package_manager: Option<String>,
-    pub(super) install: Option<String>,
-    pub(super) build: Option<String>,
-    pub(super) start: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) output: Option<String>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) framework: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) package_manager: Option<String>,
+    pub(crate) install: Option<String>,
+    pub(crate) build: Option<String>,
+    pub(crate) start: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) output: Option<String>,
     /// Members of the workspace whose root this folder is.
-    pub(super) members: Vec<String>,
+    pub(crate) members: Vec<String>,
 }
 
 impl Findings {
     /// Nothing found.
-    pub(super) fn none(language: Language) -> Self {
+    pub(crate) fn none(language: Language) -> Self {
         Self {
             language,
             doubt: 1.0,
@@ -90,7 +90,7 @@ impl Findings {
     }
 
     /// Adds a fact.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         weight: f64,
         folder: &Folder<'_>,
@@ -105,7 +105,7 @@ impl Findings {
     }
 
     /// Adds the fact that a file is there, if it is. The first of several names counts.
-    pub(super) fn add_file(
+    pub(crate) fn add_file(
         &mut self,
         weight: f64,
         folder: &Folder<'_>,
@@ -118,7 +118,7 @@ impl Findings {
     }
 
     /// Sets the version and what says it, if something does.
-    pub(super) fn version(&mut self, folder: &Folder<'_>, said: Option<(&str, String)>) {
+    pub(crate) fn version(&mut self, folder: &Folder<'_>, said: Option<(&str, String)>) {
         if let Some((file, version)) = said {
             self.add(
                 weight::HINT,
@@ -131,7 +131,7 @@ impl Findings {
     }
 
     /// Sets the framework and what says it, if one of the `known` dependencies is there; the first one counts.
-    pub(super) fn framework(
+    pub(crate) fn framework(
         &mut self,
         folder: &Folder<'_>,
         file: &str,
@@ -150,19 +150,19 @@ impl Findings {
     }
 
     /// Sets the port that a file names.
-    pub(super) fn listens_on(&mut self, folder: &Folder<'_>, file: &str, port: u16) {
+    pub(crate) fn listens_on(&mut self, folder: &Folder<'_>, file: &str, port: u16) {
         let says = format!("listens on port {port}");
         self.add(weight::NONE, folder, file, says);
         self.port = Some(port);
     }
 
     /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
-    pub(super) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
+    pub(crate) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
         self.listens_or(folder, file, Some(DEFAULT_PORT));
     }
 
     /// Sets the port that a program listens on: as its source says, or the usual one of what it uses, if that serves.
-    pub(super) fn listens_or(&mut self, folder: &Folder<'_>, file: &str, usual: Option<u16>) {
+    pub(crate) fn listens_or(&mut self, folder: &Folder<'_>, file: &str, usual: Option<u16>) {
         self.port = usual;
         match folder.text(file).as_deref().and_then(port) {
             Some(Port::Fixed(port)) => self.listens_on(folder, file, port),
@@ -175,17 +175,17 @@ impl Findings {
     }
 
     /// Whether anything counts.
-    pub(super) fn found(&self) -> bool {
+    pub(crate) fn found(&self) -> bool {
         self.doubt < 1.0
     }
 
     /// Whether it has dependencies or a build tool of its own: a program alone may be a part of what is around it.
-    pub(super) fn is_project(&self) -> bool {
+    pub(crate) fn is_project(&self) -> bool {
         self.install.is_some() || (self.build.is_some() && self.package_manager.is_some())
     }
 
     /// The folder inside of `folder` that all facts are about, if they are about one.
-    pub(super) fn inside(&self, folder: &Folder<'_>) -> Option<&str> {
+    pub(crate) fn inside(&self, folder: &Folder<'_>) -> Option<&str> {
         let base = folder.at("");
         let dir = |evidence: &'_ Evidence| -> Option<usize> {
             let path = evidence.path.strip_prefix(&base)?;
@@ -199,14 +199,14 @@ impl Findings {
     }
 
     /// From 0 to 1.
-    pub(super) fn confidence(&self) -> f64 {
+    pub(crate) fn confidence(&self) -> f64 {
         let sum = (1.0 - self.doubt).min(self.role.ceiling());
         // Two digits: more would pretend a precision that weights do not have.
         (sum * 100.0).round() / 100.0
     }
 
     /// The detection that rests on these findings.
-    pub(super) fn into_detection(self, folder: &Folder<'_>) -> Detection {
+    pub(crate) fn into_detection(self, folder: &Folder<'_>) -> Detection {
         let mut detection = Detection::default();
         detection.confidence = self.confidence();
         detection.language = Some(self.language);

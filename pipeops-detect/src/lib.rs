@@ -1,22 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod choice;
 mod detector;
 mod devices;
 mod findings;
-mod folder;
 mod generate;
-mod procfile;
-mod relaxed;
-mod rules;
+mod generator;
+mod languages;
+mod repository;
 mod search;
-mod source_port;
-mod version;
-mod yaml;
+mod servers;
 
 pub use detector::Detector;
-pub use generate::{
-    BaseImages, BuildSecret, GenerateError, Generated, Reason, SecretTarget, generate,
-};
+pub use generate::error::GenerateError;
+pub use generate::images::BaseImages;
+pub use generate::script::Reason;
+pub use generate::secret::{BuildSecret, SecretTarget};
+pub use generator::{Generated, generate};
 pub use pipeops_core::detection::{
     Alternative, Detection, Evidence, Language, LanguageDetector, UnknownLanguage,
 };

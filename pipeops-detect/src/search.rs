@@ -4,8 +4,8 @@ use crate::Language;
 use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
-use crate::folder::{Folder, is_beside};
-use crate::rules;
+use crate::languages;
+use crate::repository::folder::{Folder, is_beside};
 
 /// How far below the start apps are looked for.
 const DEPTH: usize = 4;
@@ -14,14 +14,14 @@ const DEPTH: usize = 4;
 const FOLDERS: usize = 2_000;
 
 /// From this confidence on a folder is an app by itself, and what is inside belongs to it.
-pub(super) const APP: f64 = 0.5;
+pub(crate) const APP: f64 = 0.5;
 
 /// A folder with what all rules find in it, the best first.
-pub(super) type Found<'a> = (Folder<'a>, Vec<Findings>);
+pub(crate) type Found<'a> = (Folder<'a>, Vec<Findings>);
 
 /// What all rules find in a folder, the best first.
-pub(super) fn look(folder: &Folder<'_>) -> Vec<Findings> {
-    let all = rules::ALL.iter().map(|look| look(folder));
+pub(crate) fn detect(folder: &Folder<'_>) -> Vec<Findings> {
+    let all = languages::ALL.iter().map(|rules| (rules.detect)(folder));
     let mut found: Vec<Findings> = all.filter(Findings::found).collect();
     // Stable: among equals the order of the rules decides.
     found.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
@@ -30,7 +30,7 @@ pub(super) fn look(folder: &Folder<'_>) -> Vec<Findings> {
 
 /// The folders below `root` that are apps, with what they are, sorted by path. Those that hold tests, tools or
 /// documentation count only where nothing else does.
-pub(super) fn apps<'a>(root: &Folder<'a>, language: Option<Language>) -> Vec<Found<'a>> {
+pub(crate) fn apps<'a>(root: &Folder<'a>, language: Option<Language>) -> Vec<Found<'a>> {
     let search = search(root, language);
     match search.apps.is_empty() {
         true => search.beside,
@@ -39,7 +39,7 @@ pub(super) fn apps<'a>(root: &Folder<'a>, language: Option<Language>) -> Vec<Fou
 }
 
 /// The folders below `root` that are apps, without those that hold tests, tools or documentation.
-pub(super) fn own_apps<'a>(root: &Folder<'a>) -> Vec<Found<'a>> {
+pub(crate) fn own_apps<'a>(root: &Folder<'a>) -> Vec<Found<'a>> {
     search(root, None).apps
 }
 
@@ -68,7 +68,7 @@ fn search<'a>(root: &Folder<'a>, language: Option<Language>) -> Search<'a> {
 
 /// Whether there is something to start or to serve: a library is no app. What serves requests by its framework runs, even
 /// where nothing says how.
-pub(super) fn runs(found: &Findings) -> bool {
+pub(crate) fn runs(found: &Findings) -> bool {
     let serves = found.role == Role::Server && found.framework.is_some();
     serves || found.start.is_some() || found.output.is_some() || !found.members.is_empty()
 }
@@ -106,7 +106,7 @@ impl<'a> Search<'a> {
                 beside: place.beside || is_beside(name) || devices::only(&inside),
                 ..place
             };
-            let found = look(&inside);
+            let found = detect(&inside);
             if !self.is_app(&found, place) || holds_project(&inside, &found) {
                 place.part |= found.iter().any(|found| found.install.is_some());
                 others.push((inside, place));
@@ -136,7 +136,7 @@ impl<'a> Search<'a> {
 fn holds_project(folder: &Folder<'_>, found: &[Findings]) -> bool {
     let dir = found.first().and_then(|best| best.inside(folder));
     dir.is_some_and(|dir| {
-        look(&folder.sub(dir))
+        detect(&folder.sub(dir))
             .first()
             .is_some_and(Findings::is_project)
     })

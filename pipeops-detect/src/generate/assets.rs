@@ -2,19 +2,19 @@
 
 use serde_json::Value;
 
-use super::App;
+use super::app::App;
 use super::script::Script;
 
 /// How the front end beside a server is installed and built.
-pub(super) struct Frontend {
+pub(crate) struct Frontend {
     /// What is copied before the sources.
-    pub(super) manifests: String,
+    pub(crate) manifests: String,
     /// Brings the package manager, where the image lacks it.
-    pub(super) setup: Option<&'static str>,
-    pub(super) install: &'static str,
-    pub(super) cache: &'static str,
+    pub(crate) setup: Option<&'static str>,
+    pub(crate) install: &'static str,
+    pub(crate) cache: &'static str,
     /// Runs the script `build`, where there is one.
-    pub(super) build: Option<&'static str>,
+    pub(crate) build: Option<&'static str>,
 }
 
 /// Lock files, what they are copied with, and the commands: setup, install, cache, build.
@@ -52,7 +52,7 @@ const MANAGERS: &[Row] = &[
 
 impl Frontend {
     /// The front end in the app's own folder, if there is one.
-    pub(super) fn read(app: &App<'_>) -> Option<Self> {
+    pub(crate) fn read(app: &App<'_>) -> Option<Self> {
         let package = app.folder.json("package.json")?;
         let builds = package
             .pointer("/scripts/build")
@@ -73,7 +73,7 @@ impl Frontend {
     }
 
     /// Installs what the front end depends on.
-    pub(super) fn install(&self, script: &mut Script) {
+    pub(crate) fn install(&self, script: &mut Script) {
         if let Some(setup) = self.setup {
             script.run(
                 &["/root/.npm"],
@@ -95,7 +95,7 @@ impl Frontend {
 
 /// Writes the stage `assets`, if a script builds something; true when it did. `needs` are folders of the stage `build`
 /// that the front end imports from.
-pub(super) fn stage(app: &App<'_>, script: &mut Script, needs: &[&str]) -> bool {
+pub(crate) fn stage(app: &App<'_>, script: &mut Script, needs: &[&str]) -> bool {
     let Some(frontend) = Frontend::read(app) else {
         return false;
     };

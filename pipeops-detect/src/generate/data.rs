@@ -1,8 +1,8 @@
 //! Folders whose files programs read while they run.
 
-use super::App;
+use super::app::App;
 use super::script::{Script, quote};
-use crate::folder::Folder;
+use crate::repository::folder::Folder;
 
 /// Names that such folders have, over all languages that are compiled.
 const NAMES: &[&str] = &[
@@ -29,7 +29,7 @@ const DEPTH: usize = 3;
 
 /// Copies the folders that hold more than sources (files that end in `source`), unless `embedded` says that they are
 /// part of the program.
-pub(super) fn copy(
+pub(crate) fn copy(
     app: &App<'_>,
     script: &mut Script,
     source: &str,

@@ -3,7 +3,7 @@
 use super::script::Script;
 
 /// Installs packages, and leaves nothing else behind.
-pub(super) fn install(script: &mut Script, packages: &[&str], why: &str) {
+pub(crate) fn install(script: &mut Script, packages: &[&str], why: &str) {
     if packages.is_empty() {
         return;
     }
@@ -25,7 +25,7 @@ pub(super) fn install(script: &mut Script, packages: &[&str], why: &str) {
 }
 
 /// Installs what packages of a language need at run time: each one's name with the packages of Debian for it.
-pub(super) fn install_for(script: &mut Script, needs: &[(&str, &[&str])]) {
+pub(crate) fn install_for(script: &mut Script, needs: &[(&str, &[&str])]) {
     let packages: Vec<&str> = needs
         .iter()
         .flat_map(|(_, packages)| *packages)

@@ -1,6 +1,6 @@
 //! The `.dockerignore` of a generated Dockerfile.
 
-use super::App;
+use super::app::App;
 use crate::Language;
 
 /// What no image needs, whatever the language.
@@ -23,7 +23,7 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// The tree's own file, or one for the language.
-pub(super) fn text(app: &App<'_>) -> String {
+pub(crate) fn text(app: &App<'_>) -> String {
     if let Some(own) = app.folder.text(".dockerignore") {
         return own;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::version::{compare, shorten};
+use crate::repository::version::{compare, shorten};
 
 /// The base images of generated Dockerfiles, by role.
 ///
@@ -282,7 +282,7 @@ impl BaseImages {
         }
     }
 
-    pub(super) fn frontend(&self) -> Option<&str> {
+    pub(crate) fn frontend(&self) -> Option<&str> {
         self.frontend.as_deref()
     }
 

@@ -1,17 +1,19 @@
 //! What the recipes of compiled languages share: one program, copied onto an image without its compiler.
 
+use super::app::App;
+use super::data;
+use super::error::GenerateError;
 use super::script::Script;
-use super::{App, GenerateError, data};
 
 /// The program's name and its arguments, from the command that starts it.
-pub(super) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, &'a str), GenerateError> {
+pub(crate) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, &'a str), GenerateError> {
     let start = app.start()?;
     let (program, arguments) = start.split_once(' ').unwrap_or((start, ""));
     Ok((program.rsplit('/').next().unwrap_or(program), arguments))
 }
 
 /// The first stage: the compiler, and where the sources are.
-pub(super) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
+pub(crate) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
     script.stage(
         &app.image(role),
         Some("build"),
@@ -21,7 +23,7 @@ pub(super) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
 }
 
 /// Copies those of `files` that are there: they decide the dependencies.
-pub(super) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
+pub(crate) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
     let files: Vec<&str> = files
         .iter()
         .copied()
@@ -34,13 +36,13 @@ pub(super) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
 }
 
 /// Copies everything else.
-pub(super) fn sources(script: &mut Script) {
+pub(crate) fn sources(script: &mut Script) {
     script.line("COPY . .", "the sources last: they change most often");
 }
 
 /// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads, which
 /// do not end in `source`.
-pub(super) fn last_stage(
+pub(crate) fn last_stage(
     app: &App<'_>,
     script: &mut Script,
     (role, why): (&str, &str),
@@ -58,6 +60,6 @@ pub(super) fn last_stage(
 }
 
 /// The end: user, port and the program with its arguments.
-pub(super) fn run(app: &App<'_>, script: &mut Script, arguments: &str) {
+pub(crate) fn run(app: &App<'_>, script: &mut Script, arguments: &str) {
     app.run(script, format!("/usr/local/bin/app {arguments}").trim_end());
 }

@@ -1,10 +1,22 @@
 //! The text of a Dockerfile and the reasons of its lines.
 
-use super::{BuildSecret, Reason};
+use serde::{Deserialize, Serialize};
+
+use super::secret::BuildSecret;
+
+/// Why a line is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reason {
+    /// The line of the Dockerfile, from 1. An instruction of several lines has its reason at the first one.
+    pub line: usize,
+    /// Why it is there.
+    pub why: String,
+}
 
 /// A Dockerfile that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     text: String,
     lines: usize,
     reasons: Vec<Reason>,
@@ -13,16 +25,16 @@ pub(super) struct Script {
 }
 
 /// A Dockerfile that is written.
-pub(super) struct Finished {
-    pub(super) text: String,
-    pub(super) reasons: Vec<Reason>,
-    pub(super) secrets: Vec<BuildSecret>,
-    pub(super) images: Vec<String>,
+pub(crate) struct Finished {
+    pub(crate) text: String,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) secrets: Vec<BuildSecret>,
+    pub(crate) images: Vec<String>,
 }
 
 impl Script {
     /// Starts with a `# syntax=` line where a frontend is asked for.
-    pub(super) fn new(frontend: Option<&str>) -> Self {
+    pub(crate) fn new(frontend: Option<&str>) -> Self {
         let mut script = Self::default();
         if let Some(frontend) = frontend {
             script.line(
@@ -34,7 +46,7 @@ impl Script {
     }
 
     /// Adds an instruction.
-    pub(super) fn line(&mut self, text: &str, why: &str) {
+    pub(crate) fn line(&mut self, text: &str, why: &str) {
         self.reasons.push(Reason {
             line: self.lines + 1,
             why: why.to_owned(),
@@ -45,7 +57,7 @@ impl Script {
     }
 
     /// Starts a stage.
-    pub(super) fn stage(&mut self, image: &str, name: Option<&str>, why: &str) {
+    pub(crate) fn stage(&mut self, image: &str, name: Option<&str>, why: &str) {
         self.images.push(image.to_owned());
         if self.text.contains("FROM ") {
             self.text.push('\n');
@@ -58,12 +70,12 @@ impl Script {
     }
 
     /// Gives a secret to each step that downloads: to those with cache mounts.
-    pub(super) fn secret(&mut self, secret: BuildSecret) {
+    pub(crate) fn secret(&mut self, secret: BuildSecret) {
         self.secrets.push(secret);
     }
 
     /// Runs a command with cache mounts, each on a line of its own. A command that downloads has one at least.
-    pub(super) fn run(&mut self, caches: &[&str], command: &str, why: &str) {
+    pub(crate) fn run(&mut self, caches: &[&str], command: &str, why: &str) {
         let mut text = String::from("RUN ");
         for cache in caches {
             text.push_str(&format!("--mount=type=cache,target={cache} \\\n    "));
@@ -78,7 +90,7 @@ impl Script {
     }
 
     /// Runs several commands in one step, with the reasons of all. A layer each would keep nothing cached that matters.
-    pub(super) fn steps(&mut self, steps: &[(String, &str)]) {
+    pub(crate) fn steps(&mut self, steps: &[(String, &str)]) {
         let commands: Vec<&str> = steps.iter().map(|(command, _)| command.as_str()).collect();
         let mut reasons: Vec<&str> = steps.iter().map(|(_, why)| *why).collect();
         reasons.dedup();
@@ -88,7 +100,7 @@ impl Script {
     }
 
     /// Sets variables, each on a line of its own.
-    pub(super) fn environment(&mut self, pairs: &[(&str, &str)], why: &str) {
+    pub(crate) fn environment(&mut self, pairs: &[(&str, &str)], why: &str) {
         let pairs: Vec<String> = pairs
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -99,20 +111,20 @@ impl Script {
     }
 
     /// The command of the image, from a line as a shell would read it.
-    pub(super) fn command(&mut self, command: &str, why: &str) {
+    pub(crate) fn command(&mut self, command: &str, why: &str) {
         let words = exec_form(command);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.exec(&words, why);
     }
 
     /// The command of the image, word by word.
-    pub(super) fn exec(&mut self, words: &[&str], why: &str) {
+    pub(crate) fn exec(&mut self, words: &[&str], why: &str) {
         let words: Vec<String> = words.iter().map(|word| json(word)).collect();
         self.line(&format!("CMD [{}]", words.join(", ")), why);
     }
 
     /// The Dockerfile and what is known of it.
-    pub(super) fn finish(self) -> Finished {
+    pub(crate) fn finish(self) -> Finished {
         let mut images = self.images;
         images.sort();
         images.dedup();
@@ -150,7 +162,7 @@ fn json(word: &str) -> String {
 }
 
 /// A word for a shell, quoted where it must be. Control characters, which no path of an app has, are left out.
-pub(super) fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let plain = |ch: char| ch.is_ascii_alphanumeric() || "_-./:=,@+".contains(ch);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

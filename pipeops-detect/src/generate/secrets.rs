@@ -1,65 +1,14 @@
 //! Secrets for private package registries: mounted for the step that downloads, never part of the image or its history.
 
-use serde::{Deserialize, Serialize};
-
-use super::App;
+use super::app::App;
+use super::secret::BuildSecret;
 use crate::Language;
-
-/// A secret that a generated Dockerfile mounts while dependencies are fetched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct BuildSecret {
-    /// Its id, as `--mount=type=secret,id=…` names it.
-    pub id: String,
-    /// How the command sees it.
-    pub target: SecretTarget,
-    /// Which file of the repository refers to it, and how.
-    pub why: String,
-}
-
-/// How a command of a build sees a secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum SecretTarget {
-    /// As a variable of this name.
-    Env(String),
-    /// As a file at this path.
-    File(String),
-}
-
-impl BuildSecret {
-    fn env(name: impl Into<String>, why: impl Into<String>) -> Self {
-        let name = name.into();
-        Self {
-            id: name.clone(),
-            target: SecretTarget::Env(name),
-            why: why.into(),
-        }
-    }
-
-    fn file(id: &str, path: &str, why: impl Into<String>) -> Self {
-        Self {
-            id: id.to_owned(),
-            target: SecretTarget::File(path.to_owned()),
-            why: why.into(),
-        }
-    }
-
-    /// The mount, as a flag of `RUN` writes it.
-    pub(super) fn mount(&self) -> String {
-        match &self.target {
-            SecretTarget::Env(name) => format!("type=secret,id={},env={name}", self.id),
-            SecretTarget::File(path) => format!("type=secret,id={},target={path}", self.id),
-        }
-    }
-}
 
 /// The secrets that the repository's own settings of private registries ask for.
 ///
 /// Where a tool reads a credential from a variable that the settings name, the secret has that variable's name; where it
 /// reads a file of credentials, the secret is that file.
-pub(super) fn needed(app: &App<'_>) -> Vec<BuildSecret> {
+pub(crate) fn needed(app: &App<'_>) -> Vec<BuildSecret> {
     let mut secrets = match app.language {
         Language::Nodejs | Language::Deno => {
             variables_of(app, &[".npmrc", ".yarnrc.yml", "bunfig.toml"])
@@ -415,6 +364,7 @@ fn is_public(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secret::SecretTarget;
     use super::*;
     use crate::{BaseImages, generate};
     use crate::{Detector, LanguageDetector};

@@ -1,8 +1,8 @@
 //! The configuration of the web server that serves files.
 
-use super::App;
+use super::app::App;
 use crate::Language;
-use crate::rules::nodejs::config::Config;
+use crate::languages::nodejs::config::Config;
 
 /// Frameworks that build one page, whose own routes are no files.
 const SINGLE_PAGE: &[&str] = &["blazor", "blazor-wasm", "flutter", "lustre"];
@@ -33,7 +33,7 @@ const HASHED: &[&str] = &[
 ];
 
 /// The lines, and why they are there.
-pub(super) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
+pub(crate) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
     let port = app.detection.port.unwrap_or(8080);
     let mut lines = vec![
         "server {".to_owned(),

@@ -1,0 +1,78 @@
+//! The app that a recipe writes a Dockerfile for.
+
+use super::error::GenerateError;
+use super::images::BaseImages;
+use super::script::Script;
+use crate::repository::folder::Folder;
+use crate::{Detection, Language};
+
+/// The user that generated images run as: `nonroot` of the distroless images, and nobody's number elsewhere.
+pub(crate) const UID: u32 = 65532;
+
+/// What the recipes look at.
+pub(crate) struct App<'a> {
+    pub(crate) folder: Folder<'a>,
+    pub(crate) detection: &'a Detection,
+    pub(crate) images: &'a BaseImages,
+    pub(crate) language: Language,
+}
+
+impl App<'_> {
+    /// The image of a role for the version that the project asks for.
+    pub(crate) fn image(&self, role: &str) -> String {
+        self.images.image(role, self.detection.version.as_deref())
+    }
+
+    pub(crate) fn framework(&self) -> &str {
+        self.detection.framework.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn manager(&self) -> &str {
+        self.detection
+            .package_manager
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn start(&self) -> Result<&str, GenerateError> {
+        let start = self.detection.start.as_deref();
+        start.ok_or_else(|| GenerateError::NoStart {
+            language: self.language,
+            path: self.folder.path().to_owned(),
+        })
+    }
+
+    /// The settings that every image has, and those of the recipe.
+    pub(crate) fn environment(&self, script: &mut Script, own: &[(&str, &str)]) {
+        let port = self.detection.port.map(|port| port.to_string());
+        let mut pairs: Vec<(&str, &str)> = own.to_vec();
+        // The user has no entry in /etc/passwd, and no folder but /tmp that it may write to.
+        pairs.push(("HOME", "/tmp"));
+        if let Some(port) = &port {
+            pairs.push(("PORT", port));
+        }
+        script.environment(
+            &pairs,
+            "settings of the running app; PORT is where it must listen",
+        );
+    }
+
+    /// User, port and command: the end of every image.
+    pub(crate) fn run(&self, script: &mut Script, command: &str) {
+        self.user_and_port(script);
+        script.command(command, "exec form: the app gets SIGTERM itself");
+    }
+
+    pub(crate) fn user_and_port(&self, script: &mut Script) {
+        script.line(
+            &format!("USER {UID}:{UID}"),
+            "a number: Kubernetes can see that it is not root",
+        );
+        if let Some(port) = self.detection.port {
+            script.line(
+                &format!("EXPOSE {port}"),
+                "the port that the app listens on",
+            );
+        }
+    }
+}

@@ -1,0 +1,817 @@
+use super::*;
+use crate::{Detector, LanguageDetector};
+use pipeops_core::Diagnose;
+use pipeops_core::source::MemTree;
+use pipeops_dockerfile::{Arguments, Dockerfile, Keyword};
+
+fn generated(files: &[(&str, &str)]) -> Generated {
+    let tree: MemTree = files.iter().copied().collect();
+    let detection = Detector::new().detect(&tree);
+    generate(&tree, &detection, &BaseImages::default()).unwrap()
+}
+
+/// Small projects, one for each recipe and each way through it.
+const PROJECTS: &[&[(&str, &str)]] = &[
+    &[(
+        "app.py",
+        "from http.server import HTTPServer\nos.environ['PORT']",
+    )],
+    &[
+        ("requirements.txt", "flask\ngunicorn\n-r more.txt"),
+        ("more.txt", "x"),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        (
+            "requirements.txt",
+            "fastapi\nuvicorn\nx @ git+https://example.com/x",
+        ),
+        ("main.py", "app = FastAPI()"),
+    ],
+    &[
+        (
+            "pyproject.toml",
+            "[project]\ndependencies=[\"flask\"]\n[build-system]",
+        ),
+        ("uv.lock", ""),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        ("pyproject.toml", "[tool.poetry.dependencies]\nflask='*'"),
+        ("poetry.lock", ""),
+        ("app.py", "app = Flask(__name__)"),
+    ],
+    &[
+        ("pyproject.toml", "[project]\nname='x'"),
+        ("pdm.lock", ""),
+        ("main.py", ""),
+    ],
+    &[
+        ("Pipfile", "[packages]\nflask='*'"),
+        ("Pipfile.lock", ""),
+        ("main.py", ""),
+    ],
+    &[(
+        "pyproject.toml",
+        "[project]\nname='x'\n[project.scripts]\nserve='x:main'",
+    )],
+    &[("requirements.txt", "mkdocs"), ("mkdocs.yml", "")],
+    &[
+        ("environment.yml", "dependencies:\n  - python=3.11\n"),
+        ("main.py", ""),
+    ],
+    &[
+        ("runtime.txt", "python-2.7.18"),
+        ("requirements.txt", "flask"),
+        ("main.py", ""),
+    ],
+    &[
+        ("pyproject.toml", "[project]\ndependencies=[\"fastapi\"]"),
+        ("main.py", "from fastapi import FastAPI\napp = FastAPI()"),
+    ],
+    &[
+        (
+            "pyproject.toml",
+            "[project]\n[tool.uv.workspace]\nmembers=['a']",
+        ),
+        ("uv.lock", ""),
+        ("main.py", ""),
+    ],
+    &[
+        (
+            "pyproject.toml",
+            "[tool.poetry]\nname='x'\n[tool.poetry.scripts]\nserve='x:main'",
+        ),
+        ("poetry.lock", ""),
+    ],
+    &[
+        ("requirements.txt", "django\ngunicorn\npsycopg2\nplaywright"),
+        (
+            "manage.py",
+            "'DJANGO_SETTINGS_MODULE', 'a.settings'\nimport django",
+        ),
+        ("a/wsgi.py", ""),
+        ("a/settings.py", "STATIC_ROOT = 'x'"),
+        ("package.json", r#"{"scripts":{"build":"vite build"}}"#),
+        ("package-lock.json", "{}"),
+    ],
+    &[
+        ("package.json", r#"{"scripts":{"start":"node server.js"}}"#),
+        ("server.js", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"}}"#,
+        ),
+        ("package-lock.json", "{}"),
+        ("server.js", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("pnpm-lock.yaml", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"tsx a.ts","postinstall":"x"},"devDependencies":{"tsx":"4"}}"#,
+        ),
+        ("yarn.lock", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}}"#,
+        ),
+        ("bun.lock", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("next.config.mjs", "export default { output: 'standalone' }"),
+        ("public/a.svg", ""),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
+        ),
+        ("yarn.lock", "__metadata:"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
+        ),
+        ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
+        ("package-lock.json", "{}"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"start":"node a.js"},"dependencies":{"@prisma/client":"5","prisma":"5","bcrypt":"5"}}"#,
+        ),
+        ("prisma/schema.prisma", ""),
+        ("a.js", "x.listen(process.env.PORT)"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"workspaces":["apps/*"],"scripts":{"start":"npm start -w web"}}"#,
+        ),
+        (
+            "apps/web/package.json",
+            r#"{"name":"web","scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+        ),
+        ("package-lock.json", "{}"),
+    ],
+    &[
+        (
+            "package.json",
+            r#"{"scripts":{"build":"astro build"},"dependencies":{"astro":"5"}}"#,
+        ),
+        ("bun.lock", ""),
+    ],
+    &[
+        (
+            "deno.json",
+            r#"{"imports":{"lume/":"https://deno.land/x/lume/"}}"#,
+        ),
+        (".npmrc", "//r/:_authToken=${NPM_TOKEN}"),
+    ],
+    &[
+        ("go.mod", "module x\ngo 1.22"),
+        ("go.sum", ""),
+        ("main.go", "package main\nfunc main() {}"),
+        ("templates/a.html", ""),
+    ],
+    &[
+        ("go.mod", "module x\nrequire github.com/mattn/go-sqlite3 v1"),
+        ("cmd/api/main.go", "package main\nfunc main() {}"),
+    ],
+    &[
+        ("go.work", "go 1.22\nuse (\n./api\n./lib\n)"),
+        ("api/go.mod", "module api\nreplace x => ../lib"),
+        ("api/main.go", "package main\nimport \"C\"\nfunc main() {}"),
+        ("lib/go.mod", "module lib"),
+    ],
+    &[
+        ("go.mod", "module x"),
+        ("vendor/modules.txt", ""),
+        ("main.go", "package main\nfunc main() {}"),
+    ],
+    &[("main.go", "package main\nfunc main() {}")],
+    &[(
+        "pom.xml",
+        "<artifactId>a</artifactId><version>1</version><java.version>17</java.version> spring-boot-maven-plugin",
+    )],
+    &[
+        ("pom.xml", "io.quarkus quarkus-maven-plugin"),
+        ("mvnw", ""),
+        (".mvn/wrapper/x", ""),
+    ],
+    &[
+        (
+            "pom.xml",
+            "<packaging>pom</packaging><module>core</module><module>api</module>",
+        ),
+        ("core/pom.xml", "<artifactId>core</artifactId>"),
+        ("api/pom.xml", "<artifactId>api</artifactId>"),
+        (
+            "api/src/main/java/a/A.java",
+            "package a;\nclass A { static void main(String[] x) {} }",
+        ),
+    ],
+    &[("pom.xml", "<packaging>war</packaging> jakarta.servlet")],
+    &[
+        (
+            "pom.xml",
+            "<mainClass>a.B</mainClass> maven-shade-plugin io.dropwizard",
+        ),
+        ("config.yml", ""),
+    ],
+    &[
+        ("settings.gradle.kts", "include(\"app\")"),
+        ("app/build.gradle.kts", "plugins {\n    application\n}"),
+        ("gradlew", ""),
+        ("gradle/libs.versions.toml", ""),
+    ],
+    &[
+        ("build.sbt", "name := \"shop\""),
+        ("project/plugins.sbt", "\"sbt-native-packager\""),
+    ],
+    &[
+        ("build.sbt", "assembly / assemblyJarName := \"x.jar\""),
+        ("project/plugins.sbt", "\"sbt-assembly\""),
+    ],
+    &[
+        ("build.sbt", "name := \"shop\""),
+        ("src/main/scala/Main.scala", ""),
+    ],
+    &[
+        ("build.mill", "object api extends ScalaModule {}"),
+        ("mill", ""),
+    ],
+    &[("project.clj", "(defproject shop \"0.1\" :main shop.core)")],
+    &[
+        ("deps.edn", "{:aliases {:build {}}}"),
+        (
+            "build.clj",
+            "(def uber-file \"target/shop.jar\")\n(defn uber [_])",
+        ),
+    ],
+    &[
+        (
+            "mix.exs",
+            "app: :shop,\nmod: {Shop, []}\n{:phoenix, \"~> 1.7\"}\n\"assets.deploy\": []",
+        ),
+        ("mix.lock", ""),
+        ("config/config.exs", ""),
+        ("assets/package.json", "{}"),
+    ],
+    &[("mix.exs", "app: :tool,\nescript: [main_module: Tool]\n")],
+    &[
+        ("build.gradle", "id 'org.springframework.boot'"),
+        ("gradlew", ""),
+    ],
+    &[
+        ("Cargo.toml", "[package]\nname='shop'"),
+        ("Cargo.lock", "[[package]]\nname='pq-sys'"),
+        ("src/main.rs", ""),
+        ("src/lib.rs", ""),
+        ("templates/a.html", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='shop'\n[dependencies]\nx={path='../x'}\nrocket='0.5'",
+        ),
+        ("Cargo.lock", "[[package]]\nname='prost-build'"),
+        ("src/main.rs", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='page'\n[dependencies]\nyew='0.21'",
+        ),
+        ("src/main.rs", ""),
+        ("Trunk.toml", ""),
+    ],
+    &[
+        (
+            "Cargo.toml",
+            "[package]\nname='page'\n[package.metadata.leptos]\nx=1",
+        ),
+        ("src/main.rs", ""),
+    ],
+    &[
+        ("Gemfile", "gem 'rails'"),
+        ("Gemfile.lock", ""),
+        ("config/application.rb", ""),
+        ("app/assets/x", ""),
+    ],
+    &[
+        (
+            "Gemfile",
+            "gem 'rails'\ngem 'propshaft'\ngem 'bootsnap'\ngem 'pg'",
+        ),
+        ("config/application.rb", ""),
+        ("package.json", r#"{"scripts":{"build":"esbuild"}}"#),
+        ("yarn.lock", ""),
+    ],
+    &[
+        ("Gemfile", "gem 'x', path: 'x'\ngem 'execjs'"),
+        ("app.rb", ""),
+    ],
+    &[("Gemfile", "gem 'jekyll'"), ("_config.yml", "")],
+    &[("config.ru", "")],
+    &[
+        ("composer.json", r#"{"require":{"slim/slim":"4"}}"#),
+        ("public/index.php", ""),
+    ],
+    &[
+        ("composer.json", r#"{"require":{"laravel/framework":"12"}}"#),
+        ("composer.lock", "{}"),
+        ("public/index.php", ""),
+        ("package.json", r#"{"scripts":{"build":"vite build"}}"#),
+    ],
+    &[
+        (
+            "composer.json",
+            r#"{"require":{"symfony/framework-bundle":"7"}}"#,
+        ),
+        ("public/index.php", ""),
+    ],
+    &[("bot.php", "<?php")],
+    &[("index.php", "")],
+    &[(
+        "Web.csproj",
+        "Microsoft.NET.Sdk.Web <TargetFramework>net8.0",
+    )],
+    &[
+        (
+            "Shop.sln",
+            "\"src\\Api\\Api.csproj\", \"src\\Core\\Core.csproj\"",
+        ),
+        (
+            "src/Api/Api.csproj",
+            "Microsoft.NET.Sdk.Web <TargetFrameworks>net8.0;net9.0</TargetFrameworks><PublishAot>true<ProjectReference Include=\"..\\Core\\Core.csproj\"/>",
+        ),
+        ("src/Core/Core.csproj", ""),
+        ("global.json", r#"{"sdk":{"version":"9.0.100"}}"#),
+    ],
+    &[(
+        "Job.csproj",
+        "Microsoft.NET.Sdk.Worker <TargetFramework>net8.0<",
+    )],
+    &[("deno.json", "{}"), ("main.ts", "Deno.serve")],
+    &[("index.html", "")],
+    &[("hugo.toml", ""), ("content/a.md", "")],
+    &[
+        ("hugo.toml", ""),
+        ("go.mod", "module x"),
+        ("package-lock.json", "{}"),
+    ],
+    &[("config.toml", "base_url='x'"), ("content/a.md", "")],
+    &[("_config.yml", ""), ("_posts/a.md", "")],
+    &[("book.toml", ""), ("src/SUMMARY.md", "")],
+    &[("mkdocs.yml", ""), ("docs/index.md", "")],
+    &[
+        ("Staticfile", "root: web\npushstate: enabled"),
+        ("web/x.html", ""),
+    ],
+    &[
+        ("gleam.toml", "name='shop'\n[dependencies]\nwisp='1'"),
+        ("src/shop.gleam", "pub fn main() {}"),
+    ],
+    &[
+        (
+            "gleam.toml",
+            "name='shop'\ntarget='javascript'\n[dependencies]\nlustre='5'",
+        ),
+        ("manifest.toml", ""),
+    ],
+    &[
+        (
+            "shard.yml",
+            "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\n",
+        ),
+        ("shard.lock", ""),
+    ],
+    &[
+        (
+            "shard.yml",
+            "name: shop\ndependencies:\n  kemal:\n    github: x\n",
+        ),
+        ("src/shop.cr", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "name: shop\ndependencies:\n  shelf: ^1.0.0\n",
+        ),
+        ("bin/server.dart", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "name: shop\ndependencies:\n  dart_frog: ^1.0.0\n",
+        ),
+        ("routes/index.dart", ""),
+        ("pubspec.lock", ""),
+    ],
+    &[
+        (
+            "pubspec.yaml",
+            "dependencies:\n  flutter:\n    sdk: flutter\n",
+        ),
+        ("web/index.html", ""),
+    ],
+    &[
+        (
+            "Package.swift",
+            ".package(url: \"https://github.com/vapor/vapor.git\")\n.executableTarget(name: \"App\")",
+        ),
+        ("Public/x", ""),
+    ],
+    &[
+        ("stack.yaml", "resolver: lts-22.1"),
+        (
+            "package.yaml",
+            "name: shop\ndependencies:\n- hasql\nexecutables:\n  shop:\n    main: Main.hs\n",
+        ),
+    ],
+    &[("cabal.project", ""), ("shop.cabal", "executable shop\n")],
+    &[
+        ("build.zig", "b.addExecutable(.{ .name = \"shop\" })"),
+        ("build.zig.zon", ".minimum_zig_version = \"0.14.0\""),
+    ],
+    &[
+        (
+            "CMakeLists.txt",
+            "project(shop)\nfind_package(OpenSSL REQUIRED)\nadd_executable(shop main.cc)",
+        ),
+        ("main.cc", "#include <crow.h>\nint main() {}"),
+    ],
+    &[(
+        "meson.build",
+        "executable('shop', 'main.cc')\ndependency('libpq')",
+    )],
+    &[
+        ("configure.ac", ""),
+        ("src/Makefile.am", "bin_PROGRAMS = shop"),
+    ],
+    &[("Makefile", "TARGET = shop"), ("main.c", "int main() {}")],
+    &[("src/main.cbl", "       IDENTIFICATION DIVISION.")],
+    &[("haunt.scm", "")],
+    &[("main.scm", "(use-modules (web server))")],
+    &[("start.sh", "#!/usr/bin/env bash")],
+    &[("start.sh", "#!/bin/zsh")],
+];
+
+#[test]
+fn each_recipe_keeps_what_all_promise() {
+    for files in PROJECTS {
+        let generated = generated(files);
+        let text = &generated.dockerfile;
+        let file =
+            Dockerfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let last = file.stages.last().unwrap();
+        let argument = |keyword| {
+            last.instructions()
+                .rfind(|instruction| instruction.keyword == keyword)
+                .map(|found| found.arguments)
+        };
+        assert!(
+            matches!(argument(Keyword::User), Some(Arguments::Text(user)) if user.text == "65532:65532"),
+            "{text}"
+        );
+        assert!(
+            matches!(argument(Keyword::Cmd), Some(Arguments::Exec(_))),
+            "{text}"
+        );
+        assert_eq!(last.exposed_ports().next(), generated.port, "{text}");
+        assert!(
+            file.stages
+                .iter()
+                .all(|stage| stage.from.text.contains(':')),
+            "{text}"
+        );
+        assert!(!text.contains("/venv") || file.stages.len() >= 2, "{text}");
+    }
+}
+
+#[test]
+fn each_instruction_has_its_reason() {
+    for files in PROJECTS {
+        let generated = generated(files);
+        let lines: Vec<&str> = generated.dockerfile.lines().collect();
+        let file = Dockerfile::parse(generated.dockerfile.as_bytes()).unwrap();
+        let starts = file.stages.iter().flat_map(|stage| {
+            let own = stage
+                .instructions()
+                .map(|instruction| *instruction.lines().start());
+            own.chain([*stage.lines().start()])
+        });
+        for start in starts {
+            assert!(
+                generated.reasons.iter().any(|reason| reason.line == start),
+                "{}",
+                lines[start - 1]
+            );
+        }
+        assert!(generated.explained().lines().count() > lines.len());
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_text() {
+    for files in PROJECTS {
+        assert_eq!(generated(files), generated(files));
+    }
+}
+
+#[test]
+fn a_python_app_with_dependencies() {
+    let files = [
+        ("requirements.txt", "flask\ngunicorn\n"),
+        ("app.py", "app = Flask(__name__)"),
+    ];
+    let expected = r#"FROM python:3.12 AS build
+WORKDIR /app
+RUN python -m venv /venv
+ENV PATH=/venv/bin:$PATH \
+    VIRTUAL_ENV=/venv
+COPY requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install -r requirements.txt
+
+FROM python:3.12-slim
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/venv/bin:$PATH \
+    HOME=/tmp \
+    PORT=8080
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY . .
+USER 65532:65532
+EXPOSE 8080
+CMD ["/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT app:app"]
+"#;
+    assert_eq!(generated(&files).dockerfile, expected);
+}
+
+#[test]
+fn a_node_app_with_a_lock_file() {
+    let package = r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"},"engines":{"node":"20.x"}}"#;
+    let files = [
+        ("package.json", package),
+        ("package-lock.json", "{}"),
+        ("server.js", "app.listen(process.env.PORT)"),
+    ];
+    let expected = r#"FROM node:20-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm \
+    npm ci --omit=dev
+COPY . .
+
+FROM node:20-slim
+ENV NODE_ENV=production \
+    PATH=/app/node_modules/.bin:$PATH \
+    HOME=/tmp \
+    PORT=8080
+WORKDIR /app
+COPY --from=build /app ./
+USER 65532:65532
+EXPOSE 8080
+CMD ["node", "server.js"]
+"#;
+    assert_eq!(generated(&files).dockerfile, expected);
+}
+
+#[test]
+fn scripts_run_without_their_manager_where_they_can() {
+    let command = |scripts: &str| {
+        let package = format!("{{\"scripts\":{scripts}}}");
+        let text = generated(&[("package.json", &package), ("yarn.lock", "")]).dockerfile;
+        text.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        command(r#"{"start":"node a.js"}"#),
+        r#"CMD ["node", "a.js"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"node a.js","prestart":"x"}"#),
+        r#"CMD ["npm", "run", "start"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"yarn serve"}"#),
+        r#"CMD ["npm", "run", "start"]"#
+    );
+    assert_eq!(
+        command(r#"{"start":"A=1 node a.js"}"#),
+        r#"CMD ["/bin/sh", "-c", "A=1 node a.js"]"#
+    );
+}
+
+#[test]
+fn dependencies_of_rust_are_a_layer_before_the_sources() {
+    let text = generated(&[
+        ("Cargo.toml", "[workspace]\nmembers=['crates/*']"),
+        ("Cargo.lock", ""),
+        ("crates/api/Cargo.toml", "[package]\nname='api'"),
+        ("crates/api/src/main.rs", ""),
+        ("crates/core/Cargo.toml", "[package]\nname='core-lib'"),
+        ("crates/core/src/lib.rs", ""),
+    ])
+    .dockerfile;
+    let expected = r#"FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY crates/api/Cargo.toml ./crates/api/
+COPY crates/core/Cargo.toml ./crates/core/
+RUN mkdir -p crates/api/src \
+ && printf '//! Stub.\nfn main() {}\n' > crates/api/src/main.rs \
+ && mkdir -p crates/core/src \
+ && printf '//! Stub.\n' > crates/core/src/lib.rs
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked --package api --bin api
+COPY . .
+"#;
+    assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn images_of_node_ship_only_what_runs() {
+    const NEXT: &str =
+        r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#;
+    let standalone = ("next.config.mjs", "export default { output: 'standalone' }");
+    for (files, lines) in [
+        (
+            &[("package.json", NEXT), standalone, ("public/a", "")] as &[_],
+            &[
+                "COPY --from=build /app/.next/standalone ./",
+                "COPY --from=build /app/public ./public",
+                r#"CMD ["node", "server.js"]"#,
+            ] as &[_],
+        ),
+        (
+            &[("package.json", NEXT), ("next.config.mjs", "")],
+            &[
+                "    && ln -s /tmp .next/cache",
+                "    npm prune --omit=dev --ignore-scripts",
+                r#"CMD ["next", "start"]"#,
+            ],
+        ),
+        (
+            &[(
+                "package.json",
+                r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
+            )],
+            &[
+                "COPY --from=build /app/.output ./.output",
+                r#"CMD ["node", ".output/server/index.mjs"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
+                ),
+                ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
+                ("pnpm-lock.yaml", "lockfileVersion: '9.0'"),
+            ],
+            &[
+                "    pnpm install --frozen-lockfile \\",
+                "    && pnpm add --save-dev @sveltejs/adapter-node@5",
+                "RUN GCP_BUILDPACKS=1 pnpm run build",
+                r#"CMD ["node", "build"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"workspaces":["apps/*"],"scripts":{"start":"yarn workspace api start"}}"#,
+                ),
+                (
+                    "apps/api/package.json",
+                    r#"{"name":"api","scripts":{"build":"tsc","start":"node dist/a.js"}}"#,
+                ),
+                ("yarn.lock", ""),
+            ],
+            &[
+                "RUN yarn workspace api run build",
+                "WORKDIR /app/apps/api",
+                r#"CMD ["node", "dist/a.js"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"prisma migrate deploy && node a.js"},"dependencies":{"prisma":"5"}}"#,
+                ),
+                ("prisma/schema.prisma", ""),
+            ],
+            &[
+                "FROM node:22",
+                "RUN npx prisma generate",
+                r#"CMD ["/bin/sh", "-c", "prisma migrate deploy && exec node a.js"]"#,
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"better-sqlite3":"11"}}"#,
+                ),
+                ("pnpm-lock.yaml", "lockfileVersion: '6.0'"),
+            ],
+            &[
+                "FROM node:22 AS build",
+                "    npm install --global pnpm@8",
+                "FROM node:22-slim",
+            ],
+        ),
+        (
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"x":"1"}}"#,
+                ),
+                ("yarn.lock", "__metadata:"),
+            ],
+            &[
+                "ENV YARN_NODE_LINKER=node-modules \\",
+                "    yarn workspaces focus --all --production",
+            ],
+        ),
+    ] {
+        let text = generated(files).dockerfile;
+        for line in lines {
+            assert!(text.lines().any(|own| own == *line), "{line}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn paths_without_a_file_get_the_page_of_single_page_apps_only() {
+    let text = |build: &str, dependency: &str| {
+        let package =
+            format!(r#"{{"scripts":{{"build":"{build}"}},"dependencies":{{"{dependency}":"1"}}}}"#);
+        generated(&[("package.json", &package), ("index.html", "")]).dockerfile
+    };
+    assert!(text("vite build", "vite").contains("/index.html; }"));
+    assert!(text("astro build", "astro").contains("=404; }"));
+}
+
+#[test]
+fn what_cannot_be_generated_says_what_to_do() {
+    let error = |files: &[(&str, &str)]| {
+        let tree: MemTree = files.iter().copied().collect();
+        let detection = Detector::new().detect(&tree);
+        generate(&tree, &detection, &BaseImages::default()).unwrap_err()
+    };
+    assert!(matches!(
+        error(&[("x", "")]),
+        GenerateError::NoLanguage { .. }
+    ));
+    assert!(matches!(
+        error(&[("requirements.txt", "requests")]),
+        GenerateError::NoStart { .. }
+    ));
+    let several = error(&[
+        ("a/main.go", "package main\nfunc main() {}"),
+        ("a/go.mod", "module a"),
+        ("b/app.py", ""),
+    ]);
+    assert!(several.diagnosis().reason.contains("a, b"), "{several:?}");
+}
+
+#[test]
+fn a_trees_own_dockerignore_stays() {
+    let files = [("app.py", ""), (".dockerignore", "mine\n")];
+    assert_eq!(generated(&files).dockerignore, "mine\n");
+    assert!(generated(&files[..1]).dockerignore.contains("**/.env\n"));
+}
+
+#[test]
+fn a_frontend_is_named_only_on_request() {
+    let tree = MemTree::from([("app.py", "")]);
+    let detection = Detector::new().detect(&tree);
+    let images = BaseImages::default().with_frontend("docker/dockerfile:1");
+    let text = generate(&tree, &detection, &images).unwrap().dockerfile;
+    assert!(
+        text.starts_with("# syntax=docker/dockerfile:1\nFROM "),
+        "{text}"
+    );
+}

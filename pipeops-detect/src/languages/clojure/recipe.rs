@@ -1,0 +1,64 @@
+//! Clojure: one archive, built by Leiningen or by its own tools, on a JRE.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::languages::java::recipe as java;
+
+const MAVEN: &str = "/root/.m2";
+const GIT: &str = "/root/.gitlibs";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let start = app.start()?;
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    let lein = app.manager() == "leiningen";
+    let (role, file, caches): (_, _, &[&str]) = match lein {
+        true => ("clojure.build.lein", "project.clj", &[MAVEN]),
+        false => ("clojure.build", "deps.edn", &[MAVEN, GIT]),
+    };
+    script.stage(&app.image(role), Some("build"), "a JDK with the build tool");
+    script.line("WORKDIR /src", "the sources' folder");
+    script.line(
+        &format!("COPY {file} ./"),
+        "only what decides the dependencies: a change of sources keeps the next layer cached",
+    );
+    let fetch = match lein {
+        true => "lein deps".to_owned(),
+        false => {
+            let alias = build
+                .trim_start_matches("clojure -T:")
+                .split(' ')
+                .next()
+                .unwrap_or_default();
+            format!("clojure -P && clojure -P -T:{}", quote(alias))
+        }
+    };
+    script.run(
+        caches,
+        &fetch,
+        "the cache mounts keep downloads between builds, outside of the image",
+    );
+    script.line("COPY . .", "the sources last: they change most often");
+    // Both write a small archive beside the one that starts.
+    let jar = start
+        .strip_prefix("java -jar ")
+        .and_then(|jar| jar.rsplit('/').next())
+        .unwrap_or("*.jar");
+    let command = format!(
+        "{build} \\\n && mkdir /out \\\n && find target -name {} -size +1M -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar",
+        quote(jar)
+    );
+    script.run(
+        caches,
+        &command,
+        "the archive with all that it needs, under a name without its version",
+    );
+    java::run_stage(app, script, &[]);
+    let command = if start.starts_with("java -jar target/") || start.starts_with("lein ") {
+        "java -jar app.jar"
+    } else {
+        start
+    };
+    app.run(script, command);
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! COBOL.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,46 @@
+//! COBOL, by GnuCOBOL. There is no official image: Debian has both the compiler and the run-time library.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::generate::{debian, program};
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let (_, arguments) = program::named(app)?;
+    program::compiler(app, script, "cobol.build");
+    debian::install(script, &["gnucobol3"], "the compiler");
+    program::sources(script);
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    let file = build.rsplit(' ').next().unwrap_or_default();
+    let free = if build.contains(" -free ") {
+        " -free"
+    } else {
+        ""
+    };
+    script.run(
+        &[],
+        &format!(
+            "mkdir /out \\\n && cobc -x{free} -o /out/app {}",
+            quote(file)
+        ),
+        "one program",
+    );
+    script.stage(
+        &app.image("cobol.run"),
+        None,
+        "the same Debian, without the compiler",
+    );
+    debian::install(
+        script,
+        &["libcob4"],
+        "what every program of GnuCOBOL is linked with",
+    );
+    app.environment(script, &[]);
+    script.line("WORKDIR /app", "paths of the program start here");
+    script.line(
+        "COPY --from=build /out/app /usr/local/bin/app",
+        "the program",
+    );
+    program::run(app, script, arguments);
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! C and C++, built by CMake, Meson, the autotools or make.
+//!
+//! Their sources are parts of many projects of other languages (native extensions): what builds those is no app.
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::number;
+
+use super::build_file::Build;
+
+/// Texts in sources and build files that name a library which answers requests.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("drogon", "drogon"),
+    ("oatpp", "oatpp"),
+    ("crow.h", "crow"),
+    ("crow_all.h", "crow"),
+    ("Crow::Crow", "crow"),
+    ("pistache", "pistache"),
+    ("cpprest", "cpprest"),
+    ("httplib", "httplib"),
+    ("userver", "userver"),
+    ("restinio", "restinio"),
+    ("boost/beast", "beast"),
+    ("microhttpd", "microhttpd"),
+    ("mongoose.h", "mongoose"),
+    ("civetweb", "civetweb"),
+    ("App.h", "uwebsockets"),
+];
+
+/// Files of other languages, whose native parts C and C++ sources may be.
+pub(crate) const OTHERS: &[&str] = &[
+    "package.json",
+    "binding.gyp",
+    "pyproject.toml",
+    "setup.py",
+    "Cargo.toml",
+    "go.mod",
+    "Gemfile",
+    "composer.json",
+    "config.m4",
+    "mix.exs",
+    "rebar.config",
+    "pubspec.yaml",
+    "Package.swift",
+    "build.zig",
+    "build.gradle",
+    "build.gradle.kts",
+    "pom.xml",
+    "gleam.toml",
+    "shard.yml",
+];
+
+/// Texts in build files of programs for devices and desktops.
+const DEVICES: &[&str] = &[
+    "IDF_PATH",
+    "pico_sdk",
+    "PICO_SDK",
+    "ZEPHYR",
+    "Zephyr",
+    "arduino",
+    "arm-none-eabi",
+    "avr-gcc",
+    "Qt5Widgets",
+    "Qt6Widgets",
+    "Widgets REQUIRED",
+    "SDL2",
+    "sfml",
+    "SFML",
+    "raylib",
+    "glfw",
+];
+
+/// Looks for a build file and what it builds.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Cpp);
+    let Some(build) = Build::read(folder) else {
+        return found;
+    };
+    found.add(weight::MANIFEST, folder, build.file, build.says);
+    found.package_manager = Some(build.manager.to_owned());
+    let sources = sources(folder);
+    if let Some(file) = sources.first() {
+        found.add(weight::LOCKFILE, folder, file, "C or C++ sources");
+    }
+    let main = sources.iter().find(|file| is_main(folder, file));
+    let source = main.and_then(|file| folder.text(file)).unwrap_or_default();
+    let mentions = |mark: &str| includes(&source, mark) || build.text.contains(mark);
+    found.framework(folder, build.file, FRAMEWORKS, mentions);
+    found.version = standard(&build.text);
+    let device = DEVICES.iter().find(|mark| build.text.contains(**mark));
+    if let Some(mark) = device {
+        let says = format!("`{mark}`: for a device or a desktop, nothing that a cluster could run");
+        found.add(weight::NONE, folder, build.file, says);
+        found.role = Role::Tools;
+        return found;
+    }
+    program(
+        &mut found,
+        folder,
+        &build,
+        main.map(String::as_str),
+        &source,
+    );
+    found
+}
+
+fn includes(source: &str, mark: &str) -> bool {
+    let mut lines = source.lines().map(str::trim_start);
+    lines.any(|line| line.starts_with("#include") && line.contains(mark))
+}
+
+/// The standard of C++, which is what a project asks for instead of a version.
+fn standard(build: &str) -> Option<String> {
+    let marks = ["CMAKE_CXX_STANDARD", "cpp_std=c++", "cxx_std_", "-std=c++"];
+    marks.iter().find_map(|mark| {
+        let (_, rest) = build.split_once(mark)?;
+        number(rest.get(..4).unwrap_or(rest)).filter(|number| number.len() == 2)
+    })
+}
+
+fn program(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    build: &Build,
+    main: Option<&str>,
+    source: &str,
+) {
+    let Some(name) = &build.program else {
+        let part = OTHERS.iter().any(|file| folder.has(file));
+        found.role = if part { Role::Tools } else { Role::Library };
+        return;
+    };
+    if found.framework.is_none() && folder.first(OTHERS).is_some() {
+        found.role = Role::Library;
+    }
+    let says = format!("builds the program `{name}`");
+    found.add(weight::ENTRY, folder, build.file, says);
+    found.build = Some(build.command.to_owned());
+    found.start = Some(format!("./{}{name}", build.output));
+    let serves = found.framework.is_some() || includes(source, "sys/socket.h");
+    if let Some(main) = main {
+        found.listens_or(folder, main, serves.then_some(DEFAULT_PORT));
+    } else {
+        found.port = serves.then_some(DEFAULT_PORT);
+    }
+}
+
+/// The sources at the root and in `src`, as far as one needs to see them.
+pub(crate) fn sources(folder: &Folder<'_>) -> Vec<String> {
+    const ENDS: &[&str] = &[".c", ".cc", ".cpp", ".cxx"];
+    let mut files = Vec::new();
+    for dir in ["", "src", "app", "source", "server"] {
+        let inside = folder.sub(dir);
+        for name in ENDS.iter().flat_map(|end| inside.ending(end)) {
+            let at = if dir.is_empty() { "" } else { "/" };
+            files.push(format!("{dir}{at}{name}"));
+        }
+    }
+    // A file named `main` is likely to hold it.
+    files.sort_by_key(|file| !file.contains("main."));
+    files.truncate(30);
+    files
+}
+
+pub(crate) fn is_main(folder: &Folder<'_>, file: &str) -> bool {
+    let text = folder.text(file).unwrap_or_default();
+    ["int main(", "int main (", "auto main("]
+        .iter()
+        .any(|mark| text.contains(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    const MAIN: (&str, &str) = (
+        "src/main.cpp",
+        "#include <httplib.h>\nint main() { server.listen(\"0.0.0.0\", 9000); }",
+    );
+
+    #[test]
+    fn programs_of_build_files() {
+        for (files, start) in [
+            (
+                &[
+                    (
+                        "CMakeLists.txt",
+                        "project(shop CXX)\n# add_executable(old x)\nadd_executable(unit_tests t.cc)\nadd_executable(${PROJECT_NAME}\n  src/main.cpp)",
+                    ),
+                    MAIN,
+                ] as &[_],
+                Some("./build/shop"),
+            ),
+            (
+                &[
+                    ("CMakeLists.txt", "project(x)\nadd_subdirectory(server)"),
+                    ("server/CMakeLists.txt", "add_executable(shopd main.cc)"),
+                ],
+                Some("./build/server/shopd"),
+            ),
+            (
+                &[(
+                    "CMakeLists.txt",
+                    "set(APP \"shop\")\nadd_executable(${APP} main.cc)",
+                )],
+                Some("./build/shop"),
+            ),
+            (
+                &[("meson.build", "project('x')\nexecutable('shop', 'main.cc')")],
+                Some("./build/shop"),
+            ),
+            (
+                &[
+                    ("configure.ac", ""),
+                    ("src/Makefile.am", "bin_PROGRAMS = shop"),
+                ],
+                Some("./src/shop"),
+            ),
+            (
+                &[("Makefile", "TARGET := shop\nall: $(TARGET)\n"), MAIN],
+                Some("./shop"),
+            ),
+            (
+                &[("Makefile", "all:\n\tg++ src/main.cpp -o shop\n"), MAIN],
+                Some("./shop"),
+            ),
+            (&[("CMakeLists.txt", "add_library(x x.cc)")], None),
+            (&[("Makefile", "run:\n\tpython x.py")], None),
+        ] {
+            assert_eq!(found(files).start.as_deref(), start, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_other_languages_and_devices_are_no_apps() {
+        let library = ("CMakeLists.txt", "add_library(x x.cc)");
+        assert_eq!(found(&[library]).role, Role::Library);
+        assert_eq!(found(&[library, ("package.json", "")]).role, Role::Tools);
+        assert!(!found(&[("Makefile", ""), ("x.c", "int main(){}"), ("go.mod", "")]).found());
+        let device = (
+            "CMakeLists.txt",
+            "include($ENV{IDF_PATH}/tools/cmake/project.cmake)\nproject(x)",
+        );
+        assert_eq!(found(&[device]).role, Role::Tools);
+    }
+
+    #[test]
+    fn servers_have_ports() {
+        let server = found(&[
+            (
+                "CMakeLists.txt",
+                "project(x)\nset(CMAKE_CXX_STANDARD 17)\nadd_executable(x src/main.cpp)",
+            ),
+            MAIN,
+        ]);
+        assert_eq!(
+            (server.framework.as_deref(), server.port),
+            (Some("httplib"), Some(9000))
+        );
+        assert_eq!(server.version.as_deref(), Some("17"));
+        let command = found(&[
+            ("CMakeLists.txt", "project(x)\nadd_executable(x m.cc)"),
+            ("m.cc", "int main() {}"),
+        ]);
+        assert_eq!(command.port, None);
+    }
+}

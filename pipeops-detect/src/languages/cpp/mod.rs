@@ -1,0 +1,5 @@
+//! C and C++.
+
+pub(crate) mod build_file;
+pub(crate) mod detect;
+pub(crate) mod recipe;

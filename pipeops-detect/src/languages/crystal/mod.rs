@@ -1,0 +1,4 @@
+//! Crystal.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

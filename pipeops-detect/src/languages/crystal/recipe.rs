@@ -1,0 +1,51 @@
+//! Crystal: one static program. Only Alpine's C library can be linked statically.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::program;
+use crate::generate::script::{Script, quote};
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let (_, arguments) = program::named(app)?;
+    program::compiler(app, script, "crystal.build");
+    program::manifests(app, script, &["shard.yml", "shard.lock"]);
+    let frozen = match app.folder.has("shard.lock") {
+        true => " --frozen",
+        false => "",
+    };
+    script.run(
+        &["/root/.cache/shards"],
+        &format!("shards install --production{frozen}"),
+        "the cache mount keeps shards between builds, outside of the image",
+    );
+    program::sources(script);
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    let target = build
+        .strip_prefix("shards build ")
+        .and_then(|rest| rest.split(' ').next());
+    let command = match target {
+        Some(target) => format!(
+            "shards build {0} --production --release --static --no-debug \\\n && install -D bin/{0} /out/app",
+            quote(target)
+        ),
+        None => {
+            let file = build.split(' ').find(|word| word.ends_with(".cr"));
+            let file = quote(file.unwrap_or("src/app.cr"));
+            format!(
+                "mkdir /out \\\n && crystal build {file} --release --static --no-debug -o /out/app"
+            )
+        }
+    };
+    script.run(
+        &["/root/.cache/crystal"],
+        &command,
+        "static: it runs on an image without any library",
+    );
+    let image = (
+        "crystal.run",
+        "a static program needs nothing: no shell, no packages",
+    );
+    program::last_stage(app, script, image, ".cr", &[]);
+    program::run(app, script, arguments);
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Dart and Flutter.
+
+use serde_json::Value;
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::{managed, resolve};
+
+/// The version where the project only asks for a least one.
+const DEFAULT_VERSION: &str = "3.9";
+
+const SERVERS: &[(&str, &str)] = &[
+    ("serverpod", "serverpod"),
+    ("dart_frog", "dart_frog"),
+    ("conduit", "conduit"),
+    ("conduit_core", "conduit"),
+    ("angel3_framework", "angel3"),
+    ("alfred", "alfred"),
+    ("shelf", "shelf"),
+];
+
+/// Looks for a package of Dart.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Dart);
+    if !folder.has("pubspec.yaml") {
+        return found;
+    }
+    let pubspec = folder.yaml("pubspec.yaml");
+    found.add(weight::MANIFEST, folder, "pubspec.yaml", "a Dart package");
+    found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["pubspec.lock"],
+        "written by pub",
+    );
+    found.version(folder, version(folder, &pubspec));
+    let depends = |name: &str| depends(&pubspec, "dependencies", name);
+    let of = if depends("flutter") {
+        "flutter"
+    } else {
+        "dart"
+    };
+    found.package_manager = Some("pub".to_owned());
+    found.install = Some(format!("{of} pub get"));
+    if depends("flutter") {
+        flutter(&mut found, folder);
+        return found;
+    }
+    found.framework(folder, "pubspec.yaml", SERVERS, depends);
+    program(&mut found, folder, &pubspec);
+    found
+}
+
+fn depends(pubspec: &Value, list: &str, name: &str) -> bool {
+    pubspec[list].get(name).is_some()
+}
+
+fn version(folder: &Folder<'_>, pubspec: &Value) -> Option<(&'static str, String)> {
+    let asked = || {
+        let sdk = pubspec["environment"]["sdk"].as_str()?;
+        // A caret stands for a least version of the same major one: its packages may need a later one.
+        let spec = match sdk.strip_prefix("^3.") {
+            Some(least) => format!(">=3.{least} <4.0.0"),
+            None => sdk.to_owned(),
+        };
+        Some(("pubspec.yaml", resolve(&spec, DEFAULT_VERSION)?))
+    };
+    managed(folder, &["dart"]).or_else(asked)
+}
+
+/// Of what Flutter builds only the web app can be served. Where phones are aimed at as well, it is a guess that the web
+/// app is meant: `flutter create` makes the folders of all platforms.
+fn flutter(found: &mut Findings, folder: &Folder<'_>) {
+    found.framework = Some("flutter".to_owned());
+    let mobile = folder.has_dir("android") || folder.has_dir("ios");
+    if !folder.has_dir("web") {
+        let says = "an app for phones and desktops: nothing that a cluster could run";
+        found.add(weight::NONE, folder, "pubspec.yaml", says);
+        found.role = Role::Tools;
+        return;
+    }
+    found.role = if mobile { Role::Tools } else { Role::Frontend };
+    found.add(weight::ENTRY, folder, "web", "built for browsers");
+    found.build = Some("flutter build web --release".to_owned());
+    found.output = Some("build/web".to_owned());
+    found.port = Some(DEFAULT_PORT);
+}
+
+fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
+    if found.framework.as_deref() == Some("dart_frog") && folder.has_dir("routes") {
+        found.add(weight::ENTRY, folder, "routes", "the routes of Dart Frog");
+        found.build = Some("dart_frog build".to_owned());
+        found.start = Some("dart build/bin/server.dart".to_owned());
+        found.port = Some(DEFAULT_PORT);
+        return;
+    }
+    let name = pubspec["name"].as_str();
+    if let Some(file) = entry(folder, name.unwrap_or_default()) {
+        found.add(weight::ENTRY, folder, &file, "the program");
+        let program = file.trim_end_matches(".dart");
+        found.build = Some(format!("dart compile exe {file} -o {program}"));
+        found.start = Some(format!("./{program}"));
+        let source = folder.text(&file).unwrap_or_default();
+        let serves = found.framework.is_some() || source.contains("HttpServer.bind");
+        found.listens_or(folder, &file, serves.then_some(DEFAULT_PORT));
+    } else if depends(pubspec, "dev_dependencies", "build_web_compilers") && folder.has_dir("web") {
+        found.add(weight::ENTRY, folder, "web", "built for browsers");
+        found.role = Role::Frontend;
+        found.build = Some("dart run build_runner build --release --output web:build".to_owned());
+        found.output = Some("build".to_owned());
+        found.port = Some(DEFAULT_PORT);
+    } else {
+        found.role = Role::Library;
+    }
+}
+
+/// The program of `bin`: by the names that servers have, or the only one.
+fn entry(folder: &Folder<'_>, name: &str) -> Option<String> {
+    let bin = folder.sub("bin");
+    let own = format!("{name}.dart");
+    if let Some(file) = bin.first(&["server.dart", "main.dart", &own]) {
+        return Some(format!("bin/{file}"));
+    }
+    let mut files = bin.ending(".dart");
+    match (files.next(), files.next()) {
+        (Some(file), None) => Some(format!("bin/{file}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn servers_and_commands() {
+        let server = found(&[
+            (
+                "pubspec.yaml",
+                "name: api\nenvironment:\n  sdk: ^3.4.0\ndependencies:\n  shelf: ^1.4.0\n",
+            ),
+            ("bin/server.dart", "Platform.environment['PORT']"),
+        ]);
+        assert_eq!(server.start.as_deref(), Some("./bin/server"));
+        assert_eq!(
+            (server.port, server.version.as_deref()),
+            (Some(8080), Some("3.9"))
+        );
+        let command = found(&[
+            ("pubspec.yaml", "name: x"),
+            ("bin/x.dart", ""),
+            ("bin/y.dart", ""),
+        ]);
+        assert_eq!(
+            (command.start.as_deref(), command.port),
+            (Some("./bin/x"), None)
+        );
+    }
+
+    #[test]
+    fn of_flutter_only_the_web_is_served() {
+        let pubspec = (
+            "pubspec.yaml",
+            "dependencies:\n  flutter:\n    sdk: flutter\n",
+        );
+        let phone = found(&[pubspec, ("ios/Runner/x", "")]);
+        assert_eq!((phone.output, phone.role), (None, Role::Tools));
+        let web = found(&[pubspec, ("web/index.html", "")]);
+        assert_eq!(
+            (web.output.as_deref(), web.role),
+            (Some("build/web"), Role::Frontend)
+        );
+    }
+}

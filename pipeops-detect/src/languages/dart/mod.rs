@@ -1,0 +1,4 @@
+//! Dart and Flutter.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

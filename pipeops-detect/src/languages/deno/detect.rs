@@ -1,0 +1,432 @@
+//! Deno.
+
+use serde_json::Value;
+
+use super::super::nodejs::command::split;
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::port::{Port, port};
+use crate::repository::relaxed::without_comments;
+use crate::repository::version::tool;
+
+const PROGRAMS: &[&str] = &[
+    "main.ts",
+    "server.ts",
+    "mod.ts",
+    "index.ts",
+    "app.ts",
+    "src/main.ts",
+    "src/server.ts",
+    "src/mod.ts",
+    "src/index.ts",
+    "src/app.ts",
+    "main.tsx",
+    "server.tsx",
+    "main.js",
+    "server.js",
+    "dev.ts",
+];
+
+/// What only a program for Deno says.
+const MARKS: &[&str] = &[
+    "Deno.",
+    "from \"https://",
+    "from 'https://",
+    "import \"https://",
+    "from \"jsr:",
+    "from 'jsr:",
+    "from \"npm:",
+    "from 'npm:",
+    "env -S deno",
+    "env deno",
+];
+
+/// Settings of a configuration that only tools of developers read.
+const TOOLS: &[&str] = &[
+    "$schema",
+    "lint",
+    "fmt",
+    "test",
+    "bench",
+    "exclude",
+    "include",
+    "lock",
+    "compilerOptions",
+];
+
+/// What names a framework in imports, and the framework.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("$fresh/", "fresh"),
+    ("@fresh/core", "fresh"),
+    ("lume/", "lume"),
+    ("@oak/oak", "oak"),
+    ("/x/oak@", "oak"),
+    ("/x/oak/", "oak"),
+    ("danet", "danet"),
+    ("@hono/hono", "hono"),
+    ("npm:hono", "hono"),
+    ("/x/hono", "hono"),
+    ("npm:express", "express"),
+    ("npm:fastify", "fastify"),
+    ("npm:koa", "koa"),
+];
+
+/// Looks for Deno's configuration, and for programs that only Deno runs.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Deno);
+    let config = folder.first(&["deno.json", "deno.jsonc"]);
+    let json = config
+        .and_then(|file| folder.json(file))
+        .unwrap_or_default();
+    let is_tool = json
+        .as_object()
+        .is_some_and(|all| !all.is_empty() && all.keys().all(|key| TOOLS.contains(&key.as_str())));
+    let program = program(folder);
+    if let Some(file) = config {
+        if is_tool && program.is_none() {
+            found.add(weight::HINT, folder, file, "settings of Deno's tools only");
+            found.role = Role::Tools;
+            return found;
+        }
+        found.add(weight::MANIFEST, folder, file, "a Deno project");
+    }
+    found.add_file(weight::LOCKFILE, folder, &["deno.lock"], "written by Deno");
+    if let Some((file, text)) = &program {
+        if MARKS.iter().any(|mark| text.contains(mark)) {
+            found.add(weight::ENTRY, folder, file, "a program for Deno");
+        } else if config.is_some() {
+            found.add(weight::LOCKFILE, folder, file, "the program");
+        }
+    }
+    if !found.found() {
+        return found;
+    }
+    let project = Project {
+        folder,
+        config,
+        json,
+        program,
+    };
+    project.describe(&mut found);
+    found
+}
+
+/// The first program of a usual name that only Deno runs, or else the first one.
+fn program(folder: &Folder<'_>) -> Option<(&'static str, String)> {
+    let texts = || {
+        let files = PROGRAMS.iter().filter(|file| **file != "dev.ts");
+        files.filter_map(|file| Some((*file, without_comments_but_first(&folder.text(file)?))))
+    };
+    let own = texts().find(|(_, text)| MARKS.iter().any(|mark| text.contains(mark)));
+    own.or_else(|| texts().next())
+}
+
+/// The first line may say how the program is run: `#!/usr/bin/env -S deno run --allow-net`.
+fn without_comments_but_first(text: &str) -> String {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    match first.starts_with("#!") {
+        true => format!("{first}\n{}", without_comments(rest)),
+        false => without_comments(text),
+    }
+}
+
+struct Project<'a> {
+    folder: &'a Folder<'a>,
+    config: Option<&'static str>,
+    json: Value,
+    program: Option<(&'static str, String)>,
+}
+
+impl Project<'_> {
+    fn describe(&self, found: &mut Findings) {
+        found.package_manager = Some("deno".to_owned());
+        let tools = [".tool-versions", "mise.toml", ".mise.toml"];
+        let version = tools
+            .iter()
+            .find_map(|file| Some((*file, tool(&self.folder.text(file)?, &["deno"])?)));
+        let own = || {
+            Some((
+                ".dvmrc",
+                crate::repository::version::number(&self.folder.text(".dvmrc")?)?,
+            ))
+        };
+        found.version(self.folder, version.or_else(own));
+        self.framework(found);
+        self.members(found);
+        self.start(found);
+        self.port(found);
+    }
+
+    fn framework(&self, found: &mut Findings) {
+        let text = self.program.as_ref().map_or("", |(_, text)| text.as_str());
+        let map = self.json.get("importMap").and_then(Value::as_str);
+        let map = map
+            .map(|map| map.trim_start_matches("./"))
+            .unwrap_or("import_map.json");
+        let imports = format!(
+            "{}{}",
+            self.json.get("imports").cloned().unwrap_or_default(),
+            self.folder.text(map).unwrap_or_default()
+        );
+        let known = FRAMEWORKS
+            .iter()
+            .find(|(mark, _)| text.contains(mark) || imports.contains(mark));
+        let fresh = self.folder.has("fresh.gen.ts").then_some("fresh");
+        let name = known.map(|(_, name)| *name).or(fresh);
+        if let Some(name) = name {
+            found.framework = Some(name.to_owned());
+        }
+        if self.task("build").is_some() {
+            found.build = Some("deno task build".to_owned());
+        }
+        if name == Some("lume") {
+            found.output = Some("_site".to_owned());
+            found.role = Role::Frontend;
+            found
+                .build
+                .get_or_insert_with(|| "deno task lume".to_owned());
+        }
+    }
+
+    /// The members of a workspace that run by themselves.
+    fn members(&self, found: &mut Findings) {
+        let workspace = self.json.get("workspace");
+        let list =
+            workspace.and_then(|all| all.as_array().or_else(|| all.get("members")?.as_array()));
+        let paths = list
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .take(100);
+        for path in paths {
+            let path = path.trim_start_matches("./").trim_end_matches('/');
+            let folder = self.folder.sub(path);
+            if folder.path() != self.folder.path() && detect(&folder).start.is_some() {
+                found.members.push(path.to_owned());
+            }
+        }
+    }
+
+    /// The command of a task: a text, or an object with one.
+    fn task(&self, name: &str) -> Option<&str> {
+        let task = self.json.get("tasks")?.get(name)?;
+        task.as_str().or_else(|| task.get("command")?.as_str())
+    }
+
+    fn start(&self, found: &mut Findings) {
+        let config = self.config.unwrap_or("deno.json");
+        let develops = |command: &str| {
+            ["--watch", "dev.ts", "vite", "--hmr"]
+                .iter()
+                .any(|word| command.contains(word))
+        };
+        let mut names = ["start", "serve", "prod", "production", "preview", "server"].iter();
+        let chosen = names.find(|name| self.task(name).is_some_and(|command| !develops(command)));
+        if found.output.is_some() {
+            return;
+        }
+        if let Some(name) = chosen {
+            found.add(
+                weight::ENTRY,
+                self.folder,
+                config,
+                format!("has a task `{name}`"),
+            );
+            found.start = Some(format!("deno task {name}"));
+        } else if found.framework.as_deref() == Some("fresh")
+            && found.build.is_some()
+            && self.folder.has("vite.config.ts")
+        {
+            found.start = Some("deno serve -A _fresh/server.js".to_owned());
+        } else if let Some((file, text)) = &self.program {
+            let told = self.developers_command();
+            let fresh = found.framework.as_deref() == Some("fresh");
+            found.start = Some(told.unwrap_or_else(|| run(file, text, fresh)));
+        } else {
+            found.role = if found.members.is_empty() {
+                Role::Library
+            } else {
+                Role::Server
+            };
+        }
+    }
+
+    /// The command of a developer's task, without watching: it has the permissions that the program needs.
+    fn developers_command(&self) -> Option<String> {
+        let (file, _) = self.program.as_ref()?;
+        let task = ["start", "dev"].iter().find_map(|name| self.task(name))?;
+        let commands = split(task);
+        let [command] = commands.as_slice() else {
+            return None;
+        };
+        if command.program() != "deno" || !command.has(file) {
+            return None;
+        }
+        let words = command
+            .words
+            .iter()
+            .filter(|word| !word.starts_with("--watch"));
+        Some(words.cloned().collect::<Vec<_>>().join(" "))
+    }
+
+    fn port(&self, found: &mut Findings) {
+        found.port = found.output.is_some().then_some(DEFAULT_PORT);
+        let Some(start) = &found.start else {
+            return;
+        };
+        let task = start
+            .strip_prefix("deno task ")
+            .and_then(|name| self.task(name));
+        let command = split(task.unwrap_or(start)).pop().unwrap_or_default();
+        let text = self.program.as_ref().map_or("", |(_, text)| text.as_str());
+        let told = command
+            .option(&["--port", "-p"])
+            .and_then(|value| value.parse().ok());
+        let fresh = found.framework.as_deref() == Some("fresh");
+        found.port = match (told, port(text)) {
+            (Some(told), _) => Some(told),
+            (None, Some(Port::FromEnvironment)) => Some(DEFAULT_PORT),
+            (None, Some(Port::Fixed(port))) => Some(port),
+            // Deno's own default: it reads no variable. Fresh reads PORT.
+            _ if command.argument(0) == "serve" => Some(8000),
+            _ if !fresh
+                && ["Deno.serve(", "serve(", "export default {"]
+                    .iter()
+                    .any(|mark| text.contains(mark)) =>
+            {
+                Some(8000)
+            }
+            _ => Some(DEFAULT_PORT),
+        };
+    }
+}
+
+/// The command that runs a program: as its first line says, or with the permissions of a server.
+fn run(file: &str, text: &str, all: bool) -> String {
+    let told = text.lines().next().filter(|line| line.starts_with("#!"));
+    if let Some((_, flags)) = told.and_then(|line| line.split_once("deno run")) {
+        return format!("deno run{} {file}", flags.trim_end());
+    }
+    if all || text.contains("npm:") {
+        return format!("deno run --allow-all {file}");
+    }
+    format!("deno run --allow-net --allow-env --allow-read {file}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        detect(&Folder::open(
+            &files.iter().copied().collect::<MemTree>(),
+            "",
+        ))
+    }
+
+    #[test]
+    fn only_denos_own_programs_count() {
+        assert!(found(&[("main.ts", "Deno.serve(() => new Response())")]).found());
+        assert!(!found(&[("main.ts", "import express from 'express'")]).found());
+        assert!(!found(&[("main.ts", "// Deno.serve\nimport 'x'")]).found());
+        assert_eq!(
+            found(&[("deno.json", r#"{"lint": {}, "fmt": {}}"#)]).role,
+            Role::Tools
+        );
+    }
+
+    #[test]
+    fn the_command_is_a_task_or_the_program() {
+        let serve = ("main.ts", "Deno.serve(f)");
+        for (files, start, port) in [
+            (
+                &[("deno.json", r#"{"tasks": {"start": "x"}}"#)] as &[_],
+                Some("deno task start"),
+                Some(8080),
+            ),
+            (
+                &[
+                    (
+                        "deno.jsonc",
+                        "{\n// x\n\"tasks\": {\"start\": {\"command\": \"deno run main.ts\"},},}",
+                    ),
+                    serve,
+                ],
+                Some("deno task start"),
+                Some(8000),
+            ),
+            (
+                &[
+                    (
+                        "deno.json",
+                        r#"{"tasks": {"dev": "deno run -A --watch main.ts"}}"#,
+                    ),
+                    serve,
+                ],
+                Some("deno run -A main.ts"),
+                Some(8000),
+            ),
+            (
+                &[serve],
+                Some("deno run --allow-net --allow-env --allow-read main.ts"),
+                Some(8000),
+            ),
+            (
+                &[(
+                    "main.ts",
+                    "#!/usr/bin/env -S deno run --allow-net\nDeno.serve({ port: 3000 }, f)",
+                )],
+                Some("deno run --allow-net main.ts"),
+                Some(3000),
+            ),
+            (
+                &[(
+                    "main.ts",
+                    "Deno.serve({ port: Number(Deno.env.get(\"PORT\")) }, f)",
+                )],
+                Some("deno run --allow-net --allow-env --allow-read main.ts"),
+                Some(8080),
+            ),
+            (
+                &[(
+                    "deno.json",
+                    r#"{"imports": {"lume/": "https://deno.land/x/lume/"}}"#,
+                )],
+                None,
+                Some(8080),
+            ),
+        ] {
+            let found = found(files);
+            assert_eq!(
+                (found.start.as_deref(), found.port),
+                (start, port),
+                "{files:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn frameworks_and_members() {
+        let fresh = found(&[
+            (
+                "deno.json",
+                r#"{"imports": {"$fresh/": "https://deno.land/x/fresh/"}, "tasks": {"start": "deno run -A --watch=static/ dev.ts"}}"#,
+            ),
+            ("main.ts", "import { start } from '$fresh/server.ts'"),
+        ]);
+        assert_eq!(
+            (fresh.framework.as_deref(), fresh.port),
+            (Some("fresh"), Some(8080))
+        );
+        let workspace = found(&[
+            ("deno.json", r#"{"workspace": ["./api", "./lib"]}"#),
+            ("api/deno.json", "{}"),
+            ("api/main.ts", "Deno.serve(f)"),
+            ("lib/deno.json", r#"{"exports": "./x.ts"}"#),
+        ]);
+        assert_eq!(workspace.members, ["api"]);
+    }
+}

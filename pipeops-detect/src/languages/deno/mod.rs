@@ -1,0 +1,4 @@
+//! JavaScript and TypeScript on Deno.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,73 @@
+//! Deno: one image, dependencies cached in it.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::languages::nodejs::command::{Command, split};
+use crate::languages::static_site::recipe as static_site;
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    if let Some(output) = &app.detection.output {
+        script.stage(&app.image("deno.build"), Some("build"), "Deno, on Debian");
+        sources(script);
+        build(app, script);
+        static_site::serve(app, script, &format!("/app/{output}"));
+        return Ok(());
+    }
+    let start = app.start()?;
+    let command = command(app, start);
+    script.stage(&app.image("deno.build"), None, "Deno, on Debian");
+    app.environment(script, &[("DENO_DIR", "/deno-dir")]);
+    sources(script);
+    if app.folder.has("package.json") {
+        let why = "dependencies are fetched now, not at each start";
+        script.run(downloads(app), "deno install", why);
+    }
+    build(app, script);
+    let files = split(&command).pop().unwrap_or_default().words;
+    if let Some(file) = files.iter().find(|word| app.folder.has(word)) {
+        script.run(
+            downloads(app),
+            &format!("deno cache {}", quote(file)),
+            "dependencies are fetched now, not at each start; it also writes deno.lock, which cannot be written then",
+        );
+    }
+    app.run(script, &command);
+    Ok(())
+}
+
+fn sources(script: &mut Script) {
+    script.line("WORKDIR /app", "the app's folder");
+    script.line("COPY . .", "sources name their dependencies themselves");
+}
+
+/// What is downloaded stays in the image: a mount is only there for the secrets of private registries.
+fn downloads(app: &App<'_>) -> &'static [&'static str] {
+    match app.folder.has(".npmrc") {
+        true => &["/root/.npm"],
+        false => &[],
+    }
+}
+
+fn build(app: &App<'_>, script: &mut Script) {
+    if let Some(build) = &app.detection.build {
+        script.run(downloads(app), build, "the project's own build");
+    }
+}
+
+/// The command of a task instead of `deno task`: one process less, which would stand between signals and the app.
+fn command(app: &App<'_>, start: &str) -> String {
+    let files = ["deno.json", "deno.jsonc"];
+    let json = app
+        .folder
+        .first(&files)
+        .and_then(|file| app.folder.json(file));
+    let task = start.strip_prefix("deno task ").and_then(|name| {
+        let task = json.as_ref()?.get("tasks")?.get(name)?;
+        let text = task.as_str().or_else(|| task.get("command")?.as_str())?;
+        // Other tasks that it depends on are run by `deno task` only.
+        task.get("dependencies").is_none().then(|| text.to_owned())
+    });
+    let alone = |task: &String| matches!(split(task).as_slice(), [Command { words, .. }] if words.first().is_some_and(|word| word == "deno") && words.get(1).is_some_and(|word| word != "task"));
+    task.filter(alone).unwrap_or_else(|| start.to_owned())
+}

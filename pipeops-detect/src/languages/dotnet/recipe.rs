@@ -1,0 +1,173 @@
+//! .NET: the SDK builds, the runtime runs.
+
+use super::detect::sdk;
+use super::project::{Kind, Project, closure};
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::languages::static_site::recipe as static_site;
+use crate::repository::version::compare;
+
+const CACHE: &str = "/root/.nuget/packages";
+
+/// Files that decide packages for all projects below them, as they are usually written.
+const SHARED: &[&str] = &[
+    "Directory.Build.props",
+    "Directory.Build.targets",
+    "Directory.Packages.props",
+    "NuGet.Config",
+    "NuGet.config",
+    "global.json",
+    "nuget.config",
+];
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let install = app.detection.install.as_deref().unwrap_or_default();
+    let Some(file) = install.strip_prefix("dotnet restore ") else {
+        return app.start().map(|_| ());
+    };
+    let project = Project::read(&app.folder, file);
+    script.stage(
+        &sdk_image(app),
+        Some("build"),
+        "the SDK stays in a stage of its own",
+    );
+    script.line("WORKDIR /src", "the sources' folder");
+    if let Some(project) = &project {
+        restore(app, script, project);
+    }
+    script.line("COPY . .", "the sources last: they change most often");
+    let options = project.as_ref().map(options).unwrap_or_default();
+    script.run(
+        &[CACHE],
+        &format!(
+            "dotnet publish {} --configuration Release{options} --output /out",
+            quote(file)
+        ),
+        "the cache mount keeps packages between builds, outside of the image",
+    );
+    if app.detection.output.is_some() {
+        static_site::serve(app, script, "/out/wwwroot");
+        return Ok(());
+    }
+    let start = app.start()?;
+    let web = project.as_ref().is_none_or(|project| {
+        project.kind == Kind::Web || project.text.contains("Microsoft.AspNetCore.App")
+    });
+    let role = if web {
+        "dotnet.run"
+    } else {
+        "dotnet.run.console"
+    };
+    script.stage(&app.image(role), None, "a runtime only");
+    // The diagnostics write into /tmp and wait for a debugger: nothing that a pod needs.
+    app.environment(script, &[("DOTNET_EnableDiagnostics", "0")]);
+    if app.detection.port.is_some() {
+        let old = app
+            .detection
+            .version
+            .as_deref()
+            .is_some_and(|version| compare(version, "8").is_lt());
+        let pair = if old {
+            ("ASPNETCORE_URLS", "http://+:$PORT")
+        } else {
+            ("ASPNETCORE_HTTP_PORTS", "$PORT")
+        };
+        script.environment(&[pair], "the framework's own name for the port");
+    }
+    script.line("WORKDIR /app", "the app's folder");
+    script.line(
+        "COPY --from=build /out ./",
+        "what was published, and nothing else",
+    );
+    app.run(script, &start.replace("dotnet out/", "dotnet "));
+    Ok(())
+}
+
+/// The SDK: exactly the one that `global.json` asks for, where it allows no other.
+fn sdk_image(app: &App<'_>) -> String {
+    let Some(asked) = sdk(&app.folder) else {
+        return app.image("dotnet.build");
+    };
+    let settings = app.folder.json("global.json").unwrap_or_default();
+    let roll = settings
+        .pointer("/sdk/rollForward")
+        .and_then(|roll| roll.as_str())
+        .unwrap_or("latestPatch");
+    // `latestPatch` stays in a band of hundred: 8.0.100 does not take 8.0.400.
+    let pinned = roll.to_ascii_lowercase().ends_with("patch") || roll == "disable";
+    // SDKs are numbered from 100 on: anything below is no version of one.
+    let is_sdk = asked
+        .split('.')
+        .nth(2)
+        .is_some_and(|patch| patch.len() == 3);
+    let exact = pinned && is_sdk;
+    let role = if exact {
+        "dotnet.build.exact"
+    } else {
+        "dotnet.build"
+    };
+    app.images.image(role, Some(&asked))
+}
+
+/// A layer with the packages, from the project files alone.
+fn restore(app: &App<'_>, script: &mut Script, project: &Project) {
+    let Some(files) = closure(&app.folder, project) else {
+        return;
+    };
+    let shared: Vec<&str> = SHARED
+        .iter()
+        .copied()
+        .filter(|file| app.folder.has(file))
+        .collect();
+    if !shared.is_empty() {
+        script.line(
+            &format!("COPY {} ./", shared.join(" ")),
+            "what all projects share",
+        );
+    }
+    for file in &files {
+        let dir = file.rsplit_once('/').map(|(dir, _)| dir);
+        let to = dir.map_or("./".to_owned(), |dir| format!("./{}/", quote(dir)));
+        let lock = dir.map_or("packages.lock.json".to_owned(), |dir| {
+            format!("{dir}/packages.lock.json")
+        });
+        let lock = if app.folder.has(&lock) {
+            format!(" {}", quote(&lock))
+        } else {
+            String::new()
+        };
+        script.line(
+            &format!("COPY {}{lock} {to}", quote(file)),
+            "only what decides the packages: a change of sources keeps the next layer cached",
+        );
+    }
+    script.run(
+        &[CACHE],
+        &format!("dotnet restore {}", quote(&project.file)),
+        "the cache mount keeps packages between builds, outside of the image",
+    );
+}
+
+/// What `publish` must be told, because the project file leaves it open, or says what the runtime image makes needless.
+fn options(project: &Project) -> String {
+    let mut options = String::new();
+    if project.text.contains("<TargetFrameworks>")
+        && let Some((_, name)) = project.framework()
+    {
+        options.push_str(&format!(" --framework {}", quote(name)));
+    }
+    let native = [
+        "PublishAot",
+        "PublishSingleFile",
+        "SelfContained",
+        "PublishTrimmed",
+    ];
+    if native
+        .iter()
+        .any(|name| project.text.contains(&format!("<{name}>true")))
+    {
+        options.push_str(" --self-contained false -p:PublishAot=false -p:PublishSingleFile=false -p:PublishTrimmed=false");
+    }
+    options
+}

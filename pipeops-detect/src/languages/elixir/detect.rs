@@ -1,0 +1,267 @@
+//! Elixir.
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::{number, tool};
+use crate::servers;
+
+/// Dependencies, and what they make of a project.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("phoenix", "phoenix"),
+    ("plug_cowboy", "plug"),
+    ("bandit", "plug"),
+    ("nerves", "nerves"),
+];
+
+/// Looks for a Mix project, or an umbrella of several.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Elixir);
+    let Some(project) = Project::read(folder) else {
+        return found;
+    };
+    found.add(weight::MANIFEST, folder, "mix.exs", "a Mix project");
+    found.add_file(weight::LOCKFILE, folder, &["mix.lock"], "written by Mix");
+    found.package_manager = Some("mix".to_owned());
+    found.install = Some("mix deps.get --only prod".to_owned());
+    version(&mut found, folder, &project);
+    let apps = umbrella(folder, &project);
+    if project.umbrella {
+        let says = format!("an umbrella of {} apps", apps.len());
+        found.add(weight::HINT, folder, "mix.exs", says);
+        found.members = apps.iter().map(|(dir, _)| dir.clone()).collect();
+    }
+    describe(&mut found, folder, &project, &apps);
+    start(&mut found, folder, &project);
+    found
+}
+
+/// What a `mix.exs` says.
+#[derive(Debug)]
+pub(crate) struct Project {
+    text: String,
+    /// The name of the release: of the first in `releases:`, else of the app.
+    pub(crate) release: Option<String>,
+    umbrella: bool,
+}
+
+impl Project {
+    pub(crate) fn read(folder: &Folder<'_>) -> Option<Self> {
+        let text = folder.text("mix.exs")?;
+        let is_comment = |line: &&str| line.trim_start().starts_with('#');
+        let text: String = text
+            .lines()
+            .filter(|line| !is_comment(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let app = atom(&text, "app:");
+        let umbrella = text.contains("apps_path:");
+        Some(Self {
+            release: first_release(&text).or(app),
+            umbrella,
+            text,
+        })
+    }
+
+    /// Whether it depends on this package: `{:phoenix, …}` is a dependency, `{:phoenix_html, …}` another one.
+    pub(crate) fn depends(&self, name: &str) -> bool {
+        self.text.contains(&format!("{{:{name},"))
+    }
+
+    /// Whether `mix` knows this alias.
+    pub(crate) fn has_alias(&self, name: &str) -> bool {
+        self.text.contains(&format!("\"{name}\":")) || self.text.contains(&format!("\"{name}\" =>"))
+    }
+}
+
+/// The name behind a key: `shop` of `app: :shop`.
+fn atom(text: &str, key: &str) -> Option<String> {
+    let (_, rest) = text.split_once(key)?;
+    let rest = rest.trim_start().strip_prefix(':')?;
+    let end = rest.find(|ch: char| !ch.is_ascii_alphanumeric() && ch != '_')?;
+    Some(rest[..end].to_owned())
+}
+
+/// `shop` of `releases: [shop: [` and of `defp releases do [ shop: [`.
+fn first_release(text: &str) -> Option<String> {
+    let inside = |mark: &str| {
+        Some(
+            text.split_once(mark)?
+                .1
+                .trim_start()
+                .strip_prefix('[')?
+                .trim_start(),
+        )
+    };
+    let list = inside("releases:")
+        .or_else(|| inside("releases do"))
+        .or_else(|| inside("releases() do"))?;
+    let end = list.find(|ch: char| !ch.is_ascii_alphanumeric() && ch != '_')?;
+    (end > 0 && list[end..].starts_with(':')).then(|| list[..end].to_owned())
+}
+
+/// The apps of an umbrella.
+pub(crate) fn umbrella(folder: &Folder<'_>, project: &Project) -> Vec<(String, Project)> {
+    if !project.umbrella {
+        return Vec::new();
+    }
+    let apps = folder.sub("apps");
+    let read = |name: &str| Some((format!("apps/{name}"), Project::read(&apps.sub(name))?));
+    apps.own_dirs().filter_map(read).collect()
+}
+
+fn describe(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    project: &Project,
+    apps: &[(String, Project)],
+) {
+    let own = [("mix.exs".to_owned(), project)];
+    let inside = apps
+        .iter()
+        .map(|(dir, app)| (format!("{dir}/mix.exs"), app));
+    for (file, project) in own.into_iter().chain(inside) {
+        if found.framework(folder, &file, FRAMEWORKS, |name| project.depends(name)) {
+            return;
+        }
+    }
+}
+
+/// What tools install, then what the project asks for at least.
+fn version(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
+    let files = [".tool-versions", "mise.toml", ".mise.toml"];
+    let told = files.iter().find_map(|file| {
+        let version = tool(&folder.text(file)?, &["elixir"])?;
+        Some((*file, version))
+    });
+    let buildpack = || {
+        let text = folder.text("elixir_buildpack.config")?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("elixir_version"))?;
+        Some(("elixir_buildpack.config", number(line)?))
+    };
+    let asked = || {
+        let (_, rest) = project.text.split_once(" elixir:")?;
+        Some(("mix.exs", number(rest.lines().next()?)?))
+    };
+    let said = told.or_else(buildpack).or_else(asked);
+    // A version without its minor part says nothing that a tag could say.
+    found.version(folder, said.filter(|(_, version)| version.contains('.')));
+}
+
+/// A release, started by its script; an umbrella has one only where it names it.
+fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
+    let Some(release) = &project.release else {
+        let named = found
+            .members
+            .iter()
+            .find(|dir| servers::is_one(dir.rsplit('/').next().unwrap_or_default()));
+        let says = match named {
+            Some(app) => format!(
+                "names no release of the umbrella: `releases:` is missing; {app} looks like the one that serves"
+            ),
+            None => "names no release of the umbrella: `releases:` is missing".to_owned(),
+        };
+        found.add(weight::NONE, folder, "mix.exs", says);
+        return;
+    };
+    let runs =
+        project.umbrella || project.text.contains("mod: {") || project.text.contains("mod: ");
+    if project.text.contains("escript:") && !runs {
+        found.add(
+            weight::NONE,
+            folder,
+            "mix.exs",
+            "builds a script for command lines",
+        );
+        found.build = Some("mix escript.build".to_owned());
+        found.start = Some(format!("./{release}"));
+        return;
+    }
+    if !runs && found.framework.is_none() {
+        found.role = Role::Library;
+        found.add(
+            weight::NONE,
+            folder,
+            "mix.exs",
+            "names no application module: nothing is started",
+        );
+        return;
+    }
+    let assets = if project.has_alias("assets.deploy") {
+        "mix assets.deploy && "
+    } else {
+        ""
+    };
+    found.build = Some(format!("{assets}mix release {release}"));
+    if !project.text.contains("releases") {
+        found.build = Some(format!("{assets}mix release"));
+    }
+    found.start = Some(format!("_build/prod/rel/{release}/bin/{release} start"));
+    found.port = Some(DEFAULT_PORT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    const PHOENIX: &str = "def project do [\n app: :shop,\n elixir: \"~> 1.15\",\n]\n mod: {Shop.Application, []}\n {:phoenix, \"~> 1.7\"},\n \"assets.deploy\": [\"esbuild\"]";
+
+    #[test]
+    fn phoenix() {
+        let found = found(&[("mix.exs", PHOENIX), ("mix.lock", "")]);
+        assert_eq!(found.framework.as_deref(), Some("phoenix"));
+        assert_eq!(found.version.as_deref(), Some("1.15"));
+        assert_eq!(
+            found.start.as_deref(),
+            Some("_build/prod/rel/shop/bin/shop start")
+        );
+        assert_eq!(
+            found.build.as_deref(),
+            Some("mix assets.deploy && mix release")
+        );
+    }
+
+    #[test]
+    fn umbrellas_start_the_release_that_they_name() {
+        let web = ("apps/shop_web/mix.exs", PHOENIX);
+        let named = found(&[
+            (
+                "mix.exs",
+                "apps_path: \"apps\", releases: [\n shop_all: [applications: []]]",
+            ),
+            web,
+        ]);
+        assert_eq!(
+            named.start.as_deref(),
+            Some("_build/prod/rel/shop_all/bin/shop_all start")
+        );
+        assert_eq!(
+            (named.framework.as_deref(), named.members.len()),
+            (Some("phoenix"), 1)
+        );
+        assert_eq!(
+            found(&[("mix.exs", "apps_path: \"apps\""), web]).start,
+            None
+        );
+    }
+
+    #[test]
+    fn versions_have_a_minor_part() {
+        let mise =
+            |text| found(&[("mix.exs", "app: :a, mod: {A, []}"), ("mise.toml", text)]).version;
+        assert_eq!(
+            mise("[tools]\nelixir = \"1.18.3\""),
+            Some("1.18.3".to_owned())
+        );
+        assert_eq!(mise("[tools]\nelixir = \"1\""), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Elixir.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,194 @@
+//! Elixir: a release with its own Erlang, on a small Debian.
+
+use super::detect::{Project, umbrella};
+use crate::generate::app::App;
+use crate::generate::app::UID;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+
+const HEX: &str = "/root/.hex";
+const NPM: &str = "/root/.npm";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let start = app.start()?;
+    let project = Project::read(&app.folder);
+    let escript = app.detection.build.as_deref() == Some("mix escript.build");
+    let name = start
+        .trim_start_matches("./")
+        .trim_start_matches("_build/prod/rel/");
+    let name = name.split(['/', ' ']).next().unwrap_or_default();
+    // A Procfile may start it in another way: what is built is the release all the same.
+    let release = project
+        .as_ref()
+        .and_then(|project| project.release.as_deref());
+    let name = release.unwrap_or(name).to_owned();
+    let name = name.as_str();
+    build(app, script, project.as_ref(), name, escript);
+    if escript {
+        // It needs Erlang itself, and the image of Elixir has it.
+        script.stage(
+            &app.image("elixir.run"),
+            None,
+            "Erlang, which runs the script",
+        );
+        app.environment(script, &[]);
+        script.line(
+            &format!("COPY --from=build /src/{0} /usr/local/bin/{0}", quote(name)),
+            "the program",
+        );
+        app.run(script, &start.replacen("./", "", 1));
+        return Ok(());
+    }
+    let why = "the release brings Erlang, and needs the C libraries that it was compiled with: the same Debian";
+    script.stage(&app.image("elixir.run"), None, why);
+    certificates(script);
+    let mut own = vec![("LANG", "C.UTF-8"), ("RELEASE_TMP", "/tmp")];
+    if app.framework() == "phoenix" {
+        own.push(("PHX_SERVER", "true"));
+    }
+    app.environment(script, &own);
+    script.line("WORKDIR /app", "the app's folder");
+    script.line(
+        &format!(
+            "COPY --from=build --chown={UID}:{UID} /src/_build/prod/rel/{} ./",
+            quote(name)
+        ),
+        "the release, and nothing else; its cookie is readable by its owner only",
+    );
+    let own = format!("_build/prod/rel/{name}/");
+    let mix = start.starts_with("mix ") || start.contains("phx.server");
+    let command = match start.strip_prefix(&own) {
+        Some(rest) => format!("/app/{rest}"),
+        // There is no Mix in the image: what a Procfile starts by it is what the release starts.
+        None if mix => format!(
+            "/app/bin/{} start",
+            project
+                .and_then(|project| project.release)
+                .unwrap_or_default()
+        ),
+        None => start.to_owned(),
+    };
+    app.run(script, &command);
+    Ok(())
+}
+
+/// The slim image has none, and Erlang reads the system's.
+fn certificates(script: &mut Script) {
+    script.line(
+        "COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/",
+        "certificates, to call other servers",
+    );
+}
+
+fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &str, escript: bool) {
+    script.stage(
+        &app.image("elixir.build"),
+        Some("build"),
+        "the compiler stays in a stage of its own",
+    );
+    let node = app.folder.has("assets/package.json");
+    if node {
+        let node = app.images.image("nodejs.build", None);
+        script.line(
+            &format!("COPY --from={node} /usr/local/ /usr/local/"),
+            "the project's assets have packages of Node.js",
+        );
+    }
+    script.line("WORKDIR /src", "the sources' folder");
+    script.environment(
+        &[("MIX_ENV", "prod"), ("LANG", "C.UTF-8")],
+        "what is built is for production",
+    );
+    script.run(
+        &[],
+        "mix local.hex --force && mix local.rebar --force",
+        "the package managers",
+    );
+    dependencies(app, script, project);
+    if node {
+        let lock = app.folder.has("assets/package-lock.json");
+        let (files, command) = match lock {
+            true => (
+                "assets/package.json assets/package-lock.json",
+                "npm ci --prefix assets",
+            ),
+            false => ("assets/package.json", "npm install --prefix assets"),
+        };
+        script.line(
+            &format!("COPY {files} ./assets/"),
+            "only what decides the packages",
+        );
+        script.run(
+            &[NPM],
+            command,
+            "the cache mount keeps downloads between builds",
+        );
+    }
+    script.line("COPY . .", "the sources last: they change most often");
+    if escript {
+        script.run(&[], "mix escript.build", "one file");
+        return;
+    }
+    if app
+        .detection
+        .build
+        .as_deref()
+        .is_some_and(|build| build.contains("assets.deploy"))
+    {
+        // Templates of newer versions leave CSS and hooks in the compiled code: it goes first.
+        script.run(
+            &[],
+            "mix compile && mix assets.deploy",
+            "files for browsers, with digests in their names",
+        );
+    }
+    let release = match app.detection.build.as_deref() {
+        Some(build) if build.ends_with("mix release") => "mix release".to_owned(),
+        _ => format!("mix release {}", quote(name)),
+    };
+    script.run(
+        &[],
+        &release,
+        "compiled, with Erlang: secrets are read when it starts, from config/runtime.exs",
+    );
+}
+
+/// What is fetched and compiled before the sources are there.
+fn dependencies(app: &App<'_>, script: &mut Script, project: Option<&Project>) {
+    let files: Vec<&str> = ["mix.exs", "mix.lock"]
+        .into_iter()
+        .filter(|file| app.folder.has(file))
+        .collect();
+    script.line(
+        &format!("COPY {} ./", files.join(" ")),
+        "only what decides the dependencies: a change of sources keeps the next layers cached",
+    );
+    for (dir, _) in project
+        .map(|project| umbrella(&app.folder, project))
+        .unwrap_or_default()
+    {
+        let dir = quote(&dir);
+        script.line(
+            &format!("COPY {dir}/mix.exs ./{dir}/"),
+            "an app of the umbrella",
+        );
+    }
+    script.run(
+        &[HEX],
+        "mix deps.get --only prod",
+        "the cache mount keeps packages between builds, outside of the image",
+    );
+    let config = app.folder.sub("config");
+    let files: Vec<String> = ["config.exs", "prod.exs"]
+        .into_iter()
+        .filter(|file| config.has(file))
+        .map(|file| format!("config/{file}"))
+        .collect();
+    if !files.is_empty() {
+        script.line(
+            &format!("COPY {} ./config/", files.join(" ")),
+            "settings that dependencies are compiled with",
+        );
+    }
+    script.run(&[], "mix deps.compile", "dependencies are compiled once");
+}

@@ -1,0 +1,124 @@
+//! Gleam.
+
+use toml::{Table, Value};
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::{managed, resolve};
+
+/// The version where the project asks for none, or only for a least one.
+const DEFAULT_VERSION: &str = "1.13.0";
+
+/// Dependencies that answer requests, and the port of their examples.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("wisp", "wisp"),
+    ("mist", "mist"),
+    ("ewe", "ewe"),
+    ("glen", "glen"),
+];
+
+/// Looks for a Gleam project.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Gleam);
+    if !folder.has("gleam.toml") {
+        return found;
+    }
+    let manifest = folder.toml("gleam.toml").unwrap_or_default();
+    found.add(weight::MANIFEST, folder, "gleam.toml", "a Gleam project");
+    found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["manifest.toml"],
+        "written by Gleam",
+    );
+    found.version(folder, version(folder, &manifest));
+    found.package_manager = Some("gleam".to_owned());
+    found.install = Some("gleam deps download".to_owned());
+    let depends = |name: &str| {
+        let table = manifest.get("dependencies");
+        table.is_some_and(|table| table.get(name).is_some())
+    };
+    found.framework(folder, "gleam.toml", FRAMEWORKS, depends);
+    let in_browser = manifest.get("target").and_then(Value::as_str) == Some("javascript");
+    if in_browser {
+        browser(&mut found, folder, depends("lustre"));
+    } else {
+        program(&mut found, folder, &manifest);
+    }
+    found
+}
+
+fn version(folder: &Folder<'_>, manifest: &Table) -> Option<(&'static str, String)> {
+    if let Some(told) = managed(folder, &["gleam"]) {
+        return Some(told);
+    }
+    let asked = manifest.get("gleam")?.as_str()?.replace(" and ", " ");
+    Some(("gleam.toml", resolve(&asked, DEFAULT_VERSION)?))
+}
+
+/// An app of Lustre is built into files; other JavaScript has no way to run that can be known.
+fn browser(found: &mut Findings, folder: &Folder<'_>, lustre: bool) {
+    if !lustre {
+        found.role = Role::Library;
+        return;
+    }
+    let says = "built into files for browsers";
+    found.add(weight::ENTRY, folder, "gleam.toml", says);
+    found.role = Role::Frontend;
+    found.framework = Some("lustre".to_owned());
+    found.build = Some("gleam run -m lustre/dev build".to_owned());
+    found.output = Some("dist".to_owned());
+    found.port = Some(DEFAULT_PORT);
+}
+
+/// The module of the project's name is what `gleam run` runs, if it has a `main`.
+fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
+    let name = manifest.get("name").and_then(Value::as_str).unwrap_or("");
+    let file = format!("src/{name}.gleam");
+    let source = folder.text(&file).unwrap_or_default();
+    if !source.contains("pub fn main(") {
+        found.role = Role::Library;
+        return;
+    }
+    found.add(weight::ENTRY, folder, &file, "has a `main`");
+    found.build = Some("gleam export erlang-shipment".to_owned());
+    found.start = Some("./build/erlang-shipment/entrypoint.sh run".to_owned());
+    let usual = found.framework.as_ref().map(|_| DEFAULT_PORT);
+    found.listens_or(folder, &file, usual);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(manifest: &str, source: &str) -> Findings {
+        let tree = MemTree::from([("gleam.toml", manifest), ("src/app.gleam", source)]);
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn servers_pages_and_libraries() {
+        let main = "pub fn main() { mist.new(f) |> mist.port(4000) }";
+        let server = found(
+            "name = \"app\"\ngleam = \">= 1.4.0\"\n[dependencies]\nwisp = \"1\"",
+            main,
+        );
+        assert_eq!(server.framework.as_deref(), Some("wisp"));
+        assert_eq!(
+            (server.port, server.version.as_deref()),
+            (Some(4000), Some("1.13.0"))
+        );
+        let page = found(
+            "name = \"app\"\ntarget = \"javascript\"\n[dependencies]\nlustre = \"5\"",
+            main,
+        );
+        assert_eq!(page.output.as_deref(), Some("dist"));
+        assert_eq!(
+            found("name = \"app\"", "pub fn add() {}").role,
+            Role::Library
+        );
+    }
+}

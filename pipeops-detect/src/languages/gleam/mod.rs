@@ -1,0 +1,4 @@
+//! Gleam.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

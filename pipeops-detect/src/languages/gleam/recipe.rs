@@ -1,0 +1,56 @@
+//! Gleam: a shipment for Erlang's virtual machine; or files for browsers.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::program;
+use crate::generate::script::Script;
+use crate::languages::static_site::recipe as static_site;
+
+const PACKAGES: &str = "/root/.cache/gleam";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let pages = app.detection.output.as_deref();
+    if pages.is_none() {
+        app.start()?;
+    }
+    program::compiler(app, script, "gleam.build");
+    program::manifests(app, script, &["gleam.toml", "manifest.toml"]);
+    script.run(
+        &[PACKAGES],
+        "gleam deps download",
+        "the cache mount keeps packages between builds, outside of the image",
+    );
+    program::sources(script);
+    if let Some(output) = pages {
+        let build = app.detection.build.as_deref().unwrap_or_default();
+        script.run(&[PACKAGES], build, "builds the files for browsers");
+        static_site::serve(app, script, &format!("/src/{output}"));
+        return Ok(());
+    }
+    script.run(
+        &[PACKAGES],
+        "gleam export erlang-shipment",
+        "all that Erlang needs to run it, in one folder",
+    );
+    script.stage(
+        &app.image("gleam.run"),
+        None,
+        "the same Erlang as it was compiled for",
+    );
+    app.environment(script, &[("ERL_CRASH_DUMP", "/tmp/erl_crash.dump")]);
+    script.line("WORKDIR /app", "paths of the program start here");
+    script.line(
+        "COPY --from=build /src/build/erlang-shipment ./",
+        "the program and its packages",
+    );
+    app.user_and_port(script);
+    let own = app.detection.start.as_deref().unwrap_or_default();
+    let arguments = own
+        .rsplit_once("entrypoint.sh ")
+        .map_or("run", |(_, rest)| rest);
+    script.command(
+        &format!("/app/entrypoint.sh {arguments}"),
+        "exec form: the script makes way for Erlang, which gets SIGTERM itself",
+    );
+    Ok(())
+}

@@ -1,0 +1,357 @@
+//! Go.
+
+use super::module::{Module, members};
+use super::program::{Program, choose, program, programs};
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::servers;
+
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("github.com/gobuffalo/buffalo", "buffalo"),
+    ("github.com/zeromicro/go-zero", "go-zero"),
+    ("github.com/go-kratos/kratos", "kratos"),
+    ("github.com/gin-gonic/gin", "gin"),
+    ("github.com/labstack/echo", "echo"),
+    ("github.com/gofiber/fiber", "fiber"),
+    ("github.com/beego/beego", "beego"),
+    ("github.com/astaxie/beego", "beego"),
+    ("github.com/revel/revel", "revel"),
+    ("github.com/kataras/iris", "iris"),
+    ("github.com/pocketbase/pocketbase", "pocketbase"),
+    ("goa.design/goa", "goa"),
+    ("github.com/danielgtaylor/huma", "huma"),
+    ("github.com/go-chi/chi", "chi"),
+    ("github.com/gorilla/mux", "gorilla"),
+    ("github.com/julienschmidt/httprouter", "httprouter"),
+    ("github.com/valyala/fasthttp", "fasthttp"),
+    ("connectrpc.com/connect", "connect"),
+    ("google.golang.org/grpc", "grpc"),
+];
+
+/// Looks for a Go module, or for a program without one.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Go);
+    let module = folder.text("go.mod").map(|text| Module::read(&text));
+    let workspace = members(folder);
+    if module.is_none() && workspace.is_none() && program(folder, "").is_none() {
+        return found;
+    }
+    if let Some(module) = &module {
+        found.add(weight::MANIFEST, folder, "go.mod", "a Go module");
+        found.version(folder, module.version().map(|version| ("go.mod", version)));
+    }
+    found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["go.sum"],
+        "checksums of Go modules",
+    );
+    let members = workspace.unwrap_or_default();
+    if folder.has("go.work") {
+        found.add(
+            weight::MANIFEST,
+            folder,
+            "go.work",
+            format!("a Go workspace of {} modules", members.len()),
+        );
+    }
+    let programs = programs(folder, &members);
+    let runs = |member: &&String| {
+        let own = format!("./{member}");
+        let inside = format!("{own}/");
+        programs
+            .iter()
+            .any(|program| program.package == own || program.package.starts_with(&inside))
+    };
+    found.members = members.iter().filter(runs).cloned().collect();
+    entry(&mut found, folder, module.as_ref(), &members, &programs);
+    found.package_manager = Some("go".to_owned());
+    let fetches = module.is_some() || !members.is_empty();
+    found.install = fetches.then(|| "go mod download".to_owned());
+    found
+}
+
+/// The program that is run, its module's framework, and its port.
+fn entry(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    module: Option<&Module>,
+    members: &[String],
+    programs: &[Program],
+) {
+    let none = Module::default();
+    let Some((program, why)) = choose(folder, module.unwrap_or(&none), programs) else {
+        describe(found, folder, "", module);
+        if programs.is_empty() {
+            found.role = Role::Library;
+        } else {
+            let names: Vec<&str> = programs
+                .iter()
+                .map(|program| program.package.as_str())
+                .collect();
+            let says = format!(
+                "a program, and nothing says which of these is the app: {}",
+                names.join(", ")
+            );
+            found.add(weight::ENTRY, folder, &programs[0].file, says);
+        }
+        return;
+    };
+    let of_member = |member: &&String| {
+        program
+            .package
+            .trim_start_matches("./")
+            .starts_with(member.as_str())
+    };
+    match members.iter().find(of_member) {
+        Some(member) => {
+            let own = folder
+                .text(&format!("{member}/go.mod"))
+                .map(|text| Module::read(&text));
+            describe(found, folder, &format!("{member}/"), own.as_ref());
+            if found.version.is_none() {
+                let file = format!("{member}/go.mod");
+                let version = own.and_then(|own| own.version());
+                found.version(folder, version.map(|version| (file.as_str(), version)));
+            }
+        }
+        None => describe(found, folder, "", module),
+    }
+    found.add(weight::ENTRY, folder, &program.file, "package main");
+    let others = programs
+        .iter()
+        .filter(|other| other.package != program.package);
+    let others: Vec<&str> = others.map(|other| other.package.as_str()).collect();
+    if !others.is_empty() {
+        let says = format!("taken before {}: {why}", others.join(", "));
+        found.add(weight::NONE, folder, &program.file, says);
+    }
+    found.build = Some(format!("go build -o app {}", program.package));
+    found.start = Some("./app".to_owned());
+    subcommand(found, folder, program);
+    listens(found, folder, program);
+    if servers::is_helper(program.name()) && found.port == Some(DEFAULT_PORT) {
+        // A worker that says nothing about a port has none.
+        found.port = None;
+    }
+}
+
+/// Programs of several commands serve by one of them: `Use: "serve"` of Cobra.
+fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
+    if found.framework.as_deref() == Some("pocketbase") {
+        found.start = Some(format!("./app serve --http=0.0.0.0:{DEFAULT_PORT}"));
+        return;
+    }
+    let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let beside = if own.is_empty() {
+        "cmd".to_owned()
+    } else {
+        format!("{own}/cmd")
+    };
+    for dir in [
+        own.to_owned(),
+        beside,
+        "cmd".to_owned(),
+        "internal/cmd".to_owned(),
+    ] {
+        let inside = folder.sub(&dir);
+        for name in inside.ending(".go").take(50) {
+            let text = inside.text(name).unwrap_or_default();
+            let uses = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("Use:"));
+            let mut commands = uses.map(|rest| rest.trim().trim_matches([',', '"', '`']));
+            let Some(command) = commands.find(|command| {
+                matches!(
+                    *command,
+                    "serve" | "server" | "web" | "start" | "run-server"
+                )
+            }) else {
+                continue;
+            };
+            let file = if dir.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{dir}/{name}")
+            };
+            found.add(
+                weight::NONE,
+                folder,
+                &file,
+                format!("serves by the command `{command}`"),
+            );
+            found.start = Some(format!("./app {command}"));
+            return;
+        }
+    }
+}
+
+fn describe(found: &mut Findings, folder: &Folder<'_>, dir: &str, module: Option<&Module>) {
+    let Some(module) = module else { return };
+    let file = format!("{dir}go.mod");
+    found.framework(folder, &file, FRAMEWORKS, |path| module.uses(path));
+}
+
+/// Where servers are set up, besides the program's own package.
+const SETUP: &[&str] = &[
+    "config",
+    "internal/config",
+    "pkg/config",
+    "internal/server",
+    "server",
+    "internal/app",
+    "app",
+    "internal/api",
+    "api",
+    "internal/http",
+    "cmd",
+];
+
+/// The port: as the program's own package says, else as the packages that usually set up a server say.
+fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
+    found.listens(folder, &program.file);
+    if found.port != Some(DEFAULT_PORT)
+        || found
+            .evidence
+            .last()
+            .is_some_and(|last| last.says == "listens on PORT")
+    {
+        return;
+    }
+    let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
+    for dir in [own].iter().chain(SETUP) {
+        let inside = folder.sub(dir);
+        for name in inside
+            .ending(".go")
+            .filter(|name| !name.ends_with("_test.go"))
+            .take(30)
+        {
+            let file = if dir.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{dir}/{name}")
+            };
+            let text = inside.text(name).unwrap_or_default();
+            if reads_port(&text) {
+                found.add(weight::HINT, folder, &file, "listens on PORT");
+                return;
+            }
+            if let Some(port) = address(&text) {
+                found.listens_on(folder, &file, port);
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the source reads `PORT`, through a helper or a tag of a struct too.
+fn reads_port(source: &str) -> bool {
+    [
+        "env(\"PORT\"",
+        "Env(\"PORT\"",
+        "env:\"PORT\"",
+        "env:\"PORT,",
+        "envconfig:\"PORT\"",
+        "OrDefault(\"PORT\"",
+    ]
+    .iter()
+    .any(|mark| source.contains(mark))
+}
+
+/// The port of an address that is written as Go writes it: `":8080"`, `"0.0.0.0:8080"`, `flag.Int("port", 8080`.
+fn address(source: &str) -> Option<u16> {
+    let ports = [
+        "\":",
+        "\"0.0.0.0:",
+        "\"localhost:",
+        "\"127.0.0.1:",
+        "\"port\", ",
+        "PORT\", \"",
+        "PORT\", ",
+        "Port: ",
+        "port = ",
+        "Port = \"",
+    ];
+    ports.iter().find_map(|mark| {
+        source.match_indices(mark).find_map(|(at, _)| {
+            let rest = &source[at + mark.len()..];
+            let end = rest.find(|ch: char| !ch.is_ascii_digit())?;
+            // A client's address goes on with a path.
+            let is_end = !rest[end..].starts_with('/');
+            rest[..end]
+                .parse()
+                .ok()
+                .filter(|port| is_end && *port >= 80)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    const MAIN: &str = "package main\n\nfunc main() {}\n";
+
+    fn build(files: &[&str]) -> Option<String> {
+        let mut all = vec![("go.mod", "module github.com/acme/shop\n")];
+        all.extend(files.iter().map(|file| (*file, MAIN)));
+        let tree: MemTree = all.into_iter().collect();
+        detect(&Folder::open(&tree, "")).build
+    }
+
+    #[test]
+    fn one_of_several_programs_is_the_app() {
+        for (files, expected) in [
+            (
+                &["cmd/migrate/main.go", "cmd/shop/main.go", "cmd/api/main.go"] as &[_],
+                Some("./cmd/shop"),
+            ),
+            (
+                &["cmd/migrate/main.go", "cmd/api/main.go"],
+                Some("./cmd/api"),
+            ),
+            (
+                &["cmd/shopctl/run.go", "cmd/shop-server/run.go"],
+                Some("./cmd/shop-server"),
+            ),
+            (&["cmd/web/main.go", "cmd/api/main.go"], Some("./cmd/api")),
+            (&["cmd/api/main.go", "app.go"], Some(".")),
+            (&["cmd/main.go", "tools/gen/main.go"], Some("./cmd")),
+            (&["server/main.go"], Some("./server")),
+            (&["cmd/a/main.go", "cmd/b/main.go"], None),
+        ] {
+            let expected = expected.map(|package| format!("go build -o app {package}"));
+            assert_eq!(build(files), expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_of_several_commands_serves_by_one() {
+        let serve = "package cmd\nvar c = &cobra.Command{\n\tUse:   \"serve\",\n}\n";
+        let files = [
+            ("go.mod", "module x\n"),
+            ("main.go", MAIN),
+            ("cmd/serve.go", serve),
+        ];
+        let tree: MemTree = files.into_iter().collect();
+        let found = detect(&Folder::open(&tree, ""));
+        assert_eq!(found.start.as_deref(), Some("./app serve"));
+    }
+
+    #[test]
+    fn addresses_as_go_writes_them() {
+        for (source, expected) in [
+            ("r.Run(\":9000\")", Some(9000)),
+            ("flag.Int(\"port\", 4000, \"API server port\")", Some(4000)),
+            ("flag.String(\"addr\", \":4000\", \"x\")", Some(4000)),
+            ("getEnv(\"SERVER_PORT\", \"8081\")", Some(8081)),
+            ("get(\"http://localhost:9000/x\")", None),
+        ] {
+            assert_eq!(address(source), expected, "{source}");
+        }
+        assert!(reads_port("getEnv(\"PORT\", \"8080\")") && reads_port("`env:\"PORT\"`"));
+    }
+}

@@ -1,0 +1,215 @@
+//! Go: one static program on an image with nothing else.
+
+use super::module::{Module, members};
+use crate::generate::app::App;
+use crate::generate::data;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::repository::folder::{Folder, resolve};
+
+const MODULES: &str = "/go/pkg/mod";
+const BUILDS: &str = "/root/.cache/go-build";
+
+/// Modules that compile C, or link to what they bring compiled.
+const CGO: &[&str] = &[
+    "github.com/confluentinc/confluent-kafka-go",
+    "github.com/duckdb/duckdb-go",
+    "github.com/libsql/go-libsql",
+    "github.com/marcboeker/go-duckdb",
+    "github.com/mattn/go-sqlite3",
+    "github.com/mutecomm/go-sqlcipher",
+    "github.com/tursodatabase/go-libsql",
+];
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let start = app.start()?;
+    let sources = Sources::of(app);
+    build(app, script, &sources);
+    let (role, why) = match sources.cgo {
+        true => (
+            "go.run.cgo",
+            "C is linked: an image with libc, and without a shell",
+        ),
+        false => (
+            "go.run",
+            "a static program needs nothing: no shell, no packages",
+        ),
+    };
+    script.stage(&app.image(role), None, why);
+    app.environment(script, &[]);
+    script.line("WORKDIR /app", "paths of the program start here");
+    data::copy(app, script, ".go", |name| embedded(&app.folder, name));
+    script.line(
+        "COPY --from=build /out/app /usr/local/bin/app",
+        "the program",
+    );
+    let program = start.split(' ').next().unwrap_or_default();
+    // A Procfile may call the program by another name: there is one program only, and no shell.
+    let arguments = start.strip_prefix(program).unwrap_or_default();
+    app.run(script, &format!("/usr/local/bin/app {}", arguments.trim()));
+    Ok(())
+}
+
+/// Whether the files of a folder are compiled in: a file beside them, or inside, says so.
+fn embedded(folder: &Folder<'_>, name: &str) -> bool {
+    let says = |folder: &Folder<'_>, what: &str| {
+        folder.ending(".go").take(50).any(|file| {
+            let text = folder.text(file).unwrap_or_default();
+            let mut lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("//go:embed "));
+            lines.any(|line| line.contains(what))
+        })
+    };
+    let inside = folder.sub(name);
+    says(folder, name)
+        || says(&inside, "")
+        || inside.own_dirs().any(|sub| says(&inside.sub(sub), ""))
+}
+
+/// What the sources say about the build.
+struct Sources {
+    /// There is a `go.mod` or a `go.work`.
+    modules: bool,
+    cgo: bool,
+    vendored: bool,
+    /// Files that decide the dependencies, by folder; none where a folder outside of the tree decides them too.
+    manifests: Vec<(String, Vec<&'static str>)>,
+}
+
+impl Sources {
+    fn of(app: &App<'_>) -> Self {
+        let folder = &app.folder;
+        let workspace = members(folder);
+        let mut dirs: Vec<String> = workspace.clone().unwrap_or_default();
+        dirs.push(String::new());
+        let mut outside = false;
+        let mut cgo = false;
+        let mut index = 0;
+        // Folders that replace modules have manifests of their own.
+        while index < dirs.len() && index < 100 {
+            let dir = dirs[index].clone();
+            let text = folder.sub(&dir).text("go.mod").unwrap_or_default();
+            let module = Module::read(&text);
+            cgo |= CGO.iter().any(|path| module.needs(path));
+            for local in &module.local {
+                match resolve(&dir, local) {
+                    Some(local) if dirs.contains(&local) => {}
+                    Some(local) => dirs.push(local),
+                    None => outside = true,
+                }
+            }
+            index += 1;
+        }
+        dirs.sort();
+        dirs.dedup();
+        let files = ["go.mod", "go.sum", "go.work", "go.work.sum"];
+        let manifests = dirs.into_iter().map(|dir| {
+            let here = folder.sub(&dir);
+            let files = files.into_iter().filter(|file| here.has(file)).collect();
+            (dir, files)
+        });
+        let manifests = if outside {
+            Vec::new()
+        } else {
+            manifests.collect()
+        };
+        Self {
+            modules: folder.has("go.mod") || workspace.is_some(),
+            cgo: cgo || imports_c(folder, 4, &mut 500),
+            vendored: folder.has("vendor/modules.txt"),
+            manifests,
+        }
+    }
+}
+
+/// Whether a source of the project itself is C in part.
+fn imports_c(folder: &Folder<'_>, depth: usize, left: &mut usize) -> bool {
+    for file in folder.ending(".go") {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        let text = folder.text(file).unwrap_or_default();
+        if text
+            .lines()
+            .any(|line| matches!(line.trim(), "import \"C\"" | "\"C\""))
+        {
+            return true;
+        }
+    }
+    depth > 1
+        && folder
+            .own_dirs()
+            .any(|name| imports_c(&folder.sub(name), depth - 1, left))
+}
+
+fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
+    let role = if sources.cgo {
+        "go.build.cgo"
+    } else {
+        "go.build"
+    };
+    script.stage(
+        &app.image(role),
+        Some("build"),
+        "the compiler stays in a stage of its own",
+    );
+    match sources.modules {
+        true => script.line("WORKDIR /src", "outside of GOPATH: modules are used"),
+        false => script.line(
+            "WORKDIR /go/src/app",
+            "inside of GOPATH: there is no module",
+        ),
+    }
+    if sources.modules && !sources.vendored {
+        dependencies(script, &sources.manifests);
+    }
+    script.line("COPY . .", "the sources last: they change most often");
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    let package = build.strip_prefix("go build -o app ").unwrap_or(".");
+    let modules = if sources.modules {
+        ""
+    } else {
+        "GO111MODULE=off "
+    };
+    let vendor = if sources.vendored { " -mod=vendor" } else { "" };
+    let command = format!(
+        "{modules}CGO_ENABLED={} go build{vendor} -trimpath -ldflags='-s -w' -o /out/app {}",
+        u8::from(sources.cgo),
+        quote(package)
+    );
+    let why = match sources.cgo {
+        true => "linked to libc; without paths of this machine and without debugging tables",
+        false => "static, without paths of this machine and without debugging tables",
+    };
+    script.run(&[MODULES, BUILDS], &command, why);
+}
+
+fn dependencies(script: &mut Script, manifests: &[(String, Vec<&str>)]) {
+    for (dir, files) in manifests.iter().filter(|(_, files)| !files.is_empty()) {
+        let from: Vec<String> = match dir.as_str() {
+            "" => files.iter().map(|file| (*file).to_owned()).collect(),
+            dir => files
+                .iter()
+                .map(|file| quote(&format!("{dir}/{file}")))
+                .collect(),
+        };
+        let to = if dir.is_empty() {
+            "./".to_owned()
+        } else {
+            format!("./{}/", quote(dir))
+        };
+        script.line(
+            &format!("COPY {} {to}", from.join(" ")),
+            "only what decides the dependencies: a change of sources keeps the next layer cached",
+        );
+    }
+    if !manifests.is_empty() {
+        script.run(
+            &[MODULES],
+            "go mod download",
+            "the cache mount keeps modules between builds, outside of the image",
+        );
+    }
+}

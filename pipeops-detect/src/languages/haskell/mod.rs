@@ -1,0 +1,4 @@
+//! Haskell.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

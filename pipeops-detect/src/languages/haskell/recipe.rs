@@ -1,0 +1,133 @@
+//! Haskell: one program, on the Debian that has the libraries that it is linked with.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::generate::{debian, program};
+
+/// Packages of Haskell that need a C library: theirs, for building and for running.
+const NATIVE: &[(&[&str], &str, &str)] = &[(
+    &[
+        "postgresql-simple",
+        "postgresql-libpq",
+        "persistent-postgresql",
+        "hasql",
+    ],
+    "libpq-dev",
+    "libpq5",
+)];
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let (name, arguments) = program::named(app)?;
+    let native = native(app);
+    program::compiler(app, script, "haskell.build");
+    if !native.is_empty() {
+        let packages: Vec<&str> = native.iter().map(|(build, _)| *build).collect();
+        debian::install(
+            script,
+            &packages,
+            "C libraries that packages are linked with",
+        );
+    }
+    let stack = app.manager() == "stack";
+    fetch(app, script, stack);
+    program::sources(script);
+    let (caches, command) = match stack {
+        true => (
+            &["/root/.stack"],
+            format!(
+                "stack --system-ghc install --local-bin-path /out/bin \\\n && cp /out/bin/{} /out/app",
+                quote(name)
+            ),
+        ),
+        false => (
+            &["/root/.cabal"],
+            format!(
+                "cabal install exe:{0} --install-method=copy --installdir=/out/bin \\\n && cp /out/bin/{0} /out/app",
+                quote(name)
+            ),
+        ),
+    };
+    script.run(
+        caches,
+        &command,
+        "copied out: the compiler's folders stay behind",
+    );
+    script.stage(
+        &app.image("haskell.run"),
+        None,
+        "the C libraries that every program of GHC needs",
+    );
+    if !native.is_empty() {
+        let packages: Vec<&str> = native.iter().map(|(_, run)| *run).collect();
+        debian::install(script, &packages, "C libraries that the program needs");
+    }
+    script.line(
+        "COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+        "certificates, for what the program calls by TLS",
+    );
+    app.environment(script, &[("LANG", "C.UTF-8")]);
+    script.line("WORKDIR /app", "paths of the program start here");
+    for data in ["config", "migrations", "public", "static", "templates"] {
+        if app.folder.has_dir(data) {
+            script.line(
+                &format!("COPY {data} ./{data}"),
+                "files that programs read at run time",
+            );
+        }
+    }
+    script.line(
+        "COPY --from=build /out/app /usr/local/bin/app",
+        "the program",
+    );
+    program::run(app, script, arguments);
+    Ok(())
+}
+
+/// Dependencies first, where one package stands at the root: with several their files lie too far apart.
+fn fetch(app: &App<'_>, script: &mut Script, stack: bool) {
+    let cabal = app.folder.ending(".cabal").next();
+    let files = [
+        cabal.unwrap_or("package.yaml"),
+        "package.yaml",
+        "stack.yaml",
+        "stack.yaml.lock",
+        "cabal.project",
+        "cabal.project.freeze",
+    ];
+    let mut files: Vec<&str> = files.to_vec();
+    files.dedup();
+    if cabal.is_none() && !app.folder.has("package.yaml") {
+        return;
+    }
+    program::manifests(app, script, &files);
+    let (cache, command) = match stack {
+        true => (
+            "/root/.stack",
+            "stack --system-ghc build --only-dependencies",
+        ),
+        false => (
+            "/root/.cabal",
+            "cabal update \\\n && cabal build --only-dependencies",
+        ),
+    };
+    script.run(
+        &[cache],
+        command,
+        "dependencies take the longest: built once, kept by the layer and the cache mount",
+    );
+}
+
+/// The C libraries, for building and for running.
+fn native(app: &App<'_>) -> Vec<(&'static str, &'static str)> {
+    let cabal = app.folder.ending(".cabal").next().unwrap_or_default();
+    let mut text = app.folder.text("package.yaml").unwrap_or_default();
+    text += &app.folder.text(cabal).unwrap_or_default();
+    let words: Vec<&str> = text
+        .split(|ch: char| !(ch.is_alphanumeric() || ch == '-'))
+        .collect();
+    let needed = NATIVE
+        .iter()
+        .filter(|(names, ..)| names.iter().any(|name| words.contains(name)));
+    needed.map(|&(_, build, run)| (build, run)).collect()
+}

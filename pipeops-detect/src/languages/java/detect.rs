@@ -1,0 +1,385 @@
+//! Java, and what else Maven and Gradle build.
+
+use super::gradle::{self, BUILDS, SETTINGS};
+use super::maven;
+use super::project::{Kind, Module, Project};
+use super::version::{gradle_version, maven_version, told_version};
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+
+/// Texts in a build file that name a framework. Plugins and groups are whole names: a test for `boot` would find too much.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("spring-boot", "spring-boot"),
+    ("org.springframework.boot", "spring-boot"),
+    ("io.quarkus", "quarkus"),
+    ("io.micronaut", "micronaut"),
+    ("io.helidon", "helidon"),
+    ("io.dropwizard", "dropwizard"),
+    ("io.javalin", "javalin"),
+    ("io.vertx", "vertx"),
+    ("io.ktor", "ktor"),
+    ("com.sparkjava", "spark"),
+    ("org.http4k", "http4k"),
+];
+
+const POMS: &[&str] = &[
+    "pom.xml",
+    "pom.yaml",
+    "pom.yml",
+    "pom.json",
+    "pom.groovy",
+    "pom.kts",
+];
+
+/// Looks for Maven and Gradle.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Java);
+    let Some((manager, file, project)) = project(folder) else {
+        return found;
+    };
+    let tool = match manager {
+        "maven" => by_maven(&mut found, folder, file),
+        _ => by_gradle(&mut found, folder, file),
+    };
+    let app = project.app();
+    let text = texts(folder, &project);
+    describe(&mut found, folder, file, app, &text);
+    version(&mut found, folder, manager, file, app, &text);
+    sources(&mut found, folder, app);
+    start(&mut found, folder, manager, tool, &project);
+    found
+}
+
+/// The package manager, the file that says so, and the modules.
+pub(crate) fn project(folder: &Folder<'_>) -> Option<(&'static str, &'static str, Project)> {
+    if let Some(file) = folder.first(POMS) {
+        return Some(("maven", file, maven::read(folder, file)));
+    }
+    let file = folder.first(BUILDS).or_else(|| folder.first(SETTINGS))?;
+    Some(("gradle", file, gradle::read(folder)))
+}
+
+fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
+    found.add(weight::MANIFEST, folder, file, "a Maven project");
+    found.package_manager = Some("maven".to_owned());
+    let wrapper = found.add_file(weight::LOCKFILE, folder, &["mvnw"], "brings its own Maven");
+    let maven = if wrapper.is_some() { "./mvnw" } else { "mvn" };
+    found.install = Some(format!("{maven} --batch-mode dependency:go-offline"));
+    maven
+}
+
+fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
+    found.add(weight::MANIFEST, folder, file, "a Gradle project");
+    found.package_manager = Some("gradle".to_owned());
+    let wrapper = found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["gradlew"],
+        "brings its own Gradle",
+    );
+    let gradle = if wrapper.is_some() {
+        "./gradlew"
+    } else {
+        "gradle"
+    };
+    found.install = Some(format!("{gradle} --no-daemon dependencies"));
+    gradle
+}
+
+/// All build files' texts, the app's first, and the catalog of versions.
+fn texts(folder: &Folder<'_>, project: &Project) -> String {
+    let mut text = project
+        .app()
+        .map(|app| app.text.clone())
+        .unwrap_or_default();
+    for module in &project.modules {
+        text.push('\n');
+        text.push_str(&module.text);
+    }
+    text.push_str(&folder.text("gradle/libs.versions.toml").unwrap_or_default());
+    text
+}
+
+fn describe(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    file: &str,
+    app: Option<&Module>,
+    all: &str,
+) {
+    // The app's own file decides; what modules share is asked only where it says nothing.
+    let own = app.is_some_and(|app| {
+        found.framework(folder, &app.file, FRAMEWORKS, |mark| {
+            app.text.contains(mark)
+        })
+    });
+    if !own {
+        found.framework(folder, file, FRAMEWORKS, |mark| all.contains(mark));
+    }
+}
+
+fn version(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    manager: &str,
+    file: &str,
+    app: Option<&Module>,
+    all: &str,
+) {
+    let read = |text: &str| {
+        if manager == "maven" {
+            maven_version(text)
+        } else {
+            gradle_version(text)
+        }
+    };
+    let own = app.and_then(|app| Some((app.file.as_str(), read(&app.text)?)));
+    found.version(folder, own.or_else(|| Some((file, read(all)?))));
+    if found.version.is_none() {
+        found.version(folder, told_version(folder));
+    }
+    if found.version.is_none()
+        && let Some((gradle, java)) = gradle::newest_java(folder)
+    {
+        let file = "gradle/wrapper/gradle-wrapper.properties";
+        let says =
+            format!("Gradle {gradle} runs on Java {java}, and on no later one with long support");
+        found.add(weight::NONE, folder, file, says);
+        found.version = Some(java);
+    }
+}
+
+fn sources(found: &mut Findings, folder: &Folder<'_>, app: Option<&Module>) {
+    let dir = app
+        .map(|app| app.dir.as_str())
+        .filter(|dir| !dir.is_empty());
+    for (name, says) in [
+        ("java", "Java"),
+        ("kotlin", "Kotlin"),
+        ("scala", "Scala"),
+        ("groovy", "Groovy"),
+    ] {
+        let own = format!("src/main/{name}");
+        let of_app = dir.map(|dir| format!("{dir}/{own}"));
+        let places = of_app.into_iter().chain([own]);
+        if let Some(place) = places
+            .into_iter()
+            .find(|place| !folder.sub(place).is_empty())
+        {
+            found.add(weight::LOCKFILE, folder, &place, format!("{says} sources"));
+        }
+    }
+}
+
+/// How the app is built and started: by what its module makes.
+fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, project: &Project) {
+    let apps = project.apps().filter(|module| !module.dir.is_empty());
+    found.members = apps.map(|module| module.dir.clone()).collect();
+    let maven = manager == "maven";
+    let Some(app) = project.app() else {
+        found.build = Some(if maven {
+            format!("{tool} --batch-mode package -DskipTests")
+        } else {
+            format!("{tool} --no-daemon build -x test")
+        });
+        let names: Vec<&str> = found.members.iter().map(String::as_str).collect();
+        let says = match names.as_slice() {
+            [] => "no plugin and no class makes something that starts".to_owned(),
+            names => format!(
+                "several modules start, and none is named as the one to deploy: {}",
+                names.join(", ")
+            ),
+        };
+        // A framework that serves is a reason of its own: only the way to start it is not seen.
+        if found.members.is_empty() && found.framework.is_none() {
+            found.role = Role::Library;
+        }
+        let file = project
+            .modules
+            .first()
+            .map_or("", |module| module.file.as_str())
+            .to_owned();
+        found.add(weight::NONE, folder, &file, says);
+        return;
+    };
+    found.build = Some(if maven {
+        maven_build(tool, app)
+    } else {
+        gradle_build(tool, app)
+    });
+    let dir = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!("{}/", app.dir)
+    };
+    let output = if maven { "target" } else { "build" };
+    let archives = if maven { "target" } else { "build/libs" };
+    let says = match &app.kind {
+        Kind::Jar(name) => {
+            found.start = Some(format!("java -jar {dir}{archives}/{name}"));
+            format!("makes {name}")
+        }
+        Kind::Quarkus => {
+            found.start = Some(format!(
+                "java -jar {dir}{output}/quarkus-app/quarkus-run.jar"
+            ));
+            "makes the folder of Quarkus".to_owned()
+        }
+        Kind::Script(name) => {
+            found.start = Some(format!("{dir}build/install/{name}/bin/{name}"));
+            format!("makes the script `{name}`")
+        }
+        Kind::Classes(main) => {
+            found.start = Some(format!(
+                "java -cp {dir}target/classes:{dir}target/dependency/* {main}"
+            ));
+            format!("has the main class {main}")
+        }
+        Kind::War(name) => {
+            found.start = Some("catalina.sh run".to_owned());
+            format!("makes {name} for a servlet container: Tomcat")
+        }
+        Kind::Library => return,
+    };
+    found.add(weight::NONE, folder, &app.file, says);
+    if found.framework.as_deref() == Some("dropwizard") {
+        let configs = ["config.yml", "config.yaml", "conf/config.yml"];
+        if let (Some(file), Some(start)) = (folder.first(&configs), found.start.as_mut()) {
+            start.push_str(&format!(" server {file}"));
+        }
+    }
+    found.port = Some(DEFAULT_PORT);
+    set_port(found, folder, &dir);
+}
+
+fn maven_build(tool: &str, app: &Module) -> String {
+    let module = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!(" -pl {} -am", app.dir)
+    };
+    let copy = if matches!(app.kind, Kind::Classes(_)) {
+        " dependency:copy-dependencies -DincludeScope=runtime"
+    } else {
+        ""
+    };
+    format!("{tool} --batch-mode package{copy} -DskipTests{module}")
+}
+
+fn gradle_build(tool: &str, app: &Module) -> String {
+    let project = if app.dir.is_empty() {
+        String::new()
+    } else {
+        format!(":{}:", app.dir.replace('/', ":"))
+    };
+    let task = match &app.kind {
+        Kind::Jar(name) if app.text.contains("Main-Class") && !name.ends_with("-all.jar") => "jar",
+        Kind::Jar(name) if name.ends_with("-all.jar") => "shadowJar",
+        Kind::Jar(name) if name.ends_with(".war") => "bootWar",
+        // Before its version 2, Spring Boot's plugin rewrote the usual archive.
+        Kind::Jar(_) if old_spring(&app.text) => "assemble",
+        Kind::Jar(_) => "bootJar",
+        Kind::Quarkus => "quarkusBuild",
+        Kind::Script(_) => "installDist",
+        Kind::War(_) => "war",
+        Kind::Classes(_) | Kind::Library => "build -x test",
+    };
+    format!("{tool} --no-daemon {project}{task}")
+}
+
+fn old_spring(text: &str) -> bool {
+    [
+        "springBootVersion = '1.",
+        "spring-boot-gradle-plugin:1.",
+        "bootRepackage",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark))
+}
+
+/// Settings that name the port, with the line's beginning: `server.port=9090`.
+const PORTS: &[&str] = &["server.port", "quarkus.http.port", "micronaut.server.port"];
+
+/// The port of the framework's settings.
+fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
+    let file = format!("{dir}src/main/resources/application.properties");
+    let text = folder.text(&file).unwrap_or_default();
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        if !PORTS.contains(&key.trim()) {
+            continue;
+        }
+        if value.contains("${PORT") {
+            found.add(weight::HINT, folder, &file, "listens on PORT");
+        } else if let Ok(port) = value.trim().parse()
+            && port != 0
+        {
+            found.listens_on(folder, &file, port);
+        }
+        return;
+    }
+    for end in ["yml", "yaml"] {
+        let file = format!("{dir}src/main/resources/application.{end}");
+        let text = folder.text(&file).unwrap_or_default();
+        let Some((_, server)) = text.split_once("server:\n") else {
+            continue;
+        };
+        let mut lines = server
+            .lines()
+            .take_while(|line| line.starts_with(' ') || line.is_empty());
+        let value = lines.find_map(|line| line.trim().strip_prefix("port:"));
+        if let Some(port) = value
+            .and_then(|value| value.trim().parse().ok())
+            .filter(|port| *port != 0)
+        {
+            found.listens_on(folder, &file, port);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn what_is_commented_out_is_not_used() {
+        let pom = "<!-- <artifactId>spring-boot-starter</artifactId> --><artifactId>x</artifactId>";
+        assert_eq!(found(&[("pom.xml", pom)]).framework, None);
+        assert_eq!(
+            found(&[("build.gradle", "// id 'io.quarkus'\n")]).framework,
+            None
+        );
+    }
+
+    #[test]
+    fn wrappers_are_used_where_they_are() {
+        let maven = found(&[
+            (
+                "pom.xml",
+                "<artifactId>spring-boot-starter-web</artifactId>",
+            ),
+            ("mvnw", ""),
+        ]);
+        assert_eq!(maven.framework.as_deref(), Some("spring-boot"));
+        assert_eq!(
+            maven.build.as_deref(),
+            Some("./mvnw --batch-mode package -DskipTests")
+        );
+        let gradle = found(&[("build.gradle.kts", "")]);
+        assert_eq!(
+            gradle.build.as_deref(),
+            Some("gradle --no-daemon build -x test")
+        );
+    }
+}

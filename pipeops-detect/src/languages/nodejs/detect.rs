@@ -1,0 +1,93 @@
+//! Node.js, with npm, pnpm, yarn and bun.
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+
+use super::app::App;
+use super::frameworks::Framework;
+use super::package::Package;
+use super::site::Site;
+use super::{command, entry, frameworks, loose, manager, version, workspace};
+
+/// Looks for a package, or for a program without one.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    match Package::read(folder) {
+        Some(package) => describe(folder, &package, None),
+        None => loose::detect(folder),
+    }
+}
+
+/// What a package is. In a workspace the root says which manager runs its scripts.
+pub(crate) fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Findings {
+    let mut found = Findings::none(Language::Nodejs);
+    found.add(weight::MANIFEST, folder, package.file, "a Node.js package");
+    manager::manager(&mut found, folder, package);
+    if let Some(manager) = manager {
+        found.package_manager = Some(manager.to_owned());
+    }
+    found.version(folder, version::version(folder, package));
+    if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
+        let says = "depends on other members of a workspace: choose its root as the path";
+        found.add(weight::NONE, folder, package.file, says);
+    }
+    let site = Site { folder, package };
+    let members = workspace::members(&mut found, &site).unwrap_or_default();
+    found.members = members.iter().map(|member| member.path.clone()).collect();
+    if !members.is_empty() && !is_own_app(&site) {
+        found.role = Role::Server;
+        build(&mut found, &site, None);
+        if let Some(member) = workspace::started(&site, &members) {
+            workspace::adopt(&mut found, &site, member);
+        }
+        return found;
+    }
+    let app = App::read(&site, found.package_manager.as_deref());
+    app.describe(&mut found);
+    found
+}
+
+/// Whether the root of a workspace is an app itself, and does not only start its members.
+fn is_own_app(site: &Site<'_>) -> bool {
+    let all = command::commands(
+        site.package.script("start").unwrap_or_default(),
+        site.package,
+    );
+    if workspace::runs_itself(&all) {
+        return true;
+    }
+    let program =
+        || entry::program(site, true).is_some_and(|program| site.folder.has(&program.file));
+    let pages = || {
+        let developed = ["dev", "build"]
+            .iter()
+            .filter_map(|name| site.package.script(name));
+        frameworks::pages(site).is_some_and(|pages| {
+            let mut words = developed.flat_map(|script| command::commands(script, site.package));
+            words.any(|command| {
+                command.program() == pages.name
+                    && !command.words.iter().any(|word| word.starts_with("apps/"))
+            })
+        })
+    };
+    all.is_empty() && (pages() || program())
+}
+
+/// The command that builds: a script, or the framework's own.
+pub(crate) fn build(found: &mut Findings, site: &Site<'_>, framework: Option<&Framework>) {
+    let manager = found.package_manager.clone().unwrap_or_default();
+    if let Some(name) = site.build_script() {
+        found.add(
+            weight::HINT,
+            site.folder,
+            site.package.file,
+            format!("has a script `{name}`"),
+        );
+        found.build = Some(format!("{manager} run {name}"));
+    } else if let Some(build) = framework.and_then(|framework| framework.build) {
+        found.build = Some(format!("npx {build}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

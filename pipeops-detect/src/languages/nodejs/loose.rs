@@ -1,0 +1,88 @@
+//! Programs without a package.
+
+use super::entry::PROGRAMS;
+use super::package::FILES;
+use super::package::Package;
+use super::ports;
+use super::site::Site;
+use crate::Language;
+use crate::findings::{Findings, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+
+/// What only a program outside of browsers says.
+const MARKS: &[&str] = &[
+    "require(",
+    "process.",
+    "from \"node:",
+    "from 'node:",
+    "from \"http\"",
+    "from 'http'",
+    "from \"fs\"",
+    "from 'fs'",
+    "from \"express\"",
+    "from 'express'",
+    "Bun.",
+    "#!/usr/bin/env node",
+    "#!/usr/bin/env bun",
+];
+
+/// Looks for a program of a usual name.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Nodejs);
+    if let Some(file) = folder.first(&FILES[..2]) {
+        found.add(
+            weight::MANIFEST,
+            folder,
+            file,
+            "a Node.js package, but it cannot be read",
+        );
+        found.package_manager = Some("npm".to_owned());
+    }
+    let typescript = [
+        "index.ts",
+        "server.ts",
+        "app.ts",
+        "main.ts",
+        "bot.ts",
+        "src/index.ts",
+        "src/server.ts",
+    ];
+    let names = PROGRAMS.iter().copied().chain(typescript);
+    let programs = names.filter_map(|file| Some((file, folder.text(file)?)));
+    let mut programs = programs.filter(|(_, text)| MARKS.iter().any(|mark| text.contains(mark)));
+    // A script for browsers, or a program for Deno, has such a name as well.
+    let program = programs.find(|(_, text)| {
+        !["Deno.", "https://deno.land/", "\"jsr:", "'jsr:"]
+            .iter()
+            .any(|mark| text.contains(mark))
+    });
+    let Some((file, text)) = program else {
+        return found;
+    };
+    let bun = text.contains("Bun.") || text.contains("env bun") || text.contains("from \"bun\"");
+    found.add(
+        weight::ENTRY,
+        folder,
+        file,
+        "a program for Node.js, without package.json",
+    );
+    found.package_manager = Some(if bun { "bun" } else { "npm" }.to_owned());
+    found.start = Some(format!("{} {file}", if bun { "bun run" } else { "node" }));
+    let package = Package::default();
+    found.port = match ports::of_sources(
+        &Site {
+            folder,
+            package: &package,
+        },
+        Some(file),
+    ) {
+        ports::Port::Fixed(port, file) => {
+            found.listens_on(folder, &file, port);
+            Some(port)
+        }
+        ports::Port::Silent => None,
+        ports::Port::FromEnvironment(_) | ports::Port::Unknown => Some(DEFAULT_PORT),
+    };
+    found
+}

@@ -1,0 +1,198 @@
+//! The package manager.
+
+use super::command::split;
+use super::package::Package;
+use crate::findings::{Findings, weight};
+use crate::repository::folder::Folder;
+
+/// Files that managers write or read, and whose they are.
+const FILES: &[(&str, &str)] = &[
+    ("pnpm-lock.yaml", "pnpm"),
+    ("bun.lock", "bun"),
+    ("bun.lockb", "bun"),
+    (".yarnrc.yml", "yarn"),
+    ("yarn.lock", "yarn"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+    ("bunfig.toml", "bun"),
+    ("pnpm-workspace.yaml", "pnpm"),
+    (".pnpmfile.cjs", "pnpm"),
+    ("package.json5", "pnpm"),
+    ("package.yaml", "pnpm"),
+];
+
+/// Finds the package manager: told, or by the files that it leaves.
+pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
+    let file = FILES.iter().find(|(file, _)| folder.has(file));
+    if let Some((file, name)) = file {
+        found.add(weight::LOCKFILE, folder, file, format!("{name}'s"));
+    }
+    let told = told(package);
+    if let Some((_, says)) = &told {
+        found.add(weight::NONE, folder, package.file, says.clone());
+    }
+    let hint = hinted(package).filter(|_| told.is_none() && file.is_none());
+    if let Some((_, says)) = hint {
+        found.add(weight::NONE, folder, package.file, says);
+    }
+    let told = told.map(|(name, _)| name).or(file.map(|(_, name)| *name));
+    let name = told.or(hint.map(|(name, _)| name)).unwrap_or("npm");
+    found.install = Some(install(name, folder, package).to_owned());
+    found.package_manager = Some(name.to_owned());
+}
+
+const NAMES: &[&str] = &["npm", "pnpm", "yarn", "bun"];
+
+fn known(name: &str) -> Option<&'static str> {
+    NAMES.iter().copied().find(|known| *known == name)
+}
+
+/// The manager that is told.
+fn told(package: &Package) -> Option<(&'static str, String)> {
+    let text = package
+        .text("/packageManager")
+        .and_then(|text| text.split('@').next());
+    if let Some(name) = text.and_then(known) {
+        return Some((name, format!("`packageManager` is {name}")));
+    }
+    let name = package
+        .text("/devEngines/packageManager/name")
+        .and_then(known)?;
+    Some((name, format!("`devEngines` asks for {name}")))
+}
+
+/// What suggests a manager where no file does.
+fn hinted(package: &Package) -> Option<(&'static str, &'static str)> {
+    let engines = ["pnpm", "yarn", "bun"].iter().find(|name| {
+        ["engines", "volta"]
+            .iter()
+            .any(|key| package.text(&format!("/{key}/{name}")).is_some())
+    });
+    if let Some(name) = engines.and_then(|name| known(name)) {
+        return Some((name, "asks for a version of this package manager"));
+    }
+    let only = split(package.script("preinstall").unwrap_or_default());
+    let only = only
+        .iter()
+        .find(|command| command.program() == "only-allow");
+    if let Some(name) = only.and_then(|command| known(command.argument(0))) {
+        return Some((name, "allows only this package manager"));
+    }
+    let bun = split(package.script("start").unwrap_or_default())
+        .iter()
+        .any(|command| command.program() == "bun" || command.text.starts_with("bunx "));
+    (bun || package.depends("bun-types") || package.depends("@types/bun"))
+        .then_some(("bun", "runs by bun"))
+}
+
+/// Whether it is Yarn 2 or newer, which has other commands than the first.
+pub(crate) fn is_modern_yarn(folder: &Folder<'_>, package: &Package) -> bool {
+    let told = package
+        .text("/packageManager")
+        .and_then(|told| told.strip_prefix("yarn@"));
+    match told {
+        Some(version) => !version.starts_with("1.") && !version.starts_with("0."),
+        None => {
+            let modern = || {
+                folder
+                    .text("yarn.lock")
+                    .is_some_and(|text| text.contains("__metadata:"))
+            };
+            folder.has(".yarnrc.yml") || modern()
+        }
+    }
+}
+
+fn install(manager: &str, folder: &Folder<'_>, package: &Package) -> &'static str {
+    let has = |files: &[&str]| folder.first(files).is_some();
+    // A lockfile of another manager says nothing to this one.
+    match manager {
+        "pnpm" if has(&["pnpm-lock.yaml"]) => "pnpm install --frozen-lockfile",
+        "pnpm" => "pnpm install",
+        "bun" if has(&["bun.lock", "bun.lockb"]) => "bun install --frozen-lockfile",
+        "bun" => "bun install",
+        "yarn" if !has(&["yarn.lock"]) => "yarn install",
+        "yarn" if is_modern_yarn(folder, package) => "yarn install --immutable",
+        "yarn" => "yarn install --frozen-lockfile",
+        _ if has(&["package-lock.json", "npm-shrinkwrap.json"]) => "npm ci",
+        _ => "npm install",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn the_manager_is_told_or_left_traces() {
+        let empty = ("package.json", "{}");
+        for (files, manager, install) in [
+            (&[empty] as &[_], "npm", "npm install"),
+            (&[empty, ("package-lock.json", "{}")], "npm", "npm ci"),
+            (
+                &[empty, ("yarn.lock", "")],
+                "yarn",
+                "yarn install --frozen-lockfile",
+            ),
+            (
+                &[empty, ("yarn.lock", ""), (".yarnrc.yml", "")],
+                "yarn",
+                "yarn install --immutable",
+            ),
+            (
+                &[empty, ("yarn.lock", "__metadata:\n")],
+                "yarn",
+                "yarn install --immutable",
+            ),
+            (
+                &[
+                    ("package.json", r#"{"packageManager": "yarn@4.5.0"}"#),
+                    ("yarn.lock", ""),
+                ],
+                "yarn",
+                "yarn install --immutable",
+            ),
+            (
+                &[
+                    ("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#),
+                    ("package-lock.json", ""),
+                ],
+                "pnpm",
+                "pnpm install",
+            ),
+            (
+                &[("package.json", r#"{"engines": {"pnpm": ">=9"}}"#)],
+                "pnpm",
+                "pnpm install",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"scripts": {"preinstall": "npx only-allow pnpm"}}"#,
+                )],
+                "pnpm",
+                "pnpm install",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies": {"@types/bun": "1"}}"#,
+                )],
+                "bun",
+                "bun install",
+            ),
+            (
+                &[empty, ("bun.lock", "")],
+                "bun",
+                "bun install --frozen-lockfile",
+            ),
+            (&[("package.json5", "{}")], "pnpm", "pnpm install"),
+        ] {
+            let tree: MemTree = files.iter().copied().collect();
+            let found = super::super::detect::detect(&Folder::open(&tree, ""));
+            assert_eq!(found.package_manager.as_deref(), Some(manager), "{files:?}");
+            assert_eq!(found.install.as_deref(), Some(install), "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Node.js: dependencies first, then the build, then only what runs.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::languages::static_site::recipe as static_site;
+
+mod manager;
+mod native;
+mod node;
+
+use manager::Manager;
+use node::{Node, Ships};
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let node = Node::read(app);
+    if let Some(output) = &app.detection.output {
+        let output = output.trim_start_matches("./").trim_end_matches('.');
+        if node.installs() || app.detection.build.is_some() {
+            build(&node, script);
+            static_site::serve(app, script, &format!("/app/{output}"));
+            return Ok(());
+        }
+        return static_site::write(app, script);
+    }
+    app.start()?;
+    let builds = node.installs() || app.detection.build.is_some();
+    if builds {
+        build(&node, script);
+    }
+    script.stage(&app.image(node.run_role()), None, &run_reason(&node));
+    let path = match &node.member {
+        Some(member) => format!("/app/{member}/node_modules/.bin:/app/node_modules/.bin:$PATH"),
+        None => "/app/node_modules/.bin:$PATH".to_owned(),
+    };
+    let mut environment = vec![("NODE_ENV", "production"), ("PATH", path.as_str())];
+    environment.extend(node.listens_everywhere());
+    app.environment(script, &environment);
+    script.line("WORKDIR /app", "the app's folder");
+    copy(&node, builds, script);
+    if let Some(member) = &node.member {
+        script.line(
+            &format!("WORKDIR /app/{}", quote(member)),
+            "the member of the workspace that is started",
+        );
+    }
+    app.run(script, &node.command());
+    Ok(())
+}
+
+fn run_reason(node: &Node<'_>) -> String {
+    let mut why = "the image that runs: no package cache, no build tools".to_owned();
+    if node.run_role() == "nodejs.run.openssl" {
+        why = "the full image: Prisma's engine needs OpenSSL, which the slim one lacks".to_owned();
+    }
+    if let Some(browser) = node.package.first(native::BROWSERS) {
+        // No image of the table has a browser with its libraries.
+        why.push_str(&format!(
+            "; NOT covered: the browser that {browser} starts and its libraries, which need a Dockerfile of your own"
+        ));
+    }
+    why
+}
+
+/// Copies what runs into the last stage.
+fn copy(node: &Node<'_>, builds: bool, script: &mut Script) {
+    let why = "owned by root: the app cannot change itself";
+    match node.ships() {
+        _ if !builds => script.line("COPY . .", why),
+        Ships::Everything => script.line("COPY --from=build /app ./", why),
+        Ships::Output => script.line(
+            "COPY --from=build /app/.output ./.output",
+            "the server and all that it needs, bundled by the build",
+        ),
+        Ships::Standalone => {
+            script.line(
+                "COPY --from=build /app/.next/standalone ./",
+                "the server with the part of node_modules that it needs",
+            );
+            script.line(
+                "COPY --from=build /app/.next/static ./.next/static",
+                "files for browsers, which the standalone folder lacks",
+            );
+            if node.app.folder.has_dir("public") {
+                script.line(
+                    "COPY --from=build /app/public ./public",
+                    "files for browsers as they are in the sources",
+                );
+            }
+        }
+    }
+}
+
+/// The first stage: dependencies, then the build.
+fn build(node: &Node<'_>, script: &mut Script) {
+    let app = node.app;
+    let manager = Manager::of(node);
+    let why = match node.native_reason() {
+        Some(why) => {
+            format!("dependencies and build in a stage of their own; the full image: {why}")
+        }
+        None => "dependencies and build in a stage of their own".to_owned(),
+    };
+    script.stage(&app.image(node.build_role()), Some("build"), &why);
+    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    if !manager.environment.is_empty() {
+        script.environment(
+            &manager.environment,
+            "packages as folders, which the image can take along",
+        );
+    }
+    if let Some(setup) = &manager.setup {
+        script.run(
+            &["/root/.npm"],
+            setup,
+            "the package manager that wrote the lock file",
+        );
+    }
+    if node.needs_bun() {
+        script.run(
+            &["/root/.npm"],
+            "npm install --global bun@1",
+            "a script runs by bun",
+        );
+    }
+    let copied = copy_manifests(node, script);
+    let prune = manager
+        .prune
+        .as_deref()
+        .filter(|_| node.keeps_all() && node.may_prune());
+    // Where nothing is built in between, both are one step.
+    let at_once = copied && !node.builds();
+    if node.installs() {
+        install(node, &manager, prune.filter(|_| at_once), script);
+    }
+    if !copied {
+        script.line("COPY . .", "the sources last: they change most often");
+    }
+    project_build(node, script);
+    if let Some(prune) = prune.filter(|_| node.installs() && !at_once) {
+        let why = "what only the build needed does not run";
+        script.run(&[manager.cache], prune, why);
+    }
+}
+
+fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut Script) {
+    let told = node.app.detection.install.as_deref();
+    let mut steps = vec![match node.keeps_all() {
+        true => told.unwrap_or("npm install"),
+        false => &manager.only_production,
+    }];
+    if node.adapts_to_node() {
+        steps.push(manager.add_adapter);
+    }
+    steps.extend(prune);
+    let mut why = "the cache mount keeps downloads between builds, outside of the image".to_owned();
+    if !node.is_workspace() && node.package.depends_on_members() {
+        // The build context is the app's folder.
+        why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
+    }
+    script.run(&[manager.cache], &one_step(&steps), &why);
+}
+
+/// Commands of one step, each on a line of its own.
+fn one_step(commands: &[&str]) -> String {
+    commands.join(" \\\n    && ")
+}
+
+fn project_build(node: &Node<'_>, script: &mut Script) {
+    let build = node.app.detection.build.as_deref();
+    let in_member = build.and_then(|build| build.strip_prefix("cd ")?.split_once(" && "));
+    if let Some((folder, _)) = in_member {
+        script.line(
+            &format!("WORKDIR /app/{}", quote(folder)),
+            "the member of the workspace that is built",
+        );
+    }
+    let mut steps = Vec::new();
+    let mut why = "the project's own build".to_owned();
+    if node.generates_prisma() {
+        steps.push("npx prisma generate".to_owned());
+        why.push_str("; Prisma's client is made from the schema");
+    }
+    if let Some(build) = in_member.map(|(_, build)| build).or(build) {
+        if node.adapts_to_node() {
+            steps.push(format!("GCP_BUILDPACKS=1 {build}"));
+            why.push_str("; by this variable SvelteKit's adapter-auto takes adapter-node");
+        } else {
+            steps.push(build.to_owned());
+        }
+        if let Some(folder) = node.next_folder() {
+            // The link must not lead nowhere: Next.js makes folders inside.
+            let back = if in_member.is_some() { "/app/" } else { "" };
+            steps.push(format!("rm -rf {back}{folder}/cache"));
+            steps.push(format!("ln -s /tmp {back}{folder}/cache"));
+            why.push_str(
+                "; Next.js writes its cache while it runs, and only /tmp can be written to",
+            );
+        }
+    }
+    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    if !steps.is_empty() {
+        script.run(&[], &one_step(&steps), &why);
+    }
+    if in_member.is_some() {
+        script.line("WORKDIR /app", "back to the root of the workspace");
+    }
+}
+
+/// Copies what installing needs; true when these are all sources.
+fn copy_manifests(node: &Node<'_>, script: &mut Script) -> bool {
+    if let Some(why) = node.needs_sources() {
+        script.line("COPY . .", why);
+        return true;
+    }
+    let manifests = node.manifests();
+    if node.installs() && !manifests.is_empty() {
+        script.line(
+            &format!("COPY {manifests} ./"),
+            "only what decides the dependencies: a change of sources keeps the next layer cached",
+        );
+    }
+    false
+}

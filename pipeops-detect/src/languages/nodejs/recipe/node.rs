@@ -1,0 +1,383 @@
+//! What the recipe asks about a project.
+
+use super::native::{CHECKOUT, COMPILED, is_repository};
+use crate::generate::app::App;
+use crate::languages::nodejs::command::{commands, split};
+use crate::languages::nodejs::config::Config;
+use crate::languages::nodejs::package::Package;
+use crate::repository::folder::Folder;
+
+/// What of the build the running image takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ships {
+    /// Sources, results of the build and dependencies.
+    Everything,
+    /// The folder `.output` of Nitro, which holds its dependencies.
+    Output,
+    /// The standalone server of Next.js.
+    Standalone,
+}
+
+/// A project of Node.js, as the recipe looks at it.
+pub(crate) struct Node<'a> {
+    pub(crate) app: &'a App<'a>,
+    /// The package at the root of the build.
+    pub(crate) package: Package,
+    /// The folder of the workspace's member that is started.
+    pub(crate) member: Option<String>,
+    /// The package that is started: the member's, or the root's.
+    started: Package,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn read(app: &'a App<'a>) -> Self {
+        let start = app.detection.start.as_deref().unwrap_or_default();
+        let member = start
+            .strip_prefix("cd ")
+            .and_then(|rest| rest.split_once(" && "));
+        let member = member.map(|(member, _)| member.to_owned());
+        let read = |folder: &Folder<'_>| Package::read(folder).unwrap_or_default();
+        Self {
+            app,
+            package: read(&app.folder),
+            started: read(
+                &member
+                    .as_ref()
+                    .map_or_else(|| app.folder.sub(""), |member| app.folder.sub(member)),
+            ),
+            member,
+        }
+    }
+
+    /// Whether there is anything to install.
+    pub(crate) fn installs(&self) -> bool {
+        let kinds = ["dependencies", "devDependencies", "optionalDependencies"];
+        kinds.iter().any(|kind| self.package.has_any(kind)) || self.is_workspace()
+    }
+
+    pub(crate) fn is_workspace(&self) -> bool {
+        let pnpm = || self.app.folder.text("pnpm-workspace.yaml");
+        !self.package.workspaces().is_empty()
+            || !self.app.detection.apps.is_empty()
+            // Without packages it holds settings only.
+            || pnpm().is_some_and(|text| text.lines().any(|line| line.starts_with("packages:")))
+    }
+
+    /// The command without folder and manager: one process less, which would stand between signals and the app.
+    pub(crate) fn command(&self) -> String {
+        if self.ships() == Ships::Standalone {
+            return "node server.js".to_owned();
+        }
+        let start = self.app.detection.start.as_deref().unwrap_or_default();
+        let start = match &self.member {
+            Some(member) => start.trim_start_matches(&format!("cd {member} && ")),
+            None => start,
+        };
+        let called = ["npm run ", "pnpm run ", "yarn run ", "bun run "]
+            .iter()
+            .find_map(|run| start.strip_prefix(run));
+        let Some(name) = called else {
+            let runners = ["npx ", "yarn "];
+            let program = runners.iter().find_map(|runner| start.strip_prefix(runner));
+            return program.unwrap_or(start).to_owned();
+        };
+        let has = |hook: &str| self.started.script(&format!("{hook}{name}")).is_some();
+        match self
+            .started
+            .script(name)
+            .filter(|_| !has("pre") && !has("post"))
+        {
+            // A script that calls another one needs the manager.
+            Some(script) if !calls_manager(script) => makes_way(script),
+            _ if self.app.manager() == "bun" => start.to_owned(),
+            // npm is in the image, whichever manager installed.
+            _ => format!("npm run {name}"),
+        }
+    }
+
+    fn runs_by_bun(&self) -> bool {
+        let command = self.command();
+        self.app.manager() == "bun"
+            || split(&command)
+                .iter()
+                .any(|command| command.program() == "bun")
+            || command.starts_with("bunx ")
+    }
+
+    /// Whether a script needs bun where the image of the build is that of Node.js.
+    pub(crate) fn needs_bun(&self) -> bool {
+        let build = self.package.script("build").unwrap_or_default();
+        let builds = commands(build, &self.package)
+            .iter()
+            .any(|command| command.program() == "bun");
+        self.app.manager() != "bun" && builds
+    }
+
+    pub(crate) fn build_role(&self) -> &'static str {
+        match self.app.manager() {
+            "bun" => "bun.build",
+            _ if self.native_reason().is_some() => "nodejs.build.native",
+            _ => "nodejs.build",
+        }
+    }
+
+    pub(crate) fn run_role(&self) -> &'static str {
+        if self.runs_by_bun() {
+            "bun.run"
+        } else if self.uses_prisma_engine() {
+            "nodejs.run.openssl"
+        } else {
+            "nodejs.run"
+        }
+    }
+
+    /// Why the build needs compilers, Git or OpenSSL.
+    pub(crate) fn native_reason(&self) -> Option<String> {
+        if let Some(name) = self.first(COMPILED) {
+            return Some(format!("{name} may have to be compiled"));
+        }
+        if self.uses_prisma_engine() {
+            return Some("Prisma's engine is chosen by the OpenSSL that is there".to_owned());
+        }
+        let repository = ["dependencies", "devDependencies"].iter().find_map(|kind| {
+            let all = self.package.json.get(kind)?.as_object()?;
+            all.iter()
+                .find(|(_, version)| version.as_str().is_some_and(is_repository))
+        });
+        repository.map(|(name, _)| format!("{name} comes from a Git repository"))
+    }
+
+    fn first(&self, names: &[&'static str]) -> Option<&'static str> {
+        self.package
+            .first(names)
+            .or_else(|| self.started.first(names))
+    }
+
+    fn prisma(&self) -> Option<&str> {
+        ["prisma", "@prisma/client"].iter().find_map(|name| {
+            self.started
+                .asks_for(name)
+                .or_else(|| self.package.asks_for(name))
+        })
+    }
+
+    /// Prisma is TypeScript alone since its version 7.
+    fn uses_prisma_engine(&self) -> bool {
+        self.prisma().is_some_and(|version| {
+            let version = crate::repository::version::number(version).unwrap_or_default();
+            crate::repository::version::compare(&version, "7").is_lt() && !version.is_empty()
+        })
+    }
+
+    /// Whether nothing else makes Prisma's client.
+    pub(crate) fn generates_prisma(&self) -> bool {
+        let scripts = ["build", "postinstall", "prepare", "prebuild"];
+        let own = scripts.iter().any(|name| {
+            let script = self.package.script(name).unwrap_or_default();
+            script.contains("prisma generate")
+                || commands(script, &self.package)
+                    .iter()
+                    .any(|command| command.program() == "prisma")
+        });
+        let schema =
+            self.app
+                .folder
+                .first(&["prisma/schema.prisma", "schema.prisma", "prisma.config.ts"]);
+        self.member.is_none()
+            && self.prisma().is_some()
+            && self.package.depends("prisma")
+            && schema.is_some()
+            && !own
+    }
+
+    /// Whether installing runs scripts or reads files of the sources.
+    pub(crate) fn needs_sources(&self) -> Option<&'static str> {
+        if self.is_workspace() {
+            return Some("the members of the workspace are needed to install");
+        }
+        if self.has_hook(|program| !CHECKOUT.contains(&program)) {
+            return Some("a script of the project runs when dependencies are installed");
+        }
+        if self.app.folder.has_dir(".yarn") {
+            return Some("the project brings its own Yarn");
+        }
+        let text = self.package.json.to_string();
+        let folders = [
+            "\"file:",
+            "\"link:",
+            "\"portal:",
+            "\"patch:",
+            "patchedDependencies",
+        ];
+        let patches =
+            self.app.folder.has_dir("patches") || folders.iter().any(|mark| text.contains(mark));
+        patches.then_some("a dependency is a folder or a patch of the project")
+    }
+
+    fn has_hook(&self, counts: impl Fn(&str) -> bool) -> bool {
+        let hooks = ["preinstall", "install", "postinstall", "prepare"];
+        let scripts = hooks.iter().filter_map(|hook| self.package.script(hook));
+        let mut all = scripts.flat_map(|script| commands(script, &self.package));
+        all.any(|command| counts(command.program()))
+    }
+
+    /// Whether something is built behind the sources.
+    pub(crate) fn builds(&self) -> bool {
+        self.app.detection.build.is_some() || self.generates_prisma()
+    }
+
+    /// Whether dependencies of developers are installed as well: scripts of the project may need them.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.builds()
+            || self.has_hook(|_| true)
+            // Members have scripts that run when dependencies are installed as well.
+            || self.is_workspace()
+            || self.starts_by_dev_dependency()
+    }
+
+    /// Whether what only developers need can be taken away again.
+    pub(crate) fn may_prune(&self) -> bool {
+        let typed = self.app.framework() == "next" && self.started_folder().has("next.config.ts");
+        // Next.js reads its configuration at the start, and that in TypeScript by TypeScript.
+        self.app.detection.output.is_none()
+            && self.ships() == Ships::Everything
+            && !typed
+            && !self.starts_by_dev_dependency()
+    }
+
+    /// Whether the app is started by something that only developers' dependencies bring.
+    fn starts_by_dev_dependency(&self) -> bool {
+        let start = self.command();
+        let words: Vec<&str> = start.split([' ', '/', '=', ':']).collect();
+        let bin = |name: &str| match name {
+            "@nestjs/cli" => "nest".to_owned(),
+            "@redwoodjs/core" => "rw".to_owned(),
+            "typescript" => "tsc".to_owned(),
+            name => name.rsplit('/').next().unwrap_or(name).to_owned(),
+        };
+        [&self.package, &self.started].iter().any(|package| {
+            let dev = package
+                .json
+                .get("devDependencies")
+                .and_then(|dev| dev.as_object());
+            dev.is_some_and(|dev| dev.keys().any(|name| words.contains(&bin(name).as_str())))
+        })
+    }
+
+    /// What of the build runs.
+    pub(crate) fn ships(&self) -> Ships {
+        let start = self.app.detection.start.as_deref().unwrap_or_default();
+        let script = start
+            .rsplit_once(" run ")
+            .and_then(|(_, name)| self.started.script(name));
+        let start = script.unwrap_or(start);
+        let command = split(start).pop().unwrap_or_default();
+        let alone =
+            self.member.is_none() && split(start).len() == 1 && self.app.detection.build.is_some();
+        if alone && command.words == ["node", ".output/server/index.mjs"] {
+            return Ships::Output;
+        }
+        let own = command.program() == "next" || start.contains(".next/standalone/server.js");
+        if alone
+            && own
+            && self.app.framework() == "next"
+            && self.next_config().is("output", "standalone")
+        {
+            return Ships::Standalone;
+        }
+        Ships::Everything
+    }
+
+    fn started_folder(&self) -> Folder<'a> {
+        self.app
+            .folder
+            .sub(self.member.as_deref().unwrap_or_default())
+    }
+
+    fn next_config(&self) -> Config {
+        Config::read(&self.started_folder(), "next.config")
+    }
+
+    /// The folder in which Next.js keeps its cache while it runs.
+    pub(crate) fn next_folder(&self) -> Option<String> {
+        if self.app.framework() != "next" || self.app.detection.output.is_some() {
+            return None;
+        }
+        let built = self
+            .next_config()
+            .text("distDir")
+            .unwrap_or_else(|| ".next".to_owned());
+        Some(match (&self.member, self.ships()) {
+            (Some(member), _) => format!("{member}/{built}"),
+            (None, Ships::Standalone) => ".next/standalone/.next".to_owned(),
+            (None, _) => built,
+        })
+    }
+
+    /// Whether SvelteKit chooses its adapter by the variables of the build.
+    pub(crate) fn adapts_to_node(&self) -> bool {
+        self.app.framework() == "sveltekit"
+            && Config::read(&self.started_folder(), "svelte.config")
+                .contains("@sveltejs/adapter-auto")
+    }
+
+    /// Settings for servers that listen on the local address only unless they are told otherwise.
+    pub(crate) fn listens_everywhere(&self) -> Vec<(&'static str, &'static str)> {
+        match self.app.framework() {
+            "next" => vec![("HOSTNAME", "0.0.0.0")],
+            "nuxt" | "astro" | "adonis" | "strapi" => vec![("HOST", "0.0.0.0")],
+            "fastify" if self.command().starts_with("fastify ") => {
+                vec![("FASTIFY_ADDRESS", "0.0.0.0")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The files that decide the dependencies.
+    pub(crate) fn manifests(&self) -> String {
+        const FILES: &[&str] = &[
+            "package.json",
+            "package.json5",
+            "package.yaml",
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "pnpm-lock.yaml",
+            "pnpm-workspace.yaml",
+            ".pnpmfile.cjs",
+            "yarn.lock",
+            "bun.lock",
+            "bun.lockb",
+            "bunfig.toml",
+            ".npmrc",
+            ".yarnrc",
+            ".yarnrc.yml",
+        ];
+        let files: Vec<&str> = FILES
+            .iter()
+            .copied()
+            .filter(|file| self.app.folder.has(file))
+            .collect();
+        files.join(" ")
+    }
+}
+
+/// A script whose shell makes way for its last command: signals reach the app.
+fn makes_way(script: &str) -> String {
+    let script = script.strip_prefix("npx ").unwrap_or(script);
+    let several = ["||", ";", "|", "'", "\"", "("];
+    match script.rsplit_once("&& ") {
+        Some((steps, last))
+            if !several.iter().any(|mark| script.contains(mark))
+                && !last.split(' ').next().unwrap_or_default().contains('=') =>
+        {
+            format!("{steps}&& exec {last}")
+        }
+        _ => script.to_owned(),
+    }
+}
+
+fn calls_manager(script: &str) -> bool {
+    split(script)
+        .iter()
+        .any(|command| matches!(command.program(), "npm" | "pnpm" | "yarn"))
+}

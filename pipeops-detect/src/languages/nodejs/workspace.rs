@@ -1,0 +1,411 @@
+//! Workspaces: several packages with one lockfile.
+
+use serde_json::Value;
+
+use super::command::{Command, commands};
+use super::glob::{expand, matches};
+use super::kind::{Kind, kind};
+use super::package::{Package, texts};
+use super::site::Site;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::{Folder, is_beside};
+
+/// How many members are looked at: more than a person would read in a report, and enough to bound the work.
+const MEMBERS: usize = 100;
+
+/// A package of a workspace that runs by itself.
+pub(crate) struct Member {
+    /// From the root of the workspace.
+    pub(crate) path: String,
+    /// The name of its package, or of its project.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) found: Findings,
+}
+
+/// The members that run, where the folder is the root of a workspace.
+pub(crate) fn members(found: &mut Findings, site: &Site<'_>) -> Option<Vec<Member>> {
+    let folder = site.folder;
+    let patterns = patterns(found, site)?;
+    let mut paths = Vec::new();
+    for pattern in patterns.iter().filter(|pattern| !pattern.starts_with('!')) {
+        let parts: Vec<&str> = pattern
+            .split('/')
+            .filter(|part| !matches!(*part, "" | "."))
+            .collect();
+        expand(folder, &parts, 10 * MEMBERS, &mut paths);
+    }
+    let excluded = |path: &String| {
+        let mut excluding = patterns
+            .iter()
+            .filter_map(|pattern| pattern.strip_prefix('!'));
+        excluding.any(|pattern| {
+            matches(
+                &pattern
+                    .trim_start_matches("./")
+                    .split('/')
+                    .collect::<Vec<_>>(),
+                path,
+            )
+        })
+    };
+    paths.retain(|path| !excluded(path));
+    paths.sort();
+    paths.dedup();
+    paths.truncate(MEMBERS);
+    let manager = found.package_manager.clone().unwrap_or_default();
+    Some(
+        paths
+            .into_iter()
+            .filter_map(|path| member(site, path, &manager))
+            .collect(),
+    )
+}
+
+/// Which folders are members, as the file of the workspace says.
+fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
+    let folder = site.folder;
+    let mut patterns = site.package.workspaces();
+    if !patterns.is_empty() {
+        found.add(
+            weight::ENTRY,
+            folder,
+            site.package.file,
+            "the root of a workspace",
+        );
+    }
+    if folder.has("pnpm-workspace.yaml") {
+        let more = texts(folder.yaml("pnpm-workspace.yaml")["packages"].as_array());
+        // Without packages it holds settings only.
+        if !more.is_empty() {
+            found.add(
+                weight::ENTRY,
+                folder,
+                "pnpm-workspace.yaml",
+                "the root of a pnpm workspace",
+            );
+        }
+        patterns.extend(more);
+    }
+    if folder.has(".moon/workspace.yml") {
+        found.add(
+            weight::LOCKFILE,
+            folder,
+            ".moon/workspace.yml",
+            "a monorepo's tool",
+        );
+        let projects = folder.yaml(".moon/workspace.yml");
+        let projects = &projects["projects"];
+        let named = projects
+            .as_object()
+            .into_iter()
+            .flat_map(|all| all.values());
+        patterns.extend(texts(projects.as_array()));
+        patterns.extend(named.filter_map(Value::as_str).map(str::to_owned));
+    }
+    if let Some(json) = folder.json("lerna.json") {
+        found.add(weight::LOCKFILE, folder, "lerna.json", "a monorepo's tool");
+        patterns.extend(texts(json.get("packages").and_then(Value::as_array)));
+    }
+    if let Some(json) = folder.json("rush.json") {
+        found.add(weight::LOCKFILE, folder, "rush.json", "a monorepo's tool");
+        let projects = json.get("projects").and_then(Value::as_array);
+        let folders = projects
+            .into_iter()
+            .flatten()
+            .filter_map(|project| project.get("projectFolder")?.as_str());
+        patterns.extend(folders.map(str::to_owned));
+    }
+    if found
+        .add_file(weight::LOCKFILE, folder, &["nx.json"], "a monorepo's tool")
+        .is_some()
+    {
+        patterns.extend(["apps/*", "apps/*/*", "packages/*"].map(str::to_owned));
+    } else if patterns.is_empty()
+        && found
+            .add_file(
+                weight::LOCKFILE,
+                folder,
+                &["turbo.json", "turbo.jsonc", "lerna.json"],
+                "a monorepo's tool",
+            )
+            .is_some()
+    {
+        patterns.extend(["apps/*", "packages/*"].map(str::to_owned));
+    }
+    (!patterns.is_empty()).then_some(patterns)
+}
+
+fn member(site: &Site<'_>, path: String, manager: &str) -> Option<Member> {
+    let folder = site.folder.sub(&path);
+    let base = path.rsplit('/').next().unwrap_or(&path).to_owned();
+    if base.ends_with("-e2e") {
+        return None;
+    }
+    if let Some(package) = Package::read(&folder) {
+        let found = super::detect::describe(&folder, &package, Some(manager));
+        let name = package.name().to_owned();
+        if runs(&folder, &package, &found) {
+            return Some(Member {
+                name: if name.is_empty() { base } else { name },
+                path,
+                found,
+            });
+        }
+    }
+    super::nx::member(site, &folder, path, base)
+}
+
+/// Whether a member runs by itself. A library may have a main file, and may be bundled, but says what it exports.
+fn runs(folder: &Folder<'_>, package: &Package, found: &Findings) -> bool {
+    let is_library = package.json.get("exports").is_some()
+        || package.text("/types").is_some()
+        || package.text("/main").is_some();
+    let own = Site { folder, package };
+    match found.role {
+        Role::Server => {
+            super::start::script(&own).is_some()
+                || found.start.is_some() && found.framework.is_some() && !is_library
+                || (found.framework.is_some() && found.output.is_some())
+        }
+        Role::Frontend => !is_library || folder.has("index.html"),
+        _ => false,
+    }
+}
+
+/// The member that the root's script starts, or builds the files of.
+pub(crate) fn started<'m>(site: &Site<'_>, members: &'m [Member]) -> Option<&'m Member> {
+    let all = commands(
+        site.package.script("start").unwrap_or_default(),
+        site.package,
+    );
+    let named = targets(&all)
+        .into_iter()
+        .rev()
+        .find_map(|name| find(members, &name));
+    named.or_else(|| {
+        // Every member is started, or the root does not say: clear where only one can be meant.
+        let mut deployed = members
+            .iter()
+            .filter(|member| !member.path.split('/').any(is_beside));
+        match (deployed.next(), deployed.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) if members.len() == 1 => members.first(),
+            _ => None,
+        }
+    })
+}
+
+/// Whether the commands run something of the root itself.
+pub(crate) fn runs_itself(commands: &[Command]) -> bool {
+    commands.last().is_some_and(|last| {
+        let fans = matches!(
+            last.program(),
+            "turbo" | "nx" | "lerna" | "moon" | "rush" | "wsrun" | "ultra"
+        );
+        let manager = matches!(last.program(), "npm" | "pnpm" | "yarn" | "bun")
+            && !targets(std::slice::from_ref(last)).is_empty()
+            || last.has("-r")
+            || last.has("--recursive")
+            || last.has("workspaces")
+            || last.has("--workspaces");
+        !fans
+            && !manager
+            && targets(commands).is_empty()
+            && matches!(kind(last), Kind::Run | Kind::Watch(_) | Kind::ServeFiles(_))
+    })
+}
+
+/// The members that commands name: `pnpm --filter web start`, `cd apps/web && npm start`, `nx serve web`.
+fn targets(commands: &[Command]) -> Vec<String> {
+    commands.iter().filter_map(target).collect()
+}
+
+fn target(command: &Command) -> Option<String> {
+    let option = |names: &[&str]| command.option(names).map(clean);
+    match command.program() {
+        "cd" => Some(clean(command.argument(0))),
+        "npm" => option(&["-w", "--workspace", "--prefix"]),
+        "yarn" if command.argument(0) == "workspace" => Some(command.argument(1).to_owned()),
+        "yarn" => option(&["--cwd"]),
+        "pnpm" => option(&["--filter", "-F", "-C", "--dir"]),
+        "bun" => option(&["--filter", "--cwd"]),
+        "turbo" => option(&["--filter", "-F", "--scope"]),
+        "lerna" => option(&["--scope"]),
+        "nx" if command.argument(0) == "run" => {
+            command.argument(1).split(':').next().map(str::to_owned)
+        }
+        "nx" if !command.argument(0).starts_with("run-many") => {
+            let name = command.argument(1);
+            (!name.is_empty() && !name.starts_with('-')).then(|| name.to_owned())
+        }
+        // `node apps/api/dist/main.js`
+        "node" | "tsx" | "ts-node" | "next" | "serve" => command
+            .words
+            .iter()
+            .skip(1)
+            .rev()
+            .find(|word| word.contains('/'))
+            .map(|word| clean(word)),
+        _ => None,
+    }
+}
+
+/// A filter without its signs: `./apps/web`, `{apps/web}`, `web...`.
+fn clean(filter: &str) -> String {
+    let filter = filter
+        .trim_matches(['{', '}', '\'', '"'])
+        .trim_end_matches("...")
+        .trim_end_matches('^');
+    filter
+        .trim_start_matches("./")
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+fn find<'m>(members: &'m [Member], name: &str) -> Option<&'m Member> {
+    let scopeless = |member: &Member| member.name.rsplit('/').next().map(str::to_owned);
+    let by = |test: &dyn Fn(&Member) -> bool| members.iter().find(|member| test(member));
+    by(&|member| member.path == name || member.name == name)
+        .or_else(|| by(&|member| name.starts_with(&format!("{}/", member.path))))
+        .or_else(|| by(&|member| scopeless(member).as_deref() == Some(name)))
+        .or_else(|| by(&|member| member.path.rsplit('/').next() == Some(name)))
+}
+
+/// Describes the root by the member that is started from it.
+pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
+    let inner = &member.found;
+    found.add(
+        weight::NONE,
+        site.folder,
+        &member.path,
+        format!("{} is what is started", member.name),
+    );
+    found.framework.clone_from(&inner.framework);
+    found.role = inner.role;
+    found.port = inner.port;
+    found.output = inner.output.as_ref().map(|output| match member.in_root() {
+        true => output.clone(),
+        false => format!("{}/{output}", member.path),
+    });
+    found.start = inner.start.as_ref().map(|start| match member.in_root() {
+        true => start.clone(),
+        false => format!("cd {} && {start}", member.path),
+    });
+    found.build = build(found, site, member);
+}
+
+impl Member {
+    /// Whether its commands run in the root, as those of Nx do.
+    fn in_root(&self) -> bool {
+        self.found
+            .build
+            .as_deref()
+            .is_some_and(|build| build.starts_with("npx nx "))
+    }
+}
+
+/// Builds the member and what it needs.
+fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<String> {
+    let own = member.found.build.as_deref();
+    if member.in_root() {
+        return own.map(str::to_owned);
+    }
+    let manager = found.package_manager.as_deref().unwrap_or("npm");
+    let (path, name) = (&member.path, &member.name);
+    if site.folder.first(&["turbo.json", "turbo.jsonc"]).is_some()
+        && site.package.depends("turbo")
+        && own.is_some()
+    {
+        return Some(format!("npx turbo run build --filter=./{path}"));
+    }
+    if site.package.script("build").is_some() {
+        return Some(format!("{manager} run build"));
+    }
+    if site.folder.has("nx.json") && own.is_some() {
+        return Some(format!("npx nx build {name}"));
+    }
+    let Some(script) = own?.strip_prefix(&format!("{manager} run ")) else {
+        return own.map(|own| format!("cd {path} && {own}"));
+    };
+    Some(match manager {
+        "pnpm" => format!("pnpm --filter ./{path}... run {script}"),
+        "yarn" => format!("yarn workspace {name} run {script}"),
+        "bun" => format!("bun run --cwd {path} {script}"),
+        _ => format!("npm run {script} --workspace={path}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    const WEB: (&str, &str) = (
+        "apps/web/package.json",
+        r#"{"name": "@x/web", "scripts": {"build": "next build", "start": "next start -p 3001"}, "dependencies": {"next": "15"}}"#,
+    );
+    const API: (&str, &str) = (
+        "apps/api/package.json",
+        r#"{"name": "@x/api", "scripts": {"start": "node ."}}"#,
+    );
+    const UI: (&str, &str) = (
+        "packages/ui/package.json",
+        r#"{"name": "ui", "main": "index.js", "dependencies": {"react": "19"}}"#,
+    );
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        super::super::detect::detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn members_that_run_are_listed() {
+        let list = r#"{"private": true, "workspaces": ["apps/*", "packages/*"]}"#;
+        let object = r#"{"private": true, "workspaces": {"packages": ["**", "!**/api"]}}"#;
+        assert_eq!(
+            found(&[("package.json", list), WEB, API, UI]).members,
+            ["apps/api", "apps/web"]
+        );
+        assert_eq!(
+            found(&[("package.json", object), WEB, API, UI]).members,
+            ["apps/web"]
+        );
+        let pnpm = ("pnpm-workspace.yaml", "packages:\n  - 'apps/**'\n");
+        assert_eq!(
+            found(&[("package.json", "{}"), pnpm, WEB, API, UI]).members,
+            ["apps/api", "apps/web"]
+        );
+    }
+
+    #[test]
+    fn the_root_starts_the_member_that_its_script_names() {
+        for script in [
+            "npm start -w @x/web",
+            "npm run start --workspace=apps/web",
+            "yarn workspace @x/web start",
+            "pnpm --filter web start",
+            "pnpm -C apps/web start",
+            "turbo run start --filter=@x/web...",
+            "cd apps/web && npm start",
+            "lerna run start --scope=@x/web",
+        ] {
+            let root =
+                format!(r#"{{"workspaces": ["apps/*"], "scripts": {{"start": "{script}"}}}}"#);
+            let found = found(&[("package.json", &root), WEB, API]);
+            assert_eq!(
+                found.start.as_deref(),
+                Some("cd apps/web && npm run start"),
+                "{script}"
+            );
+            assert_eq!(
+                (found.framework.as_deref(), found.port),
+                (Some("next"), Some(3001)),
+                "{script}"
+            );
+        }
+        let all = r#"{"workspaces": ["apps/*"], "scripts": {"start": "turbo run start"}}"#;
+        assert_eq!(found(&[("package.json", all), WEB, API]).start, None);
+        assert!(found(&[("package.json", all), WEB, UI]).start.is_some());
+    }
+}

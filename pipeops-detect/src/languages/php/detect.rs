@@ -1,0 +1,253 @@
+//! PHP.
+
+use serde_json::Value;
+
+use super::composer::{self, Composer};
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::port::{self, Port};
+
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("laravel/framework", "laravel"),
+    ("laravel/lumen-framework", "lumen"),
+    ("drupal/core-recommended", "drupal"),
+    ("drupal/core", "drupal"),
+    ("roots/wordpress", "wordpress"),
+    ("johnpbloch/wordpress", "wordpress"),
+    ("johnpbloch/wordpress-core", "wordpress"),
+    ("craftcms/cms", "craftcms"),
+    ("typo3/cms-core", "typo3"),
+    ("shopware/core", "shopware"),
+    ("magento/product-community-edition", "magento"),
+    ("sylius/sylius", "symfony"),
+    ("symfony/framework-bundle", "symfony"),
+    ("symfony/symfony", "symfony"),
+    ("slim/slim", "slim"),
+    ("cakephp/cakephp", "cakephp"),
+    ("codeigniter4/framework", "codeigniter"),
+    ("codeigniter/framework", "codeigniter"),
+    ("yiisoft/yii2", "yii"),
+    ("mezzio/mezzio", "mezzio"),
+    ("laminas/laminas-mvc", "laminas"),
+    ("flightphp/core", "flight"),
+    ("leafs/leaf", "leaf"),
+    ("hyperf/framework", "hyperf"),
+];
+
+/// Files that only projects of these have, for those that are not installed by Composer.
+const SIGNS: &[(&str, &str)] = &[
+    ("wp-settings.php", "wordpress"),
+    ("wp-config-sample.php", "wordpress"),
+    ("wp-config.php", "wordpress"),
+    ("core/lib/Drupal.php", "drupal"),
+    ("system/core/CodeIgniter.php", "codeigniter"),
+];
+
+/// Files that answer requests: those in folders first, because a second one at the root only points to them.
+const INDEXES: &[&str] = &[
+    "public/index.php",
+    "web/index.php",
+    "webroot/index.php",
+    "htdocs/index.php",
+    "public_html/index.php",
+    "docroot/index.php",
+    "pub/index.php",
+    "www/index.php",
+    "html/index.php",
+    "frontend/web/index.php",
+    "index.php",
+];
+
+/// Programs that are run by themselves.
+const PROGRAMS: &[&str] = &[
+    "server.php",
+    "bot.php",
+    "worker.php",
+    "main.php",
+    "app.php",
+    "start.php",
+    "run.php",
+    "bin/server.php",
+];
+
+/// What programs contain that listen themselves.
+const SERVERS: &[&str] = &[
+    "React\\Http",
+    "React\\Socket",
+    "Workerman\\",
+    "Swoole\\",
+    "Amp\\Http\\Server",
+];
+
+/// Looks for a PHP app.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Php);
+    let composer = Composer::read(folder);
+    let says = "a Composer project";
+    if found
+        .add_file(weight::MANIFEST, folder, &["composer.json"], says)
+        .is_some()
+    {
+        found.package_manager = Some("composer".to_owned());
+        found.install = Some("composer install --no-dev".to_owned());
+    }
+    found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["composer.lock"],
+        "written by Composer",
+    );
+    frameworks(&mut found, folder, &composer);
+    let commands = &["artisan", "bin/console", "bin/cake", "spark", "yii"];
+    found.add_file(weight::HINT, folder, commands, "the framework's command");
+    start(&mut found, folder);
+    if found.start.is_none() {
+        found.role = Role::Library;
+    } else if found.found() {
+        assets(&mut found, folder);
+    }
+    if found.found()
+        && let Some((file, version, says)) = composer::version(folder, &composer)
+    {
+        found.add(weight::HINT, folder, file, says);
+        found.version = Some(version);
+    }
+    found
+}
+
+fn frameworks(found: &mut Findings, folder: &Folder<'_>, composer: &Composer) {
+    let requires = |name: &str| composer.requires(name);
+    if found.framework(folder, "composer.json", FRAMEWORKS, requires) {
+        return;
+    }
+    if let Some((file, name)) = SIGNS.iter().find(|(file, _)| folder.has(file)) {
+        found.add(weight::FRAMEWORK, folder, file, format!("a file of {name}"));
+        found.framework = Some((*name).to_owned());
+    }
+}
+
+fn start(found: &mut Findings, folder: &Folder<'_>) {
+    if found.framework.as_deref() == Some("hyperf") && folder.has("bin/hyperf.php") {
+        found.add(weight::ENTRY, folder, "bin/hyperf.php", "the server");
+        found.start = Some("php bin/hyperf.php start".to_owned());
+        found.port = Some(9501);
+        return;
+    }
+    let listens = |file: &str| {
+        let text = folder.text(file).unwrap_or_default();
+        SERVERS.iter().any(|server| text.contains(server))
+    };
+    let index = folder.first(INDEXES);
+    let program = folder.first(PROGRAMS);
+    match (index, program) {
+        (Some(file), _) if !(file == "index.php" && listens(file)) => {
+            found.add(weight::ENTRY, folder, file, "answers requests");
+            let root = file.strip_suffix("/index.php").unwrap_or(".");
+            found.start = Some(format!("php -S 0.0.0.0:$PORT -t {root}"));
+            found.port = Some(DEFAULT_PORT);
+        }
+        (Some(file), _) | (None, Some(file)) => {
+            found.add(weight::ENTRY, folder, file, "the program");
+            found.start = Some(format!("php {file}"));
+            let text = folder.text(file).unwrap_or_default();
+            found.port = match port::port(&text) {
+                Some(Port::Fixed(port)) => Some(port),
+                Some(Port::FromEnvironment) => Some(DEFAULT_PORT),
+                None => listens(file).then_some(DEFAULT_PORT),
+            };
+        }
+        _ => {}
+    }
+}
+
+/// A front end beside the app is built into its files for browsers.
+fn assets(found: &mut Findings, folder: &Folder<'_>) {
+    let package = folder.json("package.json").unwrap_or_default();
+    if package
+        .pointer("/scripts/build")
+        .and_then(Value::as_str)
+        .is_some()
+    {
+        let says = "its script `build` makes files for browsers";
+        found.add(weight::NONE, folder, "package.json", says);
+        let managers = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
+        let manager = managers.iter().find(|(lock, _)| folder.has(lock));
+        let manager = manager.map_or("npm", |(_, name)| name);
+        found.build = Some(format!("{manager} run build"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn a_framework_beside_its_frontend() {
+        let found = found(&[
+            (
+                "composer.json",
+                r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#,
+            ),
+            ("artisan", ""),
+            ("public/index.php", ""),
+            ("package.json", r#"{"scripts": {"build": "vite build"}}"#),
+        ]);
+        assert_eq!(found.framework.as_deref(), Some("laravel"));
+        assert_eq!(found.version.as_deref(), Some("8.2"));
+        assert_eq!(
+            found.start.as_deref(),
+            Some("php -S 0.0.0.0:$PORT -t public")
+        );
+        assert_eq!(found.build.as_deref(), Some("npm run build"));
+        assert!(found.confidence() > 0.85);
+    }
+
+    #[test]
+    fn roots_and_programs() {
+        for (files, framework, start, port) in [
+            (
+                &[("webroot/index.php", ""), ("index.php", "")] as &[_],
+                "",
+                "php -S 0.0.0.0:$PORT -t webroot",
+                Some(8080),
+            ),
+            (
+                &[("index.php", ""), ("wp-settings.php", "")],
+                "wordpress",
+                "php -S 0.0.0.0:$PORT -t .",
+                Some(8080),
+            ),
+            (
+                &[("index.php", "use React\\Http\\HttpServer; port: 9000")],
+                "",
+                "php index.php",
+                Some(9000),
+            ),
+            (&[("bot.php", "<?php")], "", "php bot.php", None),
+        ] {
+            let found = found(files);
+            assert_eq!(
+                found.framework.as_deref().unwrap_or_default(),
+                framework,
+                "{files:?}"
+            );
+            assert_eq!(
+                (found.start.as_deref(), found.port),
+                (Some(start), port),
+                "{files:?}"
+            );
+        }
+        assert_eq!(
+            found(&[("composer.json", "{}"), ("src/A.php", "")]).role,
+            Role::Library
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Python: what a project is. [`start`] finds how it is started.
+
+use toml::{Table, Value};
+
+use super::packages::{CONDA, Packages, REQUIREMENTS, at};
+use super::{django, frameworks, manager, source, start, version};
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+
+/// Looks for a Python project, or for programs without one.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Python);
+    let packages = Packages::read(folder);
+    let pyproject = folder.toml("pyproject.toml");
+    manifests(&mut found, folder, pyproject.as_ref());
+    found.version(folder, version::asked(folder));
+    framework(&mut found, folder, &packages);
+    if !site(&mut found, folder, &packages) && !django::find(&mut found, folder, &packages) {
+        let sources = source::read(folder, found.found());
+        let scripts = pyproject.as_ref().map(scripts).unwrap_or_default();
+        let project = start::Project {
+            folder,
+            packages: &packages,
+            sources: &sources,
+            scripts: &scripts,
+            name: pyproject.as_ref().and_then(name),
+        };
+        start::find(&mut found, &project);
+        old(&mut found, folder, &sources);
+    }
+    if !found.found() {
+        return found;
+    }
+    if found.start.is_none() && found.framework.is_none() {
+        let settings = pyproject.is_some_and(|table| !manager::is_project(&table));
+        found.role = match settings && folder.first(REQUIREMENTS).is_none() {
+            true => Role::Tools,
+            false => Role::Library,
+        };
+    }
+    let (manager, install) = manager::manager(folder);
+    if manager == "conda" {
+        let file = CONDA.iter().find(|file| folder.has(file)).unwrap_or(&".");
+        let says =
+            "conda packages and pip's list are installed; scripts that run on activation are not";
+        found.add(weight::NONE, folder, file, says);
+    }
+    found.package_manager = Some(manager.to_owned());
+    found.install = install;
+    found
+}
+
+fn manifests(found: &mut Findings, folder: &Folder<'_>, pyproject: Option<&Table>) {
+    let lists = "lists Python packages";
+    found.add_file(weight::MANIFEST, folder, REQUIREMENTS, lists);
+    if let Some(pyproject) = pyproject {
+        let (weight, says) = match manager::is_project(pyproject) {
+            true => (weight::MANIFEST, "a Python project"),
+            false => (weight::HINT, "settings of Python tools"),
+        };
+        found.add(weight, folder, "pyproject.toml", says);
+    }
+    let files: &[(f64, &[&'static str], &str)] = &[
+        (
+            weight::MANIFEST,
+            &["Pipfile"],
+            "lists Python packages for pipenv",
+        ),
+        (
+            weight::LOCKFILE,
+            &["setup.py", "setup.cfg"],
+            "a Python package",
+        ),
+        (weight::LOCKFILE, CONDA, "a conda environment"),
+        (weight::LOCKFILE, &["uv.lock"], "written by uv"),
+        (weight::LOCKFILE, &["poetry.lock"], "written by poetry"),
+        (weight::LOCKFILE, &["pdm.lock"], "written by pdm"),
+        (weight::LOCKFILE, &["Pipfile.lock"], "written by pipenv"),
+    ];
+    for (weight, names, says) in files {
+        found.add_file(*weight, folder, names, says);
+    }
+}
+
+/// The framework that the project asks for; the file that creates its app says it better, where there is one.
+fn framework(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) {
+    let first = match packages.has("django") {
+        true => Some(("django", "django")),
+        false => frameworks::asked(packages)
+            .find(|framework| framework.alone)
+            .map(|framework| (framework.package, framework.name)),
+    };
+    if let Some((package, name)) = first {
+        let says = format!("depends on {package}");
+        found.add(weight::FRAMEWORK, folder, packages.asked_by(package), says);
+        found.framework = Some(name.to_owned());
+    }
+}
+
+/// Documents that are built into files. They accompany projects of every language; they are the app only where they
+/// stand alone.
+fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool {
+    const MKDOCS: &[&str] = &["mkdocs.yml", "mkdocs.yaml"];
+    if found.framework.is_some() {
+        return false;
+    }
+    let (package, name, build) = if packages.has("mkdocs") || packages.has("mkdocs-material") {
+        let package = if packages.has("mkdocs") {
+            "mkdocs"
+        } else {
+            "mkdocs-material"
+        };
+        let built = folder
+            .first(MKDOCS)
+            .map(|_| ("mkdocs build".to_owned(), "site".to_owned()));
+        (package, "mkdocs", built)
+    } else if packages.has("sphinx") {
+        let source = folder.first(&[
+            "source/conf.py",
+            "docs/conf.py",
+            "docs/source/conf.py",
+            "conf.py",
+        ]);
+        let dir = source.map(|file| file.trim_end_matches("conf.py").trim_end_matches('/'));
+        let built = dir.map(|dir| {
+            let dir = if dir.is_empty() { "." } else { dir };
+            (
+                format!("sphinx-build -b html {dir} site"),
+                "site".to_owned(),
+            )
+        });
+        (("sphinx"), "sphinx", built)
+    } else if packages.has("pelican") {
+        let built = folder
+            .first(&["publishconf.py", "pelicanconf.py"])
+            .map(|settings| {
+                (
+                    format!("pelican content --output output --settings {settings}"),
+                    "output".to_owned(),
+                )
+            });
+        ("pelican", "pelican", built)
+    } else {
+        return false;
+    };
+    // A program or a package of its own: the documents are its.
+    let own = ["main.py", "app.py", "setup.py", "manage.py"];
+    let alone = folder.first(&own).is_none() && !folder.has_dir("src");
+    let Some((build, output)) = build.filter(|_| alone) else {
+        return false;
+    };
+    let says = format!("depends on {package}: built into files");
+    found.add(weight::HINT, folder, packages.asked_by(package), says);
+    found.build = Some(build);
+    found.output = Some(output);
+    found.port = Some(DEFAULT_PORT);
+    found.framework = Some(name.to_owned());
+    found.role = Role::Library;
+    true
+}
+
+/// A statement that only Python 2 has says what no file says.
+fn old(found: &mut Findings, folder: &Folder<'_>, sources: &[source::Source]) {
+    let start = found.start.as_deref().unwrap_or_default();
+    let program = sources.iter().find(|source| start.ends_with(&source.path));
+    let Some(program) = program.filter(|_| found.version.is_none()) else {
+        return;
+    };
+    let prints = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("print \"") || line.starts_with("print '")
+    };
+    if program.text.lines().any(prints) {
+        let says = "a print statement: Python 2, which gets no fixes since 2020";
+        found.add(weight::NONE, folder, &program.path, says);
+        found.version = Some("2.7".to_owned());
+    }
+}
+
+/// Commands that the project installs.
+fn scripts(pyproject: &Table) -> Vec<String> {
+    let tables = [
+        at(pyproject, &["project", "scripts"]),
+        at(pyproject, &["tool", "poetry", "scripts"]),
+    ];
+    let tables = tables.into_iter().flatten().filter_map(Value::as_table);
+    tables.flat_map(Table::keys).cloned().collect()
+}
+
+fn name(pyproject: &Table) -> Option<&str> {
+    let name = at(pyproject, &["project", "name"]);
+    name.or_else(|| at(pyproject, &["tool", "poetry", "name"]))?
+        .as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn settings_of_linters_are_no_project() {
+        let linted = found(&[("pyproject.toml", "[tool.ruff]\nline-length = 100")]);
+        assert_eq!(linted.role, Role::Tools);
+        assert!(linted.confidence() < 0.2);
+    }
+
+    #[test]
+    fn documents_are_the_app_only_where_they_stand_alone() {
+        for (files, output) in [
+            (
+                &[("requirements.txt", "mkdocs-material"), ("mkdocs.yml", "")] as &[_],
+                Some("site"),
+            ),
+            (
+                &[
+                    ("requirements.txt", "mkdocs"),
+                    ("mkdocs.yml", ""),
+                    ("main.py", ""),
+                ],
+                None,
+            ),
+            (
+                &[("requirements.txt", "sphinx"), ("source/conf.py", "")],
+                Some("site"),
+            ),
+            (&[("requirements.txt", "sphinx")], None),
+        ] {
+            assert_eq!(found(files).output.as_deref(), output, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn old_programs_say_so() {
+        let files = [("main.py", "print 'x'\n")];
+        assert_eq!(found(&files).version.as_deref(), Some("2.7"));
+        assert_eq!(found(&[("main.py", "print('x')\n")]).version, None);
+    }
+
+    #[test]
+    fn commands_of_the_project_start_it() {
+        let project = |scripts: &str| {
+            let text = format!("[project]\nname = 'shop'\n[project.scripts]\n{scripts}");
+            found(&[("pyproject.toml", &text), ("src/shop/__init__.py", "")]).start
+        };
+        assert_eq!(project("tool = 'shop:main'").as_deref(), Some("tool"));
+        assert_eq!(
+            project("a = 'a:b'\nshop = 'shop:main'").as_deref(),
+            Some("shop")
+        );
+        assert_eq!(project("a = 'a:b'\nb = 'shop:main'"), None);
+    }
+}

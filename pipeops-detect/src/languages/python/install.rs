@@ -1,0 +1,239 @@
+//! How each package manager of Python installs into `/venv`.
+
+use super::recipe::{PIP_CACHE, WHY_SERVER};
+use crate::generate::app::App;
+use crate::generate::script::{Script, quote};
+use crate::languages::python::packages::included;
+
+const WHY_COPY: &str =
+    "only what decides the dependencies: a change of sources keeps the next layer cached";
+const WHY_INSTALL: &str = "the cache mount keeps downloads between builds, outside of the image";
+const WHY_PROJECT: &str = "the project itself is installed: its sources are needed";
+
+const UV: &str = "uv>=0.8,<1";
+
+/// By pip: a list of packages, or the project itself.
+pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
+    let install = app.detection.install.as_deref().unwrap_or_default();
+    if let Some(file) = install.strip_prefix("uv pip install -r ") {
+        script.run(
+            &[PIP_CACHE],
+            &format!("pip install '{UV}'"),
+            "pip cannot install what a pyproject.toml lists without building a package of it; uv can",
+        );
+        script.line(&format!("COPY {file} ./"), WHY_COPY);
+        script.run(
+            &["/root/.cache/uv"],
+            &format!("uv pip install --link-mode copy -r {file}"),
+            WHY_INSTALL,
+        );
+        return;
+    }
+    let Some(file) = install.strip_prefix("pip install -r ") else {
+        script.line("COPY . .", WHY_PROJECT);
+        script.run(&[PIP_CACHE], "pip install .", WHY_INSTALL);
+        return;
+    };
+    let mut files = vec![file.to_owned()];
+    let mut local = false;
+    let mut next = 0;
+    while let Some(file) = files.get(next).filter(|_| next < 16).cloned() {
+        let text = app.folder.text(&file).unwrap_or_default();
+        local |= text.lines().any(is_local);
+        let others = included(&text, &file).into_iter();
+        let others: Vec<String> = others
+            .filter(|other| app.folder.has(other) && !files.contains(other))
+            .collect();
+        files.extend(others);
+        next += 1;
+    }
+    if local {
+        script.line(
+            "COPY . .",
+            "the list of packages names folders of the project",
+        );
+    } else {
+        for file in &files {
+            let dir = file
+                .rsplit_once('/')
+                .map_or("./".to_owned(), |(dir, _)| format!("./{dir}/"));
+            script.line(&format!("COPY {} {}", quote(file), quote(&dir)), WHY_COPY);
+        }
+    }
+    script.run(
+        &[PIP_CACHE],
+        &format!("pip install -r {}", quote(file)),
+        WHY_INSTALL,
+    );
+}
+
+/// Whether a line of a requirements file names a folder of the project.
+fn is_local(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or_default().trim();
+    let editable = line.starts_with("-e ") || line.starts_with("--editable");
+    line.starts_with(['.', '/']) || editable && !line.contains("://") || line.contains("file:")
+}
+
+/// By uv, as its lock file says.
+pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
+    const CACHE: &str = "/root/.cache/uv";
+    script.run(
+        &[PIP_CACHE],
+        &format!("pip install '{UV}'"),
+        "the tool that wrote the lock file",
+    );
+    script.environment(
+        &[
+            ("UV_PROJECT_ENVIRONMENT", "/venv"),
+            ("UV_LINK_MODE", "copy"),
+            ("UV_PYTHON_DOWNLOADS", "never"),
+        ],
+        "uv uses this environment and the image's Python",
+    );
+    let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
+    let locked = app.folder.has("uv.lock");
+    let (files, flags) = match locked {
+        true => ("pyproject.toml uv.lock", "--locked --no-dev"),
+        false => ("pyproject.toml", "--no-dev"),
+    };
+    // The members of a workspace, and dependencies by their path, are sources.
+    if pyproject.contains("[tool.uv.workspace]") || pyproject.contains("path = ") {
+        script.line("COPY . .", "parts of the project are dependencies of it");
+        script.run(
+            &[CACHE],
+            &format!("uv sync {flags} --no-editable --inexact"),
+            WHY_INSTALL,
+        );
+        return;
+    }
+    script.line(&format!("COPY {files} ./"), WHY_COPY);
+    script.run(
+        &[CACHE],
+        &format!("uv sync {flags} --no-install-project --inexact"),
+        WHY_INSTALL,
+    );
+    if pyproject.contains("[build-system]") {
+        script.line("COPY . .", "the project itself is a package");
+        script.run(
+            &[CACHE],
+            &format!("uv sync {flags} --no-editable --inexact"),
+            "installs the project beside its dependencies",
+        );
+    }
+}
+
+/// By Poetry. The project itself is installed where its own command starts it.
+pub(crate) fn poetry(app: &App<'_>, script: &mut Script) {
+    const CACHE: &str = "/root/.cache/pypoetry";
+    script.run(
+        &[PIP_CACHE],
+        "python -m venv /poetry && /poetry/bin/pip install 'poetry>=1.8,<3'",
+        "Poetry in an environment of its own: it is not part of the app",
+    );
+    let install = "/poetry/bin/poetry install --only main --no-interaction";
+    let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
+    if pyproject.contains("path = ") || pyproject.contains("path=") {
+        script.line("COPY . .", "parts of the project are dependencies of it");
+    } else {
+        let lock = if app.folder.has("poetry.lock") {
+            " poetry.lock"
+        } else {
+            ""
+        };
+        script.line(&format!("COPY pyproject.toml{lock} ./"), WHY_COPY);
+    }
+    script.run(&[CACHE], &format!("{install} --no-root"), WHY_INSTALL);
+    if starts_itself(app, &pyproject) {
+        script.line("COPY . .", WHY_PROJECT);
+        script.run(&[CACHE], install, "installs the project's own command");
+    }
+}
+
+/// By PDM. The project itself is installed where its own command starts it.
+pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
+    const CACHE: &str = "/root/.cache/pdm";
+    script.run(
+        &[PIP_CACHE],
+        "python -m venv /pdm && /pdm/bin/pip install 'pdm>=2.15,<3'",
+        "PDM in an environment of its own: it is not part of the app",
+    );
+    let (files, install) = match app.folder.has("pdm.lock") {
+        true => (
+            "pyproject.toml pdm.lock",
+            "/pdm/bin/pdm sync --prod --no-editable",
+        ),
+        false => (
+            "pyproject.toml",
+            "/pdm/bin/pdm install --prod --no-editable",
+        ),
+    };
+    script.line(&format!("COPY {files} ./"), WHY_COPY);
+    script.run(&[CACHE], &format!("{install} --no-self"), WHY_INSTALL);
+    let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
+    if starts_itself(app, &pyproject) {
+        script.line("COPY . .", WHY_PROJECT);
+        script.run(&[CACHE], install, "installs the project's own command");
+    }
+}
+
+/// Whether the start command is one that the project installs.
+fn starts_itself(app: &App<'_>, pyproject: &str) -> bool {
+    let start = app.detection.start.as_deref().unwrap_or_default();
+    let command = start.split(' ').next().unwrap_or_default();
+    let mut lines = pyproject
+        .lines()
+        .map(|line| line.trim_start().trim_start_matches('"'));
+    let installs = |line: &str| {
+        line.strip_prefix(command)
+            .is_some_and(|rest| rest.trim_start_matches('"').trim_start().starts_with('='))
+    };
+    !command.is_empty() && pyproject.contains("scripts]") && lines.any(installs)
+}
+
+/// By pipenv, into the same environment.
+pub(crate) fn pipenv(app: &App<'_>, script: &mut Script) {
+    script.run(
+        &[PIP_CACHE],
+        "python -m venv /pipenv && /pipenv/bin/pip install 'pipenv>=2024'",
+        "Pipenv in an environment of its own: it is not part of the app",
+    );
+    let (files, install) = match app.folder.has("Pipfile.lock") {
+        true => ("Pipfile Pipfile.lock", "/pipenv/bin/pipenv sync"),
+        false => ("Pipfile", "/pipenv/bin/pipenv install --skip-lock"),
+    };
+    script.line(&format!("COPY {files} ./"), WHY_COPY);
+    script.run(&[PIP_CACHE, "/root/.cache/pipenv"], install, WHY_INSTALL);
+}
+
+/// By micromamba, which reads conda's files. The environment brings its own Python and libraries.
+pub(crate) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
+    let install = app.detection.install.as_deref().unwrap_or_default();
+    let file = install.rsplit(' ').next().unwrap_or("environment.yml");
+    script.stage(
+        &app.images.image("python.build", None),
+        Some("build"),
+        "compilers and git, for packages that pip adds to the environment",
+    );
+    let micromamba = app.images.image("conda.build", None);
+    script.line(
+        &format!("COPY --from={micromamba} /bin/micromamba /usr/local/bin/"),
+        "a small program that installs conda's environments",
+    );
+    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    script.line(&format!("COPY {file} ./"), WHY_COPY);
+    let mut command = format!(
+        "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
+    );
+    let mut why = WHY_INSTALL.to_owned();
+    if let Some(server) = server {
+        command.push_str(&format!(
+            " \\\n && /venv/bin/python -m pip install '{server}'"
+        ));
+        why.push_str(WHY_SERVER);
+    }
+    script.run(&["/root/micromamba/pkgs", PIP_CACHE], &command, &why);
+    script.environment(
+        &[("PATH", "/venv/bin:$PATH")],
+        "everything that follows uses the environment",
+    );
+}

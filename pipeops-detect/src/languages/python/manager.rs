@@ -1,0 +1,141 @@
+//! Which package manager a Python project uses, and how it installs.
+
+use toml::Table;
+
+use super::packages::{CONDA, REQUIREMENTS, at};
+use crate::repository::folder::Folder;
+
+/// The manager and the command that installs. What a tool wrote goes before lists, lists before settings.
+pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<String>) {
+    let pyproject = folder.toml("pyproject.toml");
+    let table = |path: &[&str]| {
+        pyproject
+            .as_ref()
+            .is_some_and(|table| at(table, path).is_some())
+    };
+    let chosen = |name, install: &str| (name, Some(install.to_owned()));
+    if folder.has("uv.lock") {
+        return chosen("uv", "uv sync --locked --no-dev");
+    }
+    if folder.has("poetry.lock") {
+        return chosen("poetry", "poetry install --only main");
+    }
+    if folder.has("pdm.lock") {
+        return chosen("pdm", "pdm install --prod --frozen-lockfile");
+    }
+    if folder.has("Pipfile") {
+        let deploy = match folder.has("Pipfile.lock") {
+            true => "pipenv install --deploy",
+            false => "pipenv install --skip-lock",
+        };
+        return chosen("pipenv", deploy);
+    }
+    if let Some(file) = folder.first(REQUIREMENTS) {
+        return ("pip", Some(format!("pip install -r {file}")));
+    }
+    if table(&["tool", "poetry"]) {
+        return chosen("poetry", "poetry install --only main");
+    }
+    if table(&["tool", "pdm"]) {
+        return chosen("pdm", "pdm install --prod");
+    }
+    if table(&["tool", "uv"]) {
+        return chosen("uv", "uv sync --no-dev");
+    }
+    if let Some(pyproject) = &pyproject
+        && is_project(pyproject)
+    {
+        let hatch = table(&["tool", "hatch", "envs"]) || folder.has("hatch.toml");
+        let name = if hatch { "hatch" } else { "pip" };
+        return match is_packaged(pyproject) {
+            true => chosen(name, "pip install ."),
+            // It cannot be built into a package, but lists what it needs.
+            false => chosen(name, "uv pip install -r pyproject.toml"),
+        };
+    }
+    if folder.first(&["setup.py", "setup.cfg"]).is_some() {
+        return chosen("pip", "pip install .");
+    }
+    if let Some(file) = folder.first(CONDA) {
+        return ("conda", Some(format!("conda env create --file {file}")));
+    }
+    ("pip", None)
+}
+
+/// Whether `pyproject.toml` describes a project, not only settings of tools.
+pub(crate) fn is_project(pyproject: &Table) -> bool {
+    let has = |path: &[&str]| at(pyproject, path).is_some();
+    has(&["project"]) || has(&["build-system"]) || has(&["tool", "poetry"])
+}
+
+/// Whether the project can be built into a package.
+fn is_packaged(pyproject: &Table) -> bool {
+    let dynamic = at(pyproject, &["project", "dynamic"]).is_some();
+    at(pyproject, &["build-system"]).is_some() || dynamic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn managers_leave_traces() {
+        for (files, name, install) in [
+            (
+                &[("uv.lock", ""), ("requirements.txt", "")] as &[_],
+                "uv",
+                "uv sync --locked --no-dev",
+            ),
+            (
+                &[("poetry.lock", "")],
+                "poetry",
+                "poetry install --only main",
+            ),
+            (
+                &[("pdm.lock", "")],
+                "pdm",
+                "pdm install --prod --frozen-lockfile",
+            ),
+            (&[("Pipfile", "")], "pipenv", "pipenv install --skip-lock"),
+            (
+                &[("requirements.in", "")],
+                "pip",
+                "pip install -r requirements.in",
+            ),
+            (
+                &[("pyproject.toml", "[tool.poetry]")],
+                "poetry",
+                "poetry install --only main",
+            ),
+            (
+                &[("pyproject.toml", "[project]\n[build-system]")],
+                "pip",
+                "pip install .",
+            ),
+            (
+                &[("pyproject.toml", "[project]")],
+                "pip",
+                "uv pip install -r pyproject.toml",
+            ),
+            (
+                &[(
+                    "pyproject.toml",
+                    "[project]\n[build-system]\n[tool.hatch.envs.x]",
+                )],
+                "hatch",
+                "pip install .",
+            ),
+            (&[("setup.cfg", "")], "pip", "pip install ."),
+            (
+                &[("environment.yml", "")],
+                "conda",
+                "conda env create --file environment.yml",
+            ),
+        ] {
+            let tree: MemTree = files.iter().copied().collect();
+            let found = manager(&Folder::open(&tree, ""));
+            assert_eq!(found, (name, Some(install.to_owned())), "{files:?}");
+        }
+    }
+}

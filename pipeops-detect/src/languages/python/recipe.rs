@@ -1,0 +1,175 @@
+//! Python: dependencies into a virtual environment, which the second stage takes over.
+
+use super::install;
+use super::libraries::LIBRARIES;
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::Script;
+use crate::generate::{assets, debian};
+use crate::languages::python::packages::Packages;
+use crate::languages::static_site::recipe as static_site;
+
+pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
+
+/// Servers that are installed where the start command names one that the project forgot.
+const SERVERS: &[(&str, &str)] = &[
+    ("gunicorn", "gunicorn>=23,<26"),
+    ("uvicorn", "uvicorn>=0.30,<1"),
+    ("hypercorn", "hypercorn>=0.17,<1"),
+    ("waitress-serve", "waitress>=3,<4"),
+];
+
+pub(crate) const WHY_SERVER: &str =
+    "; with the server that the start command names and that the project's packages lack";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    if app.detection.output.is_some() {
+        return site(app, script);
+    }
+    let start = app.start()?;
+    let packages = Packages::read(&app.folder);
+    let dependencies = app.detection.install.is_some();
+    let server = missing_server(start, &packages);
+    let conda = app.manager() == "conda";
+    // Before the dependencies: what follows them takes its results over.
+    let assets = dependencies && assets::stage(app, script, &[]);
+    if dependencies || server.is_some() {
+        build(app, script, server);
+    }
+    let copied = dependencies && prepare(app, script, assets);
+    let run = match conda {
+        true => app.images.image("conda.run", None),
+        false => app.image("python.run"),
+    };
+    script.stage(&run, None, "the image that runs: no compilers, no caches");
+    let installed = dependencies || server.is_some();
+    let browsers = packages.has("playwright");
+    let mut settings = vec![("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1")];
+    if installed {
+        settings.push(("PATH", "/venv/bin:$PATH"));
+    }
+    if browsers {
+        settings.push(("PLAYWRIGHT_BROWSERS_PATH", "/browsers"));
+    }
+    app.environment(script, &settings);
+    if !conda {
+        // conda's environments bring their own libraries.
+        let needs = LIBRARIES.iter().filter(|(name, _)| packages.has(name));
+        let binary = |name: &str| packages.has(&format!("{name}[binary]"));
+        let needs: Vec<_> = needs.filter(|(name, _)| !binary(name)).copied().collect();
+        debian::install_for(script, &needs);
+    }
+    script.line("WORKDIR /app", "the app's folder");
+    if installed {
+        script.line(
+            "COPY --from=build /venv /venv",
+            "the dependencies, without what installed them",
+        );
+    }
+    if browsers {
+        script.run(
+            &[],
+            "playwright install --with-deps chromium \\\n && rm -rf /var/lib/apt/lists/*",
+            "the browser that Playwright steers, and its libraries: all users may read them",
+        );
+    }
+    match copied {
+        true => script.line("COPY --from=build /app ./", "sources and built files"),
+        false => script.line("COPY . .", "the sources last: they change most often"),
+    }
+    app.run(script, start);
+    Ok(())
+}
+
+/// What is built out of the sources before the app starts; true when the stage `build` holds them then.
+fn prepare(app: &App<'_>, script: &mut Script, assets: bool) -> bool {
+    let build = app.detection.build.as_deref();
+    if !assets && build.is_none() {
+        return false;
+    }
+    let copy = match assets {
+        true => "COPY --from=assets /app ./",
+        false => "COPY . .",
+    };
+    script.line(copy, "the sources last: they change most often");
+    if let Some(build) = build {
+        script.run(
+            &[],
+            build,
+            "files for browsers, collected with stand-ins for settings that only the running app has",
+        );
+    }
+    true
+}
+
+/// The server that the command names and that nothing installs.
+fn missing_server(start: &str, packages: &Packages) -> Option<&'static str> {
+    let mut words = start.split_whitespace();
+    let command = words.find(|word| *word != "env" && !word.contains('='))?;
+    let package = command.trim_end_matches("-serve");
+    let known = SERVERS.iter().find(|(name, _)| *name == command);
+    known
+        .filter(|_| !packages.installs(package))
+        .map(|(_, asked)| *asked)
+}
+
+/// The first stage: up to the installed dependencies.
+fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
+    if app.manager() == "conda" {
+        return install::conda(app, script, server);
+    }
+    script.stage(
+        &app.image("python.build"),
+        Some("build"),
+        "the full image: compilers and headers for packages without wheels, and git",
+    );
+    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    let old = app
+        .detection
+        .version
+        .as_deref()
+        .is_some_and(|version| version.starts_with('2'));
+    let (mut command, mut why) = match old {
+        true => (
+            "pip install 'virtualenv<20.22' && virtualenv /venv".to_owned(),
+            "a folder with all dependencies: Python 2 cannot make one by itself".to_owned(),
+        ),
+        false => (
+            "python -m venv /venv".to_owned(),
+            "a folder with all dependencies, easy to take over".to_owned(),
+        ),
+    };
+    if let Some(server) = server {
+        command.push_str(&format!(" && /venv/bin/pip install '{server}'"));
+        why.push_str(WHY_SERVER);
+    }
+    let caches: &[&str] = if old || server.is_some() {
+        &[PIP_CACHE]
+    } else {
+        &[]
+    };
+    script.run(caches, &command, &why);
+    script.environment(
+        &[("PATH", "/venv/bin:$PATH"), ("VIRTUAL_ENV", "/venv")],
+        "everything that follows installs into the virtual environment",
+    );
+    match app.manager() {
+        "uv" => install::uv(app, script),
+        "poetry" => install::poetry(app, script),
+        "pdm" => install::pdm(app, script),
+        "pipenv" => install::pipenv(app, script),
+        _ if app.detection.install.is_some() => install::pip(app, script),
+        _ => {}
+    }
+}
+
+/// Documents that are built into files.
+fn site(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    build(app, script, None);
+    script.line("COPY . .", "the documents");
+    let output = app.detection.output.as_deref().unwrap_or("site");
+    let command = app.detection.build.as_deref().unwrap_or("mkdocs build");
+    script.run(&[], command, "builds the documents into files");
+    static_site::serve(app, script, &format!("/app/{output}"));
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Ruby.
+
+use super::gems::{GEMFILES, Gems, LOCKS};
+use super::serve;
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::version::{number, resolve, tool};
+
+/// The version where the project asks for none, or only for a least one.
+const DEFAULT_VERSION: &str = "3.4";
+
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("rails", "rails"),
+    ("railties", "rails"),
+    ("hanami", "hanami"),
+    ("padrino", "padrino"),
+    ("sinatra", "sinatra"),
+    ("grape", "grape"),
+    ("roda", "roda"),
+    ("cuba", "cuba"),
+    ("syro", "syro"),
+    ("camping", "camping"),
+    ("agoo", "agoo"),
+    ("jekyll", "jekyll"),
+    ("github-pages", "jekyll"),
+    ("bridgetown", "bridgetown"),
+    ("middleman", "middleman"),
+    ("nanoc", "nanoc"),
+    ("rack", "rack"),
+];
+
+/// Gems that build or release apps of other languages, and linters.
+const TOOLS: &[&str] = &[
+    "fastlane",
+    "cocoapods",
+    "danger",
+    "rubocop",
+    "xcpretty",
+    "overcommit",
+    "mdl",
+    "html-proofer",
+];
+
+/// Looks for a Ruby app.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Ruby);
+    let gemfile = found.add_file(weight::MANIFEST, folder, GEMFILES, "lists Ruby gems");
+    found.add_file(weight::LOCKFILE, folder, LOCKS, "written by Bundler");
+    let gems = Gems::read(folder);
+    if let Some(file) = gemfile {
+        found.framework(folder, file, FRAMEWORKS, |name| gems.has(name));
+    }
+    serve::find(&mut found, folder, &gems);
+    if !found.found() {
+        return found;
+    }
+    if found.start.is_none() && found.output.is_none() {
+        let tools = TOOLS.iter().any(|gem| gems.has(gem) || gems.has_tool(gem));
+        let only_tools = tools && found.framework.is_none();
+        found.role = if only_tools {
+            Role::Tools
+        } else {
+            Role::Library
+        };
+    }
+    version(&mut found, folder);
+    found.package_manager = gemfile.map(|_| "bundler".to_owned());
+    found.install = gemfile.map(|_| "bundle install".to_owned());
+    found
+}
+
+fn version(found: &mut Findings, folder: &Folder<'_>) {
+    if let Some(text) = folder.text(".ruby-version")
+        && !text
+            .trim_start()
+            .starts_with(|ch: char| ch.is_ascii_digit())
+        && !text.trim_start().starts_with("ruby-")
+    {
+        let name = text.lines().next().unwrap_or_default().trim();
+        let says = format!("asks for {name}: images have the usual Ruby only");
+        found.add(weight::NONE, folder, ".ruby-version", says);
+        return;
+    }
+    let line = |file: &'static str, from: fn(&str) -> Option<String>| {
+        Some((file, folder.text(file).and_then(|text| from(&text))?))
+    };
+    let tools: fn(&str) -> Option<String> = |text| tool(text, &["ruby"]);
+    let said = line(".ruby-version", number)
+        .or_else(|| line("Gemfile", gemfile))
+        .or_else(|| line("gems.rb", gemfile))
+        .or_else(|| line(".tool-versions", tools))
+        .or_else(|| line("mise.toml", tools))
+        .or_else(|| line(".mise.toml", tools))
+        .or_else(|| line("Gemfile.lock", locked))
+        .or_else(|| line("gems.locked", locked));
+    found.version(folder, said);
+}
+
+/// `ruby "3.3.0"`, `ruby ">= 3.1", "< 3.4"`. A file that it names instead is read anyway.
+fn gemfile(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim_start);
+    let line = lines.find_map(|line| line.strip_prefix("ruby ").or(line.strip_prefix("ruby(")))?;
+    let quoted: Vec<&str> = line.split(['"', '\'']).skip(1).step_by(2).collect();
+    let asked = quoted
+        .iter()
+        .filter(|text| text.contains(|ch: char| ch.is_ascii_digit()));
+    resolve(
+        &asked.copied().collect::<Vec<_>>().join(","),
+        DEFAULT_VERSION,
+    )
+}
+
+/// `RUBY VERSION` of a lock file: `   ruby 3.1.2p20`.
+fn locked(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("RUBY VERSION")?;
+    number(rest.lines().nth(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn apps_and_tools() {
+        let rails = found(&[
+            ("Gemfile", "ruby '3.3.0'\ngem 'rails'"),
+            ("config/application.rb", ""),
+        ]);
+        assert_eq!(
+            (rails.port, rails.version.as_deref()),
+            (Some(3000), Some("3.3.0"))
+        );
+        assert_eq!(found(&[("Gemfile", "gem 'fastlane'")]).role, Role::Tools);
+        let linted = "group :development do\n  gem 'rubocop'\nend";
+        assert_eq!(found(&[("Gemfile", linted)]).role, Role::Tools);
+        assert!(!found(&[("x.txt", "")]).found());
+    }
+
+    #[test]
+    fn versions_have_their_order() {
+        let all = [
+            (".ruby-version", "ruby-3.3.1\n"),
+            ("Gemfile", "ruby \"~> 3.2.0\"\n"),
+            (".tool-versions", "ruby 3.1.4\n"),
+            ("Gemfile.lock", "RUBY VERSION\n   ruby 3.0.2p107\n"),
+        ];
+        for (from, expected) in ["3.3.1", "3.2.0", "3.1.4", "3.0.2"].into_iter().enumerate() {
+            assert_eq!(
+                found(&[&all[from..], &[("app.rb", "")]].concat())
+                    .version
+                    .as_deref(),
+                Some(expected)
+            );
+        }
+        for (line, expected) in [
+            ("ruby file: \".ruby-version\"", None),
+            ("ruby '>= 3.1'", Some(DEFAULT_VERSION)),
+            ("ruby '>= 3.1', '< 3.3'", Some("3.1")),
+            ("ruby ENV.fetch('RUBY', '3.2.2')", Some("3.2.2")),
+        ] {
+            assert_eq!(gemfile(line).as_deref(), expected, "{line}");
+        }
+        assert_eq!(
+            found(&[("app.rb", ""), (".ruby-version", "jruby-9.4")]).version,
+            None
+        );
+    }
+}

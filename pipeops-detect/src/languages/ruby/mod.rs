@@ -1,0 +1,6 @@
+//! Ruby.
+
+pub(crate) mod detect;
+pub(crate) mod gems;
+pub(crate) mod recipe;
+pub(crate) mod serve;

@@ -1,0 +1,262 @@
+//! Ruby: gems are built with compilers and taken over without them.
+
+use crate::generate::app::App;
+use crate::generate::assets::Frontend;
+use crate::generate::debian;
+use crate::generate::error::GenerateError;
+use crate::generate::script::Script;
+use crate::languages::ruby::gems::Gems;
+use crate::languages::static_site::recipe as static_site;
+
+const CACHE: &str = "/root/.bundle/cache";
+
+/// Gems, and the libraries or programs that they need at run time.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("pg", &["libpq5"]),
+    ("mysql2", &["libmariadb3"]),
+    ("sqlite3", &["libsqlite3-0"]),
+    ("ruby-vips", &["libvips-tools"]),
+    ("rmagick", &["imagemagick"]),
+    ("mini_magick", &["imagemagick"]),
+    ("charlock_holmes", &["icu-devtools"]),
+    ("ruby-filemagic", &["file"]),
+    ("rugged", &["git"]),
+    ("streamio-ffmpeg", &["ffmpeg"]),
+];
+
+/// Where bootsnap keeps what it compiled: `tmp` is not part of the image.
+const BOOTSNAP: &str = "/bootsnap";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let ruby = Ruby::read(app);
+    if let Some(output) = app.detection.output.as_deref() {
+        ruby.gems(script);
+        script.line("COPY . .", "the documents");
+        let build = app.detection.build.as_deref();
+        let build = build.unwrap_or("bundle exec jekyll build");
+        script.run(&[], build, "builds the documents into files");
+        static_site::serve(app, script, &format!("/app/{output}"));
+        return Ok(());
+    }
+    let start = app.start()?;
+    if ruby.bundled {
+        ruby.gems(script);
+        script.line("COPY . .", "the sources last: they change most often");
+        ruby.build(script);
+    }
+    ruby.run(script, start);
+    Ok(())
+}
+
+struct Ruby<'a> {
+    app: &'a App<'a>,
+    gems: Gems,
+    bundled: bool,
+    rails: bool,
+    bootsnap: bool,
+    /// What Node.js builds while assets are compiled.
+    frontend: Option<Frontend>,
+}
+
+impl<'a> Ruby<'a> {
+    fn read(app: &'a App<'a>) -> Self {
+        let gems = Gems::read(&app.folder);
+        let frontend = Frontend::read(app);
+        let rails = app.framework() == "rails";
+        let wanted = app.detection.build.is_some() || app.detection.output.is_some();
+        let bootsnap = gems.has("bootsnap");
+        Self {
+            app,
+            bundled: app.detection.install.is_some(),
+            rails,
+            bootsnap,
+            frontend: frontend.filter(|frontend| wanted || frontend.build.is_some()),
+            gems,
+        }
+    }
+
+    /// To the patch release where the Gemfile names one: Bundler refuses any other.
+    fn image(&self, role: &str) -> String {
+        let exact = if self.gems.is_exact() { ".exact" } else { "" };
+        self.app.image(&format!("ruby.{role}{exact}"))
+    }
+
+    /// Whether gems run JavaScript themselves.
+    fn runs_javascript(&self) -> bool {
+        self.gems.has("execjs") && !self.gems.installs("mini_racer")
+    }
+
+    fn bundler(&self) -> Vec<(&'static str, &'static str)> {
+        let mut settings = vec![
+            ("BUNDLE_PATH", "/bundle"),
+            ("BUNDLE_WITHOUT", "development:test"),
+        ];
+        if self.app.folder.has("Gemfile.lock") || self.app.folder.has("gems.locked") {
+            settings.push(("BUNDLE_DEPLOYMENT", "1"));
+        }
+        if self.bootsnap {
+            settings.push(("BOOTSNAP_CACHE_DIR", BOOTSNAP));
+        }
+        settings
+    }
+
+    /// The stage `build`, up to the installed gems.
+    fn gems(&self, script: &mut Script) {
+        let app = self.app;
+        if self.frontend.is_some() || self.runs_javascript() {
+            script.stage(
+                &app.images.image("nodejs.build", None),
+                Some("node"),
+                "Node.js, for the files that browsers get",
+            );
+        }
+        script.stage(
+            &self.image("build"),
+            Some("build"),
+            "an image with compilers, for gems that need them",
+        );
+        script.line("WORKDIR /app", "the same folder as in the image that runs");
+        script.environment(
+            &self.bundler(),
+            "gems into a folder of their own, as the lock file says",
+        );
+        let files = [
+            "Gemfile",
+            "Gemfile.lock",
+            "gems.rb",
+            "gems.locked",
+            ".ruby-version",
+            ".tool-versions",
+        ];
+        let files: Vec<&str> = files
+            .into_iter()
+            .filter(|file| app.folder.has(file))
+            .collect();
+        let gemfile = app
+            .folder
+            .text(files.first().unwrap_or(&"Gemfile"))
+            .unwrap_or_default();
+        if gemfile.contains("path:")
+            || gemfile.contains(":path")
+            || gemfile.lines().any(|line| line.trim() == "gemspec")
+        {
+            script.line("COPY . .", "the Gemfile names folders of the project");
+        } else {
+            script.line(
+                &format!("COPY {} ./", files.join(" ")),
+                "only what decides the dependencies: a change of sources keeps the next layer cached",
+            );
+        }
+        script.run(
+            &[CACHE],
+            "bundle install",
+            "the cache mount keeps downloads between builds, outside of the image",
+        );
+        if let Some(frontend) = &self.frontend {
+            self.node(script);
+            frontend.install(script);
+        }
+    }
+
+    /// Node.js beside Ruby: the gems that build for browsers call it.
+    fn node(&self, script: &mut Script) {
+        script.line(
+            "COPY --from=node /usr/local/bin/node /usr/local/bin/",
+            "Node.js beside Ruby: the gems that build for browsers call it",
+        );
+        script.line(
+            "COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules",
+            "with its package manager",
+        );
+        script.run(
+            &[],
+            "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\\n && \
+             ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
+            "its commands",
+        );
+    }
+
+    /// What is made out of the sources.
+    fn build(&self, script: &mut Script) {
+        let mut steps: Vec<(String, &str)> = Vec::new();
+        let precompiles = self.app.detection.build.as_deref();
+        let frontend = self.frontend.as_ref().and_then(|frontend| frontend.build);
+        if let Some(build) = precompiles {
+            steps.push((
+                build.to_owned(),
+                "files for browsers, built without the app's secret",
+            ));
+        } else if let Some(build) = frontend {
+            steps.push((build.to_owned(), "files for browsers"));
+        }
+        if self.frontend.is_some() {
+            let command = "rm -rf node_modules".to_owned();
+            steps.push((command, "what only the build needed does not run"));
+        }
+        if self.bootsnap {
+            let command = "bundle exec bootsnap precompile --gemfile app/ lib/".to_owned();
+            steps.push((
+                command,
+                "the app starts sooner: its code is compiled once, here",
+            ));
+        }
+        if self.rails {
+            let command = "rm -rf tmp log \\\n && ln -s /tmp tmp \\\n && ln -s /tmp log".to_owned();
+            steps.push((
+                command,
+                "Rails writes to tmp and log: /tmp is all that is writable when it runs. Uploads need a volume at storage, or a service",
+            ));
+        }
+        script.steps(&steps);
+    }
+
+    fn run(&self, script: &mut Script, start: &str) {
+        let app = self.app;
+        script.stage(
+            &self.image("run"),
+            None,
+            "the image that runs: no compilers",
+        );
+        let mut settings = vec![("RACK_ENV", "production"), ("APP_ENV", "production")];
+        if self.bundled {
+            settings.extend(self.bundler());
+        }
+        if self.bootsnap {
+            settings.push(("BOOTSNAP_READONLY", "1"));
+        }
+        if self.rails {
+            settings.extend([
+                ("RAILS_ENV", "production"),
+                ("RAILS_LOG_TO_STDOUT", "1"),
+                ("RAILS_SERVE_STATIC_FILES", "1"),
+                ("PIDFILE", "/tmp/server.pid"),
+            ]);
+        }
+        app.environment(script, &settings);
+        let needs = LIBRARIES.iter().filter(|(gem, _)| self.gems.installs(gem));
+        debian::install_for(script, &needs.copied().collect::<Vec<_>>());
+        script.line("WORKDIR /app", "the app's folder");
+        if self.bundled && self.runs_javascript() {
+            script.line(
+                "COPY --from=node /usr/local/bin/node /usr/local/bin/",
+                "the gem execjs runs JavaScript by it",
+            );
+        }
+        if self.bundled {
+            script.line(
+                "COPY --from=build /bundle /bundle",
+                "the gems, without what built them",
+            );
+            if self.bootsnap {
+                script.line(
+                    &format!("COPY --from=build {BOOTSNAP} {BOOTSNAP}"),
+                    "the compiled code",
+                );
+            }
+            script.line("COPY --from=build /app ./", "sources and built files");
+        } else {
+            script.line("COPY . .", "the sources");
+        }
+        app.run(script, start);
+    }
+}

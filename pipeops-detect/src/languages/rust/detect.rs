@@ -1,0 +1,359 @@
+//! Rust.
+
+use toml::Table;
+
+use super::manifest::{Package, packages};
+use super::port::listens;
+use crate::Language;
+use crate::choice::{self, Reason};
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::number;
+use crate::servers;
+
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("leptos", "leptos"),
+    ("dioxus", "dioxus"),
+    ("yew", "yew"),
+    ("loco-rs", "loco"),
+    ("axum", "axum"),
+    ("actix-web", "actix"),
+    ("rocket", "rocket"),
+    ("warp", "warp"),
+    ("poem", "poem"),
+    ("salvo", "salvo"),
+    ("tide", "tide"),
+    ("gotham", "gotham"),
+    ("ntex", "ntex"),
+    ("tonic", "tonic"),
+    ("hyper", "hyper"),
+];
+
+/// Looks for a Cargo package or workspace.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Rust);
+    if !folder.has("Cargo.toml") {
+        return found;
+    }
+    let manifest = folder.toml("Cargo.toml").unwrap_or_default();
+    let packages = packages(folder);
+    found.add(weight::MANIFEST, folder, "Cargo.toml", "a Cargo manifest");
+    found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["Cargo.lock"],
+        "written by Cargo",
+    );
+    version(&mut found, folder, &manifest);
+    found.package_manager = Some("cargo".to_owned());
+    found.install = Some("cargo fetch --locked".to_owned());
+    workspace(&mut found, folder, &manifest, &packages);
+    program(&mut found, folder, &manifest, &packages);
+    found
+}
+
+/// Channels are no versions: rustup reads the file in the build, and takes what it names.
+fn version(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
+    for file in ["rust-toolchain.toml", "rust-toolchain"] {
+        let Some(text) = folder.text(file) else {
+            continue;
+        };
+        let table = text.parse::<Table>().unwrap_or_default();
+        let named = table
+            .get("toolchain")
+            .and_then(|table| table.get("channel")?.as_str());
+        // The old form of the file is the channel alone.
+        let channel = named.unwrap_or(text.trim());
+        if channel.starts_with(|ch: char| ch.is_ascii_digit()) {
+            found.version(folder, number(channel).map(|version| (file, version)));
+            return;
+        }
+        if !channel.is_empty() && channel.len() < 40 {
+            let says = format!("asks for the toolchain `{channel}`, which rustup fetches");
+            found.add(weight::HINT, folder, file, says);
+            return;
+        }
+    }
+    let shared = |table: &Table| Some(table.get("workspace")?.get("package")?.clone());
+    let package = manifest.get("package").cloned();
+    let least = [package, shared(manifest)]
+        .into_iter()
+        .flatten()
+        .find_map(|table| number(table.get("rust-version")?.as_str()?));
+    found.version(folder, least.map(|version| ("Cargo.toml", version)));
+}
+
+fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
+    if manifest.get("workspace").is_none() {
+        return;
+    }
+    found.add(
+        weight::LOCKFILE,
+        folder,
+        "Cargo.toml",
+        "the root of a workspace",
+    );
+    let with_programs = packages
+        .iter()
+        .filter(|package| !package.dir.is_empty() && !package.programs.is_empty());
+    found.members = with_programs.map(|package| package.dir.clone()).collect();
+}
+
+/// One program of one package.
+struct Program<'p> {
+    package: &'p Package,
+    name: &'p str,
+    file: String,
+}
+
+/// The program that is run, and what it is.
+fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
+    let programs: Vec<Program<'_>> = packages
+        .iter()
+        .flat_map(|package| {
+            package.programs.iter().map(move |(name, file)| Program {
+                package,
+                name,
+                file: package.at(file),
+            })
+        })
+        .collect();
+    let chosen = choose(folder, &programs);
+    let package = chosen.map(|program| program.package).or(packages.first());
+    describe(found, folder, package, manifest);
+    let Some(program) = chosen else {
+        if programs.is_empty() {
+            found.role = Role::Library;
+        } else {
+            let says = format!(
+                "{} programs, and none is named as the one to deploy",
+                programs.len()
+            );
+            found.add(weight::NONE, folder, "Cargo.toml", says);
+        }
+        return;
+    };
+    found.add(
+        weight::ENTRY,
+        folder,
+        &program.file,
+        format!("the program `{}`", program.name),
+    );
+    if let [_, _, ..] = programs.as_slice() {
+        let others = programs.iter().map(|other| other.name);
+        let others: Vec<&str> = others.filter(|name| *name != program.name).collect();
+        let says = format!("taken before {}", others.join(", "));
+        found.add(weight::NONE, folder, &program.file, says);
+    }
+    if browser(found, folder, manifest, program) {
+        return;
+    }
+    let features = program.package.features_option(program.name);
+    found.build = Some(match programs.len() {
+        1 => format!("cargo build --release --locked{features}"),
+        _ => format!(
+            "cargo build --release --locked{features} --bin {}",
+            program.name
+        ),
+    });
+    found.start = Some(format!("./target/release/{}", program.name));
+    listens(found, folder, &program.file);
+    if found.framework.as_deref() == Some("loco") {
+        // Its program has several commands, and listens on localhost unless it is told otherwise.
+        found.port = Some(DEFAULT_PORT);
+        let start = found.start.take().unwrap_or_default();
+        found.start = Some(format!(
+            "{start} start --environment production --binding 0.0.0.0 --port {DEFAULT_PORT}"
+        ));
+    }
+}
+
+/// Which of several programs is the app: the first reason that leaves one.
+fn choose<'p>(folder: &Folder<'_>, programs: &'p [Program<'p>]) -> Option<&'p Program<'p>> {
+    if let [only] = programs {
+        return Some(only);
+    }
+    let serves = |program: &Program<'_>| {
+        FRAMEWORKS
+            .iter()
+            .any(|(name, _)| program.package.depends(name))
+    };
+    let named_so = |program: &Program<'_>| {
+        program.package.default_run() == Some(program.name)
+            // The name of the package is the program's that `cargo install` users know.
+            || (program.package.dir.is_empty() && program.package.default_run().is_none()
+                && program.package.name == program.name)
+    };
+    let is_server = |program: &Program<'_>| {
+        servers::is_one(program.name) || servers::is_one(&program.package.name)
+    };
+    let listens = |program: &Program<'_>| {
+        let text = folder.text(&program.file).unwrap_or_default();
+        ["TcpListener", "HttpServer", "rocket::", "::serve("]
+            .iter()
+            .any(|mark| text.contains(mark))
+    };
+    let reasons: [Reason<'_, Program<'p>>; 4] = [&named_so, &serves, &listens, &is_server];
+    Some(choice::choose(programs, &reasons)?.0)
+}
+
+fn describe(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    package: Option<&Package>,
+    manifest: &Table,
+) {
+    let shared = |name: &str| {
+        let shared = manifest
+            .get("workspace")
+            .and_then(|table| table.get("dependencies"));
+        shared.is_some_and(|table| table.get(name).is_some())
+    };
+    // What the whole workspace shares counts where no package is the app.
+    let depends =
+        |name: &str| package.map_or_else(|| shared(name), |package| package.depends(name));
+    let file = package.map_or("Cargo.toml".to_owned(), |package| package.at("Cargo.toml"));
+    found.framework(folder, &file, FRAMEWORKS, depends);
+}
+
+/// Apps for browsers: their tools build more than the program. Whether it is one.
+fn browser(
+    found: &mut Findings,
+    folder: &Folder<'_>,
+    manifest: &Table,
+    program: &Program<'_>,
+) -> bool {
+    let leptos = manifest
+        .get("workspace")
+        .and_then(|table| table.get("metadata")?.get("leptos"));
+    let own = program.package.manifest.get("package");
+    let leptos = own
+        .and_then(|table| table.get("metadata")?.get("leptos"))
+        .or(leptos);
+    if leptos.is_some() {
+        found.add(
+            weight::HINT,
+            folder,
+            "Cargo.toml",
+            "settings of cargo-leptos",
+        );
+        found.build = Some("cargo leptos build --release".to_owned());
+        found.start = Some(format!("./target/release/{}", program.name));
+        found.port = Some(DEFAULT_PORT);
+        return true;
+    }
+    let page = folder.text("index.html").unwrap_or_default();
+    if folder.has("Trunk.toml") || page.contains("data-trunk") {
+        let file = if folder.has("Trunk.toml") {
+            "Trunk.toml"
+        } else {
+            "index.html"
+        };
+        found.add(
+            weight::HINT,
+            folder,
+            file,
+            "built into files for browsers by Trunk",
+        );
+        found.build = Some("trunk build --release".to_owned());
+        let settings = folder.toml("Trunk.toml").unwrap_or_default();
+        let dist = settings
+            .get("build")
+            .and_then(|build| build.get("dist")?.as_str());
+        found.output = Some(dist.unwrap_or("dist").to_owned());
+        found.role = Role::Frontend;
+        found.port = Some(DEFAULT_PORT);
+        return true;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    fn found(files: &[(&str, &str)]) -> Findings {
+        let tree: MemTree = files.iter().copied().collect();
+        detect(&Folder::open(&tree, ""))
+    }
+
+    #[test]
+    fn programs_and_libraries() {
+        let manifest =
+            "[package]\nname = \"shop\"\nrust-version = \"1.85\"\n[dependencies]\naxum = \"0.8\"\n";
+        let program = found(&[
+            ("Cargo.toml", manifest),
+            ("src/main.rs", "env::var(\"PORT\")"),
+        ]);
+        assert_eq!(program.start.as_deref(), Some("./target/release/shop"));
+        assert_eq!(program.framework.as_deref(), Some("axum"));
+        assert_eq!(program.version.as_deref(), Some("1.85"));
+        assert_eq!(
+            found(&[("Cargo.toml", manifest), ("src/lib.rs", "")]).role,
+            Role::Library
+        );
+    }
+
+    #[test]
+    fn a_workspace_with_one_program_is_that_program() {
+        let found = found(&[
+            ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]"),
+            ("crates/a/Cargo.toml", "[package]\nname = \"server\""),
+            ("crates/a/src/main.rs", ""),
+            ("crates/b/src/lib.rs", ""),
+        ]);
+        assert_eq!(found.members, ["crates/a"]);
+        assert_eq!(found.start.as_deref(), Some("./target/release/server"));
+    }
+
+    #[test]
+    fn channels_are_no_versions() {
+        for (file, text, expected) in [
+            (
+                "rust-toolchain.toml",
+                "[toolchain]\nchannel = \"nightly-2024-08-12\"",
+                None,
+            ),
+            (
+                "rust-toolchain.toml",
+                "[toolchain]\nchannel = \"1.88.0\"",
+                Some("1.88.0"),
+            ),
+            ("rust-toolchain", "stable\n", None),
+            ("rust-toolchain", "1.80\n", Some("1.80")),
+            (
+                "rust-toolchain",
+                "[toolchain]\nchannel = \"1.81\"",
+                Some("1.81"),
+            ),
+        ] {
+            let files = [
+                ("Cargo.toml", "[package]\nname='a'\nedition='2024'"),
+                ("src/main.rs", ""),
+                (file, text),
+            ];
+            assert_eq!(found(&files).version.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_programs_is_the_app() {
+        let two = |bins: &str| format!("[package]\nname='shop'\n{bins}");
+        let of = |manifest: &str, a: &str, b: &str| {
+            found(&[("Cargo.toml", manifest), (a, ""), (b, "")]).start
+        };
+        let (a, b) = ("src/bin/api.rs", "src/bin/migrate.rs");
+        assert_eq!(of(&two(""), a, b).as_deref(), Some("./target/release/api"));
+        assert_eq!(
+            of(&two("default-run='migrate'"), a, b).as_deref(),
+            Some("./target/release/migrate")
+        );
+        assert_eq!(
+            of(&two(""), "src/main.rs", a).as_deref(),
+            Some("./target/release/shop")
+        );
+        assert_eq!(of(&two(""), "src/bin/x.rs", "src/bin/y.rs"), None);
+    }
+}

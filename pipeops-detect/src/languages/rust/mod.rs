@@ -1,0 +1,7 @@
+//! Rust.
+
+pub(crate) mod detect;
+pub(crate) mod manifest;
+pub(crate) mod port;
+pub(crate) mod recipe;
+pub(crate) mod system;

@@ -1,0 +1,280 @@
+//! Rust: one program on an image with libc and nothing else.
+
+use super::manifest::{Package, packages};
+use super::system::System;
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::generate::{data, debian};
+use crate::languages::static_site::recipe as static_site;
+
+const REGISTRY: &str = "/usr/local/cargo/registry";
+const GIT: &str = "/usr/local/cargo/git";
+
+/// Files that decide how Cargo builds, beside the manifests.
+const SETTINGS: &[&str] = &["Cargo.lock", "rust-toolchain", "rust-toolchain.toml"];
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let mut system = System::of(app);
+    let for_browsers = app
+        .detection
+        .build
+        .as_deref()
+        .is_some_and(|build| !build.starts_with("cargo build"));
+    // Tools for browsers are compiled here too, and some of them link to OpenSSL.
+    system.headers |= for_browsers;
+    let why = match system.headers {
+        true => "the compiler, with C libraries and their headers, stays in a stage of its own",
+        false => "the compiler stays in a stage of its own",
+    };
+    script.stage(&app.image(system.build_role()), Some("build"), why);
+    debian::install(
+        script,
+        &system.tools,
+        "tools that build scripts of dependencies call",
+    );
+    script.line("WORKDIR /src", "the sources' folder");
+    if let Some(output) = &app.detection.output {
+        browser_tool(app, script, "trunk", "^0.21");
+        script.run(
+            &[REGISTRY, "/src/target"],
+            app.detection
+                .build
+                .as_deref()
+                .unwrap_or("trunk build --release"),
+            "files for browsers",
+        );
+        static_site::serve(app, script, &format!("/src/{output}"));
+        return Ok(());
+    }
+    let start = app.start()?;
+    // A Procfile may set variables in front of it.
+    let words = || start.split(' ');
+    let program = words()
+        .find(|word| word.contains("target/release/"))
+        .or_else(|| words().next());
+    let program = program.unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let leptos = app
+        .detection
+        .build
+        .as_deref()
+        .is_some_and(|build| build.starts_with("cargo leptos"));
+    if leptos {
+        browser_tool(app, script, "cargo-leptos", "^0.2");
+        let command = format!(
+            "cargo leptos build --release \\\n && cp target/release/{} /usr/local/bin/app \\\n && cp -r target/site /site",
+            quote(name)
+        );
+        script.run(
+            &[REGISTRY, "/src/target"],
+            &command,
+            "the program and its files for browsers, copied out of the mount in the same step",
+        );
+    } else {
+        compile(app, script, name);
+    }
+    run_stage(app, script, &system);
+    if leptos {
+        script.line("COPY --from=build /site ./site", "files for browsers");
+    }
+    script.line(
+        "COPY --from=build /usr/local/bin/app /usr/local/bin/app",
+        "the program",
+    );
+    let arguments = start
+        .split_once(program)
+        .map_or("", |(_, rest)| rest)
+        .trim();
+    app.run(script, &format!("/usr/local/bin/app {arguments}"));
+    Ok(())
+}
+
+/// A tool that builds for browsers, in a layer of its own, and the sources.
+fn browser_tool(app: &App<'_>, script: &mut Script, tool: &str, version: &str) {
+    let files: Vec<&str> = SETTINGS[1..]
+        .iter()
+        .copied()
+        .filter(|file| app.folder.has(file))
+        .collect();
+    if !files.is_empty() {
+        script.line(
+            &format!("COPY {} ./", files.join(" ")),
+            "the toolchain that the project asks for",
+        );
+    }
+    script.run(
+        &[REGISTRY],
+        &format!("rustup target add wasm32-unknown-unknown \\\n && cargo install --locked {tool}@{version}"),
+        "a layer of its own: compiling the tool takes minutes",
+    );
+    script.line("COPY . .", "the sources last: they change most often");
+}
+
+fn compile(app: &App<'_>, script: &mut Script, name: &str) {
+    let packages = packages(&app.folder);
+    let package = packages
+        .iter()
+        .find(|package| package.programs.iter().any(|(program, _)| program == name));
+    let of_member = package.filter(|package| !package.dir.is_empty());
+    let member = of_member.map_or(String::new(), |package| {
+        format!(" --package {}", quote(&package.name))
+    });
+    let lock = app.folder.text("Cargo.lock");
+    let locked = if lock.is_some() { " --locked" } else { "" };
+    let features = package
+        .map(|package| package.features_option(name))
+        .unwrap_or_default();
+    let build = format!(
+        "cargo build --release{locked}{member}{features} --bin {}",
+        quote(name)
+    );
+    let from_git = lock.as_deref().is_some_and(|lock| lock.contains("\"git+"));
+    let caches: &[&str] = if from_git {
+        &[REGISTRY, GIT]
+    } else {
+        &[REGISTRY]
+    };
+    let copy = format!("cp target/release/{} /usr/local/bin/app", quote(name));
+    if lock.is_some() && stubs(app, script, &packages) {
+        script.run(
+            caches,
+            &build,
+            "compiles the dependencies: this layer stays cached until a manifest changes",
+        );
+        script.line("COPY . .", "the sources last: they change most often");
+        let touch = "find . -name '*.rs' -not -path './target/*' -exec touch {} +";
+        script.run(
+            caches,
+            &format!("{touch} \\\n && {build} \\\n && {copy}"),
+            "Cargo compares times: the sources must be newer than the stubs that they replace",
+        );
+        return;
+    }
+    script.line(
+        "COPY . .",
+        "dependencies are cached by the mounts below: the manifests alone do not decide them",
+    );
+    let mut caches = caches.to_vec();
+    caches.push("/src/target");
+    script.run(
+        &caches,
+        &format!("{build} \\\n && {copy}"),
+        "the program is copied out in the same step: the mount with it is not part of the image",
+    );
+}
+
+/// Copies the manifests, and writes an empty source for each target: enough to compile the dependencies. Not where a
+/// dependency is a folder outside of the workspace: its sources would be missing.
+fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
+    if packages.is_empty()
+        || packages
+            .iter()
+            .any(|package| package.has_foreign_paths(packages))
+    {
+        return false;
+    }
+    let files: Vec<&str> = SETTINGS
+        .iter()
+        .copied()
+        .filter(|file| app.folder.has(file))
+        .collect();
+    script.line(
+        &format!("COPY Cargo.toml {} ./", files.join(" ")),
+        "only what decides the dependencies: a change of sources keeps the next layers cached",
+    );
+    if app.folder.has_dir(".cargo") {
+        script.line("COPY .cargo ./.cargo", "settings of Cargo");
+    }
+    for package in packages.iter().filter(|package| !package.dir.is_empty()) {
+        let dir = quote(&package.dir);
+        script.line(
+            &format!("COPY {dir}/Cargo.toml ./{dir}/"),
+            "the manifest of a member",
+        );
+    }
+    let (libraries, programs): (Vec<_>, Vec<_>) = packages
+        .iter()
+        .flat_map(targets)
+        .partition(|(_, library)| *library);
+    let mut steps = Vec::new();
+    for (targets, text) in [
+        (programs, "//! Stub.\\nfn main() {}\\n"),
+        (libraries, "//! Stub.\\n"),
+    ] {
+        let files: Vec<String> = targets.iter().map(|(file, _)| quote(file)).collect();
+        match files.as_slice() {
+            [] => {}
+            [file] => {
+                let dir = file.rsplit_once('/').map_or(".", |(dir, _)| dir);
+                steps.push(format!("mkdir -p {dir} \\\n && printf '{text}' > {file}"));
+            }
+            files => steps.push(format!(
+                "for file in {}; do \\\n      mkdir -p \"$(dirname \"$file\")\" && printf '{text}' > \"$file\" || exit 1; \\\n    done",
+                files.join(" ")
+            )),
+        }
+    }
+    script.run(
+        &[],
+        &steps.join(" \\\n && "),
+        "an empty source for each target, so that Cargo accepts the manifests",
+    );
+    true
+}
+
+/// The files of a package's targets, and whether each is a library.
+fn targets(package: &Package) -> impl Iterator<Item = (String, bool)> {
+    let programs = package
+        .programs
+        .iter()
+        .map(|(_, file)| (package.at(file), false));
+    let library = package.library();
+    let others = package
+        .others
+        .iter()
+        .map(move |file| (package.at(file), *file == library));
+    programs.chain(others)
+}
+
+fn run_stage(app: &App<'_>, script: &mut Script, system: &System) {
+    if system.libraries.is_empty() {
+        script.stage(
+            &app.image("rust.run"),
+            None,
+            "libc, OpenSSL, certificates, no shell",
+        );
+    } else {
+        script.stage(
+            &app.image("rust.run.debian"),
+            None,
+            "a small Debian, for the C libraries that the program is linked to",
+        );
+        let mut libraries = vec!["ca-certificates", "libssl3"];
+        libraries.extend(&system.libraries);
+        debian::install(script, &libraries, "the libraries, without their headers");
+    }
+    let port = app
+        .detection
+        .port
+        .map(|port| port.to_string())
+        .unwrap_or_default();
+    let address = format!("0.0.0.0:{port}");
+    let own: &[(&str, &str)] = match app.framework() {
+        "rocket" => &[("ROCKET_ADDRESS", "0.0.0.0"), ("ROCKET_PORT", &port)],
+        "leptos" => &[("LEPTOS_SITE_ADDR", &address), ("LEPTOS_SITE_ROOT", "site")],
+        _ => &[],
+    };
+    app.environment(script, if port.is_empty() { &[] } else { own });
+    script.line("WORKDIR /app", "paths of the program start here");
+    data::copy(app, script, ".rs", |_| false);
+    for file in ["Rocket.toml"]
+        .into_iter()
+        .filter(|file| app.folder.has(file))
+    {
+        script.line(
+            &format!("COPY {file} ./"),
+            "settings that the framework reads",
+        );
+    }
+}

@@ -1,0 +1,4 @@
+//! Scala, built by sbt or Mill.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,93 @@
+//! Scala: sbt or Mill builds, a JRE runs.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::languages::java::recipe as java;
+
+const CACHES: &[&str] = &["/root/.cache", "/root/.ivy2", "/root/.sbt"];
+
+/// The plugin that packages a program whose build has none.
+const PACKAGER: &str = "addSbtPlugin(\"com.github.sbt\" % \"sbt-native-packager\" % \"1.10.4\")";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let start = app.start()?;
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    let sbt = app.manager() == "sbt";
+    let role = if sbt {
+        "scala.build.sbt"
+    } else {
+        "scala.build"
+    };
+    script.stage(&app.image(role), Some("build"), "a JDK with the build tool");
+    script.line("WORKDIR /src", "the sources' folder");
+    if sbt {
+        dependencies(app, script);
+    }
+    script.line("COPY . .", "the sources last: they change most often");
+    if sbt && !has_packager(app) {
+        let add = format!(
+            "printf '%s\\n' '{PACKAGER}' > project/packager.sbt \\\n && printf '%s\\n' 'enablePlugins(JavaAppPackaging)' > packager.sbt"
+        );
+        script.run(
+            &[],
+            &add,
+            "the build has no plugin that packages a program: this one is added in the image only",
+        );
+    }
+    let staged = start
+        .split_once("/stage/")
+        .filter(|_| build.ends_with("stage"));
+    let command = match staged {
+        Some((folder, _)) => format!("{build} \\\n && cp -r {}/stage /out", quote(folder)),
+        None if sbt => format!(
+            "{build} \\\n && mkdir /out \\\n && find . -path '*/target/*' -name '*.jar' -size +1M ! -path '*/streams/*' -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar"
+        ),
+        None => {
+            let jar = start.rsplit(' ').next().unwrap_or_default();
+            format!(
+                "sh {} \\\n && mkdir /out \\\n && cp {} /out/app.jar",
+                build.trim_start_matches("./"),
+                quote(jar)
+            )
+        }
+    };
+    script.run(CACHES, &command, "the program with all that it needs");
+    java::run_stage(app, script, &[]);
+    let command = match staged {
+        Some((_, rest)) => format!("/app/{rest}"),
+        None if start.starts_with("java -jar ") => "java -jar app.jar".to_owned(),
+        None => start.to_owned(),
+    };
+    app.run(script, &command);
+    Ok(())
+}
+
+fn has_packager(app: &App<'_>) -> bool {
+    let project = app.folder.sub("project");
+    let names = ["sbt-native-packager", "sbt-assembly", "sbt-plugin"];
+    project.ending(".sbt").any(|file| {
+        let text = project.text(file).unwrap_or_default();
+        names.iter().any(|name| text.contains(name))
+    })
+}
+
+fn dependencies(app: &App<'_>, script: &mut Script) {
+    if app.folder.has_dir("project") {
+        script.line(
+            "COPY project ./project",
+            "the version of sbt, and its plugins",
+        );
+    }
+    if app.folder.has("build.sbt") {
+        script.line(
+            "COPY build.sbt ./",
+            "only what decides the dependencies: a change of sources keeps the next layer cached",
+        );
+        script.run(
+            CACHES,
+            "sbt update",
+            "the cache mounts keep downloads between builds, outside of the image",
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Scheme, as Guile runs it, and Haunt, its site generator.
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+
+/// Names that programs have.
+const PROGRAMS: &[&str] = &[
+    "main.scm",
+    "server.scm",
+    "app.scm",
+    "init.scm",
+    "src/main.scm",
+];
+
+/// Looks for a site of Haunt or a program.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Scheme);
+    if found
+        .add_file(weight::FRAMEWORK, folder, &["haunt.scm"], "a site of Haunt")
+        .is_some()
+    {
+        found.framework = Some("haunt".to_owned());
+        found.role = Role::Frontend;
+        found.build = Some("haunt build".to_owned());
+        found.output = Some("site".to_owned());
+        found.port = Some(DEFAULT_PORT);
+        return found;
+    }
+    // `guix.scm` and `manifest.scm` describe packages of projects in any language.
+    let Some(file) = found.add_file(weight::ENTRY, folder, PROGRAMS, "the program") else {
+        return found;
+    };
+    found.start = Some(format!("guile {file}"));
+    let source = folder.text(file).unwrap_or_default();
+    let serves = source.contains("(web server)") || source.contains("(artanis");
+    found.listens_or(folder, file, serves.then_some(DEFAULT_PORT));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn sites_and_programs() {
+        let found =
+            |file: &str, text: &str| detect(&Folder::open(&MemTree::from([(file, text)]), ""));
+        assert_eq!(found("haunt.scm", "").output.as_deref(), Some("site"));
+        let server = found("main.scm", "(use-modules (web server))");
+        assert_eq!(
+            (server.start.as_deref(), server.port),
+            (Some("guile main.scm"), Some(8080))
+        );
+        assert!(!found("guix.scm", "").found());
+    }
+}

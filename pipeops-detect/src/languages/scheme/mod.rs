@@ -1,0 +1,4 @@
+//! Scheme.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,4 @@
+//! Shell scripts.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,4 @@
+//! Static sites.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,167 @@
+//! Files, served by a web server that needs no root.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::script::{Script, quote};
+use crate::generate::{program, server_config};
+
+/// The books' generator where the project asks for none: its newest version that this table knew.
+const MDBOOK: &str = "0.4.52";
+
+/// The gems that GitHub builds sites without a Gemfile with.
+const GITHUB_PAGES: &str = "232";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let Some(output) = &app.detection.output else {
+        app.start()?;
+        return Ok(());
+    };
+    if app.detection.build.is_some() {
+        build(app, script);
+        serve(app, script, &format!("/src/{output}"));
+        return Ok(());
+    }
+    script.stage(
+        &app.image("static.run"),
+        None,
+        "a web server that runs without root",
+    );
+    server(app, script);
+    script.line(
+        &format!("COPY {} /usr/share/nginx/html", quote(output)),
+        "the files to serve",
+    );
+    finish(app, script);
+    Ok(())
+}
+
+/// The first stage: the generator and what it makes.
+fn build(app: &App<'_>, script: &mut Script) {
+    match app.framework() {
+        "zola" => zola(app, script),
+        "jekyll" => jekyll(app, script),
+        "mdbook" => mdbook(app, script),
+        "mkdocs" => {
+            generator(app, script, "static.build.mkdocs");
+            script.run(&[], "mkdocs build", "builds the documents into files");
+        }
+        _ => hugo(app, script),
+    }
+}
+
+fn generator(app: &App<'_>, script: &mut Script, role: &str) {
+    script.stage(
+        &app.image(role),
+        Some("build"),
+        "the generator in a stage of its own",
+    );
+    script.line("WORKDIR /src", "the site's folder");
+    script.line("COPY . .", "the documents");
+}
+
+fn hugo(app: &App<'_>, script: &mut Script) {
+    generator(app, script, "static.build.hugo");
+    if app.folder.has("package-lock.json") {
+        script.run(
+            &["/root/.npm"],
+            "npm ci",
+            "tools that the theme's styles are built with",
+        );
+    }
+    let build = app.detection.build.as_deref().unwrap_or("hugo --minify");
+    let modules: &[&str] = match app.folder.has("go.mod") {
+        true => &["/cache"],
+        false => &[],
+    };
+    script.run(
+        modules,
+        build,
+        "builds the documents into files; a theme that is a Git submodule must be checked out",
+    );
+}
+
+/// The generator's image has no shell: its command is in exec form.
+fn zola(app: &App<'_>, script: &mut Script) {
+    generator(app, script, "static.build.zola");
+    script.run(
+        &[],
+        "[\"zola\", \"build\"]",
+        "builds the documents into files; exec form: the image has no shell",
+    );
+}
+
+fn mdbook(app: &App<'_>, script: &mut Script) {
+    program::compiler(app, script, "rust.build");
+    script.run(
+        &["/usr/local/cargo/registry"],
+        &format!("cargo install mdbook --version {MDBOOK} --locked"),
+        "compiled once: the layer is kept as long as the version stays",
+    );
+    script.line("COPY . .", "the documents");
+    script.run(&[], "mdbook build", "builds the book");
+}
+
+fn jekyll(app: &App<'_>, script: &mut Script) {
+    program::compiler(app, script, "static.build.jekyll");
+    let gemfile = [
+        "source 'https://rubygems.org'".to_owned(),
+        format!("gem 'github-pages', '~> {GITHUB_PAGES}', group: :jekyll_plugins"),
+    ];
+    let lines = gemfile.map(|line| format!("\"{line}\"")).join(" ");
+    script.run(
+        &["/usr/local/bundle/cache"],
+        &format!("printf '%s\\n' {lines} > Gemfile \\\n && bundle install"),
+        "the site has no Gemfile: the gems that GitHub builds such sites with",
+    );
+    script.line("COPY . .", "the documents");
+    let build = app.detection.build.as_deref().unwrap_or_default();
+    script.run(&[], build, "builds the documents into files");
+}
+
+/// The last stage of everything that is built into files: serves `output` of the stage `build`.
+pub(crate) fn serve(app: &App<'_>, script: &mut Script, output: &str) {
+    script.stage(
+        &app.image("static.run"),
+        None,
+        "only the files that were built, and a web server without root",
+    );
+    server(app, script);
+    script.line(
+        &format!("COPY --from=build {} /usr/share/nginx/html", quote(output)),
+        "the files to serve",
+    );
+    finish(app, script);
+}
+
+fn server(app: &App<'_>, script: &mut Script) {
+    script.line(
+        "USER 0",
+        "only to write the configuration, which the server cannot change then",
+    );
+    let (lines, why) = server_config::lines(app);
+    // By `printf`, not by a heredoc: not every linter reads heredocs of COPY.
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| format!("\"{}\"", line.replace('"', "\\\"").replace('$', "\\$")))
+        .collect();
+    let lines = lines.join(" \\\n    ");
+    script.run(
+        &[],
+        &format!("printf '%s\\n' \\\n    {lines} \\\n    > /etc/nginx/conf.d/default.conf"),
+        why,
+    );
+}
+
+fn finish(app: &App<'_>, script: &mut Script) {
+    app.environment(script, &[]);
+    // Not the image's own entry point: it changes its configuration, which is not writable here.
+    app.user_and_port(script);
+    script.line(
+        "ENTRYPOINT []",
+        "the configuration is complete: the image's scripts have nothing to add",
+    );
+    script.exec(
+        &["nginx", "-g", "daemon off;"],
+        "exec form: the server gets SIGTERM itself",
+    );
+}

@@ -1,0 +1,4 @@
+//! Swift.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

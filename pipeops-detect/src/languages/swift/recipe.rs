@@ -1,0 +1,48 @@
+//! Swift: one program, on an image with Swift's run-time libraries.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::program;
+use crate::generate::script::{Script, quote};
+
+const BUILDS: &[&str] = &["/root/.cache", "/src/.build"];
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let (name, arguments) = program::named(app)?;
+    program::compiler(app, script, "swift.build");
+    program::manifests(app, script, &["Package.swift", "Package.resolved"]);
+    script.run(
+        BUILDS,
+        "swift package resolve",
+        "the cache mounts keep packages between builds, outside of the image",
+    );
+    program::sources(script);
+    let command = format!(
+        "swift build -c release --product {0} --static-swift-stdlib \\\n && mkdir /out \\\n && cp \"$(swift build -c release --show-bin-path)/{0}\" /out/app \\\n && find -L \"$(swift build -c release --show-bin-path)\" -maxdepth 1 -name '*.resources' -exec cp -R {{}} /out/ \\;",
+        quote(name)
+    );
+    script.run(
+        BUILDS,
+        &command,
+        "copied out in the same step, with the resources of packages: the mounts are not part of the image",
+    );
+    let image = (
+        "swift.run",
+        "what Swift's libraries need, without the compiler",
+    );
+    script.stage(&app.image(image.0), None, image.1);
+    app.environment(script, &[]);
+    script.line("WORKDIR /app", "paths of the program start here");
+    for data in ["Public", "Resources"] {
+        if app.folder.has_dir(data) {
+            script.line(
+                &format!("COPY {data} ./{data}"),
+                "files that programs read at run time",
+            );
+        }
+    }
+    // Packages look for their resources beside the program.
+    script.line("COPY --from=build /out ./", "the program and its resources");
+    app.run(script, format!("/app/app {arguments}").trim_end());
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Zig.
+
+use crate::Language;
+use crate::findings::{Findings, Role, weight};
+use crate::repository::folder::Folder;
+use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::{managed, number};
+
+/// Names of packages that answer requests, as `build.zig.zon` lists them.
+const FRAMEWORKS: &[(&str, &str)] = &[
+    (".jetzig", "jetzig"),
+    (".httpz", "httpz"),
+    (".zap", "zap"),
+    (".tokamak", "tokamak"),
+    (".@\"http.zig\"", "httpz"),
+];
+
+/// Looks for a project of Zig's build system.
+pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
+    let mut found = Findings::none(Language::Zig);
+    let Some(build) = folder.text("build.zig") else {
+        return found;
+    };
+    found.add(weight::MANIFEST, folder, "build.zig", "built by Zig");
+    found.add_file(weight::LOCKFILE, folder, &["build.zig.zon"], "Zig packages");
+    let packages = folder.text("build.zig.zon").unwrap_or_default();
+    let requires = |name: &str| {
+        let mut behind = packages.split(name).skip(1);
+        behind.any(|rest| rest.trim_start().starts_with('='))
+    };
+    found.framework(folder, "build.zig.zon", FRAMEWORKS, requires);
+    found.version(folder, version(folder, &packages));
+    found.package_manager = Some("zig".to_owned());
+    program(&mut found, folder, &build);
+    found
+}
+
+fn version(folder: &Folder<'_>, packages: &str) -> Option<(&'static str, String)> {
+    let told = [".zigversion", ".zig-version"]
+        .into_iter()
+        .find_map(|file| Some((file, number(&folder.text(file)?)?)));
+    let asked = || {
+        let (_, rest) = packages.split_once(".minimum_zig_version")?;
+        Some(("build.zig.zon", number(rest.lines().next()?)?))
+    };
+    told.or_else(|| managed(folder, &["zig"])).or_else(asked)
+}
+
+/// The first program that the build makes.
+fn program(found: &mut Findings, folder: &Folder<'_>, build: &str) {
+    let name = build.split_once("addExecutable(").and_then(|(_, rest)| {
+        let (_, rest) = rest.split_once(".name")?;
+        let (_, rest) = rest.split_once('"')?;
+        Some(rest.split_once('"')?.0)
+    });
+    let Some(name) = name else {
+        found.role = Role::Library;
+        return;
+    };
+    let says = format!("the program `{name}`");
+    found.add(weight::ENTRY, folder, "build.zig", says);
+    found.build = Some("zig build -Doptimize=ReleaseSafe".to_owned());
+    found.start = Some(format!("./zig-out/bin/{name}"));
+    let source = folder.text("src/main.zig").unwrap_or_default();
+    let serves = found.framework.is_some() || source.contains("std.http.Server");
+    found.listens_or(folder, "src/main.zig", serves.then_some(DEFAULT_PORT));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn programs_and_libraries() {
+        let found = |build: &str, packages: &str| {
+            let tree = MemTree::from([("build.zig", build), ("build.zig.zon", packages)]);
+            detect(&Folder::open(&tree, ""))
+        };
+        let build = "b.addExecutable(.{\n .name = \"shop\",\n});";
+        let server = found(
+            build,
+            ".minimum_zig_version = \"0.14.0\",\n.dependencies = .{ .httpz = .{} }",
+        );
+        assert_eq!(server.start.as_deref(), Some("./zig-out/bin/shop"));
+        assert_eq!(
+            (server.framework.as_deref(), server.port),
+            (Some("httpz"), Some(8080))
+        );
+        assert_eq!(server.version.as_deref(), Some("0.14.0"));
+        assert_eq!(found("b.addStaticLibrary(.{})", "").role, Role::Library);
+    }
+}

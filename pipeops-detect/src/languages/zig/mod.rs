@@ -1,0 +1,4 @@
+//! Zig.
+
+pub(crate) mod detect;
+pub(crate) mod recipe;

@@ -1,0 +1,42 @@
+//! Zig. There is no official image: the compiler is installed by pip, which pins it and checks it.
+
+use crate::generate::app::App;
+use crate::generate::error::GenerateError;
+use crate::generate::program;
+use crate::generate::script::{Script, quote};
+
+/// The compiler where the project asks for none.
+const VERSION: &str = "0.15.2";
+
+pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
+    let (name, arguments) = program::named(app)?;
+    program::compiler(app, script, "zig.build");
+    let asked = app.detection.version.as_deref().unwrap_or(VERSION);
+    // `0.14` is no release: its first is `0.14.0`.
+    let version = match asked.matches('.').count() {
+        1 => format!("{asked}.0"),
+        _ => asked.to_owned(),
+    };
+    script.run(
+        &["/root/.cache/pip"],
+        &format!("pip install {}", quote(&format!("ziglang=={version}"))),
+        "the compiler of the version that the sources are written for: Zig still changes",
+    );
+    program::sources(script);
+    let command = format!(
+        "python -m ziglang build -Doptimize=ReleaseSafe \\\n && install -D {} /out/app",
+        quote(&format!("zig-out/bin/{name}"))
+    );
+    script.run(
+        &["/root/.cache/zig"],
+        &command,
+        "checks of safety stay in; the cache mount keeps packages and objects between builds",
+    );
+    let image = (
+        "zig.run",
+        "the C library and certificates; no shell, no packages",
+    );
+    program::last_stage(app, script, image, ".zig", &[]);
+    program::run(app, script, arguments);
+    Ok(())
+}

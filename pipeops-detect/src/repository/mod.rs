@@ -1,0 +1,8 @@
+//! Reading a repository: its folders, its files, and what they say about versions, ports and processes.
+
+pub(crate) mod folder;
+pub(crate) mod port;
+pub(crate) mod procfile;
+pub(crate) mod relaxed;
+pub(crate) mod version;
+pub(crate) mod yaml;

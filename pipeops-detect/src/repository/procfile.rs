@@ -1,0 +1,57 @@
+//! Procfiles: how the app is started. Never what language it is.
+
+/// The process of a Procfile that is deployed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// `web`, `worker`, …
+    pub(crate) name: String,
+    /// The command.
+    pub(crate) command: String,
+}
+
+/// The process to start: `web`, else `worker`, else the first one that is no release step.
+pub(crate) fn process(text: &str) -> Option<Process> {
+    let all: Vec<Process> = text.lines().filter_map(read).collect();
+    let named = |name: &str| all.iter().position(|process| process.name == name);
+    let other = || all.iter().position(|process| process.name != "release");
+    let chosen = named("web").or_else(|| named("worker")).or_else(other)?;
+    all.into_iter().nth(chosen)
+}
+
+fn read(line: &str) -> Option<Process> {
+    let (name, command) = line.split_once(':')?;
+    let (name, command) = (name.trim(), command.trim());
+    let is_name = !name.is_empty()
+        && name
+            .chars()
+            .all(|ch| ch.is_ascii_alphanumeric() || "-_".contains(ch));
+    (is_name && !command.is_empty()).then(|| Process {
+        name: name.to_owned(),
+        command: command.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn web_goes_before_worker_before_any() {
+        for (text, expected) in [
+            (
+                "release: migrate\nworker: w\nweb: gunicorn app:app --bind 0.0.0.0:$PORT\n",
+                Some("web"),
+            ),
+            ("release: migrate\nworker: w", Some("worker")),
+            ("release: migrate\nclock: c", Some("clock")),
+            ("# web: x", None),
+            ("release: migrate", None),
+        ] {
+            assert_eq!(
+                process(text).map(|process| process.name).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}
