@@ -167,14 +167,18 @@ impl From<&Page> for Diagnosis {
 /// Until every diagnosis has a page.
 impl From<&str> for Diagnosis {
     fn from(title: &str) -> Self {
-        Self::from(&codes::UNKNOWN).title(title)
+        Self::from(&codes::UNKNOWN)
+            .title(title)
+            .fixes(Vec::<String>::new())
     }
 }
 
 /// Until every diagnosis has a page.
 impl From<String> for Diagnosis {
     fn from(title: String) -> Self {
-        Self::from(&codes::UNKNOWN).title(title)
+        Self::from(&codes::UNKNOWN)
+            .title(title)
+            .fixes(Vec::<String>::new())
     }
 }
 
