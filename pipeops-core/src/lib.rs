@@ -9,11 +9,15 @@ pub mod diagnosis;
 pub mod event;
 pub mod image;
 pub mod names;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod retry;
 pub mod secret;
 pub mod source;
 #[cfg(feature = "stack")]
 pub mod stack;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod units;
 
 pub use build::{BuildRequest, BuiltImage, ImageBuilder, ImageRegistry};

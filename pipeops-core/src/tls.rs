@@ -1,0 +1,104 @@
+//! TLS for clients: ring, and the certificate authorities that the machine trusts.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::Verifier;
+
+/// Why there is no TLS configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// An extra certificate authority isn't one.
+    #[error("an extra certificate authority {0}")]
+    Root(String),
+    /// TLS can't be set up.
+    #[error("TLS can't be set up")]
+    Setup(#[source] rustls::Error),
+}
+
+/// A client that trusts the machine's certificate authorities and the extra ones (each in PEM), and shows no certificate.
+///
+/// The provider, ring, is passed explicitly: a library must not install one for the process. On a machine without
+/// certificate authorities, no server is trusted; connections without TLS still work. The configuration without extra
+/// authorities is made once.
+///
+/// # Errors
+/// [`TlsError::Root`] when an extra authority can't be read, [`TlsError::Setup`] when rustls refuses.
+pub fn client_config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
+    static DEFAULT: OnceLock<ClientConfig> = OnceLock::new();
+    if !extra_roots.is_empty() {
+        return config(extra_roots);
+    }
+    if let Some(config) = DEFAULT.get() {
+        return Ok(config.clone());
+    }
+    let config = config(&[])?;
+    Ok(DEFAULT.get_or_init(|| config).clone())
+}
+
+/// Whether TLS is why a connection failed.
+pub fn is_cause(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An `io::Error` hides the error that it was made from.
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+fn config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
+    let mut extra: Vec<CertificateDer<'static>> = Vec::new();
+    for pem in extra_roots {
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            extra.push(certificate.map_err(|error| TlsError::Root(error.to_string()))?);
+        }
+    }
+    if extra.is_empty() && !extra_roots.is_empty() {
+        return Err(TlsError::Root("holds no certificate".to_owned()));
+    }
+    let has_extra = !extra.is_empty();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?;
+    match Verifier::new_with_extra_roots(extra, provider) {
+        Ok(verifier) => Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth()),
+        Err(error) if has_extra => Err(TlsError::Root(error.to_string())),
+        Err(_) => Ok(builder
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extra_authority_must_be_a_certificate() {
+        let error = client_config(&["hello".to_owned()]).unwrap_err();
+        assert!(matches!(error, TlsError::Root(_)), "{error}");
+        assert!(client_config(&[]).is_ok());
+    }
+
+    #[test]
+    fn tls_is_found_as_the_cause_of_an_io_error() {
+        assert!(is_cause(&std::io::Error::other(
+            rustls::Error::DecryptError
+        )));
+        assert!(!is_cause(&std::io::Error::other("cut")));
+    }
+}
