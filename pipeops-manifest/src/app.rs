@@ -10,6 +10,7 @@ use crate::health::HealthCheck;
 use crate::network::NetworkRules;
 use crate::resources::Resources;
 use crate::timing::Timing;
+use crate::traffic::{IngressRoute, ServiceType};
 
 /// One revision of an application: everything that its Kubernetes objects are made from.
 ///
@@ -166,68 +167,6 @@ impl Default for Strategy {
             max_unavailable: 1,
             max_surge: 1,
         }
-    }
-}
-
-/// How a Service is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum ServiceType {
-    /// From inside the cluster.
-    #[default]
-    ClusterIp,
-    /// Also on a port of every node; `None` lets the cluster choose the port.
-    NodePort(Option<u16>),
-    /// Also through the cloud's load balancer.
-    LoadBalancer,
-}
-
-/// Host names under which an ingress controller serves the application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct IngressRoute {
-    /// Host names; `*.example.com` is allowed.
-    pub hosts: Vec<String>,
-    /// Path prefix. Default `/`.
-    #[serde(default = "default_path")]
-    pub path: String,
-    /// The ingress class; `None` takes the cluster's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// The Secret with certificate and key for all hosts; `None` serves plain HTTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_secret: Option<String>,
-    /// Annotations that the controller reads.
-    #[serde(default)]
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl IngressRoute {
-    /// One host, all paths, plain HTTP.
-    pub fn new(host: impl Into<String>) -> Self {
-        Self {
-            hosts: vec![host.into()],
-            path: default_path(),
-            class: None,
-            tls_secret: None,
-            annotations: BTreeMap::new(),
-        }
-    }
-
-    /// Sets the ingress class.
-    #[must_use]
-    pub fn class(mut self, class: impl Into<String>) -> Self {
-        self.class = Some(class.into());
-        self
-    }
-
-    /// Serves HTTPS with the certificate of this Secret.
-    #[must_use]
-    pub fn tls_secret(mut self, secret: impl Into<String>) -> Self {
-        self.tls_secret = Some(secret.into());
-        self
     }
 }
 
@@ -432,14 +371,10 @@ fn default_service_port() -> u16 {
     80
 }
 
-fn default_path() -> String {
-    "/".to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
 
     #[test]
     fn four_keys_are_enough_and_mean_the_same_as_new() {

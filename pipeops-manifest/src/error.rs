@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pipeops_core::diagnosis::codes::manifest::INVALID_CONFIGURATION;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde::{Deserialize, Serialize};
 
@@ -56,13 +57,15 @@ impl Diagnose for InvalidApp {
             1 => "one setting is not valid; nothing was applied".to_owned(),
             n => format!("{n} settings are not valid; nothing was applied"),
         };
-        let diagnosis = Diagnosis::new("Deployment failed: InvalidConfiguration")
+        let fixes = self
+            .problems
+            .iter()
+            .map(|problem| format!("Correct {problem}"));
+        Diagnosis::new(&INVALID_CONFIGURATION)
             .error(format!("No manifests can be made for {:?}", self.app))
             .reason(reason)
-            .run("pipeops project show");
-        self.problems.iter().fold(diagnosis, |diagnosis, problem| {
-            diagnosis.fix(format!("Correct {problem}"))
-        })
+            .context("app", &self.app)
+            .fixes(fixes)
     }
 }
 
@@ -89,6 +92,8 @@ mod tests {
             "the configuration of \"a\" is invalid: port: must not be 0; uid: must not be 0"
         );
         let diagnosis = error.diagnosis();
+        assert_eq!(diagnosis.code, INVALID_CONFIGURATION);
+        assert_eq!(diagnosis.context["app"], "a");
         assert_eq!(
             diagnosis.fixes,
             ["Correct port: must not be 0", "Correct uid: must not be 0"]

@@ -42,6 +42,14 @@ impl HealthCheck {
         }
     }
 
+    /// The name of the container's port. Service meshes choose the protocol by it.
+    pub(crate) fn port_name(&self) -> &'static str {
+        match self {
+            Self::Grpc { .. } => "grpc",
+            _ => "http",
+        }
+    }
+
     /// Whether it connects to the application's port.
     pub(crate) fn needs_port(&self) -> bool {
         matches!(self, Self::Http { .. } | Self::Tcp | Self::Grpc { .. })

@@ -2,6 +2,8 @@
 
 mod app;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod health;
 pub mod names;
 mod network;
@@ -11,14 +13,16 @@ mod quantity;
 mod resources;
 mod standard;
 mod timing;
+mod traffic;
 mod validate;
 
-pub use app::{App, IngressRoute, Kind, PullPolicy, ServiceType, Strategy};
+pub use app::{App, Kind, PullPolicy, Strategy};
 pub use error::{ConfigProblem, InvalidApp};
 pub use health::HealthCheck;
 pub use network::{Egress, EgressRule, IngressFrom, NetworkRules};
-pub use objects::{KubeObject, REVISION_ANNOTATION};
+pub use objects::KubeObject;
 pub use output::{SecretValues, to_json, to_json_with, to_yaml, to_yaml_with};
 pub use resources::Resources;
 pub use standard::{ManifestGenerator, StandardManifests};
 pub use timing::Timing;
+pub use traffic::{IngressRoute, ServiceType};

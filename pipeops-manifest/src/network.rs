@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pipeops_core::names::NAME_LABEL;
 use serde::{Deserialize, Serialize};
 
 /// Who may talk to an application's pods, and whom these may talk to.
@@ -132,7 +133,7 @@ impl EgressRule {
         Self {
             cidr: None,
             namespace: None,
-            pod_labels: BTreeMap::from([(crate::objects::NAME_LABEL.to_owned(), name.into())]),
+            pod_labels: BTreeMap::from([(NAME_LABEL.to_owned(), name.into())]),
             ports: ports.into_iter().collect(),
         }
     }

@@ -118,7 +118,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
     use crate::{ManifestGenerator, StandardManifests};
 
     fn stack() -> Stack {

@@ -159,7 +159,7 @@ fn same_coordinates(a: &Object, b: &Object) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
 
     #[test]
     fn what_others_refer_to_comes_first_and_the_workload_last() {

@@ -101,7 +101,7 @@ mod seconds {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(super::whole_seconds(*value))
+        to.serialize_u64(crate::timing::whole_seconds(*value))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -118,7 +118,7 @@ mod optional_seconds {
         value: &Option<Duration>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        value.map(super::whole_seconds).serialize(to)
+        value.map(crate::timing::whole_seconds).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

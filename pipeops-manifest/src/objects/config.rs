@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use pipeops_core::SecretString;
 use sha2::Sha256;
 
-use super::metadata;
+use super::metadata::Metadata;
 use crate::app::App;
 use crate::names::with_suffix;
 
@@ -40,24 +40,24 @@ impl ConfigNames {
         }
     }
 
-    pub(super) fn config_map(&self, app: &App) -> Option<ConfigMap> {
+    pub(super) fn config_map(&self, app: &App, metadata: &Metadata) -> Option<ConfigMap> {
         let name = self.config_map.as_ref()?;
         Some(ConfigMap {
-            metadata: metadata(app, name),
+            metadata: metadata.object(name),
             data: Some(app.env.clone()),
             immutable: Some(true),
             ..ConfigMap::default()
         })
     }
 
-    pub(super) fn secret(&self, app: &App) -> Option<Secret> {
+    pub(super) fn secret(&self, app: &App, metadata: &Metadata) -> Option<Secret> {
         let name = self.secret.as_ref()?;
         let data = app
             .secrets
             .iter()
             .map(|(name, value)| (name.clone(), bytes(value)));
         Some(Secret {
-            metadata: metadata(app, name),
+            metadata: metadata.object(name),
             data: Some(data.collect()),
             type_: Some("Opaque".to_owned()),
             immutable: Some(true),
@@ -75,10 +75,10 @@ pub(super) fn pull_secret_name(app: &App) -> Option<String> {
         .map(|_| with_suffix(&app.name, "registry"))
 }
 
-pub(super) fn pull_secret(app: &App) -> Option<Secret> {
+pub(super) fn pull_secret(app: &App, metadata: &Metadata) -> Option<Secret> {
     let json = app.pull_secret.as_ref()?;
     Some(Secret {
-        metadata: metadata(app, pull_secret_name(app)?),
+        metadata: metadata.object(pull_secret_name(app)?),
         data: Some(BTreeMap::from([(
             ".dockerconfigjson".to_owned(),
             bytes(json),
@@ -89,9 +89,9 @@ pub(super) fn pull_secret(app: &App) -> Option<Secret> {
 }
 
 /// An account of its own without a token: the application never talks to the API server.
-pub(super) fn service_account(app: &App) -> ServiceAccount {
+pub(super) fn service_account(app: &App, metadata: &Metadata) -> ServiceAccount {
     ServiceAccount {
-        metadata: metadata(app, &app.name),
+        metadata: metadata.object(&app.name),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }
@@ -126,7 +126,7 @@ fn hashed_name<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
 
     fn secret_name(app: &App, key: Option<&[u8]>) -> Option<String> {
         ConfigNames::new(app, key).secret
@@ -167,9 +167,10 @@ mod tests {
 
     #[test]
     fn nothing_is_written_for_nothing() {
-        let config = ConfigNames::new(&fixtures::app(), None);
-        assert!(config.config_map(&fixtures::app()).is_none());
-        assert!(config.secret(&fixtures::app()).is_none());
-        assert!(pull_secret(&fixtures::app()).is_none());
+        let app = fixtures::app();
+        let (config, metadata) = (ConfigNames::new(&app, None), Metadata::of(&app));
+        assert!(config.config_map(&app, &metadata).is_none());
+        assert!(config.secret(&app, &metadata).is_none());
+        assert!(pull_secret(&app, &metadata).is_none());
     }
 }

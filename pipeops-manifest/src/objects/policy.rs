@@ -10,9 +10,10 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{metadata, port_name, selector};
-use crate::app::{App, Kind, ServiceType};
+use super::metadata::Metadata;
+use crate::app::{App, Kind};
 use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
+use crate::traffic::ServiceType;
 
 /// The label that every namespace carries its name in.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
@@ -24,12 +25,12 @@ const METADATA_SERVICES: [(&str, &str); 2] = [
 ];
 
 /// Lets a drain of nodes take one pod at a time. None below two replicas, where it would block every drain.
-pub(super) fn disruption_budget(app: &App) -> Option<PodDisruptionBudget> {
+pub(super) fn disruption_budget(app: &App, metadata: &Metadata) -> Option<PodDisruptionBudget> {
     (app.replicas >= 2).then(|| PodDisruptionBudget {
-        metadata: metadata(app, &app.name),
+        metadata: metadata.object(&app.name),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
-            selector: Some(selector(app)),
+            selector: Some(metadata.selector()),
             // Pods that never get ready must not keep a node from being drained.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
@@ -38,12 +39,12 @@ pub(super) fn disruption_budget(app: &App) -> Option<PodDisruptionBudget> {
     })
 }
 
-pub(super) fn network_policy(app: &App) -> Option<NetworkPolicy> {
+pub(super) fn network_policy(app: &App, metadata: &Metadata) -> Option<NetworkPolicy> {
     let rules = &app.network;
     rules.enabled.then(|| NetworkPolicy {
-        metadata: metadata(app, &app.name),
+        metadata: metadata.object(&app.name),
         spec: Some(NetworkPolicySpec {
-            pod_selector: Some(selector(app)),
+            pod_selector: Some(metadata.selector()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(ingress_rules(app, rules)),
             egress: Some(egress_rules(&rules.egress)),
@@ -56,7 +57,7 @@ fn ingress_rules(app: &App, rules: &NetworkRules) -> Vec<NetworkPolicyIngressRul
         return Vec::new();
     }
     let port = NetworkPolicyPort {
-        port: Some(IntOrString::String(port_name(app).to_owned())),
+        port: Some(IntOrString::String(app.health.port_name().to_owned())),
         protocol: Some("TCP".to_owned()),
         end_port: None,
     };
@@ -177,20 +178,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::app::IngressRoute;
-    use crate::objects::fixtures;
+    use crate::fixtures;
+    use crate::traffic::IngressRoute;
 
     fn policy(app: &App) -> Value {
-        serde_json::to_value(network_policy(app).unwrap()).unwrap()["spec"].clone()
+        serde_json::to_value(network_policy(app, &Metadata::of(app)).unwrap()).unwrap()["spec"]
+            .clone()
     }
 
     #[test]
     fn one_replica_has_no_budget() {
-        assert!(disruption_budget(&fixtures::app().replicas(1)).is_none());
-        let budget = disruption_budget(&fixtures::app().replicas(2))
-            .unwrap()
-            .spec
-            .unwrap();
+        let budget = |app: App| disruption_budget(&app, &Metadata::of(&app));
+        assert!(budget(fixtures::app().replicas(1)).is_none());
+        let budget = budget(fixtures::app().replicas(2)).unwrap().spec.unwrap();
         assert_eq!(budget.max_unavailable, Some(IntOrString::Int(1)));
         assert_eq!(budget.min_available, None);
     }
@@ -252,6 +252,7 @@ mod tests {
 
     #[test]
     fn no_rules_write_no_policy() {
-        assert!(network_policy(&fixtures::app().network(NetworkRules::off())).is_none());
+        let app = fixtures::app().network(NetworkRules::off());
+        assert!(network_policy(&app, &Metadata::of(&app)).is_none());
     }
 }

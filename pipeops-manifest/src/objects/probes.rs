@@ -3,13 +3,12 @@
 use k8s_openapi::api::core::v1::{ExecAction, GRPCAction, HTTPGetAction, Probe, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::port_name;
 use crate::app::App;
 use crate::health::HealthCheck;
 use crate::timing::{seconds_i32, whole_seconds};
 
 /// Start-up is asked often, so that a pod that is up counts at once.
-pub(crate) const STARTUP_PERIOD: u64 = 2;
+const STARTUP_PERIOD: u64 = 2;
 const READINESS_PERIOD: i32 = 5;
 const READINESS_FAILURES: i32 = 3;
 const LIVENESS_PERIOD: i32 = 10;
@@ -61,7 +60,7 @@ fn probe(
         timeout_seconds: Some(timeout),
         ..Probe::default()
     };
-    let port = || IntOrString::String(port_name(app).to_owned());
+    let port = || IntOrString::String(app.health.port_name().to_owned());
     match check {
         HealthCheck::Http { path } => {
             probe.http_get = Some(HTTPGetAction {
@@ -100,7 +99,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
     use crate::timing::Timing;
     use pipeops_core::detection::Language;
 

@@ -8,10 +8,11 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{metadata, port_name, selector_labels};
-use crate::app::{App, IngressRoute, Kind, ServiceType};
+use super::metadata::Metadata;
+use crate::app::{App, Kind};
+use crate::traffic::{IngressRoute, ServiceType};
 
-pub(super) fn service(app: &App) -> Option<Service> {
+pub(super) fn service(app: &App, metadata: &Metadata) -> Option<Service> {
     if app.kind == Kind::Worker {
         return None;
     }
@@ -21,15 +22,15 @@ pub(super) fn service(app: &App) -> Option<Service> {
         ServiceType::LoadBalancer => ("LoadBalancer", None),
     };
     Some(Service {
-        metadata: metadata(app, &app.name),
+        metadata: metadata.object(&app.name),
         spec: Some(ServiceSpec {
             type_: Some(type_.to_owned()),
-            selector: Some(selector_labels(app)),
+            selector: Some(metadata.selector_labels()),
             ports: Some(vec![ServicePort {
-                name: Some(port_name(app).to_owned()),
+                name: Some(app.health.port_name().to_owned()),
                 port: i32::from(app.service_port),
                 // By name: a revision may move its port while pods of the old one still listen on theirs.
-                target_port: Some(IntOrString::String(port_name(app).to_owned())),
+                target_port: Some(IntOrString::String(app.health.port_name().to_owned())),
                 protocol: Some("TCP".to_owned()),
                 node_port,
                 ..ServicePort::default()
@@ -40,7 +41,7 @@ pub(super) fn service(app: &App) -> Option<Service> {
     })
 }
 
-pub(super) fn ingress(app: &App) -> Option<Ingress> {
+pub(super) fn ingress(app: &App, metadata: &Metadata) -> Option<Ingress> {
     let route = app.ingress.as_ref().filter(|_| app.kind == Kind::Web)?;
     let tls = route.tls_secret.as_ref().map(|secret| {
         vec![IngressTLS {
@@ -51,7 +52,7 @@ pub(super) fn ingress(app: &App) -> Option<Ingress> {
     Some(Ingress {
         metadata: ObjectMeta {
             annotations: Some(route.annotations.clone()),
-            ..metadata(app, &app.name)
+            ..metadata.object(&app.name)
         },
         spec: Some(IngressSpec {
             ingress_class_name: route.class.clone(),
@@ -97,11 +98,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::objects::fixtures;
+    use crate::fixtures;
+
+    fn service_of(app: &App) -> Value {
+        serde_json::to_value(service(app, &Metadata::of(app))).unwrap()
+    }
+
+    fn ingress_of(app: &App) -> Value {
+        serde_json::to_value(ingress(app, &Metadata::of(app))).unwrap()
+    }
 
     #[test]
     fn the_service_selects_by_name_and_targets_the_named_port() {
-        let service = serde_json::to_value(service(&fixtures::app()).unwrap()).unwrap();
+        let service = service_of(&fixtures::app());
         assert_eq!(service["spec"]["type"], "ClusterIP");
         assert_eq!(
             service["spec"]["ports"][0],
@@ -117,8 +126,8 @@ mod tests {
     #[test]
     fn a_node_port_may_be_chosen() {
         let node_port = |port| {
-            let service = service(&fixtures::app().service(ServiceType::NodePort(port))).unwrap();
-            serde_json::to_value(service).unwrap()["spec"]["ports"][0]["nodePort"].clone()
+            let app = fixtures::app().service(ServiceType::NodePort(port));
+            service_of(&app)["spec"]["ports"][0]["nodePort"].clone()
         };
         assert_eq!(node_port(Some(30080)), 30080);
         assert_eq!(node_port(None), Value::Null);
@@ -130,8 +139,7 @@ mod tests {
             .class("nginx")
             .tls_secret("cert");
         route.hosts.push("b.example.com".to_owned());
-        let ingress =
-            serde_json::to_value(ingress(&fixtures::app().ingress(route)).unwrap()).unwrap();
+        let ingress = ingress_of(&fixtures::app().ingress(route));
         assert_eq!(ingress["spec"]["rules"].as_array().unwrap().len(), 2);
         assert_eq!(
             ingress["spec"]["tls"][0]["hosts"],
@@ -148,6 +156,6 @@ mod tests {
         let app = fixtures::app()
             .ingress(IngressRoute::new("a.example.com"))
             .worker();
-        assert!(service(&app).is_none() && ingress(&app).is_none());
+        assert!(service_of(&app).is_null() && ingress_of(&app).is_null());
     }
 }

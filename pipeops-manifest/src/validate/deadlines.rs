@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Problems, shown};
+use super::problems::{Problems, shown};
 use crate::app::{App, Kind};
 use crate::health::HealthCheck;
 use crate::timing::{Timing, seconds_i32, whole_seconds};

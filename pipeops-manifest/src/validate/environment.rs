@@ -1,6 +1,6 @@
 //! Environment variables, and the credentials for the image.
 
-use super::{Problems, brief};
+use super::problems::{Problems, brief};
 use crate::app::{App, Kind};
 use crate::names;
 

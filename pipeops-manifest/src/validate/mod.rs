@@ -2,13 +2,14 @@
 
 mod deadlines;
 mod environment;
+mod labels;
+mod problems;
 mod resources;
 mod traffic;
 
-use std::collections::BTreeMap;
-
+use self::problems::{Problems, shown};
 use crate::app::{App, Strategy};
-use crate::error::{ConfigProblem, InvalidApp};
+use crate::error::InvalidApp;
 use crate::names;
 
 /// More pods than this are a typing error.
@@ -34,26 +35,10 @@ impl App {
             resources::check(resources, &mut found);
         }
         traffic::check(self, &mut found);
-        labels(self, &mut found);
+        labels::check(self, &mut found);
         match found.0 {
             problems if problems.is_empty() => Ok(()),
             problems => Err(InvalidApp::new(&self.name, problems)),
-        }
-    }
-}
-
-/// The problems found so far.
-#[derive(Default)]
-struct Problems(Vec<ConfigProblem>);
-
-impl Problems {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(ConfigProblem::new(path, message));
-    }
-
-    fn require(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
-        if !holds {
-            self.add(path, message);
         }
     }
 }
@@ -163,60 +148,4 @@ fn is_writable_path(path: &str) -> bool {
         && path
             .strip_prefix('/')
             .is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
-}
-
-fn labels(app: &App, found: &mut Problems) {
-    label_entries("labels", &app.labels, found);
-    annotation_keys("annotations", &app.annotations, found);
-    let own =
-        |key: &&String| key.starts_with("app.kubernetes.io/") || key.starts_with("pipeops.dev/");
-    for key in app.labels.keys().filter(own) {
-        found.add(format!("labels.{}", brief(key)), "is set by PipeOps itself");
-    }
-    let own_annotation = |key: &&String| {
-        own(key)
-            || matches!(
-                key.as_str(),
-                "kube-score/ignore" | "kubernetes.io/change-cause"
-            )
-    };
-    for key in app.annotations.keys().filter(own_annotation) {
-        found.add(
-            format!("annotations.{}", brief(key)),
-            "is set by PipeOps itself",
-        );
-    }
-}
-
-fn label_entries(path: &str, labels: &BTreeMap<String, String>, found: &mut Problems) {
-    for (key, value) in labels {
-        let at = || format!("{path}.{}", brief(key));
-        found.require(names::is_label_key(key), at(), "the key must be a name of up to 63 letters, digits, '-', '_' and '.', after an optional domain and /");
-        found.require(names::is_label_value(value), at(), format!("{} must be up to 63 letters, digits, '-', '_' and '.', and begin and end with a letter or digit", shown(value)));
-    }
-}
-
-fn annotation_keys(path: &str, annotations: &BTreeMap<String, String>, found: &mut Problems) {
-    let total: usize = annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
-    // Kubernetes' limit is 256 KiB for all annotations of an object, its own included.
-    found.require(
-        total <= 128 * 1024,
-        path,
-        format!("{total} bytes in all; at most 131072 are possible"),
-    );
-    for key in annotations.keys().filter(|key| !names::is_label_key(key)) {
-        found.add(format!("{path}.{}", brief(key)), "the key must be a name of up to 63 letters, digits, '-', '_' and '.', after an optional domain and /");
-    }
-}
-
-/// A value for a message: quoted, escaped, cut to what a line holds.
-fn shown(text: &str) -> String {
-    format!("{:?}", brief(text))
-}
-
-fn brief(text: &str) -> String {
-    text.chars().take(80).collect()
 }

@@ -1,6 +1,6 @@
 //! Quantities.
 
-use super::{Problems, shown};
+use super::problems::{Problems, shown};
 use crate::quantity::nanos;
 use crate::resources::Resources;
 

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Problems, annotation_keys, label_entries, shown};
-use crate::app::{App, IngressRoute, Kind, ServiceType};
+use super::labels::{annotation_keys, label_entries};
+use super::problems::{Problems, shown};
+use crate::app::{App, Kind};
 use crate::names;
 use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
+use crate::traffic::{IngressRoute, ServiceType};
 
 pub(super) fn check(app: &App, found: &mut Problems) {
     service(app, found);

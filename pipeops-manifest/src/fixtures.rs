@@ -1,8 +1,10 @@
 //! Applications that the tests of this crate share.
 
-use crate::{
-    App, Egress, HealthCheck, IngressRoute, NetworkRules, Resources, ServiceType, Strategy,
-};
+use crate::app::{App, Strategy};
+use crate::health::HealthCheck;
+use crate::network::{Egress, NetworkRules};
+use crate::resources::Resources;
+use crate::traffic::{IngressRoute, ServiceType};
 
 pub(crate) const DIGEST: &str =
     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
