@@ -48,6 +48,30 @@ pub struct Deployment {
     pub finished: Option<Timestamp>,
 }
 
+impl Deployment {
+    /// A deployment that was just stored and waits for a runner.
+    pub fn queued(id: impl Into<String>, new: &NewDeployment, created: Timestamp) -> Self {
+        let repository = new.project.repository.as_ref();
+        Self {
+            id: id.into(),
+            project: new.project.name.clone(),
+            environment: new.environment.clone(),
+            repository: repository.map_or_else(String::new, |url| url.full_name().to_owned()),
+            reference: new.reference.clone(),
+            commit: new.commit.clone(),
+            message: new.message.clone(),
+            pusher: new.pusher.clone(),
+            status: Status::Queued,
+            image: None,
+            diagnosis: None,
+            rolled_back: false,
+            created,
+            started: None,
+            finished: None,
+        }
+    }
+}
+
 /// Where a deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,6 +191,16 @@ pub struct Fence {
     pub token: u64,
 }
 
+impl Fence {
+    /// The right that this claim gives.
+    pub fn new(deployment: impl Into<String>, token: u64) -> Self {
+        Self {
+            deployment: deployment.into(),
+            token,
+        }
+    }
+}
+
 /// A step that ended well, as the journal keeps it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -179,6 +213,18 @@ pub struct JournalEntry {
     pub summary: String,
     /// Its typed output as JSON. Stores encrypt it: a stack holds Secrets.
     pub output: Value,
+}
+
+impl JournalEntry {
+    /// A step that took this long, with its result in a few words and its typed output as JSON.
+    pub fn new(step: Step, millis: u64, summary: impl Into<String>, output: Value) -> Self {
+        Self {
+            step,
+            millis,
+            summary: summary.into(),
+            output,
+        }
+    }
 }
 
 /// How a deployment ends.

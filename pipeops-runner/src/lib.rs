@@ -1,9 +1,17 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    all(feature = "git", feature = "http", feature = "sqlite"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "git", feature = "http", feature = "sqlite")),
+    doc = "From a signed webhook to a watched rollout."
+)]
 
 pub mod clone;
 pub mod controller;
 pub mod deployment;
 pub mod git;
+#[cfg(feature = "http")]
 pub mod http;
 pub mod hub;
 pub mod pipeline;
@@ -12,7 +20,7 @@ pub mod queue;
 pub mod runner;
 pub mod service;
 pub mod store;
-#[cfg(test)]
+#[cfg(all(test, feature = "git", feature = "sqlite"))]
 mod testing;
 pub mod webhook;
 pub mod workspace;
@@ -24,7 +32,11 @@ pub use hub::Hub;
 pub use pipeline::{Deployer, Pipeline, PipelineOptions, RolledOut, StepFailure};
 pub use pipeops_core::CommitSha;
 pub use project::{BuildConfig, Environment, Project};
-pub use queue::{Queue, SqliteQueue};
+pub use queue::Queue;
+#[cfg(feature = "sqlite")]
+pub use queue::SqliteQueue;
 pub use runner::{Runner, RunnerOptions};
 pub use service::{Service, ServiceBuilder};
-pub use store::{SqliteStore, Store};
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
+pub use store::Store;

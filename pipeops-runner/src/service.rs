@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
 use axum::Router;
 use pipeops_core::{CredentialProvider, Diagnose, Diagnosis, ImageBuilder, LanguageDetector};
 use pipeops_manifest::ManifestGenerator;
 
+use crate::clone::SourceFetcher;
 use crate::controller::Controller;
+#[cfg(feature = "http")]
 use crate::http::{self, Access, HttpOptions};
 use crate::hub::Hub;
 use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts};
-use crate::queue::{Queue, SqliteQueue};
+use crate::queue::Queue;
 use crate::runner::{Runner, RunnerOptions};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
 
 /// A running PipeOps: webhooks in, deployments out, a dashboard beside it.
@@ -24,18 +27,21 @@ pub struct Service {
     store: Arc<dyn Store>,
     hub: Hub,
     controller: Controller,
+    #[cfg(feature = "http")]
     http: HttpOptions,
     runner: Option<Runner>,
 }
 
 impl Service {
     /// A service on this store and its queue.
-    pub fn builder(store: SqliteStore) -> ServiceBuilder {
-        let queue = SqliteQueue::new(&store);
+    #[cfg(feature = "sqlite")]
+    pub fn builder(store: crate::SqliteStore) -> ServiceBuilder {
+        let queue = crate::SqliteQueue::new(&store);
         ServiceBuilder::new(Arc::new(store), Arc::new(queue))
     }
 
     /// Its routes: webhooks, API, dashboard. They can be nested under a path of the caller's own router.
+    #[cfg(feature = "http")]
     pub fn router(&self) -> Router {
         http::router(
             self.controller.clone(),
@@ -74,6 +80,7 @@ impl Service {
 pub struct ServiceBuilder {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
+    fetcher: Option<Arc<dyn SourceFetcher>>,
     builder: Option<Arc<dyn ImageBuilder>>,
     manifests: Option<Arc<dyn ManifestGenerator>>,
     credentials: Option<Arc<dyn CredentialProvider>>,
@@ -82,6 +89,7 @@ pub struct ServiceBuilder {
     workspaces: PathBuf,
     pipeline: PipelineOptions,
     runner: RunnerOptions,
+    #[cfg(feature = "http")]
     http: HttpOptions,
 }
 
@@ -99,11 +107,12 @@ impl std::fmt::Debug for Detector {
 }
 
 impl ServiceBuilder {
-    /// A service on any store and queue; [`Service::builder`] is for SQLite.
+    /// A service on any store and queue; `Service::builder` is for SQLite.
     pub fn new(store: Arc<dyn Store>, queue: Arc<dyn Queue>) -> Self {
         Self {
             store,
             queue,
+            fetcher: None,
             builder: None,
             manifests: None,
             credentials: None,
@@ -112,6 +121,7 @@ impl ServiceBuilder {
             workspaces: std::env::temp_dir().join("pipeops-workspaces"),
             pipeline: PipelineOptions::default(),
             runner: RunnerOptions::default(),
+            #[cfg(feature = "http")]
             http: HttpOptions::default(),
         }
     }
@@ -121,6 +131,13 @@ impl ServiceBuilder {
     #[must_use]
     pub fn image_builder(mut self, builder: impl ImageBuilder) -> Self {
         self.builder = Some(Arc::new(builder));
+        self
+    }
+
+    /// Sets what fetches sources. Default: `GitFetcher`, which needs the feature `git`.
+    #[must_use]
+    pub fn fetcher(mut self, fetcher: impl SourceFetcher) -> Self {
+        self.fetcher = Some(Arc::new(fetcher));
         self
     }
 
@@ -181,6 +198,7 @@ impl ServiceBuilder {
     }
 
     /// Sets bounds and access rules of the routes.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
         self.http = options;
@@ -188,6 +206,7 @@ impl ServiceBuilder {
     }
 
     /// Sets who may read the API and see the dashboard's data.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.http = self.http.access(access);
@@ -206,14 +225,13 @@ impl ServiceBuilder {
             hub.clone(),
             self.clusters.keys().cloned(),
         );
-        let (store, http) = (Arc::clone(&self.store), self.http.clone());
-        let runner = self.start_runner(hub.clone())?;
         Ok(Service {
-            store,
-            hub,
+            store: Arc::clone(&self.store),
             controller,
-            http,
-            runner,
+            #[cfg(feature = "http")]
+            http: self.http.clone(),
+            runner: self.start_runner(hub.clone())?,
+            hub,
         })
     }
 
@@ -221,8 +239,11 @@ impl ServiceBuilder {
         let Some(builder) = self.builder else {
             return Ok(None);
         };
+        let fetcher = self.fetcher.or_else(built_in_fetcher);
+        let fetcher = fetcher.ok_or(StartError::NoFetcher)?;
         let workspaces = Workspaces::open(self.workspaces)?;
-        let mut parts = PipelineParts::new(Arc::clone(&self.store), workspaces, builder);
+        let store = Arc::clone(&self.store);
+        let mut parts = PipelineParts::new(store, workspaces, fetcher, builder);
         parts.clusters = self.clusters;
         parts.detector = self.detector.0;
         parts.manifests = self.manifests.unwrap_or(parts.manifests);
@@ -231,6 +252,14 @@ impl ServiceBuilder {
         let runner = Runner::start(pipeline, self.store, self.queue, hub, self.runner);
         Ok(Some(runner))
     }
+}
+
+fn built_in_fetcher() -> Option<Arc<dyn SourceFetcher>> {
+    #[cfg(feature = "git")]
+    let fetcher = Some(Arc::new(crate::clone::GitFetcher) as _);
+    #[cfg(not(feature = "git"))]
+    let fetcher = None;
+    fetcher
 }
 
 /// A service cannot start.
@@ -243,6 +272,9 @@ pub enum StartError {
     /// The folder for workspaces cannot be used.
     #[error(transparent)]
     Workspaces(#[from] WorkspaceError),
+    /// An image builder is set and nothing fetches its sources.
+    #[error("no source fetcher is set, and the feature `git` is left out")]
+    NoFetcher,
 }
 
 impl Diagnose for StartError {
@@ -250,6 +282,11 @@ impl Diagnose for StartError {
         match self {
             Self::Store(error) => error.diagnosis(),
             Self::Workspaces(error) => error.diagnosis(),
+            Self::NoFetcher => Diagnosis::new("Start failed: NoSourceFetcher")
+                .error(self.to_string())
+                .reason("the runner cannot fetch the source of a commit")
+                .fix("Enable the feature `git` of pipeops-runner")
+                .fix("Or set a fetcher: ServiceBuilder::fetcher"),
         }
     }
 }

@@ -14,6 +14,7 @@ use pipeops_testkit::git::{GitOptions, GitServer};
 use pipeops_testkit::registry::{Registry, RegistryOptions};
 use tokio::sync::Semaphore;
 
+use crate::clone::GitFetcher;
 use crate::deployment::{Ending, NewDeployment};
 use crate::hub::{DeploymentEvents, Hub};
 use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts, RolledOut, StepFailure};
@@ -188,10 +189,14 @@ impl World {
         self.queue.claim("r", LEASE).await.unwrap().unwrap()
     }
 
-    pub(crate) fn pipeline(&self, store: Arc<dyn Store>) -> Pipeline {
+    pub(crate) fn parts(&self, store: Arc<dyn Store>) -> PipelineParts {
         let builder = Arc::new(self.builder.clone());
-        let parts = PipelineParts::new(store, self.workspaces.clone(), builder)
-            .cluster("default", Arc::new(self.cluster.clone()));
+        let workspaces = self.workspaces.clone();
+        PipelineParts::new(store, workspaces, Arc::new(GitFetcher), builder)
+            .cluster("default", Arc::new(self.cluster.clone()))
+    }
+
+    pub(crate) fn pipeline(&self, parts: PipelineParts) -> Pipeline {
         let retry = Backoff::default().base(Duration::ZERO);
         Pipeline::new(parts, PipelineOptions::default().retry(retry))
     }
@@ -203,7 +208,7 @@ impl World {
 
     pub(crate) async fn run(&self, claim: &Claim) -> Ending {
         let sink = self.sink(claim);
-        let pipeline = self.pipeline(Arc::new(self.store.clone()));
+        let pipeline = self.pipeline(self.parts(Arc::new(self.store.clone())));
         let ending = pipeline.run(claim, &sink).await.unwrap();
         sink.flush().await;
         ending

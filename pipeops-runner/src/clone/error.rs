@@ -3,13 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use pipeops_core::{Diagnose, Diagnosis, RetryClass};
+use pipeops_core::{CommitSha, Diagnose, Diagnosis, RetryClass};
 
-use super::CloneRequest;
 use crate::git::RepositoryUrl;
-use pipeops_core::CommitSha;
 
-type Source = Box<dyn Error + Send + Sync>;
+pub(super) type Source = Box<dyn Error + Send + Sync>;
 
 /// A commit cannot be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -83,49 +81,6 @@ pub enum CloneError {
         /// Why.
         source: Source,
     },
-}
-
-impl CloneError {
-    pub(super) fn missing_commit(request: &CloneRequest) -> Self {
-        Self::MissingCommit {
-            url: request.url.clone(),
-            commit: request.commit.clone(),
-        }
-    }
-
-    /// Something on this machine failed that has nothing to do with the repository.
-    pub(super) fn internal(request: &CloneRequest, source: impl Into<Source>) -> Self {
-        Self::Protocol {
-            url: request.url.clone(),
-            source: source.into(),
-        }
-    }
-
-    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
-    pub(super) fn git(request: &CloneRequest, error: gix::Error) -> Self {
-        let url = || request.url.clone();
-        let said = chain_text(&error);
-        if is_missing_commit(&said) {
-            return Self::missing_commit(request);
-        }
-        if error.is_unauthenticated() {
-            return match &request.login {
-                None => Self::LoginNeeded { url: url() },
-                Some(login) => Self::LoginRefused {
-                    url: url(),
-                    username: login.username.clone(),
-                },
-            };
-        }
-        if error.is_permission_denied() || said.contains("HTTP status 404") {
-            return Self::NoRepository { url: url() };
-        }
-        if error.can_retry_lenient() {
-            let source = error.into();
-            return Self::Unreachable { url: url(), source };
-        }
-        Self::internal(request, error)
-    }
 }
 
 impl Diagnose for CloneError {
@@ -207,15 +162,8 @@ impl CloneError {
     }
 }
 
-/// What `git upload-pack` and the forges' own servers answer for a commit that they do not have or do not show.
-fn is_missing_commit(said: &str) -> bool {
-    ["not our ref", "unadvertised object", "not a valid object"]
-        .iter()
-        .any(|phrase| said.contains(phrase))
-}
-
 /// The texts of an error and its sources, each once.
-fn chain_text(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain_text(error: &(dyn Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
     while let Some(error) = next {

@@ -15,7 +15,8 @@ use gix::protocol::transport::client::blocking_io::http;
 use gix::remote::fetch::Shallow;
 use jiff::Timestamp;
 
-use super::limits::Tally;
+use super::error::{Source, chain_text};
+use super::tally::Tally;
 use super::{CloneError, CloneRequest, Cloned, tls};
 use crate::project::Login;
 
@@ -37,11 +38,7 @@ pub(super) fn fetch(
     // The history is not needed, and a build context should be the files alone.
     fs::remove_dir_all(folder.join(".git"))
         .map_err(|error| CloneError::internal(request, error))?;
-    Ok(Cloned {
-        commit_time,
-        files: tally.files,
-        bytes: tally.bytes,
-    })
+    Ok(Cloned::new(commit_time, tally.files, tally.bytes))
 }
 
 fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneError> {
@@ -138,4 +135,54 @@ fn write_files(
         });
     }
     Ok(())
+}
+
+impl CloneError {
+    pub(super) fn missing_commit(request: &CloneRequest) -> Self {
+        Self::MissingCommit {
+            url: request.url.clone(),
+            commit: request.commit.clone(),
+        }
+    }
+
+    /// Something on this machine failed that has nothing to do with the repository.
+    pub(super) fn internal(request: &CloneRequest, source: impl Into<Source>) -> Self {
+        Self::Protocol {
+            url: request.url.clone(),
+            source: source.into(),
+        }
+    }
+
+    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
+    pub(super) fn git(request: &CloneRequest, error: gix::Error) -> Self {
+        let url = || request.url.clone();
+        let said = chain_text(&error);
+        if is_missing_commit(&said) {
+            return Self::missing_commit(request);
+        }
+        if error.is_unauthenticated() {
+            return match &request.login {
+                None => Self::LoginNeeded { url: url() },
+                Some(login) => Self::LoginRefused {
+                    url: url(),
+                    username: login.username.clone(),
+                },
+            };
+        }
+        if error.is_permission_denied() || said.contains("HTTP status 404") {
+            return Self::NoRepository { url: url() };
+        }
+        if error.can_retry_lenient() {
+            let source = error.into();
+            return Self::Unreachable { url: url(), source };
+        }
+        Self::internal(request, error)
+    }
+}
+
+/// What `git upload-pack` and the forges' own servers answer for a commit that they do not have or do not show.
+fn is_missing_commit(said: &str) -> bool {
+    ["not our ref", "unadvertised object", "not a valid object"]
+        .iter()
+        .any(|phrase| said.contains(phrase))
 }

@@ -1,36 +1,55 @@
 //! Exactly one commit of a repository, without its history.
 //!
-//! The fetch is made by [gix](https://docs.rs/gix) inside this process: no git binary, no configuration of the machine or
-//! the user, no hooks, no filters, no submodules. Credentials go into one request header, never into a URL, an argument
-//! or a file, and redirects are refused while they are sent.
+//! A [`SourceFetcher`] puts the files of a commit into a workspace. The built-in one, `GitFetcher` (feature `git`), runs
+//! [gix](https://docs.rs/gix) inside this process: no git binary, no configuration of the machine or the user, no hooks,
+//! no filters, no submodules. It sends credentials in one request header, never in a URL, an argument or a file, and
+//! refuses redirects while it sends them.
 
 mod error;
+#[cfg(feature = "git")]
 mod fetch;
+#[cfg(feature = "git")]
+mod fetcher;
 mod limits;
+#[cfg(feature = "git")]
+mod tally;
+#[cfg(feature = "git")]
 mod tls;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use pipeops_core::{CommitSha, Failure};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 pub use error::CloneError;
+#[cfg(feature = "git")]
+pub use fetcher::{GitFetcher, clone};
 pub use limits::CloneLimits;
 
 use crate::git::RepositoryUrl;
 use crate::project::Login;
-use crate::workspace::{Workspace, usage};
-use pipeops_core::CommitSha;
+use crate::workspace::Workspace;
 
 /// The folder of the source inside the workspace.
 const SOURCE: &str = "source";
 
-/// How often the size of what was fetched is looked at.
-const SIZE_CHECK: Duration = Duration::from_millis(100);
+/// Fetches the files of one commit.
+#[async_trait]
+pub trait SourceFetcher: fmt::Debug + Send + Sync + 'static {
+    /// Puts the files of the commit into the workspace's [`source_folder`], which does not exist yet.
+    ///
+    /// # Errors
+    /// When the commit cannot be fetched; [`CloneError`] has the usual causes.
+    async fn fetch(
+        &self,
+        workspace: &Arc<Workspace>,
+        request: &CloneRequest,
+    ) -> Result<Cloned, Failure>;
+}
 
 /// What to fetch.
 #[derive(Debug, Clone)]
@@ -85,64 +104,21 @@ pub struct Cloned {
     pub bytes: u64,
 }
 
-/// The folder into which [`clone`] puts the files of a commit. There is no `.git` in it.
-pub fn source_folder(workspace: &Workspace) -> PathBuf {
-    workspace.path().join(SOURCE)
-}
-
-/// Fetches the commit into the workspace's [`source_folder`].
-///
-/// Files have git's modes (0644 or 0755). Symlinks are written as they are, also those that lead out of the tree: whoever
-/// reads the folder must not follow them. Dropping the future stops the work soon after; the workspace lives until then.
-///
-/// # Errors
-/// A missing commit, a refused login, a server that is not reached, and a repository that is too large are different
-/// variants of [`CloneError`].
-pub async fn clone(
-    workspace: &Arc<Workspace>,
-    request: &CloneRequest,
-) -> Result<Cloned, CloneError> {
-    let stop = StopOnDrop::default();
-    let mut work = {
-        let (workspace, request) = (Arc::clone(workspace), request.clone());
-        let flag = Arc::clone(&stop.0);
-        spawn_blocking(move || fetch::fetch(&source_folder(&workspace), &request, &flag))
-    };
-    let limits = &request.limits;
-    tokio::select! {
-        done = &mut work => done.unwrap_or_else(|panic| Err(CloneError::internal(request, panic))),
-        () = tokio::time::sleep(limits.time) => Err(CloneError::Timeout {
-            url: request.url.clone(),
-            limit: limits.time,
-        }),
-        () = grows_beyond(workspace, limits.bytes) => Err(CloneError::TooLarge {
-            url: request.url.clone(),
-            what: limits::bytes_text(limits.bytes),
-        }),
-    }
-}
-
-/// Ends once the workspace holds more than this. The pack arrives in one file: looking at it costs little.
-async fn grows_beyond(workspace: &Arc<Workspace>, bytes: u64) {
-    loop {
-        tokio::time::sleep(SIZE_CHECK).await;
-        let workspace = Arc::clone(workspace);
-        let measured = spawn_blocking(move || usage(workspace.path())).await;
-        if measured.is_ok_and(|usage| usage.bytes > bytes) {
-            return;
+impl Cloned {
+    /// A commit of this time, with this many files and bytes.
+    pub fn new(commit_time: Timestamp, files: u64, bytes: u64) -> Self {
+        Self {
+            commit_time,
+            files,
+            bytes,
         }
     }
 }
 
-/// Tells the blocking thread to stop when nobody waits for it any more.
-#[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// The folder into which a [`SourceFetcher`] puts the files of a commit. There is no `.git` in it.
+pub fn source_folder(workspace: &Workspace) -> PathBuf {
+    workspace.path().join(SOURCE)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "git"))]
 mod tests;

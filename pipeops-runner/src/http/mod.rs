@@ -107,5 +107,5 @@ pub fn router(
         .with_state(state)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "git", feature = "sqlite"))]
 mod tests;

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::{Pipeline, PipelineOptions, PipelineParts, StepFailure};
-use crate::clone::{CloneRequest, Cloned, clone, source_folder};
+use crate::clone::{CloneRequest, Cloned, source_folder};
 use crate::deployment::Status;
 use crate::hub::DeploymentEvents;
 use crate::project::{Environment, Missing, Project};
@@ -95,7 +95,8 @@ impl<'a> Context<'a> {
         let request = CloneRequest::new(url, self.claim.deployment.commit.clone())
             .login(project.secrets.git.clone())
             .limits(self.options.clone);
-        let cloned = clone(&workspace, &request).await?;
+        let fetched = self.parts.fetcher.fetch(&workspace, &request).await;
+        let cloned = fetched.map_err(StepFailure::new)?;
         Ok(Source { workspace, cloned })
     }
 

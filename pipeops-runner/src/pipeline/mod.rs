@@ -105,5 +105,5 @@ async fn walk(journal: &Journal<'_>, context: &Context<'_>) -> Result<String, St
     Ok(built.image.to_string())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "git", feature = "sqlite"))]
 mod tests;

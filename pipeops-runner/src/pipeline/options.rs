@@ -11,7 +11,7 @@ use pipeops_manifest::{ManifestGenerator, StandardManifests};
 use pipeops_registry::ClientOptions;
 
 use super::Deployer;
-use crate::clone::CloneLimits;
+use crate::clone::{CloneLimits, SourceFetcher};
 use crate::store::Store;
 use crate::workspace::Workspaces;
 
@@ -23,6 +23,8 @@ pub struct PipelineParts {
     pub store: Arc<dyn Store>,
     /// Where sources are put.
     pub workspaces: Workspaces,
+    /// What fetches sources.
+    pub fetcher: Arc<dyn SourceFetcher>,
     /// What builds images.
     pub builder: Arc<dyn ImageBuilder>,
     /// What generates Kubernetes objects. Default: [`StandardManifests`].
@@ -40,11 +42,13 @@ impl PipelineParts {
     pub fn new(
         store: Arc<dyn Store>,
         workspaces: Workspaces,
+        fetcher: Arc<dyn SourceFetcher>,
         builder: Arc<dyn ImageBuilder>,
     ) -> Self {
         Self {
             store,
             workspaces,
+            fetcher,
             builder,
             manifests: Arc::new(StandardManifests::new()),
             clusters: BTreeMap::new(),

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeops_core::build::DockerfileSource;
-use pipeops_core::{Diagnosis, Event, EventKind, EventSink, RetryClass, Stack};
+use pipeops_core::{Diagnosis, Event, EventKind, EventSink, Failure, RetryClass, Stack};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::registry::{RegistryOptions, User};
 
 use super::*;
+use crate::clone::{CloneRequest, SourceFetcher, source_folder};
 use crate::deployment::{Deployment, Fence, JournalEntry, NewDeployment, Status, Submitted};
 use crate::project::Project;
 use crate::store::{DeploymentFilter, NewEvent, SqliteStore, Store};
 use crate::testing::{DOCKERFILE, world, world_with};
+use crate::workspace::Workspace;
 
 /// A store whose process dies at one write: the call never answers, before or after the write.
 #[derive(Debug)]
@@ -140,7 +142,10 @@ async fn wherever_a_process_dies_another_one_goes_on() {
                 after_write,
                 died: tokio::sync::Notify::new(),
             });
-            let (sink, pipeline) = (world.sink(&claim), world.pipeline(dying.clone()));
+            let (sink, pipeline) = (
+                world.sink(&claim),
+                world.pipeline(world.parts(dying.clone())),
+            );
             tokio::select! {
                 ending = pipeline.run(&claim, &sink) => panic!("{step}: {ending:?}"),
                 () = dying.died.notified() => {}
@@ -221,6 +226,35 @@ async fn what_cannot_pass_is_not_tried_again() {
             .iter()
             .any(|kind| std::mem::discriminant(kind) == std::mem::discriminant(&failed))
     );
+}
+
+#[tokio::test]
+async fn sources_come_from_the_fetcher_that_is_set() {
+    #[derive(Debug)]
+    struct Archive;
+
+    #[async_trait]
+    impl SourceFetcher for Archive {
+        async fn fetch(
+            &self,
+            workspace: &Arc<Workspace>,
+            request: &CloneRequest,
+        ) -> Result<Cloned, Failure> {
+            let folder = source_folder(workspace);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("Dockerfile"), DOCKERFILE).unwrap();
+            std::fs::write(folder.join("commit"), request.commit.as_str()).unwrap();
+            Ok(Cloned::new(jiff::Timestamp::UNIX_EPOCH, 2, 0))
+        }
+    }
+
+    let world = world().await;
+    let claim = world.queued(world.project(), &"a".repeat(40)).await;
+    let mut parts = world.parts(Arc::new(world.store.clone()));
+    parts.fetcher = Arc::new(Archive);
+    let ending = world.pipeline(parts).run(&claim, &world.sink(&claim)).await;
+    assert!(matches!(ending.unwrap(), Ending::Succeeded { .. }));
+    assert_eq!(world.builds()[0].files, ["Dockerfile", "commit"]);
 }
 
 #[tokio::test]

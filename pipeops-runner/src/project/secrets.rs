@@ -61,20 +61,23 @@ impl ProjectSecrets {
             .collect()
     }
 
-    /// The plain JSON, for encryption alone; its memory is cleared on drop.
-    pub(crate) fn expose(&self) -> Zeroizing<Vec<u8>> {
+    /// All secrets as plain JSON, for a store to encrypt. The memory is cleared on drop.
+    pub fn expose(&self) -> Zeroizing<Vec<u8>> {
         let exposed = Exposed::from(self);
         // Strings and maps of strings always serialize.
         Zeroizing::new(serde_json::to_vec(&exposed).unwrap_or_default())
     }
 
     /// Reads what [`ProjectSecrets::expose`] wrote.
-    pub(crate) fn from_exposed(json: &[u8]) -> Result<Self, serde_json::Error> {
+    ///
+    /// # Errors
+    /// When it is other JSON.
+    pub fn from_exposed(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice::<Exposed>(json).map(|mut exposed| exposed.take())
     }
 }
 
-/// The same in plain text. Private: nobody else can serialize secrets by accident.
+/// The same in plain text. It is private, so no other code can serialize secrets by accident.
 #[derive(Serialize, Deserialize, Default)]
 struct Exposed {
     webhook: Option<String>,

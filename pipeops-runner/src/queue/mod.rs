@@ -1,5 +1,6 @@
 //! Who may run which deployment.
 
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteQueue;
 
 use crate::deployment::{Deployment, Fence};
@@ -63,4 +65,16 @@ pub struct Claim {
     pub fence: Fence,
     /// How many runners took it before and did not finish.
     pub attempt: u32,
+}
+
+impl Claim {
+    /// A claim on this deployment, which `attempt` runners took before.
+    pub fn new(deployment: Deployment, project: Project, token: u64, attempt: u32) -> Self {
+        Self {
+            fence: Fence::new(&deployment.id, token),
+            deployment,
+            project,
+            attempt,
+        }
+    }
 }

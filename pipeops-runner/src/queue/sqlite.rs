@@ -132,15 +132,10 @@ fn claim_from_row(row: &Row<'_>, vault: &Vault) -> Result<Claim, StoreError> {
     let context = snapshot_context(&deployment.id);
     let config: String = row.get("project_config")?;
     let secrets: Vec<u8> = row.get("sealed_project_secrets")?;
-    Ok(Claim {
-        project: project_from_parts(vault, &context, &config, &secrets)?,
-        fence: Fence {
-            deployment: deployment.id.clone(),
-            token: row.get::<_, i64>("fence")?.unsigned_abs(),
-        },
-        attempt: row.get::<_, u32>("attempts")?.saturating_sub(1),
-        deployment,
-    })
+    let project = project_from_parts(vault, &context, &config, &secrets)?;
+    let token = row.get::<_, i64>("fence")?.unsigned_abs();
+    let attempt = row.get::<_, u32>("attempts")?.saturating_sub(1);
+    Ok(Claim::new(deployment, project, token, attempt))
 }
 
 async fn set_lease(

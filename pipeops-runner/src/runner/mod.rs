@@ -324,5 +324,5 @@ fn log_store_error(what: &str, error: &StoreError) {
     tracing::error!(error, "a deployment cannot be {what}");
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "git", feature = "sqlite"))]
 mod tests;

@@ -6,7 +6,7 @@ use pipeops_core::Stack;
 
 use super::*;
 use crate::deployment::{NewDeployment, Status};
-use crate::pipeline::{Deployer, PipelineOptions, PipelineParts, RolledOut, StepFailure};
+use crate::pipeline::{Deployer, PipelineOptions, RolledOut, StepFailure};
 use crate::queue::Queue;
 use crate::store::DeploymentFilter;
 use crate::testing::{DOCKERFILE, LEASE, World, world};
@@ -20,7 +20,7 @@ fn options() -> RunnerOptions {
 impl World {
     fn start(&self, options: RunnerOptions) -> Runner {
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        let pipeline = self.pipeline(Arc::clone(&store));
+        let pipeline = self.pipeline(self.parts(Arc::clone(&store)));
         let queue = Arc::new(self.queue.clone());
         Runner::start(pipeline, store, queue, self.hub.clone(), options)
     }
@@ -227,8 +227,8 @@ async fn a_panic_ends_one_deployment_and_not_the_runner() {
     let world = world().await;
     world.queue_projects(2).await;
     let store: Arc<dyn Store> = Arc::new(world.store.clone());
-    let builder = Arc::new(world.builder.clone());
-    let parts = PipelineParts::new(Arc::clone(&store), world.workspaces.clone(), builder)
+    let parts = world
+        .parts(Arc::clone(&store))
         .cluster("default", Arc::new(Panics));
     let pipeline = Pipeline::new(parts, PipelineOptions::default());
     let queue = Arc::new(world.queue.clone());

@@ -1,10 +1,12 @@
 //! Where projects, deployments, their journals and their events are kept.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 pub(crate) mod conformance;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod vault;
 
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use pipeops_core::{Diagnose, Diagnosis, Event, EventKind, RetryClass};
 
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use vault::{Vault, VaultError};
 
@@ -177,7 +180,7 @@ pub enum StoreError {
         /// Its file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The database was written by a newer version.
     #[error("the database has schema version {found}; this program knows {known}")]
@@ -189,14 +192,14 @@ pub enum StoreError {
     },
     /// The database did not do it.
     #[error("the database refused the operation")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] Box<dyn Error + Send + Sync>),
     /// What is stored cannot be read back.
     #[error("{what} in the database cannot be read")]
     Corrupt {
         /// What it is.
         what: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A secret cannot be decrypted.
     #[error("{what} in the database cannot be decrypted")]
@@ -209,6 +212,13 @@ pub enum StoreError {
     /// The thread that did the work is gone: the process ends.
     #[error("the database's thread ended")]
     Stopped,
+}
+
+#[cfg(feature = "sqlite")]
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 impl StoreError {
@@ -242,7 +252,7 @@ impl Diagnose for StoreError {
 
 /// The text of the deepest source, where there is one.
 fn reason(error: &StoreError) -> String {
-    let mut source = std::error::Error::source(error);
+    let mut source = Error::source(error);
     let mut deepest = None;
     while let Some(error) = source {
         deepest = Some(error.to_string());

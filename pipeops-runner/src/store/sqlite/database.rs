@@ -32,9 +32,9 @@ impl Database {
     /// Opens a file, which is made (mode 0600) when it is not there, and brings its schema up to date.
     pub(super) fn open(path: &Path, vault: &Vault) -> Result<Self, StoreError> {
         make_private_file(path);
-        let failed = |source| StoreError::Open {
+        let failed = |error: rusqlite::Error| StoreError::Open {
             path: path.to_owned(),
-            source,
+            source: error.into(),
         };
         let mut writer = Connection::open(path).map_err(failed)?;
         configure(&writer).map_err(failed)?;

@@ -32,12 +32,10 @@ pub(super) async fn read(
                 let context = context(&deployment, step.name());
                 let sealed: Vec<u8> = row.get(2)?;
                 let output = unseal(&vault, &context, &sealed)?;
-                entries.push(JournalEntry {
-                    step,
-                    millis: row.get::<_, i64>(0)?.unsigned_abs(),
-                    summary: row.get(1)?,
-                    output: from_json(|| context.clone(), &output)?,
-                });
+                let (millis, summary) = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
+                let output = from_json(|| context.clone(), &output)?;
+                let entry = JournalEntry::new(step, millis.unsigned_abs(), summary, output);
+                entries.push(entry);
             }
             Ok(entries)
         })

@@ -8,7 +8,7 @@ use rusqlite::{Params, Transaction};
 
 use super::rows::{deployment_from_row, now, seal, to_json, to_micros};
 use super::{DEPLOYMENT_COLUMNS, SqliteStore, StoreError, Vault, events};
-use crate::deployment::{Deployment, NewDeployment, Status, Submitted};
+use crate::deployment::{Deployment, NewDeployment, Submitted};
 
 pub(super) async fn submit(
     store: &SqliteStore,
@@ -37,7 +37,7 @@ fn submit_one(
     }
     let now = now();
     supersede(tx, &new, now)?;
-    let deployment = insert(tx, vault, new, now)?;
+    let deployment = insert(tx, vault, &new, now)?;
     let queued = EventKind::Queued {
         project: deployment.project.clone(),
         environment: deployment.environment.clone(),
@@ -119,29 +119,24 @@ fn supersede(tx: &Transaction<'_>, new: &NewDeployment, now: Timestamp) -> Resul
 fn insert(
     tx: &Transaction<'_>,
     vault: &Vault,
-    new: NewDeployment,
+    new: &NewDeployment,
     now: Timestamp,
 ) -> Result<Deployment, StoreError> {
     let id = uuid::Uuid::now_v7().simple().to_string();
     let context = snapshot_context(&id);
     let config = to_json(&context, &new.project)?;
     let secrets = seal(vault, &context, &new.project.secrets.expose())?;
-    let repository = new
-        .project
-        .repository
-        .as_ref()
-        .map(|url| url.full_name().to_owned())
-        .unwrap_or_default();
+    let deployment = Deployment::queued(id, new, now);
     tx.prepare_cached(
         "INSERT INTO deployments (id, project, environment, repository, reference, before, commit_sha, message,
              pusher, delivery, priority, project_config, sealed_project_secrets, status, created)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'queued', ?14)",
     )?
     .execute(rusqlite::params![
-        id,
+        deployment.id,
         new.project.name,
         new.environment,
-        repository,
+        deployment.repository,
         new.reference.to_string(),
         new.before.as_ref().map(|sha| sha.as_str()),
         new.commit.as_str(),
@@ -153,23 +148,7 @@ fn insert(
         secrets,
         to_micros(now),
     ])?;
-    Ok(Deployment {
-        id,
-        project: new.project.name,
-        environment: new.environment,
-        repository,
-        reference: new.reference,
-        commit: new.commit,
-        message: new.message,
-        pusher: new.pusher,
-        status: Status::Queued,
-        image: None,
-        diagnosis: None,
-        rolled_back: false,
-        created: now,
-        started: None,
-        finished: None,
-    })
+    Ok(deployment)
 }
 
 /// What the secrets in a deployment's copy of its project are bound to.
