@@ -9,9 +9,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use pipeops_buildkit::{Address, Builder, BuilderOptions, View};
-use pipeops_core::build::DockerfileSource;
-use pipeops_core::{BuildRequest, ImageBuilder};
+use pipeops_buildkit::{
+    Address, BuildRequest, Builder, BuilderOptions, Diagnose, DockerfileSource, View,
+};
 
 const HELP: &str = "\
 usage: build DIR --tag IMAGE [OPTION]…
@@ -55,8 +55,8 @@ async fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
-        Some(Err(failure)) => {
-            eprintln!("\n{}", failure.diagnosis());
+        Some(Err(error)) => {
+            eprintln!("\n{}", error.diagnosis());
             ExitCode::FAILURE
         }
         None => {

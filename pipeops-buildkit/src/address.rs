@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use pipeops_core::diagnosis::codes::build::INVALID_ADDRESS;
 use pipeops_core::{Diagnose, Diagnosis};
 
 /// The address of a BuildKit daemon, in the forms that `BUILDKIT_HOST` takes.
@@ -103,10 +104,9 @@ pub struct AddressError {
 
 impl Diagnose for AddressError {
     fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Build failed: InvalidAddress")
+        Diagnosis::new(&INVALID_ADDRESS)
             .error(self.to_string())
             .reason(&self.why)
-            .fix("Set BUILDKIT_HOST to unix:///run/buildkit/buildkitd.sock or tcp://host:1234")
     }
 }
 

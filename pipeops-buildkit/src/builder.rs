@@ -1,6 +1,7 @@
-//! Builds and pushes images for [`ImageBuilder`], trying again where that can help.
+//! Builds and pushes images at one daemon, with retries.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,9 +17,13 @@ use crate::cache::trial::CacheTrial;
 use crate::cause::Cause;
 use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
+use crate::hook::Hook;
 use crate::leak::LeakCheck;
 use crate::random;
 use crate::solve::{Solve, Solved};
+
+/// Sets options of a build beyond its request.
+type Customize = dyn Fn(Solve) -> Result<Solve, Error> + Send + Sync;
 
 /// How a [`Builder`] builds.
 #[derive(Debug, Clone)]
@@ -26,18 +31,18 @@ use crate::solve::{Solve, Solved};
 pub struct BuilderOptions {
     /// How to reach the daemon.
     pub connect: ConnectOptions,
-    /// Longest time for one image, all attempts together. Default: 1 h.
+    /// Time limit for one image, all attempts together. Default: 1 h.
     pub timeout: Duration,
-    /// How often and when a build is tried again that failed for a reason that may pass: a registry that throttles or is
-    /// down, a daemon that was lost. Steps that were done come from the daemon's cache. Default: 3 attempts, waits of up
-    /// to 2 s and 4 s.
+    /// When and how often a build is retried after a transient failure: a registry that throttles or is down, a lost daemon.
+    /// Finished steps come from the daemon's cache. Default: 3 attempts, waits of up to 2 s and 4 s.
     pub backoff: Backoff,
-    /// Longest time that the server of a build cache may stay silent: see [`Solve::cache_timeout`]. Default: 60 s.
+    /// How long the server of a build cache may stay silent: see [`Solve::cache_timeout`]. Default: 60 s.
     pub cache_timeout: Duration,
-    /// Hosts of token servers that are trusted although they are not on their registry's host.
+    /// Trusted hosts of token servers that are not on their registry's host.
     pub trusted_realms: BTreeSet<String>,
-    /// How far the leak check after each build goes; `None` leaves it out. Default: image and record, without layers.
+    /// How far the leak check after each build goes; `None` skips it. Default: image and record, without layers.
     pub leak_check: Option<LeakCheck>,
+    customize: Option<Hook<Customize>>,
 }
 
 impl Default for BuilderOptions {
@@ -51,6 +56,7 @@ impl Default for BuilderOptions {
             cache_timeout: Solve::CACHE_TIMEOUT,
             trusted_realms: BTreeSet::new(),
             leak_check: Some(LeakCheck::default()),
+            customize: None,
         }
     }
 }
@@ -63,21 +69,21 @@ impl BuilderOptions {
         self
     }
 
-    /// Sets the longest time for one image.
+    /// Sets the time limit for one image.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Sets how often and when a build is tried again.
+    /// Sets when and how often a build is retried.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Sets the longest time that the server of a build cache may stay silent.
+    /// Sets how long the server of a build cache may stay silent.
     #[must_use]
     pub fn cache_timeout(mut self, limit: Duration) -> Self {
         self.cache_timeout = limit;
@@ -97,12 +103,43 @@ impl BuilderOptions {
         self.leak_check = check;
         self
     }
+
+    /// Sets options that a [`BuildRequest`] does not have: SSH agents and keys, named contexts, attestations, annotations, more
+    /// outputs, limits of steps. The closure receives each build with its [`request`](Solve::request) and returns it with more
+    /// options. An error ends the build.
+    ///
+    /// It is called once per attempt, at whichever daemon, so streams and writers that serve one build are made inside it. A
+    /// pool that builds each platform on its own daemon calls it for each of them, with one platform in the request. The time
+    /// limit of [`BuilderOptions::timeout`] stays in force, and the image is always pushed.
+    ///
+    /// ```
+    /// use pipeops_buildkit::{AnnotationLevel, BuilderOptions, ImageOptions, NamedContext};
+    ///
+    /// let options = BuilderOptions::default().customize(|solve| {
+    ///     let revision = solve.request().labels.get("org.opencontainers.image.revision").cloned();
+    ///     let image = ImageOptions::default();
+    ///     let image = match revision {
+    ///         Some(sha) => image.annotation(AnnotationLevel::Manifest, "org.opencontainers.image.revision", sha),
+    ///         None => image,
+    ///     };
+    ///     Ok(solve.image(image).ssh_agent("default", "/run/ssh-agent").context("assets", NamedContext::Folder("/srv/assets".into())))
+    /// });
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn customize(
+        mut self,
+        customize: impl Fn(Solve) -> Result<Solve, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.customize = Some(Hook(Arc::new(customize)));
+        self
+    }
 }
 
 /// Builds images at one daemon.
 ///
-/// Each attempt has its own connection and session. A daemon that restarts is waited for; credentials that a registry
-/// refuses are renewed once; a build cache with holes is left out.
+/// Each attempt has its own connection and session. The builder waits for a daemon that restarts, renews credentials that a
+/// registry refuses, once, and skips a damaged build cache.
 #[derive(Debug, Clone)]
 pub struct Builder {
     address: Address,
@@ -110,27 +147,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder at `address`. Connects when it builds, not before.
+    /// A builder at `address`. It connects when it builds.
     pub fn new(address: Address, options: BuilderOptions) -> Self {
         Self { address, options }
     }
 
-    /// Connects and builds once.
-    pub(crate) async fn attempt(
-        &self,
-        mut solve: Solve,
-        events: &dyn EventSink,
-    ) -> Result<Solved, Error> {
-        let client = Client::connect(&self.address, self.options.connect.clone()).await?;
-        solve.leak_check.clone_from(&self.options.leak_check);
-        solve = solve.cache_timeout(self.options.cache_timeout);
-        for host in &self.options.trusted_realms {
-            solve = solve.trust_realm(host);
-        }
-        client.solve(solve, events).await
-    }
-
-    async fn build_image(
+    /// Builds and pushes one image and reports to `events`. Dropping the future cancels the build.
+    ///
+    /// # Errors
+    /// [`Error::Build`] when the build failed, [`Error::Exhausted`] when it was retried in vain, other variants when it could
+    /// not start.
+    pub async fn build(
         &self,
         request: BuildRequest,
         events: &dyn EventSink,
@@ -138,7 +165,8 @@ impl Builder {
         let image = request.image.clone();
         let mut tries = Tries::new(request, &self.options);
         loop {
-            let error = match self.attempt(tries.begin(), events).await {
+            let solve = tries.begin()?;
+            let error = match self.attempt(solve, events).await {
                 Ok(solved) => {
                     let digest = solved.digest.ok_or(Error::NoDigest)?;
                     return Ok(BuiltImage::new(&image, digest, solved.steps, solved.cached));
@@ -151,6 +179,16 @@ impl Builder {
             tries.wait(again, &error, events).await;
         }
     }
+
+    /// Connects and builds once.
+    pub(crate) async fn attempt(
+        &self,
+        solve: Solve,
+        events: &dyn EventSink,
+    ) -> Result<Solved, Error> {
+        let client = Client::connect(&self.address, self.options.connect.clone()).await?;
+        client.solve(solve, events).await
+    }
 }
 
 #[async_trait]
@@ -160,7 +198,7 @@ impl ImageBuilder for Builder {
         request: BuildRequest,
         events: &dyn EventSink,
     ) -> Result<BuiltImage, Failure> {
-        Ok(self.build_image(request, events).await?)
+        Ok(self.build(request, events).await?)
     }
 }
 
@@ -171,18 +209,18 @@ pub(crate) struct Tries<'a> {
     /// When the last one began.
     attempt: Instant,
     pub(crate) made: u32,
-    /// A credential was renewed; it is not a second time.
+    /// A credential was renewed, which happens once.
     renewed: bool,
     /// What is left of the caches.
     caches: CacheTrial,
     options: &'a BuilderOptions,
 }
 
-/// What the next attempt is about.
+/// The next attempt.
 pub(crate) struct Again {
     wait: Duration,
     what: String,
-    /// It is as the last one, but reads or writes one cache less.
+    /// It skips one more cache than the last one.
     pub(crate) without_cache: bool,
 }
 
@@ -200,16 +238,27 @@ impl<'a> Tries<'a> {
     }
 
     /// Begins the next attempt, with the time that is left.
-    pub(crate) fn begin(&mut self) -> Solve {
+    pub(crate) fn begin(&mut self) -> Result<Solve, Error> {
         self.made += 1;
         self.attempt = Instant::now();
         let left = self.options.timeout.saturating_sub(self.begin.elapsed());
-        Solve::new(self.request.clone())
-            .timeout(left)
+        let mut solve = Solve::new(self.request.clone())
             .again(self.made > 1)
+            .timeout(left)
+            .cache_timeout(self.options.cache_timeout);
+        solve.leak_check.clone_from(&self.options.leak_check);
+        for host in &self.options.trusted_realms {
+            solve = solve.trust_realm(host);
+        }
+        if let Some(Hook(customize)) = &self.options.customize {
+            solve = customize(solve)?;
+            solve.timeout = solve.timeout.min(left);
+            solve.push = true;
+        }
+        Ok(solve)
     }
 
-    /// Says why `error` is not the end, and waits.
+    /// Warns that the build is retried, and waits.
     pub(crate) async fn wait(&self, again: Again, error: &Error, events: &dyn EventSink) {
         let title = error.diagnosis().title;
         let lost = self.attempt.elapsed().as_secs_f32();
@@ -219,10 +268,10 @@ impl<'a> Tries<'a> {
         tokio::time::sleep(again.wait).await;
     }
 
-    /// Prepares the next attempt, or `None` when there is no use in one.
+    /// Prepares the next attempt; `None` when a retry can't help.
     pub(crate) async fn next(&mut self, error: &Error) -> Option<Again> {
         if let Some(what) = self.leave_cache(error) {
-            // Not one of the attempts that a passing trouble may use up.
+            // Does not count as a retry after a transient failure.
             self.made -= 1;
             return Some(Again {
                 wait: Duration::ZERO,
@@ -251,7 +300,7 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// Takes a cache out of the request that may be to blame; gives what is different now.
+    /// Removes a cache from the request that may be to blame. Returns what changed.
     pub(crate) fn leave_cache(&mut self, error: &Error) -> Option<String> {
         self.caches.leave_out(&mut self.request, error)
     }
@@ -269,7 +318,7 @@ impl<'a> Tries<'a> {
             .await
             .ok()?;
         if credential.kind == CredentialKind::Anonymous {
-            // There is nothing to renew.
+            // Nothing to renew.
             return None;
         }
         self.request.credentials.refused(&host);

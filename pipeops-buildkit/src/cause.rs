@@ -8,13 +8,13 @@ use pipeops_core::RetryClass;
 pub enum Cause {
     /// A command of the Dockerfile ended with an error.
     Instruction,
-    /// A command was killed because it wanted more memory than there is.
+    /// A command was killed because it needed more memory than the daemon has.
     OutOfMemory,
     /// A command of the Dockerfile is for another processor.
     ForeignPlatform,
     /// The daemon's disk is full.
     DiskFull,
-    /// The Dockerfile cannot be read, or says something that makes no sense.
+    /// The Dockerfile cannot be parsed, or an instruction is invalid.
     Dockerfile {
         /// The line, when the daemon said which.
         line: Option<usize>,
@@ -29,22 +29,22 @@ pub enum Cause {
         /// Its id.
         id: String,
     },
-    /// A base image is not there, or nobody may know that it is.
+    /// A base image does not exist, or is private.
     BaseImageMissing {
         /// Its name.
         image: String,
     },
-    /// A registry wants a (better) credential.
+    /// A registry requires a credential, or another one.
     Unauthorized {
         /// The registry, when it is known.
         host: Option<String>,
     },
-    /// A registry knows who asks and refuses.
+    /// A registry accepted the credential but denies access.
     Denied {
         /// The registry, when it is known.
         host: Option<String>,
     },
-    /// A registry wants fewer requests.
+    /// A registry throttles.
     RateLimited {
         /// The registry, when it is known.
         host: Option<String>,
@@ -71,20 +71,19 @@ pub enum Cause {
     },
     /// A part of the build cache is gone from its bucket or registry.
     CacheMissing,
-    /// A build cache refuses its reader, or gives other bytes than its manifest says.
+    /// The server of a build cache refuses access, or returns other bytes than its manifest says.
     CacheUnreadable,
-    /// The server of a build cache takes connections and does not answer. Until it does, or hangs up, the daemon goes on with
-    /// none of its builds.
+    /// The server of a build cache accepts connections but never responds. It stalls every build of the daemon until it
+    /// responds or hangs up.
     CacheSilent {
         /// The cache that was to be read: `s3:NAME`, or the name of an image.
         cache: String,
     },
-    /// The daemon cannot even begin to write a build cache, or its server does not take it.
+    /// The daemon cannot write a build cache, or its server does not accept it.
     CacheUnwritable,
-    /// A part of an image or of a cache has other bytes than its digest says. The daemon may keep them and fail again, while
-    /// another one does not.
+    /// A part of an image or cache does not match its digest. The daemon may keep it and fail again.
     ContentDamaged,
-    /// Somebody cancelled the build at the daemon.
+    /// The build was cancelled at the daemon.
     Cancelled,
     /// The daemon lost this process's session.
     SessionLost,
@@ -93,39 +92,10 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// A short name, for titles.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Instruction => "InstructionFailed",
-            Self::OutOfMemory => "OutOfMemory",
-            Self::ForeignPlatform => "ForeignPlatform",
-            Self::DiskFull => "DiskFull",
-            Self::Dockerfile { .. } => "InvalidDockerfile",
-            Self::FileMissing { .. } => "FileMissing",
-            Self::SecretMissing { .. } => "SecretMissing",
-            Self::BaseImageMissing { .. } => "BaseImageMissing",
-            Self::Unauthorized { .. } => "Unauthorized",
-            Self::Denied { .. } => "Denied",
-            Self::RateLimited { .. } => "RateLimited",
-            Self::RepositoryMissing { .. } => "RepositoryMissing",
-            Self::TagImmutable { .. } => "TagImmutable",
-            Self::RegistryDown { .. } => "RegistryDown",
-            Self::Network { .. } => "NetworkUnreachable",
-            Self::CacheMissing => "CacheMissing",
-            Self::CacheUnreadable => "CacheUnreadable",
-            Self::CacheSilent { .. } => "CacheSilent",
-            Self::CacheUnwritable => "CacheUnwritable",
-            Self::ContentDamaged => "ContentDamaged",
-            Self::Cancelled => "Cancelled",
-            Self::SessionLost => "SessionLost",
-            Self::Unknown => "BuildError",
-        }
-    }
-
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub fn retry_class(&self) -> RetryClass {
         match self {
-            // A build that this process cancels has nobody left to read its error: here the daemon was stopped.
+            // A build that this process cancels reports no error, so here the daemon was stopped.
             Self::Cancelled | Self::SessionLost => RetryClass::Transient,
             Self::RateLimited { .. }
             | Self::RegistryDown { .. }

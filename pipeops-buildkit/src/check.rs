@@ -1,15 +1,16 @@
-//! What can be seen to be wrong with a build before any daemon is asked.
+//! Checks of a build that need no daemon.
 
 use std::path::Path;
 
 use pipeops_core::BuildRequest;
+use pipeops_core::build::DockerfileSource;
 use pipeops_core::source::{DirTree, SourceTree, SourceTreeExt};
 use pipeops_dockerfile::Dockerfile;
 
 use crate::error::Error;
-use crate::session::patterns::{PatternError, Patterns};
+use crate::session::patterns::{PatternError, Patterns, clean};
 
-/// Refuses names that the daemon would misread.
+/// Rejects names that the daemon would misread.
 pub(crate) fn check_names(request: &BuildRequest, push: bool) -> Result<(), Error> {
     let refuse = |field, why: String| Err(Error::Invalid { field, why });
     if push && request.image.tag().is_none() {
@@ -38,7 +39,7 @@ pub(crate) fn check_names(request: &BuildRequest, push: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// Looks before the daemon does: its own message names no path of the repository.
+/// Fails when the context has no Dockerfile at `path`. The daemon's own message names no path of the repository.
 pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     if path.starts_with('/') || path == ".." || path.starts_with("../") {
         return Err(Error::Invalid {
@@ -49,11 +50,7 @@ pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     let there = |path: &str| {
         std::fs::symlink_metadata(context.join(path)).is_ok_and(|metadata| !metadata.is_dir())
     };
-    // The frontend also takes a file in lower case.
-    let lower = path
-        .strip_suffix("Dockerfile")
-        .map(|folder| format!("{folder}dockerfile"));
-    if there(path) || lower.is_some_and(|path| there(&path)) {
+    if there(path) || lower_case(path).is_some_and(|path| there(&path)) {
         Ok(())
     } else {
         Err(Error::DockerfileMissing {
@@ -62,17 +59,27 @@ pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     }
 }
 
-/// The text of a Dockerfile, as far as the frontend reads it; empty when there is none.
-pub(crate) fn read_dockerfile(context: &Path, path: &str) -> Vec<u8> {
-    let Ok(tree) = DirTree::new(context) else {
-        return Vec::new();
-    };
-    // The frontend also takes a file in lower case.
-    let lower = path
-        .strip_suffix("Dockerfile")
-        .map(|folder| format!("{folder}dockerfile"));
-    let read = |path: &str| tree.read(path, Dockerfile::MAX_SIZE).ok().flatten();
-    read(path).or_else(|| read(&lower?)).unwrap_or_default()
+/// The Dockerfile of a request, as much as the frontend reads; empty when there is none.
+pub(crate) fn dockerfile_text(request: &BuildRequest) -> Vec<u8> {
+    match &request.dockerfile {
+        DockerfileSource::Inline(text) => text.clone().into_bytes(),
+        DockerfileSource::Path(path) => {
+            let path = clean(path);
+            let Ok(tree) = DirTree::new(&request.context) else {
+                return Vec::new();
+            };
+            let read = |path: &str| tree.read(path, Dockerfile::MAX_SIZE).ok().flatten();
+            let lower = || read(&lower_case(&path)?);
+            read(&path).or_else(lower).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The frontend also accepts a file named `dockerfile`.
+fn lower_case(path: &str) -> Option<String> {
+    let folder = path.strip_suffix("Dockerfile")?;
+    Some(format!("{folder}dockerfile"))
 }
 
 /// Reads the first of these files that is there, as the frontend does: the daemon's own error does not say which pattern is

@@ -1,178 +1,114 @@
-//! Each error with what to do about it.
+//! Each error with its page in the book of codes, and why it happened.
 
+use std::borrow::Cow;
+
+use pipeops_core::diagnosis::Page;
+use pipeops_core::diagnosis::codes::{build, cache};
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 use crate::cause::Cause;
 use crate::error::{CredentialError, Error};
 use crate::failure::BuildFailure;
 
-const REGISTRY_UPDATE: &str = "pipeops project registry update";
-const DOCTOR: &str = "pipeops doctor";
-
 impl Diagnose for Error {
     fn diagnosis(&self) -> Diagnosis {
-        match self {
-            Self::Address(error) => error.diagnosis(),
-            Self::Build(failure) => failure.diagnosis(),
-            Self::Credentials { host, source } => credentials(host, source),
+        let page = match self {
+            Self::Address(error) => return error.diagnosis(),
+            Self::Build(failure) => return failure.diagnosis(),
+            #[cfg(feature = "pool")]
+            Self::Pool(error) => return error.diagnosis(),
+            Self::Credentials { host, source } => return credentials(host, source),
             Self::Exhausted { attempts, source } => {
                 let inner = source.diagnosis();
                 let reason = format!("{} ({attempts} attempts)", inner.reason);
-                inner.reason(reason).class(RetryClass::Exhausted)
+                return inner.reason(reason).class(RetryClass::Exhausted);
             }
+            Self::Connect { .. } => &build::DAEMON_UNREACHABLE,
+            Self::DaemonLost { .. } => &build::DAEMON_LOST,
+            Self::Session { .. } => &build::SESSION_REFUSED,
+            Self::Timeout { .. } => &build::TIMEOUT,
+            Self::Call { .. } => &build::CALL_REFUSED,
+            Self::DockerfileMissing { .. } => &build::DOCKERFILE_MISSING,
+            Self::Context { .. } => &build::CONTEXT_UNREADABLE,
+            Self::ContextChanged { .. } => &build::CONTEXT_CHANGED,
+            Self::Certificate { .. } => &build::CERTIFICATE_UNREADABLE,
+            Self::Output { .. } => &build::OUTPUT_NOT_WRITTEN,
+            Self::Invalid { .. } => &build::INVALID_REQUEST,
+            Self::ForeignRealm { .. } => &build::FOREIGN_TOKEN_SERVER,
+            Self::NoDigest => &build::NO_DIGEST,
+            Self::NoRandomness => &build::NO_RANDOMNESS,
+        };
+        let is_transient = matches!(
+            self,
             Self::Connect { .. }
-            | Self::DaemonLost { .. }
-            | Self::Call { .. }
-            | Self::Session { .. }
-            | Self::Timeout { .. } => self.daemon(),
-            Self::Invalid { .. }
-            | Self::DockerfileMissing { .. }
-            | Self::Context { .. }
-            | Self::ContextChanged { .. }
-            | Self::Output { .. }
-            | Self::Certificate { .. } => self.input(),
-            Self::ForeignRealm { .. } | Self::NoDigest | Self::NoRandomness => self.rest(),
-        }
+                | Self::DaemonLost { .. }
+                | Self::Session { .. }
+                | Self::ContextChanged { .. }
+                | Self::NoRandomness
+        );
+        Diagnosis::new(page)
+            .error(with_source(self))
+            .reason(self.reason())
+            .class(match is_transient {
+                true => RetryClass::Transient,
+                false => RetryClass::Permanent,
+            })
     }
 }
 
 impl Error {
-    /// Errors of the daemon and of the way to it.
-    fn daemon(&self) -> Diagnosis {
-        let diagnosis =
-            Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
-        match self {
-            Self::Connect { address, .. } => diagnosis
-                .reason("nobody answers at this address")
-                .fix(format!("Start buildkitd, and let it listen at {address}"))
-                .fix("Set BUILDKIT_HOST to where it listens")
-                .run(DOCTOR)
-                .class(RetryClass::Transient),
-            Self::DaemonLost { .. } => diagnosis
-                .reason("buildkitd was stopped, crashed, or the network to it broke")
-                .fix("Build again; finished steps come from the daemon's cache")
-                .fix("Look into the daemon's log: an out-of-memory kill is the likeliest cause")
-                .run(DOCTOR)
-                .class(RetryClass::Transient),
-            Self::Session { .. } => diagnosis
-                .reason("the daemon is overloaded or shutting down")
-                .fix("Build again; give buildkitd more CPU if it happens often")
-                .class(RetryClass::Transient),
-            Self::Timeout { .. } => diagnosis
-                .reason("the limit for this build was reached")
-                .fix("Look at the last lines of the log for a step that waits")
-                .fix("Raise the build's time limit if the build really needs longer"),
-            _ => diagnosis
-                .reason("the daemon refused the call")
-                .fix("Check that the daemon is BuildKit v0.13 or newer")
-                .run(DOCTOR),
-        }
-    }
-
-    /// Errors of what was to be built.
-    fn input(&self) -> Diagnosis {
-        let diagnosis =
-            Diagnosis::new(format!("Build failed: {}", self.name())).error(with_source(self));
-        match self {
-            Self::DockerfileMissing { path } => diagnosis
-                .reason("the repository has no such file")
-                .fix(format!(
-                    "Add {path} to the repository, or set the project's Dockerfile path"
-                ))
-                .fix("Without any Dockerfile, let one be generated")
-                .run("pipeops dockerfile generate ."),
-            Self::Context { path, .. } => diagnosis
-                .reason("the file cannot be read by the user that runs the build")
-                .fix(format!("Make {path} readable, or list it in .dockerignore")),
-            Self::Certificate { path, .. } => diagnosis
-                .reason("the daemon is spoken to with certificates, and one of their files is missing or not readable")
-                .fix(format!("Put ca.pem, cert.pem and key.pem where {path} is expected, readable by this user")),
-            Self::Output { path, .. } => diagnosis
-                .reason("the result was built, but this machine did not take it")
-                .fix(format!(
-                    "Make {path} writable, with enough room on its disk"
-                )),
-            Self::ContextChanged { path } => diagnosis
-                .reason("another program writes into the build context")
-                .fix(format!(
-                    "List {path} in .dockerignore if the image does not need it"
-                ))
-                .fix("Build again when nothing writes into the folder")
-                .class(RetryClass::Transient),
-            Self::Invalid { field, why } => diagnosis
-                .reason(why)
-                .fix(format!("Correct {field} in the build's configuration")),
-            _ => diagnosis,
-        }
-    }
-
-    fn rest(&self) -> Diagnosis {
-        let diagnosis =
-            Diagnosis::new(format!("Build failed: {}", self.name())).error(self.to_string());
-        match self {
-            Self::ForeignRealm { host, realm } => diagnosis
-                .reason(format!("credentials of {host} are not sent to other hosts"))
-                .fix(format!("If {realm} is this registry's own token server, name its host as trusted in the builder's options"))
-                .fix("Check the registry's name for a typing error"),
-            Self::NoDigest => diagnosis
-                .reason("the daemon is older than BuildKit v0.11, or its answer was changed on the way")
-                .fix("Use BuildKit v0.13 or newer"),
-            _ => diagnosis.reason("getrandom failed").class(RetryClass::Transient),
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Address(_) => "InvalidAddress",
-            Self::Connect { .. } => "DaemonUnreachable",
-            Self::DaemonLost { .. } => "DaemonLost",
-            Self::Call { .. } => "CallRefused",
-            Self::Session { .. } => "SessionRefused",
-            Self::Timeout { .. } => "Timeout",
-            Self::Invalid { .. } => "InvalidRequest",
-            Self::DockerfileMissing { .. } => "DockerfileMissing",
-            Self::Context { .. } => "ContextUnreadable",
-            Self::ContextChanged { .. } => "ContextChanged",
-            Self::Output { .. } => "OutputNotWritten",
-            Self::Certificate { .. } => "CertificateUnreadable",
-            Self::Credentials { .. } => "CredentialUnavailable",
-            Self::ForeignRealm { .. } => "ForeignTokenServer",
-            Self::Build(failure) => failure.cause.name(),
-            Self::NoDigest => "NoDigest",
-            Self::NoRandomness => "NoRandomness",
-            Self::Exhausted { source, .. } => source.name(),
-        }
+    /// Why it happened, unless another error explains itself.
+    fn reason(&self) -> Cow<'_, str> {
+        let reason = match self {
+            Self::Invalid { why, .. } => why,
+            Self::ForeignRealm { host, .. } => {
+                return format!("credentials of {host} are not sent to other hosts").into();
+            }
+            Self::Connect { .. } => "no daemon answers at this address",
+            Self::DaemonLost { .. } => "buildkitd was stopped, crashed, or the network to it broke",
+            Self::Session { .. } => "the daemon is overloaded or shutting down",
+            Self::Timeout { .. } => "the limit for this build was reached",
+            Self::Call { .. } => "the daemon refused the call",
+            Self::DockerfileMissing { .. } => "the repository has no such file",
+            Self::Context { .. } => "the user that runs the build cannot read the file",
+            Self::ContextChanged { .. } => "another program writes into the build context",
+            Self::Certificate { .. } => "a certificate file is missing or unreadable",
+            Self::Output { .. } => "the build succeeded, but its result cannot be written here",
+            Self::NoDigest => {
+                "the daemon is older than BuildKit v0.11, or a proxy changed its answer"
+            }
+            Self::NoRandomness => "getrandom failed",
+            _ => "",
+        };
+        reason.into()
     }
 }
 
-/// A credential that could not be had: the provider's own diagnosis, where it has one.
+/// A credential that is not available: the provider's own diagnosis, if it has one.
 fn credentials(host: &str, source: &CredentialError) -> Diagnosis {
-    let plain = || {
-        Diagnosis::new("Build failed: CredentialUnavailable")
-            .error(format!("no credential for {host}: {}", with_source(source)))
-            .run(REGISTRY_UPDATE)
+    let (class, reason) = match source {
+        CredentialError::Provider(failure) => return failure.diagnosis(),
+        CredentialError::Slow(_) => (
+            RetryClass::Transient,
+            "the credential provider does not respond".to_owned(),
+        ),
+        CredentialError::TokenServer { refused: true, .. } => (
+            RetryClass::NeedsCredential,
+            format!("{host} knows no such user, or the password or token has expired"),
+        ),
+        CredentialError::TokenServer { transient, .. } => (
+            match transient {
+                true => RetryClass::Transient,
+                false => RetryClass::Permanent,
+            },
+            format!("the token server of {host} does not work"),
+        ),
     };
-    match source {
-        CredentialError::Provider(failure) => failure.diagnosis(),
-        CredentialError::Slow(_) => plain()
-            .reason("whatever provides the credential hangs")
-            .fix("Check the credential helper or cloud account behind this registry")
-            .class(RetryClass::Transient),
-        CredentialError::TokenServer { refused: true, .. } => plain()
-            .reason(format!(
-                "{host} knows no such user, or the password or token has expired"
-            ))
-            .fix("Verify registry credentials in project settings")
-            .class(RetryClass::NeedsCredential),
-        CredentialError::TokenServer { transient, .. } => plain()
-            .reason(format!("the token server of {host} does not work"))
-            .fix("Build again in a few minutes")
-            .class(if *transient {
-                RetryClass::Transient
-            } else {
-                RetryClass::Permanent
-            }),
-    }
+    Diagnosis::new(&build::CREDENTIAL_UNAVAILABLE)
+        .error(format!("no credential for {host}: {}", with_source(source)))
+        .reason(reason)
+        .context("host", host)
+        .class(class)
 }
 
 impl Diagnose for BuildFailure {
@@ -182,133 +118,117 @@ impl Diagnose for BuildFailure {
             log.extend(source.to_string().lines().map(str::to_owned));
         }
         log.extend(self.log.iter().cloned());
-        let diagnosis = Diagnosis::new(format!("Build failed: {}", self.cause.name()))
+        let diagnosis = Diagnosis::new(self.cause.page())
             .error(self.message.lines().next().unwrap_or_default())
+            .reason(self.reason())
             .log(log)
             .class(self.cause.retry_class());
-        self.advise(diagnosis)
+        match self.cause.host() {
+            Some(host) => diagnosis.context("host", host),
+            None => diagnosis,
+        }
     }
 }
 
 impl BuildFailure {
-    fn advise(&self, diagnosis: Diagnosis) -> Diagnosis {
+    fn reason(&self) -> String {
         let place = self.source.as_ref().map_or_else(
             || "the Dockerfile".to_owned(),
             |source| format!("{}:{}", source.file, source.line),
         );
+        let host = self.cause.host().unwrap_or("the registry");
         match &self.cause {
-            Cause::Instruction => {
-                let code = self.exit_code.map_or_else(|| "an error".to_owned(), |code| format!("exit code {code}"));
-                diagnosis
-                    .reason(format!("the command at {place} ended with {code}"))
-                    .fix("Read the command's last output: it says why")
-                    .fix("Run the same command on your machine, or in the image of the step before it")
+            Cause::Instruction => match self.exit_code {
+                Some(code) => format!("the command at {place} ended with exit code {code}"),
+                None => format!("the command at {place} ended with an error"),
+            },
+            Cause::OutOfMemory => {
+                format!("the command at {place} was killed because it needed more memory than the daemon has")
             }
-            Cause::OutOfMemory => diagnosis
-                .reason(format!("the command at {place} was killed: it wanted more memory than the daemon may use"))
-                .fix("Give buildkitd more memory")
-                .fix("Make the command use less: fewer parallel jobs, a smaller heap (for Node.js NODE_OPTIONS=--max-old-space-size)"),
-            Cause::ForeignPlatform => diagnosis
-                .reason(format!("the program started at {place} is for another processor than the daemon's"))
-                .fix("Build for the daemon's platform, or use a base image that has this one")
-                .fix("Let the daemon's machine emulate it (qemu and binfmt_misc)"),
-            Cause::DiskFull => diagnosis
-                .reason("the daemon's disk is full")
-                .fix("Free space: prune the daemon's cache, and set its gc policy so that it does so by itself")
-                .fix("Give the daemon a larger disk")
-                .run("buildctl prune"),
-            Cause::SessionLost => diagnosis
-                .reason("the daemon lost the connection through which it reads the build context")
-                .fix("Build again; give buildkitd more CPU if it happens often"),
-            Cause::ContentDamaged => diagnosis
-                .reason("a part of an image or cache has other bytes than its digest says; the daemon may keep them and fail again")
-                .fix("Build at another daemon, or prune this one's cache")
-                .fix("If every daemon fails, push the base image again: its registry keeps the damaged part")
-                .run("buildctl prune --all"),
-            Cause::Cancelled => diagnosis.reason("somebody cancelled it, or the daemon was stopped").fix("Build again"),
-            Cause::Dockerfile { .. } | Cause::FileMissing { .. } | Cause::SecretMissing { .. } => self.advise_author(diagnosis, &place),
-            Cause::Unknown => diagnosis.reason("the daemon gives no other reason").fix("Look into the daemon's log").run(DOCTOR),
-            _ => self.advise_registry(diagnosis),
+            Cause::ForeignPlatform => {
+                format!("the program started at {place} is for another processor than the daemon's")
+            }
+            Cause::DiskFull => "the daemon's disk is full".to_owned(),
+            Cause::SessionLost => {
+                "the daemon lost the connection through which it reads the build context".to_owned()
+            }
+            Cause::ContentDamaged => "a part of an image or cache does not match its digest; the daemon may keep it and fail again".to_owned(),
+            Cause::Cancelled => "the build was cancelled, or the daemon was stopped".to_owned(),
+            Cause::Dockerfile { .. } => format!("{place} is not a valid instruction"),
+            Cause::FileMissing { path } => {
+                format!("{path}, copied at {place}, is not in the build context, or .dockerignore excludes it")
+            }
+            Cause::SecretMissing { id } => format!("the step requires the secret {id:?}, which was not given"),
+            Cause::BaseImageMissing { image } => {
+                format!("{image} does not exist, or this credential may not read it")
+            }
+            Cause::Unauthorized { .. } => format!("{host} refused the credential, or requires one"),
+            Cause::Denied { .. } => {
+                format!("{host} accepted the credential, but the account may not write here")
+            }
+            Cause::RateLimited { .. } => format!("{host} throttles requests"),
+            Cause::RepositoryMissing { .. } => format!("{host} does not create repositories"),
+            Cause::TagImmutable { .. } => format!("{host} does not allow a tag to change"),
+            Cause::RegistryDown { .. } => format!("{host} is down"),
+            Cause::CacheMissing => {
+                "the bucket lost a part of the build cache, and the build needed it".to_owned()
+            }
+            Cause::CacheUnreadable => "the server of the build cache refuses access, or returns other bytes than were written".to_owned(),
+            Cause::CacheSilent { cache } => {
+                format!("the server of the build cache {cache} accepts connections but never responds")
+            }
+            Cause::CacheUnwritable => {
+                "the daemon does not support this kind of cache, or one of its settings".to_owned()
+            }
+            Cause::Network { host } => {
+                format!("the daemon cannot reach {}", host.as_deref().unwrap_or("a server"))
+            }
+            Cause::Unknown => "the daemon gives no other reason".to_owned(),
+        }
+    }
+}
+
+impl Cause {
+    /// Its page in the book of codes.
+    pub fn page(&self) -> &'static Page {
+        match self {
+            Self::Instruction => &build::INSTRUCTION,
+            Self::OutOfMemory => &build::OUT_OF_MEMORY,
+            Self::ForeignPlatform => &build::FOREIGN_PLATFORM,
+            Self::DiskFull => &build::DISK_FULL,
+            Self::Dockerfile { .. } => &build::INVALID_DOCKERFILE,
+            Self::FileMissing { .. } => &build::FILE_MISSING,
+            Self::SecretMissing { .. } => &build::SECRET_MISSING,
+            Self::BaseImageMissing { .. } => &build::BASE_IMAGE_MISSING,
+            Self::Unauthorized { .. } => &build::REGISTRY_AUTH,
+            Self::Denied { .. } => &build::REGISTRY_DENIED,
+            Self::RateLimited { .. } => &build::REGISTRY_RATE_LIMITED,
+            Self::RepositoryMissing { .. } => &build::REPOSITORY_MISSING,
+            Self::TagImmutable { .. } => &build::TAG_IMMUTABLE,
+            Self::RegistryDown { .. } => &build::REGISTRY_DOWN,
+            Self::Network { .. } => &build::NETWORK,
+            Self::CacheMissing => &cache::MISSING,
+            Self::CacheUnreadable => &cache::UNREADABLE,
+            Self::CacheSilent { .. } => &cache::SILENT,
+            Self::CacheUnwritable => &cache::UNWRITABLE,
+            Self::ContentDamaged => &build::CONTENT_DAMAGED,
+            Self::Cancelled => &build::CANCELLED,
+            Self::SessionLost => &build::SESSION_LOST,
+            Self::Unknown => &build::BUILD_ERROR,
         }
     }
 
-    /// For who wrote the Dockerfile.
-    fn advise_author(&self, diagnosis: Diagnosis, place: &str) -> Diagnosis {
-        match &self.cause {
-            Cause::FileMissing { path } => diagnosis
-                .reason(format!("{path} is not in the build context, or .dockerignore keeps it out"))
-                .fix(format!("Check the path at {place}: it is read from the context's root, not from the Dockerfile's folder"))
-                .fix("Check that the file is committed, and that no pattern of .dockerignore matches it"),
-            Cause::SecretMissing { id } => diagnosis
-                .reason(format!("the step requires the secret {id:?}, which was not given"))
-                .fix(format!("Add a build secret with the id {id:?} to the project")),
-            _ => diagnosis
-                .reason(format!("{place} is not a valid instruction"))
-                .fix(format!("Correct {place}"))
-                .run("pipeops dockerfile args Dockerfile"),
-        }
-    }
-
-    /// For who gave access to the registry.
-    fn advise_registry(&self, diagnosis: Diagnosis) -> Diagnosis {
-        let at = |host: &Option<String>| host.clone().unwrap_or_else(|| "the registry".to_owned());
-        match &self.cause {
-            Cause::BaseImageMissing { image } => diagnosis
-                .reason(format!(
-                    "{image} does not exist, or may not be read with this credential"
-                ))
-                .fix("Check the image's name and tag after FROM")
-                .fix("If it is private, add a credential for its registry in project settings")
-                .run(REGISTRY_UPDATE),
-            Cause::Unauthorized { host } => diagnosis
-                .reason(format!("{} refused the credential, or has none", at(host)))
-                .fix("Verify registry credentials in project settings")
-                .fix("Check that the token has not expired and may write packages")
-                .run(REGISTRY_UPDATE),
-            Cause::Denied { host } => diagnosis
-                .reason(format!(
-                    "{} knows the account and does not let it write here",
-                    at(host)
-                ))
-                .fix("Give the account the right to push to this repository")
-                .fix("Check the repository's name for a typing error")
-                .run(REGISTRY_UPDATE),
-            Cause::RateLimited { host } => diagnosis
-                .reason(format!("{} wants fewer requests", at(host)))
-                .fix("Wait some minutes, then build again")
-                .fix("Log in: anonymous clients have lower limits")
-                .fix("Let the daemon pull base images through a mirror"),
-            Cause::RepositoryMissing { host } => diagnosis
-                .reason(format!("{} creates no repositories by itself", at(host)))
-                .fix("Create the repository, then build again"),
-            Cause::TagImmutable { host } => diagnosis
-                .reason(format!("{} does not let a tag change", at(host)))
-                .fix("Deploy the image that is there, or push under another tag"),
-            Cause::RegistryDown { host } => diagnosis
-                .reason(format!("{} does not work at the moment", at(host)))
-                .fix("Build again in a few minutes"),
-            Cause::CacheMissing => diagnosis
-                .reason("the bucket lost a part of the build cache, and the build needed it")
-                .fix("Build without this cache once; it is written anew"),
-            Cause::CacheUnreadable => diagnosis
-                .reason("the server of the build cache refuses, or gives other bytes than were written")
-                .fix("Build without this cache")
-                .fix("Check the cache's keys and that the daemon reaches its server"),
-            Cause::CacheSilent { cache } => diagnosis
-                .reason(format!("the server of the build cache {cache} takes connections and does not answer"))
-                .fix("Check the server of the cache: until it answers or hangs up, the daemon goes on with none of its builds")
-                .fix("Build without this cache, at another daemon"),
-            Cause::CacheUnwritable => diagnosis
-                .reason("the daemon does not know this kind of cache, or one of its settings")
-                .fix("Correct the cache in the build's configuration, or build without it"),
-            Cause::Network { host } => diagnosis
-                .reason(format!(
-                    "the daemon cannot reach {}",
-                    host.clone().unwrap_or_else(|| "a server".to_owned())
-                ))
-                .fix("Check the server's name, and that the daemon's network lets it out")
-                .run(DOCTOR),
-            _ => diagnosis,
+    /// The registry or server that it is about, if known.
+    fn host(&self) -> Option<&str> {
+        match self {
+            Self::Unauthorized { host }
+            | Self::Denied { host }
+            | Self::RateLimited { host }
+            | Self::RepositoryMissing { host }
+            | Self::TagImmutable { host }
+            | Self::RegistryDown { host }
+            | Self::Network { host } => host.as_deref(),
+            _ => None,
         }
     }
 }

@@ -120,6 +120,10 @@ pub enum Error {
     /// The build itself failed.
     #[error(transparent)]
     Build(#[from] Box<BuildFailure>),
+    /// The pool could not run the build.
+    #[cfg(feature = "pool")]
+    #[error(transparent)]
+    Pool(#[from] crate::pool::PoolError),
     /// The daemon said that it pushed, but not what.
     #[error("the daemon did not report the digest of the image that it pushed")]
     NoDigest,

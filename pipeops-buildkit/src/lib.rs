@@ -10,25 +10,23 @@ mod client;
 mod diagnosis;
 mod error;
 mod excerpt;
-mod exported;
 mod failure;
-mod frontend;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hex;
 mod history;
+mod hook;
 mod image_options;
 mod layout;
 mod leak;
 mod lines;
 mod live_redactor;
 mod output;
+#[cfg(feature = "pool")]
 mod pool;
 mod progress;
 mod random;
-mod remote;
-mod run;
 mod session;
 mod solve;
 mod store;
@@ -38,6 +36,14 @@ mod tls;
 mod usage;
 mod view;
 
+/// Types of `pipeops-core` that this crate's API shows.
+#[doc(no_inline)]
+pub use pipeops_core::{
+    Backoff, BuildRequest, BuiltImage, Credential, CredentialProvider, Diagnose, Diagnosis, Digest,
+    EventKind, EventSink, Failure, ImageBuilder, ImageRef, ImageRegistry, RegistryScope,
+    RetryClass, SecretString, build::DockerfileSource, event::Discard,
+};
+
 pub use address::{Address, AddressError};
 pub use builder::{Builder, BuilderOptions};
 pub use cache::{CacheOutcome, CacheProblem};
@@ -46,19 +52,19 @@ pub use client::{Client, ConnectOptions, DaemonInfo, Worker};
 pub use error::{CredentialError, Error};
 pub use excerpt::{Pointer, SourceLine, SourceLines};
 pub use failure::BuildFailure;
-pub use frontend::{NamedContext, Network, Provenance, ResolveMode};
 pub use history::BuildRecord;
 pub use image_options::{AnnotationLevel, Compression, ImageOptions};
 pub use leak::{Leak, LeakCheck, LeakPlace, LeakReport, LeakSearch};
 pub use output::{Output, OutputStats, OutputTarget};
 #[cfg(feature = "kubernetes")]
 pub use pool::EndpointSliceMembers;
+#[cfg(feature = "pool")]
 pub use pool::{
     Discover, DnsMembers, Member, MemberState, MemberStatus, Pool, PoolError, PoolOptions,
     StaticMembers,
 };
 pub use session::patterns::{PatternError, Patterns};
-pub use solve::{ContextSent, Solve, Solved};
+pub use solve::{ContextSent, NamedContext, Network, Provenance, ResolveMode, Solve, Solved};
 pub use subrequest::{
     BuildTarget, Lint, LintError, LintWarning, Outline, OutlineArg, OutlineCache, OutlineMount,
 };

@@ -39,8 +39,7 @@ use pipeops_buildkit::{
 use pipeops_core::build::{BuildCache, S3Cache};
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
-    Backoff, BuildRequest, Credential, CredentialProvider, Failure, ImageBuilder, RegistryScope,
-    SecretString,
+    Backoff, BuildRequest, Credential, CredentialProvider, Failure, RegistryScope, SecretString,
 };
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops_testkit::fault::{Fault, Matcher};

@@ -12,8 +12,8 @@ use pipeops_buildkit::{Builder, BuilderOptions, Cause, Error, Solve};
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind, VertexState};
 use pipeops_core::{
-    Backoff, BuildRequest, Credential, CredentialProvider, Diagnose, Failure, ImageBuilder,
-    RegistryScope, RetryClass, SecretString,
+    Backoff, BuildRequest, Credential, CredentialProvider, Diagnose, Failure, RegistryScope,
+    RetryClass, SecretString,
 };
 
 const SCRATCH: &str = "FROM scratch\nCOPY . /\n";
@@ -470,7 +470,7 @@ async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
 
     let failure = builder.build(request.clone(), &Discard).await.unwrap_err();
     assert_eq!(
-        failure.retry_class(),
+        failure.diagnosis().class,
         RetryClass::NeedsCredential,
         "{failure}"
     );

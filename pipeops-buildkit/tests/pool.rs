@@ -2,21 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use pipeops_buildkit::{
-    Address, BuilderOptions, Discover, Member, MemberState, MemberStatus, Pool, PoolOptions,
-    StaticMembers,
+    Address, AnnotationLevel, BuilderOptions, Discover, Error, ImageOptions, Member, MemberState,
+    MemberStatus, NamedContext, Output, OutputTarget, Pool, PoolOptions, Solve, StaticMembers,
 };
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
-    Backoff, BuildRequest, Diagnosis, Digest, EventSink, Failure, ImageBuilder, ImageRegistry,
-    RetryClass,
+    Backoff, BuildRequest, Diagnose, Diagnosis, Digest, EventSink, Failure, ImageRef,
+    ImageRegistry, RetryClass,
 };
 use pipeops_registry::Registries;
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
@@ -389,7 +391,11 @@ async fn a_blob_that_is_damaged_everywhere_ends_the_attempts() {
         .await
         .unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: ContentDamaged");
-    assert_eq!(failure.retry_class(), RetryClass::Exhausted, "{failure}");
+    assert_eq!(
+        failure.diagnosis().class,
+        RetryClass::Exhausted,
+        "{failure}"
+    );
     assert_eq!(world.asked(), 3);
 }
 
@@ -437,7 +443,11 @@ async fn a_build_that_kills_its_daemons_is_given_up() {
         .build(world.request("app"), &Discard)
         .await
         .unwrap_err();
-    assert_eq!(failure.retry_class(), RetryClass::Exhausted, "{failure}");
+    assert_eq!(
+        failure.diagnosis().class,
+        RetryClass::Exhausted,
+        "{failure}"
+    );
     assert!(failure.diagnosis().reason.contains("3 attempts"));
     assert_eq!(world.asked(), 3, "two daemons are left alive");
 }
@@ -579,7 +589,7 @@ async fn who_waits_is_told_and_may_leave_at_any_time() {
     assert_eq!(pool.members()[0].waiting, 2);
     let failure = pool.build(world.request("a"), &Discard).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: QueueFull");
-    assert_eq!(failure.retry_class(), RetryClass::Transient);
+    assert_eq!(failure.diagnosis().class, RetryClass::Transient);
 
     second.abort();
     until(|| pool.waiting() == 1).await;
@@ -692,6 +702,122 @@ async fn platforms_that_nobody_builds_for_or_joins_are_errors() {
     let without = world.pool(PoolOptions::default());
     let failure = without.build(for_both(&world), &Discard).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: NoRegistryClient");
+    assert_eq!(world.asked(), 0);
+}
+
+/// What a writer was given.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl tokio::io::AsyncWrite for Written {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn customized(
+    customize: impl Fn(Solve) -> Result<Solve, Error> + Send + Sync + 'static,
+) -> PoolOptions {
+    let options = options();
+    let builder = options.builder.clone().customize(customize);
+    options.builder(builder)
+}
+
+#[tokio::test]
+async fn everything_that_a_solve_can_say_reaches_the_daemon_through_a_pool() {
+    let world = World::new(1, Duration::ZERO).await;
+    let ssh = "RUN --mount=type=ssh,id=deploy,required make";
+    world.write("Dockerfile", &format!("FROM base:none\nCOPY a /a\n{ssh}\n"));
+    let base: ImageRef = "base:amd64".parse().unwrap();
+    let archive = Written::default();
+    let pool = world.pool(customized({
+        let archive = archive.clone();
+        move |solve| {
+            let image = ImageOptions::default();
+            let team = solve.request().labels["team"].clone();
+            Ok(solve
+                .ssh_agent("deploy", "/nowhere/agent")
+                .context("base:none", NamedContext::Image(base.clone()))
+                .image(image.annotation(AnnotationLevel::Manifest, "team", team))
+                .ulimit("nofile", 1024, 2048)
+                .output(Output::tar(OutputTarget::writer(archive.clone()))))
+        }
+    }));
+    let mut request = world.request("app");
+    request.labels.insert("team".into(), "shop".into());
+    pool.build(request, &Discard).await.unwrap();
+
+    let seen = world.daemons[0].builds().remove(0);
+    assert_eq!(seen.ssh_agents, ["deploy"]);
+    let attributes = &seen.frontend_attrs;
+    assert_eq!(
+        attributes["context:base:none"],
+        "docker-image://docker.io/library/base:amd64"
+    );
+    assert_eq!(attributes["ulimit"], "nofile=1024:2048");
+    let exporters: Vec<&str> = seen
+        .exporters
+        .iter()
+        .map(|(kind, _)| kind.as_str())
+        .collect();
+    assert_eq!(exporters, ["tar", "image"]);
+    let manifest = world.registry.manifest("team/app", "1").unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
+    assert_eq!(manifest["annotations"]["team"], "shop");
+    let archive = archive.0.lock().unwrap();
+    let content = "content of a".as_bytes();
+    assert!(archive.windows(content.len()).any(|part| part == content));
+}
+
+#[tokio::test]
+async fn an_attempt_at_another_daemon_gets_writers_of_its_own() {
+    let world = World::new(2, Duration::ZERO).await;
+    let archives: Arc<Mutex<Vec<Written>>> = Arc::default();
+    let pool = world.pool(customized({
+        let archives = Arc::clone(&archives);
+        move |solve| {
+            let archive = Written::default();
+            archives.lock().unwrap().push(archive.clone());
+            Ok(solve.output(Output::tar(OutputTarget::writer(archive))))
+        }
+    }));
+    // The image is there, but whether the archive is complete is not known: it is built again.
+    let home = world.home(&pool, "app").await;
+    home.faults()
+        .add(Fault::Cut { after_bytes: 0 }.on(Matcher::operation("solve")));
+    pool.build(world.request("app"), &Discard).await.unwrap();
+    let archives = archives.lock().unwrap();
+    assert_eq!((world.asked(), archives.len()), (3, 3));
+    assert!(!archives[2].0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_of_the_customization_ends_the_build() {
+    let world = World::new(1, Duration::ZERO).await;
+    let pool = world.pool(customized(|_| {
+        Err(Error::Invalid {
+            field: "ssh_key",
+            why: "no such key".to_owned(),
+        })
+    }));
+    let error = pool
+        .build(world.request("app"), &Discard)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
     assert_eq!(world.asked(), 0);
 }
 

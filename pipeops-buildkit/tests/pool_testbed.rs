@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use common::daemons::{Daemon, Network};
 use common::{Context, Recorder, env, registry_get, unique};
-use pipeops_buildkit::{Member, MemberState, Pool, PoolOptions, StaticMembers};
+use pipeops_buildkit::{Error, Member, MemberState, Pool, PoolOptions, StaticMembers};
 use pipeops_core::event::Discard;
-use pipeops_core::{BuildRequest, BuiltImage, Failure, ImageBuilder};
+use pipeops_core::{BuildRequest, BuiltImage, Diagnose};
 use pipeops_registry::Registries;
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
@@ -54,7 +54,7 @@ fn context() -> Context {
 async fn build_all(
     pool: &Pool,
     ended: impl Fn(usize),
-) -> Vec<(BuildRequest, Result<BuiltImage, Failure>)> {
+) -> Vec<(BuildRequest, Result<BuiltImage, Error>)> {
     let count = AtomicUsize::new(0);
     let builds = (0..BUILDS).map(|_| async {
         let context = context();
@@ -66,7 +66,7 @@ async fn build_all(
     futures::future::join_all(builds).await
 }
 
-async fn check(results: Vec<(BuildRequest, Result<BuiltImage, Failure>)>) {
+async fn check(results: Vec<(BuildRequest, Result<BuiltImage, Error>)>) {
     for (request, result) in results {
         let built = result.unwrap_or_else(|failure| panic!("{}", failure.diagnosis()));
         let path = format!(

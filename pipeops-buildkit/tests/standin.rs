@@ -14,7 +14,7 @@ use pipeops_core::build::{BuildCache, S3Cache};
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
     Backoff, BuildRequest, Credential, CredentialProvider, Diagnose, Diagnosis, Failure,
-    ImageBuilder, RegistryScope, RetryClass, SecretString,
+    RegistryScope, RetryClass, SecretString,
 };
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
 use pipeops_testkit::fault::{Fault, Matcher};
@@ -162,7 +162,11 @@ async fn a_registry_that_keeps_throttling_ends_the_attempts() {
         .build(world.request(), &Discard)
         .await
         .unwrap_err();
-    assert_eq!(failure.retry_class(), RetryClass::Exhausted, "{failure}");
+    assert_eq!(
+        failure.diagnosis().class,
+        RetryClass::Exhausted,
+        "{failure}"
+    );
     assert_eq!(throttled.fired(), 3);
 }
 

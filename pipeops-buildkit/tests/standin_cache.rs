@@ -5,10 +5,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pipeops_buildkit::{Address, Builder, BuilderOptions, Client, ConnectOptions, Solve, Solved};
+use pipeops_buildkit::{
+    Address, Builder, BuilderOptions, Client, ConnectOptions, Error, Solve, Solved,
+};
 use pipeops_core::cache::{CacheNamespace, S3Cache};
 use pipeops_core::event::EventKind;
-use pipeops_core::{Backoff, BuildRequest, BuiltImage, EventSink, Failure, ImageBuilder};
+use pipeops_core::{Backoff, BuildRequest, BuiltImage, EventSink};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
@@ -88,11 +90,7 @@ impl World {
         Address::parse(&self.daemon.address()).unwrap()
     }
 
-    async fn build(
-        &self,
-        request: BuildRequest,
-        warnings: &Warnings,
-    ) -> Result<BuiltImage, Failure> {
+    async fn build(&self, request: BuildRequest, warnings: &Warnings) -> Result<BuiltImage, Error> {
         let backoff = Backoff::default().base(Duration::from_millis(20));
         let options = BuilderOptions::default().backoff(backoff).timeout(LIMIT);
         Builder::new(self.address(), options)

@@ -66,6 +66,8 @@ pub(crate) struct ImageManifest {
     pub(crate) media_type: String,
     pub(crate) config: Descriptor,
     pub(crate) layers: Vec<Descriptor>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 impl ImageManifest {
@@ -75,6 +77,7 @@ impl ImageManifest {
             media_type: media_type::MANIFEST.to_owned(),
             config,
             layers,
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -231,8 +234,12 @@ impl LayerBuilder {
         self.0.append_link(&mut header, path, target)
     }
 
+    pub(crate) fn into_tar(self) -> io::Result<Vec<u8>> {
+        self.0.into_inner()
+    }
+
     pub(crate) fn finish(self) -> io::Result<Layer> {
-        let tar = self.0.into_inner()?;
+        let tar = self.into_tar()?;
         // No name and no time in the gzip header: equal layers have equal digests.
         let mut gzip = GzBuilder::new().write(Vec::new(), Compression::fast());
         gzip.write_all(&tar)?;

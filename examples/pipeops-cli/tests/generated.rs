@@ -25,7 +25,7 @@ use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::event::{Discard, EventKind, EventSink, VertexState};
 use pipeops::core::source::DirTree;
-use pipeops::core::{BuildRequest, BuiltImage, Failure, ImageBuilder, ImageRef};
+use pipeops::core::{BuildRequest, BuiltImage, Failure, ImageRef};
 use pipeops::detect::{BaseImages, Generated, generate};
 use pipeops::detect::{Detection, Detector, LanguageDetector};
 use pipeops::manifest::{App, HealthCheck, ManifestGenerator, StandardManifests};
@@ -245,7 +245,9 @@ impl Project {
 async fn build(request: BuildRequest, events: &dyn EventSink) -> Result<BuiltImage, Failure> {
     let address = Address::parse(&environment("BUILDKIT_HOST")).unwrap();
     let options = BuilderOptions::default().timeout(BUILD_LIMIT);
-    Builder::new(address, options).build(request, events).await
+    Ok(Builder::new(address, options)
+        .build(request, events)
+        .await?)
 }
 
 async fn roll_out(namespace: &Namespace, project: &Project, plan: &Plan, built: &BuiltImage) {

@@ -15,11 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry};
 use pipeops_core::SecretString;
-use pipeops_core::cache::{BuildCache, LocalCache};
 use serde_json::json;
 
 pub(crate) use label::{IMPORT, Labels};
 pub use outcome::{CacheOutcome, CacheProblem};
+#[doc(no_inline)]
+pub use pipeops_core::cache::{
+    AzblobCache, BuildCache, CacheNamespace, GhaCache, LocalCache, S3Cache,
+};
 pub(crate) use reason::reason;
 
 use crate::error::Error;
@@ -118,8 +121,6 @@ fn entry(cache: &BuildCache, attributes: attributes::Attributes) -> CacheOptions
 
 #[cfg(test)]
 mod tests {
-    use pipeops_core::cache::{AzblobCache, GhaCache, S3Cache};
-
     use super::*;
 
     fn s3() -> S3Cache {

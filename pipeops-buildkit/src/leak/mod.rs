@@ -9,7 +9,6 @@ use pipeops_core::Digest;
 
 use crate::client::Client;
 
-mod after;
 mod assignments;
 mod document;
 mod image;
@@ -19,7 +18,6 @@ mod needles;
 mod record;
 mod search;
 
-pub(crate) use after::After;
 pub use search::LeakSearch;
 
 use needles::Needles;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use pipeops_core::build::{BuildCache, DockerfileSource};
+use pipeops_core::build::BuildCache;
 use pipeops_core::secret::{Suspicion, suspicion};
 use pipeops_core::{BuildRequest, SecretString};
 
 use super::assignments::assignments;
-use crate::check::read_dockerfile;
-use crate::session::patterns::clean;
+use crate::check::dockerfile_text;
 
 /// The secrets that a leak check looks for, each with a name for people.
 #[derive(Debug, Clone, Default)]
@@ -29,15 +28,7 @@ impl LeakSearch {
     /// The secrets of a request: its build secrets, the keys of its caches, build arguments that look like secrets, and
     /// values in its Dockerfile that do. Reads the Dockerfile.
     pub fn new(request: &BuildRequest) -> Self {
-        let text = match &request.dockerfile {
-            DockerfileSource::Inline(text) => text.clone(),
-            // One that is not there holds nothing to look for; the build itself says what is wrong with it.
-            DockerfileSource::Path(path) => {
-                let bytes = read_dockerfile(&request.context, &clean(path));
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-            _ => String::new(),
-        };
+        let text = String::from_utf8_lossy(&dockerfile_text(request)).into_owned();
         let mut search = Self::without_dockerfile(request);
         for (key, value) in assignments(&text) {
             let why = suspicion(&key, &value);
@@ -128,7 +119,7 @@ mod tests {
     #[test]
     fn a_request_says_what_is_to_be_looked_for() {
         let mut request = BuildRequest::new("/nowhere", "reg.io/a:1".parse().unwrap());
-        request.dockerfile = DockerfileSource::Inline(
+        request.dockerfile = pipeops_core::build::DockerfileSource::Inline(
             "FROM x\nARG DB_PASSWORD=postgres\nENV MODE=production\n".into(),
         );
         request.secrets.insert("npm".into(), "npm-secret".into());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use pipeops_core::diagnosis::codes::pool;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 use tokio::time::{sleep, timeout};
 
@@ -127,11 +128,10 @@ struct DnsError {
 
 impl Diagnose for DnsError {
     fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Build failed: PoolNameUnknown")
+        Diagnosis::new(&pool::NAME_UNKNOWN)
             .error(format!("{self}: {}", self.source))
             .reason("DNS gives no address for it")
-            .fix(format!("Check the name {}", self.host))
-            .fix("In Kubernetes, write it as SERVICE.NAMESPACE.svc and make the Service headless (clusterIP: None)")
+            .context("host", &self.host)
             .class(RetryClass::Transient)
     }
 }

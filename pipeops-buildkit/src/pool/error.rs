@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pipeops_core::{Diagnose, Diagnosis, RetryClass};
+use pipeops_core::diagnosis::codes::pool;
+use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 
 /// Why a pool did not even begin to build an image. What goes wrong with a build itself is an [`Error`](crate::Error).
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,10 @@ pub enum PoolError {
         /// What the daemons build for.
         known: Vec<String>,
     },
-    /// The platforms are on different daemons and nobody can join them.
+    /// The registry client could not join the images of the platforms.
+    #[error("cannot join the images of the platforms: {0}")]
+    Join(Failure),
+    /// The platforms are on different daemons, and the pool has no registry client to join them.
     #[error("no single BuildKit daemon builds for {}", .wanted.join(" and "))]
     NoRegistry {
         /// What is asked for.
@@ -48,52 +52,53 @@ pub enum PoolError {
 
 impl Diagnose for PoolError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis =
-            Diagnosis::new(format!("Build failed: {}", self.name())).error(self.to_string());
-        match self {
-            Self::QueueFull { .. } => diagnosis
-                .reason("more builds come than the daemons can do")
-                .fix("Build again when fewer builds wait")
-                .fix("Add daemons to the pool, or raise its queue limit")
-                .class(RetryClass::Transient),
-            Self::WaitTimeout { .. } => diagnosis
-                .reason("all daemons were busy with other builds")
-                .fix("Add daemons to the pool, or raise its capacity")
-                .fix("Look for builds that hang: they keep their place until their own time limit"),
-            Self::Unreachable { discovery: Some(why), .. } => diagnosis
-                .reason(format!("the list of the pool's members cannot be had: {why}"))
-                .fix("Check the DNS name or Service that names the pool's members")
-                .class(RetryClass::Transient),
-            Self::Unreachable { members, .. } if members.is_empty() => diagnosis
-                .reason("the pool has no members")
-                .fix("Start a BuildKit daemon, and check the list, DNS name or Service that names the pool's members")
-                .class(RetryClass::Transient),
-            Self::Unreachable { members, .. } => diagnosis
-                .reason("the daemons are down, or the network to them is")
-                .log(members)
-                .fix("Start buildkitd on them, and let it listen at these addresses")
-                .run("pipeops doctor")
-                .class(RetryClass::Transient),
-            Self::Platform { known, .. } => diagnosis
-                .reason(format!("its daemons build for {}", known.join(", ")))
-                .fix("Add a daemon on such a machine to the pool")
-                .fix("Or install emulation (qemu and binfmt_misc) beside a daemon of the pool"),
-            Self::NoRegistry { .. } => diagnosis
-                .reason("each platform can be built on its own daemon, but the pool was given no registry client to join them")
-                .fix("Give the pool one: PoolOptions::registry(Arc::new(pipeops_registry::Registries::default()))"),
-        }
+        let page = match self {
+            Self::Join(failure) => return failure.diagnosis(),
+            Self::QueueFull { .. } => &pool::QUEUE_FULL,
+            Self::WaitTimeout { .. } => &pool::NO_ROOM,
+            Self::Unreachable {
+                discovery, members, ..
+            } if discovery.is_some() || members.is_empty() => &pool::NO_MEMBERS,
+            Self::Unreachable { .. } => &pool::UNREACHABLE,
+            Self::Platform { .. } => &pool::PLATFORM,
+            Self::NoRegistry { .. } => &pool::NO_REGISTRY_CLIENT,
+        };
+        let class = match self {
+            Self::QueueFull { .. } | Self::Unreachable { .. } => RetryClass::Transient,
+            _ => RetryClass::Permanent,
+        };
+        let members = match self {
+            Self::Unreachable { members, .. } => members.as_slice(),
+            _ => &[],
+        };
+        Diagnosis::new(page)
+            .error(self.to_string())
+            .reason(self.reason())
+            .log(members)
+            .class(class)
     }
 }
 
 impl PoolError {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::QueueFull { .. } => "QueueFull",
-            Self::WaitTimeout { .. } => "NoRoom",
-            Self::Unreachable { .. } => "DaemonsUnreachable",
-            Self::Platform { .. } => "NoDaemonForPlatform",
-            Self::NoRegistry { .. } => "NoRegistryClient",
-        }
+    fn reason(&self) -> String {
+        let reason = match self {
+            Self::Unreachable {
+                discovery: Some(why),
+                ..
+            } => return format!("the list of the pool's members is not available: {why}"),
+            Self::Platform { known, .. } => {
+                return format!("its daemons build for {}", known.join(", "));
+            }
+            Self::Unreachable { members, .. } if members.is_empty() => "the pool has no members",
+            Self::Unreachable { .. } => "the daemons are down, or the network to them is",
+            Self::QueueFull { .. } => "more builds arrive than the daemons can run",
+            Self::WaitTimeout { .. } => "all daemons were busy with other builds",
+            Self::NoRegistry { .. } => {
+                "the pool has no registry client to join the platforms' images"
+            }
+            Self::Join(_) => "",
+        };
+        reason.to_owned()
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use pipeops_core::build::BuildCache;
 use pipeops_core::event::EventKind;
-use pipeops_core::{BuildRequest, Digest, EventSink, Failure};
+use pipeops_core::{BuildRequest, Digest, EventSink};
 
 use super::error::PoolError;
 use super::platform::normal;
 use super::run::{Built, Ended, run};
 use super::shared::Shared;
+use crate::error::Error;
 
 /// Builds each platform at a daemon of its own, pushes the parts by digest, and joins them under the request's tag. When one of
 /// them fails, the others are cancelled.
@@ -19,7 +20,7 @@ pub(super) async fn build_per_platform(
     shared: &Arc<Shared>,
     request: &BuildRequest,
     events: &dyn EventSink,
-) -> Result<Built, Failure> {
+) -> Result<Built, Error> {
     let Some(registry) = shared.options.registry.clone() else {
         let wanted = request.platforms.clone();
         return Err(PoolError::NoRegistry { wanted }.into());
@@ -32,7 +33,7 @@ pub(super) async fn build_per_platform(
         let events = Labelled { platform, events };
         match run(shared, part(request, platform), true, &events).await? {
             Ended::Built(built) => Ok(built),
-            Ended::PerPlatform => Err(Failure::from(PoolError::Platform {
+            Ended::PerPlatform => Err(Error::Pool(PoolError::Platform {
                 wanted: vec![platform.clone()],
                 known: shared.scheduler().platforms(),
             })),
@@ -40,7 +41,10 @@ pub(super) async fn build_per_platform(
     });
     let parts = try_join_all(parts).await?;
     let digests: Vec<Digest> = parts.iter().map(|part| part.digest.clone()).collect();
-    let digest = registry.join(request, &digests).await?;
+    let digest = registry
+        .join(request, &digests)
+        .await
+        .map_err(PoolError::Join)?;
     Ok(Built {
         digest,
         steps: parts.iter().map(|part| part.steps).sum(),

@@ -10,6 +10,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use pipeops_core::diagnosis::codes::pool;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 use tokio::time::timeout;
 
@@ -222,11 +223,9 @@ struct EndpointsError {
 impl Diagnose for EndpointsError {
     fn diagnosis(&self) -> Diagnosis {
         let source = self.source.as_ref().map(|source| format!(": {source}"));
-        Diagnosis::new("Build failed: PoolServiceUnreadable")
+        Diagnosis::new(&pool::SERVICE_UNREADABLE)
             .error(format!("{self}{}", source.unwrap_or_default()))
-            .reason("the Kubernetes API does not tell which daemons there are")
-            .fix("Give the account a Role with the verbs list and watch on endpointslices (discovery.k8s.io)")
-            .fix("Check that the API server can be reached")
+            .reason("the Kubernetes API does not list the daemons")
             .class(RetryClass::Transient)
     }
 }

@@ -34,6 +34,7 @@ pub use member::{Discover, Member, StaticMembers};
 pub use options::PoolOptions;
 pub use status::{MemberState, MemberStatus};
 
+use crate::error::Error;
 use run::Ended;
 use shared::Shared;
 
@@ -87,13 +88,17 @@ impl Pool {
     }
 }
 
-#[async_trait]
-impl ImageBuilder for Pool {
-    async fn build(
+impl Pool {
+    /// Builds and pushes one image and reports to `events`. Dropping the future cancels the build.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] when no daemon took the build or its platforms could not be joined, else as
+    /// [`Builder::build`](crate::Builder::build).
+    pub async fn build(
         &self,
         request: BuildRequest,
         events: &dyn EventSink,
-    ) -> Result<BuiltImage, Failure> {
+    ) -> Result<BuiltImage, Error> {
         let image = request.image.clone();
         let built = match run::run(&self.shared, request.clone(), false, events).await? {
             Ended::Built(built) => built,
@@ -105,5 +110,16 @@ impl ImageBuilder for Pool {
             built.steps,
             built.cached,
         ))
+    }
+}
+
+#[async_trait]
+impl ImageBuilder for Pool {
+    async fn build(
+        &self,
+        request: BuildRequest,
+        events: &dyn EventSink,
+    ) -> Result<BuiltImage, Failure> {
+        Ok(self.build(request, events).await?)
     }
 }

@@ -1,21 +1,22 @@
 //! How a pool places builds, how long it waits, and what it asks.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pipeops_core::{BuildRequest, ImageRegistry};
 
 use crate::builder::BuilderOptions;
+use crate::hook::Hook;
 
-type NamespaceOf = Arc<dyn Fn(&BuildRequest) -> String + Send + Sync>;
+type NamespaceOf = dyn Fn(&BuildRequest) -> String + Send + Sync;
 
 /// How a [`Pool`](crate::Pool) works.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PoolOptions {
-    /// How each daemon is reached, and how a single build is tried again where another daemon would not help (a registry that
-    /// throttles, an expired credential). Its time limit counts from when the build gets its place.
+    /// How each daemon is reached, what is [set](BuilderOptions::customize) beyond the requests, and how a build is retried
+    /// where another daemon would not help (a registry that throttles, an expired credential). Its time limit counts from when
+    /// the build gets its place.
     pub builder: BuilderOptions,
     /// Builds at once on each daemon, when its [`Member`](crate::Member) says nothing else. Default: 4. One build leaves the
     /// daemon's processors idle while it pulls, pushes and waits for its client; with many at once each of them gets slower,
@@ -39,7 +40,7 @@ pub struct PoolOptions {
     /// How often a daemon is asked whether it is well. Each time on a new connection: a daemon that drains still answers on
     /// old ones. Default: 15 s.
     pub probe_interval: Duration,
-    pub(super) namespace: NamespaceOf,
+    pub(super) namespace: Hook<NamespaceOf>,
     pub(super) registry: Option<Arc<dyn ImageRegistry>>,
 }
 
@@ -56,14 +57,14 @@ impl Default for PoolOptions {
             namespace_limit: None,
             attempts: 3,
             probe_interval: Duration::from_secs(15),
-            namespace: Arc::new(|request| request.image.name()),
+            namespace: Hook(Arc::new(|request| request.image.name())),
             registry: None,
         }
     }
 }
 
 impl PoolOptions {
-    /// Sets how each daemon is reached and how single builds are tried again.
+    /// Sets how each daemon is reached, options of all builds, and retries.
     #[must_use]
     pub fn builder(mut self, options: BuilderOptions) -> Self {
         self.builder = options;
@@ -140,7 +141,7 @@ impl PoolOptions {
         mut self,
         namespace: impl Fn(&BuildRequest) -> String + Send + Sync + 'static,
     ) -> Self {
-        self.namespace = Arc::new(namespace);
+        self.namespace = Hook(Arc::new(namespace));
         self
     }
 
@@ -151,23 +152,5 @@ impl PoolOptions {
     pub fn registry(mut self, registry: Arc<dyn ImageRegistry>) -> Self {
         self.registry = Some(registry);
         self
-    }
-}
-
-impl fmt::Debug for PoolOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolOptions")
-            .field("builder", &self.builder)
-            .field("capacity", &self.capacity)
-            .field("region", &self.region)
-            .field("patience", &self.patience)
-            .field("queue_limit", &self.queue_limit)
-            .field("wait_timeout", &self.wait_timeout)
-            .field("unreachable_timeout", &self.unreachable_timeout)
-            .field("namespace_limit", &self.namespace_limit)
-            .field("attempts", &self.attempts)
-            .field("probe_interval", &self.probe_interval)
-            .field("registry", &self.registry)
-            .finish_non_exhaustive()
     }
 }

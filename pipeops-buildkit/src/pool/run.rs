@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeops_core::event::EventKind;
-use pipeops_core::{BuildRequest, Diagnose, Digest, EventSink, Failure};
+use pipeops_core::{BuildRequest, Diagnose, Digest, EventSink};
 use tokio::time::timeout;
 
 use super::platform::normal;
@@ -15,9 +15,7 @@ use super::wait::{Got, wait};
 use crate::builder::{Builder, Tries};
 use crate::cause::Cause;
 use crate::error::Error;
-use crate::exported::Exported;
-use crate::image_options::ImageOptions;
-use crate::solve::Solved;
+use crate::solve::{Exported, Solved};
 
 /// A daemon that answers but does not work gets no builds for this long.
 const HOLD: Duration = Duration::from_secs(30);
@@ -51,9 +49,9 @@ pub(super) async fn run(
     request: BuildRequest,
     by_digest: bool,
     events: &dyn EventSink,
-) -> Result<Ended, Failure> {
+) -> Result<Ended, Error> {
     let mut wanted = Wanted {
-        namespace: (shared.options.namespace)(&request),
+        namespace: (shared.options.namespace.0)(&request),
         platforms: request.platforms.iter().map(|name| normal(name)).collect(),
         avoid: BTreeSet::new(),
     };
@@ -70,6 +68,7 @@ pub(super) async fn run(
             by_digest,
             events,
             lost: 0,
+            has_outputs: false,
         });
         let exported = Exported::default();
         match build.attempt(&grant, &exported).await {
@@ -109,17 +108,20 @@ struct Build<'a> {
     events: &'a dyn EventSink,
     /// Daemons that it lost.
     lost: u32,
+    /// It writes results besides the pushed image.
+    has_outputs: bool,
 }
 
 impl Build<'_> {
     async fn attempt(&mut self, grant: &Grant, exported: &Exported) -> Result<Solved, Error> {
-        let mut solve = self.tries.begin().exported(exported.clone());
+        let mut solve = self.tries.begin()?.exported(exported.clone());
+        self.has_outputs = !solve.outputs.is_empty();
         if self.lost > 0 {
             solve = solve.again(true);
         }
         if self.by_digest {
             // The image is there by its digest alone, until the parts are joined under the tag.
-            solve = solve.image(ImageOptions::default().push_by_digest().name_canonical());
+            solve.image = solve.image.push_by_digest().name_canonical();
         }
         let builder = Builder::new(grant.address.clone(), self.shared.options.builder.clone());
         builder.attempt(solve, self.events).await
@@ -169,7 +171,8 @@ impl Build<'_> {
     /// The image of a build whose daemon was lost, if it had arrived: the tag names exactly the digest that the daemon had said
     /// it would push. Whoever pushed it, it is the same image to the byte.
     async fn pushed(&self, exported: &Exported) -> Option<Built> {
-        if !exported.began() {
+        // Other outputs may be missing although the image is there.
+        if !exported.began() || self.has_outputs {
             return None;
         }
         let registry = self.shared.options.registry.as_ref()?;

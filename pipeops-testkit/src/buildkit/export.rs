@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::moby::filesync::v1::BytesMessage;
+use bollard_buildkit_proto::moby::filesync::v1::file_send_client::FileSendClient;
 use bytes::Bytes;
 use pipeops_core::ImageRef;
 use serde_json::json;
+use tonic::Request;
 
 use super::error::{BuildError, BuildResult};
 use super::progress::Step;
@@ -70,6 +73,32 @@ impl Build {
         Ok(self.response(export, &image, &manifest))
     }
 
+    /// Sends the root file system to the client, for each exporter that asks for an archive.
+    pub(super) async fn send_archives(&self, state: &StageState) -> BuildResult<()> {
+        for number in &self.request.archives {
+            let vertex = self.progress.begin("exporting to client tarball");
+            let archive = state.tree.to_tar();
+            let data = archive
+                .map_err(|error| BuildError::new(format!("failed to write tar: {error}")))?;
+            let pieces: Vec<BytesMessage> = data
+                .chunks(32 << 10)
+                .map(|piece| BytesMessage {
+                    data: piece.to_vec(),
+                })
+                .collect();
+            let mut request = Request::new(futures::stream::iter(pieces));
+            request
+                .metadata_mut()
+                .insert("buildkit-attachable-exporter-id", (*number as u64).into());
+            let mut client = FileSendClient::new(self.session()?.channel.clone());
+            let mut answer = client.diff_copy(request).await?.into_inner();
+            // The client closes its side when all is written.
+            while answer.message().await?.is_some() {}
+            vertex.done();
+        }
+        Ok(())
+    }
+
     fn write(&self, mut config: ImageConfig, state: &StageState, export: &Export) -> Image {
         let (os, architecture) = self
             .request
@@ -109,6 +138,7 @@ impl Build {
                 .for_each(|layer| DOCKER_LAYER.clone_into(&mut layer.media_type));
         }
         let mut manifest = ImageManifest::new(descriptor, layers);
+        manifest.annotations.clone_from(&export.annotations);
         if export.docker_types {
             media_type::DOCKER_MANIFEST.clone_into(&mut manifest.media_type);
         }

@@ -133,7 +133,7 @@ impl Build {
         Ok(tree.text(".dockerignore").unwrap_or_default())
     }
 
-    fn session(&self) -> BuildResult<&Session> {
+    pub(super) fn session(&self) -> BuildResult<&Session> {
         let session = self.session.as_ref();
         session.ok_or_else(|| BuildError::new("no local sources enabled"))
     }

@@ -25,12 +25,13 @@
 //! # What it does not do
 //! **`RUN` runs nothing.** A [`RunScript`] says what commands print, leave and return; a command that it does not speak
 //! of is skipped, and the log of the step says so. Files that a skipped command might have made, and users that it might
-//! have added, are then missing: a `COPY --from` of such a file copies nothing, and says so in its log, too.
+//! have added, are then missing: a `COPY --from` of such a file copies nothing, and says so in its log, too. For
+//! `--mount=type=ssh` the client is asked for its agent.
 //!
-//! Answered with an error that names the stand-in: several platforms or exporters at once, exporters other than `image`,
-//! LLB and gateway builds, foreign frontends, attestations, remote contexts and `ADD` sources, base images with `ONBUILD`,
-//! `--exclude`, build history, filters of `Prune` and `DiskUsage`, registries that are neither loopback nor named in
-//! the options.
+//! Answered with an error that names the stand-in: several platforms at once, exporters other than `image` and `tar`, LLB
+//! and gateway builds, foreign frontends, attestations, remote contexts and `ADD` sources, named contexts other than images,
+//! base images with `ONBUILD`, `--exclude`, build history, filters of `Prune` and `DiskUsage`, registries that are neither
+//! loopback nor named in the options.
 //!
 //! Remote caches of type `s3` are read and written, over plain HTTP, in BuildKit's layout, with its errors: an import that
 //! fails shows it and the build goes on, a blob that is missing fails the build, and so does an export that fails unless it
@@ -168,8 +169,10 @@ pub struct SeenBuild {
     pub id: String,
     /// The frontend's attributes, as they came: a real daemon keeps them in its history.
     pub frontend_attrs: BTreeMap<String, String>,
-    /// The attributes of the first exporter.
-    pub export_attrs: BTreeMap<String, String>,
+    /// Type and attributes of each exporter.
+    pub exporters: Vec<(String, BTreeMap<String, String>)>,
+    /// Ids of the SSH agents that steps used.
+    pub ssh_agents: Vec<String>,
     /// Type and attributes of each remote cache to read.
     pub cache_imports: Vec<(String, BTreeMap<String, String>)>,
     /// Type and attributes of each remote cache to write.
@@ -193,11 +196,14 @@ impl SeenBuild {
             };
             entries.into_iter().map(entry).collect()
         };
-        let export = request.exporters.first().map(|exporter| &exporter.attrs);
+        let exporters = request.exporters.iter();
         Self {
             id: request.r#ref.clone(),
             frontend_attrs: sorted(&request.frontend_attrs),
-            export_attrs: sorted(export.unwrap_or(&request.exporter_attrs_deprecated)),
+            exporters: exporters
+                .map(|exporter| (exporter.r#type.clone(), sorted(&exporter.attrs)))
+                .collect(),
+            ssh_agents: Vec::new(),
             cache_imports: entries(cache.imports),
             cache_exports: entries(cache.exports),
             transferred_bytes: 0,

@@ -28,6 +28,10 @@ pub(super) struct BuildRequest {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) no_cache: NoCache,
     pub(super) export: Option<Export>,
+    /// Exporters of type `tar`, by their numbers.
+    pub(super) archives: Vec<usize>,
+    /// Images that replace others, by the names of those.
+    pub(super) contexts: BTreeMap<String, ImageRef>,
     /// From the frontend's attribute `cache-imports`: builds with a frontend do not look at `Cache.Imports`.
     pub(super) cache_imports: Vec<CacheOptionsEntry>,
     pub(super) cache_exports: Vec<CacheOptionsEntry>,
@@ -51,6 +55,7 @@ pub(super) struct Export {
     pub(super) by_digest: bool,
     /// Docker's media types instead of OCI's.
     pub(super) docker_types: bool,
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 /// Attributes that only say how commands are run or how much is printed: nothing here depends on them.
@@ -72,7 +77,7 @@ impl BuildRequest {
     pub(super) fn new(request: SolveRequest) -> BuildResult<Self> {
         check_frontend(&request)?;
         let cache = request.cache.clone().unwrap_or_default();
-        let export = export(&request)?;
+        let (export, archives) = exports(&request)?;
         let mut build = Self {
             id: request.r#ref,
             session: request.session,
@@ -85,6 +90,8 @@ impl BuildRequest {
             labels: BTreeMap::new(),
             no_cache: NoCache::None,
             export,
+            archives,
+            contexts: BTreeMap::new(),
             cache_imports: Vec::new(),
             cache_exports: cache.exports,
         };
@@ -111,6 +118,14 @@ impl BuildRequest {
         }
         if let Some(name) = key.strip_prefix("label:") {
             self.labels.insert(name.to_owned(), value);
+            return Ok(());
+        }
+        if let Some((name, image)) = key
+            .strip_prefix("context:")
+            .zip(value.strip_prefix("docker-image://"))
+        {
+            self.contexts
+                .extend([name.to_owned()].into_iter().zip(names(image)?));
             return Ok(());
         }
         match key {
@@ -199,30 +214,41 @@ fn single_platform(value: &str) -> BuildResult<String> {
     }
 }
 
-fn export(request: &SolveRequest) -> BuildResult<Option<Export>> {
+/// The exporter of the image, and the numbers of the others.
+fn exports(request: &SolveRequest) -> BuildResult<(Option<Export>, Vec<usize>)> {
     let deprecated = Exporter {
         r#type: request.exporter_deprecated.clone(),
         attrs: request.exporter_attrs_deprecated.clone(),
     };
     let exporters = match request.exporters.as_slice() {
-        [] if deprecated.r#type.is_empty() => return Ok(None),
+        [] if deprecated.r#type.is_empty() => return Ok((None, Vec::new())),
         [] => std::slice::from_ref(&deprecated),
         given => given,
     };
-    match exporters {
-        [one] if one.r#type == "image" => image_export(&one.attrs).map(Some),
-        [one] => {
-            let what = format!("the exporter {:?}, only \"image\"", one.r#type);
-            Err(BuildError::unsupported(what))
+    let (mut export, mut archives) = (None, Vec::new());
+    for (number, exporter) in exporters.iter().enumerate() {
+        match exporter.r#type.as_str() {
+            "image" if export.is_none() => export = Some(image_export(&exporter.attrs)?),
+            "tar" => archives.push(number),
+            other => {
+                let what = format!("the exporter {other:?}, only one \"image\" and \"tar\"");
+                return Err(BuildError::unsupported(what));
+            }
         }
-        _ => Err(BuildError::unsupported("several exporters in one build")),
     }
+    Ok((export, archives))
 }
 
 fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
     let mut export = Export::default();
     for (key, value) in attrs {
         let yes = matches!(value.as_str(), "" | "1" | "true");
+        if let Some(annotation) = key.strip_prefix("annotation-manifest.") {
+            export
+                .annotations
+                .insert(annotation.to_owned(), value.clone());
+            continue;
+        }
         match key.as_str() {
             "name" => export.names = names(value)?,
             "push" => export.push = yes,

@@ -99,6 +99,7 @@ impl Build {
             sources.stages.insert(stage.index, last.clone());
             config = stage.plan.config;
         }
+        self.send_archives(&last).await?;
         let response = self.export(config, &last).await?;
         self.export_caches(&last).await?;
         Ok(response)
@@ -168,7 +169,8 @@ impl Build {
                     continue;
                 };
                 if let Entry::Vacant(place) = images.entry(name.clone()) {
-                    let image = self.resolve_image(&name, &word).await;
+                    let context = self.request.contexts.get(&word).unwrap_or(&name);
+                    let image = self.resolve_image(context, &word).await;
                     place.insert(image.map_err(|error| error.at(self.source(), &lines))?);
                 }
             }

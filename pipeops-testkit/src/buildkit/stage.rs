@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bollard_buildkit_proto::moby::sshforward::v1::CheckAgentRequest;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_client::SshClient;
 use jiff::Timestamp;
 use pipeops_core::{Digest, ImageRef};
 
@@ -238,6 +240,9 @@ impl Build {
         for (stream, text) in &outcome.output {
             vertex.log(*stream, text);
         }
+        if step.name.contains("--mount=type=ssh") {
+            self.check_ssh_agent(&step.name).await?;
+        }
         if let Action::Run {
             script, command, ..
         } = &step.action
@@ -254,6 +259,25 @@ impl Build {
         }
         let layer = self.layer(step, outcome)?;
         Ok(Record::new(&step.name, self.time(), layer))
+    }
+
+    /// Asks the client for the agent of `RUN --mount=type=ssh,id=…`.
+    async fn check_ssh_agent(&self, step: &str) -> BuildResult<()> {
+        let (_, mount) = step.split_once("--mount=type=ssh").unwrap_or_default();
+        let mount = mount.split(' ').next().unwrap_or_default();
+        let id = mount.split(',').find_map(|part| part.strip_prefix("id="));
+        let id = id.unwrap_or("default").to_owned();
+        let request = CheckAgentRequest { id: id.clone() };
+        let mut client = SshClient::new(self.session()?.channel.clone());
+        match client.check_agent(request).await {
+            Ok(_) => {
+                self.daemon
+                    .note(&self.request.id, |seen| seen.ssh_agents.push(id));
+                Ok(())
+            }
+            Err(status) if mount.contains("required") => Err(BuildError::from(status)),
+            Err(_) => Ok(()),
+        }
     }
 
     fn layer(&self, step: &StepPlan, outcome: &Outcome) -> BuildResult<Option<Layer>> {

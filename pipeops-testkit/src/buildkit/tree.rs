@@ -150,6 +150,15 @@ impl Tree {
 
     /// The tree as a layer; every entry of it is written.
     pub(super) fn to_layer(&self) -> io::Result<Layer> {
+        self.write()?.finish()
+    }
+
+    /// The tree as a tar archive.
+    pub(super) fn to_tar(&self) -> io::Result<Vec<u8>> {
+        self.write()?.into_tar()
+    }
+
+    fn write(&self) -> io::Result<LayerBuilder> {
         let mut builder = LayerBuilder::default();
         for (path, entry) in self.iter() {
             match &entry.node {
@@ -158,7 +167,7 @@ impl Tree {
                 Node::Symlink(target) => builder.symlink(path, target, entry.meta)?,
             }
         }
-        builder.finish()
+        Ok(builder)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::source::{DirTree, SourceTree};
-use pipeops::core::{BuildRequest, Diagnosis, ImageBuilder, SecretString};
+use pipeops::core::{BuildRequest, Diagnosis, SecretString};
 use pipeops::detect::{Language, LanguageDetector, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
@@ -70,7 +70,7 @@ impl Build {
             .build(request, &progress)
             .await;
         progress.finish();
-        let built = built.map_err(|failure| CommandError::from_failure(&failure))?;
+        let built = built.map_err(|error| CommandError::from_failure(&error.into()))?;
         match format {
             Format::Json => print_json(&built),
             Format::Text => println!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes::cache;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 /// Why a collection, or a record of a build, did not come to its end. What was done until then is safe, and the next one
@@ -46,39 +47,35 @@ impl Diagnose for CollectError {
         use object_store::Error as Store;
         match self {
             Self::Store { source, .. } => {
-                let diagnosis = Diagnosis::new("Cache collection failed: StoreError")
-                    .error(format!("{self}: {source}"));
-                // Lists are refused without a kind of their own.
+                // A refused list has no error kind of its own.
                 let text = source.to_string();
                 let refused = text.contains("403 Forbidden") || text.contains("401 Unauthorized");
-                match source {
-                    Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => denied(diagnosis),
-                    _ if refused => denied(diagnosis),
-                    Store::NotFound { .. } => diagnosis
-                        .reason("there is no such bucket")
-                        .fix("Check the bucket's name and the server's address"),
-                    _ => diagnosis
-                        .reason("the server did not answer as it should")
-                        .fix("Run the collection again; it goes on where it stopped")
+                let diagnosis = match source {
+                    Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => denied(),
+                    _ if refused => denied(),
+                    Store::NotFound { .. } => {
+                        Diagnosis::new(&cache::COLLECT_NO_BUCKET).reason("there is no such bucket")
+                    }
+                    _ => Diagnosis::new(&cache::COLLECT_STORE)
+                        .reason("the server failed")
                         .class(RetryClass::Transient),
-                }
+                };
+                diagnosis.error(format!("{self}: {source}"))
             }
-            Self::Clock { .. } => Diagnosis::new("Cache collection failed: ClockSkew")
+            Self::Clock { .. } => Diagnosis::new(&cache::COLLECT_CLOCK)
                 .error(self.to_string())
-                .reason("ages of objects would be read wrongly, and a running build could lose its cache")
-                .fix("Set the clock of this machine (NTP)")
-                .fix("Raise the policy's clock_skew if the server's clock is the wrong one"),
-            Self::Settings { why } => Diagnosis::new("Cache collection failed: InvalidSettings")
+                .reason("ages of objects would be wrong, and a running build could lose its cache"),
+            Self::Settings { why } => Diagnosis::new(&cache::COLLECT_SETTINGS)
                 .error(self.to_string())
-                .reason(why)
-                .fix("Set bucket, region, and the keys of the cache"),
+                .reason(why),
         }
     }
 }
 
-fn denied(diagnosis: Diagnosis) -> Diagnosis {
-    diagnosis
-        .reason("the keys are wrong, expired, or without the right to list, read, write and delete in the bucket")
-        .fix("Give the keys s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject below the cache's prefix")
+fn denied() -> Diagnosis {
+    Diagnosis::new(&cache::COLLECT_DENIED)
+        .reason(
+            "the keys are wrong or expired, or cannot list, read, write and delete in the bucket",
+        )
         .class(RetryClass::NeedsCredential)
 }

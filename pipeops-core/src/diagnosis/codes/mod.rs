@@ -23,9 +23,11 @@ macro_rules! pages {
 }
 
 pub mod build;
+pub mod cache;
 pub mod deployment;
 pub mod detect;
 pub mod manifest;
+pub mod pool;
 pub mod registry;
 pub mod rollout;
 
@@ -41,9 +43,11 @@ pub static UNKNOWN: Page = Page {
 pub fn all() -> impl Iterator<Item = &'static Page> {
     let areas = [
         build::PAGES,
+        cache::PAGES,
         deployment::PAGES,
         detect::PAGES,
         manifest::PAGES,
+        pool::PAGES,
         registry::PAGES,
         rollout::PAGES,
     ];

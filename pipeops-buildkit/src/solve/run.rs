@@ -15,19 +15,22 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::cache::CacheProblem;
+use super::exported::Exported;
+use super::leaks::BuildLeaks;
+use super::options::Solve;
+use super::prepare::Prepared;
+use super::result::{ContextSent, Solved};
+use crate::cache::{CacheProblem, probe};
 use crate::cause::Cause;
 use crate::client::Client;
 use crate::error::{Error, is_transport_loss};
-use crate::exported::Exported;
 use crate::failure::{BuildFailure, Details};
 use crate::layout::Layout;
-use crate::leak::{After, LeakReport};
+use crate::leak::LeakReport;
 use crate::live_redactor::LiveRedactor;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::session::filesync::Sent;
-use crate::solve::{ContextSent, Prepared, Solve, Solved};
 
 /// The daemon asks for the session's health every 5 s. After this much silence it is gone.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -43,12 +46,11 @@ const DRAIN_IDLE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(20);
 
 impl Client {
-    /// Builds, reporting to `events`. Dropping the future cancels the build at the daemon.
+    /// Builds and reports to `events`. Dropping the future cancels the build at the daemon.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), pipeops_buildkit::Error> {
-    /// use pipeops_buildkit::{Address, Client, ConnectOptions, Solve};
-    /// use pipeops_core::{BuildRequest, event::Discard};
+    /// use pipeops_buildkit::{Address, BuildRequest, Client, ConnectOptions, Discard, Solve};
     ///
     /// let client = Client::connect(&Address::default(), ConnectOptions::default()).await?;
     /// let request = BuildRequest::new("./app", "127.0.0.1:5000/app:1".parse().expect("a valid name"));
@@ -59,21 +61,23 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Build`] when the build failed; other variants when it could not be asked for, or its daemon was lost.
+    /// [`Error::Build`] when the build failed; other variants when the build could not start or its daemon was lost.
     pub async fn solve(&self, solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
         let limit = solve.timeout;
-        let mut after = After::new(self, solve.leak_check.clone());
+        let mut leaks = BuildLeaks::new(self, solve.leak_check.clone());
         let build = async {
             let mut solve = solve;
-            let (silent, warnings) = solve.without_silent_caches().await;
-            for message in warnings {
+            let (silent, warnings) =
+                probe::leave_silent_out(&mut solve.request, solve.cache_timeout).await;
+            // An earlier attempt has emitted them.
+            for message in warnings.into_iter().filter(|_| !solve.again) {
                 events.emit(EventKind::Warning { message });
             }
             let prepared = tokio::task::spawn_blocking(move || solve.prepare());
             let prepared = prepared
                 .await
                 .map_err(|error| Error::session(error.to_string()))??;
-            after.remember(&prepared);
+            leaks.remember(&prepared);
             let mut solved = self.run(prepared, events).await?;
             solved.caches.unread.extend(silent.unread);
             solved.caches.unwritten.extend(silent.unwritten);
@@ -85,7 +89,7 @@ impl Client {
         };
         let result = timeout(limit, build).await.map_err(timed_out)?;
         // An image that was pushed in time is not lost because the check takes long.
-        after.check(result, events).await
+        leaks.check(result, events).await
     }
 
     async fn run(&self, mut prepared: Prepared, events: &dyn EventSink) -> Result<Solved, Error> {

@@ -3,24 +3,25 @@
 use pipeops_core::EventSink;
 use pipeops_core::event::EventKind;
 
-use super::{Leak, LeakCheck, LeakReport, LeakSearch};
+use super::prepare::Prepared;
+use super::result::Solved;
 use crate::client::Client;
 use crate::error::Error;
-use crate::solve::{Prepared, Solved};
+use crate::leak::{Leak, LeakCheck, LeakReport, LeakSearch};
 
-/// Leaks that are warned about; the rest is counted.
+/// Leaks that get a warning; the rest is counted.
 const WARNINGS: usize = 10;
 
-/// What is needed for the check after a build.
-pub(crate) struct After<'a> {
+/// The leak check of one build.
+pub(super) struct BuildLeaks<'a> {
     client: &'a Client,
     check: Option<LeakCheck>,
     search: LeakSearch,
     build: Option<String>,
 }
 
-impl<'a> After<'a> {
-    pub(crate) fn new(client: &'a Client, check: Option<LeakCheck>) -> Self {
+impl<'a> BuildLeaks<'a> {
+    pub(super) fn new(client: &'a Client, check: Option<LeakCheck>) -> Self {
         Self {
             client,
             check,
@@ -29,14 +30,14 @@ impl<'a> After<'a> {
         }
     }
 
-    /// Takes over what to look for, before the build begins.
-    pub(crate) fn remember(&mut self, prepared: &Prepared) {
+    /// Notes what to look for before the build starts.
+    pub(super) fn remember(&mut self, prepared: &Prepared) {
         self.search = prepared.leaks.clone();
         self.build = Some(prepared.request.r#ref.clone());
     }
 
-    /// Checks what a build left behind: its image, and also of a failed one the record that the daemon keeps.
-    pub(crate) async fn check(
+    /// Checks the image, and the record that the daemon keeps, also of a failed build.
+    pub(super) async fn check(
         self,
         result: Result<Solved, Error>,
         events: &dyn EventSink,
@@ -47,7 +48,7 @@ impl<'a> After<'a> {
         let image = match &result {
             Ok(solved) => solved.digest.as_ref(),
             Err(Error::Build(_)) => None,
-            // Whoever lost the daemon cannot ask it.
+            // The daemon is lost and cannot be asked.
             Err(_) => return result,
         };
         let report = self
@@ -92,8 +93,8 @@ fn warnings(report: &LeakReport) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LeakPlace;
     use super::*;
+    use crate::leak::LeakPlace;
 
     #[test]
     fn warnings_are_few_and_name_the_place() {
