@@ -308,7 +308,9 @@ mod tests {
 
     #[test]
     fn a_providers_own_diagnosis_is_kept() {
-        let failure = Failure::from_diagnosis(Diagnosis::new("IAM role expired").fix("Renew it"));
+        let failure = Failure::from_diagnosis(
+            Diagnosis::new(&build::CREDENTIAL_UNAVAILABLE).title("IAM role expired"),
+        );
         let error = Error::Credentials {
             host: "h".into(),
             source: CredentialError::Provider(failure),

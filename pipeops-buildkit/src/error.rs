@@ -123,7 +123,7 @@ pub enum Error {
     /// The pool could not run the build.
     #[cfg(feature = "pool")]
     #[error(transparent)]
-    Pool(#[from] crate::pool::PoolError),
+    Pool(#[from] crate::pool::error::PoolError),
     /// The daemon said that it pushed, but not what.
     #[error("the daemon did not report the digest of the image that it pushed")]
     NoDigest,

@@ -15,6 +15,7 @@ use pipeops_buildkit::{
     Address, AnnotationLevel, BuilderOptions, Discover, Error, ImageOptions, Member, MemberState,
     MemberStatus, NamedContext, Output, OutputTarget, Pool, PoolOptions, Solve, StaticMembers,
 };
+use pipeops_core::diagnosis::codes;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
     Backoff, BuildRequest, Diagnose, Diagnosis, Digest, EventSink, Failure, ImageRef,
@@ -540,7 +541,7 @@ struct NoList;
 
 impl Discover for NoList {
     fn watch(&self) -> BoxStream<'static, Result<Vec<Member>, Failure>> {
-        let diagnosis = Diagnosis::new("no list").error("the name is not known");
+        let diagnosis = Diagnosis::new(&codes::pool::NO_MEMBERS).error("the name is not known");
         futures::stream::iter([Err(Failure::from_diagnosis(diagnosis))]).boxed()
     }
 }

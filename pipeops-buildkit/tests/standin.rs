@@ -11,6 +11,7 @@ use pipeops_buildkit::{
     Address, Builder, BuilderOptions, Cause, Client, ConnectOptions, Error, Solve,
 };
 use pipeops_core::build::{BuildCache, S3Cache};
+use pipeops_core::diagnosis::codes::build::CREDENTIAL_UNAVAILABLE;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
     Backoff, BuildRequest, Credential, CredentialProvider, Diagnose, Diagnosis, Failure,
@@ -371,7 +372,7 @@ struct Broken;
 impl CredentialProvider for Broken {
     async fn credential(&self, _host: &str, _scope: &RegistryScope) -> Result<Credential, Failure> {
         Err(Failure::from_diagnosis(
-            Diagnosis::new("IAM role expired").fix("Renew the role"),
+            Diagnosis::new(&CREDENTIAL_UNAVAILABLE).title("IAM role expired"),
         ))
     }
 }

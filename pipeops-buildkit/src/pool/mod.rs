@@ -2,7 +2,7 @@
 
 mod daemon;
 mod dns;
-mod error;
+pub(crate) mod error;
 mod join;
 mod keeper;
 #[cfg(feature = "kubernetes")]

@@ -345,7 +345,7 @@ fn what_the_frontend_would_misread_is_refused() {
         (solve().ulimit("nofile", -1, 1), "above the hard limit"),
         (
             solve().context("Base", NamedContext::Folder("/".into())),
-            "lower case",
+            "lower-case",
         ),
         (
             solve().context("scratch", NamedContext::Folder("/".into())),
