@@ -87,6 +87,18 @@ impl S3Cache {
     }
 }
 
+impl CacheNamespace {
+    /// Where a build of this namespace reads and writes in a bucket: its own cache first, then those of the branches that
+    /// others start from, such as `["main"]`; written is its own only. A cache that is not there yet costs one request.
+    pub fn in_bucket(&self, place: &S3Cache, fallbacks: &[&str]) -> (Vec<BuildCache>, BuildCache) {
+        let own = BuildCache::S3(place.named(self));
+        let others = fallbacks.iter().filter(|branch| **branch != self.branch);
+        let others = others.map(|branch| BuildCache::S3(place.named(&self.on_branch(*branch))));
+        let from = std::iter::once(own.clone()).chain(others).collect();
+        (from, own)
+    }
+}
+
 /// Build cache in the cache service of GitHub Actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -184,5 +196,25 @@ mod tests {
                 "{shown}"
             );
         }
+    }
+
+    #[test]
+    fn a_build_reads_its_own_cache_and_then_the_default_branchs() {
+        let place = S3Cache::new("bucket", "us-east-1", "");
+        let own = CacheNamespace::new("acme/shop", "fix", "Dockerfile");
+        let names = |from: &[BuildCache]| -> Vec<String> {
+            let name = |cache: &BuildCache| match cache {
+                BuildCache::S3(s3) => s3.name.clone(),
+                other => panic!("{other:?}"),
+            };
+            from.iter().map(name).collect()
+        };
+        let (from, to) = own.in_bucket(&place, &["main"]);
+        assert_eq!(names(&from), [own.name(), own.on_branch("main").name()]);
+        assert_eq!(to, from[0]);
+        assert_eq!(
+            own.on_branch("main").in_bucket(&place, &["main"]).0.len(),
+            1
+        );
     }
 }

@@ -12,8 +12,10 @@ use crate::retry::RetryClass;
 
 mod code;
 pub mod codes;
+mod page;
 
-pub use code::{Code, Page};
+pub use code::Code;
+pub use page::Page;
 
 /// What went wrong, why, and what to do about it.
 ///
