@@ -1,5 +1,6 @@
 //! What the rules of one language find in one folder.
 
+use crate::plan::Plan;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{Port, port};
@@ -60,9 +61,7 @@ pub(crate) struct Findings {
     pub(crate) framework: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) package_manager: Option<String>,
-    pub(crate) install: Option<String>,
-    pub(crate) build: Option<String>,
-    pub(crate) start: Option<String>,
+    pub(crate) plan: Plan,
     pub(crate) port: Option<u16>,
     pub(crate) output: Option<String>,
     /// Members of the workspace whose root this folder is.
@@ -80,9 +79,7 @@ impl Findings {
             framework: None,
             version: None,
             package_manager: None,
-            install: None,
-            build: None,
-            start: None,
+            plan: Plan::default(),
             port: None,
             output: None,
             members: Vec::new(),
@@ -181,7 +178,7 @@ impl Findings {
 
     /// Whether it has dependencies or a build tool of its own: a program alone may be a part of what is around it.
     pub(crate) fn is_project(&self) -> bool {
-        self.install.is_some() || (self.build.is_some() && self.package_manager.is_some())
+        self.plan.install.is_some() || (self.plan.build.is_some() && self.package_manager.is_some())
     }
 
     /// The folder inside of `folder` that all facts are about, if they are about one.
@@ -215,13 +212,26 @@ impl Findings {
         detection.evidence = self.evidence;
         detection.version = self.version;
         detection.package_manager = self.package_manager;
-        detection.install = self.install;
-        detection.build = self.build;
-        detection.start = self.start;
+        (detection.install, detection.build, detection.start) = self.plan.texts();
         detection.port = self.port;
         detection.output = self.output;
         detection.apps = self.members;
         detection
+    }
+}
+
+#[cfg(test)]
+impl Findings {
+    pub(crate) fn install(&self) -> Option<String> {
+        self.plan.texts().0
+    }
+
+    pub(crate) fn build(&self) -> Option<String> {
+        self.plan.texts().1
+    }
+
+    pub(crate) fn start(&self) -> Option<String> {
+        self.plan.texts().2
     }
 }
 

@@ -11,6 +11,7 @@ use crate::generate::script::{Reason, Script};
 use crate::generate::secret::BuildSecret;
 use crate::generate::secrets;
 use crate::languages;
+use crate::plan::Plan;
 use crate::repository::folder::Folder;
 use pipeops_core::source::SourceTree;
 
@@ -93,9 +94,11 @@ pub fn generate(
         .language
         .ok_or(GenerateError::NoLanguage { path, apps })?;
     let rules = languages::rules(language);
+    let plan = Plan::of(detection, (rules.detect)(&folder).plan);
     let app = App {
         folder,
         detection,
+        plan,
         images,
         language,
     };

@@ -7,6 +7,7 @@ mod findings;
 mod generate;
 mod generator;
 mod languages;
+mod plan;
 mod repository;
 mod search;
 mod servers;

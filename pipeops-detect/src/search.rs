@@ -70,7 +70,7 @@ fn search<'a>(root: &Folder<'a>, language: Option<Language>) -> Search<'a> {
 /// where nothing says how.
 pub(crate) fn runs(found: &Findings) -> bool {
     let serves = found.role == Role::Server && found.framework.is_some();
-    serves || found.start.is_some() || found.output.is_some() || !found.members.is_empty()
+    serves || found.plan.start.is_some() || found.output.is_some() || !found.members.is_empty()
 }
 
 struct Search<'a> {
@@ -108,7 +108,7 @@ impl<'a> Search<'a> {
             };
             let found = detect(&inside);
             if !self.is_app(&found, place) || holds_project(&inside, &found) {
-                place.part |= found.iter().any(|found| found.install.is_some());
+                place.part |= found.iter().any(|found| found.plan.install.is_some());
                 others.push((inside, place));
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::error::GenerateError;
 use super::images::BaseImages;
 use super::script::Script;
+use crate::plan::{Plan, Start};
 use crate::repository::folder::Folder;
 use crate::{Detection, Language};
 
@@ -13,6 +14,8 @@ pub(crate) const UID: u32 = 65532;
 pub(crate) struct App<'a> {
     pub(crate) folder: Folder<'a>,
     pub(crate) detection: &'a Detection,
+    /// How it is installed, built and started.
+    pub(crate) plan: Plan,
     pub(crate) images: &'a BaseImages,
     pub(crate) language: Language,
 }
@@ -34,8 +37,8 @@ impl App<'_> {
             .unwrap_or_default()
     }
 
-    pub(crate) fn start(&self) -> Result<&str, GenerateError> {
-        let start = self.detection.start.as_deref();
+    pub(crate) fn start(&self) -> Result<&Start, GenerateError> {
+        let start = self.plan.start.as_ref();
         start.ok_or_else(|| GenerateError::NoStart {
             language: self.language,
             path: self.folder.path().to_owned(),

@@ -5,11 +5,10 @@ use super::data;
 use super::error::GenerateError;
 use super::script::Script;
 
-/// The program's name and its arguments, from the command that starts it.
-pub(crate) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, &'a str), GenerateError> {
+/// The program's name and its arguments. A Procfile may call it by another path.
+pub(crate) fn named<'a>(app: &'a App<'_>) -> Result<(&'a str, String), GenerateError> {
     let start = app.start()?;
-    let (program, arguments) = start.split_once(' ').unwrap_or((start, ""));
-    Ok((program.rsplit('/').next().unwrap_or(program), arguments))
+    Ok((start.name(), start.arguments()))
 }
 
 /// The first stage: the compiler, and where the sources are.

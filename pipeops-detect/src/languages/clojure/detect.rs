@@ -3,6 +3,7 @@
 use super::super::java::version::told_version;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -53,7 +54,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
         "a project of Leiningen",
     );
     found.package_manager = Some("leiningen".to_owned());
-    found.install = Some("lein deps".to_owned());
+    found.plan.install = Some(Command::new("lein deps"));
     describe(found, folder, "project.clj", &text);
     let ring = text.contains("lein-ring") && text.contains(":handler");
     if !ring && !text.contains(":main") {
@@ -76,14 +77,8 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
             "a `:main`"
         },
     );
-    found.build = Some(
-        if ring {
-            "lein ring uberjar"
-        } else {
-            "lein uberjar"
-        }
-        .to_owned(),
-    );
+    let task = if ring { "ring uberjar" } else { "uberjar" };
+    found.plan.build = Some(Command::new("lein").args(task).into());
     let mut words = text
         .split("defproject")
         .nth(1)
@@ -98,7 +93,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
     };
     let jar = quoted(&text, ":uberjar-name")
         .unwrap_or_else(|| format!("{name}-{version}-standalone.jar"));
-    found.start = Some(format!("java -jar {dir}/{jar}"));
+    found.plan.start = Some(Command::new("java -jar").target(format!("{dir}/{jar}")));
     found.port = Some(DEFAULT_PORT);
 }
 
@@ -111,7 +106,7 @@ fn by_tools(found: &mut Findings, folder: &Folder<'_>) {
         "dependencies of Clojure",
     );
     found.package_manager = Some("clojure".to_owned());
-    found.install = Some("clojure -P".to_owned());
+    found.plan.install = Some(Command::new("clojure -P"));
     describe(found, folder, "deps.edn", &text);
     let Some(build) = folder.text("build.clj").map(|text| code(&text)) else {
         found.role = Role::Library;
@@ -144,13 +139,18 @@ fn by_tools(found: &mut Findings, folder: &Folder<'_>) {
     } else {
         "uberjar"
     };
-    found.build = Some(format!("clojure -T:{alias} {task}"));
+    found.plan.build = Some(
+        Command::new("clojure")
+            .target(format!("-T:{alias}"))
+            .arg(*task)
+            .into(),
+    );
     // `(format "target/%s-%s.jar" …)` leaves parts open: a shell finds them.
     let formatted = build.replace("(format", "");
     let names = [":uber-file", "def uber-file", "def- uber-file"];
     let file = names.iter().find_map(|key| quoted(&formatted, key));
     let file = file.map_or("target/*.jar".to_owned(), |file| file.replace("%s", "*"));
-    found.start = Some(format!("java -jar {file}"));
+    found.plan.start = Some(Command::new("java -jar").target(file));
     found.port = Some(DEFAULT_PORT);
 }
 
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let found = found(&[(file, text)]);
             assert_eq!(
-                (found.start.as_deref(), found.framework.as_deref()),
+                (found.start().as_deref(), found.framework.as_deref()),
                 (Some(start), framework),
                 "{text}"
             );
@@ -210,8 +210,8 @@ mod tests {
                 "(def uber-file \"target/shop.jar\")\n(defn uber [_])",
             ),
         ]);
-        assert_eq!(tools.build.as_deref(), Some("clojure -T:build uber"));
-        assert_eq!(tools.start.as_deref(), Some("java -jar target/shop.jar"));
+        assert_eq!(tools.build().as_deref(), Some("clojure -T:build uber"));
+        assert_eq!(tools.start().as_deref(), Some("java -jar target/shop.jar"));
         assert_eq!(found(&[("deps.edn", "{}")]).role, Role::Library);
     }
 }

@@ -4,13 +4,14 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::java::recipe as java;
+use crate::plan::Build;
 
 const MAVEN: &str = "/root/.m2";
 const GIT: &str = "/root/.gitlibs";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
-    let build = app.detection.build.as_deref().unwrap_or_default();
+    let build = app.plan.build.as_ref();
     let lein = app.manager() == "leiningen";
     let (role, file, caches): (_, _, &[&str]) = match lein {
         true => ("clojure.build.lein", "project.clj", &[MAVEN]),
@@ -25,12 +26,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let fetch = match lein {
         true => "lein deps".to_owned(),
         false => {
-            let alias = build
-                .trim_start_matches("clojure -T:")
-                .split(' ')
-                .next()
-                .unwrap_or_default();
-            format!("clojure -P && clojure -P -T:{}", quote(alias))
+            let alias = build.and_then(Build::target).unwrap_or("-T:build");
+            format!("clojure -P && clojure -P {}", quote(alias))
         }
     };
     script.run(
@@ -40,12 +37,13 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     script.line("COPY . .", "the sources last: they change most often");
     // Both write a small archive beside the one that starts.
-    let jar = start
-        .strip_prefix("java -jar ")
-        .and_then(|jar| jar.rsplit('/').next())
+    let path = start.option("-jar");
+    let jar = path
+        .and_then(|path| path.rsplit('/').next())
         .unwrap_or("*.jar");
     let command = format!(
-        "{build} \\\n && mkdir /out \\\n && find target -name {} -size +1M -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar",
+        "{} \\\n && mkdir /out \\\n && find target -name {} -size +1M -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar",
+        build.map(Build::shell).unwrap_or_default(),
         quote(jar)
     );
     script.run(
@@ -54,11 +52,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the archive with all that it needs, under a name without its version",
     );
     java::run_stage(app, script, &[]);
-    let command = if start.starts_with("java -jar target/") || start.starts_with("lein ") {
-        "java -jar app.jar"
-    } else {
-        start
+    let built = path.is_some_and(|path| path.starts_with("target/"));
+    let command = match built || start.program == "lein" {
+        true => "java -jar app.jar".to_owned(),
+        false => start.start_text(),
     };
-    app.run(script, command);
+    app.run(script, &command);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 
 const ENDS: &[&str] = &[".cbl", ".cob", ".cobol", ".CBL", ".COB"];
@@ -28,9 +29,10 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.add(weight::ENTRY, folder, file, "a COBOL program");
     let name = stem(file).unwrap_or_default();
     let free = folder.text(file).is_some_and(|text| is_free(&text));
-    let format = if free { " -free" } else { "" };
-    found.build = Some(format!("cobc -x{format} -o bin/{name} {file}"));
-    found.start = Some(format!("./bin/{name}"));
+    let options = if free { "-x -free -o" } else { "-x -o" };
+    let build = Command::new("cobc").args(options);
+    found.plan.build = Some(build.arg(format!("bin/{name}")).target(file).into());
+    found.plan.start = Some(Command::program(format!("./bin/{name}")));
     found
 }
 
@@ -67,10 +69,13 @@ mod tests {
             ("a.cbl", ""),
             ("main.cbl", "       IDENTIFICATION DIVISION."),
         ]);
-        assert_eq!(fixed.build.as_deref(), Some("cobc -x -o bin/main main.cbl"));
+        assert_eq!(
+            fixed.build().as_deref(),
+            Some("cobc -x -o bin/main main.cbl")
+        );
         let free = found(&[("src/pay.cob", "IDENTIFICATION DIVISION.\n")]);
         assert_eq!(
-            free.build.as_deref(),
+            free.build().as_deref(),
             Some("cobc -x -free -o bin/pay src/pay.cob")
         );
         assert!(!found(&[("x.c", "")]).found());

@@ -4,18 +4,18 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{debian, program};
+use crate::plan::Build;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "cobol.build");
     debian::install(script, &["gnucobol3"], "the compiler");
     program::sources(script);
-    let build = app.detection.build.as_deref().unwrap_or_default();
-    let file = build.rsplit(' ').next().unwrap_or_default();
-    let free = if build.contains(" -free ") {
-        " -free"
-    } else {
-        ""
+    let build = app.plan.build.as_ref();
+    let file = build.and_then(Build::target).unwrap_or_default();
+    let free = match build.is_some_and(|build| build.has("-free")) {
+        true => " -free",
+        false => "",
     };
     script.run(
         &[],
@@ -41,6 +41,6 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out/app /usr/local/bin/app",
         "the program",
     );
-    program::run(app, script, arguments);
+    program::run(app, script, &arguments);
     Ok(())
 }

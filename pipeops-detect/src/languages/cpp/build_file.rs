@@ -8,7 +8,7 @@ pub(crate) struct Build {
     pub(crate) file: &'static str,
     pub(crate) says: &'static str,
     pub(crate) manager: &'static str,
-    pub(crate) command: &'static str,
+    pub(crate) commands: &'static [&'static str],
     /// The folder of the programs, from the app's folder.
     pub(crate) output: &'static str,
     /// The build file without comments, and those of its folders of sources.
@@ -20,11 +20,11 @@ impl Build {
     /// The first build file that is there.
     pub(crate) fn read(folder: &Folder<'_>) -> Option<Self> {
         let text = |file: &str| without_comments(&folder.text(file).unwrap_or_default());
-        let new = |file, says, manager, command, output| Self {
+        let new = |file, says, manager, commands, output| Self {
             file,
             says,
             manager,
-            command,
+            commands,
             output,
             text: text(file),
             program: None,
@@ -41,24 +41,30 @@ impl Build {
                 "CMakeLists.txt",
                 "built by CMake",
                 "cmake",
-                "cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build",
+                &[
+                    "cmake -B build -DCMAKE_BUILD_TYPE=Release",
+                    "cmake --build build",
+                ] as &[_],
                 "build/",
             ),
             "meson.build" => new(
                 "meson.build",
                 "built by Meson",
                 "meson",
-                "meson setup build --buildtype=release && meson compile -C build",
+                &[
+                    "meson setup build --buildtype=release",
+                    "meson compile -C build",
+                ],
                 "build/",
             ),
             "configure.ac" => new(
                 "configure.ac",
                 "built by the autotools",
                 "autotools",
-                "autoreconf -i && ./configure && make",
+                &["autoreconf -i", "./configure", "make"],
                 "",
             ),
-            file => new(file, "built by make", "make", "make", ""),
+            file => new(file, "built by make", "make", &["make"], ""),
         };
         match build.manager {
             "cmake" => build.cmake(folder),

@@ -4,6 +4,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::{self, Command};
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::number;
@@ -137,8 +138,14 @@ fn program(
     }
     let says = format!("builds the program `{name}`");
     found.add(weight::ENTRY, folder, build.file, says);
-    found.build = Some(build.command.to_owned());
-    found.start = Some(format!("./{}{name}", build.output));
+    found.plan.build = Some(plan::Build {
+        steps: build
+            .commands
+            .iter()
+            .map(|step| Command::new(step))
+            .collect(),
+    });
+    found.plan.start = Some(Command::program(format!("./{}{name}", build.output)));
     let serves = found.framework.is_some() || includes(source, "sys/socket.h");
     if let Some(main) = main {
         found.listens_or(folder, main, serves.then_some(DEFAULT_PORT));
@@ -235,7 +242,7 @@ mod tests {
             (&[("CMakeLists.txt", "add_library(x x.cc)")], None),
             (&[("Makefile", "run:\n\tpython x.py")], None),
         ] {
-            assert_eq!(found(files).start.as_deref(), start, "{files:?}");
+            assert_eq!(found(files).start().as_deref(), start, "{files:?}");
         }
     }
 

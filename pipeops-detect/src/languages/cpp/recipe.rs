@@ -4,6 +4,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{debian, program};
+use crate::plan::Build;
 
 /// Libraries as build files name them, and Debian's packages of them.
 const LIBRARIES: &[(&str, &str)] = &[
@@ -38,12 +39,7 @@ const LIBRARIES: &[(&str, &str)] = &[
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let (name, arguments) = program::named(app)?;
-    let start = app.detection.start.as_deref().unwrap_or_default();
-    let path = start
-        .split(' ')
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("./");
+    let path = app.start()?.program.trim_start_matches("./");
     // A Procfile may call the program without its folder.
     let built = format!("build/{name}");
     let path = match app.manager() {
@@ -57,10 +53,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "compiler, build system and libraries",
     );
     program::sources(script);
-    let build = app.detection.build.as_deref().unwrap_or_default();
+    let build = app
+        .plan
+        .build
+        .as_ref()
+        .map(Build::lines)
+        .unwrap_or_default();
     let command = format!(
         "{} \\\n && install -D {} /out/app \\\n && mkdir /out/lib \\\n && ldd /out/app | awk '$3 ~ /^\\// {{print $3}}' | xargs -r cp -t /out/lib",
-        build.replace(" && ", " \\\n && "),
+        build,
         quote(path)
     );
     script.line(
@@ -84,7 +85,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out/lib ./lib",
         "the program's libraries",
     );
-    program::run(app, script, arguments);
+    program::run(app, script, &arguments);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::version::{managed, number};
 
@@ -38,7 +39,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.framework(folder, "shard.yml", FRAMEWORKS, depends);
     found.version(folder, version(folder, &shard));
     found.package_manager = Some("shards".to_owned());
-    found.install = Some("shards install --production".to_owned());
+    found.plan.install = Some(Command::new("shards install --production"));
     program(&mut found, folder, &shard);
     found
 }
@@ -64,14 +65,25 @@ fn program(found: &mut Findings, folder: &Folder<'_>, shard: &Value) {
         let file = main.map_or_else(|| format!("src/{target}.cr"), str::to_owned);
         let says = format!("builds the program `{target}`");
         found.add(weight::ENTRY, folder, "shard.yml", says);
-        found.build = Some(format!("shards build {target} --release --production"));
+        found.plan.build = Some(
+            Command::new("shards build")
+                .target(target)
+                .args("--release --production")
+                .into(),
+        );
         runs(found, folder, target, &file);
         return;
     }
     let file = format!("src/{name}.cr");
     if found.framework.is_some() && folder.has(&file) {
         found.add(weight::ENTRY, folder, &file, "the program");
-        found.build = Some(format!("crystal build --release {file} -o bin/{name}"));
+        found.plan.build = Some(
+            Command::new("crystal build --release")
+                .target(&file)
+                .arg("-o")
+                .arg(format!("bin/{name}"))
+                .into(),
+        );
         runs(found, folder, name, &file);
     } else {
         found.role = Role::Library;
@@ -79,7 +91,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, shard: &Value) {
 }
 
 fn runs(found: &mut Findings, folder: &Folder<'_>, name: &str, file: &str) {
-    found.start = Some(format!("./bin/{name}"));
+    found.plan.start = Some(Command::program(format!("./bin/{name}")));
     let serves = found.framework.is_some()
         || folder
             .text(file)
@@ -102,7 +114,7 @@ mod tests {
             "name: shop\ncrystal: '>= 1.4.1'\ntargets:\n  shop:\n    main: src/shop.cr\n",
             "puts 1",
         );
-        assert_eq!(command.start.as_deref(), Some("./bin/shop"));
+        assert_eq!(command.start().as_deref(), Some("./bin/shop"));
         assert_eq!(
             (command.port, command.version.as_deref()),
             (None, Some("1.4.1"))

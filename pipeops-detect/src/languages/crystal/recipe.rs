@@ -4,6 +4,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::program;
 use crate::generate::script::{Script, quote};
+use crate::plan::Build;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let (_, arguments) = program::named(app)?;
@@ -19,18 +20,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the cache mount keeps shards between builds, outside of the image",
     );
     program::sources(script);
-    let build = app.detection.build.as_deref().unwrap_or_default();
-    let target = build
-        .strip_prefix("shards build ")
-        .and_then(|rest| rest.split(' ').next());
-    let command = match target {
+    let build = app.plan.build.as_ref().and_then(Build::last);
+    let target = build.and_then(|build| build.target.as_deref());
+    let command = match target.filter(|_| build.is_some_and(|build| build.program == "shards")) {
         Some(target) => format!(
             "shards build {0} --production --release --static --no-debug \\\n && install -D bin/{0} /out/app",
             quote(target)
         ),
         None => {
-            let file = build.split(' ').find(|word| word.ends_with(".cr"));
-            let file = quote(file.unwrap_or("src/app.cr"));
+            let file = quote(target.unwrap_or("src/app.cr"));
             format!(
                 "mkdir /out \\\n && crystal build {file} --release --static --no-debug -o /out/app"
             )
@@ -46,6 +44,6 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "a static program needs nothing: no shell, no packages",
     );
     program::last_stage(app, script, image, ".cr", &[]);
-    program::run(app, script, arguments);
+    program::run(app, script, &arguments);
     Ok(())
 }

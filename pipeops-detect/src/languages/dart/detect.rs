@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::{managed, resolve};
@@ -43,7 +44,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         "dart"
     };
     found.package_manager = Some("pub".to_owned());
-    found.install = Some(format!("{of} pub get"));
+    found.plan.install = Some(Command::program(of).args("pub get"));
     if depends("flutter") {
         flutter(&mut found, folder);
         return found;
@@ -83,7 +84,7 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
     }
     found.role = if mobile { Role::Tools } else { Role::Frontend };
     found.add(weight::ENTRY, folder, "web", "built for browsers");
-    found.build = Some("flutter build web --release".to_owned());
+    found.plan.build = Some(Command::new("flutter build web --release").into());
     found.output = Some("build/web".to_owned());
     found.port = Some(DEFAULT_PORT);
 }
@@ -91,8 +92,8 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
 fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
     if found.framework.as_deref() == Some("dart_frog") && folder.has_dir("routes") {
         found.add(weight::ENTRY, folder, "routes", "the routes of Dart Frog");
-        found.build = Some("dart_frog build".to_owned());
-        found.start = Some("dart build/bin/server.dart".to_owned());
+        found.plan.build = Some(Command::new("dart_frog build").into());
+        found.plan.start = Some(Command::new("dart build/bin/server.dart"));
         found.port = Some(DEFAULT_PORT);
         return;
     }
@@ -100,15 +101,22 @@ fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
     if let Some(file) = entry(folder, name.unwrap_or_default()) {
         found.add(weight::ENTRY, folder, &file, "the program");
         let program = file.trim_end_matches(".dart");
-        found.build = Some(format!("dart compile exe {file} -o {program}"));
-        found.start = Some(format!("./{program}"));
+        found.plan.build = Some(
+            Command::new("dart compile exe")
+                .target(&file)
+                .arg("-o")
+                .arg(program)
+                .into(),
+        );
+        found.plan.start = Some(Command::program(format!("./{program}")));
         let source = folder.text(&file).unwrap_or_default();
         let serves = found.framework.is_some() || source.contains("HttpServer.bind");
         found.listens_or(folder, &file, serves.then_some(DEFAULT_PORT));
     } else if depends(pubspec, "dev_dependencies", "build_web_compilers") && folder.has_dir("web") {
         found.add(weight::ENTRY, folder, "web", "built for browsers");
         found.role = Role::Frontend;
-        found.build = Some("dart run build_runner build --release --output web:build".to_owned());
+        found.plan.build =
+            Some(Command::new("dart run build_runner build --release --output web:build").into());
         found.output = Some("build".to_owned());
         found.port = Some(DEFAULT_PORT);
     } else {
@@ -149,7 +157,7 @@ mod tests {
             ),
             ("bin/server.dart", "Platform.environment['PORT']"),
         ]);
-        assert_eq!(server.start.as_deref(), Some("./bin/server"));
+        assert_eq!(server.start().as_deref(), Some("./bin/server"));
         assert_eq!(
             (server.port, server.version.as_deref()),
             (Some(8080), Some("3.9"))
@@ -160,7 +168,7 @@ mod tests {
             ("bin/y.dart", ""),
         ]);
         assert_eq!(
-            (command.start.as_deref(), command.port),
+            (command.start().as_deref(), command.port),
             (Some("./bin/x"), None)
         );
     }

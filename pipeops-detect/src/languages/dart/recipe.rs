@@ -5,6 +5,7 @@ use crate::generate::error::GenerateError;
 use crate::generate::program;
 use crate::generate::script::{Script, quote};
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Build;
 
 const PACKAGES: &str = "/root/.pub-cache";
 
@@ -19,8 +20,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     fetch(app, script, "dart");
     program::sources(script);
     let frog = app.framework() == "dart_frog";
-    let build = app.detection.build.as_deref().unwrap_or_default();
-    let file = build.split(' ').find(|word| word.ends_with(".dart"));
+    let file = app.plan.build.as_ref().and_then(Build::target);
     let compile = "dart compile exe";
     let command = match (frog, file) {
         (true, _) => format!(
@@ -41,7 +41,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the C library and certificates; no shell, no packages",
     );
     program::last_stage(app, script, image, ".dart", &[]);
-    let arguments = if frog { "" } else { arguments };
+    let arguments = if frog { "" } else { &arguments };
     program::run(app, script, arguments);
     Ok(())
 }

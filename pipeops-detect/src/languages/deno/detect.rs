@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::nodejs::command::split;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{Port, port};
@@ -179,14 +180,15 @@ impl Project<'_> {
             found.framework = Some(name.to_owned());
         }
         if self.task("build").is_some() {
-            found.build = Some("deno task build".to_owned());
+            found.plan.build = Some(Command::new("deno task build").into());
         }
         if name == Some("lume") {
             found.output = Some("_site".to_owned());
             found.role = Role::Frontend;
             found
+                .plan
                 .build
-                .get_or_insert_with(|| "deno task lume".to_owned());
+                .get_or_insert_with(|| Command::new("deno task lume").into());
         }
     }
 
@@ -203,7 +205,7 @@ impl Project<'_> {
         for path in paths {
             let path = path.trim_start_matches("./").trim_end_matches('/');
             let folder = self.folder.sub(path);
-            if folder.path() != self.folder.path() && detect(&folder).start.is_some() {
+            if folder.path() != self.folder.path() && detect(&folder).plan.start.is_some() {
                 found.members.push(path.to_owned());
             }
         }
@@ -234,16 +236,16 @@ impl Project<'_> {
                 config,
                 format!("has a task `{name}`"),
             );
-            found.start = Some(format!("deno task {name}"));
+            found.plan.start = Some(Command::new("deno task").arg(*name));
         } else if found.framework.as_deref() == Some("fresh")
-            && found.build.is_some()
+            && found.plan.build.is_some()
             && self.folder.has("vite.config.ts")
         {
-            found.start = Some("deno serve -A _fresh/server.js".to_owned());
+            found.plan.start = Some(Command::new("deno serve -A _fresh/server.js"));
         } else if let Some((file, text)) = &self.program {
             let told = self.developers_command();
             let fresh = found.framework.as_deref() == Some("fresh");
-            found.start = Some(told.unwrap_or_else(|| run(file, text, fresh)));
+            found.plan.start = Some(told.unwrap_or_else(|| run(file, text, fresh)));
         } else {
             found.role = if found.members.is_empty() {
                 Role::Library
@@ -254,7 +256,7 @@ impl Project<'_> {
     }
 
     /// The command of a developer's task, without watching: it has the permissions that the program needs.
-    fn developers_command(&self) -> Option<String> {
+    fn developers_command(&self) -> Option<Command> {
         let (file, _) = self.program.as_ref()?;
         let task = ["start", "dev"].iter().find_map(|name| self.task(name))?;
         let commands = split(task);
@@ -264,22 +266,21 @@ impl Project<'_> {
         if command.program() != "deno" || !command.has(file) {
             return None;
         }
-        let words = command
-            .words
-            .iter()
-            .filter(|word| !word.starts_with("--watch"));
-        Some(words.cloned().collect::<Vec<_>>().join(" "))
+        let mut words = command.words.iter().cloned();
+        let mut command = Command::program(words.next()?);
+        command.arguments = words.filter(|word| !word.starts_with("--watch")).collect();
+        Some(command)
     }
 
     fn port(&self, found: &mut Findings) {
         found.port = found.output.is_some().then_some(DEFAULT_PORT);
-        let Some(start) = &found.start else {
+        let Some(start) = &found.plan.start else {
             return;
         };
-        let task = start
-            .strip_prefix("deno task ")
-            .and_then(|name| self.task(name));
-        let command = split(task.unwrap_or(start)).pop().unwrap_or_default();
+        let command = match task(start).and_then(|name| self.task(name)) {
+            Some(task) => split(task).pop().unwrap_or_default(),
+            None => start.into(),
+        };
         let text = self.program.as_ref().map_or("", |(_, text)| text.as_str());
         let told = command
             .option(&["--port", "-p"])
@@ -303,16 +304,25 @@ impl Project<'_> {
     }
 }
 
+/// The task that a command runs.
+pub(crate) fn task(start: &Command) -> Option<&str> {
+    match start.arguments.as_slice() {
+        [task, name] if start.program == "deno" && task == "task" => Some(name),
+        _ => None,
+    }
+}
+
 /// The command that runs a program: as its first line says, or with the permissions of a server.
-fn run(file: &str, text: &str, all: bool) -> String {
+fn run(file: &str, text: &str, all: bool) -> Command {
     let told = text.lines().next().filter(|line| line.starts_with("#!"));
     if let Some((_, flags)) = told.and_then(|line| line.split_once("deno run")) {
-        return format!("deno run{} {file}", flags.trim_end());
+        return Command::new("deno run").args(flags).arg(file);
     }
-    if all || text.contains("npm:") {
-        return format!("deno run --allow-all {file}");
-    }
-    format!("deno run --allow-net --allow-env --allow-read {file}")
+    let flags = match all || text.contains("npm:") {
+        true => "--allow-all",
+        false => "--allow-net --allow-env --allow-read",
+    };
+    Command::new("deno run").args(flags).arg(file)
 }
 
 #[cfg(test)]
@@ -401,7 +411,7 @@ mod tests {
         ] {
             let found = found(files);
             assert_eq!(
-                (found.start.as_deref(), found.port),
+                (found.start().as_deref(), found.port),
                 (start, port),
                 "{files:?}"
             );

@@ -1,10 +1,12 @@
 //! Deno: one image, dependencies cached in it.
 
+use super::detect::task;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::nodejs::command::{Command, split};
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Start;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     if let Some(output) = &app.detection.output {
@@ -24,15 +26,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         script.run(downloads(app), "deno install", why);
     }
     build(app, script);
-    let files = split(&command).pop().unwrap_or_default().words;
-    if let Some(file) = files.iter().find(|word| app.folder.has(word)) {
+    if let Some(file) = command.words().find(|word| app.folder.has(word)) {
         script.run(
             downloads(app),
             &format!("deno cache {}", quote(file)),
             "dependencies are fetched now, not at each start; it also writes deno.lock, which cannot be written then",
         );
     }
-    app.run(script, &command);
+    app.run(script, &command.start_text());
     Ok(())
 }
 
@@ -56,18 +57,19 @@ fn build(app: &App<'_>, script: &mut Script) {
 }
 
 /// The command of a task instead of `deno task`: one process less, which would stand between signals and the app.
-fn command(app: &App<'_>, start: &str) -> String {
+fn command(app: &App<'_>, start: &Start) -> Start {
     let files = ["deno.json", "deno.jsonc"];
     let json = app
         .folder
         .first(&files)
         .and_then(|file| app.folder.json(file));
-    let task = start.strip_prefix("deno task ").and_then(|name| {
+    let text = task(start).and_then(|name| {
         let task = json.as_ref()?.get("tasks")?.get(name)?;
         let text = task.as_str().or_else(|| task.get("command")?.as_str())?;
         // Other tasks that it depends on are run by `deno task` only.
         task.get("dependencies").is_none().then(|| text.to_owned())
     });
     let alone = |task: &String| matches!(split(task).as_slice(), [Command { words, .. }] if words.first().is_some_and(|word| word == "deno") && words.get(1).is_some_and(|word| word != "task"));
-    task.filter(alone).unwrap_or_else(|| start.to_owned())
+    text.filter(alone)
+        .map_or_else(|| start.clone(), Start::written)
 }

@@ -3,10 +3,14 @@
 use super::project::{Kind, Project, closure, projects};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::number;
 use crate::{choice, servers};
+
+/// The folder that is published into.
+pub(crate) const OUT: &str = "out/";
 
 /// Looks for projects here and, where a solution or a reference says that they are one build, in the folders below.
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
@@ -105,8 +109,13 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
     let file = project.file.as_str();
     found.add(weight::MANIFEST, folder, file, "a .NET project");
     found.package_manager = Some("nuget".to_owned());
-    found.install = Some(format!("dotnet restore {file}"));
-    found.build = Some(format!("dotnet publish {file} -c Release -o out"));
+    found.plan.install = Some(Command::new("dotnet restore").target(file));
+    found.plan.build = Some(
+        Command::new("dotnet publish")
+            .target(file)
+            .args("-c Release -o out")
+            .into(),
+    );
     found.version(
         folder,
         project.framework().map(|(version, _)| (file, version)),
@@ -148,7 +157,8 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
         Kind::Program => {}
     }
     if project.kind != Kind::Browser {
-        found.start = Some(format!("dotnet out/{}.dll", project.assembly()));
+        found.plan.start =
+            Some(Command::new("dotnet").target(format!("{OUT}{}.dll", project.assembly())));
     }
     if matches!(project.kind, Kind::Web | Kind::Browser) {
         found.port = Some(DEFAULT_PORT);
@@ -220,7 +230,7 @@ mod tests {
         ]);
         assert_eq!(found.framework.as_deref(), Some("aspnet"));
         assert_eq!(found.version.as_deref(), Some("8.0"));
-        assert_eq!(found.start.as_deref(), Some("dotnet out/Shop.Web.dll"));
+        assert_eq!(found.start().as_deref(), Some("dotnet out/Shop.Web.dll"));
         assert_eq!(found.port, Some(5050));
     }
 
@@ -230,7 +240,7 @@ mod tests {
         let api = ("Api/Api.csproj", reference.as_str());
         assert_eq!(
             found(&[api, ("Core/Core.csproj", LIBRARY)])
-                .start
+                .start()
                 .as_deref(),
             Some("dotnet out/Api.dll")
         );
@@ -251,6 +261,6 @@ mod tests {
             ("Basket/Basket.csproj", WEB),
             ("Orders/Orders.csproj", WEB),
         ]);
-        assert_eq!((found.start, found.members.len()), (None, 2));
+        assert_eq!((found.start(), found.members.len()), (None, 2));
     }
 }

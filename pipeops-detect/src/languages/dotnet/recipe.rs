@@ -1,6 +1,6 @@
 //! .NET: the SDK builds, the runtime runs.
 
-use super::detect::sdk;
+use super::detect::{OUT, sdk};
 use super::project::{Kind, Project, closure};
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -22,8 +22,8 @@ const SHARED: &[&str] = &[
 ];
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let install = app.detection.install.as_deref().unwrap_or_default();
-    let Some(file) = install.strip_prefix("dotnet restore ") else {
+    let install = app.plan.install.as_ref();
+    let Some(file) = install.and_then(|install| install.target.as_deref()) else {
         return app.start().map(|_| ());
     };
     let project = Project::read(&app.folder, file);
@@ -80,7 +80,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out ./",
         "what was published, and nothing else",
     );
-    app.run(script, &start.replace("dotnet out/", "dotnet "));
+    // What was published into the folder `out` is the app's folder here.
+    let start = start
+        .start_text()
+        .replace(&format!("dotnet {OUT}"), "dotnet ");
+    app.run(script, &start);
     Ok(())
 }
 

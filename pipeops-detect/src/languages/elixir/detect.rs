@@ -2,10 +2,14 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::{Build, Command};
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::{number, tool};
 use crate::servers;
+
+/// Where Mix writes releases.
+pub(crate) const RELEASES: &str = "_build/prod/rel/";
 
 /// Dependencies, and what they make of a project.
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -24,7 +28,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.add(weight::MANIFEST, folder, "mix.exs", "a Mix project");
     found.add_file(weight::LOCKFILE, folder, &["mix.lock"], "written by Mix");
     found.package_manager = Some("mix".to_owned());
-    found.install = Some("mix deps.get --only prod".to_owned());
+    found.plan.install = Some(Command::new("mix deps.get --only prod"));
     version(&mut found, folder, &project);
     let apps = umbrella(folder, &project);
     if project.umbrella {
@@ -176,8 +180,8 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
             "mix.exs",
             "builds a script for command lines",
         );
-        found.build = Some("mix escript.build".to_owned());
-        found.start = Some(format!("./{release}"));
+        found.plan.build = Some(Command::new("mix escript.build").into());
+        found.plan.start = Some(Command::program(format!("./{release}")));
         return;
     }
     if !runs && found.framework.is_none() {
@@ -190,16 +194,18 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
         );
         return;
     }
-    let assets = if project.has_alias("assets.deploy") {
-        "mix assets.deploy && "
-    } else {
-        ""
-    };
-    found.build = Some(format!("{assets}mix release {release}"));
-    if !project.text.contains("releases") {
-        found.build = Some(format!("{assets}mix release"));
+    let mut steps = Vec::new();
+    if project.has_alias("assets.deploy") {
+        steps.push(Command::new("mix assets.deploy"));
     }
-    found.start = Some(format!("_build/prod/rel/{release}/bin/{release} start"));
+    let made = Command::new("mix release");
+    steps.push(match project.text.contains("releases") {
+        true => made.target(release),
+        false => made,
+    });
+    found.plan.build = Some(Build { steps });
+    let program = format!("{RELEASES}{release}/bin/{release}");
+    found.plan.start = Some(Command::program(program).arg("start"));
     found.port = Some(DEFAULT_PORT);
 }
 
@@ -221,11 +227,11 @@ mod tests {
         assert_eq!(found.framework.as_deref(), Some("phoenix"));
         assert_eq!(found.version.as_deref(), Some("1.15"));
         assert_eq!(
-            found.start.as_deref(),
+            found.start().as_deref(),
             Some("_build/prod/rel/shop/bin/shop start")
         );
         assert_eq!(
-            found.build.as_deref(),
+            found.build().as_deref(),
             Some("mix assets.deploy && mix release")
         );
     }
@@ -241,7 +247,7 @@ mod tests {
             web,
         ]);
         assert_eq!(
-            named.start.as_deref(),
+            named.start().as_deref(),
             Some("_build/prod/rel/shop_all/bin/shop_all start")
         );
         assert_eq!(
@@ -249,7 +255,7 @@ mod tests {
             (Some("phoenix"), 1)
         );
         assert_eq!(
-            found(&[("mix.exs", "apps_path: \"apps\""), web]).start,
+            found(&[("mix.exs", "apps_path: \"apps\""), web]).start(),
             None
         );
     }

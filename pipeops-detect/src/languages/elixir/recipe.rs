@@ -1,6 +1,6 @@
 //! Elixir: a release with its own Erlang, on a small Debian.
 
-use super::detect::{Project, umbrella};
+use super::detect::{Project, RELEASES, umbrella};
 use crate::generate::app::App;
 use crate::generate::app::UID;
 use crate::generate::error::GenerateError;
@@ -12,11 +12,13 @@ const NPM: &str = "/root/.npm";
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
     let project = Project::read(&app.folder);
-    let escript = app.detection.build.as_deref() == Some("mix escript.build");
+    let build_plan = app.plan.build.as_ref();
+    let escript = build_plan.is_some_and(|build| build.has("escript.build"));
     let name = start
+        .program
         .trim_start_matches("./")
-        .trim_start_matches("_build/prod/rel/");
-    let name = name.split(['/', ' ']).next().unwrap_or_default();
+        .trim_start_matches(RELEASES);
+    let name = name.split('/').next().unwrap_or_default();
     // A Procfile may start it in another way: what is built is the release all the same.
     let release = project
         .as_ref()
@@ -36,7 +38,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             &format!("COPY --from=build /src/{0} /usr/local/bin/{0}", quote(name)),
             "the program",
         );
-        app.run(script, &start.replacen("./", "", 1));
+        app.run(script, start.start_text().trim_start_matches("./"));
         return Ok(());
     }
     let why = "the release brings Erlang, and needs the C libraries that it was compiled with: the same Debian";
@@ -55,10 +57,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         ),
         "the release, and nothing else; its cookie is readable by its owner only",
     );
-    let own = format!("_build/prod/rel/{name}/");
-    let mix = start.starts_with("mix ") || start.contains("phx.server");
-    let command = match start.strip_prefix(&own) {
-        Some(rest) => format!("/app/{rest}"),
+    let own = format!("{RELEASES}{name}/");
+    let mix = start.program == "mix" || start.has("phx.server");
+    let command = match start.program.strip_prefix(&own) {
+        Some(rest) => format!("/app/{rest} {}", start.arguments()),
         // There is no Mix in the image: what a Procfile starts by it is what the release starts.
         None if mix => format!(
             "/app/bin/{} start",
@@ -66,9 +68,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
                 .and_then(|project| project.release)
                 .unwrap_or_default()
         ),
-        None => start.to_owned(),
+        None => start.start_text(),
     };
-    app.run(script, &command);
+    app.run(script, command.trim_end());
     Ok(())
 }
 
@@ -129,12 +131,8 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
         script.run(&[], "mix escript.build", "one file");
         return;
     }
-    if app
-        .detection
-        .build
-        .as_deref()
-        .is_some_and(|build| build.contains("assets.deploy"))
-    {
+    let plan = app.plan.build.as_ref();
+    if plan.is_some_and(|build| build.has("assets.deploy")) {
         // Templates of newer versions leave CSS and hooks in the compiled code: it goes first.
         script.run(
             &[],
@@ -142,8 +140,9 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
             "files for browsers, with digests in their names",
         );
     }
-    let release = match app.detection.build.as_deref() {
-        Some(build) if build.ends_with("mix release") => "mix release".to_owned(),
+    let last = plan.and_then(|build| build.last()?.arguments.last());
+    let release = match last {
+        Some(last) if last == "release" => "mix release".to_owned(),
         _ => format!("mix release {}", quote(name)),
     };
     script.run(

@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::{managed, resolve};
@@ -35,7 +36,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     );
     found.version(folder, version(folder, &manifest));
     found.package_manager = Some("gleam".to_owned());
-    found.install = Some("gleam deps download".to_owned());
+    found.plan.install = Some(Command::new("gleam deps download"));
     let depends = |name: &str| {
         let table = manifest.get("dependencies");
         table.is_some_and(|table| table.get(name).is_some())
@@ -68,7 +69,7 @@ fn browser(found: &mut Findings, folder: &Folder<'_>, lustre: bool) {
     found.add(weight::ENTRY, folder, "gleam.toml", says);
     found.role = Role::Frontend;
     found.framework = Some("lustre".to_owned());
-    found.build = Some("gleam run -m lustre/dev build".to_owned());
+    found.plan.build = Some(Command::new("gleam run -m lustre/dev build").into());
     found.output = Some("dist".to_owned());
     found.port = Some(DEFAULT_PORT);
 }
@@ -83,8 +84,8 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
         return;
     }
     found.add(weight::ENTRY, folder, &file, "has a `main`");
-    found.build = Some("gleam export erlang-shipment".to_owned());
-    found.start = Some("./build/erlang-shipment/entrypoint.sh run".to_owned());
+    found.plan.build = Some(Command::new("gleam export erlang-shipment").into());
+    found.plan.start = Some(Command::new("./build/erlang-shipment/entrypoint.sh run"));
     let usual = found.framework.as_ref().map(|_| DEFAULT_PORT);
     found.listens_or(folder, &file, usual);
 }

@@ -5,6 +5,7 @@ use crate::generate::error::GenerateError;
 use crate::generate::program;
 use crate::generate::script::Script;
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Start;
 
 const PACKAGES: &str = "/root/.cache/gleam";
 
@@ -44,10 +45,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the program and its packages",
     );
     app.user_and_port(script);
-    let own = app.detection.start.as_deref().unwrap_or_default();
-    let arguments = own
-        .rsplit_once("entrypoint.sh ")
-        .map_or("run", |(_, rest)| rest);
+    let own = app.plan.start.as_ref();
+    let own = own.filter(|start| start.name() == "entrypoint.sh" && !start.arguments.is_empty());
+    let arguments = own.map_or("run".to_owned(), Start::arguments);
     script.command(
         &format!("/app/entrypoint.sh {arguments}"),
         "exec form: the script makes way for Erlang, which gets SIGTERM itself",

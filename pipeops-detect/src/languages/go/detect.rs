@@ -4,6 +4,7 @@ use super::module::{Module, members};
 use super::program::{Program, choose, program, programs};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::servers;
@@ -69,7 +70,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     entry(&mut found, folder, module.as_ref(), &members, &programs);
     found.package_manager = Some("go".to_owned());
     let fetches = module.is_some() || !members.is_empty();
-    found.install = fetches.then(|| "go mod download".to_owned());
+    found.plan.install = fetches.then(|| Command::new("go mod download"));
     found
 }
 
@@ -128,8 +129,12 @@ fn entry(
         let says = format!("taken before {}: {why}", others.join(", "));
         found.add(weight::NONE, folder, &program.file, says);
     }
-    found.build = Some(format!("go build -o app {}", program.package));
-    found.start = Some("./app".to_owned());
+    found.plan.build = Some(
+        Command::new("go build -o app")
+            .target(&program.package)
+            .into(),
+    );
+    found.plan.start = Some(Command::new("./app"));
     subcommand(found, folder, program);
     listens(found, folder, program);
     if servers::is_helper(program.name()) && found.port == Some(DEFAULT_PORT) {
@@ -141,7 +146,8 @@ fn entry(
 /// Programs of several commands serve by one of them: `Use: "serve"` of Cobra.
 fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
     if found.framework.as_deref() == Some("pocketbase") {
-        found.start = Some(format!("./app serve --http=0.0.0.0:{DEFAULT_PORT}"));
+        found.plan.start =
+            Some(Command::new("./app serve").arg(format!("--http=0.0.0.0:{DEFAULT_PORT}")));
         return;
     }
     let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -182,7 +188,7 @@ fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
                 &file,
                 format!("serves by the command `{command}`"),
             );
-            found.start = Some(format!("./app {command}"));
+            found.plan.start = Some(Command::new("./app").arg(command));
             return;
         }
     }
@@ -299,7 +305,7 @@ mod tests {
         let mut all = vec![("go.mod", "module github.com/acme/shop\n")];
         all.extend(files.iter().map(|file| (*file, MAIN)));
         let tree: MemTree = all.into_iter().collect();
-        detect(&Folder::open(&tree, "")).build
+        detect(&Folder::open(&tree, "")).build()
     }
 
     #[test]
@@ -338,7 +344,7 @@ mod tests {
         ];
         let tree: MemTree = files.into_iter().collect();
         let found = detect(&Folder::open(&tree, ""));
-        assert_eq!(found.start.as_deref(), Some("./app serve"));
+        assert_eq!(found.start().as_deref(), Some("./app serve"));
     }
 
     #[test]

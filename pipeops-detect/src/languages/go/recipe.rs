@@ -2,9 +2,10 @@
 
 use super::module::{Module, members};
 use crate::generate::app::App;
-use crate::generate::data;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::generate::{data, program};
+use crate::plan::Build;
 use crate::repository::folder::{Folder, resolve};
 
 const MODULES: &str = "/go/pkg/mod";
@@ -43,10 +44,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out/app /usr/local/bin/app",
         "the program",
     );
-    let program = start.split(' ').next().unwrap_or_default();
     // A Procfile may call the program by another name: there is one program only, and no shell.
-    let arguments = start.strip_prefix(program).unwrap_or_default();
-    app.run(script, &format!("/usr/local/bin/app {}", arguments.trim()));
+    program::run(app, script, &start.arguments());
     Ok(())
 }
 
@@ -166,8 +165,8 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
         dependencies(script, &sources.manifests);
     }
     script.line("COPY . .", "the sources last: they change most often");
-    let build = app.detection.build.as_deref().unwrap_or_default();
-    let package = build.strip_prefix("go build -o app ").unwrap_or(".");
+    let build = app.plan.build.as_ref();
+    let package = build.and_then(Build::target).unwrap_or(".");
     let modules = if sources.modules {
         ""
     } else {

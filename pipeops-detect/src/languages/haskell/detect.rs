@@ -4,6 +4,7 @@ use serde_json::Map;
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::version::{managed, number};
 use crate::repository::yaml;
@@ -202,15 +203,15 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, package: &Package, stack:
         ),
     };
     found.package_manager = Some(manager.to_owned());
-    found.install = Some(install.to_owned());
+    found.plan.install = Some(Command::new(install));
     let Some(name) = package.programs.first() else {
         found.role = Role::Library;
         return;
     };
     let says = format!("the program `{name}`");
     found.add(weight::ENTRY, folder, &package.file, says);
-    found.build = Some(build.replace("NAME", name));
-    found.start = Some(format!("./bin/{name}"));
+    found.plan.build = Some(Command::new(&build.replace("NAME", name)).into());
+    found.plan.start = Some(Command::program(format!("./bin/{name}")));
     let mains = ["app/Main.hs", "app/main.hs", "src/Main.hs", "Main.hs"];
     let usual = found.framework.as_ref().map(|_| USUAL_PORT);
     match folder.first(&mains) {
@@ -248,7 +249,7 @@ mod tests {
                 "name: shop\ndependencies:\n- base >= 4.7\n- scotty\nexecutables:\n  shop-exe:\n    main: Main.hs\n",
             ),
         ]);
-        assert_eq!(stack.start.as_deref(), Some("./bin/shop-exe"));
+        assert_eq!(stack.start().as_deref(), Some("./bin/shop-exe"));
         assert_eq!(
             (stack.framework.as_deref(), stack.port),
             (Some("scotty"), Some(3000))

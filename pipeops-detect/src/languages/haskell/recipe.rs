@@ -80,7 +80,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out/app /usr/local/bin/app",
         "the program",
     );
-    program::run(app, script, arguments);
+    program::run(app, script, &arguments);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::project::{Kind, Module, Project};
 use super::version::{gradle_version, maven_version, told_version};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -66,7 +67,7 @@ fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static s
     found.package_manager = Some("maven".to_owned());
     let wrapper = found.add_file(weight::LOCKFILE, folder, &["mvnw"], "brings its own Maven");
     let maven = if wrapper.is_some() { "./mvnw" } else { "mvn" };
-    found.install = Some(format!("{maven} --batch-mode dependency:go-offline"));
+    found.plan.install = Some(Command::program(maven).args("--batch-mode dependency:go-offline"));
     maven
 }
 
@@ -84,7 +85,7 @@ fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static 
     } else {
         "gradle"
     };
-    found.install = Some(format!("{gradle} --no-daemon dependencies"));
+    found.plan.install = Some(Command::program(gradle).args("--no-daemon dependencies"));
     gradle
 }
 
@@ -179,11 +180,11 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
     found.members = apps.map(|module| module.dir.clone()).collect();
     let maven = manager == "maven";
     let Some(app) = project.app() else {
-        found.build = Some(if maven {
-            format!("{tool} --batch-mode package -DskipTests")
-        } else {
-            format!("{tool} --no-daemon build -x test")
-        });
+        let arguments = match maven {
+            true => "--batch-mode package -DskipTests",
+            false => "--no-daemon build -x test",
+        };
+        found.plan.build = Some(Command::program(tool).args(arguments).into());
         let names: Vec<&str> = found.members.iter().map(String::as_str).collect();
         let says = match names.as_slice() {
             [] => "no plugin and no class makes something that starts".to_owned(),
@@ -204,11 +205,11 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
         found.add(weight::NONE, folder, &file, says);
         return;
     };
-    found.build = Some(if maven {
-        maven_build(tool, app)
-    } else {
-        gradle_build(tool, app)
-    });
+    let build = match maven {
+        true => maven_build(tool, app),
+        false => gradle_build(tool, app),
+    };
+    found.plan.build = Some(build.into());
     let dir = if app.dir.is_empty() {
         String::new()
     } else {
@@ -218,27 +219,29 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
     let archives = if maven { "target" } else { "build/libs" };
     let says = match &app.kind {
         Kind::Jar(name) => {
-            found.start = Some(format!("java -jar {dir}{archives}/{name}"));
+            found.plan.start = Some(jar(format!("{dir}{archives}/{name}")));
             format!("makes {name}")
         }
         Kind::Quarkus => {
-            found.start = Some(format!(
-                "java -jar {dir}{output}/quarkus-app/quarkus-run.jar"
-            ));
+            found.plan.start = Some(jar(format!("{dir}{output}/quarkus-app/quarkus-run.jar")));
             "makes the folder of Quarkus".to_owned()
         }
         Kind::Script(name) => {
-            found.start = Some(format!("{dir}build/install/{name}/bin/{name}"));
+            found.plan.start = Some(Command::program(format!(
+                "{dir}build/install/{name}/bin/{name}"
+            )));
             format!("makes the script `{name}`")
         }
         Kind::Classes(main) => {
-            found.start = Some(format!(
-                "java -cp {dir}target/classes:{dir}target/dependency/* {main}"
-            ));
+            found.plan.start = Some(
+                Command::new("java -cp")
+                    .arg(format!("{dir}target/classes:{dir}target/dependency/*"))
+                    .arg(main),
+            );
             format!("has the main class {main}")
         }
         Kind::War(name) => {
-            found.start = Some("catalina.sh run".to_owned());
+            found.plan.start = Some(Command::new("catalina.sh run"));
             format!("makes {name} for a servlet container: Tomcat")
         }
         Kind::Library => return,
@@ -246,29 +249,30 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
     found.add(weight::NONE, folder, &app.file, says);
     if found.framework.as_deref() == Some("dropwizard") {
         let configs = ["config.yml", "config.yaml", "conf/config.yml"];
-        if let (Some(file), Some(start)) = (folder.first(&configs), found.start.as_mut()) {
-            start.push_str(&format!(" server {file}"));
+        if let (Some(file), Some(start)) = (folder.first(&configs), found.plan.start.as_mut()) {
+            start.arguments.extend(["server", file].map(str::to_owned));
         }
     }
     found.port = Some(DEFAULT_PORT);
     set_port(found, folder, &dir);
 }
 
-fn maven_build(tool: &str, app: &Module) -> String {
-    let module = if app.dir.is_empty() {
-        String::new()
-    } else {
-        format!(" -pl {} -am", app.dir)
+fn maven_build(tool: &str, app: &Module) -> Command {
+    let copy = match app.kind {
+        Kind::Classes(_) => "dependency:copy-dependencies -DincludeScope=runtime",
+        _ => "",
     };
-    let copy = if matches!(app.kind, Kind::Classes(_)) {
-        " dependency:copy-dependencies -DincludeScope=runtime"
-    } else {
-        ""
-    };
-    format!("{tool} --batch-mode package{copy} -DskipTests{module}")
+    let build = Command::program(tool)
+        .args("--batch-mode package")
+        .args(copy);
+    let build = build.arg("-DskipTests");
+    match app.dir.as_str() {
+        "" => build,
+        dir => build.arg("-pl").arg(dir).arg("-am"),
+    }
 }
 
-fn gradle_build(tool: &str, app: &Module) -> String {
+fn gradle_build(tool: &str, app: &Module) -> Command {
     let project = if app.dir.is_empty() {
         String::new()
     } else {
@@ -286,7 +290,15 @@ fn gradle_build(tool: &str, app: &Module) -> String {
         Kind::War(_) => "war",
         Kind::Classes(_) | Kind::Library => "build -x test",
     };
-    format!("{tool} --no-daemon {project}{task}")
+    let build = Command::program(tool).arg("--no-daemon");
+    match task.split_once(' ') {
+        Some((task, options)) => build.arg(format!("{project}{task}")).args(options),
+        None => build.arg(format!("{project}{task}")),
+    }
+}
+
+fn jar(path: String) -> Command {
+    Command::new("java -jar").target(path)
 }
 
 fn old_spring(text: &str) -> bool {
@@ -373,12 +385,12 @@ mod tests {
         ]);
         assert_eq!(maven.framework.as_deref(), Some("spring-boot"));
         assert_eq!(
-            maven.build.as_deref(),
+            maven.build().as_deref(),
             Some("./mvnw --batch-mode package -DskipTests")
         );
         let gradle = found(&[("build.gradle.kts", "")]);
         assert_eq!(
-            gradle.build.as_deref(),
+            gradle.build().as_deref(),
             Some("gradle --no-daemon build -x test")
         );
     }

@@ -39,8 +39,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     }
     run_stage(app, script, port_setting(app.framework()));
-    let arguments = start.split_once(".jar ").map_or("", |(_, rest)| rest);
-    if let Some(config) = arguments.strip_prefix("server ") {
+    let mut arguments = start.arguments.iter().map(String::as_str);
+    arguments.find(|argument| argument.ends_with(".jar"));
+    let arguments: Vec<&str> = arguments.collect();
+    if let ["server", config] = arguments[..] {
         script.line(
             &format!("COPY {0} ./{0}", quote(config)),
             "the settings that the command names",
@@ -52,14 +54,19 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         .iter()
         .all(|evidence| !evidence.path.ends_with("Procfile"));
     let command = match &module.kind {
-        _ if !own && !start.contains("target/") && !start.contains("build/") => start.to_owned(),
+        _ if !own && !start.words().any(is_built) => start.start_text(),
         Kind::Quarkus => "java -jar quarkus-run.jar".to_owned(),
         Kind::Script(name) => format!("/app/bin/{name}"),
         Kind::Classes(main) => format!("java -cp classes:dependency/* {main}"),
-        _ => format!("java -jar app.jar {arguments}"),
+        _ => format!("java -jar app.jar {}", arguments.join(" ")),
     };
     app.run(script, command.trim());
     Ok(())
+}
+
+/// Whether a word of a command names what the build makes.
+fn is_built(word: &str) -> bool {
+    word.contains("target/") || word.contains("build/")
 }
 
 /// The framework's own name for the port.
@@ -271,11 +278,16 @@ impl Build {
     }
 
     fn command(&self, app: &App<'_>) -> String {
-        let build = app.detection.build.as_deref().unwrap_or_default();
+        let Some(build) = &app.plan.build else {
+            return String::new();
+        };
         // The wrapper may have lost its mode on the way.
-        match build.strip_prefix("./").filter(|_| self.wrapped) {
-            Some(rest) => format!("sh ./{rest}"),
-            None => build.to_owned(),
+        let wrapper = build
+            .last()
+            .is_some_and(|last| last.program.starts_with("./"));
+        match self.wrapped && wrapper {
+            true => format!("sh {}", build.shell()),
+            false => build.shell(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::site::Site;
 use super::start::{self, Does, Script};
 use super::{command, entry, kind};
 use crate::findings::{Findings, Role, weight};
+use crate::plan;
 use crate::repository::port::DEFAULT_PORT;
 
 /// What is known about a package that runs by itself.
@@ -154,23 +155,25 @@ impl<'a> App<'a> {
                 site.package.file,
                 format!("has a script `{}`", script.name),
             );
-            let run = format!("{} run {}", self.manager, script.name);
+            let run = plan::Command::new(&self.manager)
+                .arg("run")
+                .target(&script.name);
             match &script.does {
-                Does::Run => found.start = Some(self.moved_by_build().unwrap_or(run)),
+                Does::Run => found.plan.start = Some(self.moved_by_build().unwrap_or(run)),
                 Does::BuildAndRun(build, command) => {
                     let says =
                         format!("`{}` builds first: the image is built already", script.name);
                     found.add(weight::NONE, site.folder, site.package.file, says);
-                    found.start = Some(command.clone());
+                    found.plan.start = Some(plan::Command::written(command));
                     if !build.is_empty() {
-                        found.build = Some(build.clone());
+                        found.plan.build = Some(plan::Command::written(build).into());
                     }
                 }
                 Does::Watch(file) => self.start_watched(found, file, run),
                 Does::ServeFiles(folder) => {
                     let output = folder.clone().filter(|folder| folder != ".");
                     found.output = output.or_else(|| found.output.take());
-                    found.start = (found.output.is_none() || self.serves).then_some(run);
+                    found.plan.start = (found.output.is_none() || self.serves).then_some(run);
                 }
             }
             self.port(found, Some(&script.runs));
@@ -179,8 +182,8 @@ impl<'a> App<'a> {
             ..
         }) = &self.framework
         {
-            found.start = Some(start.clone());
-            self.port(found, command::split(start).first());
+            found.plan.start = Some(start.clone());
+            self.port(found, Some(&command::Command::from(start)));
         } else if found.output.is_some() {
             found.port = Some(DEFAULT_PORT);
         } else if !matches!(
@@ -195,7 +198,7 @@ impl<'a> App<'a> {
     }
 
     /// Adonis builds into a folder that has scripts of its own: `start` is meant to be run there.
-    fn moved_by_build(&self) -> Option<String> {
+    fn moved_by_build(&self) -> Option<plan::Command> {
         let script = self.script.as_ref()?;
         let file = script
             .runs
@@ -205,13 +208,13 @@ impl<'a> App<'a> {
         let source = format!("{}.ts", file.trim_end_matches(".js"));
         let adonis = self.site.package.depends("@adonisjs/core");
         let moved = adonis && !self.site.folder.has(file) && self.site.folder.has(&source);
-        moved.then(|| format!("node build/{file}"))
+        moved.then(|| plan::Command::new("node").arg(format!("build/{file}")))
     }
 
     /// The file that a developer's script watches, run without watching.
-    fn start_watched(&self, found: &mut Findings, file: &str, run: String) {
+    fn start_watched(&self, found: &mut Findings, file: &str, run: plan::Command) {
         let site = self.site;
-        let built = entry::built(site).filter(|_| found.build.is_some());
+        let built = entry::built(site).filter(|_| found.plan.build.is_some());
         let file = built
             .clone()
             .or_else(|| entry::resolve(site, file).filter(|_| !file.is_empty()));
@@ -223,7 +226,7 @@ impl<'a> App<'a> {
             let says = "the script is for developers: it watches sources";
             found.add(weight::NONE, site.folder, site.package.file, says);
         }
-        found.start = command.or(Some(run));
+        found.plan.start = command.or(Some(run));
     }
 
     /// The program, where no script says how it is started.
@@ -259,7 +262,7 @@ impl<'a> App<'a> {
                 || self.bun;
             let weight = if usual { weight::ENTRY } else { weight::NONE };
             found.add(weight, site.folder, evidence, program.says);
-            found.start = usual.then_some(program.command);
+            found.plan.start = usual.then_some(program.command);
             if usual {
                 self.port(found, None);
             }
@@ -275,7 +278,7 @@ impl<'a> App<'a> {
                 &file,
                 "the program that developers run",
             );
-            found.start = Some(command);
+            found.plan.start = Some(command);
             self.port(found, None);
         }
     }
@@ -335,7 +338,7 @@ impl<'a> App<'a> {
 
     fn role(&self, found: &mut Findings) {
         let package = self.site.package;
-        found.role = if found.start.is_some() {
+        found.role = if found.plan.start.is_some() {
             Role::Server
         } else if found.output.is_some() {
             Role::Frontend

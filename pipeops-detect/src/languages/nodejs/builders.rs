@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::config::{Config, inside};
 use super::frameworks::Serves;
 use super::site::Site;
+use crate::plan::Command;
 
 /// A tool that builds files for browsers.
 #[derive(Debug, Clone, Copy)]
@@ -301,14 +302,15 @@ fn angular(site: &Site<'_>, told: Option<&str>) -> (Serves, Option<(String, Stri
         .get("outputMode")
         .is_some_and(|mode| mode == "static");
     if new && is_set(options.get("ssr")) && !is_static {
-        let start = format!("node {base}/server/server.mjs");
+        let start = Command::new("node").arg(format!("{base}/server/server.mjs"));
         return (Serves::Program(Some(start)), because);
     }
     if !new && let Some(server) = target("server") {
         let path = server
             .pointer("/options/outputPath")
             .and_then(Value::as_str);
-        let start = format!("node {}/main.js", path.unwrap_or("dist/server"));
+        let path = path.unwrap_or("dist/server");
+        let start = Command::new("node").arg(format!("{path}/main.js"));
         return (Serves::Program(Some(start)), because);
     }
     let browser = path

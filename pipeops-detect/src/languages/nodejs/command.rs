@@ -1,6 +1,7 @@
 //! The commands of scripts.
 
 use super::package::Package;
+use crate::plan;
 
 /// How many scripts that call scripts are followed.
 const DEPTH: usize = 5;
@@ -14,6 +15,15 @@ pub(crate) struct Command {
     pub(crate) environment: Vec<(String, String)>,
     /// Program and arguments.
     pub(crate) words: Vec<String>,
+}
+
+impl From<&plan::Command> for Command {
+    fn from(plan: &plan::Command) -> Self {
+        let mut words = plan.words().map(str::to_owned).collect();
+        let mut command = command(&mut words, &mut plan.in_place().shell());
+        command.environment.splice(..0, plan.environment.clone());
+        command
+    }
 }
 
 impl Command {
@@ -95,6 +105,14 @@ fn expand(script: &str, package: &Package, depth: usize, all: &mut Vec<Command>)
             Some((_, script)) if depth > 0 => expand(script, package, depth - 1, all),
             _ => all.push(command),
         }
+    }
+}
+
+/// The commands of a plan's command: a user may have written several in one line.
+pub(crate) fn of_plan(plan: &plan::Command) -> Vec<Command> {
+    match plan.is_written() {
+        true => split(&plan.shell()),
+        false => vec![plan.into()],
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan;
 use crate::repository::folder::Folder;
 
 use super::app::App;
@@ -83,9 +84,9 @@ pub(crate) fn build(found: &mut Findings, site: &Site<'_>, framework: Option<&Fr
             site.package.file,
             format!("has a script `{name}`"),
         );
-        found.build = Some(format!("{manager} run {name}"));
+        found.plan.build = Some(plan::Command::new(&manager).arg("run").target(name).into());
     } else if let Some(build) = framework.and_then(|framework| framework.build) {
-        found.build = Some(format!("npx {build}"));
+        found.plan.build = Some(plan::Command::new("npx").args(build).into());
     }
 }
 

@@ -4,6 +4,7 @@ use super::command::{Command, commands};
 use super::config::inside;
 use super::kind::{Kind, kind};
 use super::site::Site;
+use crate::plan;
 use crate::repository::relaxed;
 
 /// Names that programs without a script have.
@@ -66,7 +67,7 @@ pub(crate) struct Program {
     /// What says so.
     pub(crate) says: &'static str,
     /// The command that runs it.
-    pub(crate) command: String,
+    pub(crate) command: plan::Command,
 }
 
 /// The program that the package's file names, or that has a usual name.
@@ -85,7 +86,7 @@ pub(crate) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
         }
     }
     if let Some(file) = named_after_build(site) {
-        let command = format!("{} {file}", runtime(bun));
+        let command = runtime(bun).arg(&file);
         return Some(Program {
             file,
             says: "the main file, there after the build",
@@ -93,7 +94,7 @@ pub(crate) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
         });
     }
     if let Some(file) = built(site) {
-        let command = format!("{} {file}", runtime(bun));
+        let command = runtime(bun).arg(&file);
         return Some(Program {
             file,
             says: "what the build makes of the program",
@@ -138,27 +139,27 @@ fn is_of_other_package(site: &Site<'_>, file: &str) -> bool {
 }
 
 /// The command that runs a file, if something here can.
-pub(crate) fn run(site: &Site<'_>, file: &str, bun: bool) -> Option<String> {
+pub(crate) fn run(site: &Site<'_>, file: &str, bun: bool) -> Option<plan::Command> {
     let end = file.rsplit_once('.').map_or("", |(_, end)| end);
     let typescript = matches!(end, "ts" | "mts" | "cts" | "tsx" | "jsx");
     if matches!(end, "json" | "css" | "scss" | "html" | "node" | "vue") || file.ends_with(".d.ts") {
         return None;
     }
     if bun {
-        return Some(format!("bun run {file}"));
+        return Some(runtime(true).arg(file));
     }
     if !typescript {
-        return Some(format!("node {file}"));
+        return Some(runtime(false).arg(file));
     }
     let runner = ["tsx", "ts-node"]
         .into_iter()
         .find(|runner| site.package.depends(runner));
-    runner.map(|runner| format!("npx {runner} {file}"))
+    runner.map(|runner| plan::Command::new("npx").arg(runner).arg(file))
 }
 
 /// `node` or `bun`.
-fn runtime(bun: bool) -> &'static str {
-    if bun { "bun run" } else { "node" }
+fn runtime(bun: bool) -> plan::Command {
+    plan::Command::new(if bun { "bun run" } else { "node" })
 }
 
 /// A file as `require` finds it: with its ending left out, or a folder.

@@ -6,12 +6,13 @@ use super::config::{Config, inside};
 use super::kind::{Kind, kind};
 use super::package::Package;
 use super::site::Site;
+use crate::plan;
 
 /// How the built app answers requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Serves {
     /// A program; the command that starts it where no script does.
-    Program(Option<String>),
+    Program(Option<plan::Command>),
     /// Files in this folder.
     Files(String),
     /// Not by itself; why.
@@ -162,7 +163,7 @@ pub(crate) fn server(site: &Site<'_>) -> Option<Framework> {
     found.map(|&(dependency, name, start)| Framework {
         name,
         dependency,
-        serves: Serves::Program(start.map(str::to_owned)),
+        serves: Serves::Program(start.map(plan::Command::new)),
         because: None,
         build: None,
     })
@@ -194,7 +195,7 @@ pub(crate) fn bot(package: &Package) -> Option<(&'static str, &'static str)> {
 }
 
 fn program(start: &str) -> (Serves, Option<(String, String)>) {
-    (Serves::Program(Some(start.to_owned())), None)
+    (Serves::Program(Some(plan::Command::new(start))), None)
 }
 
 fn because(file: &str, says: impl Into<String>) -> Option<(String, String)> {
@@ -225,7 +226,7 @@ fn next(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         );
     }
     if config.is("output", "standalone") {
-        let start = Serves::Program(Some("node .next/standalone/server.js".to_owned()));
+        let start = Serves::Program(Some(plan::Command::new("node .next/standalone/server.js")));
         return (
             start,
             because(
@@ -343,7 +344,7 @@ fn sveltekit(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         );
     }
     let output = config.text("out").unwrap_or_else(|| "build".to_owned());
-    let start = Serves::Program(Some(format!("node {output}")));
+    let start = Serves::Program(Some(plan::Command::new("node").arg(&output)));
     if adapter("node") {
         return (
             start,
@@ -367,7 +368,9 @@ fn astro(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     if config.contains("@astrojs/node")
         || (!config.is_there() && site.package.depends("@astrojs/node"))
     {
-        let start = Serves::Program(Some(format!("node ./{output}/server/entry.mjs")));
+        let start = Serves::Program(Some(
+            plan::Command::new("node").arg(format!("./{output}/server/entry.mjs")),
+        ));
         return (
             start,
             because(

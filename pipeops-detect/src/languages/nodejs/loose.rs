@@ -7,6 +7,7 @@ use super::ports;
 use super::site::Site;
 use crate::Language;
 use crate::findings::{Findings, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -68,7 +69,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         "a program for Node.js, without package.json",
     );
     found.package_manager = Some(if bun { "bun" } else { "npm" }.to_owned());
-    found.start = Some(format!("{} {file}", if bun { "bun run" } else { "node" }));
+    found.plan.start = Some(Command::new(if bun { "bun run" } else { "node" }).arg(file));
     let package = Package::default();
     found.port = match ports::of_sources(
         &Site {

@@ -3,6 +3,7 @@
 use super::command::split;
 use super::package::Package;
 use crate::findings::{Findings, weight};
+use crate::plan::Install;
 use crate::repository::folder::Folder;
 
 /// Files that managers write or read, and whose they are.
@@ -37,7 +38,7 @@ pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Packa
     }
     let told = told.map(|(name, _)| name).or(file.map(|(_, name)| *name));
     let name = told.or(hint.map(|(name, _)| name)).unwrap_or("npm");
-    found.install = Some(install(name, folder, package).to_owned());
+    found.plan.install = Some(Install::new(install(name, folder, package)));
     found.package_manager = Some(name.to_owned());
 }
 
@@ -192,7 +193,7 @@ mod tests {
             let tree: MemTree = files.iter().copied().collect();
             let found = super::super::detect::detect(&Folder::open(&tree, ""));
             assert_eq!(found.package_manager.as_deref(), Some(manager), "{files:?}");
-            assert_eq!(found.install.as_deref(), Some(install), "{files:?}");
+            assert_eq!(found.install().as_deref(), Some(install), "{files:?}");
         }
     }
 }

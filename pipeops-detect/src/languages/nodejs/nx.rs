@@ -6,6 +6,7 @@ use super::site::Site;
 use super::workspace::Member;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -48,7 +49,7 @@ pub(crate) fn member(
         "project.json",
         format!("builds with {executor}"),
     );
-    found.build = Some(format!("npx nx build {name}"));
+    found.plan.build = Some(Command::new("npx nx build").arg(&name).into());
     found.port = Some(DEFAULT_PORT);
     describe(&mut found, site, executor, output);
     Some(Member { path, name, found })
@@ -60,7 +61,7 @@ fn describe(found: &mut Findings, site: &Site<'_>, executor: &str, output: Strin
         .any(|word| executor.contains(word));
     if executor.contains("next") {
         found.framework = Some("next".to_owned());
-        found.start = Some(format!("npx next start {output}"));
+        found.plan.start = Some(Command::new("npx next start").arg(output));
     } else if is_page {
         let angular = executor.contains("angular");
         let name = if angular {
@@ -81,6 +82,6 @@ fn describe(found: &mut Findings, site: &Site<'_>, executor: &str, output: Strin
     } else {
         let server = super::frameworks::server(site);
         found.framework = server.map(|server| server.name.to_owned());
-        found.start = Some(format!("node {output}/main.js"));
+        found.plan.start = Some(Command::new("node").arg(format!("{output}/main.js")));
     }
 }

@@ -8,6 +8,7 @@ use super::kind::{Kind, kind};
 use super::package::{Package, texts};
 use super::site::Site;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::{self, Build};
 use crate::repository::folder::{Folder, is_beside};
 
 /// How many members are looked at: more than a person would read in a report, and enough to bound the work.
@@ -165,7 +166,7 @@ fn runs(folder: &Folder<'_>, package: &Package, found: &Findings) -> bool {
     match found.role {
         Role::Server => {
             super::start::script(&own).is_some()
-                || found.start.is_some() && found.framework.is_some() && !is_library
+                || found.plan.start.is_some() && found.framework.is_some() && !is_library
                 || (found.framework.is_some() && found.output.is_some())
         }
         Role::Frontend => !is_library || folder.has("index.html"),
@@ -288,28 +289,30 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
         true => output.clone(),
         false => format!("{}/{output}", member.path),
     });
-    found.start = inner.start.as_ref().map(|start| match member.in_root() {
-        true => start.clone(),
-        false => format!("cd {} && {start}", member.path),
-    });
-    found.build = build(found, site, member);
+    found.plan.start = inner
+        .plan
+        .start
+        .as_ref()
+        .map(|start| match member.in_root() {
+            true => start.clone(),
+            false => start.clone().inside(&member.path),
+        });
+    found.plan.build = build(found, site, member);
 }
 
 impl Member {
     /// Whether its commands run in the root, as those of Nx do.
     fn in_root(&self) -> bool {
-        self.found
-            .build
-            .as_deref()
-            .is_some_and(|build| build.starts_with("npx nx "))
+        let build = self.found.plan.build.as_ref().and_then(Build::last);
+        build.is_some_and(|build| build.calls("npx nx"))
     }
 }
 
 /// Builds the member and what it needs.
-fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<String> {
-    let own = member.found.build.as_deref();
+fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<Build> {
+    let own = member.found.plan.build.as_ref();
     if member.in_root() {
-        return own.map(str::to_owned);
+        return own.cloned();
     }
     let manager = found.package_manager.as_deref().unwrap_or("npm");
     let (path, name) = (&member.path, &member.name);
@@ -317,23 +320,39 @@ fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<String> {
         && site.package.depends("turbo")
         && own.is_some()
     {
-        return Some(format!("npx turbo run build --filter=./{path}"));
+        let turbo = plan::Command::new("npx turbo run build");
+        return Some(turbo.arg(format!("--filter=./{path}")).into());
     }
     if site.package.script("build").is_some() {
-        return Some(format!("{manager} run build"));
+        return Some(plan::Command::new(manager).args("run build").into());
     }
     if site.folder.has("nx.json") && own.is_some() {
-        return Some(format!("npx nx build {name}"));
+        return Some(plan::Command::new("npx nx build").arg(name).into());
     }
-    let Some(script) = own?.strip_prefix(&format!("{manager} run ")) else {
-        return own.map(|own| format!("cd {path} && {own}"));
+    let mut own = own?.clone();
+    let Some(script) = own.last().and_then(|own| own.target.clone()) else {
+        own.steps = own
+            .steps
+            .into_iter()
+            .map(|step| step.inside(path))
+            .collect();
+        return Some(own);
     };
-    Some(match manager {
-        "pnpm" => format!("pnpm --filter ./{path}... run {script}"),
-        "yarn" => format!("yarn workspace {name} run {script}"),
-        "bun" => format!("bun run --cwd {path} {script}"),
-        _ => format!("npm run {script} --workspace={path}"),
-    })
+    let build = plan::Command::new(manager);
+    let build = match manager {
+        "pnpm" => build
+            .arg("--filter")
+            .arg(format!("./{path}..."))
+            .arg("run")
+            .arg(script),
+        "yarn" => build.arg("workspace").arg(name).arg("run").arg(script),
+        "bun" => build.args("run --cwd").arg(path).arg(script),
+        _ => build
+            .arg("run")
+            .arg(script)
+            .arg(format!("--workspace={path}")),
+    };
+    Some(build.into())
 }
 
 #[cfg(test)]
@@ -394,7 +413,7 @@ mod tests {
                 format!(r#"{{"workspaces": ["apps/*"], "scripts": {{"start": "{script}"}}}}"#);
             let found = found(&[("package.json", &root), WEB, API]);
             assert_eq!(
-                found.start.as_deref(),
+                found.start().as_deref(),
                 Some("cd apps/web && npm run start"),
                 "{script}"
             );
@@ -405,7 +424,7 @@ mod tests {
             );
         }
         let all = r#"{"workspaces": ["apps/*"], "scripts": {"start": "turbo run start"}}"#;
-        assert_eq!(found(&[("package.json", all), WEB, API]).start, None);
-        assert!(found(&[("package.json", all), WEB, UI]).start.is_some());
+        assert_eq!(found(&[("package.json", all), WEB, API]).start(), None);
+        assert!(found(&[("package.json", all), WEB, UI]).start().is_some());
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::composer::{self, Composer};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{self, Port};
@@ -91,7 +92,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         .is_some()
     {
         found.package_manager = Some("composer".to_owned());
-        found.install = Some("composer install --no-dev".to_owned());
+        found.plan.install = Some(Command::new("composer install --no-dev"));
     }
     found.add_file(
         weight::LOCKFILE,
@@ -103,7 +104,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let commands = &["artisan", "bin/console", "bin/cake", "spark", "yii"];
     found.add_file(weight::HINT, folder, commands, "the framework's command");
     start(&mut found, folder);
-    if found.start.is_none() {
+    if found.plan.start.is_none() {
         found.role = Role::Library;
     } else if found.found() {
         assets(&mut found, folder);
@@ -131,7 +132,7 @@ fn frameworks(found: &mut Findings, folder: &Folder<'_>, composer: &Composer) {
 fn start(found: &mut Findings, folder: &Folder<'_>) {
     if found.framework.as_deref() == Some("hyperf") && folder.has("bin/hyperf.php") {
         found.add(weight::ENTRY, folder, "bin/hyperf.php", "the server");
-        found.start = Some("php bin/hyperf.php start".to_owned());
+        found.plan.start = Some(Command::new("php bin/hyperf.php start"));
         found.port = Some(9501);
         return;
     }
@@ -145,12 +146,12 @@ fn start(found: &mut Findings, folder: &Folder<'_>) {
         (Some(file), _) if !(file == "index.php" && listens(file)) => {
             found.add(weight::ENTRY, folder, file, "answers requests");
             let root = file.strip_suffix("/index.php").unwrap_or(".");
-            found.start = Some(format!("php -S 0.0.0.0:$PORT -t {root}"));
+            found.plan.start = Some(Command::new("php -S 0.0.0.0:$PORT -t").arg(root));
             found.port = Some(DEFAULT_PORT);
         }
         (Some(file), _) | (None, Some(file)) => {
             found.add(weight::ENTRY, folder, file, "the program");
-            found.start = Some(format!("php {file}"));
+            found.plan.start = Some(Command::new("php").arg(file));
             let text = folder.text(file).unwrap_or_default();
             found.port = match port::port(&text) {
                 Some(Port::Fixed(port)) => Some(port),
@@ -175,7 +176,7 @@ fn assets(found: &mut Findings, folder: &Folder<'_>) {
         let managers = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
         let manager = managers.iter().find(|(lock, _)| folder.has(lock));
         let manager = manager.map_or("npm", |(_, name)| name);
-        found.build = Some(format!("{manager} run build"));
+        found.plan.build = Some(Command::new(manager).args("run build").into());
     }
 }
 
@@ -203,10 +204,10 @@ mod tests {
         assert_eq!(found.framework.as_deref(), Some("laravel"));
         assert_eq!(found.version.as_deref(), Some("8.2"));
         assert_eq!(
-            found.start.as_deref(),
+            found.start().as_deref(),
             Some("php -S 0.0.0.0:$PORT -t public")
         );
-        assert_eq!(found.build.as_deref(), Some("npm run build"));
+        assert_eq!(found.build().as_deref(), Some("npm run build"));
         assert!(found.confidence() > 0.85);
     }
 
@@ -240,7 +241,7 @@ mod tests {
                 "{files:?}"
             );
             assert_eq!(
-                (found.start.as_deref(), found.port),
+                (found.start().as_deref(), found.port),
                 (Some(start), port),
                 "{files:?}"
             );

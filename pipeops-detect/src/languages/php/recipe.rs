@@ -6,6 +6,7 @@ use crate::generate::assets;
 use crate::generate::error::GenerateError;
 use crate::generate::script::Script;
 use crate::languages::php::composer::Composer;
+use crate::plan::Start;
 use crate::repository::version::compare;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
@@ -32,7 +33,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     php.settings(script);
     php.copy(script, assets);
     php.folders(script);
-    php.command(script, start);
+    php.command(script, &start.start_text());
     Ok(())
 }
 
@@ -45,8 +46,10 @@ struct Php<'a> {
 }
 
 impl<'a> Php<'a> {
-    fn read(app: &'a App<'a>, start: &str) -> Self {
-        let root = start.strip_prefix("php -S 0.0.0.0:$PORT -t ");
+    fn read(app: &'a App<'a>, start: &Start) -> Self {
+        let root = start
+            .option("-t")
+            .filter(|_| start.calls("php -S 0.0.0.0:$PORT -t"));
         Self {
             app,
             needs: runtime::of(app.framework()),

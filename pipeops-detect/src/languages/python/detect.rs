@@ -6,6 +6,7 @@ use super::packages::{CONDA, Packages, REQUIREMENTS, at};
 use super::{django, frameworks, manager, source, start, version};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -33,7 +34,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     if !found.found() {
         return found;
     }
-    if found.start.is_none() && found.framework.is_none() {
+    if found.plan.start.is_none() && found.framework.is_none() {
         let settings = pyproject.is_some_and(|table| !manager::is_project(&table));
         found.role = match settings && folder.first(REQUIREMENTS).is_none() {
             true => Role::Tools,
@@ -48,7 +49,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         found.add(weight::NONE, folder, file, says);
     }
     found.package_manager = Some(manager.to_owned());
-    found.install = install;
+    found.plan.install = install;
     found
 }
 
@@ -114,7 +115,7 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
         };
         let built = folder
             .first(MKDOCS)
-            .map(|_| ("mkdocs build".to_owned(), "site".to_owned()));
+            .map(|_| (Command::new("mkdocs build"), "site".to_owned()));
         (package, "mkdocs", built)
     } else if packages.has("sphinx") {
         let source = folder.first(&[
@@ -127,7 +128,7 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
         let built = dir.map(|dir| {
             let dir = if dir.is_empty() { "." } else { dir };
             (
-                format!("sphinx-build -b html {dir} site"),
+                Command::new("sphinx-build -b html").arg(dir).arg("site"),
                 "site".to_owned(),
             )
         });
@@ -137,7 +138,7 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
             .first(&["publishconf.py", "pelicanconf.py"])
             .map(|settings| {
                 (
-                    format!("pelican content --output output --settings {settings}"),
+                    Command::new("pelican content --output output --settings").arg(settings),
                     "output".to_owned(),
                 )
             });
@@ -153,7 +154,7 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
     };
     let says = format!("depends on {package}: built into files");
     found.add(weight::HINT, folder, packages.asked_by(package), says);
-    found.build = Some(build);
+    found.plan.build = Some(build.into());
     found.output = Some(output);
     found.port = Some(DEFAULT_PORT);
     found.framework = Some(name.to_owned());
@@ -163,8 +164,12 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
 
 /// A statement that only Python 2 has says what no file says.
 fn old(found: &mut Findings, folder: &Folder<'_>, sources: &[source::Source]) {
-    let start = found.start.as_deref().unwrap_or_default();
-    let program = sources.iter().find(|source| start.ends_with(&source.path));
+    let file = found
+        .plan
+        .start
+        .as_ref()
+        .and_then(|start| start.arguments.last());
+    let program = sources.iter().find(|source| Some(&source.path) == file);
     let Some(program) = program.filter(|_| found.version.is_none()) else {
         return;
     };
@@ -248,7 +253,7 @@ mod tests {
     fn commands_of_the_project_start_it() {
         let project = |scripts: &str| {
             let text = format!("[project]\nname = 'shop'\n[project.scripts]\n{scripts}");
-            found(&[("pyproject.toml", &text), ("src/shop/__init__.py", "")]).start
+            found(&[("pyproject.toml", &text), ("src/shop/__init__.py", "")]).start()
         };
         assert_eq!(project("tool = 'shop:main'").as_deref(), Some("tool"));
         assert_eq!(

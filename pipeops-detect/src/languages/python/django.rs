@@ -3,6 +3,7 @@
 use super::packages::Packages;
 use super::serve::{self, Target};
 use crate::findings::{Findings, weight};
+use crate::plan::Command;
 use crate::repository::folder::{Folder, is_beside};
 use crate::repository::port::DEFAULT_PORT;
 
@@ -30,8 +31,11 @@ pub(crate) fn find(found: &mut Findings, folder: &Folder<'_>, packages: &Package
             "no server for production among the packages: started by Django's own",
         );
     }
-    let own = || format!("python {manage} runserver --noreload 0.0.0.0:$PORT");
-    found.start = Some(command.unwrap_or_else(own));
+    let own = || {
+        let command = Command::new("python").arg(&manage);
+        command.args("runserver --noreload 0.0.0.0:$PORT")
+    };
+    found.plan.start = Some(command.unwrap_or_else(own));
     collect_static(found, folder, packages, &project, &manage);
     true
 }
@@ -66,7 +70,7 @@ struct Django<'a> {
 }
 
 impl Django<'_> {
-    fn command(&self, packages: &Packages) -> Option<String> {
+    fn command(&self, packages: &Packages) -> Option<Command> {
         let wsgi = self.target("wsgi");
         let asgi = self.target("asgi");
         let by_asgi = || serve::asgi(packages, asgi.as_ref()?);
@@ -175,21 +179,20 @@ fn collect_static(
         let says = "nothing among the packages serves them (whitenoise would)";
         found.add(weight::NONE, folder, &file, says);
     }
-    let mut command = String::new();
+    let command = Command::new("python").arg(manage);
+    let mut command = command.args("collectstatic --noinput");
     let production = project.production();
     if production != project.settings
         && let Some(module) = production
     {
-        command.push_str(&format!("DJANGO_SETTINGS_MODULE={module} "));
+        command = command.variable("DJANGO_SETTINGS_MODULE", module);
     }
     for name in files.iter().flat_map(|(_, text)| required(text)) {
-        let setting = format!("{name}={} ", stand_in(&name));
-        if !command.contains(&setting) {
-            command.push_str(&setting);
+        if !command.environment.iter().any(|(set, _)| *set == name) {
+            command = command.variable(&name, stand_in(&name));
         }
     }
-    command.push_str(&format!("python {manage} collectstatic --noinput"));
-    found.build = Some(command);
+    found.plan.build = Some(command.into());
 }
 
 /// The variables without which the settings cannot be loaded.
@@ -303,7 +306,11 @@ mod tests {
                 ("shop/wsgi.py", ""),
                 ("shop/asgi.py", ""),
             ];
-            assert_eq!(found(&files).start.as_deref(), Some(expected), "{packages}");
+            assert_eq!(
+                found(&files).start().as_deref(),
+                Some(expected),
+                "{packages}"
+            );
         }
     }
 
@@ -315,9 +322,9 @@ mod tests {
             ("site/shop/wsgi.py", ""),
         ];
         let expected = "gunicorn --pythonpath site --bind 0.0.0.0:$PORT shop.wsgi:application";
-        assert_eq!(found(&files).start.as_deref(), Some(expected));
+        assert_eq!(found(&files).start().as_deref(), Some(expected));
         assert_eq!(
-            found(&[("manage.py", "from flask_script import Manager")]).start,
+            found(&[("manage.py", "from flask_script import Manager")]).start(),
             None
         );
     }
@@ -344,7 +351,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            found(&files).build.as_deref(),
+            found(&files).build().as_deref(),
             Some(
                 "DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only \
                  DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"

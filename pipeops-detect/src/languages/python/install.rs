@@ -14,8 +14,9 @@ const UV: &str = "uv>=0.8,<1";
 
 /// By pip: a list of packages, or the project itself.
 pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
-    let install = app.detection.install.as_deref().unwrap_or_default();
-    if let Some(file) = install.strip_prefix("uv pip install -r ") {
+    let install = app.plan.install.as_ref();
+    let list = install.and_then(|install| install.option("-r"));
+    if let Some(file) = list.filter(|_| install.is_some_and(|install| install.program == "uv")) {
         script.run(
             &[PIP_CACHE],
             &format!("pip install '{UV}'"),
@@ -29,7 +30,7 @@ pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
         );
         return;
     }
-    let Some(file) = install.strip_prefix("pip install -r ") else {
+    let Some(file) = list else {
         script.line("COPY . .", WHY_PROJECT);
         script.run(&[PIP_CACHE], "pip install .", WHY_INSTALL);
         return;
@@ -178,8 +179,8 @@ pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
 
 /// Whether the start command is one that the project installs.
 fn starts_itself(app: &App<'_>, pyproject: &str) -> bool {
-    let start = app.detection.start.as_deref().unwrap_or_default();
-    let command = start.split(' ').next().unwrap_or_default();
+    let start = app.plan.start.as_ref();
+    let command = start.map_or("", |start| start.program.as_str());
     let mut lines = pyproject
         .lines()
         .map(|line| line.trim_start().trim_start_matches('"'));
@@ -207,8 +208,9 @@ pub(crate) fn pipenv(app: &App<'_>, script: &mut Script) {
 
 /// By micromamba, which reads conda's files. The environment brings its own Python and libraries.
 pub(crate) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
-    let install = app.detection.install.as_deref().unwrap_or_default();
-    let file = install.rsplit(' ').next().unwrap_or("environment.yml");
+    let install = app.plan.install.as_ref();
+    let file = install.and_then(|install| install.option("--file"));
+    let file = file.unwrap_or("environment.yml");
     script.stage(
         &app.images.image("python.build", None),
         Some("build"),

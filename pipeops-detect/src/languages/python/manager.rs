@@ -3,17 +3,18 @@
 use toml::Table;
 
 use super::packages::{CONDA, REQUIREMENTS, at};
+use crate::plan::Install;
 use crate::repository::folder::Folder;
 
 /// The manager and the command that installs. What a tool wrote goes before lists, lists before settings.
-pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<String>) {
+pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<Install>) {
     let pyproject = folder.toml("pyproject.toml");
     let table = |path: &[&str]| {
         pyproject
             .as_ref()
             .is_some_and(|table| at(table, path).is_some())
     };
-    let chosen = |name, install: &str| (name, Some(install.to_owned()));
+    let chosen = |name, install: &str| (name, Some(Install::new(install)));
     if folder.has("uv.lock") {
         return chosen("uv", "uv sync --locked --no-dev");
     }
@@ -31,7 +32,7 @@ pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<String>) {
         return chosen("pipenv", deploy);
     }
     if let Some(file) = folder.first(REQUIREMENTS) {
-        return ("pip", Some(format!("pip install -r {file}")));
+        return ("pip", Some(Install::new("pip install -r").target(file)));
     }
     if table(&["tool", "poetry"]) {
         return chosen("poetry", "poetry install --only main");
@@ -50,14 +51,20 @@ pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<String>) {
         return match is_packaged(pyproject) {
             true => chosen(name, "pip install ."),
             // It cannot be built into a package, but lists what it needs.
-            false => chosen(name, "uv pip install -r pyproject.toml"),
+            false => {
+                let install = Install::new("uv pip install -r").target("pyproject.toml");
+                (name, Some(install))
+            }
         };
     }
     if folder.first(&["setup.py", "setup.cfg"]).is_some() {
         return chosen("pip", "pip install .");
     }
     if let Some(file) = folder.first(CONDA) {
-        return ("conda", Some(format!("conda env create --file {file}")));
+        return (
+            "conda",
+            Some(Install::new("conda env create --file").target(file)),
+        );
     }
     ("pip", None)
 }
@@ -134,8 +141,13 @@ mod tests {
             ),
         ] {
             let tree: MemTree = files.iter().copied().collect();
-            let found = manager(&Folder::open(&tree, ""));
-            assert_eq!(found, (name, Some(install.to_owned())), "{files:?}");
+            let (found, command) = manager(&Folder::open(&tree, ""));
+            let command = command.map(|command| command.shell());
+            assert_eq!(
+                (found, command.as_deref()),
+                (name, Some(install)),
+                "{files:?}"
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::generate::script::Script;
 use crate::generate::{assets, debian};
 use crate::languages::python::packages::Packages;
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Start;
 
 pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
 
@@ -77,7 +78,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         true => script.line("COPY --from=build /app ./", "sources and built files"),
         false => script.line("COPY . .", "the sources last: they change most often"),
     }
-    app.run(script, start);
+    app.run(script, &start.start_text());
     Ok(())
 }
 
@@ -103,9 +104,8 @@ fn prepare(app: &App<'_>, script: &mut Script, assets: bool) -> bool {
 }
 
 /// The server that the command names and that nothing installs.
-fn missing_server(start: &str, packages: &Packages) -> Option<&'static str> {
-    let mut words = start.split_whitespace();
-    let command = words.find(|word| *word != "env" && !word.contains('='))?;
+fn missing_server(start: &Start, packages: &Packages) -> Option<&'static str> {
+    let command = start.program.as_str();
     let package = command.trim_end_matches("-serve");
     let known = SERVERS.iter().find(|(name, _)| *name == command);
     known

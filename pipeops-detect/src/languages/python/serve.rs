@@ -1,6 +1,7 @@
 //! The commands that serve an app, by the servers that a project installs.
 
 use super::packages::Packages;
+use crate::plan::Command;
 
 /// What a server is told to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,39 +32,32 @@ impl Target {
         }
     }
 
-    /// A flag with the folder to look in, where there is one.
-    fn flag(&self, name: &str) -> String {
+    /// Adds an option with the folder to look in, where there is one.
+    fn found_by(&self, command: Command, option: &str) -> Command {
         match self.base.as_str() {
-            "" => String::new(),
-            base => format!(" {name} {base}"),
+            "" => command,
+            base => command.arg(option).arg(base),
         }
     }
 
-    /// The same for commands without such a flag.
-    fn variable(&self) -> String {
-        match self.base.as_str() {
-            "" => String::new(),
-            base => format!("env PYTHONPATH={base} "),
-        }
-    }
-
-    fn factory_flag(&self) -> &'static str {
-        if self.factory { " --factory" } else { "" }
+    fn factory_option(&self) -> &'static str {
+        if self.factory { "--factory" } else { "" }
     }
 }
 
 /// By a WSGI server of the project, if there is one.
-pub(crate) fn wsgi(packages: &Packages, target: &Target) -> Option<String> {
+pub(crate) fn wsgi(packages: &Packages, target: &Target) -> Option<Command> {
     let (called, plain) = (target.called(), target.plain());
     Some(if packages.installs("gunicorn") {
         gunicorn(packages, target)
     } else if packages.installs("waitress") {
-        let call = if target.factory { " --call" } else { "" };
-        let variable = target.variable();
-        format!("{variable}waitress-serve --listen=0.0.0.0:$PORT{call} {plain}")
+        let call = if target.factory { "--call" } else { "" };
+        let command = Command::new("waitress-serve --listen=0.0.0.0:$PORT").args(call);
+        imports_from(command.arg(plain), &target.base)
     } else if packages.installs("uwsgi") || packages.installs("pyuwsgi") {
-        let path = target.flag("--pythonpath");
-        format!("uwsgi --master --die-on-term --http-socket 0.0.0.0:$PORT{path} --module {called}")
+        let command = Command::new("uwsgi --master --die-on-term --http-socket 0.0.0.0:$PORT");
+        let command = target.found_by(command, "--pythonpath");
+        command.arg("--module").arg(called)
     } else if packages.installs("granian") {
         granian("wsgi", target)
     } else {
@@ -72,13 +66,10 @@ pub(crate) fn wsgi(packages: &Packages, target: &Target) -> Option<String> {
 }
 
 /// By gunicorn, whether the project installs it or not.
-pub(crate) fn gunicorn(packages: &Packages, target: &Target) -> String {
-    let path = target.flag("--pythonpath");
-    let worker = worker(packages);
-    format!(
-        "gunicorn{path}{worker} --bind 0.0.0.0:$PORT {}",
-        target.called()
-    )
+pub(crate) fn gunicorn(packages: &Packages, target: &Target) -> Command {
+    let command = target.found_by(Command::new("gunicorn"), "--pythonpath");
+    let command = command.args(worker(packages)).args("--bind 0.0.0.0:$PORT");
+    command.arg(target.called())
 }
 
 /// Websockets keep a connection each: gunicorn's usual worker would serve one at a time.
@@ -86,53 +77,51 @@ fn worker(packages: &Packages) -> &'static str {
     if !packages.has("flask-socketio") {
         ""
     } else if packages.has("gevent-websocket") {
-        " --worker-class geventwebsocket.gunicorn.workers.GeventWebSocketWorker --workers 1"
+        "--worker-class geventwebsocket.gunicorn.workers.GeventWebSocketWorker --workers 1"
     } else if packages.has("eventlet") {
-        " --worker-class eventlet --workers 1"
+        "--worker-class eventlet --workers 1"
     } else if packages.has("gevent") {
-        " --worker-class gevent --workers 1"
+        "--worker-class gevent --workers 1"
     } else {
-        " --workers 1 --threads 100"
+        "--workers 1 --threads 100"
     }
 }
 
 /// By an ASGI server of the project, if there is one.
-pub(crate) fn asgi(packages: &Packages, target: &Target) -> Option<String> {
+pub(crate) fn asgi(packages: &Packages, target: &Target) -> Option<Command> {
     Some(if packages.installs("uvicorn") {
         uvicorn(target)
     } else if packages.installs("hypercorn") {
-        let (variable, called) = (target.variable(), target.called());
-        format!("{variable}hypercorn --bind 0.0.0.0:$PORT {called}")
+        let command = Command::new("hypercorn --bind 0.0.0.0:$PORT").arg(target.called());
+        imports_from(command, &target.base)
     } else if packages.installs("granian") {
         granian("asgi", target)
     } else if packages.installs("daphne") && !target.factory {
-        let (variable, plain) = (target.variable(), target.plain());
-        format!("{variable}daphne -b 0.0.0.0 -p $PORT {plain}")
+        let command = Command::new("daphne -b 0.0.0.0 -p $PORT").arg(target.plain());
+        imports_from(command, &target.base)
     } else {
         return None;
     })
 }
 
 /// By uvicorn, whether the project installs it or not.
-pub(crate) fn uvicorn(target: &Target) -> String {
-    let (path, factory) = (target.flag("--app-dir"), target.factory_flag());
-    format!(
-        "uvicorn{path}{factory} --host 0.0.0.0 --port $PORT {}",
-        target.plain()
-    )
+pub(crate) fn uvicorn(target: &Target) -> Command {
+    let command = target.found_by(Command::new("uvicorn"), "--app-dir");
+    let command = command.args(target.factory_option());
+    command
+        .args("--host 0.0.0.0 --port $PORT")
+        .arg(target.plain())
 }
 
-fn granian(interface: &str, target: &Target) -> String {
-    let (variable, factory) = (target.variable(), target.factory_flag());
-    let plain = target.plain();
-    format!(
-        "{variable}granian --interface {interface} --host 0.0.0.0 --port $PORT{factory} {plain}"
-    )
+fn granian(interface: &str, target: &Target) -> Command {
+    let command = Command::new("granian --interface").arg(interface);
+    let command = command.args("--host 0.0.0.0 --port $PORT");
+    let command = command.args(target.factory_option()).arg(target.plain());
+    imports_from(command, &target.base)
 }
 
 /// By Flask's own server. The app's `app.run()` would listen inside of the container only.
-pub(crate) fn flask(target: &Target) -> String {
-    let variable = target.variable();
+pub(crate) fn flask(target: &Target) -> Command {
     let called = target.called();
     let called = called.trim_matches('\'');
     let called = if target.factory {
@@ -141,23 +130,30 @@ pub(crate) fn flask(target: &Target) -> String {
     } else {
         called
     };
-    format!("{variable}flask --app {called} run --host 0.0.0.0 --port $PORT")
+    let command = Command::new("flask --app").arg(called);
+    imports_from(
+        command.args("run --host 0.0.0.0 --port $PORT"),
+        &target.base,
+    )
 }
 
 /// By Sanic's own server, which is meant for production.
-pub(crate) fn sanic(target: &Target) -> String {
-    let (variable, factory) = (target.variable(), target.factory_flag());
-    format!(
-        "{variable}sanic {}{factory} --host 0.0.0.0 --port $PORT",
-        target.plain()
-    )
+pub(crate) fn sanic(target: &Target) -> Command {
+    let command = Command::new("sanic").arg(target.plain());
+    let command = command.args(target.factory_option());
+    imports_from(command.args("--host 0.0.0.0 --port $PORT"), &target.base)
 }
 
 /// By bottle's own server.
-pub(crate) fn bottle(target: &Target) -> String {
-    let variable = target.variable();
-    format!(
-        "{variable}python -m bottle --bind 0.0.0.0:$PORT {}",
-        target.plain()
-    )
+pub(crate) fn bottle(target: &Target) -> Command {
+    let command = Command::new("python -m bottle --bind 0.0.0.0:$PORT").arg(target.plain());
+    imports_from(command, &target.base)
+}
+
+/// Lets Python look for modules in a folder, for commands without an option for it.
+pub(crate) fn imports_from(command: Command, base: &str) -> Command {
+    match base {
+        "" => command,
+        base => command.variable("PYTHONPATH", base),
+    }
 }

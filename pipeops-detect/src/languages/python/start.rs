@@ -6,6 +6,7 @@ use super::ports;
 use super::serve::{self, Target};
 use super::source::{Source, own_files};
 use crate::findings::{Findings, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -35,7 +36,7 @@ pub(crate) fn find(found: &mut Findings, project: &Project<'_>) {
 /// What serves an app.
 struct Served<'a> {
     source: &'a Source,
-    command: String,
+    command: Command,
     port: u16,
     /// What a reviewer should know.
     note: Option<&'static str>,
@@ -97,7 +98,7 @@ impl Project<'_> {
             "a Reflex app: it needs Node.js, and writes its pages when it starts",
         );
         found.framework = Some("reflex".to_owned());
-        found.start = Some("reflex run --env prod".to_owned());
+        found.plan.start = Some(Command::new("reflex run --env prod"));
         found.port = Some(3000);
         true
     }
@@ -119,13 +120,15 @@ impl Project<'_> {
         );
         found.framework = Some("pyramid".to_owned());
         found.port = Some(DEFAULT_PORT);
-        found.start = Some(if self.packages.installs("gunicorn") {
-            format!("gunicorn --paste {file} --bind 0.0.0.0:$PORT")
+        found.plan.start = Some(if self.packages.installs("gunicorn") {
+            Command::new("gunicorn --paste")
+                .arg(file)
+                .args("--bind 0.0.0.0:$PORT")
         } else {
             let text = self.folder.text(file).unwrap_or_default();
             let port = ports::of_ini(&text);
             found.port = port.or(found.port);
-            format!("pserve {file}")
+            Command::new("pserve").arg(file)
         });
         true
     }
@@ -152,7 +155,7 @@ impl Project<'_> {
             found.add(weight::NONE, self.folder, file, note);
         }
         found.framework = Some(framework.name.to_owned());
-        found.start = Some(served.command);
+        found.plan.start = Some(served.command);
         found.port = Some(served.port);
         true
     }
@@ -180,7 +183,7 @@ impl Project<'_> {
                     "gradio" => ports::fixed(&source.text).unwrap_or(DEFAULT_PORT),
                     _ => DEFAULT_PORT,
                 };
-                let command = command.replace("FILE", &quoted(&source.path));
+                let command = filled(command, "FILE", &quoted(&source.path));
                 Some(Served {
                     source,
                     command,
@@ -213,10 +216,9 @@ impl Project<'_> {
                 let reads = ports::is_option(&main.text);
                 Some(Served {
                     source: main,
-                    command: if reads {
-                        format!("{command} --port=$PORT")
-                    } else {
-                        command
+                    command: match reads {
+                        true => command.arg("--port=$PORT"),
+                        false => command,
                     },
                     port: if reads {
                         DEFAULT_PORT
@@ -229,10 +231,8 @@ impl Project<'_> {
             Kind::Wsgi if framework.name == "dash" && !self.serves_dash() => {
                 let source = self.sources.iter().find(creates)?;
                 let port = ports::fixed(&source.text).unwrap_or(DEFAULT_PORT);
-                let command = format!(
-                    "env HOST=0.0.0.0 {}",
-                    python(&source.module(self.folder), &source.path)
-                );
+                let command = python(&source.module(self.folder), &source.path);
+                let command = command.variable("HOST", "0.0.0.0");
                 Some(Served {
                     source,
                     command,
@@ -263,7 +263,7 @@ impl Project<'_> {
         &'s self,
         framework: &Framework,
         file: &str,
-        serve: impl Fn(&Target, &Source) -> Option<(String, Option<&'static str>)>,
+        serve: impl Fn(&Target, &Source) -> Option<(Command, Option<&'static str>)>,
     ) -> Option<Served<'s>> {
         let creates = |source: &&Source| source.contains(framework.creates);
         let mut creating = self.sources.iter().filter(creates).peekable();
@@ -335,7 +335,7 @@ impl Project<'_> {
         framework: &Framework,
         target: &Target,
         source: &Source,
-    ) -> Option<(String, Option<&'static str>)> {
+    ) -> Option<(Command, Option<&'static str>)> {
         let named = !target.object.is_empty();
         if named && let Some(command) = serve::wsgi(self.packages, target) {
             return Some((command, None));
@@ -354,7 +354,7 @@ impl Project<'_> {
         framework: &Framework,
         target: &Target,
         source: &Source,
-    ) -> Option<(String, Option<&'static str>)> {
+    ) -> Option<(Command, Option<&'static str>)> {
         if framework.name == "sanic" {
             return Some((serve::sanic(target), None));
         }
@@ -387,11 +387,8 @@ impl Project<'_> {
             format!("work for {package}"),
         );
         found.framework = Some((*package).to_owned());
-        let command = command.replace("MODULE", &module.name);
-        found.start = Some(match module.base.as_str() {
-            "" => command,
-            base => format!("env PYTHONPATH={base} {command}"),
-        });
+        let command = filled(command, "MODULE", &module.name);
+        found.plan.start = Some(serve::imports_from(command, &module.base));
         true
     }
 
@@ -428,7 +425,7 @@ impl Project<'_> {
     fn run(&self, found: &mut Findings, source: &Source) {
         found.add(weight::ENTRY, self.folder, &source.path, "the program");
         let command = python(&source.module(self.folder), &source.path);
-        found.start = Some(command);
+        found.plan.start = Some(command);
         // The server may be started in a file beside it.
         let beside = self.sources.iter().filter(|other| {
             let module = other.path.trim_end_matches(".py").rsplit('/').next();
@@ -470,7 +467,7 @@ impl Project<'_> {
         };
         let says = format!("installs the command `{script}`");
         found.add(weight::ENTRY, self.folder, "pyproject.toml", says);
-        found.start = Some(script.clone());
+        found.plan.start = Some(Command::program(script));
         let serves = frameworks::asked(self.packages).any(|framework| framework.alone);
         found.port = serves.then_some(DEFAULT_PORT);
         true
@@ -491,11 +488,8 @@ impl Project<'_> {
         );
         let module = source.module(self.folder);
         let package = module.name.trim_end_matches(".__main__");
-        let command = format!("python -m {package}");
-        found.start = Some(match module.base.as_str() {
-            "" => command,
-            base => format!("env PYTHONPATH={base} {command}"),
-        });
+        let command = Command::new("python -m").arg(package);
+        found.plan.start = Some(serve::imports_from(command, &module.base));
         let serves = frameworks::asked(self.packages).any(|framework| framework.alone);
         let port = ports::of(&source.text).map(|port| port.number());
         found.port = port.or(serves.then_some(DEFAULT_PORT));
@@ -504,12 +498,21 @@ impl Project<'_> {
 }
 
 /// By its path, or as a part of its package where its imports ask for that.
-fn python(module: &super::source::Module, path: &str) -> String {
-    match (module.in_package, module.base.as_str()) {
-        (false, _) => format!("python {}", quoted(path)),
-        (true, "") => format!("python -m {}", module.name),
-        (true, base) => format!("env PYTHONPATH={base} python -m {}", module.name),
+fn python(module: &super::source::Module, path: &str) -> Command {
+    if !module.in_package {
+        return Command::new("python").arg(quoted(path));
     }
+    let command = Command::new("python -m").arg(&module.name);
+    serve::imports_from(command, &module.base)
+}
+
+/// A command of a table, with a value in place of a mark.
+fn filled(command: &str, mark: &str, value: &str) -> Command {
+    let mut command = Command::new(command);
+    for argument in &mut command.arguments {
+        *argument = argument.replace(mark, value);
+    }
+    command
 }
 
 /// A path as a shell reads it.

@@ -4,6 +4,7 @@ use super::gems::{GEMFILES, Gems, LOCKS};
 use super::serve;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::version::{number, resolve, tool};
 
@@ -55,7 +56,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     if !found.found() {
         return found;
     }
-    if found.start.is_none() && found.output.is_none() {
+    if found.plan.start.is_none() && found.output.is_none() {
         let tools = TOOLS.iter().any(|gem| gems.has(gem) || gems.has_tool(gem));
         let only_tools = tools && found.framework.is_none();
         found.role = if only_tools {
@@ -66,7 +67,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     version(&mut found, folder);
     found.package_manager = gemfile.map(|_| "bundler".to_owned());
-    found.install = gemfile.map(|_| "bundle install".to_owned());
+    found.plan.install = gemfile.map(|_| Command::new("bundle install"));
     found
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         script.line("COPY . .", "the sources last: they change most often");
         ruby.build(script);
     }
-    ruby.run(script, start);
+    ruby.run(script, &start.start_text());
     Ok(())
 }
 

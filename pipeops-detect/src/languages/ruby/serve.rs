@@ -2,6 +2,7 @@
 
 use super::gems::{GEMFILES, Gems};
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{self, Port};
@@ -61,7 +62,7 @@ pub(crate) fn find(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) {
         });
         let told = told.filter(|told| !told.is_empty() && !told.starts_with(['/', '.']));
         found.output = Some(told.unwrap_or(output).to_owned());
-        found.build = Some((*build).to_owned());
+        found.plan.build = Some(Command::new(build).into());
         found.port = Some(DEFAULT_PORT);
         found.role = Role::Frontend;
         return;
@@ -73,7 +74,7 @@ pub(crate) fn find(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) {
         .add_file(weight::ENTRY, folder, &["config.ru"], "a Rack app")
         .is_some()
     {
-        found.start = Some(rack(folder, gems));
+        found.plan.start = Some(rack(folder, gems));
         found.port = Some(DEFAULT_PORT);
         return;
     }
@@ -97,7 +98,7 @@ fn rails(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) -> bool {
         return false;
     }
     found.port = Some(3000);
-    found.start = Some("bundle exec rails server -b 0.0.0.0 -p $PORT".to_owned());
+    found.plan.start = Some(Command::new("bundle exec rails server -b 0.0.0.0 -p $PORT"));
     let config = folder.text("config/application.rb").unwrap_or_default();
     let is_api = config
         .lines()
@@ -106,19 +107,21 @@ fn rails(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) -> bool {
     let has_assets = folder.has_dir("app") && folder.sub("app").has_dir("assets");
     if pipeline.is_some() && !is_api || has_assets {
         // Rails before 7.1 does not know the other variable.
-        let secret = match gems.is_below("railties", "7.1") || gems.is_below("rails", "7.1") {
-            true => "SECRET_KEY_BASE=build-only",
-            false => "SECRET_KEY_BASE_DUMMY=1",
-        };
-        found.build = Some(format!(
-            "RAILS_ENV=production {secret} bundle exec rails assets:precompile"
-        ));
+        let (secret, value) =
+            match gems.is_below("railties", "7.1") || gems.is_below("rails", "7.1") {
+                true => ("SECRET_KEY_BASE", "build-only"),
+                false => ("SECRET_KEY_BASE_DUMMY", "1"),
+            };
+        let build = Command::new("bundle exec rails assets:precompile")
+            .variable("RAILS_ENV", "production")
+            .variable(secret, value);
+        found.plan.build = Some(build.into());
     }
     true
 }
 
 /// By the server that the app installs.
-fn rack(folder: &Folder<'_>, gems: &Gems) -> String {
+fn rack(folder: &Folder<'_>, gems: &Gems) -> Command {
     let config = |file: &str| folder.text(file).unwrap_or_default();
     let server = if gems.installs("puma") {
         // A configuration that reads PORT would listen a second time beside `-b`.
@@ -141,8 +144,8 @@ fn rack(folder: &Folder<'_>, gems: &Gems) -> String {
         "rackup --host 0.0.0.0 --port $PORT"
     };
     match folder.first(GEMFILES) {
-        Some(_) => format!("bundle exec {server}"),
-        None => server.to_owned(),
+        Some(_) => Command::new("bundle exec").args(server),
+        None => Command::new(server),
     }
 }
 
@@ -166,7 +169,7 @@ fn worker(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) -> bool {
         return false;
     };
     found.framework.get_or_insert("sidekiq".to_owned());
-    found.start = Some(format!("bundle exec sidekiq -r ./{file}"));
+    found.plan.start = Some(Command::new("bundle exec sidekiq -r").arg(format!("./{file}")));
     true
 }
 
@@ -185,13 +188,12 @@ fn program(found: &mut Findings, folder: &Folder<'_>, framework: &str) {
         found.framework = Some("sinatra".to_owned());
     }
     // Sinatra listens inside of the container only, unless it is told otherwise.
-    let options = if classic { " -o 0.0.0.0 -p $PORT" } else { "" };
-    let bundled = if folder.first(GEMFILES).is_some() {
-        "bundle exec "
-    } else {
-        ""
+    let options = if classic { "-o 0.0.0.0 -p $PORT" } else { "" };
+    let ruby = match folder.first(GEMFILES) {
+        Some(_) => "bundle exec ruby",
+        None => "ruby",
     };
-    found.start = Some(format!("{bundled}ruby {file}{options}"));
+    found.plan.start = Some(Command::new(ruby).arg(file).args(options));
     let serves = !framework.is_empty() || requires("sinatra/base");
     found.port = match port(&text) {
         _ if classic => Some(DEFAULT_PORT),
@@ -279,8 +281,8 @@ mod tests {
             let own = [("Gemfile", *gemfile)];
             let tree: MemTree = own.iter().chain(*files).copied().collect();
             let found = detect(&Folder::open(&tree, ""));
-            let runs = found.start.as_deref().or(found.output.as_deref());
-            assert_eq!(runs, Some(*start), "{gemfile} {files:?}");
+            let runs = found.start().or(found.output.clone());
+            assert_eq!(runs.as_deref(), Some(*start), "{gemfile} {files:?}");
             assert_eq!(
                 found.framework.as_deref().unwrap_or_default(),
                 *framework,
@@ -298,7 +300,7 @@ mod tests {
                 ("config/application.rb", config),
                 ("Gemfile.lock", lock),
             ];
-            detect(&Folder::open(&files.into_iter().collect::<MemTree>(), "")).build
+            detect(&Folder::open(&files.into_iter().collect::<MemTree>(), "")).build()
         };
         let dummy =
             "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile";

@@ -7,6 +7,7 @@ use super::port::listens;
 use crate::Language;
 use crate::choice::{self, Reason};
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::number;
@@ -47,7 +48,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     );
     version(&mut found, folder, &manifest);
     found.package_manager = Some("cargo".to_owned());
-    found.install = Some("cargo fetch --locked".to_owned());
+    found.plan.install = Some(Command::new("cargo fetch --locked"));
     workspace(&mut found, folder, &manifest, &packages);
     program(&mut found, folder, &manifest, &packages);
     found
@@ -150,22 +151,26 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
         return;
     }
     let features = program.package.features_option(program.name);
-    found.build = Some(match programs.len() {
-        1 => format!("cargo build --release --locked{features}"),
-        _ => format!(
-            "cargo build --release --locked{features} --bin {}",
-            program.name
-        ),
-    });
-    found.start = Some(format!("./target/release/{}", program.name));
+    let build = Command::new("cargo build --release --locked").args(&features);
+    let build = match programs.len() {
+        1 => build,
+        _ => build.arg("--bin").arg(program.name),
+    };
+    found.plan.build = Some(build.into());
+    found.plan.start = Some(Command::program(format!(
+        "./target/release/{}",
+        program.name
+    )));
     listens(found, folder, &program.file);
     if found.framework.as_deref() == Some("loco") {
         // Its program has several commands, and listens on localhost unless it is told otherwise.
         found.port = Some(DEFAULT_PORT);
-        let start = found.start.take().unwrap_or_default();
-        found.start = Some(format!(
-            "{start} start --environment production --binding 0.0.0.0 --port {DEFAULT_PORT}"
-        ));
+        let start = found.plan.start.take();
+        found.plan.start = start.map(|start| {
+            start
+                .args("start --environment production --binding 0.0.0.0 --port")
+                .arg(DEFAULT_PORT.to_string())
+        });
     }
 }
 
@@ -238,8 +243,11 @@ fn browser(
             "Cargo.toml",
             "settings of cargo-leptos",
         );
-        found.build = Some("cargo leptos build --release".to_owned());
-        found.start = Some(format!("./target/release/{}", program.name));
+        found.plan.build = Some(Command::new("cargo leptos build --release").into());
+        found.plan.start = Some(Command::program(format!(
+            "./target/release/{}",
+            program.name
+        )));
         found.port = Some(DEFAULT_PORT);
         return true;
     }
@@ -256,7 +264,7 @@ fn browser(
             file,
             "built into files for browsers by Trunk",
         );
-        found.build = Some("trunk build --release".to_owned());
+        found.plan.build = Some(Command::new("trunk build --release").into());
         let settings = folder.toml("Trunk.toml").unwrap_or_default();
         let dist = settings
             .get("build")
@@ -287,7 +295,7 @@ mod tests {
             ("Cargo.toml", manifest),
             ("src/main.rs", "env::var(\"PORT\")"),
         ]);
-        assert_eq!(program.start.as_deref(), Some("./target/release/shop"));
+        assert_eq!(program.start().as_deref(), Some("./target/release/shop"));
         assert_eq!(program.framework.as_deref(), Some("axum"));
         assert_eq!(program.version.as_deref(), Some("1.85"));
         assert_eq!(
@@ -305,7 +313,7 @@ mod tests {
             ("crates/b/src/lib.rs", ""),
         ]);
         assert_eq!(found.members, ["crates/a"]);
-        assert_eq!(found.start.as_deref(), Some("./target/release/server"));
+        assert_eq!(found.start().as_deref(), Some("./target/release/server"));
     }
 
     #[test]
@@ -342,7 +350,7 @@ mod tests {
     fn one_of_several_programs_is_the_app() {
         let two = |bins: &str| format!("[package]\nname='shop'\n{bins}");
         let of = |manifest: &str, a: &str, b: &str| {
-            found(&[("Cargo.toml", manifest), (a, ""), (b, "")]).start
+            found(&[("Cargo.toml", manifest), (a, ""), (b, "")]).start()
         };
         let (a, b) = ("src/bin/api.rs", "src/bin/migrate.rs");
         assert_eq!(of(&two(""), a, b).as_deref(), Some("./target/release/api"));

@@ -5,8 +5,9 @@ use super::system::System;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
-use crate::generate::{data, debian};
+use crate::generate::{data, debian, program};
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Build;
 
 const REGISTRY: &str = "/usr/local/cargo/registry";
 const GIT: &str = "/usr/local/cargo/git";
@@ -16,11 +17,8 @@ const SETTINGS: &[&str] = &["Cargo.lock", "rust-toolchain", "rust-toolchain.toml
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let mut system = System::of(app);
-    let for_browsers = app
-        .detection
-        .build
-        .as_deref()
-        .is_some_and(|build| !build.starts_with("cargo build"));
+    let build = app.plan.build.as_ref().and_then(Build::last);
+    let for_browsers = build.is_some_and(|build| !build.calls("cargo build"));
     // Tools for browsers are compiled here too, and some of them link to OpenSSL.
     system.headers |= for_browsers;
     let why = match system.headers {
@@ -48,18 +46,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     }
     let start = app.start()?;
-    // A Procfile may set variables in front of it.
-    let words = || start.split(' ');
-    let program = words()
-        .find(|word| word.contains("target/release/"))
-        .or_else(|| words().next());
-    let program = program.unwrap_or_default();
-    let name = program.rsplit('/').next().unwrap_or_default();
-    let leptos = app
-        .detection
-        .build
-        .as_deref()
-        .is_some_and(|build| build.starts_with("cargo leptos"));
+    let name = start.name();
+    let leptos = build.is_some_and(|build| build.calls("cargo leptos"));
     if leptos {
         browser_tool(app, script, "cargo-leptos", "^0.2");
         let command = format!(
@@ -82,11 +70,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /usr/local/bin/app /usr/local/bin/app",
         "the program",
     );
-    let arguments = start
-        .split_once(program)
-        .map_or("", |(_, rest)| rest)
-        .trim();
-    app.run(script, &format!("/usr/local/bin/app {arguments}"));
+    program::run(app, script, &start.arguments());
     Ok(())
 }
 

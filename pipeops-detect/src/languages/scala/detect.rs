@@ -3,6 +3,7 @@
 use super::super::java::version::told_version;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::servers;
@@ -68,7 +69,7 @@ fn by_sbt(found: &mut Findings, folder: &Folder<'_>) {
         "the version of sbt",
     );
     found.package_manager = Some("sbt".to_owned());
-    found.install = Some("sbt update".to_owned());
+    found.plan.install = Some(Command::new("sbt update"));
     let project = folder.sub("project");
     let mut said = text.clone();
     let mut plugins = String::new();
@@ -121,8 +122,8 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
         .unwrap_or_else(|| "app".to_owned());
     let script = normalize(&name);
     if native {
-        found.build = Some(format!("sbt {}", task("stage")));
-        found.start = Some(format!("{dir}target/universal/stage/bin/{script}"));
+        found.plan.build = Some(Command::new("sbt").arg(task("stage")).into());
+        found.plan.start = Some(staged(&dir, &script));
         found.add(
             weight::ENTRY,
             folder,
@@ -130,10 +131,10 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
             "packaged by sbt-native-packager",
         );
     } else if plugins.contains("sbt-assembly") {
-        found.build = Some(format!("sbt {}", task("assembly")));
+        found.plan.build = Some(Command::new("sbt").arg(task("assembly")).into());
         let jar =
             setting(block, "assemblyJarName").unwrap_or_else(|| format!("{script}-assembly.jar"));
-        found.start = Some(format!("java -jar {dir}target/{jar}"));
+        found.plan.start = Some(Command::new("java -jar").target(format!("{dir}target/{jar}")));
         found.add(
             weight::ENTRY,
             folder,
@@ -142,8 +143,8 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
         );
     } else if !folder.sub("src/main/scala").is_empty() {
         // A program without packaging: the recipe adds the plugin in the image, not in the repository.
-        found.build = Some("sbt stage".to_owned());
-        found.start = Some(format!("target/universal/stage/bin/{script}"));
+        found.plan.build = Some(Command::new("sbt stage").into());
+        found.plan.start = Some(staged("", &script));
         found.add(
             weight::HINT,
             folder,
@@ -161,10 +162,9 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
         return;
     }
     if plays {
-        let start = found.start.take().unwrap_or_default();
-        found.start = Some(format!(
-            "{start} -Dhttp.port=$PORT -Dpidfile.path=/dev/null"
-        ));
+        let start = found.plan.start.take();
+        found.plan.start =
+            start.map(|start| start.args("-Dhttp.port=$PORT -Dpidfile.path=/dev/null"));
     }
     found.port = Some(DEFAULT_PORT);
     config_port(found, folder, &dir);
@@ -220,8 +220,13 @@ fn by_mill(found: &mut Findings, folder: &Folder<'_>, file: &str) {
         found.add(weight::NONE, folder, file, says);
         return;
     };
-    found.build = Some(format!("./{mill} {module}.assembly"));
-    found.start = Some(format!("java -jar out/{module}/assembly.dest/out.jar"));
+    found.plan.build = Some(
+        Command::program(format!("./{mill}"))
+            .arg(format!("{module}.assembly"))
+            .into(),
+    );
+    found.plan.start =
+        Some(Command::new("java -jar").target(format!("out/{module}/assembly.dest/out.jar")));
     found.port = Some(DEFAULT_PORT);
     found.add(
         weight::ENTRY,
@@ -321,6 +326,11 @@ fn code(text: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
+/// The script that the packager writes, in its folder.
+fn staged(dir: &str, script: &str) -> Command {
+    Command::program(format!("{dir}target/universal/stage/bin/{script}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +355,7 @@ mod tests {
             packager,
         ]);
         assert_eq!(
-            one.start.as_deref(),
+            one.start().as_deref(),
             Some("target/universal/stage/bin/my-shop")
         );
         assert_eq!(one.framework.as_deref(), Some("http4s"));
@@ -356,9 +366,9 @@ mod tests {
             ),
             packager,
         ]);
-        assert_eq!(several.build.as_deref(), Some("sbt api/stage"));
+        assert_eq!(several.build().as_deref(), Some("sbt api/stage"));
         assert_eq!(
-            several.start.as_deref(),
+            several.start().as_deref(),
             Some("modules/api/target/universal/stage/bin/api")
         );
         let play = found(&[
@@ -370,10 +380,10 @@ mod tests {
         ]);
         assert_eq!(play.framework.as_deref(), Some("play"));
         assert!(
-            play.start
+            play.start()
                 .is_some_and(|start| start.contains("-Dhttp.port=$PORT"))
         );
-        assert_eq!(found(&[("build.sbt", "name := \"lib\"")]).start, None);
+        assert_eq!(found(&[("build.sbt", "name := \"lib\"")]).start(), None);
     }
 
     #[test]
@@ -381,7 +391,7 @@ mod tests {
         let build = "object api extends ScalaModule {\n  object test extends ScalaTests\n}\n";
         assert_eq!(
             found(&[("build.mill", build), ("mill", "")])
-                .build
+                .build()
                 .as_deref(),
             Some("./mill api.assembly")
         );

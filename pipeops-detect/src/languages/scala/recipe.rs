@@ -4,6 +4,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::java::recipe as java;
+use crate::plan::Build;
 
 const CACHES: &[&str] = &["/root/.cache", "/root/.ivy2", "/root/.sbt"];
 
@@ -12,7 +13,9 @@ const PACKAGER: &str = "addSbtPlugin(\"com.github.sbt\" % \"sbt-native-packager\
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
-    let build = app.detection.build.as_deref().unwrap_or_default();
+    let build = app.plan.build.as_ref();
+    let task = build.and_then(|build| build.last()?.arguments.last());
+    let build = build.map(Build::shell).unwrap_or_default();
     let sbt = app.manager() == "sbt";
     let role = if sbt {
         "scala.build.sbt"
@@ -36,15 +39,16 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         );
     }
     let staged = start
+        .program
         .split_once("/stage/")
-        .filter(|_| build.ends_with("stage"));
+        .filter(|_| task.is_some_and(|task| task.ends_with("stage")));
     let command = match staged {
         Some((folder, _)) => format!("{build} \\\n && cp -r {}/stage /out", quote(folder)),
         None if sbt => format!(
             "{build} \\\n && mkdir /out \\\n && find . -path '*/target/*' -name '*.jar' -size +1M ! -path '*/streams/*' -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar"
         ),
         None => {
-            let jar = start.rsplit(' ').next().unwrap_or_default();
+            let jar = start.words().last().unwrap_or_default();
             format!(
                 "sh {} \\\n && mkdir /out \\\n && cp {} /out/app.jar",
                 build.trim_start_matches("./"),
@@ -55,9 +59,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(CACHES, &command, "the program with all that it needs");
     java::run_stage(app, script, &[]);
     let command = match staged {
-        Some((_, rest)) => format!("/app/{rest}"),
-        None if start.starts_with("java -jar ") => "java -jar app.jar".to_owned(),
-        None => start.to_owned(),
+        Some((_, rest)) => format!("/app/{rest} {}", start.arguments())
+            .trim_end()
+            .to_owned(),
+        None if start.calls("java -jar") => "java -jar app.jar".to_owned(),
+        None => start.start_text(),
     };
     app.run(script, &command);
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 
@@ -23,7 +24,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     {
         found.framework = Some("haunt".to_owned());
         found.role = Role::Frontend;
-        found.build = Some("haunt build".to_owned());
+        found.plan.build = Some(Command::new("haunt build").into());
         found.output = Some("site".to_owned());
         found.port = Some(DEFAULT_PORT);
         return found;
@@ -32,7 +33,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let Some(file) = found.add_file(weight::ENTRY, folder, PROGRAMS, "the program") else {
         return found;
     };
-    found.start = Some(format!("guile {file}"));
+    found.plan.start = Some(Command::new("guile").arg(file));
     let source = folder.text(file).unwrap_or_default();
     let serves = source.contains("(web server)") || source.contains("(artanis");
     found.listens_or(folder, file, serves.then_some(DEFAULT_PORT));
@@ -51,7 +52,7 @@ mod tests {
         assert_eq!(found("haunt.scm", "").output.as_deref(), Some("site"));
         let server = found("main.scm", "(use-modules (web server))");
         assert_eq!(
-            (server.start.as_deref(), server.port),
+            (server.start().as_deref(), server.port),
             (Some("guile main.scm"), Some(8080))
         );
         assert!(!found("guix.scm", "").found());

@@ -23,6 +23,6 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     app.environment(script, &[("GUILE_AUTO_COMPILE", "0")]);
     script.line("WORKDIR /app", "paths of the program start here");
     script.line("COPY . .", "the program");
-    app.run(script, start);
+    app.run(script, &start.start_text());
     Ok(())
 }

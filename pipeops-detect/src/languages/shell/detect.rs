@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 
 /// Names that scripts have which are the app, the likeliest first.
@@ -16,7 +17,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     };
     found.role = Role::Tools;
     let text = folder.text(file).unwrap_or_default();
-    found.start = Some(format!("{} {file}", shell(&text)));
+    found.plan.start = Some(Command::new(shell(&text)).arg(file));
     found.listens_or(folder, file, None);
     found
 }

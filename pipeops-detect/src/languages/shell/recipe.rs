@@ -12,12 +12,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         None,
         "the usual shells and tools, and nothing else",
     );
-    if start.starts_with("zsh ") {
+    if start.program == "zsh" {
         debian::install(script, &["zsh"], "the shell that the script asks for");
     }
     app.environment(script, &[]);
     script.line("WORKDIR /app", "paths of the script start here");
     script.line("COPY . .", "the script and what it uses");
-    app.run(script, start);
+    app.run(script, &start.start_text());
     Ok(())
 }

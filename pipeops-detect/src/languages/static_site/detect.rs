@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::managed;
@@ -28,7 +29,7 @@ fn site(
     found.add(weight::FRAMEWORK, folder, file, format!("a site of {name}"));
     found.framework = Some(name.to_owned());
     found.role = Role::Frontend;
-    found.build = Some(build.to_owned());
+    found.plan.build = Some(Command::new(build).into());
     found.output = Some(output.to_owned());
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::number;
@@ -32,7 +33,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.framework(folder, "Package.swift", FRAMEWORKS, requires);
     found.version(folder, version(folder, &text));
     found.package_manager = Some("swiftpm".to_owned());
-    found.install = Some("swift package resolve".to_owned());
+    found.plan.install = Some(Command::new("swift package resolve"));
     program(&mut found, folder, &manifest);
     found
 }
@@ -78,15 +79,17 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &str) {
     };
     let says = format!("the program `{name}`");
     found.add(weight::ENTRY, folder, "Package.swift", says);
-    found.build = Some(format!("swift build -c release --product {name}"));
-    let program = format!("./.build/release/{name}");
+    found.plan.build = Some(
+        Command::new("swift build -c release --product")
+            .target(name)
+            .into(),
+    );
+    let program = Command::program(format!("./.build/release/{name}"));
     let main = format!("Sources/{name}/main.swift");
     let usual = found.framework.as_ref().map(|_| DEFAULT_PORT);
     found.listens_or(folder, &main, usual);
-    found.start = Some(match found.framework.as_deref() {
-        Some("vapor") => {
-            format!("{program} serve --env production --hostname 0.0.0.0 --port $PORT")
-        }
+    found.plan.start = Some(match found.framework.as_deref() {
+        Some("vapor") => program.args("serve --env production --hostname 0.0.0.0 --port $PORT"),
         _ => program,
     });
 }
@@ -125,7 +128,7 @@ mod tests {
         );
         assert!(
             vapor
-                .start
+                .start()
                 .unwrap()
                 .starts_with("./.build/release/App serve")
         );

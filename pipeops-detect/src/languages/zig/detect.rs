@@ -2,6 +2,7 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::{managed, number};
@@ -59,8 +60,8 @@ fn program(found: &mut Findings, folder: &Folder<'_>, build: &str) {
     };
     let says = format!("the program `{name}`");
     found.add(weight::ENTRY, folder, "build.zig", says);
-    found.build = Some("zig build -Doptimize=ReleaseSafe".to_owned());
-    found.start = Some(format!("./zig-out/bin/{name}"));
+    found.plan.build = Some(Command::new("zig build -Doptimize=ReleaseSafe").into());
+    found.plan.start = Some(Command::program(format!("./zig-out/bin/{name}")));
     let source = folder.text("src/main.zig").unwrap_or_default();
     let serves = found.framework.is_some() || source.contains("std.http.Server");
     found.listens_or(folder, "src/main.zig", serves.then_some(DEFAULT_PORT));
@@ -82,7 +83,7 @@ mod tests {
             build,
             ".minimum_zig_version = \"0.14.0\",\n.dependencies = .{ .httpz = .{} }",
         );
-        assert_eq!(server.start.as_deref(), Some("./zig-out/bin/shop"));
+        assert_eq!(server.start().as_deref(), Some("./zig-out/bin/shop"));
         assert_eq!(
             (server.framework.as_deref(), server.port),
             (Some("httpz"), Some(8080))

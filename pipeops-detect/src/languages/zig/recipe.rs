@@ -37,6 +37,6 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the C library and certificates; no shell, no packages",
     );
     program::last_stage(app, script, image, ".zig", &[]);
-    program::run(app, script, arguments);
+    program::run(app, script, &arguments);
     Ok(())
 }

@@ -63,7 +63,7 @@ fn the_program_is_found() {
         ),
     ] {
         let found = found(files);
-        assert_eq!(found.start.unwrap_or_default(), start, "{files:?}");
+        assert_eq!(found.start().unwrap_or_default(), start, "{files:?}");
     }
     let port = found(&[("index.js", "require('http').createServer().listen(3000)")]).port;
     assert_eq!(port, Some(3000));
@@ -160,7 +160,7 @@ fn layouts_are_started_as_their_developers_would() {
     let mut wrong = Vec::new();
     for &(reason, files, [framework, start, output], port) in LAYOUTS {
         let found = found(files);
-        let texts = [&found.framework, &found.start, &found.output];
+        let texts = [&found.framework, &found.start(), &found.output];
         let texts = texts.map(|text| text.as_deref().unwrap_or_default());
         if (texts, found.port) != ([framework, start, output], port) {
             wrong.push(format!("{reason}: {texts:?} {:?}", found.port));

@@ -4,6 +4,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Build;
 
 mod manager;
 mod native;
@@ -167,9 +168,9 @@ fn one_step(commands: &[&str]) -> String {
 }
 
 fn project_build(node: &Node<'_>, script: &mut Script) {
-    let build = node.app.detection.build.as_deref();
-    let in_member = build.and_then(|build| build.strip_prefix("cd ")?.split_once(" && "));
-    if let Some((folder, _)) = in_member {
+    let build = node.app.plan.build.as_ref();
+    let in_member = build.and_then(|build| build.steps.first()?.folder.as_deref());
+    if let Some(folder) = in_member {
         script.line(
             &format!("WORKDIR /app/{}", quote(folder)),
             "the member of the workspace that is built",
@@ -181,12 +182,12 @@ fn project_build(node: &Node<'_>, script: &mut Script) {
         steps.push("npx prisma generate".to_owned());
         why.push_str("; Prisma's client is made from the schema");
     }
-    if let Some(build) = in_member.map(|(_, build)| build).or(build) {
+    if let Some(build) = build.map(Build::in_place) {
         if node.adapts_to_node() {
             steps.push(format!("GCP_BUILDPACKS=1 {build}"));
             why.push_str("; by this variable SvelteKit's adapter-auto takes adapter-node");
         } else {
-            steps.push(build.to_owned());
+            steps.push(build);
         }
         if let Some(folder) = node.next_folder() {
             // The link must not lead nowhere: Next.js makes folders inside.

@@ -2,9 +2,10 @@
 
 use super::native::{CHECKOUT, COMPILED, is_repository};
 use crate::generate::app::App;
-use crate::languages::nodejs::command::{commands, split};
+use crate::languages::nodejs::command::{commands, of_plan, split};
 use crate::languages::nodejs::config::Config;
 use crate::languages::nodejs::package::Package;
+use crate::plan::Start;
 use crate::repository::folder::Folder;
 
 /// What of the build the running image takes.
@@ -31,11 +32,11 @@ pub(crate) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(crate) fn read(app: &'a App<'a>) -> Self {
-        let start = app.detection.start.as_deref().unwrap_or_default();
-        let member = start
-            .strip_prefix("cd ")
-            .and_then(|rest| rest.split_once(" && "));
-        let member = member.map(|(member, _)| member.to_owned());
+        let member = app
+            .plan
+            .start
+            .as_ref()
+            .and_then(|start| start.folder.clone());
         let read = |folder: &Folder<'_>| Package::read(folder).unwrap_or_default();
         Self {
             app,
@@ -68,28 +69,24 @@ impl<'a> Node<'a> {
         if self.ships() == Ships::Standalone {
             return "node server.js".to_owned();
         }
-        let start = self.app.detection.start.as_deref().unwrap_or_default();
-        let start = match &self.member {
-            Some(member) => start.trim_start_matches(&format!("cd {member} && ")),
-            None => start,
+        let Some(start) = self.app.plan.start.as_ref().map(Start::in_place) else {
+            return String::new();
         };
-        let called = ["npm run ", "pnpm run ", "yarn run ", "bun run "]
-            .iter()
-            .find_map(|run| start.strip_prefix(run));
-        let Some(name) = called else {
-            let runners = ["npx ", "yarn "];
-            let program = runners.iter().find_map(|runner| start.strip_prefix(runner));
-            return program.unwrap_or(start).to_owned();
+        let Some(name) = script(&start) else {
+            return match start.environment.is_empty() && ["npx", "yarn"].contains(&start.name()) {
+                true => start.arguments(),
+                false => start.start_text(),
+            };
         };
         let has = |hook: &str| self.started.script(&format!("{hook}{name}")).is_some();
         match self
             .started
-            .script(name)
+            .script(&name)
             .filter(|_| !has("pre") && !has("post"))
         {
             // A script that calls another one needs the manager.
             Some(script) if !calls_manager(script) => makes_way(script),
-            _ if self.app.manager() == "bun" => start.to_owned(),
+            _ if self.app.manager() == "bun" => start.start_text(),
             // npm is in the image, whichever manager installed.
             _ => format!("npm run {name}"),
         }
@@ -266,18 +263,20 @@ impl<'a> Node<'a> {
 
     /// What of the build runs.
     pub(crate) fn ships(&self) -> Ships {
-        let start = self.app.detection.start.as_deref().unwrap_or_default();
-        let script = start
-            .rsplit_once(" run ")
-            .and_then(|(_, name)| self.started.script(name));
-        let start = script.unwrap_or(start);
-        let command = split(start).pop().unwrap_or_default();
-        let alone =
-            self.member.is_none() && split(start).len() == 1 && self.app.detection.build.is_some();
+        let start = self.app.plan.start.as_ref();
+        let name = start.and_then(script);
+        let mut commands = match name.as_deref().and_then(|name| self.started.script(name)) {
+            Some(script) => split(script),
+            None => start.map(of_plan).unwrap_or_default(),
+        };
+        let single = commands.len() == 1;
+        let command = commands.pop().unwrap_or_default();
+        let alone = self.member.is_none() && single && self.app.plan.build.is_some();
         if alone && command.words == ["node", ".output/server/index.mjs"] {
             return Ships::Output;
         }
-        let own = command.program() == "next" || start.contains(".next/standalone/server.js");
+        let standalone = |word: &String| word.contains(".next/standalone/server.js");
+        let own = command.program() == "next" || command.words.iter().any(standalone);
         if alone
             && own
             && self.app.framework() == "next"
@@ -358,6 +357,17 @@ impl<'a> Node<'a> {
             .filter(|file| self.app.folder.has(file))
             .collect();
         files.join(" ")
+    }
+}
+
+/// The script of the package that a command runs.
+fn script(start: &Start) -> Option<String> {
+    let manager = ["npm", "pnpm", "yarn", "bun"].contains(&start.program.as_str());
+    match start.arguments.as_slice() {
+        [run, name @ ..] if manager && run == "run" && start.environment.is_empty() => {
+            Some(name.join(" "))
+        }
+        _ => None,
     }
 }
 

@@ -65,7 +65,11 @@ const CASES: &[Case] = &[
 fn each_program_is_started_by_what_is_installed() {
     for (packages, files, framework, start, port) in CASES {
         let found = found(packages, files);
-        assert_eq!(found.start.as_deref(), Some(*start), "{packages} {files:?}");
+        assert_eq!(
+            found.start().as_deref(),
+            Some(*start),
+            "{packages} {files:?}"
+        );
         assert_eq!(
             found.framework.as_deref().unwrap_or_default(),
             *framework,
