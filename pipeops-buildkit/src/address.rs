@@ -67,7 +67,7 @@ impl Address {
 }
 
 impl Default for Address {
-    /// Where `buildkitd` listens when nobody tells it otherwise.
+    /// Where `buildkitd` listens by default.
     fn default() -> Self {
         Self::Unix(PathBuf::from("/run/buildkit/buildkitd.sock"))
     }

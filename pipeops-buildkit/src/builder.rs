@@ -138,7 +138,7 @@ impl BuilderOptions {
 
 /// Builds images at one daemon.
 ///
-/// Each attempt has its own connection and session. The builder waits for a daemon that restarts, renews credentials that a
+/// Each attempt opens a connection and a session. The builder waits for a daemon that restarts, renews credentials that a
 /// registry refuses, once, and skips a damaged build cache.
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -221,6 +221,10 @@ pub(crate) struct Again {
     wait: Duration,
     what: String,
     /// It skips one more cache than the last one.
+    #[cfg_attr(
+        not(feature = "pool"),
+        expect(dead_code, reason = "a pool changes the daemon otherwise")
+    )]
     pub(crate) without_cache: bool,
 }
 

@@ -77,13 +77,13 @@ pub struct Client {
     options: ConnectOptions,
 }
 
-/// What a daemon says about itself.
+/// A daemon's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DaemonInfo {
-    /// Such as `v0.34.2`.
+    /// The version, such as `v0.34.2`.
     pub version: String,
-    /// The commit it was built from; empty when it does not say.
+    /// The commit it was built from; empty if unknown.
     pub revision: String,
 }
 
@@ -101,8 +101,8 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::Connect`] when nobody answers there in time, or certificates do not fit; [`Error::Invalid`] for certificates
-    /// with a Unix socket.
+    /// [`Error::Connect`] when no daemon answers in time, or certificates don't fit; [`Error::Invalid`] for certificates with a
+    /// Unix socket.
     pub async fn connect(address: &Address, options: ConnectOptions) -> Result<Self, Error> {
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Connect {
             address: address.clone(),
@@ -136,7 +136,7 @@ impl Client {
         })
     }
 
-    /// Where this client is connected to.
+    /// The address of the daemon.
     pub fn address(&self) -> &Address {
         &self.address
     }

@@ -17,7 +17,7 @@ pub enum Error {
     /// The daemon's address is none.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// Nobody answers at the daemon's address.
+    /// No daemon answers at the address.
     #[error("cannot connect to the BuildKit daemon at {address}")]
     Connect {
         /// Where.
@@ -57,7 +57,7 @@ pub enum Error {
         /// What it said.
         why: String,
     },
-    /// Something took longer than its limit.
+    /// A time limit was reached.
     #[error("{what} took longer than {limit:?}")]
     Timeout {
         /// What.
@@ -65,7 +65,7 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// The request cannot be built, whatever the daemon is.
+    /// The request is invalid, whichever daemon builds it.
     #[error("the build request is not valid: {field}: {why}")]
     Invalid {
         /// Which part of it.
@@ -73,7 +73,7 @@ pub enum Error {
         /// Which rule it breaks.
         why: String,
     },
-    /// The Dockerfile is not in the context.
+    /// The context has no such Dockerfile.
     #[error("there is no {path} in the build context")]
     DockerfileMissing {
         /// Its path from the context's root.
@@ -87,7 +87,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// A file of the context changed while it was sent: the daemon would have kept a mixture.
+    /// A file of the context changed while it was sent. The daemon would have kept a mixture.
     #[error("{path} changed while the build read it")]
     ContextChanged {
         /// Its path from the context's root.
@@ -101,7 +101,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// There is no credential for a registry.
+    /// No credential for a registry is available.
     #[error("no credential for {host}")]
     Credentials {
         /// The registry's host.
@@ -109,7 +109,7 @@ pub enum Error {
         /// Why not.
         source: CredentialError,
     },
-    /// A registry wants secrets to be sent to a server that is not its own.
+    /// A registry names a token server on a foreign host.
     #[error("the registry {host} names a token server on another host: {realm}")]
     ForeignRealm {
         /// The registry's host.
@@ -124,23 +124,23 @@ pub enum Error {
     #[cfg(feature = "pool")]
     #[error(transparent)]
     Pool(#[from] crate::pool::error::PoolError),
-    /// The daemon said that it pushed, but not what.
+    /// The daemon pushed an image but did not report its digest.
     #[error("the daemon did not report the digest of the image that it pushed")]
     NoDigest,
-    /// The operating system gives no randomness.
-    #[error("the operating system gives no randomness")]
+    /// The operating system gave no random numbers.
+    #[error("the operating system gave no random numbers")]
     NoRandomness,
-    /// It was tried several times.
+    /// All attempts failed.
     #[error("gave up after {attempts} attempts")]
     Exhausted {
-        /// How often.
+        /// Number of attempts.
         attempts: u32,
         /// Why the last one failed.
         source: Box<Error>,
     },
 }
 
-/// Why there is no credential.
+/// Why no credential is available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
@@ -162,7 +162,7 @@ pub enum CredentialError {
     },
 }
 
-/// Shows a failure of a provider with its reason, as the chain of a [`Failure`] is not part of ours.
+/// Shows a provider's failure with its source, because a [`Failure`] is not part of the error chain.
 struct ProviderError<'a>(&'a Failure);
 
 impl fmt::Display for ProviderError<'_> {
@@ -195,7 +195,7 @@ impl Error {
         Self::Session { why: why.into() }
     }
 
-    /// The build's own failure, also of the last of several attempts.
+    /// The failure of the build itself, also that of the last attempt.
     pub fn build_failure(&self) -> Option<&BuildFailure> {
         match self {
             Self::Build(failure) => Some(failure),
@@ -205,7 +205,7 @@ impl Error {
     }
 }
 
-/// Whether a status was made on this side because the connection broke, and not by the daemon.
+/// Whether a status means a broken connection, and does not come from the daemon.
 pub(crate) fn is_transport_loss(status: &tonic::Status) -> bool {
     // The daemon's own statuses have no source: tonic sets one when the transport failed below it.
     let broken = status.source().is_some();

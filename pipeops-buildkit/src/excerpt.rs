@@ -207,7 +207,7 @@ fn suspects(cause: &Cause, message: &str) -> Vec<String> {
         }
         Cause::SecretMissing { id } => vec![id.clone()],
         Cause::BaseImageMissing { image } => {
-            // The daemon begins with the name as it is written, and goes on with the full one.
+            // The daemon names it as the Dockerfile does, then by its full name.
             let written = message.split(": failed to resolve").next();
             let written = written.unwrap_or_default().rsplit(": ").next();
             vec![written.unwrap_or_default().to_owned(), image.clone()]

@@ -88,7 +88,7 @@ impl Client {
         };
         match self.records(request).await {
             Ok(mut records) => Ok(records.pop()),
-            // The daemon has no code of its own for it: this is the text of Go's `os.ErrNotExist`.
+            // The daemon has no code for it: this is the text of Go's `os.ErrNotExist`.
             Err(Error::Call { why, .. }) if why.ends_with("file does not exist") => Ok(None),
             Err(error) => Err(error),
         }
@@ -125,7 +125,7 @@ impl Client {
         mut request: proto::BuildHistoryRequest,
     ) -> Result<Vec<BuildRecord>, Error> {
         const CALL: &str = "ListenBuildHistory";
-        // Else it goes on with whatever happens later.
+        // Otherwise it continues with later events.
         request.early_exit = true;
         let mut control = self.control.clone();
         let events = self

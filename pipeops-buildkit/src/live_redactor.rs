@@ -1,10 +1,10 @@
-//! Takes secrets out of what the daemon says, also those that became known only during the build.
+//! Redacts secrets in the daemon's output, also those that become known during the build.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pipeops_core::{Redactor, SecretString};
 
-/// A [`Redactor`] that learns. Clones share what they know.
+/// A [`Redactor`] that learns secrets. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LiveRedactor(Arc<RwLock<Known>>);
 

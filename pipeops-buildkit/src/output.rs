@@ -1,4 +1,4 @@
-//! Where a build's result goes besides the registry: files, folders and streams of this machine.
+//! Results of a build besides the pushed image: files, folders and streams of this machine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 use crate::error::Error;
 use crate::image_options::{ImageOptions, Subject};
 
-/// A result to write beside the pushed image: see [`Solve::output`](crate::Solve::output).
+/// A result to write besides the pushed image: see [`Solve::output`](crate::Solve::output).
 ///
 /// ```
 /// use pipeops_buildkit::{Output, OutputTarget};
@@ -61,12 +61,12 @@ pub(crate) enum TargetKind {
 }
 
 impl OutputTarget {
-    /// A file. It appears when it is complete: a failed build leaves an older one as it was.
+    /// A file. It is replaced when it is complete: a failed build leaves an older file unchanged.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(TargetKind::File(path.into()))
     }
 
-    /// Anything that takes bytes; flushed and shut down at the end. It serves one build: a second attempt needs another one.
+    /// A writer, flushed and shut down at the end. It serves one attempt; a retry needs another one.
     pub fn writer(writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(TargetKind::Writer(Arc::new(Mutex::new(Some(Box::new(
             writer,
@@ -106,7 +106,7 @@ impl From<PathBuf> for OutputTarget {
     }
 }
 
-/// What was written of one [`Output`].
+/// How much of one [`Output`] was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct OutputStats {
@@ -114,7 +114,7 @@ pub struct OutputStats {
     pub files: u64,
     /// Bytes of these.
     pub bytes: u64,
-    /// Entries that a folder of this machine does not get: devices, pipes, sockets.
+    /// Entries that are not written to a folder: devices, pipes, sockets.
     pub skipped: u64,
 }
 
@@ -134,9 +134,9 @@ impl Output {
         Self::new(Kind::Docker, To::Stream(target.into()))
     }
 
-    /// The root file system into a folder, which is made if need be; what is in it already stays, unless it has the same
-    /// name. Nothing is ever written outside of it. Owners are those of this process, and setuid and setgid bits are
-    /// dropped: a program of an image must not become one that runs with this user's rights. Unix only.
+    /// The root file system in a folder, which is created if necessary. Existing files stay, unless they have the same name.
+    /// Nothing is written outside the folder. Files belong to this process, and setuid and setgid bits are dropped, so that a
+    /// program of the image can't run with this user's rights. Unix only.
     pub fn local(folder: impl Into<PathBuf>) -> Self {
         Self::new(Kind::Local, To::Folder(folder.into()))
     }
@@ -157,8 +157,8 @@ impl Output {
         self
     }
 
-    /// Puts each platform into a folder of its own, or all into one; for [`Output::tar`] and [`Output::local`]. Default: own
-    /// folders when there are several platforms.
+    /// Sets whether each platform gets a separate folder; for [`Output::tar`] and [`Output::local`]. Default: only when there
+    /// are several platforms.
     #[must_use]
     pub fn platform_split(mut self, split: bool) -> Self {
         self.platform_split = Some(split);

@@ -86,7 +86,7 @@ impl LintError {
 pub struct BuildTarget {
     /// Its name; empty when it has none.
     pub name: String,
-    /// It is built when nobody names a target.
+    /// It is built when the request names no target.
     pub default: bool,
     /// The comment above it, `# name …`.
     pub description: String,

@@ -334,7 +334,7 @@ mod tests {
             "--mount=type=cache,target=/b set -e; if true; then ./mvnw package; fi",
             "--mount=type=cache,target=$D echo | xargs make",
             "--mount=type=cache,target=/b <<EOF\ncd /b\nsbt compile\nEOF",
-            // Nobody knows what these do.
+            // Their effect is unknown.
             "--mount=type=cache,target=/b ./build.sh",
             "--mount=type=cache,target=/b sh build.sh",
             "--mount=type=cache,target=/b cd /b && build-all",

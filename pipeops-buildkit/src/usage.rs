@@ -10,7 +10,7 @@ use tonic::Streaming;
 use crate::client::Client;
 use crate::error::Error;
 
-/// Something that a daemon keeps: the result of a step, a context, a cache mount.
+/// A record of the daemon's local cache: the result of a step, a context, a cache mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheRecord {
@@ -20,11 +20,11 @@ pub struct CacheRecord {
     pub kind: String,
     /// In bytes, without what its parents hold.
     pub size: u64,
-    /// A build uses it now: it is not pruned.
+    /// A build uses it, so it is not pruned.
     pub in_use: bool,
-    /// Its bytes are also those of other records.
+    /// Other records share its bytes.
     pub shared: bool,
-    /// It is still written: a context or cache mount, not a finished step.
+    /// It can change: a context or cache mount, not a finished step.
     pub mutable: bool,
     /// The records that it builds upon.
     pub parents: Vec<String>,

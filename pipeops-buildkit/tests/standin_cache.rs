@@ -238,7 +238,7 @@ async fn a_bucket_that_refuses_costs_its_cache_and_is_reported() {
     );
     let told = warnings.all();
     assert!(
-        told[0].starts_with("The build goes on without its cache: ")
+        told[0].starts_with("The build continues without its cache: ")
             && told[0].contains("refuses the keys"),
         "{told:?}"
     );

@@ -44,7 +44,7 @@ pub(super) fn export(cache: &BuildCache, plain_http: &BTreeSet<String>) -> Attri
     let mut attributes = match cache {
         BuildCache::S3(s3) => of_s3(s3, &slots::next(s3)),
         BuildCache::Local(local) => Attributes::from([("dest", local::name(local))]),
-        // It knows neither modes nor errors of its own.
+        // It has neither modes nor errors.
         BuildCache::Inline => return Attributes::new(),
         other => of_other(other, plain_http),
     };

@@ -25,7 +25,7 @@ pub struct CacheProblem {
 impl CacheProblem {
     /// What people are told when it could not be read.
     pub(crate) fn unread(&self) -> String {
-        self.says("The build goes on without its cache")
+        self.says("The build continues without its cache")
     }
 
     /// What people are told when it could not be written.

@@ -90,7 +90,7 @@ fn take_out(
 fn warnings(outcome: &CacheOutcome) -> Vec<String> {
     let read = outcome.unread.iter().map(|problem| {
         format!(
-            "The build goes on without its cache {}: {}",
+            "The build continues without its cache {}: {}",
             problem.cache, problem.why
         )
     });

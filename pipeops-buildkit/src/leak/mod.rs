@@ -103,7 +103,7 @@ pub struct LeakReport {
 pub struct Leak {
     /// Which secret: `build secret "npm"`, `build argument NPM_TOKEN`.
     pub secret: String,
-    /// Nobody said that it is a secret; it looks like one.
+    /// It was not declared as a secret but looks like one.
     pub suspected: bool,
     /// Where it can be read.
     pub place: LeakPlace,

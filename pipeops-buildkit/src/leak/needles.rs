@@ -9,7 +9,7 @@ use pipeops_core::Redactor;
 
 use super::search::Secret;
 
-/// A form of at least this length is taken for the secret wherever it stands; a shorter one only as a word of its own, and
+/// A form of at least this length is taken for the secret wherever it stands; a shorter one only as a separate word, and
 /// not among the bytes of files, which hold any few bytes by chance.
 const LONG: usize = 8;
 

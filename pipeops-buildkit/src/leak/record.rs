@@ -102,7 +102,7 @@ impl Client {
     }
 }
 
-/// The daemon has no code of its own for a record that was removed.
+/// The daemon has no code for a record that was removed.
 fn is_absent(status: &Status) -> bool {
     status.code() == tonic::Code::NotFound || status.message().contains(" is deleted")
 }

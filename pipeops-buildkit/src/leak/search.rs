@@ -20,7 +20,7 @@ pub struct LeakSearch {
 pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) value: SecretString,
-    /// Why it is taken for a secret, when nobody said that it is one.
+    /// Why it looks like a secret; `None` for a declared one.
     pub(crate) suspicion: Option<Suspicion>,
 }
 

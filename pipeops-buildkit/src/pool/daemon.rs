@@ -88,7 +88,7 @@ impl Daemon {
         self.member = member;
     }
 
-    /// Nobody names it and nothing runs there.
+    /// Discovery no longer lists it, and nothing runs there.
     pub(super) fn is_gone(&self) -> bool {
         !self.listed && self.running.is_empty()
     }
@@ -136,7 +136,7 @@ impl Daemon {
         self.running.len() < self.capacity(default)
     }
 
-    /// When a place should be free here, as its builds last on average; `None` when nobody can know.
+    /// When a slot should be free here, by the average duration of its builds; `None` if unknown.
     pub(super) fn room_in(&self, default: usize, now: Instant) -> Option<Duration> {
         if self.has_room(default) {
             return Some(Duration::ZERO);

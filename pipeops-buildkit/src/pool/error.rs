@@ -5,30 +5,30 @@ use std::time::Duration;
 use pipeops_core::diagnosis::codes::pool;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 
-/// Why a pool did not even begin to build an image. What goes wrong with a build itself is an [`Error`](crate::Error).
+/// Why a pool did not start a build, or could not join its platforms. Other failures of a build are [`Error`](crate::Error)s.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// As many builds wait as may.
-    #[error("{limit} builds wait for a BuildKit daemon already")]
+    /// The queue is full.
+    #[error("{limit} builds already wait for a BuildKit daemon")]
     QueueFull {
         /// How many may wait.
         limit: usize,
     },
-    /// The build did not get its place in time.
+    /// The build got no slot in time.
     #[error("no BuildKit daemon had room within {limit:?}")]
     WaitTimeout {
         /// How long it waited.
         limit: Duration,
     },
-    /// No daemon that could take the build answers.
+    /// No suitable daemon answers.
     #[error("none of the pool's {} BuildKit daemons that could take the build answered within {limit:?}", .members.len())]
     Unreachable {
         /// How long that was waited for.
         limit: Duration,
         /// Each daemon with its last error.
         members: Vec<String>,
-        /// Why the list of members cannot be had, if it cannot.
+        /// Why the list of members is not available, if it is not.
         discovery: Option<String>,
     },
     /// No daemon builds for these platforms.

@@ -14,8 +14,8 @@ use super::run::{Built, Ended, run};
 use super::shared::Shared;
 use crate::error::Error;
 
-/// Builds each platform at a daemon of its own, pushes the parts by digest, and joins them under the request's tag. When one of
-/// them fails, the others are cancelled.
+/// Builds each platform on its own daemon, pushes the parts by digest, and joins them under the request's tag. If one fails, the
+/// others are cancelled.
 pub(super) async fn build_per_platform(
     shared: &Arc<Shared>,
     request: &BuildRequest,

@@ -1,4 +1,4 @@
-//! Builds at many daemons.
+//! Builds on many daemons.
 
 mod daemon;
 mod dns;
@@ -38,25 +38,26 @@ use crate::error::Error;
 use run::Ended;
 use shared::Shared;
 
-/// Builds images at a set of daemons.
+/// Builds images on a set of daemons.
 ///
-/// - **Warm caches.** Each project ([`PoolOptions::namespace`]) has a daemon of its own, by rendezvous hashing over the members'
-///   names, and the others in a fixed order after it: daemons that are near ([`PoolOptions::region`]) first. When its daemon is
-///   full, a build waits a moment if a place should be free soon, else it takes the next one. A member that joins or leaves
-///   moves only its own share of the projects.
-/// - **Fair turns.** Builds beyond the daemons' capacity wait, in turn between projects and first come first served inside one,
-///   and say so ([`BuildWaiting`](pipeops_core::event::EventKind::BuildWaiting)). The queue has a limit.
-/// - **Lost daemons.** A build that lost its daemon is done again at another one, with the reason as a warning. If the daemon
-///   had begun to export, the registry is asked first whether the tag names the very digest that it was about to push
-///   ([`PoolOptions::registry`]): then the image is there, and is taken. Should a daemon push after all while the build is done
-///   again elsewhere, the tag may name its image; the digest in the result is in the registry in any case.
-/// - **Platforms apart.** When no single daemon builds for all platforms of a request, each is built where it can be, pushed by
-///   its digest alone, and joined under the tag in the end. Each platform then has a build cache of its own name
-///   (`NAME-linux-arm64`). Attestations, if a part has them, stay with it.
+/// - **Warm caches.** Rendezvous hashing over the members' names assigns each project ([`PoolOptions::namespace`]) to a daemon,
+///   and gives an order of the others: near daemons ([`PoolOptions::region`]) first. If the daemon is full, a build waits
+///   briefly when a slot should be free soon, else it takes the next daemon. A member that joins or leaves moves only its share
+///   of the projects.
+/// - **Fair queue.** Builds beyond the daemons' capacity wait and emit
+///   [`BuildWaiting`](pipeops_core::event::EventKind::BuildWaiting). Projects take turns; builds of one project are served in
+///   order. The queue has a limit.
+/// - **Lost daemons.** A build that lost its daemon is retried on another one, with the reason as a warning. If the daemon had
+///   started to export, the pool first asks the registry whether the tag names the digest that was to be pushed
+///   ([`PoolOptions::registry`]); if so, that image is the result. A build with other outputs is always retried. If the lost
+///   daemon pushes while the retry runs, the tag may name its image; the digest in the result is in the registry in any case.
+/// - **Platforms on separate daemons.** If no single daemon builds for all platforms of a request, each platform is built on
+///   its own daemon and pushed by digest. Then the images are joined under the tag. Each platform's build cache has its own
+///   name (`NAME-linux-arm64`). Attestations of a part are kept.
 ///
-/// A daemon is asked every [`PoolOptions::probe_interval`] whether it is well. One that refuses connections, or that its list
-/// calls draining, gets no new builds and ends its old ones. Clones share everything. When the last one is dropped, so is the
-/// task that keeps the list.
+/// Each daemon is probed every [`PoolOptions::probe_interval`]. A daemon that refuses connections, or that its list marks as
+/// draining, gets no new builds and finishes its running ones. Clones share everything. The task that watches the members ends
+/// when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -64,7 +65,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts to look for members and to ask how they are. Builds may be asked for at once: they wait.
+    /// Starts to discover and probe members. Builds can start at once: they wait for members.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -77,12 +78,12 @@ impl Pool {
         }
     }
 
-    /// All members as they are now, by name.
+    /// The current state of all members, by name.
     pub fn members(&self) -> Vec<MemberStatus> {
         self.shared.scheduler().status()
     }
 
-    /// Builds that wait for a place.
+    /// How many builds wait for a slot.
     pub fn waiting(&self) -> usize {
         self.shared.scheduler().waiting()
     }

@@ -1,4 +1,4 @@
-//! How a pool places builds, how long it waits, and what it asks.
+//! How a pool assigns builds to daemons, and its limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,27 +18,27 @@ pub struct PoolOptions {
     /// where another daemon would not help (a registry that throttles, an expired credential). Its time limit counts from when
     /// the build gets its place.
     pub builder: BuilderOptions,
-    /// Builds at once on each daemon, when its [`Member`](crate::Member) says nothing else. Default: 4. One build leaves the
-    /// daemon's processors idle while it pulls, pushes and waits for its client; with many at once each of them gets slower,
-    /// and a lost daemon takes more with it.
+    /// Concurrent builds on each daemon, unless its [`Member`](crate::Member) sets a capacity. Default: 4. A single build leaves
+    /// processors idle while it pulls and pushes. With many builds each gets slower, and a lost daemon takes more of them with
+    /// it.
     pub capacity: usize,
-    /// The word of the daemons that are near: they are taken first. Default: none is nearer than another.
+    /// The region whose daemons are preferred. Default: no preference.
     pub region: Option<String>,
-    /// How long a build waits for the daemon that has its cache while another one has room. It waits only if a place there
-    /// should be free by then, as builds there last on average. Default: 5 s.
+    /// How long a build waits for the daemon that has its cache while another one has room. It waits only if the average
+    /// duration of builds there promises a free slot in that time. Default: 5 s.
     pub patience: Duration,
-    /// Builds that may wait; more are refused. Default: 1,000.
+    /// How many builds may wait; more are rejected. Default: 1,000.
     pub queue_limit: usize,
-    /// Longest time that a build waits for its place. Default: 30 min.
+    /// How long a build may wait for a slot. Default: 30 min.
     pub wait_timeout: Duration,
-    /// Longest time that a build waits while no daemon that could take it answers. Default: 2 min, enough for one to restart.
+    /// How long a build waits while no suitable daemon answers. Default: 2 min, enough for a restart.
     pub unreachable_timeout: Duration,
-    /// Builds at once of one namespace. Default: as many as there is room for.
+    /// Concurrent builds of one namespace. Default: no limit.
     pub namespace_limit: Option<usize>,
-    /// Daemons that one build may lose before it is given up: a build may be what kills them. Default: 3 tries in all.
+    /// Attempts of a build that loses its daemons: the build may be what kills them. Default: 3.
     pub attempts: u32,
-    /// How often a daemon is asked whether it is well. Each time on a new connection: a daemon that drains still answers on
-    /// old ones. Default: 15 s.
+    /// How often a daemon is probed. Each probe opens a new connection, because a draining daemon still answers on old ones.
+    /// Default: 15 s.
     pub probe_interval: Duration,
     pub(super) namespace: Hook<NamespaceOf>,
     pub(super) registry: Option<Arc<dyn ImageRegistry>>,
@@ -71,14 +71,14 @@ impl PoolOptions {
         self
     }
 
-    /// Sets how many builds a daemon runs at once.
+    /// Sets how many builds a daemon runs concurrently.
     #[must_use]
     pub fn capacity(mut self, builds: usize) -> Self {
         self.capacity = builds.max(1);
         self
     }
 
-    /// Sets the word of the daemons that are near.
+    /// Sets the preferred region.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
@@ -99,7 +99,7 @@ impl PoolOptions {
         self
     }
 
-    /// Sets how long a build may wait for its place.
+    /// Sets how long a build may wait for a slot.
     #[must_use]
     pub fn wait_timeout(mut self, limit: Duration) -> Self {
         self.wait_timeout = limit;
@@ -113,29 +113,29 @@ impl PoolOptions {
         self
     }
 
-    /// Sets how many builds of one namespace run at once.
+    /// Sets how many builds of one namespace run concurrently.
     #[must_use]
     pub fn namespace_limit(mut self, builds: usize) -> Self {
         self.namespace_limit = Some(builds.max(1));
         self
     }
 
-    /// Sets how often a build is tried in all when its daemons are lost.
+    /// Sets the number of attempts when daemons are lost.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// Sets how often a daemon is asked whether it is well.
+    /// Sets how often a daemon is probed.
     #[must_use]
     pub fn probe_interval(mut self, every: Duration) -> Self {
         self.probe_interval = every;
         self
     }
 
-    /// Sets what belongs together: builds of one namespace share a daemon's cache and one place in the round. Default: the
-    /// image's name without its tag, under which a daemon also keeps the files of the last context.
+    /// Sets the namespace of a build. Builds of one namespace share a daemon's cache and a turn in the queue. Default: the image's
+    /// name without its tag, under which a daemon also keeps the files of the last context.
     #[must_use]
     pub fn namespace(
         mut self,
@@ -145,9 +145,8 @@ impl PoolOptions {
         self
     }
 
-    /// Sets how the registry is asked (`pipeops_registry::Registries` is one way). It is needed to join platforms that were
-    /// built on different daemons. It also saves a build whose daemon was lost after it had pushed; without it such a build
-    /// is done again.
+    /// Sets the registry client, such as `pipeops_registry::Registries`. It joins platforms that were built on different
+    /// daemons, and finds the image of a build whose daemon was lost after the push; without it such a build is retried.
     #[must_use]
     pub fn registry(mut self, registry: Arc<dyn ImageRegistry>) -> Self {
         self.registry = Some(registry);

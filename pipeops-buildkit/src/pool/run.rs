@@ -1,4 +1,4 @@
-//! One build, at as many daemons as it takes.
+//! One build, on as many daemons as it takes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::cause::Cause;
 use crate::error::Error;
 use crate::solve::{Exported, Solved};
 
-/// A daemon that answers but does not work gets no builds for this long.
+/// How long a daemon that answers but fails gets no builds.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// One that waits for a cache that does not answer goes on with no build until that does.
+/// How long a daemon that waits for a silent cache gets no builds: it runs none until the cache responds.
 const STUCK: Duration = Duration::from_secs(300);
 
-/// Longest time for the registry to say whether a lost build had pushed.
+/// Time limit for asking the registry whether a lost build had pushed.
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// How a build of a pool ended.
@@ -43,7 +43,7 @@ pub(super) struct Built {
     pub(super) cached: usize,
 }
 
-/// Builds `request` at one daemon; when that is lost, at another one.
+/// Builds `request` on one daemon; if that is lost, on another one.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     request: BuildRequest,
@@ -127,8 +127,8 @@ impl Build<'_> {
         builder.attempt(solve, self.events).await
     }
 
-    /// The daemon did nothing wrong: waits before the next try, or fails when there is no use in one. Gives whether that try
-    /// is without a cache.
+    /// The daemon is not to blame: waits before the retry, or fails if a retry can't help. Returns whether the retry skips a
+    /// cache.
     async fn tries_again(&mut self, error: Error) -> Result<bool, Error> {
         match self.tries.next(&error).await {
             Some(again) => {
@@ -140,19 +140,19 @@ impl Build<'_> {
         }
     }
 
-    /// Takes a cache that does not answer out of the request, so that it does not stop the next daemon, too.
+    /// Removes a silent cache from the request, so that it does not stall the next daemon too.
     fn leave_silent_cache(&mut self, error: &Error) {
         if let Some(message) = self.tries.leave_cache(error) {
             self.events.emit(EventKind::Warning { message });
         }
     }
 
-    /// The daemon was lost: says so, or fails when too many were. `first` is whether it is the first time with this daemon.
+    /// The daemon was lost: warns, or fails after too many. `first` is whether this is its first loss in this build.
     fn goes_elsewhere(&mut self, error: Error, first: bool) -> Result<(), Error> {
-        // Those tries were the daemons' and not the build's.
+        // Such attempts do not count as retries of the build.
         self.tries.made -= 1;
         if first && matches!(error, Error::Connect { .. }) {
-            // It drains, or nobody has noticed yet that it is gone: the build did not begin there.
+            // It drains, or discovery still lists it although it is gone: the build did not start there.
             self.tell(&error, "taking another daemon");
             return Ok(());
         }
@@ -168,8 +168,8 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The image of a build whose daemon was lost, if it had arrived: the tag names exactly the digest that the daemon had said
-    /// it would push. Whoever pushed it, it is the same image to the byte.
+    /// The image of a build whose daemon was lost, if it was pushed: the tag names exactly the digest that the daemon reported.
+    /// An image with this digest is identical, whoever pushed it.
     async fn pushed(&self, exported: &Exported) -> Option<Built> {
         // Other outputs may be missing although the image is there.
         if !exported.began() || self.has_outputs {
@@ -181,7 +181,7 @@ impl Build<'_> {
         if self.by_digest {
             question.image = question.image.with_digest(digest.clone());
         }
-        // A registry that cannot be asked says nothing; the next push will find out.
+        // If the registry does not answer, the next push will fail with the reason.
         let answer = timeout(ANSWER, registry.digest(&question)).await.ok()?;
         let found = answer.ok().flatten()?;
         let counts = exported.counts();
@@ -206,10 +206,10 @@ fn built(solved: Solved) -> Result<Built, Error> {
     })
 }
 
-/// Whether another daemon may do better, and how long this one gets no builds at least.
+/// Whether to use another daemon, and how long this one gets no builds at least.
 fn blames_daemon(error: &Error) -> Option<Duration> {
     match error {
-        // Whether it is back is for a probe to say.
+        // A probe finds out when it is back.
         Error::Connect { .. } | Error::DaemonLost { .. } => Some(Duration::ZERO),
         Error::Session { .. } | Error::Call { .. } => Some(HOLD),
         Error::Build(failure) => match failure.cause {
@@ -222,8 +222,8 @@ fn blames_daemon(error: &Error) -> Option<Duration> {
     }
 }
 
-/// Whether another daemon may do better although this one works: its network, or a damaged part that it keeps. It goes on to
-/// get builds, as others need neither.
+/// Whether another daemon may succeed although this one works: it has another network, and no damaged part. This one still
+/// gets other builds, which may need neither.
 fn may_be_the_daemons(error: &Error) -> bool {
     error.build_failure().is_some_and(|failure| {
         matches!(failure.cause, Cause::Network { .. } | Cause::ContentDamaged)

@@ -1,4 +1,4 @@
-//! Which build runs where, and which waits: plain data, without tasks and without a clock of its own.
+//! Decides which build runs where and which waits. Plain data without tasks or a clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Waits for a slot at a daemon.
+//! Waits for a slot on a daemon.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use super::error::PoolError;
 use super::scheduler::{Availability, Grant, Wanted};
 use super::shared::{BuildSlot, Shared};
 
-/// How often a waiting build looks at its clocks.
+/// How often a waiting build checks its limits.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Shortest time between two events about the position in the queue.
 const TELL: Duration = Duration::from_secs(5);
 
-/// What a build got.
+/// The end of the wait.
 #[derive(Debug)]
 pub(super) enum Got {
-    /// A slot at a daemon.
+    /// A slot on a daemon.
     Slot(BuildSlot, Grant),
     /// No daemon builds for all of its platforms, but each platform has one.
     PerPlatform,
 }
 
-/// Waits until the build has its slot. Dropping the future gives up the slot in the queue.
+/// Waits for a slot. Dropping the future leaves the queue.
 pub(super) async fn wait(
     shared: &Arc<Shared>,
     wanted: Wanted,
@@ -53,13 +53,13 @@ pub(super) async fn wait(
     }
 }
 
-/// For how long a build waits and for what.
+/// The limits of a waiting build.
 struct Clocks<'a> {
     shared: &'a Shared,
     platforms: Vec<String>,
     ticket: u64,
     since: Instant,
-    /// Since when no daemon that could take it is up.
+    /// Since when no suitable daemon is up.
     down_since: Option<Instant>,
     told: Option<(Instant, u64)>,
 }
@@ -76,7 +76,7 @@ impl<'a> Clocks<'a> {
         }
     }
 
-    /// Fails when there is no use in waiting longer; gives whether to build apart.
+    /// Fails at a limit. Returns whether to build each platform by itself.
     fn look(&mut self) -> Result<bool, PoolError> {
         let options = &self.shared.options;
         let now = Instant::now();
@@ -113,7 +113,7 @@ impl<'a> Clocks<'a> {
         Ok(false)
     }
 
-    /// The position in the queue, when it is time to tell it.
+    /// The position in the queue, if an event is due.
     fn news(&mut self) -> Option<u64> {
         let ahead = self.shared.scheduler().ahead(self.ticket)?;
         let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);

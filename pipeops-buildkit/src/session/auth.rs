@@ -18,7 +18,7 @@ use ring::{hmac, rand::SecureRandom, rand::SystemRandom};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
-use super::Notes;
+use super::notes::Notes;
 use super::token::{TokenClient, TokenRequest};
 use crate::error::{CredentialError, Error};
 use crate::live_redactor::LiveRedactor;

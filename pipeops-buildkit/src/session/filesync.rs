@@ -15,10 +15,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Notes;
 use super::content::{Buffer, Content};
 use super::filter::{Filter, follow_paths};
 use super::folder::Folder;
+use super::notes::Notes;
 use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
 use super::stat::{Kind, Mark, describe};
 use super::tree::{Found, TreeError};
@@ -121,7 +121,7 @@ enum TransferError {
     UnknownEntry(u32),
     #[error("the daemon could not take the files: {0}")]
     Receiver(String),
-    /// The daemon is gone; there is nobody to tell.
+    /// The daemon is gone.
     #[error("the daemon hung up")]
     HungUp,
 }

@@ -8,6 +8,7 @@ mod content;
 pub(crate) mod filesync;
 pub(crate) mod filter;
 pub(crate) mod folder;
+pub(crate) mod notes;
 mod os;
 pub(crate) mod packet;
 pub(crate) mod patterns;
@@ -151,23 +152,6 @@ impl Session {
     /// How long the daemon has not used it, not even for a health check.
     pub(crate) fn silence(&self) -> Duration {
         self.heard.silence()
-    }
-}
-
-/// Errors that a service saw and that say more than what the daemon makes of them.
-#[derive(Debug, Clone)]
-pub(crate) struct Notes(mpsc::Sender<Error>);
-
-impl Notes {
-    /// The sending side for the services, and the receiving side for the build.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Error>) {
-        let (sender, receiver) = mpsc::channel(16);
-        (Self(sender), receiver)
-    }
-
-    /// Notes an error; one too many is dropped, as the first one counts.
-    pub(crate) fn error(&self, error: Error) {
-        let _ = self.0.try_send(error);
     }
 }
 

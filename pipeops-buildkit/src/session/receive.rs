@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Notes;
+use super::notes::Notes;
 use super::packet::{DiffCopy, Packet, PacketKind, PacketStream, Stat};
 use super::received::Received;
 use super::root::{Partial, Root};
@@ -91,7 +91,7 @@ pub(super) enum ReceiveError {
     Protocol(String),
     #[error("the daemon could not send the files: {0}")]
     Sender(String),
-    /// There is nobody to tell.
+    /// The daemon hung up and cannot be told.
     #[error("the daemon hung up")]
     HungUp,
 }
@@ -253,7 +253,7 @@ impl<'a> Transfer<'a> {
     fn data(&mut self, number: u32, data: &Bytes) -> Result<(), ReceiveError> {
         let unknown = || {
             ReceiveError::Protocol(format!(
-                "the content of entry {number}, which nobody asked for"
+                "the content of entry {number}, which was not requested"
             ))
         };
         if data.is_empty() {

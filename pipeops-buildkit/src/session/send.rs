@@ -19,7 +19,7 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::Notes;
+use super::notes::Notes;
 use super::packet::{self, DiffCopy};
 use super::receive::FolderTarget;
 use super::received::Received;

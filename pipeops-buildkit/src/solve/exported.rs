@@ -1,4 +1,4 @@
-//! How far a build came with its image, for when its daemon is lost: nothing pushed, or maybe this digest.
+//! The progress of an image's export, for builds that lose their daemon: nothing pushed, or perhaps this digest.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use pipeops_core::Digest;
 
 use crate::progress::{Counts, is_step};
 
-/// The name of the exporter's vertex begins so. Nobody else's does: steps of a Dockerfile begin with `[`.
+/// How the name of the exporter's vertex starts. Steps of a Dockerfile start with `[`.
 const EXPORT: &str = "exporting to ";
 
-/// Steps that are remembered for the count.
+/// How many steps are counted at most.
 const MOST: usize = 10_000;
 
 /// What the reports of one build say about its export. Clones share it.

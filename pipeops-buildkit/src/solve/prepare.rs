@@ -21,14 +21,15 @@ use crate::image_options::Subject;
 use crate::leak::LeakSearch;
 use crate::live_redactor::LiveRedactor;
 use crate::random;
+use crate::session::Services;
 use crate::session::auth::{Access, Auth};
 use crate::session::blobs::Blobs;
 use crate::session::filesync::{FileSync, Sent};
+use crate::session::notes::Notes;
 use crate::session::secrets::Secrets;
 use crate::session::send::FileSend;
 use crate::session::ssh::Ssh;
 use crate::session::upload::Upload;
-use crate::session::{Notes, Services};
 
 /// The frontend that turns Dockerfiles into build steps. Every daemon has it.
 pub(crate) const FRONTEND: &str = "dockerfile.v0";

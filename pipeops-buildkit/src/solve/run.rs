@@ -1,4 +1,4 @@
-//! Runs one build: Solve, Status and Session at the same time.
+//! Runs one build: the calls Solve, Status and Session at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,16 +32,16 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::session::filesync::Sent;
 
-/// The daemon asks for the session's health every 5 s. After this much silence it is gone.
+/// The daemon checks the session's health every 5 s. After this much silence it is lost.
 const SILENCE: Duration = Duration::from_secs(90);
 
 /// How often that is checked.
 const WATCH: Duration = Duration::from_secs(5);
 
-/// After a session ended, the build gets this long to end too, with a better error.
+/// After a session ended, the build gets this time to end with a better error.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// After a build ended, its report is read until it is silent for this long, and not longer in all than the second limit.
+/// After a build ended, its report is read until it is silent for the first time, at most for the second.
 const DRAIN_IDLE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -137,7 +137,7 @@ impl Client {
         }
     }
 
-    /// Waits for the build while its progress is shown and its session watched.
+    /// Waits for the build, shows its progress and watches its session.
     async fn follow(
         &self,
         request: proto::SolveRequest,
@@ -174,7 +174,7 @@ impl Client {
             .map_err(Ended::Refused)
     }
 
-    /// Fails when the daemon is gone without having said so.
+    /// Fails when the daemon is gone without an error.
     fn check(
         &self,
         session: &Session,
@@ -196,7 +196,7 @@ impl Client {
         }
     }
 
-    /// Decodes what the daemon said.
+    /// Decodes the daemon's error.
     pub(crate) fn failure(
         &self,
         status: &Status,
@@ -220,9 +220,9 @@ impl Client {
     }
 }
 
-/// Gives caches that were written into folders of this side their names there; gives those that have none now.
+/// Tags the caches that were written to folders of this machine. Returns those that could not be tagged.
 async fn tag_folders(solved: &Solved, folders: Vec<LocalCache>) -> Vec<CacheProblem> {
-    // Absent when the daemon could not write one: then it has said so.
+    // Absent when the daemon could not write one, which it has reported.
     let Some(manifest) = solved.response.get("cache.manifest").cloned() else {
         return Vec::new();
     };
@@ -244,10 +244,10 @@ async fn tag_folders(solved: &Solved, folders: Vec<LocalCache>) -> Vec<CacheProb
         .unwrap_or_default()
 }
 
-/// Adds what this side saw, which can say more than the daemon: a service that failed, a session that ended.
+/// Adds what this process saw, which can explain more than the daemon: a failed service, an ended session.
 fn explain(error: Error, session: &Session, notes: &mut mpsc::Receiver<Error>) -> Error {
     match error {
-        // A command that ran and failed needs no other reason.
+        // A command that failed needs no other reason.
         Error::Build(failure) if failure.exit_code.is_some() => Error::Build(failure),
         Error::Build(mut failure) => notes.try_recv().unwrap_or_else(|_| {
             if session.is_over() {
@@ -261,15 +261,15 @@ fn explain(error: Error, session: &Session, notes: &mut mpsc::Receiver<Error>) -
 
 /// How a build ended without a result.
 enum Ended {
-    /// The daemon said why.
+    /// The daemon gave an error.
     Refused(Status),
     /// The daemon is gone.
     Lost(Error),
-    /// It waits for a cache that does not answer.
+    /// It waits for a silent cache.
     GivenUp(Box<BuildFailure>),
 }
 
-/// The daemon's reports about one build. It waits some seconds for a build that it does not know yet.
+/// The daemon's reports about one build. The daemon waits some seconds for a build that it does not know yet.
 fn reports(
     mut control: ControlClient<Channel>,
     build: String,
@@ -283,7 +283,7 @@ fn reports(
     futures::stream::once(call).try_flatten()
 }
 
-/// Shows one report; gives whether more may come.
+/// Shows one report. Returns whether more may follow.
 fn show(
     report: Option<Result<proto::StatusResponse, Status>>,
     progress: &mut Progress<'_>,
@@ -294,7 +294,7 @@ fn show(
             true
         }
         Some(Err(status)) => {
-            // The build goes on without its report; if the daemon is gone, the build's own call says so.
+            // The build continues without its report. If the daemon is gone, the build's call fails.
             tracing::debug!(code = ?status.code(), "the report of a build ended early");
             false
         }
@@ -302,7 +302,7 @@ fn show(
     }
 }
 
-/// Reads what is left of the reports: the last lines and endings come after the build's own answer.
+/// Reads the rest of the reports: the last lines come after the build's answer.
 async fn drain(
     mut reports: impl Stream<Item = Result<proto::StatusResponse, Status>> + Unpin,
     mut reporting: bool,

@@ -27,7 +27,7 @@ impl Json {
             kind: &kind,
         };
         if let Ok(json) = serde_json::to_string(&line) {
-            // Fails when the reader is gone: then there is nobody to tell.
+            // Fails only when the reader is gone.
             let _ = writeln!(self.0, "{json}");
         }
     }

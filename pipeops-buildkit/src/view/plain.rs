@@ -8,7 +8,7 @@ use pipeops_core::units::seconds;
 
 use super::part::part;
 
-/// Milliseconds from which a part of a step is told: most take less, and nobody waits for them.
+/// Parts of a step that take at least this many milliseconds are shown; most take less.
 const WORTH_A_LINE: u64 = 100;
 
 /// Writes lines. Each step has a number; its name is said again when the output of another step came between.
@@ -51,7 +51,7 @@ impl Plain {
                 millis: Some(millis),
                 ..
             } if millis >= WORTH_A_LINE => self.part(&vertex, &part(&id, current), millis),
-            // A line for every few kilobytes helps nobody.
+            // A line for every few kilobytes is useless.
             _ => {}
         }
     }
@@ -91,7 +91,7 @@ impl Plain {
     }
 
     fn line(&mut self, text: &str) {
-        // Fails when the reader is gone: then there is nobody to tell.
+        // Fails only when the reader is gone.
         let _ = writeln!(self.out, "{text}");
     }
 }

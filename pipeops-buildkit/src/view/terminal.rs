@@ -194,7 +194,7 @@ impl Terminal {
     }
 
     fn print(&self, line: &str) {
-        // Fails only when standard error is gone: then there is nobody to tell.
+        // Fails only when standard error is gone.
         let _ = self.bars.println(line);
     }
 }

@@ -143,7 +143,7 @@ impl Candidate {
         for place in &self.places {
             let manifest = &survey.manifests[*place];
             let is_broken = survey.missing(manifest) > 0;
-            // A slot that nobody writes any more, while others are: the number of slots was lowered.
+            // No build writes this slot any more, but others: the number of slots was lowered.
             let behind = seconds_since(manifest.written(), self.report.written);
             let is_old = behind > policy.min_age.as_secs_f64()
                 && seconds_since(manifest.written(), now) > policy.min_age.as_secs_f64();

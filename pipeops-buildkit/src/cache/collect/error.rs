@@ -1,12 +1,12 @@
-//! Why a bucket could not be looked after.
+//! Errors of a collection.
 
 use std::time::Duration;
 
 use pipeops_core::diagnosis::codes::cache;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
-/// Why a collection, or a record of a build, did not come to its end. What was done until then is safe, and the next one
-/// goes on from there.
+/// Why a collection, or a record of a build, did not finish. What was done until then is safe, and the next collection resumes
+/// from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectError {

@@ -17,7 +17,7 @@ use object_store::{
 
 use super::{Collector, Policy};
 
-/// Manifests, each with as many blobs of its own.
+/// Manifests, each with as many separate blobs.
 const MANIFESTS: u32 = 2_000;
 const LAYERS: u32 = 50;
 

@@ -176,7 +176,7 @@ impl Collector {
         let survey = Survey::read(store, &self.layout).await?;
         let last = Marks::read(store, &self.layout).await?;
         let decision = decide(&survey, &self.policy, started);
-        let mut report = report(&survey, started, dry_run);
+        let mut report = new_report(&survey, started, dry_run);
 
         let mut deleter = Deleter::new(store, &self.policy, dry_run);
         for place in sorted(&decision.deleted) {
@@ -256,7 +256,7 @@ impl Collector {
     }
 }
 
-fn report(survey: &Survey, started: Timestamp, dry_run: bool) -> Report {
+fn new_report(survey: &Survey, started: Timestamp, dry_run: bool) -> Report {
     let mut all = Usage::default();
     for usage in survey.usage.values() {
         for (day, counts) in &usage.days {

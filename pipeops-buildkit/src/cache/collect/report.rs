@@ -102,7 +102,7 @@ pub struct NamespaceReport {
     pub score: f64,
     /// The share of its steps that came from a cache.
     pub hit_rate: Option<f64>,
-    /// Until when it is kept if nobody builds.
+    /// Until when it is kept if no build uses it.
     pub keep_until: Timestamp,
     /// Manifests of it that are deleted although the cache is kept: an older slot, or one that has lost blobs.
     pub dropped: Vec<String>,
@@ -117,7 +117,7 @@ pub enum Fate {
     Recent,
     /// Kept always: a default branch's, or protected by name.
     Always,
-    /// Given up: nobody has built for longer than it is worth.
+    /// Deleted: no build has used it for longer than it is worth.
     Expired,
     /// Given up: it does not fit the size budget, and others are worth more.
     OverBudget,

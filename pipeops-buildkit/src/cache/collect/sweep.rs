@@ -124,7 +124,7 @@ impl<'a> Deleter<'a> {
     }
 }
 
-/// Goes through all blobs once more and frees those that nobody can need.
+/// Lists all blobs again and deletes those that no build can need.
 pub(super) struct Sweep<'a> {
     pub(super) survey: &'a Survey,
     /// Manifests that were written since.
@@ -178,7 +178,7 @@ impl Sweep<'_> {
             || self.newer.blobs.number(blob).is_some()
     }
 
-    /// Nothing has referred to it since the marks were made, and nobody has renewed it since.
+    /// Nothing has referred to it since the marks were made, and no build has renewed it since.
     fn is_free(&self, blob: &Digest, object: &ObjectMeta) -> bool {
         let Some(ripe) = self.ripe else {
             return false;
