@@ -1,4 +1,4 @@
-//! What a service builds with and deploys to, put together from addresses.
+//! The builder, cluster and credentials of a service, made from addresses.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// What the environment names: BuildKit at its usual socket unless told otherwise, the cluster as kubectl finds it.
+    /// The servers that the environment names: BuildKit at its default socket if unset, the cluster as kubectl finds it.
     pub async fn from_environment(environment: Environment) -> Result<Self, CommandError> {
         Ok(Self {
             buildkit: environment
@@ -83,12 +83,12 @@ impl Backends {
             return Ok(Arc::new(builder));
         }
         let members = StaticMembers::new(members.into_iter().map(Member::new));
-        // By the registry it knows whether a build that lost its daemon had pushed, and joins platforms.
+        // The pool asks the registry whether a build that lost its daemon had pushed, and joins platforms there.
         let options = PoolOptions::default().registry(Arc::new(Registries::default()));
         Ok(Arc::new(Pool::start(members, options)))
     }
 
-    /// Where builds are counted, for `pipeops cache`. Without keys, only the daemon is known to reach the bucket.
+    /// Records builds for `pipeops cache`. Without keys, possibly only the daemon can access the bucket.
     fn usage_log(&self) -> Result<Option<UsageLog>, CommandError> {
         let Some(s3) = self.s3.as_ref().filter(|s3| s3.keys.is_some()) else {
             return Ok(None);
@@ -119,10 +119,10 @@ impl Backends {
 /// Where all build caches are in the bucket.
 pub const CACHE_PREFIX: &str = "pipeops/";
 
-/// How many builds of one branch at once keep what each of them made.
+/// How many concurrent builds of one branch keep their cache.
 const CACHE_SLOTS: u8 = 3;
 
-/// The bucket's settings; each build has a name of its own.
+/// The settings of the bucket. The name is set per build.
 pub fn cache(s3: &S3) -> S3Cache {
     let mut cache = S3Cache::new(&s3.bucket, &s3.region, "");
     cache.endpoint.clone_from(&s3.endpoint);

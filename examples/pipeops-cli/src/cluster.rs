@@ -4,6 +4,7 @@ use kube::{Client, Config};
 use pipeops::core::Diagnosis;
 
 use crate::output::CommandError;
+use crate::pages::NO_CLUSTER;
 
 /// A client for the cluster that the environment names.
 pub async fn client() -> Result<Client, CommandError> {
@@ -12,14 +13,10 @@ pub async fn client() -> Result<Client, CommandError> {
 }
 
 fn no_cluster(error: &dyn std::error::Error) -> CommandError {
-    let reasons = std::iter::successors(error.source(), |error| error.source()).last();
-    let diagnosis = Diagnosis::new("No cluster: KubeconfigMissing")
-        .error(error.to_string())
-        .fix("Name a kubeconfig: export KUBECONFIG=FILE")
-        .fix("Check that its current context exists: kubectl config current-context")
-        .run("pipeops doctor");
-    CommandError::failed(match reasons {
-        Some(reason) => diagnosis.reason(reason.to_string()),
-        None => diagnosis,
-    })
+    let reason = std::iter::successors(error.source(), |error| error.source()).last();
+    CommandError::failed(
+        Diagnosis::new(&NO_CLUSTER)
+            .error(error.to_string())
+            .reason(reason.map(ToString::to_string).unwrap_or_default()),
+    )
 }

@@ -1,17 +1,17 @@
-//! The servers that the environment names; `cargo testbed env` prints these names for the real ones of a test machine.
+//! The servers that the environment names. `cargo testbed env` prints these variables for the testbed.
 
 use std::env;
 
 use pipeops::core::SecretString;
 
-/// What the environment says about each server; `None` where it says nothing.
+/// The servers that the environment names; `None` for all others.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// `BUILDKIT_HOST`: `unix:///…` or `tcp://…`; several with commas between are a pool.
+    /// `BUILDKIT_HOST`: `unix:///…` or `tcp://…`; a comma-separated list is a pool.
     pub buildkit: Option<String>,
-    /// `KUBECONFIG`, or a `~/.kube/config` that is there, or a pod's service account.
+    /// `KUBECONFIG`, or an existing `~/.kube/config`, or a pod's service account.
     pub kubernetes: bool,
-    /// `REGISTRY`: host and port, with a path prefix if the registry wants one.
+    /// `REGISTRY`: host and port, with an optional path prefix.
     pub registry: Option<Registry>,
     /// `S3_ENDPOINT`, `S3_BUCKET`, `S3_REGION`, `S3_ACCESS_KEY_ID`, `S3_SECRET_ACCESS_KEY`.
     pub s3: Option<S3>,
@@ -37,11 +37,11 @@ pub struct S3 {
     pub bucket: String,
     /// The region.
     pub region: String,
-    /// Key id and secret; the daemon's own role when `None`.
+    /// Key id and secret; `None` for the daemon's role.
     pub keys: Option<(String, SecretString)>,
 }
 
-/// A Gitea server and a token of a user who may create repositories.
+/// A Gitea server, and the token of a user with the right to create repositories.
 #[derive(Debug, Clone)]
 pub struct Gitea {
     /// The server's address.

@@ -7,27 +7,31 @@
 mod backends;
 mod cluster;
 mod commands;
+mod data;
 mod demo;
 mod environment;
 mod output;
+mod pages;
 mod progress;
+mod remedy;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use commands::{
-    DataArgs, build, cache, deploy, detect, dockerfile, doctor, manifests, project, rollout, serve,
+    build, cache, deploy, detect, dockerfile, doctor, explain, manifests, project, rollout, serve,
 };
+use data::DataArgs;
 use output::{CommandError, Format};
 
-/// From a signed webhook to a healthy rollout on Kubernetes.
+/// From a signed webhook to a healthy rollout on Kubernetes
 ///
-/// Exit codes: 0 done, 2 bad input or usage, 3 nothing found, 1 everything else.
+/// Exit codes: 0 done, 2 bad input or usage, 3 nothing found, 1 any other failure.
 #[derive(Debug, Parser)]
 #[command(name = "pipeops", version, arg_required_else_help = true)]
 struct Cli {
-    /// Text for people or JSON for programs
+    /// Output format
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]
@@ -38,32 +42,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Takes webhooks, runs deployments and serves the dashboard
     Serve(serve::Serve),
-    /// Shows the whole way of a commit on this machine
     Demo(demo::Demo),
-    /// Deploys a commit of a project now
     Deploy(deploy::Deploy),
-    /// Says what is in a folder: language, framework, start command, port
     Detect(detect::Detect),
-    /// Reads and writes Dockerfiles
     #[command(subcommand)]
     Dockerfile(dockerfile::Command),
-    /// Builds a folder on BuildKit and pushes the image
     Build(build::Build),
-    /// Lists and collects build caches in S3
     #[command(subcommand)]
     Cache(cache::Command),
-    /// Prints an app's Kubernetes objects
     Manifests(manifests::Manifests),
-    /// Looks at rollouts and undoes them
     #[command(subcommand)]
     Rollout(rollout::Command),
-    /// Creates, lists and changes projects
     #[command(subcommand)]
     Project(project::Command),
-    /// Checks each server that the environment names, and says the fix
     Doctor(doctor::Doctor),
+    Explain(explain::Explain),
 }
 
 fn main() -> ExitCode {
@@ -92,10 +86,11 @@ async fn run(cli: &Cli) -> Result<(), CommandError> {
         Command::Rollout(rollout) => rollout.run(format).await,
         Command::Project(project) => project.run(&cli.data, format).await,
         Command::Doctor(doctor) => doctor.run(format).await,
+        Command::Explain(explain) => explain.run(format),
     }
 }
 
-/// Logs of the libraries go to standard error; `RUST_LOG` chooses them, warnings are shown by default.
+/// Writes the libraries' logs to standard error. `RUST_LOG` selects them; the default is warnings.
 fn init_tracing() {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());

@@ -1,4 +1,4 @@
-//! What a command prints and how it ends: text for people, JSON for programs, exit codes for scripts.
+//! Output of commands: text for people, JSON for programs, exit codes for scripts.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use pipeops::core::{Diagnose, Diagnosis, Failure};
 use serde::Serialize;
 
+use crate::remedy;
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
 pub enum Format {
     /// Text for people.
     #[default]
     Text,
-    /// JSON for programs: one object, or one a line for streams.
+    /// JSON for programs: one object, or one per line for streams.
     Json,
 }
 
@@ -34,7 +36,7 @@ pub fn print_json<T: Serialize>(value: &T) {
     }
 }
 
-/// Why a command did not do what it was asked for, with the exit code of design: 2 bad input, 3 nothing found, 1 else.
+/// Why a command failed, with its exit code: 2 for bad input, 3 for nothing found, 1 for anything else.
 #[derive(Debug)]
 pub struct CommandError {
     code: u8,
@@ -45,7 +47,7 @@ pub struct CommandError {
     shown: Shown,
 }
 
-/// Where a person or a program has seen the error already.
+/// Where the error was printed already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Nowhere,
@@ -56,30 +58,25 @@ enum Shown {
 }
 
 impl CommandError {
-    /// Something else went wrong: exit code 1.
+    /// Any other failure: exit code 1.
     pub fn failed(diagnosis: Diagnosis) -> Self {
-        Self {
-            code: 1,
-            diagnosis: Box::new(diagnosis),
-            json: None,
-            shown: Shown::Nowhere,
-        }
+        Self::new(1, diagnosis)
     }
 
-    /// The input was wrong: exit code 2.
+    /// The input is wrong: exit code 2.
     pub fn bad_input(diagnosis: Diagnosis) -> Self {
-        Self {
-            code: 2,
-            diagnosis: Box::new(diagnosis),
-            json: None,
-            shown: Shown::Nowhere,
-        }
+        Self::new(2, diagnosis)
     }
 
     /// There is no such thing: exit code 3.
     pub fn not_found(diagnosis: Diagnosis) -> Self {
+        Self::new(3, diagnosis)
+    }
+
+    fn new(code: u8, mut diagnosis: Diagnosis) -> Self {
+        remedy::add(&mut diagnosis);
         Self {
-            code: 3,
+            code,
             diagnosis: Box::new(diagnosis),
             json: None,
             shown: Shown::Nowhere,
@@ -93,14 +90,14 @@ impl CommandError {
         self
     }
 
-    /// With `--output json` the result was printed already: a second object would be one too many.
+    /// The JSON result contains the error: `--output json` prints no second object.
     #[must_use]
     pub fn printed(mut self) -> Self {
         self.shown = Shown::InJson;
         self
     }
 
-    /// The view of the events has shown it already.
+    /// The view of the events has shown the error.
     #[must_use]
     pub fn shown(mut self) -> Self {
         self.shown = Shown::Everywhere;
@@ -128,7 +125,7 @@ impl CommandError {
     }
 }
 
-/// Every error that explains itself ends a command with code 1.
+/// Errors of the libraries end a command with exit code 1.
 impl<E: Diagnose> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self::failed(error.diagnosis())

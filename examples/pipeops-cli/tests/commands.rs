@@ -7,7 +7,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::PostParams;
+use kube::{Api, Client, Config};
+use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour, PullFailure};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -299,6 +304,92 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
         text(&pinned),
         plain.replace(from, &format!("{from}@{digest}"))
     );
+}
+
+#[test]
+fn explain_prints_pages_and_suggests_near_codes() {
+    let dir = tree(&[]);
+    let text = |arguments: &[&str]| {
+        let output = pipeops(arguments, dir.path());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let page = text(&["explain", "image-pull/auth"]);
+    assert!(page.starts_with("image-pull/auth: "), "{page}");
+    assert!(
+        page.ends_with("\nRun: pipeops project registry update PROJECT\n"),
+        "{page}"
+    );
+    assert!(text(&["explain"]).contains("\n\nimage-pull/"));
+    assert!(text(&["explain", "imagepullbackoff"]).contains("image-pull/auth "));
+
+    let all = json_of(&pipeops(&["-o", "json", "explain"], dir.path()), 0);
+    let one = json_of(
+        &pipeops(&["-o", "json", "explain", "image-pull/auth"], dir.path()),
+        0,
+    );
+    assert!(all.as_array().unwrap().contains(&one), "{one}");
+
+    let unknown = pipeops(&["-o", "json", "explain", "image-pul/auth"], dir.path());
+    let error = &json_of(&unknown, 3)["error"];
+    assert_eq!(error["code"], "cli/no-such-code");
+    assert!(
+        error["fixes"][0]
+            .as_str()
+            .unwrap()
+            .contains("image-pull/auth"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_image_pull_is_explained_with_the_command() {
+    let cluster = Cluster::start(ClusterOptions::default()).await.unwrap();
+    cluster.behaviour("*", PodBehaviour::pull_fails(PullFailure::Unauthorized));
+    let dir = tree(&[("kubeconfig", &cluster.kubeconfig())]);
+    let labels = json!({ "app": "shop", "app.kubernetes.io/managed-by": "pipeops" });
+    let deployment = json!({
+        "metadata": { "name": "shop", "labels": labels },
+        "spec": {
+            "selector": { "matchLabels": { "app": "shop" } },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": { "containers": [{ "name": "shop", "image": "registry/app:abc123" }] },
+            },
+        },
+    });
+    let client = Client::try_from(Config::new(cluster.url().parse().unwrap())).unwrap();
+    Api::<Deployment>::default_namespaced(client)
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(deployment).unwrap(),
+        )
+        .await
+        .unwrap();
+
+    let block = "❌ Deployment failed: ImagePullBackOff\n\n\
+                 Error: Failed to pull image \"registry/app:abc123\"\n\
+                 Reason: authentication required\n\n\
+                 Fix:\n\
+                 1. Verify registry credentials in project settings\n\
+                 2. Ensure image tag exists in registry\n\
+                 3. Check registry is accessible from cluster\n\n\
+                 Run: pipeops project registry update shop\n";
+    let mut text = String::new();
+    for _ in 0..100 {
+        let output = Command::new(env!("CARGO_BIN_EXE_pipeops"))
+            .args(["rollout", "status", "shop", "--namespace", "default"])
+            .env_clear()
+            .env("KUBECONFIG", dir.path().join("kubeconfig"))
+            .output()
+            .unwrap();
+        text = format!("{}", String::from_utf8_lossy(&output.stdout));
+        if text.contains(block) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{text}");
 }
 
 fn tree(files: &[(&str, &str)]) -> TempDir {

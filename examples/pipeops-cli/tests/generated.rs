@@ -1,7 +1,7 @@
-//! Generated Dockerfiles on real servers: an application of each language, as its developers would write it, is linted, built
-//! and run in pods that may nothing, answers, and is built again from its cache after a change of its sources.
+//! Generated Dockerfiles on real servers: a typical application of each language is linted, built, run in restricted pods and
+//! asked for an answer. After a change of its sources it is built again from the cache.
 //!
-//! The base images and what they are made of: `testbed/README.md`.
+//! `testbed/README.md` describes the base images.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that panics has failed, as it should"
@@ -32,13 +32,13 @@ use pipeops::manifest::{App, HealthCheck, ManifestGenerator, StandardManifests};
 use pipeops::rollout::{Rollout, RolloutOptions};
 use tempfile::TempDir;
 
-/// Longer than the slowest build takes on two cores with nothing cached.
+/// More than the slowest build takes on two cores without cache.
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
 
-/// What stands in the sources and in the answer; each test replaces it by a word of its own.
+/// The word in the sources and in the answer. Each test replaces it with another one.
 const VERSION: &str = "version one";
 
-/// What hadolint says of the Dockerfile ends the build if it is anything at all.
+/// Any finding of hadolint fails the build.
 const LINT: &str =
     "FROM hadolint/hadolint:v2.15.1\nCOPY Dockerfile /\nRUN [\"/bin/hadolint\", \"/Dockerfile\"]\n";
 

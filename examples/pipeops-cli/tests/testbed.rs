@@ -1,4 +1,4 @@
-//! The whole way of a commit through the `pipeops` binary on real servers: BuildKit, a registry, Kubernetes with real pods.
+//! The deployment pipeline of the `pipeops` binary on real servers: BuildKit, a registry, Kubernetes with real pods.
 //!
 //! The sample repositories come from the testkit's git server; the story of the demo pushes to a real Gitea.
 #![expect(
@@ -202,7 +202,7 @@ async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
         events.last()
     );
 
-    // Builds push by tag, nodes pull by digest: the build goes on, the pull is refused.
+    // Builds push by tag and nodes pull by digest: the build succeeds, the pull is refused.
     registry.faults().add(
         Fault::unauthorized()
             .on(Matcher::path("*/manifests/sha256:*").method("HEAD"))

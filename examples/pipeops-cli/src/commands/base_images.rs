@@ -1,4 +1,4 @@
-//! Base images of generated Dockerfiles: the file that replaces some, and their digests.
+//! Base images of generated Dockerfiles: replacements from a file, and digests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use pipeops::registry::{ClientOptions, DockerConfig, RegistryClient};
 
 use super::files::read_text;
 use crate::output::CommandError;
+use crate::pages::{BASE_IMAGE_MISSING, BASE_IMAGES_FILE};
 
-/// Which base images generated Dockerfiles get.
+/// The base images of generated Dockerfiles.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct BaseImagesArg {
-    /// A JSON file with other base images for generated Dockerfiles: `images` by role, `mirrors` by registry, `digests` by
+    /// JSON file that replaces base images of generated Dockerfiles: `images` by role, `mirrors` by registry, `digests` by
     /// image. `pipeops dockerfile images --output json` prints one to start from
     #[arg(long, env = "PIPEOPS_BASE_IMAGES", value_name = "FILE")]
     base_images: Option<PathBuf>,
 }
 
 impl BaseImagesArg {
-    /// The table, with what the file replaces.
+    /// The table, with the replacements of the file.
     pub fn load(&self) -> Result<BaseImages, CommandError> {
         let Some(file) = &self.base_images else {
             return Ok(BaseImages::default());
@@ -43,14 +44,11 @@ impl BaseImagesArg {
 
 fn bad(file: &Path, why: &str) -> CommandError {
     CommandError::bad_input(
-        Diagnosis::new("Bad file of base images")
-            .error(format!("{}: {why}", file.display()))
-            .fix("Start from the table: pipeops dockerfile images --output json")
-            .run("pipeops dockerfile images"),
+        Diagnosis::new(&BASE_IMAGES_FILE).error(format!("{}: {why}", file.display())),
     )
 }
 
-/// Adds the digests that the images of a generated Dockerfile have now in their registries.
+/// Adds the current digests of the images of a generated Dockerfile.
 pub async fn pin(
     mut images: BaseImages,
     generated: &Generated,
@@ -69,14 +67,11 @@ pub async fn pin(
 
 fn missing(image: &str) -> CommandError {
     CommandError::not_found(
-        Diagnosis::new("Base image not found")
-            .error(format!("{image} is not in its registry"))
-            .fix("Replace it: pipeops dockerfile generate --base-images FILE")
-            .run("pipeops dockerfile images"),
+        Diagnosis::new(&BASE_IMAGE_MISSING).error(format!("{image} is not in its registry")),
     )
 }
 
-/// The logins of `docker login`, if there are some.
+/// The logins of `docker login`, if there are any.
 pub fn credentials() -> Result<Arc<dyn CredentialProvider>, CommandError> {
     match DockerConfig::default_path().filter(|path| path.is_file()) {
         Some(path) => Ok(Arc::new(DockerConfig::load(&path)?)),

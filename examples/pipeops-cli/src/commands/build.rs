@@ -1,62 +1,62 @@
 //! `pipeops build DIR`: one image from a folder, without webhook, queue or cluster.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::source::{DirTree, SourceTree};
-use pipeops::core::{BuildRequest, Diagnosis, SecretString};
+use pipeops::core::{BuildRequest, SecretString};
 use pipeops::detect::{Language, LanguageDetector, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{BaseImagesArg, credentials};
 use super::detect;
 use super::dockerfile::key_values;
-use super::files::{key_and_file, read_text};
+use super::files::{key_and_file, read_text, unreadable};
 use crate::output::{CommandError, Format, print_json};
 use crate::progress::Live;
 
 /// A Dockerfile that is longer was not written by a person.
 const LONGEST_DOCKERFILE: usize = 1 << 20;
 
-/// Builds a folder on BuildKit and pushes the image.
+/// Builds a folder on BuildKit and pushes the image
 #[derive(Debug, clap::Args)]
 pub struct Build {
-    /// The folder: the build context
+    /// Folder with the build context
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// The image to push: registry.example.com/team/shop:4f2c9ab
+    /// Image to push, such as registry.example.com/team/shop:4f2c9ab
     #[arg(long, short)]
     tag: String,
-    /// The BuildKit daemon: unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT
+    /// Address of the BuildKit daemon: unix://PATH or tcp://HOST:PORT
     #[arg(
         long,
         env = "BUILDKIT_HOST",
         default_value = "unix:///run/buildkit/buildkitd.sock"
     )]
     addr: String,
-    /// The Dockerfile, from DIR; one is generated when there is none
+    /// Path of the Dockerfile inside DIR; generated if it does not exist
     #[arg(long, short, default_value = "Dockerfile")]
     file: String,
-    /// The language for a generated Dockerfile, when the rules cannot know it
+    /// Language for a generated Dockerfile, instead of the detected one
     #[arg(long)]
     language: Option<Language>,
     #[command(flatten)]
     images: BaseImagesArg,
-    /// A build argument; those that the Dockerfile does not declare are dropped, with the reason
+    /// Build argument; can be repeated. Arguments that the Dockerfile does not declare are dropped, with the reason
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,
-    /// A secret for `RUN --mount=type=secret,id=ID`, from a file
+    /// Secret for `RUN --mount=type=secret,id=ID`, read from a file; can be repeated
     #[arg(long = "secret", value_name = "ID=FILE")]
     secrets: Vec<String>,
-    /// The stage to build; the last one by default
+    /// Stage to build [default: the last one]
     #[arg(long)]
     target: Option<String>,
-    /// A platform: linux/arm64; several are allowed
+    /// Platform to build for, such as linux/arm64; can be repeated
     #[arg(long)]
     platform: Vec<String>,
-    /// Ignores all cache
+    /// Builds every step, without the cache
     #[arg(long)]
     no_cache: bool,
 }
@@ -113,12 +113,9 @@ impl Build {
 
     /// The Dockerfile of the folder, or a generated one.
     fn dockerfile(&self, tree: &DirTree) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
-        let own = tree.read(&self.file, LONGEST_DOCKERFILE).map_err(|error| {
-            CommandError::bad_input(
-                Diagnosis::new("Cannot read the Dockerfile")
-                    .error(format!("{}: {error}", self.file)),
-            )
-        })?;
+        let own = tree
+            .read(&self.file, LONGEST_DOCKERFILE)
+            .map_err(|error| unreadable(Path::new(&self.file), &error))?;
         if let Some(text) = own {
             return Ok((DockerfileSource::Path(self.file.clone()), text));
         }

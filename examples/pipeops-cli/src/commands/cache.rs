@@ -1,4 +1,4 @@
-//! `pipeops cache list|collect`: what the build caches in S3 hold, and what of it can go.
+//! `pipeops cache list|collect`: the build caches in S3, and their garbage collection.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,48 +12,50 @@ use serde::{Serialize, Serializer};
 use crate::backends;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format};
+use crate::pages::{CACHE_NOT_DELETED, NO_CACHE_BUCKET};
 
-/// Lists and collects build caches.
+/// Lists and collects build caches in S3
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Lists the caches of the bucket: how they are used and how long they are kept
+    /// Lists the caches of the bucket with size, hit rate and retention
     List {
         #[command(flatten)]
         options: Options,
     },
-    /// Deletes what is not worth its bytes, and nothing that a running build may need
+    /// Deletes caches that are too old or not worth their size, but nothing that a running build may need
     Collect {
         #[command(flatten)]
         options: Options,
-        /// Says what would be deleted, and deletes nothing
+        /// Prints what would be deleted, and deletes nothing
         #[arg(long)]
         dry_run: bool,
-        /// Waits until what is given up now can be freed, and frees it; without it the next collection does
+        /// Waits until no running build can need the blobs of deleted caches, then frees them; otherwise the next
+        /// collection frees them
         #[arg(long, conflicts_with = "dry_run")]
         wait: bool,
     },
 }
 
-/// Where the caches are, and what is kept of them. The bucket comes from `S3_BUCKET`, `S3_REGION`, `S3_ENDPOINT`,
-/// `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY`.
+/// Location and retention of the caches. The bucket comes from `S3_BUCKET`, `S3_REGION`, `S3_ENDPOINT`, `S3_ACCESS_KEY_ID`
+/// and `S3_SECRET_ACCESS_KEY`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The prefix of the caches' keys
+    /// Key prefix of the caches in the bucket
     #[arg(long, default_value = backends::CACHE_PREFIX)]
     prefix: String,
-    /// Most bytes that are kept, such as 50G
+    /// Maximum size of all caches, such as 50G
     #[arg(long, value_parser = bytes)]
     budget: Option<u64>,
-    /// Kept for at least so long after it was written: 12h, 2d
+    /// Minimum age of deleted caches, such as 12h or 2d
     #[arg(long, default_value = "2d", value_parser = duration)]
     min_age: Duration,
-    /// Kept for at most so long after it was written
+    /// Maximum age of kept caches
     #[arg(long, default_value = "30d", value_parser = duration)]
     max_age: Duration,
-    /// The longest time that a build takes
+    /// Maximum duration of a build
     #[arg(long, default_value = "1h", value_parser = duration)]
     longest_build: Duration,
-    /// A branch whose newest cache is always kept; may be given several times
+    /// Branch whose newest cache is always kept; can be repeated
     #[arg(long = "default-branch", value_name = "BRANCH", default_values = ["main", "master"])]
     default_branches: Vec<String>,
 }
@@ -78,9 +80,8 @@ impl Command {
         match failed {
             None => Ok(()),
             Some(failed) => Err(CommandError::failed(
-                Diagnosis::new("Some objects were not deleted")
-                    .error(format!("{} objects: {}", failed.objects, failed.why))
-                    .fix("Run the collection again; it tries them again"),
+                Diagnosis::new(&CACHE_NOT_DELETED)
+                    .error(format!("{} objects: {}", failed.objects, failed.why)),
             )
             .printed()),
         }
@@ -105,12 +106,7 @@ async fn collect(collector: &Collector, wait: bool) -> Result<Report, CommandErr
 impl Options {
     fn collector(&self) -> Result<Collector, CommandError> {
         let s3 = Environment::read().s3.ok_or_else(|| {
-            CommandError::bad_input(
-                Diagnosis::new("No bucket for build caches")
-                    .error("S3_BUCKET is not set")
-                    .fix("Set S3_BUCKET, S3_REGION and, for servers other than AWS, S3_ENDPOINT")
-                    .fix("Set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, unless this machine has a role"),
-            )
+            CommandError::bad_input(Diagnosis::new(&NO_CACHE_BUCKET).error("S3_BUCKET is not set"))
         })?;
         let mut policy = Policy::default()
             .ages(self.min_age, self.max_age)

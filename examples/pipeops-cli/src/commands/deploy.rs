@@ -1,4 +1,4 @@
-//! `pipeops deploy PROJECT`: a deployment that a person asks for, on the same way as every other.
+//! `pipeops deploy PROJECT`: a manual deployment, through the same pipeline as every other one.
 
 use std::time::Duration;
 
@@ -6,24 +6,25 @@ use pipeops::core::{EventKind, Failure};
 use pipeops::runner::{CommitSha, Deployment, GitRef, Hub};
 
 use super::base_images::BaseImagesArg;
-use super::{DataArgs, project};
+use super::project;
 use crate::backends::Backends;
+use crate::data::DataArgs;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format};
 use crate::progress::Progress;
 
-/// Deploys a commit of a project and shows it happen.
+/// Deploys a commit of a project and shows the progress
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
-    /// The project's name
+    /// Name of the project
     project: String,
-    /// The commit's full SHA; an older one is a rollback
+    /// Full SHA of the commit; an older one is a rollback
     #[arg(long)]
     commit: CommitSha,
-    /// The environment; needed when the project has several
+    /// Environment; required if the project has several
     #[arg(long)]
     environment: Option<String>,
-    /// The branch that the commit is on; the environment's by default
+    /// Branch of the commit [default: the branch of the environment]
     #[arg(long)]
     branch: Option<String>,
     #[command(flatten)]
@@ -49,7 +50,7 @@ impl Deploy {
         let backends = Backends::from_environment(Environment::read())
             .await?
             .base_images(self.images.load()?);
-        // Its own runner: a deployment does not need a running server, and a lease keeps two from acting on it.
+        // It has its own runner, so it needs no running server. A lease keeps two runners from acting on one deployment.
         let service = backends
             .service(store)?
             .workspaces(data.dir()?.join("workspaces"))
@@ -92,7 +93,7 @@ pub async fn follow(
 
 fn outcome(kind: &EventKind) -> Result<(), CommandError> {
     match kind {
-        // The view has shown the diagnosis; only the exit code is left to say.
+        // The view has shown the diagnosis.
         EventKind::Failed { diagnosis, .. } => {
             Err(CommandError::from_failure(&Failure::from_diagnosis(diagnosis.clone())).shown())
         }

@@ -1,4 +1,4 @@
-//! `pipeops detect DIR`: what is in a folder.
+//! `pipeops detect DIR`: the language of a folder, and how it is built and started.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,19 @@ use pipeops::core::Diagnosis;
 use pipeops::core::source::DirTree;
 use pipeops::detect::{Detection, Detector, Language, LanguageDetector};
 
+use super::files::unreadable;
 use crate::output::{CommandError, Format};
 
-/// Says which language, framework, start command and port a folder has, and which file says so.
+/// Detects the language, framework, start command and port of a folder, with the evidence for each
 #[derive(Debug, clap::Args)]
 pub struct Detect {
-    /// The folder
+    /// Folder with the source
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// The language, when the rules cannot know it
+    /// Language, instead of the detected one
     #[arg(long)]
     language: Option<Language>,
-    /// The app's folder inside DIR
+    /// Folder of the app inside DIR
     #[arg(long)]
     path: Option<String>,
 }
@@ -37,16 +38,10 @@ impl Detect {
 
 /// The folder as a tree of untrusted files.
 pub fn open(dir: &Path) -> Result<DirTree, CommandError> {
-    DirTree::new(dir).map_err(|error| {
-        CommandError::bad_input(
-            Diagnosis::new("Cannot read the folder")
-                .error(format!("{}: {error}", dir.display()))
-                .fix("Name a folder that exists and that you may read"),
-        )
-    })
+    DirTree::new(dir).map_err(|error| unreadable(dir, &error))
 }
 
-/// The detector with what the user told explicitly.
+/// The detector with the settings that the user gave.
 pub fn detector(language: Option<Language>, path: Option<&str>) -> Detector {
     let detector = Detector::new().language(language);
     match path {

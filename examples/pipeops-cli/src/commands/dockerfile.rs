@@ -1,4 +1,4 @@
-//! `pipeops dockerfile args|filter|generate`: what a Dockerfile declares, which build arguments it takes, and a new one.
+//! `pipeops dockerfile args|filter|generate|images`: reads and generates Dockerfiles.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,50 +10,52 @@ use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{self, BaseImagesArg};
 use super::detect;
+use super::files::unreadable;
 use crate::output::{CommandError, Format, print_json};
+use crate::pages::{BAD_ARGUMENT, UNWRITABLE};
 
-/// Reads and writes Dockerfiles.
+/// Reads and generates Dockerfiles
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Lists the ARGs of a Dockerfile, by stage
+    /// Lists the ARGs of a Dockerfile by stage
     Args {
-        /// The Dockerfile; `-` is standard input
+        /// Path of the Dockerfile; `-` is standard input
         file: PathBuf,
     },
-    /// Says which build arguments a Dockerfile takes, and why
+    /// Filters build arguments by what a Dockerfile declares, with a reason for each
     Filter {
-        /// The Dockerfile; `-` is standard input
+        /// Path of the Dockerfile; `-` is standard input
         file: PathBuf,
-        /// A build argument, KEY=VALUE; without `=` the value comes from the environment
+        /// Build argument; can be repeated. KEY alone takes the value from the environment
         #[arg(long = "build-arg", value_name = "KEY=VALUE")]
         build_args: Vec<String>,
-        /// The commit SHA for the metadata arguments
+        /// Commit SHA for the metadata arguments
         #[arg(long, default_value = "")]
         commit: String,
-        /// The build's id for the metadata arguments
+        /// Build id for the metadata arguments
         #[arg(long, default_value = "")]
         build_id: String,
     },
-    /// Writes a Dockerfile for a folder that has none
+    /// Generates a Dockerfile for a folder
     Generate {
-        /// The folder
+        /// Folder with the source
         #[arg(default_value = ".")]
         dir: PathBuf,
-        /// The language, when the rules cannot know it
+        /// Language, instead of the detected one
         #[arg(long)]
         language: Option<Language>,
-        /// The app's folder inside DIR
+        /// Folder of the app inside DIR
         #[arg(long)]
         path: Option<String>,
-        /// Says for each line why it is there
+        /// Adds the evidence for each line
         #[arg(long)]
         explain: bool,
-        /// Pins each base image to the digest that its registry has for it now
+        /// Pins each base image to its current digest
         #[arg(long)]
         pin: bool,
         #[command(flatten)]
         images: BaseImagesArg,
-        /// Writes Dockerfile and .dockerignore into DIR instead of printing; never overwrites
+        /// Writes Dockerfile and .dockerignore to DIR instead of standard output; existing files are kept
         #[arg(long)]
         write: bool,
     },
@@ -142,9 +144,7 @@ pub fn key_values(arguments: &[String]) -> Result<BTreeMap<String, String>, Comm
             None => (argument.as_str(), std::env::var(argument).ok()),
         };
         if key.is_empty() {
-            let diagnosis = Diagnosis::new("Bad build argument")
-                .error(format!("{argument:?} has no key"))
-                .fix("Write KEY=VALUE, or KEY alone to take the value from the environment");
+            let diagnosis = Diagnosis::new(&BAD_ARGUMENT).error(format!("{argument:?} has no key"));
             return Err(CommandError::bad_input(diagnosis));
         }
         if let Some(value) = value {
@@ -155,13 +155,7 @@ pub fn key_values(arguments: &[String]) -> Result<BTreeMap<String, String>, Comm
 }
 
 fn parse(file: &Path) -> Result<Dockerfile<'static>, CommandError> {
-    let bytes = read(file).map_err(|error| {
-        CommandError::bad_input(
-            Diagnosis::new("Cannot read the Dockerfile")
-                .error(format!("{}: {error}", file.display()))
-                .fix("Name a file that exists and that you may read"),
-        )
-    })?;
+    let bytes = read(file).map_err(|error| unreadable(file, &error))?;
     let parsed = Dockerfile::parse(&bytes);
     parsed.map(Dockerfile::into_owned).map_err(|error| {
         let json = serde_json::json!({ "error": { "line": error.line, "message": error.message } });
@@ -197,9 +191,8 @@ fn write_files(dir: &Path, generated: &Generated) -> Result<(), CommandError> {
                 println!("kept {}, which is there already", path.display());
             }
             Err(error) => {
-                let diagnosis = Diagnosis::new(format!("Cannot write {name}"))
-                    .error(format!("{}: {error}", path.display()))
-                    .fix("Make the folder writable");
+                let diagnosis =
+                    Diagnosis::new(&UNWRITABLE).error(format!("{}: {error}", path.display()));
                 return Err(CommandError::failed(diagnosis));
             }
         }

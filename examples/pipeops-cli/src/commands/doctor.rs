@@ -1,4 +1,4 @@
-//! `pipeops doctor`: asks each server that the environment names, and says the fix for those that do not answer.
+//! `pipeops doctor`: checks every server that the environment names.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,27 +13,28 @@ use serde::Serialize;
 use crate::cluster;
 use crate::environment::{Environment, Gitea, Registry, S3};
 use crate::output::{CommandError, Format};
+use crate::pages::{BUCKET_MISSING, NO_ANSWER, SERVERS_BROKEN};
 
-/// How long each server has.
+/// The time limit of each check.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Checks BuildKit, registry, cluster, cache bucket and forge.
+/// Checks BuildKit, registry, cluster, cache bucket and Gitea, and prints a fix for each one that fails
 #[derive(Debug, clap::Args)]
 pub struct Doctor {}
 
-/// What was found about all servers.
+/// The findings about all servers.
 #[derive(Debug, Serialize)]
 struct Report {
     servers: Vec<Finding>,
 }
 
-/// What was found about one server.
+/// The finding about one server.
 #[derive(Debug, Serialize)]
 struct Finding {
     server: &'static str,
     /// `ok`, `missing` or `broken`.
     state: &'static str,
-    /// What it said, or what is to be set.
+    /// The server's answer, or the missing variable.
     says: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     diagnosis: Option<Diagnosis>,
@@ -77,11 +78,9 @@ impl Doctor {
         match broken {
             0 => Ok(()),
             count => {
+                let diagnosis = Diagnosis::new(&SERVERS_BROKEN);
                 let title = format!("{count} server(s) do not answer as they should");
-                Err(CommandError::failed(
-                    Diagnosis::new(title).fix("Follow the fixes above, then run it again"),
-                )
-                .printed())
+                Err(CommandError::failed(diagnosis.title(title)).printed())
             }
         }
     }
@@ -105,9 +104,10 @@ async fn check(
     let answer = tokio::time::timeout(LIMIT, asked)
         .await
         .unwrap_or_else(|_| {
-            let diagnosis = Diagnosis::new(format!("{server} does not answer"))
+            let diagnosis = Diagnosis::new(&NO_ANSWER)
+                .title(format!("{server} does not answer"))
                 .error(format!("no answer within {} s", LIMIT.as_secs()))
-                .fix(format!("Check that it runs and that {variable} names it"));
+                .fixes([format!("Check that it runs and that {variable} names it")]);
             Err(CommandError::failed(diagnosis))
         });
     match answer {
@@ -170,9 +170,10 @@ async fn registry(registry: Registry) -> Result<String, CommandError> {
 async fn kubernetes() -> Result<String, CommandError> {
     let client = cluster::client().await?;
     let version = client.apiserver_version().await.map_err(|error| {
-        let diagnosis = Diagnosis::new("The cluster does not answer")
+        let diagnosis = Diagnosis::new(&NO_ANSWER)
+            .title("The cluster does not answer")
             .error(error.to_string())
-            .fix("Check that the API server runs and that the kubeconfig's credentials are valid: kubectl version");
+            .fixes(["Check that the API server runs and that the kubeconfig's credentials are valid: kubectl version"]);
         CommandError::failed(diagnosis)
     })?;
     Ok(format!("Kubernetes {}", version.git_version))
@@ -187,12 +188,7 @@ async fn s3(s3: S3) -> Result<String, CommandError> {
     let status = get(&url).await?;
     // Without a signature a bucket that is there answers 403, and one that is not 404.
     if status == 404 {
-        let diagnosis = Diagnosis::new("The bucket does not exist")
-            .error(format!("{url}: 404"))
-            .fix(format!(
-                "Create the bucket {:?}: BuildKit does not",
-                s3.bucket
-            ));
+        let diagnosis = Diagnosis::new(&BUCKET_MISSING).error(format!("{url}: 404"));
         return Err(CommandError::failed(diagnosis));
     }
     Ok(format!("{url} answers"))
@@ -206,10 +202,9 @@ async fn gitea(gitea: Gitea) -> Result<String, CommandError> {
 async fn get(url: &str) -> Result<u16, CommandError> {
     let unreachable = |error: reqwest::Error| {
         CommandError::failed(
-            Diagnosis::new("The server does not answer")
+            Diagnosis::new(&NO_ANSWER)
                 .error(error.without_url().to_string())
-                .reason(url)
-                .fix("Check that it runs, and the address in the environment"),
+                .reason(url),
         )
     };
     let client = reqwest::Client::builder()

@@ -6,6 +6,7 @@ use std::path::Path;
 use pipeops::core::{Diagnosis, SecretString};
 
 use crate::output::CommandError;
+use crate::pages::{BAD_ARGUMENT, UNREADABLE};
 
 /// A file's text; `-` is standard input.
 pub fn read_text(file: &Path) -> Result<String, CommandError> {
@@ -14,13 +15,13 @@ pub fn read_text(file: &Path) -> Result<String, CommandError> {
     } else {
         std::fs::read_to_string(file)
     };
-    text.map_err(|error| {
-        CommandError::bad_input(
-            Diagnosis::new("Cannot read the file")
-                .error(format!("{}: {error}", file.display()))
-                .fix("Name a file that exists and that you may read"),
-        )
-    })
+    text.map_err(|error| unreadable(file, &error))
+}
+
+/// A file or folder that cannot be read.
+pub fn unreadable(path: &Path, error: &dyn std::error::Error) -> CommandError {
+    let diagnosis = Diagnosis::new(&UNREADABLE);
+    CommandError::bad_input(diagnosis.error(format!("{}: {error}", path.display())))
 }
 
 /// A secret from a file or standard input, without the line end that editors add.
@@ -34,9 +35,9 @@ pub fn key_and_file<'a>(flag: &str, pair: &'a str) -> Result<(&'a str, &'a Path)
     let sides = pair.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, file) = sides.ok_or_else(|| {
         CommandError::bad_input(
-            Diagnosis::new("Bad secret")
-                .error(format!("{pair:?} is no name with a file"))
-                .fix(format!("Write {flag} NAME=FILE")),
+            Diagnosis::new(&BAD_ARGUMENT)
+                .error(format!("{pair:?} is not a name with a file"))
+                .fixes([format!("Write {flag} NAME=FILE")]),
         )
     })?;
     Ok((key, Path::new(file)))

@@ -1,4 +1,4 @@
-//! `pipeops manifests`: an app's Kubernetes objects, without a cluster.
+//! `pipeops manifests`: the Kubernetes objects of an app, without a cluster.
 
 use std::path::{Path, PathBuf};
 
@@ -12,47 +12,48 @@ use pipeops::manifest::{
 use super::dockerfile::key_values;
 use super::files::{key_and_file, read_secret, read_text};
 use crate::output::{CommandError, Format};
+use crate::pages::APP_FILE;
 
-/// Prints an app's Kubernetes objects as a YAML stream in apply order.
+/// Prints the Kubernetes objects of an app as a YAML stream in apply order
 #[derive(Debug, clap::Args)]
 pub struct Manifests {
-    /// The app as YAML or JSON; `-` is standard input. The options below change what is in it
+    /// App as YAML or JSON; `-` is standard input. The options below override its fields
     #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The app's name
+    /// Name of the app
     #[arg(long, required_unless_present = "file")]
     name: Option<String>,
-    /// The image with its digest: registry.example.com/shop:4f2c9ab@sha256:…
+    /// Image with its digest, such as registry.example.com/shop:4f2c9ab@sha256:…
     #[arg(long, required_unless_present = "file")]
     image: Option<String>,
-    /// The namespace; the app's name by default
+    /// Namespace [default: the name of the app]
     #[arg(long, short)]
     namespace: Option<String>,
-    /// The commit that the image was built from; the image's tag by default
+    /// Commit of the image [default: the tag of the image]
     #[arg(long)]
     revision: Option<String>,
-    /// Takes an image without digest: a tag can move
+    /// Accepts an image without a digest, although tags can move
     #[arg(long)]
     allow_tag: bool,
-    /// The language: it sets the start-up budget and the memory
+    /// Language; sets the defaults of start-up time and memory
     #[arg(long)]
     language: Option<Language>,
-    /// The port that the app listens on
+    /// Port that the app listens on
     #[arg(long)]
     port: Option<u16>,
-    /// How many pods
+    /// Number of pods
     #[arg(long)]
     replicas: Option<u32>,
-    /// The path that answers health checks
+    /// Path of the health check
     #[arg(long)]
     health_path: Option<String>,
-    /// An environment variable; several are allowed
+    /// Environment variable; can be repeated. KEY alone takes the value from the environment
     #[arg(long = "env", value_name = "KEY=VALUE")]
     env: Vec<String>,
-    /// A secret environment variable from a file; several are allowed
+    /// Secret environment variable, read from a file; can be repeated
     #[arg(long = "secret-file", value_name = "KEY=FILE")]
     secret_files: Vec<String>,
-    /// Writes the values of Secrets, so that `kubectl apply -f -` takes the stream
+    /// Prints the values of Secrets, so that `kubectl apply -f -` accepts the stream
     #[arg(long)]
     show_secrets: bool,
 }
@@ -125,9 +126,7 @@ fn read_app(file: &Path) -> Result<App, CommandError> {
     // JSON is YAML.
     serde_norway::from_str(&text).map_err(|error| {
         CommandError::bad_input(
-            Diagnosis::new("The app's file is wrong")
-                .error(format!("{}: {error}", file.display()))
-                .fix("Give at least name, namespace, revision and image"),
+            Diagnosis::new(&APP_FILE).error(format!("{}: {error}", file.display())),
         )
     })
 }

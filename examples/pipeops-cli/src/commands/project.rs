@@ -1,4 +1,4 @@
-//! `pipeops project …`: what is configured.
+//! `pipeops project …`: the configuration of projects.
 
 use std::path::PathBuf;
 
@@ -6,123 +6,124 @@ use pipeops::core::{Diagnosis, SecretString};
 use pipeops::runner::{Environment, Project, Store};
 use serde_json::json;
 
-use super::DataArgs;
 use super::dockerfile::key_values;
 use super::files::read_secret;
+use crate::data::DataArgs;
 use crate::output::{CommandError, Format, print_json};
+use crate::pages::NO_SUCH_PROJECT;
 
-/// Creates, lists and changes projects.
+/// Creates, lists and changes projects
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Creates a project, or changes what is given
+    /// Creates a project, or changes the given settings of an existing one
     #[command(visible_alias = "update")]
     Create {
-        /// The project's name: also the app's name in the cluster
+        /// Name of the project, and of its app in the cluster
         name: String,
         #[command(flatten)]
         settings: Box<Settings>,
     },
-    /// Lists the projects
+    /// Lists all projects
     List,
-    /// Shows a project, and what it still needs
+    /// Shows a project and its missing settings
     Show {
-        /// The project's name
+        /// Name of the project
         name: String,
     },
-    /// Lets pushes be deployed again
+    /// Resumes deployments of pushes
     Enable {
-        /// The project's name
+        /// Name of the project
         name: String,
     },
-    /// Keeps pushes from being deployed
+    /// Stops deployments of pushes
     Disable {
-        /// The project's name
+        /// Name of the project
         name: String,
     },
-    /// Changes the registry of a project
+    /// Changes the registry login and the image of a project
     #[command(subcommand)]
     Registry(Registry),
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Registry {
-    /// Sets the login for the image's registry
+    /// Sets the login for the registry of the image
     Update {
-        /// The project's name
+        /// Name of the project
         name: String,
         #[command(flatten)]
         login: RegistryLogin,
-        /// The image's repository, when it moves: registry.example.com/team/app
+        /// New repository of the image, such as registry.example.com/team/app
         #[arg(long)]
         image: Option<String>,
     },
 }
 
-/// A registry's login. The password comes from a file or from standard input: arguments can be read by every user.
+/// A registry's login. The password comes from a file or from standard input, because every user can read arguments.
 #[derive(Debug, clap::Args)]
 pub struct RegistryLogin {
-    /// The registry's user name
+    /// User name for the registry
     #[arg(long, requires = "registry_password_file")]
     registry_username: Option<String>,
-    /// A file with the registry's password or access token; `-` is standard input
+    /// File with the password or access token for the registry; `-` is standard input
     #[arg(long, requires = "registry_username")]
     registry_password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Where the source is: https://git.example.com/team/shop.git
+    /// URL of the git repository, such as https://git.example.com/team/shop.git
     #[arg(long)]
     repository: Option<String>,
-    /// The image's repository: registry.example.com/team/shop
+    /// Repository of the image, such as registry.example.com/team/shop
     #[arg(long)]
     image: Option<String>,
-    /// A file with the webhook's secret; `-` is standard input. One is made when the project has none
+    /// File with the secret of the webhook; `-` is standard input [default: a generated secret]
     #[arg(long)]
     webhook_secret_file: Option<PathBuf>,
-    /// The user name for fetching the source
+    /// User name for the git repository
     #[arg(
         long,
         requires = "git_token_file",
         default_value_if("git_token_file", clap::builder::ArgPredicate::IsPresent, "git")
     )]
     git_username: Option<String>,
-    /// A file with the access token for fetching the source; `-` is standard input
+    /// File with the access token for the git repository; `-` is standard input
     #[arg(long)]
     git_token_file: Option<PathBuf>,
     #[command(flatten)]
     login: RegistryLogin,
-    /// The app's folder in the repository
+    /// Folder of the app in the repository
     #[arg(long)]
     path: Option<String>,
-    /// The language, when the rules cannot know it
+    /// Language, instead of the detected one
     #[arg(long)]
     language: Option<pipeops::detect::Language>,
-    /// A build argument; several are allowed
+    /// Build argument; can be repeated. KEY alone takes the value from the environment
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,
-    /// The environment that the settings below are for
+    /// Environment that the settings below apply to
     #[arg(long, default_value = "production")]
     environment: String,
-    /// Pushes to this branch are deployed
+    /// Branch whose pushes are deployed [default: main]
     #[arg(long)]
     branch: Option<String>,
-    /// The cluster's name; `default` is that of KUBECONFIG
+    /// Name of the cluster; `default` is the cluster of KUBECONFIG [default: default]
     #[arg(long)]
     cluster: Option<String>,
-    /// The namespace; the project's name by default
+    /// Namespace [default: the name of the project]
     #[arg(long)]
     namespace: Option<String>,
-    /// The port that the app listens on; detected by default
+    /// Port that the app listens on [default: the detected port]
     #[arg(long)]
     port: Option<u16>,
-    /// How many pods
+    /// Number of pods
     #[arg(long)]
     replicas: Option<u32>,
-    /// The path that answers health checks
+    /// Path of the health check
     #[arg(long)]
     health_path: Option<String>,
-    /// An environment variable; several are allowed
+    /// Environment variable of the app; can be repeated. KEY alone takes the value from the environment
     #[arg(long = "variable", value_name = "KEY=VALUE")]
     variables: Vec<String>,
 }
@@ -241,7 +242,7 @@ async fn list(store: &dyn Store, format: Format) -> Result<(), CommandError> {
     match format {
         Format::Json => print_json(&projects),
         Format::Text if projects.is_empty() => {
-            println!("no projects yet: pipeops project create NAME --help")
+            println!("no projects; create one: pipeops project create --help")
         }
         Format::Text => projects
             .iter()
@@ -267,10 +268,7 @@ async fn set_enabled(
 pub async fn find(store: &dyn Store, name: &str) -> Result<Project, CommandError> {
     store.project(name).await?.ok_or_else(|| {
         CommandError::not_found(
-            Diagnosis::new("No such project")
-                .error(format!("there is no project {name:?}"))
-                .fix("Look at the names: pipeops project list")
-                .fix(format!("Or create it: pipeops project create {name} --repository URL --image REPOSITORY")),
+            Diagnosis::new(&NO_SUCH_PROJECT).error(format!("there is no project {name:?}")),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! `pipeops rollout status|watch|undo`: how an app is doing in the cluster, and back to the revision before.
+//! `pipeops rollout status|undo`: the state of an app in the cluster, and the way back to its previous revision.
 
 use std::io::Write;
 
@@ -7,23 +7,25 @@ use pipeops::rollout::{Outcome, Rollout, RolloutOptions, RolloutPhase, RolloutSt
 
 use crate::cluster;
 use crate::output::{CommandError, Format, print_json};
+use crate::pages::NO_SUCH_APP;
 use crate::progress::Live;
+use crate::remedy;
 
-/// Looks at rollouts and undoes them.
+/// Shows and undoes rollouts
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Says how an app is doing
+    /// Shows the state of an app, its pods and what is wrong with them
     Status(Target),
-    /// Goes back to the healthy revision before the current one; twice returns
+    /// Rolls back to the previous healthy revision; run it twice to return
     Undo(Target),
 }
 
 /// An app in the cluster.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// The app's name
+    /// Name of the app
     app: String,
-    /// Its namespace; the app's name by default
+    /// Namespace [default: the name of the app]
     #[arg(long, short)]
     namespace: Option<String>,
 }
@@ -45,9 +47,10 @@ impl Command {
 }
 
 async fn status(rollout: &Rollout, target: &Target, format: Format) -> Result<(), CommandError> {
-    let Some(status) = rollout.status(target.namespace(), &target.app).await? else {
+    let Some(mut status) = rollout.status(target.namespace(), &target.app).await? else {
         return Err(no_such_app(target));
     };
+    status.diagnosis.as_mut().map(remedy::add);
     match format {
         Format::Json => print_json(&status),
         Format::Text => print_status(&status),
@@ -61,7 +64,10 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
         .undo(target.namespace(), &target.app, &progress)
         .await;
     progress.finish();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    if let Outcome::RolledBack { diagnosis, .. } | Outcome::Failed { diagnosis } = &mut outcome {
+        remedy::add(diagnosis);
+    }
     match (&outcome, format) {
         (_, Format::Json) => print_json(&outcome),
         (Outcome::Complete { revision, .. }, Format::Text) => {
@@ -76,7 +82,7 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
 
 fn print_status(status: &RolloutStatus) {
     let mut out = std::io::stdout().lock();
-    // Standard output that is gone leaves nobody to tell.
+    // Fails only when standard output is closed.
     let _ = write_status(&mut out, status);
 }
 
@@ -123,19 +129,14 @@ fn phase(phase: RolloutPhase) -> &'static str {
         RolloutPhase::RollingBack => "rolling back",
         RolloutPhase::RolledBack => "rolled back",
         RolloutPhase::Failed => "failed",
-        _ => "in a phase that this command does not know",
+        _ => "unknown phase",
     }
 }
 
 fn no_such_app(target: &Target) -> CommandError {
-    CommandError::not_found(
-        Diagnosis::new("No such app")
-            .error(format!(
-                "there is no Deployment {:?} in namespace {:?}",
-                target.app,
-                target.namespace()
-            ))
-            .fix("Name the namespace: pipeops rollout status APP --namespace NAMESPACE")
-            .fix("Look at what was deployed: pipeops project list"),
-    )
+    CommandError::not_found(Diagnosis::new(&NO_SUCH_APP).error(format!(
+        "there is no Deployment {:?} in namespace {:?}",
+        target.app,
+        target.namespace()
+    )))
 }

@@ -11,31 +11,32 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::DataArgs;
 use super::base_images::BaseImagesArg;
 use super::files::read_secret;
 use crate::backends::Backends;
+use crate::data::DataArgs;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format, print_json};
+use crate::pages::{CANNOT_LISTEN, SERVER_STOPPED};
 
-/// Takes webhooks, runs deployments and serves the dashboard.
+/// Receives webhooks, runs deployments and serves the dashboard
 ///
-/// BUILDKIT_HOST, KUBECONFIG, REGISTRY (with REGISTRY_USERNAME and REGISTRY_PASSWORD) and the S3 variables name the servers.
-/// SIGTERM and Ctrl-C finish what runs, within the grace period; what is left is resumed at the next start.
+/// BUILDKIT_HOST, KUBECONFIG, REGISTRY (with REGISTRY_USERNAME and REGISTRY_PASSWORD) and the S3_* variables name the servers.
+/// On SIGTERM and Ctrl-C, running deployments get the grace period to finish; the next start resumes the others.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// The address to listen on; behind a TLS proxy if it is not loopback
+    /// Address to listen on; use a TLS proxy in front of any address but loopback
     #[arg(long, env = "PIPEOPS_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Deployments that run at once
+    /// Maximum number of concurrent deployments
     #[arg(long, default_value_t = 8)]
     workers: usize,
-    /// A file with the token for API and dashboard; without it only requests to localhost are answered
+    /// File with the token for the API and the dashboard; without one, only requests to localhost are answered
     #[arg(long)]
     token_file: Option<PathBuf>,
     #[command(flatten)]
     images: BaseImagesArg,
-    /// Seconds for what runs to finish after SIGTERM
+    /// Seconds that running deployments get to finish after SIGTERM
     #[arg(long, default_value_t = 30)]
     grace: u64,
 }
@@ -69,15 +70,11 @@ impl Serve {
 /// Binds the address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address).await.map_err(|error| {
-        CommandError::failed(
-            Diagnosis::new("Cannot listen: AddressInUse")
-                .error(format!("{address}: {error}"))
-                .fix("Choose another address: pipeops serve --listen 127.0.0.1:PORT"),
-        )
+        CommandError::failed(Diagnosis::new(&CANNOT_LISTEN).error(format!("{address}: {error}")))
     })
 }
 
-/// Serves until SIGTERM or Ctrl-C, then lets what runs finish.
+/// Serves until SIGTERM or Ctrl-C, then lets running deployments finish.
 pub async fn serve_until_told(
     service: Service,
     listener: TcpListener,
@@ -88,7 +85,7 @@ pub async fn serve_until_told(
     let served = server.await;
     service.shutdown(grace).await;
     served.map_err(|error| {
-        CommandError::failed(Diagnosis::new("The server ended").error(error.to_string()))
+        CommandError::failed(Diagnosis::new(&SERVER_STOPPED).error(error.to_string()))
     })
 }
 

@@ -1,5 +1,5 @@
-//! Where the sample repository lives: a real Gitea that is pushed to and sends its webhook, or a stand-in git server
-//! beside which the demo signs and sends the webhook itself.
+//! The server of the sample repository: a real Gitea, which sends its own webhook, or a stand-in git server, for which the demo
+//! signs and sends the webhook.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,9 +10,11 @@ use pipeops::testkit::git::{GitOptions, GitServer, Repo};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::failed::failed;
 use super::sample::Commit;
 use crate::environment::Gitea;
 use crate::output::CommandError;
+use crate::pages::DEMO_GITEA;
 
 /// The sample repository's name.
 pub const REPOSITORY: &str = "pipeops-demo";
@@ -34,7 +36,7 @@ impl Forge {
         }
     }
 
-    /// Commits, and gives the commit's SHA.
+    /// Commits and returns the SHA of the commit.
     pub async fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
         match self {
             Self::Gitea(forge) => forge.commit(commit).await,
@@ -42,7 +44,7 @@ impl Forge {
         }
     }
 
-    /// Pushes what was committed; a signed webhook follows.
+    /// Pushes the commits, which causes a signed webhook.
     pub async fn push(&mut self) -> Result<(), CommandError> {
         match self {
             Self::Gitea(forge) => forge.push().await,
@@ -59,7 +61,7 @@ pub struct GiteaForge {
 }
 
 impl GiteaForge {
-    /// Creates the repository anew, with a webhook that is signed with `secret` and goes to `hook_url`.
+    /// Creates the repository, replacing an older one, with a webhook to `hook_url` that is signed with `secret`.
     pub async fn create(
         gitea: Gitea,
         hook_url: &str,
@@ -153,13 +155,11 @@ impl GiteaForge {
             .take(300)
             .collect();
         Err(CommandError::failed(
-            Diagnosis::new("Gitea refused the sample repository")
-                .error(format!("{url}: {status} {text}"))
-                .fix("Check GITEA_URL, GITEA_USERNAME and GITEA_TOKEN: the token must be able to create repositories"),
+            Diagnosis::new(&DEMO_GITEA).error(format!("{url}: {status} {text}")),
         ))
     }
 
-    /// Runs git in the local clone. The token goes through the environment: arguments can be read by every user.
+    /// Runs git in the local clone. The token goes through the environment, because every user can read arguments.
     async fn git(&self, arguments: &[&str]) -> Result<String, CommandError> {
         let header = format!("Authorization: token {}", self.gitea.token.expose());
         let output = tokio::process::Command::new("git")
@@ -192,13 +192,11 @@ impl GiteaForge {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(CommandError::failed(
-            Diagnosis::new(format!("git {} failed", arguments[0])).error(message),
-        ))
+        Err(failed(&format!("git {} failed", arguments[0]), &message))
     }
 }
 
-/// A repository on an in-process git server. It sends no webhooks: the demo signs and sends what GitHub would.
+/// A repository on an in-process git server, which sends no webhooks: the demo signs and sends those of GitHub.
 pub struct StandInForge {
     _server: GitServer,
     repository: Repo,
@@ -206,9 +204,9 @@ pub struct StandInForge {
     hook_url: String,
     secret: SecretString,
     http: reqwest::Client,
-    /// The commit that was pushed last, or 40 zeros.
+    /// The last pushed commit, or 40 zeros.
     pushed: String,
-    /// The newest commit, its message and the paths that it changed.
+    /// The newest commit with its message and changed paths.
     head: Option<(String, String, Vec<&'static str>)>,
 }
 
@@ -248,7 +246,7 @@ impl StandInForge {
         Ok(sha)
     }
 
-    /// Sends what GitHub sends after a push.
+    /// Sends GitHub's webhook for a push.
     async fn send_webhook(&mut self) -> Result<(), CommandError> {
         let Some((sha, message, changed)) = self.head.take() else {
             return Ok(());
@@ -285,17 +283,15 @@ impl StandInForge {
             return Ok(());
         }
         let text = response.text().await.unwrap_or_default();
-        Err(CommandError::failed(
-            Diagnosis::new("Demo failed: the webhook was refused")
-                .error(format!("{status} {text}")),
-        ))
+        let answer = format!("{status} {text}");
+        Err(failed("the webhook was refused", &answer))
     }
 }
 
 /// HMAC-SHA256 in hexadecimal.
 fn sign(secret: &SecretString, body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
-    // HMAC takes keys of every length.
+    // HMAC accepts keys of any length.
     mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
         .unwrap_or_default()
 }
@@ -312,10 +308,6 @@ fn http_client() -> Result<reqwest::Client, CommandError> {
         .timeout(std::time::Duration::from_secs(30))
         .build()
         .map_err(|error| failed("cannot create an HTTP client", &error))
-}
-
-fn failed(what: &str, error: &dyn std::error::Error) -> CommandError {
-    CommandError::failed(Diagnosis::new(format!("Demo failed: {what}")).error(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! `pipeops demo`: the whole way of a commit, on what this machine has.
+//! `pipeops demo`: the full deployment pipeline on one machine.
 
-mod answer;
+mod failed;
 mod forge;
+mod prober;
 mod sample;
+mod scenario;
 mod servers;
-mod stage;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -12,36 +13,36 @@ use crate::commands::serve::{listen, told_to_stop};
 use crate::environment::Environment;
 use crate::output::{CommandError, Format};
 use sample::Commit;
+use scenario::Scenario;
 use servers::Servers;
-use stage::Stage;
 
-/// Shows the whole way of a commit on this machine: a sample repository, a signed webhook, a build, a rollout.
+/// Runs the full deployment pipeline on this machine: a sample repository, a signed webhook, a build and a rollout
 ///
-/// Servers that BUILDKIT_HOST, REGISTRY, KUBECONFIG, S3_BUCKET and GITEA_URL name are used; for the others in-process
-/// stand-ins serve, and the first lines say which.
+/// The demo uses the servers that BUILDKIT_HOST, REGISTRY, KUBECONFIG, S3_BUCKET and GITEA_URL name, and in-process stand-ins
+/// for all others. The first lines of the output list them.
 #[derive(Debug, clap::Args)]
 pub struct Demo {
-    /// Three commits: one that works, a second deployed over it without a failed request, a third that is rolled back
+    /// Deploys three commits: one that works, an update under load, and a broken one that is rolled back
     #[arg(long)]
     story: bool,
-    /// What is wrong with the third commit of the story
+    /// How the third commit of the story fails
     #[arg(long, value_enum, default_value_t)]
     broken: Broken,
-    /// Stays up, with the dashboard, until Ctrl-C
+    /// Keeps the dashboard running until Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// The address of the dashboard; a free port by default
+    /// Address of the dashboard; port 0 selects a free one
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))]
     listen: SocketAddr,
 }
 
-/// What is wrong with a commit.
+/// How a commit fails.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum Broken {
-    /// Its process ends at the start
+    /// The process crashes at start
     #[default]
     Crash,
-    /// It runs and never says that it is healthy: takes as long as its start-up budget
+    /// The process runs but never becomes ready, until its start-up time is over
     Readiness,
 }
 
@@ -50,21 +51,23 @@ impl Demo {
         let environment = Environment::read();
         let servers = Servers::start(&environment).await?;
         let listener = listen(self.listen).await?;
-        let mut stage = Stage::set(servers, &environment, listener, format).await?;
-        stage.deploy("A first commit", Commit::Good("v1")).await?;
+        let mut scenario = Scenario::start(servers, &environment, listener, format).await?;
+        scenario
+            .deploy("A first commit", Commit::Good("v1"))
+            .await?;
         if self.story {
-            stage
+            scenario
                 .deploy_under_load("A second commit, over the first", Commit::Good("v2"))
                 .await?;
-            stage
+            scenario
                 .break_and_roll_back("A third commit, which is broken", self.broken.commit())
                 .await?;
         }
-        stage.farewell(self.serve);
+        scenario.print_end(self.serve);
         if self.serve {
             told_to_stop().await;
         }
-        stage.close().await;
+        scenario.close().await;
         Ok(())
     }
 }

@@ -1,19 +1,19 @@
-//! The servers of the demo: real where the environment names one, else an in-process stand-in.
+//! The servers of the demo: the real ones that the environment names, and in-process stand-ins for all others.
 
 use kube::{Client, Config};
-use pipeops::core::Diagnosis;
 use pipeops::detect::BaseImages;
 use pipeops::testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, ImageCheck, PodBehaviour};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
 use serde::Serialize;
 
+use super::failed::failed;
 use super::sample::Commit;
 use crate::backends::Backends;
 use crate::environment::Environment;
 use crate::output::CommandError;
 
-/// The base images that the sample's Dockerfile begins with, for the stand-in registry.
+/// The base images of the sample's Dockerfile, for the stand-in registry.
 const BASE_IMAGES: [(&str, &str); 2] =
     [("library/python", "3.12"), ("library/python", "3.12-slim")];
 
@@ -23,7 +23,7 @@ pub struct Servers {
     pub backends: Backends,
     /// Host and path prefix of the demo's images.
     pub images: String,
-    /// What is real and what is not, for the first lines.
+    /// The servers, for the first lines of the output.
     pub rows: Vec<Row>,
     cluster: Option<Cluster>,
     _registry: Option<Registry>,
@@ -42,9 +42,9 @@ pub struct Row {
 }
 
 impl Servers {
-    /// Takes the real servers that there are and starts stand-ins for the others.
+    /// Uses the real servers and starts stand-ins for the others.
     ///
-    /// Images of a stand-in cannot run: pods are real only where BuildKit and registry are.
+    /// Images of a stand-in cannot run, so pods are real only if BuildKit and registry are.
     pub async fn start(environment: &Environment) -> Result<Self, CommandError> {
         let real_buildkit = environment.buildkit.clone();
         let real_registry = environment
@@ -116,7 +116,7 @@ impl Servers {
         self.cluster.is_none()
     }
 
-    /// Tells a stand-in cluster what the pods of this commit do. Real ones run it and see.
+    /// Tells a stand-in cluster how the pods of this commit behave.
     pub fn expect(&self, commit: Commit, sha: &str) {
         let Some(cluster) = &self.cluster else { return };
         let behaviour = match commit {
@@ -160,7 +160,7 @@ async fn start_cluster() -> Result<Cluster, CommandError> {
         .map_err(|error| no_start("cluster", &error))
 }
 
-/// A client and the address for people.
+/// A client of the cluster, and its address as text.
 async fn cluster_client(stand_in: Option<&Cluster>) -> Result<(Client, String), CommandError> {
     let Some(cluster) = stand_in else {
         let config = Config::infer()
@@ -179,7 +179,5 @@ async fn cluster_client(stand_in: Option<&Cluster>) -> Result<(Client, String), 
 }
 
 fn no_start(what: &str, error: &dyn std::error::Error) -> CommandError {
-    CommandError::failed(
-        Diagnosis::new(format!("Demo failed: the {what} does not start")).error(error.to_string()),
-    )
+    failed(&format!("the {what} does not start"), error)
 }

@@ -1,4 +1,4 @@
-//! Shows a deployment's events while they happen: bars on a terminal, plain lines elsewhere, JSON lines for programs.
+//! Shows the events of a deployment as they happen: bars on a terminal, plain lines elsewhere, JSON lines for programs.
 
 mod plain;
 mod terminal;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use pipeops::core::{Event, EventKind, EventSink};
 
 use crate::output::{Format, print_json};
+use crate::remedy;
 use plain::Plain;
 use terminal::Terminal;
 pub use timeline::Timeline;
@@ -28,7 +29,7 @@ enum View {
 }
 
 impl Progress {
-    /// The view that fits: JSON when asked for, bars when standard error is a terminal, else lines.
+    /// JSON if asked for; otherwise bars if standard error is a terminal, and lines if not.
     pub fn new(format: Format) -> Self {
         let view = match format {
             Format::Json => View::Json,
@@ -60,16 +61,16 @@ impl Progress {
     }
 }
 
-/// A [`Progress`] that takes events from any thread, as they come without a store.
+/// A [`Progress`] that takes events from any thread, without a store.
 pub struct Live(Mutex<Progress>);
 
 impl Live {
-    /// The view that fits, as [`Progress::new`].
+    /// The same view as [`Progress::new`].
     pub fn new(format: Format) -> Self {
         Self(Mutex::new(Progress::new(format)))
     }
 
-    /// Ends the view: takes away what still moves.
+    /// Ends the view and removes its bars.
     pub fn finish(self) {
         if let Ok(progress) = self.0.into_inner() {
             progress.finish();
@@ -78,7 +79,12 @@ impl Live {
 }
 
 impl EventSink for Live {
-    fn emit(&self, kind: EventKind) {
+    fn emit(&self, mut kind: EventKind) {
+        if let EventKind::RollingBack { diagnosis, .. } | EventKind::Failed { diagnosis, .. } =
+            &mut kind
+        {
+            remedy::add(diagnosis);
+        }
         let event = Event {
             seq: 0,
             at: Timestamp::now(),

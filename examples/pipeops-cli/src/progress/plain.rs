@@ -1,4 +1,4 @@
-//! One line for each thing that happened: for logs, pipes and CI.
+//! One line per event: for logs, pipes and CI.
 
 use pipeops::buildkit::View;
 use pipeops::core::{EventKind, EventSink};
@@ -27,7 +27,7 @@ impl Plain {
     }
 }
 
-/// What is said of an event; nothing where it is one of a build.
+/// The line of an event; `None` for events of a build.
 fn line(kind: &EventKind) -> Option<String> {
     Some(match kind {
         EventKind::Queued {

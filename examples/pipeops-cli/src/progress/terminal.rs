@@ -1,4 +1,4 @@
-//! A view for terminals: finished steps scroll up, what runs stays below with its bars and clocks.
+//! A view for terminals: finished steps scroll up, running ones stay below with bars and clocks.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use pipeops::core::units::seconds;
 /// Bars on standard error.
 pub struct Terminal {
     bars: MultiProgress,
-    /// The whole way: one tick a step.
-    way: ProgressBar,
-    /// A build under way, which has the screen for itself.
+    /// The pipeline: one tick per step.
+    steps: ProgressBar,
+    /// A running build, which has the screen to itself.
     build: Option<View>,
     rollout: Option<ProgressBar>,
 }
@@ -22,14 +22,14 @@ impl Terminal {
     /// An empty view.
     pub fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let way = bars.add(ProgressBar::new(Step::ALL.len() as u64));
-        way.set_style(
+        let steps = bars.add(ProgressBar::new(Step::ALL.len() as u64));
+        steps.set_style(
             style("{bar:24.green/dim} {pos}/{len} {msg} {elapsed:.dim}").progress_chars("━━─"),
         );
-        way.enable_steady_tick(Duration::from_millis(100));
+        steps.enable_steady_tick(Duration::from_millis(100));
         Self {
             bars,
-            way,
+            steps,
             build: None,
             rollout: None,
         }
@@ -45,7 +45,7 @@ impl Terminal {
             } => {
                 self.print(format!("● {project}/{environment} at {}", commit.short()));
             }
-            EventKind::StepStarted { step } => self.way.set_message(step.name()),
+            EventKind::StepStarted { step } => self.steps.set_message(step.name()),
             EventKind::StepFinished {
                 step,
                 millis,
@@ -79,15 +79,15 @@ impl Terminal {
         }
     }
 
-    /// Takes the bars away; what was printed stays.
+    /// Removes the bars and keeps the printed lines.
     pub fn finish(&mut self) {
         self.clear_running();
-        self.way.finish_and_clear();
+        self.steps.finish_and_clear();
     }
 
     fn step_finished(&mut self, step: Step, millis: u64, summary: &str) {
         self.clear_running();
-        self.way.inc(1);
+        self.steps.inc(1);
         self.print(format!(
             "✓ {:<10} {:>7}  {summary}",
             step.name(),
@@ -100,10 +100,10 @@ impl Terminal {
         self.print(format!("✗ {:<10} {:>7}", step.name(), seconds(millis)));
     }
 
-    /// The view of the build; our own bars go away for as long.
+    /// The view of the build. It hides our bars.
     fn build(&mut self) -> &View {
         self.build.get_or_insert_with(|| {
-            // Fails only when standard error is gone: then there is nobody to see it.
+            // Fails only when standard error is closed.
             let _ = self.bars.clear();
             self.bars.set_draw_target(ProgressDrawTarget::hidden());
             View::terminal()
@@ -147,7 +147,7 @@ impl Terminal {
 
     fn print(&mut self, line: String) {
         self.end_build();
-        // Fails only when standard error is gone: then there is nobody to tell.
+        // Fails only when standard error is closed.
         let _ = self.bars.println(line);
     }
 }

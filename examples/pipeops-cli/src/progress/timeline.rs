@@ -1,4 +1,4 @@
-//! How long each step took, drawn as shares of the whole.
+//! The duration of each step, drawn as a share of the total.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use pipeops::core::units::seconds;
 /// The widest bar.
 const WIDTH: u64 = 40;
 
-/// The time of each step that ended.
+/// The duration of each finished step.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Timeline {
     steps: Vec<StepTime>,
@@ -23,7 +23,7 @@ struct StepTime {
 }
 
 impl Timeline {
-    /// Takes the time out of an event that has one.
+    /// Records the duration of a finished step.
     pub fn note(&mut self, kind: &EventKind) {
         if let EventKind::StepFinished { step, millis, .. }
         | EventKind::StepFailed { step, millis } = kind
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_add_up_and_the_shortest_step_is_still_seen() {
+    fn shares_add_up_and_the_shortest_step_has_a_bar() {
         let mut timeline = Timeline::default();
         for (step, millis) in [(Step::Clone, 10), (Step::Build, 3_990)] {
             timeline.note(&EventKind::StepFinished {

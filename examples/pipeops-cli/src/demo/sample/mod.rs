@@ -1,16 +1,16 @@
 //! The sample application: one Python file without dependencies, so that the demo needs no package index.
 
-/// The web application, with places for what differs between its commits.
+/// The web application, with placeholders for what differs between its commits.
 const APP: &str = include_str!("app.py");
 
 /// One commit of the sample application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
-    /// It works, and says this version.
+    /// It works and answers with this version.
     Good(&'static str),
-    /// Its process ends at the start.
+    /// The process crashes at start.
     Crash,
-    /// It runs and never says that it is healthy.
+    /// The process runs but never becomes ready.
     NeverReady,
 }
 

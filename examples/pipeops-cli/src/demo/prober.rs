@@ -1,4 +1,4 @@
-//! Asks the deployed application, as a user of the cluster would.
+//! Sends requests to the deployed application.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use tokio::time::{MissedTickBehavior, interval};
 const LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two requests of a prober.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How often the Service's own address is tried before the way through the API server is taken.
+/// How often the Service's address is tried before the API server's proxy.
 const DIRECT_TRIES: usize = 5;
-/// How often the app is asked until the new version answers.
+/// How often the app is asked before the new version has to answer.
 const VERSION_TRIES: usize = 50;
-/// A prober sends no more than this many requests.
+/// The maximum number of requests of a prober.
 const MOST: usize = 20_000;
 
-/// A way to the application.
+/// An address of the application.
 #[derive(Clone)]
-pub enum Door {
-    /// The Service's own address: the way that other pods take. Reachable where routes to the cluster exist.
+pub enum Endpoint {
+    /// The Service's cluster IP. Reachable only from machines with a route to the cluster's network.
     Service { http: reqwest::Client, url: String },
-    /// Through the API server's proxy: works wherever `kubectl` works.
+    /// The API server's proxy. Works wherever `kubectl` works.
     ApiServer { client: Client, path: String },
 }
 
-impl Door {
-    /// The shortest way that is open to the Service `name`.
+impl Endpoint {
+    /// The cluster IP of the Service `name` if it is reachable, otherwise the API server's proxy.
     pub async fn find(client: &Client, namespace: &str, name: &str) -> Result<Self, String> {
         let services: Api<Service> = Api::namespaced(client.clone(), namespace);
         let service = services
@@ -44,7 +44,7 @@ impl Door {
             .first()
             .map_or(80, |port| port.port);
         let http = reqwest::Client::builder()
-            // Each request opens a connection of its own: a kept one would hide a revision that stopped listening.
+            // One connection per request: a kept one would hide a revision that stopped listening.
             .pool_max_idle_per_host(0)
             .no_proxy()
             .connect_timeout(Duration::from_secs(1))
@@ -55,7 +55,7 @@ impl Door {
             http,
             url: format!("http://{}:{port}/", spec.cluster_ip.unwrap_or_default()),
         };
-        // kube-proxy routes to new pods a moment after they are ready.
+        // kube-proxy routes to new pods shortly after they are ready.
         for _ in 0..DIRECT_TRIES {
             if direct.ask().await.is_ok() {
                 return Ok(direct);
@@ -69,7 +69,7 @@ impl Door {
         })
     }
 
-    /// Where the application answers, for people.
+    /// The address as text.
     pub fn address(&self) -> &str {
         match self {
             Self::Service { url, .. } => url,
@@ -77,7 +77,7 @@ impl Door {
         }
     }
 
-    /// Asks until this version answers: for a moment after a rollout, requests still reach pods that end.
+    /// Asks until this version answers: shortly after a rollout, requests still reach terminating pods.
     pub async fn ask_for(&self, wanted: &str) -> Result<String, String> {
         let mut answer = self.ask().await;
         for _ in 0..VERSION_TRIES {
@@ -91,7 +91,7 @@ impl Door {
         answer
     }
 
-    /// One request; its answer's text, or why there is none.
+    /// Sends one request and returns the text of the answer, or the error.
     pub async fn ask(&self) -> Result<String, String> {
         match self {
             Self::Service { http, url } => {
@@ -119,12 +119,12 @@ impl Door {
     }
 }
 
-/// What a prober saw.
+/// The results of a prober.
 #[derive(Debug, Default, Clone, serde::Serialize)]
 pub struct Probed {
-    /// Requests that were answered, by the version that answered.
+    /// Answered requests by version.
     pub answered: BTreeMap<String, usize>,
-    /// Requests that were not, by the reason.
+    /// Failed requests by error.
     pub failed: BTreeMap<String, usize>,
 }
 
@@ -135,8 +135,8 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Starts to ask at this door.
-    pub fn start(door: Door) -> Self {
+    /// Starts to send requests to this endpoint.
+    pub fn start(endpoint: Endpoint) -> Self {
         let (stop, mut stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
             let mut probed = Probed::default();
@@ -147,7 +147,7 @@ impl Prober {
                     _ = stopped.changed() => break,
                     _ = ticks.tick() => {}
                 }
-                match door.ask().await {
+                match endpoint.ask().await {
                     Ok(text) => *probed.answered.entry(version(&text)).or_default() += 1,
                     Err(error) => *probed.failed.entry(error).or_default() += 1,
                 }
@@ -157,7 +157,7 @@ impl Prober {
         Self { stop, task }
     }
 
-    /// Stops and tells what was seen.
+    /// Stops and returns the results.
     pub async fn stop(self) -> Probed {
         let _ = self.stop.send(true);
         self.task.await.unwrap_or_default()

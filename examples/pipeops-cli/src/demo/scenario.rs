@@ -1,4 +1,4 @@
-//! A service with one project, a repository that is pushed to, and what the audience is told.
+//! The demo's service with one project and its repository, and what the demo prints.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::answer::{Door, Probed, Prober};
+use super::failed::failed;
 use super::forge::{Forge, GiteaForge, REPOSITORY, StandInForge};
+use super::prober::{Endpoint, Probed, Prober};
 use super::sample::Commit;
 use super::servers::{Row, Servers};
 use crate::backends::CLUSTER;
@@ -19,29 +20,30 @@ use crate::commands::deploy::follow;
 use crate::commands::project::new_secret;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format, print_json};
+use crate::pages::DEMO_WEBHOOK;
 
 /// The project, its app and its namespace.
 const NAME: &str = REPOSITORY;
-/// A forge that has not sent its webhook by then is not going to.
+/// How long the demo waits for a webhook.
 const WEBHOOK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Everything that plays in the demo.
-pub struct Stage {
+/// Everything that the demo needs.
+pub struct Scenario {
     service: Service,
     servers: Servers,
     forge: Forge,
     address: SocketAddr,
     format: Format,
-    /// The version that is to answer.
+    /// The version that is expected to answer.
     version: &'static str,
     http: JoinHandle<()>,
     /// The database and the workspaces.
     _data: TempDir,
 }
 
-impl Stage {
-    /// Starts the service, creates project and repository, and says what is real.
-    pub async fn set(
+impl Scenario {
+    /// Starts the service, creates project and repository, and prints which servers are real.
+    pub async fn start(
         servers: Servers,
         environment: &Environment,
         listener: TcpListener,
@@ -74,7 +76,7 @@ impl Stage {
                 StandInForge::start(&hook_url, secret.clone()).await?,
             )),
         };
-        let stage = Self {
+        let scenario = Self {
             service,
             servers,
             forge,
@@ -84,13 +86,13 @@ impl Stage {
             http,
             _data: data,
         };
-        stage
+        scenario
             .service
             .store()
-            .put_project(&stage.project(environment, secret)?)
+            .put_project(&scenario.project(environment, secret)?)
             .await?;
-        stage.introduce(environment);
-        Ok(stage)
+        scenario.print_servers(environment);
+        Ok(scenario)
     }
 
     /// Pushes a commit and shows its deployment.
@@ -110,7 +112,7 @@ impl Stage {
         self.ask().await
     }
 
-    /// The same while a prober asks the app, where pods are real.
+    /// Deploys while a prober sends requests to the app, if pods are real.
     pub async fn deploy_under_load(
         &mut self,
         title: &str,
@@ -124,7 +126,7 @@ impl Stage {
         }
     }
 
-    /// Pushes a commit that cannot run: it has to be diagnosed and rolled back, and the old version keeps answering.
+    /// Pushes a commit that cannot run: PipeOps has to diagnose it and roll it back while the old version keeps answering.
     pub async fn break_and_roll_back(
         &mut self,
         title: &str,
@@ -136,8 +138,8 @@ impl Stage {
         let followed = follow(self.service.hub(), 0, &deployment, self.format).await;
         let ended = self.service.store().deployment(&deployment.id).await?;
         if followed.is_ok() || !ended.is_some_and(|deployment| deployment.rolled_back) {
-            let diagnosis = Diagnosis::new("Demo failed: the broken commit was not rolled back");
-            return Err(CommandError::failed(diagnosis));
+            let status = followed.map_or("it failed", |()| "it succeeded");
+            return Err(failed("the broken commit was not rolled back", status));
         }
         self.say("Rolled back: the old version is serving");
         self.ask().await?;
@@ -148,7 +150,7 @@ impl Stage {
     }
 
     /// The last lines.
-    pub fn farewell(&self, stays: bool) {
+    pub fn print_end(&self, stays: bool) {
         if stays {
             self.say(&format!(
                 "\nThe dashboard stays at http://{}/ until Ctrl-C.",
@@ -164,7 +166,7 @@ impl Stage {
         }
     }
 
-    /// Ends the service; what runs has a few seconds.
+    /// Stops the service; running deployments get a few seconds.
     pub async fn close(self) {
         self.service.shutdown(Duration::from_secs(5)).await;
         self.http.abort();
@@ -192,7 +194,7 @@ impl Stage {
         Ok(project)
     }
 
-    fn introduce(&self, environment: &Environment) {
+    fn print_servers(&self, environment: &Environment) {
         let forge = match &environment.gitea {
             Some(gitea) => Row {
                 server: "git",
@@ -218,7 +220,7 @@ impl Stage {
         println!("{:<11} {:<9} http://{}/", "dashboard", "", self.address);
     }
 
-    /// Commits, pushes, and waits for the deployment that the webhook leads to.
+    /// Commits, pushes, and waits for the deployment that the webhook starts.
     async fn push(&mut self, commit: Commit) -> Result<Deployment, CommandError> {
         let after = self.service.store().last_event().await?;
         let sha = self.forge.commit(commit).await?;
@@ -227,10 +229,12 @@ impl Stage {
         match tokio::time::timeout(WEBHOOK_LIMIT, self.queued(after, &sha)).await {
             Ok(found) => found,
             Err(_) => Err(CommandError::failed(
-                Diagnosis::new("Demo failed: no webhook came")
-                    .error(format!("nothing was queued for {sha} within {} s", WEBHOOK_LIMIT.as_secs()))
-                    .fix("Look at the webhook's deliveries in the forge's settings of the repository")
-                    .fix(format!("Check that the forge can reach http://{}/", self.address)),
+                Diagnosis::new(&DEMO_WEBHOOK)
+                    .error(format!(
+                        "nothing was queued for {sha} within {} s",
+                        WEBHOOK_LIMIT.as_secs()
+                    ))
+                    .reason(format!("the forge has to reach http://{}/", self.address)),
             )),
         }
     }
@@ -250,43 +254,38 @@ impl Stage {
         }
     }
 
-    async fn door(&self) -> Result<Option<Door>, CommandError> {
+    async fn endpoint(&self) -> Result<Option<Endpoint>, CommandError> {
         if !self.servers.has_real_pods() {
             return Ok(None);
         }
-        let door = Door::find(&self.servers.backends.cluster, NAME, NAME).await;
-        door.map(Some).map_err(|error| {
-            CommandError::failed(
-                Diagnosis::new("Demo failed: the app cannot be reached").error(error),
-            )
-        })
+        let endpoint = Endpoint::find(&self.servers.backends.cluster, NAME, NAME).await;
+        endpoint
+            .map(Some)
+            .map_err(|error| failed("the app cannot be reached", &error))
     }
 
     async fn prober(&self) -> Result<Option<Prober>, CommandError> {
-        Ok(self.door().await?.map(Prober::start))
+        Ok(self.endpoint().await?.map(Prober::start))
     }
 
-    /// What the app answers, where pods are real.
+    /// Prints the app's answer, if pods are real.
     async fn ask(&self) -> Result<(), CommandError> {
-        let Some(door) = self.door().await? else {
+        let Some(endpoint) = self.endpoint().await? else {
             self.say("The pods are simulated: no container runs, so there is no answer to show.");
             return Ok(());
         };
-        let answer = door.ask_for(self.version).await.map_err(|error| {
-            CommandError::failed(
-                Diagnosis::new("Demo failed: the app does not answer").error(error),
-            )
-        })?;
+        let answer = endpoint.ask_for(self.version).await;
+        let answer = answer.map_err(|error| failed("the app does not answer", &error))?;
         match self.format {
-            Format::Json => print_json(&json!({ "address": door.address(), "answer": answer })),
-            Format::Text => println!("{} answers: {}", door.address(), answer.trim_end()),
+            Format::Json => print_json(&json!({ "address": endpoint.address(), "answer": answer })),
+            Format::Text => println!("{} answers: {}", endpoint.address(), answer.trim_end()),
         }
         Ok(())
     }
 
-    /// Says what the prober saw; more failed requests than allowed end the demo.
+    /// Prints what the prober saw. More failed requests than allowed fail the demo.
     fn report(&self, probed: &Probed, allowed: usize) -> Result<(), CommandError> {
-        let failed: usize = probed.failed.values().sum();
+        let lost: usize = probed.failed.values().sum();
         let answered: usize = probed.answered.values().sum();
         match self.format {
             Format::Json => print_json(probed),
@@ -297,16 +296,16 @@ impl Stage {
                     .map(|(version, count)| format!("{version} {count}×"))
                     .collect();
                 println!(
-                    "{} requests meanwhile, {failed} failed: {}",
-                    answered + failed,
+                    "{} requests meanwhile, {lost} failed: {}",
+                    answered + lost,
                     versions.join(", ")
                 );
             }
         }
-        if failed > allowed || answered == 0 {
-            let reasons = format!("{:?}", probed.failed);
-            return Err(CommandError::failed(
-                Diagnosis::new("Demo failed: requests were lost").error(reasons),
+        if lost > allowed || answered == 0 {
+            return Err(failed(
+                "requests were lost",
+                &format!("{:?}", probed.failed),
             ));
         }
         Ok(())
@@ -317,8 +316,4 @@ impl Stage {
             println!("{line}");
         }
     }
-}
-
-fn failed(what: &str, error: &dyn std::error::Error) -> CommandError {
-    CommandError::failed(Diagnosis::new(format!("Demo failed: {what}")).error(error.to_string()))
 }
