@@ -55,7 +55,7 @@ pub struct App {
     /// The port on which the container listens, told to it as `PORT`. Default 8080. A worker's is ignored.
     #[serde(default = "default_port")]
     pub port: u16,
-    /// Pods. Default 2, so that one may go.
+    /// Pods. Default 2, so that one can stop.
     #[serde(default = "default_replicas")]
     pub replicas: u32,
     /// Replaces the image's entry point unless empty.
@@ -64,10 +64,10 @@ pub struct App {
     /// Replaces the image's arguments unless empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Environment variables that anybody may read: they go to a ConfigMap.
+    /// Environment variables that are not secret. They go to a ConfigMap.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Environment variables that nobody may read: they go to a Secret.
+    /// Environment variables that are secret. They go to a Secret.
     #[serde(skip)]
     pub secrets: BTreeMap<String, SecretString>,
     /// The content of a `.dockerconfigjson` with which the cluster pulls the image; `None` for a public image.
@@ -240,14 +240,14 @@ impl App {
         self
     }
 
-    /// Sets one environment variable that anybody may read.
+    /// Sets one environment variable that is not secret.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// Sets one environment variable that nobody may read.
+    /// Sets one environment variable that is secret.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.secrets.insert(name.into(), value.into());

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// Who may talk to an application's pods, and whom these may talk to.
 ///
-/// The default lets every pod of the cluster reach the application's port (and everybody, where a node port, a load
-/// balancer or an Ingress publishes it), and lets the application reach everything but the cloud's metadata service. It
-/// breaks no application that works without a policy. [`NetworkRules::strict`] is the tight one.
+/// By default every pod of the cluster reaches the application's port (and every address, where a node port, a load balancer
+/// or an Ingress publishes it), and the application reaches everything but the cloud's metadata service. Applications that
+/// work without a policy work with this one. [`NetworkRules::strict`] is tighter.
 ///
 /// No rule can cut the health checks: traffic between a pod and the kubelet of its own node [is always allowed]. DNS is
 /// always allowed too.
@@ -72,13 +72,13 @@ impl NetworkRules {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum IngressFrom {
-    /// Every pod of the cluster; everybody when the application is published by a node port, a load balancer or an Ingress
-    /// (whose controller may run outside of the cluster).
+    /// Every pod of the cluster. Every address when a node port, a load balancer or an Ingress (whose controller may run
+    /// outside of the cluster) publishes the application.
     #[default]
     Published,
     /// Pods of the application's own namespace and of these. Name the ingress gateway's namespace here.
     Namespaces(BTreeSet<String>),
-    /// Everybody.
+    /// Every address.
     Anywhere,
 }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SecretValues {
-    /// `[redacted]` stands in their place. That is not base64, so a cluster refuses it: nobody can overwrite a Secret with it
-    /// by mistake.
+    /// `[redacted]` stands in their place. That is not base64, so a cluster refuses it, and it cannot overwrite a Secret by
+    /// mistake.
     #[default]
     Redacted,
     /// They are written as they are.

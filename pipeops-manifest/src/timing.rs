@@ -18,13 +18,13 @@ pub struct Timing {
     /// How long a rollout may stand still before Kubernetes calls it stalled. Default 240 s.
     #[serde(rename = "progressDeadlineSeconds", with = "seconds")]
     pub progress_deadline: Duration,
-    /// When PipeOps gives a rollout up. Not written to any object; the other deadlines are checked against it. Default 300 s.
+    /// When a rollout fails. Not written to any object; the other deadlines are checked against it. Default 300 s.
     #[serde(rename = "rolloutDeadlineSeconds", with = "seconds")]
     pub rollout_deadline: Duration,
     /// How long a pod must have been ready before it counts. Default 0.
     #[serde(rename = "minReadySeconds", with = "seconds")]
     pub min_ready: Duration,
-    /// How long a web pod goes on serving after it was told to stop, until every proxy has heard of it. Default 5 s.
+    /// How long a web pod keeps serving after the stop request, until every proxy has removed it. Default 5 s.
     #[serde(rename = "drainSeconds", with = "seconds")]
     pub drain: Duration,
     /// How long a pod may take to stop, draining included, before it is killed. Default 30 s.
@@ -76,7 +76,7 @@ impl Timing {
         self
     }
 
-    /// Sets how long a pod goes on serving after it was told to stop, and how long it may take to stop.
+    /// Sets how long a pod keeps serving after the stop request, and how long it may take to stop.
     #[must_use]
     pub fn with_shutdown(mut self, drain: Duration, termination_grace: Duration) -> Self {
         self.drain = drain;

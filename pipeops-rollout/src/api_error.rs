@@ -1,9 +1,11 @@
-//! Errors of the Kubernetes API: what was asked for, and what the server said to it.
+//! Errors of the Kubernetes API: what was requested, and what the server answered.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes::rollout as codes;
+use pipeops_core::retry::Retryable;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 use crate::text;
@@ -192,7 +194,7 @@ impl ApiError {
         Self { action, problem }
     }
 
-    /// Whether it may pass by itself.
+    /// Whether a retry can help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.problem,
@@ -201,6 +203,16 @@ impl ApiError {
                 | ApiProblem::TimedOut { .. }
                 | ApiProblem::Unreachable { .. }
         )
+    }
+
+    /// Whether deploying again, unchanged, can help.
+    fn class(&self) -> RetryClass {
+        match self.problem {
+            ApiProblem::Unauthorized => RetryClass::NeedsCredential,
+            ApiProblem::Stale => RetryClass::Transient,
+            _ if self.is_transient() => RetryClass::Exhausted,
+            _ => RetryClass::Permanent,
+        }
     }
 
     pub(crate) fn from_kube(action: Action, error: kube::Error) -> Self {
@@ -315,6 +327,20 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     text::clean(&last.to_string())
 }
 
+impl Retryable for ApiError {
+    fn retry_class(&self) -> RetryClass {
+        match self.is_transient() {
+            true => RetryClass::Transient,
+            false => RetryClass::Permanent,
+        }
+    }
+
+    /// Its diagnosis says so already: transient problems are retried before they are returned.
+    fn exhausted(self, _attempts: u32) -> Self {
+        self
+    }
+}
+
 impl Diagnose for ApiError {
     fn diagnosis(&self) -> Diagnosis {
         let Action {
@@ -327,57 +353,61 @@ impl Diagnose for ApiError {
             "" => "the cluster".to_owned(),
             namespace => format!("namespace \"{namespace}\""),
         };
-        let diagnosis = |cause: &str| {
-            Diagnosis::new(format!("Deployment failed: {cause}"))
-                .error(self.to_string())
-                .run("pipeops doctor")
+        let because = |page, reason: &str| {
+            let diagnosis = Diagnosis::new(page).error(self.to_string()).reason(reason);
+            diagnosis.class(self.class())
         };
-        match &self.problem {
-            ApiProblem::Unauthorized => diagnosis("Unauthorized")
-                .reason("the cluster does not accept PipeOps' credential")
-                .fix("Renew the credential in the kubeconfig that PipeOps uses")
-                .class(RetryClass::NeedsCredential),
-            ApiProblem::Forbidden { .. } => diagnosis("Forbidden")
-                .reason(format!("PipeOps may not {verb} {resource} in {place}"))
-                .fix(format!(
-                    "Grant the verb \"{verb}\" on \"{resource}\" in {place} to PipeOps' account (Role and RoleBinding)"
-                ))
-                .fix("If the message names a quota or a policy, raise it or change the manifests"),
-            ApiProblem::NoSuchKind => diagnosis("NoSuchKind")
-                .reason(format!("the cluster does not serve {resource}"))
-                .fix("Install the API that provides this kind, or take the object out of the manifests"),
-            ApiProblem::NoSuchNamespace => diagnosis("NoSuchNamespace")
-                .reason(format!("{place} does not exist"))
-                .fix(format!("Create it: kubectl create namespace {namespace}"))
-                .fix("Or let PipeOps create namespaces (RolloutOptions::create_namespace)"),
-            ApiProblem::NotFound => diagnosis("NotFound").reason("the object does not exist"),
-            ApiProblem::AlreadyExists => diagnosis("AlreadyExists")
-                .reason("an object of this name exists")
-                .fix("Delete it, or choose another name"),
-            ApiProblem::Conflict(_) => diagnosis("Conflict")
-                .reason("another tool manages these fields")
-                .fix("Stop managing the object with the other tool, or delete the object")
-                .fix("Or choose another name for the application"),
-            ApiProblem::Stale => diagnosis("Conflict")
-                .reason("somebody else changed the object at the same time")
-                .fix("Try again")
-                .class(RetryClass::Transient),
-            ApiProblem::Invalid(_) => diagnosis("Invalid")
-                .reason("the cluster refuses these fields")
-                .fix("Correct the named fields in the project's configuration"),
-            ApiProblem::Throttled | ApiProblem::Unavailable { .. } | ApiProblem::TimedOut { .. } => {
-                diagnosis("ClusterUnavailable")
-                    .reason("the API server did not answer, also after several tries")
-                    .fix("Check the health of the cluster's API server")
-                    .fix("Deploy again once it answers")
-                    .class(RetryClass::Exhausted)
+        let diagnosis = match &self.problem {
+            ApiProblem::Unauthorized => because(
+                &codes::CLUSTER_UNAUTHORIZED,
+                "the cluster does not accept PipeOps' credential",
+            ),
+            ApiProblem::Forbidden { .. } => because(
+                &codes::CLUSTER_FORBIDDEN,
+                &format!("PipeOps may not {verb} {resource} in {place}"),
+            ),
+            ApiProblem::NoSuchKind => because(
+                &codes::CLUSTER_NO_SUCH_KIND,
+                &format!("the cluster does not serve {resource}"),
+            ),
+            ApiProblem::NoSuchNamespace => because(
+                &codes::CLUSTER_NO_SUCH_NAMESPACE,
+                &format!("{place} does not exist"),
+            ),
+            ApiProblem::NotFound => because(&codes::CLUSTER_NOT_FOUND, "the object does not exist"),
+            ApiProblem::AlreadyExists => because(
+                &codes::CLUSTER_ALREADY_EXISTS,
+                "an object of this name exists",
+            ),
+            ApiProblem::Conflict(_) => because(
+                &codes::CLUSTER_CONFLICT,
+                "another tool manages these fields",
+            ),
+            ApiProblem::Stale => because(
+                &codes::CLUSTER_STALE,
+                "another client changed the object at the same time",
+            ),
+            ApiProblem::Invalid(_) => {
+                because(&codes::CLUSTER_INVALID, "the cluster refuses these fields")
             }
-            ApiProblem::Unreachable { .. } => diagnosis("ClusterUnreachable")
-                .reason("no connection to the API server")
-                .fix("Check the server address in the kubeconfig, and the network to it")
-                .class(RetryClass::Exhausted),
-            ApiProblem::Rejected { .. } => diagnosis("Rejected")
-                .reason("the API server refused the request"),
+            ApiProblem::Throttled
+            | ApiProblem::Unavailable { .. }
+            | ApiProblem::TimedOut { .. } => because(
+                &codes::CLUSTER_UNAVAILABLE,
+                "the API server did not answer, also after several tries",
+            ),
+            ApiProblem::Unreachable { .. } => because(
+                &codes::CLUSTER_UNREACHABLE,
+                "no connection to the API server",
+            ),
+            ApiProblem::Rejected { .. } => because(
+                &codes::CLUSTER_REJECTED,
+                "the API server refused the request",
+            ),
+        };
+        match namespace.as_str() {
+            "" => diagnosis,
+            namespace => diagnosis.context("namespace", namespace),
         }
     }
 }
@@ -452,7 +482,8 @@ mod tests {
             diagnosis.reason,
             "PipeOps may not patch deployments.apps in namespace \"shop\""
         );
-        assert!(diagnosis.fixes[0].contains("\"patch\" on \"deployments.apps\""));
+        assert_eq!(diagnosis.code, codes::CLUSTER_FORBIDDEN);
+        assert_eq!(diagnosis.context["namespace"], "shop");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One application is acted on once at a time within this process; the Lease does the same between processes.
+//! One rollout per application at a time within this process. The Lease does the same between processes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::target::Target;
 
 /// The applications that are being acted on.
 ///
-/// A Lease cannot tell two rollouts of one holder apart: the second would take the first for its own past.
+/// A Lease cannot tell two rollouts of one holder apart: the second would take the first for its own earlier claim.
 #[derive(Debug, Default)]
 pub(crate) struct AppLocks(Mutex<LockMap>);
 
@@ -18,7 +18,7 @@ pub(crate) struct AppLocks(Mutex<LockMap>);
 type LockMap = HashMap<(String, String), Arc<AsyncMutex<()>>>;
 
 impl AppLocks {
-    /// Waits until nobody in this process acts on the application; `None` when that takes longer than `wait`.
+    /// Waits until no rollout in this process acts on the application. `None` when that takes longer than `wait`.
     pub(crate) async fn lock(
         &self,
         target: &Target,
@@ -33,7 +33,7 @@ impl AppLocks {
 
     fn lock_of(&self, target: &Target) -> Arc<AsyncMutex<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever holds or awaits a lock shares it.
+        // Every holder and every waiter has a reference to its lock.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         let key = (target.namespace.clone(), target.app.clone());
         locks.entry(key).or_default().clone()

@@ -1,4 +1,4 @@
-//! The states of all applications in one scope, and who belongs to whom.
+//! The states of all applications in one scope, and which application each object belongs to.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(crate) struct AppStates {
     sets: HashMap<Key, String>,
     /// Which application a Pod belongs to.
     pods: HashMap<Key, String>,
-    /// Events about Pods and ReplicaSets that are not known yet: each kind has a watch of its own, and they race.
+    /// Events about Pods and ReplicaSets that are not known yet: the watches of the kinds race.
     early: VecDeque<(String, EventState)>,
 }
 

@@ -14,17 +14,17 @@ use crate::state::AppState;
 pub struct WatchHealth {
     /// Whether the first list of every kind has arrived.
     pub synced: bool,
-    /// A kind that may not be watched; nothing can be followed.
+    /// A kind that PipeOps may not watch: no application can be watched.
     pub denied: Option<ApiError>,
-    /// Events may not be watched: diagnosis knows less.
+    /// PipeOps may not watch events: diagnoses are less precise.
     pub without_events: bool,
-    /// The latest trouble with a watch; it is tried again.
+    /// The latest error of a watch. It is retried.
     pub trouble: Option<String>,
 }
 
 /// The live state of one application, from watches that others share.
 ///
-/// The watches run for as long as anybody follows something in their scope.
+/// The watches of a scope run for as long as it has an `AppWatch`.
 pub struct AppWatch {
     state: watch::Receiver<Arc<AppState>>,
     health: watch::Receiver<WatchHealth>,
@@ -33,7 +33,7 @@ pub struct AppWatch {
 }
 
 impl AppWatch {
-    /// Follows what these channels carry; `scope` is kept until the end.
+    /// Reads these channels, and keeps `scope` alive.
     pub fn new(
         state: watch::Receiver<Arc<AppState>>,
         health: watch::Receiver<WatchHealth>,
@@ -59,7 +59,7 @@ impl AppWatch {
     /// Waits until the state changes, or the watches' health does. Cancel-safe.
     ///
     /// # Errors
-    /// When the application may not be watched.
+    /// When PipeOps may not watch the application.
     pub async fn changed(&mut self) -> Result<(), ApiError> {
         let ended = tokio::select! {
             changed = self.state.changed() => changed.is_err(),
@@ -69,13 +69,13 @@ impl AppWatch {
             return Err(denied);
         }
         if ended {
-            // The watches are gone for good; whoever waits has a deadline.
+            // The watches have ended for good. Callers have a deadline.
             std::future::pending::<()>().await;
         }
         Ok(())
     }
 
-    /// Waits until the first list of everything has arrived; false when it has not within `limit`.
+    /// Waits until the first list of every kind has arrived. False when that takes longer than `limit`.
     ///
     /// # Errors
     /// When the application may not be watched.

@@ -1,6 +1,7 @@
-//! Server-side apply of a stack: own objects are taken back, foreign ones are respected.
+//! Server-side apply of a stack. PipeOps takes back fields of its own objects, and leaves the objects of others alone.
 
 use pipeops_core::Object;
+use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 
 use crate::api_error::{ApiError, ApiProblem};
 use crate::cluster::{ApplyMode, Cluster, ObjectId};
@@ -9,8 +10,8 @@ use crate::target::{Target, is_own};
 
 /// Applies one object and returns it as the cluster has it now.
 ///
-/// Where another field manager owns a field, the object decides: an own one is taken back, and a warning names manager
-/// and field; a foreign one is left as it is.
+/// When another field manager owns a field of an object that PipeOps created, PipeOps takes the field back, and a warning
+/// names manager and field. An object of others is left as it is.
 ///
 /// # Errors
 /// [`ApiProblem::Conflict`] with every manager and field, for a foreign object; whatever the API server refuses.
@@ -35,8 +36,7 @@ pub(crate) async fn apply(
     cluster.apply(&id, object, ApplyMode::Force).await
 }
 
-/// Lets the API server check all objects without storing any, so that a stack that it would refuse halfway changes
-/// nothing.
+/// Validates all objects by a dry run, so that a stack that the API server would refuse halfway changes nothing.
 ///
 /// # Errors
 /// As [`apply`].
@@ -54,7 +54,7 @@ pub(crate) async fn check(
                     return Err(error);
                 }
             }
-            // An admission webhook with side effects: then it is checked when it is applied.
+            // An admission webhook with side effects. The object is checked when it is applied.
             Err(error) if error.to_string().contains("does not support dry run") => {}
             Err(error) => return Err(error),
         }
@@ -62,7 +62,7 @@ pub(crate) async fn check(
     Ok(())
 }
 
-/// Makes the namespace unless it exists.
+/// Creates the namespace unless it exists.
 ///
 /// # Errors
 /// Whatever the API server refuses.
@@ -74,7 +74,7 @@ pub(crate) async fn ensure_namespace(
     if cluster.get(&id).await?.is_some() {
         return Ok(());
     }
-    let labels = serde_json::json!({"metadata": {"labels": {crate::MANAGED_BY: crate::MANAGER}}});
+    let labels = serde_json::json!({"metadata": {"labels": {MANAGED_BY_LABEL: MANAGER}}});
     match cluster.create(&id, &id.object(labels)?).await {
         Err(error) if error.problem != ApiProblem::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -95,7 +95,7 @@ mod tests {
     fn service(label: &str, manager: &str) -> Object {
         Object::new(
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web",
-            "labels": {crate::MANAGED_BY: label},
+            "labels": {MANAGED_BY_LABEL: label},
             "managedFields": [{"manager": manager, "operation": "Apply"}]}}),
         )
         .unwrap()

@@ -113,6 +113,22 @@ pub enum ApplyMode {
     DryRun,
 }
 
+/// Which objects are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListQuery<'a> {
+    /// `apps/v1`, `v1`.
+    pub api_version: &'a str,
+    /// `Deployment`.
+    pub kind: &'a str,
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The labels that the objects carry: `a=b,c=d`.
+    pub labels: &'a str,
+    /// Whether only `metadata` is read: the data of Secrets stays in the cluster.
+    pub metadata_only: bool,
+}
+
 /// Which container's output is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -139,31 +155,13 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// When the API server refuses or does not answer.
     async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError>;
 
-    /// The objects of a kind in a namespace that carry these labels (`a=b,c=d`).
+    /// The objects of a kind in a namespace that carry labels.
     ///
     /// # Errors
     /// When the API server refuses or does not answer.
-    async fn list(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError>;
+    async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<Object>, ApiError>;
 
-    /// Like [`Cluster::list`], without anything but `metadata`: the data of Secrets is not read.
-    ///
-    /// # Errors
-    /// When the API server refuses or does not answer.
-    async fn list_metadata(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError>;
-
-    /// Applies an object server-side as the field manager [`FIELD_MANAGER`](crate::FIELD_MANAGER).
+    /// Applies an object server-side as the field manager [`MANAGER`](pipeops_core::names::MANAGER).
     ///
     /// # Errors
     /// [`ApiProblem::Conflict`](crate::ApiProblem::Conflict) unless forced; [`ApiProblem::Invalid`](crate::ApiProblem::Invalid);

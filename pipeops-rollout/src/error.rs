@@ -1,10 +1,11 @@
-//! Why a rollout could not be carried out at all.
+//! Errors of rollouts that reach no outcome.
 
+use pipeops_core::diagnosis::codes::rollout as codes;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 use crate::api_error::ApiError;
 
-/// A rollout that could not be carried out to an outcome.
+/// A rollout that reached no outcome.
 ///
 /// A revision that fails and is rolled back is an [`Outcome`](crate::Outcome), not an error.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// Somebody else acts on the application.
+    /// Another process acts on the application.
     #[error("\"{app}\" in namespace \"{namespace}\" is being deployed by \"{holder}\"")]
     Busy {
         /// Its namespace.
@@ -28,7 +29,7 @@ pub enum Error {
         /// Who holds its Lease.
         holder: String,
     },
-    /// Somebody else took the application over, or the claim could not be renewed in time.
+    /// Another process took the application over, or the Lease could not be renewed in time.
     #[error("lost the lease \"{lease}\" in namespace \"{namespace}\"")]
     LeaseLost {
         /// Its namespace.
@@ -76,16 +77,16 @@ pub enum Error {
         /// What is gone: `Secret/web-env-1a2b`.
         missing: String,
     },
-    /// The revision failed, and the way back did not complete in time.
+    /// The revision failed, and the rollback did not complete in time.
     #[error("\"{app}\" failed and revision {to} did not become healthy again: {state}")]
     RollbackIncomplete {
         /// Its namespace.
         namespace: String,
         /// The application.
         app: String,
-        /// The revision to which it goes back.
+        /// The revision that the rollback restores.
         to: String,
-        /// Where the way back was when its time was over.
+        /// The state of the rollback at its deadline.
         state: String,
         /// Why the revision failed.
         diagnosis: Box<Diagnosis>,
@@ -94,69 +95,62 @@ pub enum Error {
 
 impl Diagnose for Error {
     fn diagnosis(&self) -> Diagnosis {
-        let failed = |cause: &str| {
-            Diagnosis::new(format!("Deployment failed: {cause}")).error(self.to_string())
-        };
+        let failed = |page| Diagnosis::new(page).error(self.to_string());
         match self {
             Self::Api(error) => error.diagnosis(),
-            Self::InvalidStack { app, problem } => failed("InvalidStack")
+            Self::InvalidStack { app, problem } => failed(&codes::INVALID_STACK)
                 .reason(problem)
-                .fix("Correct the project's configuration")
-                .run(format!("pipeops project show {app}")),
-            Self::Busy { namespace, app, .. } => failed("Busy")
+                .context("app", app),
+            Self::Busy { namespace, app, .. } => failed(&codes::BUSY)
                 .reason("another deployment of the application is under way")
-                .fix("Wait until it ends, then deploy again")
-                .run(format!("pipeops rollout status {app} --namespace {namespace}"))
+                .context("app", app)
+                .context("namespace", namespace)
                 .class(RetryClass::Transient),
-            Self::LeaseLost { .. } => failed("LeaseLost")
+            Self::LeaseLost { namespace, .. } => failed(&codes::LEASE_LOST)
                 .reason("another process took the application over, or the cluster did not answer in time")
-                .fix("Deploy again: the rollout is continued, not repeated")
-                .run("pipeops doctor")
+                .context("namespace", namespace)
                 .class(RetryClass::Transient),
-            Self::Record { .. } => failed("RecordUnreadable")
+            Self::Record { namespace, .. } => failed(&codes::RECORD_UNREADABLE)
                 .reason("the record was changed by hand or written by a newer version")
-                .fix("Use the version of PipeOps that wrote it")
-                .fix("Or delete the ConfigMap: the next deployment begins a new one")
-                .run("pipeops doctor"),
-            Self::NotFound { app, .. } => failed("NotFound")
+                .context("namespace", namespace),
+            Self::NotFound { namespace, app } => failed(&codes::NOT_FOUND)
                 .reason("it was never deployed to this namespace, or was deleted")
-                .fix("Check the name and the namespace")
-                .fix("Deploy it")
-                .run(format!("pipeops project show {app}")),
-            Self::NothingToUndo { app, .. } => failed("NothingToUndo")
+                .context("app", app)
+                .context("namespace", namespace),
+            Self::NothingToUndo { namespace, app } => failed(&codes::NOTHING_TO_UNDO)
                 .reason("PipeOps deployed one healthy revision at most")
-                .fix("Deploy the commit that you want to go back to")
-                .run(format!("pipeops project show {app}")),
-            Self::RevisionIncomplete { app, revision, .. } => failed("RevisionIncomplete")
+                .context("app", app)
+                .context("namespace", namespace),
+            Self::RevisionIncomplete { app, revision, .. } => failed(&codes::REVISION_INCOMPLETE)
                 .reason("configuration of the earlier revision was deleted")
-                .fix(format!("Deploy commit {revision} again"))
-                .run(format!("pipeops deploy {app} --commit {revision}")),
+                .context("app", app)
+                .context("revision", revision),
             Self::RollbackIncomplete {
                 namespace,
                 app,
+                to,
                 diagnosis,
                 ..
-            } => rollback_incomplete(diagnosis)
-                .error(self.to_string())
-                .run(format!("pipeops rollout status {app} --namespace {namespace}")),
+            } => with_first_cause(failed(&codes::ROLLBACK_INCOMPLETE), diagnosis)
+                .context("app", app)
+                .context("namespace", namespace)
+                .context("revision", to),
         }
     }
 }
 
-/// The diagnosis of the failed revision stays in sight: it is what has to be mended.
-fn rollback_incomplete(diagnosis: &Diagnosis) -> Diagnosis {
-    let cause = diagnosis.title.rsplit(": ").next().unwrap_or_default();
-    let mut all = Diagnosis::new("Deployment failed: RollbackIncomplete")
+/// An incomplete rollback repeats why the new revision failed: that is what has to be fixed.
+fn with_first_cause(rollback: Diagnosis, first: &Diagnosis) -> Diagnosis {
+    let cause = first.title.rsplit(": ").next().unwrap_or_default();
+    let fixes = [rollback.fixes.clone(), first.fixes.clone()].concat();
+    rollback
         .reason(format!(
             "the new revision failed ({cause}: {}), and the old one is not healthy",
-            diagnosis.reason
+            first.reason
         ))
-        .fix("Check the state of the pods and of the cluster")
-        .fix("Deploy again: the rollback is continued")
-        .log(diagnosis.log.clone())
-        .class(RetryClass::Transient);
-    all.fixes.extend(diagnosis.fixes.iter().cloned());
-    all
+        .fixes(fixes)
+        .log(first.log.clone())
+        .class(RetryClass::Transient)
 }
 
 #[cfg(test)]
@@ -165,9 +159,7 @@ mod tests {
 
     #[test]
     fn an_incomplete_rollback_still_tells_the_first_cause() {
-        let first = Diagnosis::new("Deployment failed: OOMKilled")
-            .reason("too much memory")
-            .fix("Raise the limit");
+        let first = Diagnosis::new(&codes::POD_OUT_OF_MEMORY).reason("too much memory");
         let error = Error::RollbackIncomplete {
             namespace: "shop".into(),
             app: "web".into(),
@@ -177,6 +169,7 @@ mod tests {
         };
         let diagnosis = error.diagnosis();
         assert!(diagnosis.reason.contains("OOMKilled: too much memory"));
-        assert_eq!(diagnosis.fixes.last().unwrap(), "Raise the limit");
+        assert_eq!(diagnosis.fixes[2], codes::POD_OUT_OF_MEMORY.fixes[0]);
+        assert_eq!(diagnosis.context["revision"], "abc");
     }
 }

@@ -1,4 +1,4 @@
-//! From a finding to the diagnosis that people read: with the failing container's last output, without secrets.
+//! Turns a finding into the diagnosis: adds the failing container's last output, and redacts secrets.
 
 use pipeops_core::{Diagnosis, Redactor};
 
@@ -33,11 +33,12 @@ impl Explainer<'_> {
         redact(&mut diagnosis.reason);
         diagnosis.fixes.iter_mut().for_each(redact);
         diagnosis.log.iter_mut().for_each(redact);
+        diagnosis.context.values_mut().for_each(redact);
         diagnosis
     }
 
     async fn last_lines(&self, query: &LogQuery, reporter: &Reporter<'_>) -> Vec<String> {
-        // The container may have begun or ended another run meanwhile: then its output is in the other place.
+        // The container may have restarted meanwhile: then its output is that of the other run.
         for previous in [query.previous, !query.previous] {
             let query = LogQuery {
                 previous,
@@ -45,7 +46,7 @@ impl Explainer<'_> {
             };
             match self.cluster.logs(&self.target.namespace, &query).await {
                 Ok(output) => {
-                    // Secrets go before lines are cut: half of one would not be found.
+                    // Redact before lines are cut: half of a secret would not be found.
                     let lines = text::last_lines(&self.redact(&output), query.lines);
                     if !lines.is_empty() {
                         return lines;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::diagnose::{Cause, Finding, Grace};
 use crate::state::{AppState, Condition};
 
-/// A cause that is not seen for this long has passed; shorter gaps are a kubelet that tries again.
+/// A cause that is not seen for this long is over. In shorter gaps the kubelet retries.
 const GAP: Duration = Duration::from_secs(30);
 
 /// Whether the rollout keeps waiting.
@@ -16,15 +16,15 @@ const GAP: Duration = Duration::from_secs(30);
 pub(crate) enum WaitDecision {
     /// The rollout has failed for this reason.
     Failed(Finding),
-    /// Look again when something changes, and at this time.
+    /// Wait for the next change, and at most until this time.
     Wait(Option<Instant>),
 }
 
-/// Remembers since when each cause lasts.
+/// Remembers since when each cause holds.
 #[derive(Debug, Default)]
 pub(crate) struct FailureDetector {
     lasting: HashMap<Cause, Lasting>,
-    /// A `ProgressDeadlineExceeded` from before the change: Kubernetes leaves it standing until the first progress.
+    /// A `ProgressDeadlineExceeded` from before the change: Kubernetes keeps it until the first progress.
     stale: Option<Condition>,
 }
 

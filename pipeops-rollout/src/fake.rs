@@ -1,4 +1,4 @@
-//! A cluster in memory, for unit tests: it stores what it is told and shows the state that a test sets.
+//! A cluster in memory for unit tests. It stores applied objects and shows the state that a test sets.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::api_error::{Action, ApiError, ApiProblem, FieldConflict};
 use crate::app_watch::{AppWatch, WatchHealth};
-use crate::cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
+use crate::cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
 use crate::state::AppState;
 
 /// Called after each apply with the object and its new generation; what it returns becomes the state.
@@ -100,28 +100,12 @@ impl Cluster for FakeCluster {
         Ok(self.stored(id))
     }
 
-    async fn list(
-        &self,
-        _: &str,
-        kind: &str,
-        namespace: &str,
-        _: &str,
-    ) -> Result<Vec<Object>, ApiError> {
+    async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<Object>, ApiError> {
         let objects = self.objects.lock().unwrap();
         let of_kind = objects
             .iter()
-            .filter(|(id, _)| id.kind == kind && id.namespace == namespace);
+            .filter(|(id, _)| id.kind == query.kind && id.namespace == query.namespace);
         Ok(of_kind.map(|(_, object)| object.clone()).collect())
-    }
-
-    async fn list_metadata(
-        &self,
-        v: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError> {
-        self.list(v, kind, namespace, labels).await
     }
 
     async fn apply(

@@ -1,7 +1,7 @@
 //! A [`Cluster`] over a [`kube::Client`].
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::Client;
@@ -10,13 +10,14 @@ use kube::api::{
     Patch, PatchParams, PostParams, Preconditions, PropagationPolicy, Resource,
 };
 use kube::core::Request;
+use pipeops_core::names::MANAGER;
+use pipeops_core::retry;
 use pipeops_core::{Backoff, Object};
 use serde_json::Value;
 
-use crate::FIELD_MANAGER;
 use crate::api_error::{Action, ApiError, ApiProblem};
 use crate::app_watch::AppWatch;
-use crate::cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
+use crate::cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
 use crate::watches::Watches;
 
 /// One try of one request takes at most this long.
@@ -25,16 +26,16 @@ const CALL_LIMIT: Duration = Duration::from_secs(15);
 const LOG_BYTES: i64 = 64 * 1024;
 /// Objects per page of a list.
 const PAGE: u32 = 500;
-/// Pages of one list: nobody has this many objects of one application.
+/// Pages of one list. No application has this many objects.
 const PAGES: usize = 40;
 
 /// A request that is ready to be sent, or why it cannot be.
 type BuiltRequest = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
-/// A real cluster, or whatever answers like one.
+/// A real cluster, or a stand-in that serves the same API.
 ///
-/// Requests that fail in passing (429, 5xx, no connection, no answer) are tried again with back-off; `kube`'s own retry
-/// below it covers the first seconds, this one an API server that restarts.
+/// Requests that fail with a transient error (429, 5xx, no connection, no answer) are retried with back-off. `kube`'s own
+/// retry covers the first seconds, this one the restart of an API server.
 #[derive(Clone)]
 pub struct KubeCluster {
     client: Client,
@@ -43,12 +44,12 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// The cluster of this client, with watches of its own per namespace.
+    /// The cluster of this client, with one set of watches per namespace.
     pub fn new(client: Client) -> Self {
         Self::with_watches(client.clone(), Watches::per_namespace(client))
     }
 
-    /// The cluster of this client, with watches that are shared with others.
+    /// The cluster of this client, with shared watches.
     pub fn with_watches(client: Client, watches: Watches) -> Self {
         let backoff = Backoff::default()
             .attempts(5)
@@ -68,28 +69,14 @@ impl KubeCluster {
         self
     }
 
-    /// Sends the request, and again while it fails in passing.
+    /// Sends the request, and retries it while it fails with a transient error.
     async fn text(&self, action: Action, request: BuiltRequest) -> Result<String, ApiError> {
         let request = request.map_err(|error| {
             ApiError::from_kube(action.clone(), kube::Error::BuildRequest(error))
         })?;
-        let started = Instant::now();
-        let mut attempt = 1;
-        loop {
-            let error = match self.once(&action, request.clone()).await {
-                Ok(text) => return Ok(text),
-                Err(error) => error,
-            };
-            let (elapsed, random) = (started.elapsed(), rand::random::<f64>());
-            match self.backoff.delay(attempt, elapsed, random) {
-                Some(wait) if error.is_transient() => {
-                    tracing::debug!(%error, ?wait, "trying again");
-                    tokio::time::sleep(wait).await;
-                    attempt += 1;
-                }
-                _ => return Err(error),
-            }
-        }
+        let once = || self.once(&action, request.clone());
+        let notify = |error: &ApiError, _, wait| tracing::debug!(%error, ?wait, "trying again");
+        retry::retry_notified(self.backoff, tokio::time::sleep, once, notify).await
     }
 
     async fn once(
@@ -111,38 +98,6 @@ impl KubeCluster {
         let text = self.text(action.clone(), request).await?;
         let value = parse(&action, &text)?;
         Object::new(value).ok_or_else(|| unreadable(action, "the answer is not an object"))
-    }
-
-    async fn pages(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-        request: fn(&Request, &ListParams) -> BuiltRequest,
-    ) -> Result<Vec<Object>, ApiError> {
-        let resource = resource(api_version, kind);
-        let action = Action::new("list", qualified(&resource), "", namespace);
-        let url = url(&resource, namespace);
-        let mut params = ListParams::default().labels(labels).limit(PAGE);
-        let mut objects = Vec::new();
-        for _ in 0..PAGES {
-            let text = self.text(action.clone(), request(&url, &params)).await?;
-            let mut page = parse(&action, &text)?;
-            if let Some(items) = page["items"].as_array_mut() {
-                // Items of a list do not say what they are.
-                objects.extend(items.drain(..).filter_map(|mut item| {
-                    item["apiVersion"] = api_version.into();
-                    item["kind"] = kind.into();
-                    Object::new(item)
-                }));
-            }
-            match page["metadata"]["continue"].as_str() {
-                Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
-                _ => return Ok(objects),
-            }
-        }
-        Err(unreadable(action, "the list has too many pages"))
     }
 }
 
@@ -168,26 +123,33 @@ impl Cluster for KubeCluster {
         }
     }
 
-    async fn list(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError> {
-        self.pages(api_version, kind, namespace, labels, Request::list)
-            .await
-    }
-
-    async fn list_metadata(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError> {
-        self.pages(api_version, kind, namespace, labels, Request::list_metadata)
-            .await
+    async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<Object>, ApiError> {
+        let resource = resource(query.api_version, query.kind);
+        let action = Action::new("list", qualified(&resource), "", query.namespace);
+        let url = url(&resource, query.namespace);
+        let mut params = ListParams::default().labels(query.labels).limit(PAGE);
+        let mut objects = Vec::new();
+        for _ in 0..PAGES {
+            let request = match query.metadata_only {
+                true => url.list_metadata(&params),
+                false => url.list(&params),
+            };
+            let text = self.text(action.clone(), request).await?;
+            let mut page = parse(&action, &text)?;
+            if let Some(items) = page["items"].as_array_mut() {
+                // Items of a list do not say what they are.
+                objects.extend(items.drain(..).filter_map(|mut item| {
+                    item["apiVersion"] = query.api_version.into();
+                    item["kind"] = query.kind.into();
+                    Object::new(item)
+                }));
+            }
+            match page["metadata"]["continue"].as_str() {
+                Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
+                _ => return Ok(objects),
+            }
+        }
+        Err(unreadable(action, "the list has too many pages"))
     }
 
     async fn apply(
@@ -200,7 +162,7 @@ impl Cluster for KubeCluster {
         let params = PatchParams {
             force: mode == ApplyMode::Force,
             dry_run: mode == ApplyMode::DryRun,
-            ..PatchParams::apply(FIELD_MANAGER).validation_strict()
+            ..PatchParams::apply(MANAGER).validation_strict()
         };
         let request = url.patch(&id.name, &params, &Patch::Apply(object.value()));
         self.object(action, request).await
@@ -283,7 +245,7 @@ fn target(verb: &'static str, id: &ObjectId) -> (Action, Request) {
 
 fn post_params() -> PostParams {
     PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
+        field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     }
 }

@@ -1,4 +1,4 @@
-//! One application is acted on by one process at a time: a `coordination.k8s.io/v1` Lease per application.
+//! One process per application at a time: a `coordination.k8s.io/v1` Lease per application.
 //!
 //! The rules are those of [client-go's leader election]: a claim counts as dead when its record has not changed for its
 //! duration *as seen from here*, so that clocks need not agree.
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipeops_core::Object;
+use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,9 +19,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::api_error::{ApiError, ApiProblem};
 use crate::cluster::{Cluster, ObjectId};
 use crate::error::Error;
-use crate::{MANAGED_BY, MANAGER};
 
-/// How often a claim of somebody else is looked at.
+/// How often a claim of another holder is checked.
 const RECHECK: Duration = Duration::from_secs(2);
 /// A claim that is older than its duration by this much is dead, whatever the clocks say.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ pub struct LeaseOptions {
     pub holder: Option<String>,
     /// How long a claim holds without renewal; whole seconds, at least 1. Default 15 s.
     pub duration: Duration,
-    /// How long to wait for somebody else's claim to end. Default 60 s.
+    /// How long to wait for another holder's claim to end. Default 60 s.
     pub wait: Duration,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// AppLocks an application, when need be after waiting for the claim of somebody else to end.
+    /// Claims an application. Waits for the claim of another holder to end.
     ///
     /// # Errors
     /// [`Error::Busy`] when it has not ended in time.
@@ -109,14 +109,14 @@ impl Lease {
         }
     }
 
-    /// Ends the claim, so that nobody has to wait for its end.
+    /// Ends the claim, so that the next holder need not wait until it expires.
     pub(crate) async fn release(self) {
         self.renewal.abort();
         let limit = self.claim.duration;
         match timeout(limit, self.claim.release()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the lease ends by itself"),
-            Err(_) => tracing::debug!("the lease ends by itself"),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot release the lease; it expires"),
+            Err(_) => tracing::debug!("cannot release the lease in time; it expires"),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Claim {
         }
     }
 
-    /// What was written; `None` when somebody else was faster.
+    /// What was written; `None` when another holder was faster.
     fn none_on_conflict(
         &self,
         written: Result<Object, ApiError>,
@@ -211,7 +211,7 @@ impl Claim {
                 Ok(Err(error)) => tracing::debug!(%error, "cannot renew the lease"),
                 Err(_) => tracing::debug!("cannot renew the lease in time"),
             }
-            // The next try would come too late to be sure that nobody else has taken it.
+            // The next try would come too late: another holder could have claimed it by then.
             if Instant::now() + third >= valid_until {
                 break;
             }
@@ -249,7 +249,7 @@ impl Claim {
             .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
             .to_string();
         let mut value = existing.map_or_else(
-            || json!({"metadata": {"labels": {MANAGED_BY: MANAGER}}, "spec": {}}),
+            || json!({"metadata": {"labels": {MANAGED_BY_LABEL: MANAGER}}, "spec": {}}),
             |object| object.value().clone(),
         );
         let record = existing.map(LeaseRecord::of);

@@ -21,8 +21,11 @@ mod outcome;
 mod progress;
 mod prune;
 mod record;
+mod record_store;
+mod references;
 mod rollout;
 mod run;
+mod snapshot;
 pub mod state;
 mod status;
 mod strategy;
@@ -32,7 +35,7 @@ mod watches;
 
 pub use api_error::{Action, ApiError, ApiProblem, FieldConflict, FieldProblem};
 pub use app_watch::{AppWatch, WatchHealth};
-pub use cluster::{ApplyMode, Cluster, LogQuery, ObjectId};
+pub use cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
 pub use error::Error;
 pub use kube_cluster::KubeCluster;
 pub use lease::LeaseOptions;
@@ -43,12 +46,3 @@ pub use rollout::Rollout;
 pub use status::{PodSummary, RolloutPhase, RolloutStatus};
 pub use strategy::{PlanStep, Recreate, RollingUpdate, RolloutStrategy};
 pub use watches::Watches;
-
-/// The field manager under which all objects are applied.
-pub const FIELD_MANAGER: &str = "pipeops";
-/// The label that tells who manages an object.
-pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Its value on PipeOps' objects.
-pub(crate) const MANAGER: &str = "pipeops";
-/// The label that tells which application's set an object is part of.
-pub(crate) const PART_OF: &str = "applyset.kubernetes.io/part-of";

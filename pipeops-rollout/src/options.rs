@@ -13,11 +13,11 @@ use crate::strategy::{RollingUpdate, RolloutStrategy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FirstFailure {
-    /// The Deployment stays and has no pods: nothing crashes, pulls or uses quota for ever, and the diagnosis is kept. The
-    /// next deployment brings its pods back.
+    /// The Deployment stays, scaled to zero: no pod crashes, pulls or uses quota any more, and the diagnosis is kept. The
+    /// next deployment scales it up again.
     #[default]
     ScaleToZero,
-    /// The broken pods stay, to be looked at.
+    /// The broken pods stay for inspection.
     KeepPods,
 }
 
@@ -29,9 +29,9 @@ pub struct RolloutOptions {
     pub strategy: Arc<dyn RolloutStrategy>,
     /// How long a revision may take to become healthy. Default 5 min.
     pub deadline: Duration,
-    /// How long the way back may take. Default 5 min.
+    /// How long a rollback may take. Default 5 min.
     pub rollback_deadline: Duration,
-    /// Whether a namespace that does not exist is made. Default false: it needs a cluster-wide right.
+    /// Whether PipeOps creates a namespace that does not exist. Default false: it needs a cluster-wide right.
     pub create_namespace: bool,
     /// Whether the API server checks all objects before the first one is stored. Default true.
     pub check_first: bool,
@@ -41,7 +41,7 @@ pub struct RolloutOptions {
     pub limits: Limits,
     /// How the Lease of an application is claimed.
     pub lease: LeaseOptions,
-    /// Secrets that are taken out of messages and logs, besides those in the stack's own Secrets.
+    /// Secrets that are redacted from messages and logs, besides those in the stack's Secrets.
     pub redactor: Redactor,
 }
 
@@ -76,14 +76,14 @@ impl RolloutOptions {
         self
     }
 
-    /// Sets how long the way back may take.
+    /// Sets how long a rollback may take.
     #[must_use]
     pub fn rollback_deadline(mut self, deadline: Duration) -> Self {
         self.rollback_deadline = deadline;
         self
     }
 
-    /// Sets whether a namespace that does not exist is made.
+    /// Sets whether PipeOps creates a namespace that does not exist.
     #[must_use]
     pub fn create_namespace(mut self, create: bool) -> Self {
         self.create_namespace = create;
@@ -119,14 +119,14 @@ impl RolloutOptions {
         self
     }
 
-    /// Sets how long to wait until somebody else's rollout of the same application ends.
+    /// Sets how long to wait for another rollout of the same application to end.
     #[must_use]
     pub fn lease_wait(mut self, wait: Duration) -> Self {
         self.lease.wait = wait;
         self
     }
 
-    /// Sets what is taken out of messages and logs.
+    /// Sets what is redacted from messages and logs.
     #[must_use]
     pub fn redactor(mut self, redactor: Redactor) -> Self {
         self.redactor = redactor;

@@ -27,7 +27,7 @@ pub enum Outcome {
         /// The revision that serves.
         to: String,
     },
-    /// The revision failed, and there was nothing to go back to.
+    /// The revision failed, and there was no revision to roll back to.
     Failed {
         /// Why it failed.
         diagnosis: Diagnosis,

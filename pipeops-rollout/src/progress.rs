@@ -1,4 +1,4 @@
-//! How far a rollout is, when it is complete, and what is told about it.
+//! How far a rollout is, when it is complete, and the events that report it.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub enum ProgressPhase {
     Unseen,
     /// New pods do not run yet.
     Starting,
-    /// New pods run, and none of them answers its readiness check yet.
+    /// New pods run, but none of them passes its readiness check yet.
     HealthChecks,
     /// Some new pods are ready.
     Ready,
@@ -42,9 +42,9 @@ pub struct Progress {
 impl Progress {
     /// How far the rollout of `generation` is.
     ///
-    /// It is complete when the controller has seen that generation (or a later one), and all pods that are wanted are of
-    /// the new template, and available, and no others are left. `Available` or `NewReplicaSetAvailable` alone do not
-    /// tell: they still hold from the time before the change.
+    /// It is complete when the controller has seen that generation (or a later one), all wanted pods are of the new template
+    /// and available, and no other pods are left. The conditions `Available` and `NewReplicaSetAvailable` don't suffice:
+    /// they still hold from before the change.
     pub fn of(state: &AppState, generation: i64) -> Self {
         let Some(deployment) = &state.deployment else {
             return Self::unseen(0);
@@ -117,11 +117,11 @@ fn count(pods: &[&PodState], matches: impl Fn(&PodState) -> bool) -> u32 {
     u32::try_from(pods.iter().filter(|pod| matches(pod)).count()).unwrap_or(u32::MAX)
 }
 
-/// Tells what has changed since it was last told, and nothing twice.
+/// Reports what changed since the last report, and nothing twice.
 pub(crate) struct Reporter<'a> {
     sink: &'a dyn EventSink,
     pods: HashMap<String, PodLine>,
-    /// The latest phase and the count of ready and wanted pods that were told.
+    /// The latest phase, and the ready and wanted pods, as they were last reported.
     told: Option<(ProgressPhase, u32, u32)>,
     /// What is said instead of `Rollout complete`.
     completion: String,
@@ -145,7 +145,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// From now on it is about the way back.
+    /// From now on it reports a rollback.
     pub(crate) fn rolling_back(&mut self, completion: String) {
         self.told = None;
         self.completion = completion;
@@ -198,7 +198,7 @@ impl<'a> Reporter<'a> {
         let now = (progress.phase, progress.ready, progress.desired);
         let (before, ready, desired) = self.told.unwrap_or((ProgressPhase::Unseen, 0, 0));
         let counts_changed = (progress.ready, progress.desired) != (ready, desired);
-        // Pods that come and go would repeat the phases: only the way forward is told, and every count.
+        // Pods that restart would repeat the phases: only later phases are reported, and every count.
         let advanced = progress.phase > before;
         if progress.ready > 0 && counts_changed {
             let message = format!("Pod {}/{} ready", progress.ready, progress.desired);

@@ -1,17 +1,17 @@
-//! Removal of objects that no revision needs any more: own ones only, and only after a success.
+//! Removes PipeOps' own objects that no revision needs any more. Runs only after a success.
 
 use std::collections::HashSet;
 
 use pipeops_core::Object;
+use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 use serde_json::Value;
 
 use crate::api_error::ApiError;
-use crate::cluster::{Cluster, ObjectId};
+use crate::cluster::{Cluster, ListQuery, ObjectId};
 use crate::record::RolloutRecord;
 use crate::target::{Target, is_own};
-use crate::{MANAGED_BY, MANAGER, PART_OF};
 
-/// Kinds that hold data or other objects: never pruned.
+/// Kinds that hold data or other objects. They are never pruned.
 const PRECIOUS: &[&str] = &["PersistentVolumeClaim", "Namespace", "StatefulSet"];
 
 /// Deletes own objects of the application that neither its healthy revisions nor any of its ReplicaSets mention.
@@ -30,9 +30,14 @@ pub(crate) async fn prune(
     let mut pruned = Vec::new();
     let kept = kept_names(cluster, target, record).await?;
     for kind in ["ConfigMap", "Secret"] {
-        let candidates = cluster
-            .list_metadata("v1", kind, &target.namespace, &target.selector())
-            .await?;
+        let query = ListQuery {
+            api_version: "v1",
+            kind,
+            namespace: &target.namespace,
+            labels: &target.selector(),
+            metadata_only: true,
+        };
+        let candidates = cluster.list(&query).await?;
         for object in candidates
             .iter()
             .filter(|object| !kept.contains(object.name()))
@@ -48,7 +53,7 @@ pub(crate) async fn prune(
     Ok(pruned)
 }
 
-/// Every text in what must stay. An object whose name is among them is kept: rather one too many than one too few.
+/// Every string in the objects that must stay. An object whose name is among them is kept, needed or not.
 async fn kept_names(
     cluster: &dyn Cluster,
     target: &Target,
@@ -61,10 +66,14 @@ async fn kept_names(
             texts(object.value(), &mut names);
         }
     }
-    let labels = format!("{MANAGED_BY}={MANAGER}");
-    let sets = cluster
-        .list("apps/v1", "ReplicaSet", &target.namespace, &labels)
-        .await?;
+    let query = ListQuery {
+        api_version: "apps/v1",
+        kind: "ReplicaSet",
+        namespace: &target.namespace,
+        labels: &format!("{MANAGED_BY_LABEL}={MANAGER}"),
+        metadata_only: false,
+    };
+    let sets = cluster.list(&query).await?;
     for set in sets.iter().filter(|set| belongs_to(set, &target.app)) {
         texts(&set.value()["spec"]["template"], &mut names);
     }
@@ -117,12 +126,10 @@ async fn delete_own(
     target: &Target,
     object: &Object,
 ) -> Result<Option<ObjectId>, ApiError> {
-    let labels = &object.value()["metadata"]["labels"];
-    let in_set = labels[PART_OF].as_str() == Some(&target.apply_set());
     let uid = object.value()["metadata"]["uid"]
         .as_str()
         .unwrap_or_default();
-    if !in_set || !is_own(object) || uid.is_empty() {
+    if !target.contains(object) || !is_own(object) || uid.is_empty() {
         return Ok(None);
     }
     let id = ObjectId::of(object, &target.namespace);
@@ -137,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::fake::FakeCluster;
-    use crate::record::Snapshot;
+    use crate::snapshot::Snapshot;
 
     fn snapshot(revision: &str, objects: Vec<Value>) -> Option<Snapshot> {
         let objects = objects
@@ -159,7 +166,7 @@ mod tests {
         };
         let id = ObjectId::new(api_version, kind, "shop", name);
         let object = json!({"metadata": {"uid": name,
-            "labels": {MANAGED_BY: MANAGER, PART_OF: target.apply_set()},
+            "labels": {MANAGED_BY_LABEL: MANAGER, "applyset.kubernetes.io/part-of": target.apply_set()},
             "managedFields": [{"manager": manager, "operation": "Apply"}]}});
         cluster.store(&id, id.object(object).unwrap());
     }
@@ -182,7 +189,7 @@ mod tests {
         store(&cluster, &target, "Ingress", "web", true);
         // A ReplicaSet that Kubernetes still keeps mentions the first one.
         let set = ObjectId::new("apps/v1", "ReplicaSet", "shop", "web-1");
-        let owned = json!({"metadata": {"labels": {MANAGED_BY: MANAGER},
+        let owned = json!({"metadata": {"labels": {MANAGED_BY_LABEL: MANAGER},
             "ownerReferences": [{"kind": "Deployment", "name": "web"}]},
             "spec": {"template": with_env("web-env-1")["spec"]["template"]}});
         cluster.store(&set, set.object(owned).unwrap());

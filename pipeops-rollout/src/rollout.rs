@@ -13,8 +13,10 @@ use crate::kube_cluster::KubeCluster;
 use crate::lease::Lease;
 use crate::options::RolloutOptions;
 use crate::outcome::Outcome;
-use crate::record::{RecordStore, Snapshot};
+use crate::record_store::RecordStore;
+use crate::references::references;
 use crate::run::Run;
+use crate::snapshot::Snapshot;
 use crate::state::{AppState, DeploymentState};
 use crate::status::{self, RolloutStatus};
 use crate::target::Target;
@@ -22,10 +24,10 @@ use crate::target::Target;
 /// How long `status` waits for the first look at the cluster.
 const STATUS_LIMIT: Duration = Duration::from_secs(30);
 
-/// Brings stacks into a cluster, watches them, and goes back when they fail.
+/// Applies stacks to a cluster, watches them, and rolls them back when they fail.
 ///
-/// One `Rollout` serves any number of applications at the same time; clones share its watches. All that has to survive a
-/// process is in the cluster: see [`Rollout::run`].
+/// One `Rollout` serves any number of applications at the same time. Clones share its watches. All state that has to survive
+/// a process is in the cluster: see [`Rollout::run`].
 #[derive(Debug, Clone)]
 pub struct Rollout {
     cluster: Arc<dyn Cluster>,
@@ -51,12 +53,12 @@ impl Rollout {
         }
     }
 
-    /// Rolls a stack out: applies it, watches until it is healthy or has failed, and then goes back to the last healthy
-    /// revision.
+    /// Rolls a stack out: applies it and watches until it is healthy or has failed. A stack that has failed is rolled back to
+    /// the last healthy revision.
     ///
-    /// The rollout holds a Lease on the application, so that two never act on it at once, and writes down each step before
-    /// it. When the process dies, running the same stack again continues where it was: watching, or going back. A newer
-    /// stack replaces one that is under way. Running a stack that is healthy changes nothing.
+    /// The rollout holds a Lease on the application, so that two never act on it at once, and records each step before it
+    /// takes it. When the process dies, running the same stack again resumes the rollout or the rollback. A newer stack
+    /// replaces one that is under way. Running a stack that is healthy changes nothing.
     ///
     /// Dropping the future stops it as a crash would.
     ///
@@ -81,7 +83,7 @@ impl Rollout {
         self.start(Some(id.to_owned()), stack, sink).await
     }
 
-    /// Goes back to the healthy revision before the current one, as a rollout of its own. Undoing twice returns.
+    /// Rolls back to the healthy revision before the current one. Undoing twice restores the current one.
     ///
     /// # Errors
     /// [`Error::NothingToUndo`], [`Error::RevisionIncomplete`]; otherwise as [`Rollout::run`].
@@ -133,7 +135,7 @@ impl Rollout {
         self.exclusively(&target, work).await
     }
 
-    /// Does the work while nobody else, in this process or another one, acts on the application.
+    /// Does the work while no other rollout, in this process or another one, acts on the application.
     async fn exclusively<T>(
         &self,
         target: &Target,
@@ -206,8 +208,8 @@ impl Rollout {
         .await
     }
 
-    /// The objects that an earlier revision refers to were kept for it; somebody else may have deleted them. Returns the
-    /// values in its Secrets.
+    /// Checks that the objects that an earlier revision refers to still exist: PipeOps keeps them, but others may delete
+    /// them. Returns the values in its Secrets.
     async fn check_references(
         &self,
         target: &Target,
@@ -222,7 +224,7 @@ impl Rollout {
             ids.any(|own| own == *id)
         };
         let workload = earlier.objects.iter().find(|o| o.kind() == "Deployment");
-        let needed = workload.map(|workload| status::references(&target.namespace, workload));
+        let needed = workload.map(|workload| references(&target.namespace, workload));
         for id in needed.into_iter().flatten() {
             match self.cluster.get(&id).await? {
                 Some(object) => secrets.extend(secrets_of(&object)),
@@ -240,7 +242,7 @@ impl Rollout {
     }
 }
 
-/// The values in a Secret, plain and encoded, so that nothing that the cluster says repeats them.
+/// The values in a Secret, plain and encoded, so that they are redacted from the messages of the cluster.
 fn secrets_of(object: &Object) -> Vec<SecretString> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! One rollout of one application, from its record to its outcome.
+//! One rollout of one application, from its record to its outcome: reconcile, resume, roll back.
 
 use std::time::Duration;
 
@@ -18,12 +18,14 @@ use crate::options::{FirstFailure, RolloutOptions};
 use crate::outcome::Outcome;
 use crate::progress::{Progress, ProgressPhase, Reporter};
 use crate::prune;
-use crate::record::{Attempt, AttemptPhase, RecordStore, Snapshot};
+use crate::record::{Attempt, AttemptPhase};
+use crate::record_store::RecordStore;
+use crate::snapshot::Snapshot;
 use crate::state::{AppState, DeploymentState};
 use crate::strategy::PlanStep;
 use crate::target::Target;
 
-/// How long the first list of everything may take before the rollout goes on without it.
+/// How long the first list of every kind may take before the rollout continues without it.
 const SYNC_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Run<'a> {
@@ -69,7 +71,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Continues the attempt that the record tells of when it is of this stack, and begins a new one otherwise.
+    /// Resumes the recorded attempt when it is of this stack, and begins a new one otherwise.
     pub(crate) async fn run(
         mut self,
         id: Option<String>,
@@ -100,7 +102,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The attempt that is under way becomes that of this caller.
+    /// Makes the attempt that is under way this caller's.
     async fn take_over(&mut self, id: Option<String>) -> Result<(), Error> {
         let strategy = self.options.strategy.name();
         let Some(attempt) = &mut self.store.record.attempt else {
@@ -110,7 +112,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if attempt.strategy != strategy {
-            // The steps of another strategy tell nothing about those of this one.
+            // The steps of another strategy do not match those of this one.
             (attempt.strategy, attempt.step) = (strategy.to_owned(), 0);
         }
         attempt.id = id;
@@ -123,7 +125,7 @@ impl<'a> Run<'a> {
         stack: &Stack,
         snapshot: Snapshot,
     ) -> Result<(), Error> {
-        // Whether the way can be watched is better known before anything changes.
+        // Missing rights to watch are found before anything changes.
         self.sync().await?;
         if self.options.check_first {
             apply::check(self.cluster, self.target, &stack.objects).await?;
@@ -144,7 +146,8 @@ impl<'a> Run<'a> {
         self.store.save().await
     }
 
-    /// Before anything changes: what runs now and is healthy is where a rollback goes.
+    /// Brings the record in line with the cluster before anything changes: a healthy revision that runs now is the target of
+    /// a rollback.
     async fn reconcile(&mut self) -> Result<(), Error> {
         let Some(live) = self.cluster.get(&self.target.workload()).await? else {
             return Ok(());
@@ -161,7 +164,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let record = &mut self.store.record;
-        // The process that waited for it died after it had become healthy.
+        // The process that waited for it died before it saw that the attempt is healthy.
         let unnoticed = record.attempt.as_ref().is_some_and(|attempt| {
             attempt.phase == AttemptPhase::Waiting
                 && Some(&attempt.snapshot.revision) == revision.as_ref()
@@ -185,7 +188,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Carries out the plan from the step that is written down.
+    /// Executes the plan from the recorded step.
     async fn resume(mut self, stack: &Stack) -> Result<Outcome, Error> {
         let plan = self.options.strategy.plan(stack);
         let first = self
@@ -230,7 +233,7 @@ impl<'a> Run<'a> {
         self.store.save().await
     }
 
-    /// Applies objects and returns the workload as it is then, if it was among them.
+    /// Applies objects and returns the applied workload, if it is among them.
     async fn apply(&self, objects: &[Object]) -> Result<Option<DeploymentState>, Error> {
         let mut workload = None;
         for object in objects {
@@ -242,7 +245,7 @@ impl<'a> Run<'a> {
         Ok(workload)
     }
 
-    /// Waits for what was applied; after a resume, for what is there.
+    /// Waits until the applied workload is healthy; after a resume, the live one.
     async fn await_healthy(
         &mut self,
         applied: Option<DeploymentState>,
@@ -258,7 +261,7 @@ impl<'a> Run<'a> {
             .await
     }
 
-    /// Watches until the revision is healthy, has failed (with a detector), or the time is over.
+    /// Watches until the revision is healthy, the detector decides that it has failed, or `limit` is over.
     async fn wait_until_complete(
         &mut self,
         generation: i64,
@@ -300,7 +303,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The time is over. The watches may have lagged behind: the cluster itself has the last word.
+    /// Decides at the deadline. The watches may lag behind, so it reads the Deployment from the API server.
     async fn decide_at_deadline(
         &self,
         state: &AppState,
@@ -335,7 +338,7 @@ impl<'a> Run<'a> {
         }
         if self.watch.health().without_events && !std::mem::replace(&mut self.warned, true) {
             self.reporter.warn(
-                "PipeOps may not watch events in this namespace: a failure will be explained less precisely",
+                "PipeOps may not watch events in this namespace: diagnoses of failures are less precise",
             );
         }
         Ok(())
@@ -358,7 +361,7 @@ impl<'a> Run<'a> {
     async fn succeed(mut self, stack: &Stack, terminating: u32) -> Result<Outcome, Error> {
         self.store.record.promote();
         self.store.save().await?;
-        // The revision is healthy, whatever becomes of old objects: they are found again next time.
+        // The revision is healthy even if pruning fails: the next rollout prunes again.
         match prune::prune(self.cluster, self.target, &self.store.record).await {
             Ok(pruned) if pruned.is_empty() => {}
             Ok(pruned) => {
@@ -376,7 +379,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The stack was refused halfway. What passes is left to the next run; otherwise the part that was applied goes back.
+    /// The stack was refused halfway. A transient error is left to the next run; otherwise the applied part is rolled back.
     async fn fail_applying(self, error: Error) -> Result<Outcome, Error> {
         let attempted = self
             .store
@@ -415,7 +418,7 @@ impl<'a> Run<'a> {
             .map(|a| a.snapshot.clone());
         match (self.store.record.healthy.clone(), attempted) {
             (Some(healthy), Some(attempted)) if healthy.fingerprint == attempted.fingerprint => {
-                // It was healthy once, as it is: there is nothing else to go back to, and its pods may still serve.
+                // This same revision was healthy before: there is no other one to roll back to, and its pods may still serve.
                 self.finish_failed(diagnosis).await
             }
             (Some(healthy), _) => self.restore(healthy, diagnosis).await,

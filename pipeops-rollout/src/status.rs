@@ -1,13 +1,9 @@
-//! How an application is doing, for people and programs.
-
-use std::collections::BTreeSet;
+//! The status of an application, for people and programs.
 
 use jiff::Timestamp;
-use pipeops_core::{Diagnosis, Object};
+use pipeops_core::Diagnosis;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::cluster::ObjectId;
 use crate::diagnose::{Limits, findings};
 use crate::progress::Progress;
 use crate::record::{AttemptPhase, RolloutRecord};
@@ -27,7 +23,7 @@ pub enum RolloutPhase {
     RollingBack,
     /// The revision failed, and the one before it is healthy.
     RolledBack,
-    /// The revision failed, and there was nothing to go back to.
+    /// The revision failed, and there was no revision to roll back to.
     Failed,
 }
 
@@ -79,7 +75,7 @@ pub struct RolloutStatus {
     pub images: Vec<String>,
     /// The last revision that was healthy.
     pub healthy_revision: Option<String>,
-    /// Where `undo` goes.
+    /// The target of `undo`.
     pub previous_revision: Option<String>,
     /// The pods.
     pub pods: Vec<PodSummary>,
@@ -153,7 +149,7 @@ fn summary(state: &AppState, pod: &PodState) -> PodSummary {
     }
 }
 
-/// What the latest attempt failed with; otherwise what holds the pods up now.
+/// Why the latest attempt failed; otherwise what delays the pods now.
 fn diagnosis(
     target: &Target,
     record: &RolloutRecord,
@@ -174,79 +170,10 @@ fn diagnosis(
     }
 }
 
-/// The ConfigMaps and Secrets that the pods of a workload cannot do without.
-pub(crate) fn references(namespace: &str, workload: &Object) -> BTreeSet<ObjectId> {
-    let mut found = BTreeSet::new();
-    collect(
-        namespace,
-        &workload.value()["spec"]["template"]["spec"],
-        &mut found,
-    );
-    found
-}
-
-fn collect(namespace: &str, value: &Value, found: &mut BTreeSet<ObjectId>) {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect(namespace, item, found)),
-        Value::Object(fields) => {
-            for (key, field) in fields {
-                let needed = field["optional"] != true;
-                let name = field["name"].as_str().or(field["secretName"].as_str());
-                let id = match (key.as_str(), name) {
-                    ("configMapRef" | "configMapKeyRef" | "configMap", Some(name)) => {
-                        Some(ObjectId::config_map(namespace, name))
-                    }
-                    ("secretRef" | "secretKeyRef" | "secret", Some(name)) => {
-                        Some(ObjectId::secret(namespace, name))
-                    }
-                    _ => None,
-                };
-                found.extend(id.filter(|_| needed));
-                collect(namespace, field, found);
-            }
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn every_way_to_refer_to_configuration_is_seen() {
-        let object = Object::new(
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-            "spec": {"template": {"spec": {
-                "containers": [{
-                    "envFrom": [{"configMapRef": {"name": "a"}}, {"secretRef": {"name": "b"}},
-                                {"secretRef": {"name": "maybe", "optional": true}}],
-                    "env": [{"valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
-                            {"valueFrom": {"secretKeyRef": {"name": "d", "key": "k"}}}]}],
-                "volumes": [{"configMap": {"name": "e"}}, {"secret": {"secretName": "f"}},
-                            {"projected": {"sources": [{"secret": {"name": "g"}}]}}]}}}}),
-        )
-        .unwrap();
-        let names: Vec<_> = references("shop", &object)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "ConfigMap/a",
-                "ConfigMap/c",
-                "ConfigMap/e",
-                "Secret/b",
-                "Secret/d",
-                "Secret/f",
-                "Secret/g"
-            ]
-        );
-    }
+    use pipeops_core::diagnosis::codes::rollout::POD_EXITED;
 
     #[test]
     fn what_the_cluster_shows_outweighs_an_old_success() {
@@ -255,7 +182,7 @@ mod tests {
             RolloutPhase::Progressing
         );
         assert_eq!(phase(None, true), RolloutPhase::Complete);
-        let diagnosis = Diagnosis::new("t");
+        let diagnosis = Diagnosis::new(&POD_EXITED);
         let failed = AttemptPhase::Failed { diagnosis };
         assert_eq!(phase(Some(&failed), true), RolloutPhase::Failed);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use pipeops_core::{Object, Stack};
 use serde_json::{Value, json};
 
-/// One step of a rollout. Each may be carried out twice: a process that dies in it is followed by one that begins it again.
+/// One step of a rollout. A step may run twice: when a process dies in it, the next process starts it again.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PlanStep {
@@ -17,8 +17,8 @@ pub enum PlanStep {
 
 /// How the pods of one revision are replaced by those of the next.
 ///
-/// A strategy plans; the rollout carries the plan out, remembers the step that is under way, watches, and goes back when a
-/// step fails. [`RollingUpdate`] is the default.
+/// A strategy plans. The rollout executes the plan, records the current step, watches, and rolls back when a step fails.
+/// [`RollingUpdate`] is the default.
 ///
 /// ```
 /// use pipeops_core::Stack;
@@ -29,7 +29,7 @@ pub enum PlanStep {
 /// assert!(Recreate.warnings(&stack)[0].contains("does not answer"));
 /// ```
 pub trait RolloutStrategy: fmt::Debug + Send + Sync {
-    /// Its name in records and logs.
+    /// The name of the strategy in records and logs.
     fn name(&self) -> &'static str;
 
     /// Changes the stack before anything is planned. Default: leaves it as it is.
@@ -37,10 +37,10 @@ pub trait RolloutStrategy: fmt::Debug + Send + Sync {
         let _ = stack;
     }
 
-    /// What people should know before it begins.
+    /// Warnings to show before the rollout begins.
     fn warnings(&self, stack: &Stack) -> Vec<String>;
 
-    /// The steps in their order. The same stack must give the same steps: a resumed rollout goes on in the middle.
+    /// The steps in order. The same stack must give the same steps: a resumed rollout starts at the recorded step.
     fn plan(&self, stack: &Stack) -> Vec<PlanStep>;
 }
 

@@ -1,15 +1,17 @@
-//! The application that is acted on, and what PipeOps writes onto its objects.
+//! The application that a rollout acts on, and the labels and annotations that mark its objects.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER, REVISION_ANNOTATION};
 use pipeops_core::{Object, Stack};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cluster::ObjectId;
 use crate::error::Error;
-use crate::state::REVISION_ANNOTATION;
-use crate::{MANAGED_BY, MANAGER, PART_OF};
+
+/// The label that names the set of objects that an object is part of.
+const PART_OF_LABEL: &str = "applyset.kubernetes.io/part-of";
 
 /// Which application, and the id of its set of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,53 +75,38 @@ impl Target {
 
     /// Labels that tell the application's objects from all others.
     pub(crate) fn selector(&self) -> String {
-        format!("{MANAGED_BY}={MANAGER},{PART_OF}={}", self.apply_set())
+        format!(
+            "{MANAGED_BY_LABEL}={MANAGER},{PART_OF_LABEL}={}",
+            self.apply_set()
+        )
     }
 
-    /// Writes onto the objects whose they are, and onto workload and pods what they were made from.
+    /// Labels all objects as parts of the application's set, and annotates the workload and its pods with the revision.
     ///
-    /// The pods' label lets one watch see all of PipeOps' pods; the pods' annotation makes every commit a template, and so
-    /// a ReplicaSet, of its own.
+    /// The pods' label lets one watch see all of PipeOps' pods. The pods' annotation gives every commit its own template, and
+    /// so its own ReplicaSet.
     pub(crate) fn mark(&self, stack: &mut Stack) {
         let apply_set = self.apply_set();
         for object in &mut stack.objects {
             let is_workload = object.kind() == "Deployment" && object.name() == self.app;
             let value = object.value_mut();
-            set(value, "/metadata", "labels", MANAGED_BY, MANAGER);
-            set(value, "/metadata", "labels", PART_OF, &apply_set);
+            set(value, &["metadata", "labels", MANAGED_BY_LABEL], MANAGER);
+            set(value, &["metadata", "labels", PART_OF_LABEL], &apply_set);
             if is_workload {
-                set(
-                    value,
-                    "/metadata",
-                    "annotations",
-                    REVISION_ANNOTATION,
-                    &stack.revision,
-                );
-                if value
-                    .pointer("/spec/template/metadata")
-                    .is_none_or(Value::is_null)
-                    && let Some(template) = value
-                        .pointer_mut("/spec/template")
-                        .and_then(Value::as_object_mut)
-                {
-                    template.insert("metadata".to_owned(), json!({}));
+                for metadata in [&["metadata"][..], &["spec", "template", "metadata"]] {
+                    let revision = ["annotations", REVISION_ANNOTATION];
+                    set(value, &[metadata, &revision].concat(), &stack.revision);
+                    let manager = ["labels", MANAGED_BY_LABEL];
+                    set(value, &[metadata, &manager].concat(), MANAGER);
                 }
-                set(
-                    value,
-                    "/spec/template/metadata",
-                    "labels",
-                    MANAGED_BY,
-                    MANAGER,
-                );
-                set(
-                    value,
-                    "/spec/template/metadata",
-                    "annotations",
-                    REVISION_ANNOTATION,
-                    &stack.revision,
-                );
             }
         }
+    }
+
+    /// Whether the object is part of the application's set.
+    pub(crate) fn contains(&self, object: &Object) -> bool {
+        let labels = &object.value()["metadata"]["labels"];
+        labels[PART_OF_LABEL].as_str() == Some(&self.apply_set())
     }
 
     fn problem_of(&self, object: &Object) -> Option<String> {
@@ -144,8 +131,8 @@ impl Target {
     }
 }
 
-/// What a stack is, in 16 hexadecimal digits. The data of Secrets is not part of it: whoever may read the record could
-/// guess at it.
+/// A hash of the stack, in 16 hexadecimal digits. It leaves out the data of Secrets, which readers of the record could
+/// otherwise guess.
 pub(crate) fn fingerprint(stack: &Stack) -> String {
     let mut hash = Sha256::new();
     for object in &stack.objects {
@@ -165,27 +152,27 @@ pub(crate) fn fingerprint(stack: &Stack) -> String {
 /// Whether PipeOps applied this object: its label, and its field manager among those of the object.
 pub(crate) fn is_own(object: &Object) -> bool {
     let metadata = &object.value()["metadata"];
-    let labelled = metadata["labels"][MANAGED_BY].as_str() == Some(MANAGER);
+    let labelled = metadata["labels"][MANAGED_BY_LABEL].as_str() == Some(MANAGER);
     let managers = metadata["managedFields"].as_array();
     let applied = managers.into_iter().flatten().any(|entry| {
-        entry["manager"].as_str() == Some(crate::FIELD_MANAGER)
-            && entry["operation"].as_str() == Some("Apply")
+        entry["manager"].as_str() == Some(MANAGER) && entry["operation"].as_str() == Some("Apply")
     });
     labelled && applied
 }
 
-/// Sets `parent/map/key`, where `parent` exists; the map is made when it does not.
-fn set(value: &mut Value, parent: &str, map: &str, key: &str, text: &str) {
-    let Some(parent) = value.pointer_mut(parent).and_then(Value::as_object_mut) else {
-        return;
-    };
-    let map = parent.entry(map).or_insert_with(|| json!({}));
-    if map.is_null() {
-        *map = json!({});
+/// Sets the text at a path of keys. Maps that do not exist are created.
+fn set(value: &mut Value, path: &[&str], text: &str) {
+    let mut value = value;
+    for key in path {
+        if value.is_null() {
+            *value = json!({});
+        }
+        let Some(map) = value.as_object_mut() else {
+            return;
+        };
+        value = map.entry(*key).or_insert(Value::Null);
     }
-    if let Some(map) = map.as_object_mut() {
-        map.insert(key.to_owned(), text.into());
-    }
+    *value = text.into();
 }
 
 fn invalid(app: &str, problem: String) -> Error {
@@ -259,7 +246,7 @@ mod tests {
             );
         }
         assert_eq!(
-            value["metadata"]["labels"][PART_OF],
+            value["metadata"]["labels"][PART_OF_LABEL],
             target.apply_set().as_str()
         );
         let marked = stack.clone();
@@ -289,7 +276,7 @@ mod tests {
     fn an_object_is_own_only_with_label_and_manager() {
         let object = |label: &str, manager: &str| {
             Object::new(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web",
-                "labels": {MANAGED_BY: label}, "managedFields": [{"manager": manager, "operation": "Apply"}]}}))
+                "labels": {MANAGED_BY_LABEL: label}, "managedFields": [{"manager": manager, "operation": "Apply"}]}}))
             .unwrap()
         };
         assert!(is_own(&object("pipeops", "pipeops")));

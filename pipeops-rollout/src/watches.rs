@@ -12,6 +12,7 @@ use kube::api::{Api, ApiResource, GroupVersionKind};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::{Client, Resource, ResourceExt};
+use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,7 +21,6 @@ use crate::app_states::{AppStates, Item, WatchedKind};
 use crate::app_watch::{AppWatch, WatchHealth};
 use crate::state::{DeploymentState, EventState, PodState, ReplicaSetState, raw};
 use crate::text;
-use crate::{MANAGED_BY, MANAGER};
 
 /// The server ends each watch after this many seconds, and it begins again where it was. Short enough that a connection
 /// that died silently is noticed well within a rollout's deadline.
@@ -116,7 +116,7 @@ impl Scope {
         let mut tasks = JoinSet::new();
         let own = Config::default()
             .timeout(WATCH_SECONDS)
-            .labels(&format!("{MANAGED_BY}={MANAGER}"));
+            .labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
         let apps = |kind| ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", kind));
         let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
         let feed = |kind| Feed {

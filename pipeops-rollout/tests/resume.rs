@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use pipeops_core::event::Discard;
 use pipeops_core::{Object, Stack};
 use pipeops_rollout::{
-    ApiError, AppWatch, ApplyMode, Cluster as RolloutCluster, KubeCluster, LogQuery, ObjectId,
-    Outcome, Rollout,
+    ApiError, AppWatch, ApplyMode, Cluster as RolloutCluster, KubeCluster, ListQuery, LogQuery,
+    ObjectId, Outcome, Rollout,
 };
 use pipeops_testkit::kubernetes::{Cluster, PodBehaviour, PullFailure};
 use tokio::sync::Notify;
@@ -50,26 +50,8 @@ impl RolloutCluster for Dying {
         self.inner.get(id).await
     }
 
-    async fn list(
-        &self,
-        version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError> {
-        self.inner.list(version, kind, namespace, labels).await
-    }
-
-    async fn list_metadata(
-        &self,
-        version: &str,
-        kind: &str,
-        namespace: &str,
-        labels: &str,
-    ) -> Result<Vec<Object>, ApiError> {
-        self.inner
-            .list_metadata(version, kind, namespace, labels)
-            .await
+    async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<Object>, ApiError> {
+        self.inner.list(query).await
     }
 
     async fn apply(

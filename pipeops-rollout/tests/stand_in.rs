@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pipeops_core::Diagnosis;
+use pipeops_core::diagnosis::{Page, codes::rollout as codes};
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_rollout::{ApiProblem, Error, Outcome};
 use pipeops_testkit::fault::{Fault, Matcher};
@@ -92,34 +93,32 @@ async fn progress_is_told_until_it_is_complete() {
 
 #[tokio::test]
 async fn images_that_cannot_be_pulled() {
+    use PullFailure::*;
     let cases = [
-        (PullFailure::NotFound, "image not found in the registry"),
-        (PullFailure::Unauthorized, "authentication required"),
+        (NotFound, &codes::IMAGE_PULL_NOT_FOUND, "not found"),
         (
-            PullFailure::NoMatchingPlatform,
-            "does not exist for the node's platform",
+            Unauthorized,
+            &codes::IMAGE_PULL_AUTH,
+            "authentication required",
+        ),
+        (NoMatchingPlatform, &codes::IMAGE_PULL_PLATFORM, "platform"),
+        (
+            RateLimited,
+            &codes::IMAGE_PULL_RATE_LIMIT,
+            "limits how often",
         ),
         (
-            PullFailure::RateLimited,
-            "limits how often images are pulled",
+            ConnectionRefused,
+            &codes::IMAGE_PULL_REGISTRY_DOWN,
+            "refused",
         ),
-        (
-            PullFailure::ConnectionRefused,
-            "connect: connection refused",
-        ),
-        (PullFailure::TimedOut, "i/o timeout"),
-        (PullFailure::NoSuchHost, "no such host"),
-        (
-            PullFailure::UnknownAuthority,
-            "do not trust the registry's certificate",
-        ),
+        (TimedOut, &codes::IMAGE_PULL_REGISTRY_DOWN, "i/o timeout"),
+        (NoSuchHost, &codes::IMAGE_PULL_DNS, "no such host"),
+        (UnknownAuthority, &codes::IMAGE_PULL_TLS, "certificate"),
     ];
-    let check = |(failure, reason)| async move {
+    let check = |(failure, page, reason): (_, &'static Page, _)| async move {
         let diagnosis = diagnosis_of(PodBehaviour::pull_fails(failure), |_| {}).await;
-        assert_eq!(
-            diagnosis.title, "Deployment failed: ImagePullBackOff",
-            "{diagnosis}"
-        );
+        assert_eq!(diagnosis.code, *page, "{diagnosis}");
         assert_eq!(
             diagnosis.error,
             "Failed to pull image \"registry.example.com/web:broken\""
@@ -133,7 +132,7 @@ async fn images_that_cannot_be_pulled() {
 async fn containers_that_end() {
     let crash = PodBehaviour::crash(3).log(["opening", "cannot open the database"]);
     let diagnosis = diagnosis_of(crash, |_| {}).await;
-    assert_eq!(diagnosis.title, "Deployment failed: CrashLoopBackOff");
+    assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert_eq!(
         diagnosis.reason,
         "the container crashes at start: exit code 3"
@@ -141,7 +140,7 @@ async fn containers_that_end() {
     assert_eq!(diagnosis.log, ["opening", "cannot open the database"]);
 
     let diagnosis = diagnosis_of(PodBehaviour::oom_killed(), |_| {}).await;
-    assert_eq!(diagnosis.title, "Deployment failed: OOMKilled");
+    assert_eq!(diagnosis.code, codes::POD_OUT_OF_MEMORY);
     let diagnosis = diagnosis_of(PodBehaviour::crash(0), |_| {}).await;
     assert_eq!(
         diagnosis.reason,
@@ -151,16 +150,10 @@ async fn containers_that_end() {
     let refused = "HTTP probe failed with statuscode: 500";
     let stuck = PodBehaviour::liveness_fails(Duration::ZERO, refused);
     let diagnosis = diagnosis_of(stuck, with_liveness_probe).await;
-    assert_eq!(
-        diagnosis.title, "Deployment failed: LivenessProbeFailed",
-        "{diagnosis}"
-    );
+    assert_eq!(diagnosis.code, codes::POD_LIVENESS_PROBE);
     let slow = PodBehaviour::never_started(refused);
     let diagnosis = diagnosis_of(slow, with_startup_probe).await;
-    assert_eq!(
-        diagnosis.title, "Deployment failed: StartupProbeFailed",
-        "{diagnosis}"
-    );
+    assert_eq!(diagnosis.code, codes::POD_STARTUP_PROBE);
 }
 
 #[tokio::test]
@@ -173,18 +166,12 @@ async fn containers_that_do_not_begin() {
     );
 
     let diagnosis = diagnosis_of(PodBehaviour::create_fails("no such device"), |_| {}).await;
-    assert_eq!(
-        diagnosis.title, "Deployment failed: CreateContainerError",
-        "{diagnosis}"
-    );
+    assert_eq!(diagnosis.code, codes::POD_CONTAINER_START);
 
     let missing =
         |c: &mut Value| c["envFrom"] = serde_json::json!([{"secretRef": {"name": "nothere"}}]);
     let diagnosis = diagnosis_of(PodBehaviour::ready(), missing).await;
-    assert_eq!(
-        diagnosis.title,
-        "Deployment failed: CreateContainerConfigError"
-    );
+    assert_eq!(diagnosis.code, codes::POD_CONFIG_MISSING);
     assert!(
         diagnosis.fixes[0].starts_with("Create the missing Secret \"nothere\""),
         "{diagnosis}"
@@ -203,19 +190,15 @@ async fn pods_that_are_not_set_up() {
     let webhook =
         PodBehaviour::denied("admission webhook \"p.example.com\" denied the request: no");
     let cases = [
-        (mount, "FailedMount"),
-        (sandbox, "FailedCreatePodSandBox"),
-        (place, "Unschedulable"),
-        (quota, "QuotaExceeded"),
-        (webhook, "AdmissionDenied"),
+        (mount, &codes::POD_VOLUME),
+        (sandbox, &codes::POD_SANDBOX),
+        (place, &codes::POD_UNSCHEDULABLE),
+        (quota, &codes::POD_QUOTA),
+        (webhook, &codes::POD_ADMISSION_DENIED),
     ];
-    let check = |(behaviour, title)| async move {
+    let check = |(behaviour, page): (_, &'static Page)| async move {
         let diagnosis = diagnosis_of(behaviour, |_| {}).await;
-        assert_eq!(
-            diagnosis.title,
-            format!("Deployment failed: {title}"),
-            "{diagnosis}"
-        );
+        assert_eq!(diagnosis.code, *page, "{diagnosis}");
     };
     join_all(cases.into_iter().map(check)).await;
 }
@@ -224,7 +207,7 @@ async fn pods_that_are_not_set_up() {
 async fn readiness_that_never_comes() {
     let behaviour = PodBehaviour::never_ready("HTTP probe failed with statuscode: 503");
     let diagnosis = diagnosis_of(behaviour, |_| {}).await;
-    assert_eq!(diagnosis.title, "Deployment failed: ReadinessProbeFailed");
+    assert_eq!(diagnosis.code, codes::POD_READINESS_PROBE);
     assert!(
         diagnosis
             .reason
@@ -324,7 +307,7 @@ async fn without_events_and_logs_it_does_what_it_can_and_says_so() {
         .await
         .unwrap();
     let diagnosis = outcome.diagnosis().unwrap();
-    assert_eq!(diagnosis.title, "Deployment failed: CrashLoopBackOff");
+    assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert!(diagnosis.log.is_empty());
     let warnings = told.warnings();
     for named in ["events", "pods/log"] {

@@ -5,6 +5,7 @@ mod common;
 
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes::rollout as codes;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{Diagnosis, Redactor, SecretString, Stack};
 use pipeops_rollout::{Error, Outcome, Rollout, RolloutOptions, RolloutPhase};
@@ -196,7 +197,7 @@ async fn an_image_that_does_not_exist_is_rolled_back() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let image = format!("{}/library/busybox:nothere", environment("REGISTRY"));
     let diagnosis = break_it(&lab, |container| container["image"] = image.clone().into()).await;
-    assert_eq!(diagnosis.title, "Deployment failed: ImagePullBackOff");
+    assert_eq!(diagnosis.code, codes::IMAGE_PULL_NOT_FOUND);
     assert_eq!(diagnosis.error, format!("Failed to pull image \"{image}\""));
     assert_eq!(diagnosis.reason, "image not found in the registry");
     lab.end().await;
@@ -213,7 +214,7 @@ async fn a_crash_is_rolled_back_with_its_last_output() {
         "echo using hunter22; echo cannot open the database; exit 3"
     ]);
     let diagnosis = break_it(&lab, |container| container["command"] = command).await;
-    assert_eq!(diagnosis.title, "Deployment failed: CrashLoopBackOff");
+    assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert_eq!(
         diagnosis.reason,
         "the container crashes at start: exit code 3"
@@ -233,7 +234,7 @@ async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
         container["readinessProbe"]["httpGet"]["path"] = "/nowhere".into();
     })
     .await;
-    assert_eq!(diagnosis.title, "Deployment failed: ReadinessProbeFailed");
+    assert_eq!(diagnosis.code, codes::POD_READINESS_PROBE);
     assert!(
         diagnosis
             .reason

@@ -88,7 +88,7 @@ pub(super) fn pull_secret(app: &App, metadata: &Metadata) -> Option<Secret> {
     })
 }
 
-/// An account of its own without a token: the application never talks to the API server.
+/// Its own account, without a token: the application never calls the API server.
 pub(super) fn service_account(app: &App, metadata: &Metadata) -> ServiceAccount {
     ServiceAccount {
         metadata: metadata.object(&app.name),

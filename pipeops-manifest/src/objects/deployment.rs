@@ -15,7 +15,7 @@ use crate::app::{App, PullPolicy, Strategy};
 use crate::health::HealthCheck;
 use crate::timing::seconds_i32;
 
-/// Old ReplicaSets that are kept to go back to; Kubernetes' own default, written so that it stays.
+/// Old ReplicaSets that are kept for rollbacks. Kubernetes' own default, written so that it stays.
 const REVISION_HISTORY: i32 = 10;
 
 pub(super) fn deployment(app: &App, metadata: &Metadata, config: &ConfigNames) -> Deployment {
@@ -66,7 +66,7 @@ fn kube_score_waivers(app: &App) -> Vec<&'static str> {
     waivers
 }
 
-/// The rolling update that was asked for, as far as it leaves at least one pod.
+/// The configured rolling update, limited so that at least one pod stays.
 fn strategy(app: &App) -> DeploymentStrategy {
     let Strategy::Rolling {
         max_unavailable,
@@ -79,7 +79,7 @@ fn strategy(app: &App) -> DeploymentStrategy {
         };
     };
     let max_unavailable = max_unavailable.min(app.replicas.saturating_sub(1));
-    // Both at 0 is refused by Kubernetes: where no pod may go, one has to come first.
+    // Kubernetes refuses 0 for both: where no pod may stop, a new one has to start first.
     let max_surge = if max_unavailable == 0 {
         max_surge.max(1)
     } else {

@@ -1,4 +1,4 @@
-//! NetworkPolicy and PodDisruptionBudget: what others may do to an application's pods.
+//! NetworkPolicy and PodDisruptionBudget: the traffic of an application's pods, and their eviction.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ fn ingress_rules(app: &App, rules: &NetworkRules) -> Vec<NetworkPolicyIngressRul
     }]
 }
 
-/// `None` is everybody.
+/// `None` admits every address.
 fn ingress_peers(app: &App, from: &IngressFrom) -> Option<Vec<NetworkPolicyPeer>> {
     // Requests through a node port or from a load balancer arrive from addresses that belong to no pod.
     let published = app.service != ServiceType::ClusterIp || app.ingress.is_some();

@@ -1,9 +1,11 @@
 //! Causes that a container shows: why it waits, why it ended, why it is not ready.
 
+use super::causes::{Cause, Grace};
 use super::exit;
+use super::finding::Finding;
 use super::image;
-use super::pod::missing_source;
-use super::{Cause, Finding, Grace, Limits};
+use super::limits::Limits;
+use super::missing::{missing_key, missing_source};
 use crate::cluster::LogQuery;
 use crate::state::{AppState, ContainerStatus, PodState, Terminated, Waiting};
 
@@ -26,8 +28,8 @@ pub(super) fn finding(
         .or_else(|| one.unready())?;
     Some(
         finding
-            .with("container", &container.name)
-            .with("image", &container.image),
+            .context("container", &container.name)
+            .context("image", &container.image),
     )
 }
 
@@ -54,7 +56,9 @@ impl One<'_> {
             "CreateContainerConfigError" => Some(self.config(message)),
             "RunContainerError" => Some(self.not_run(reason, message)),
             "CreateContainerError" => Some(self.not_run(reason, message)),
-            "PostStartHookError" | "PreStartHookError" | "PreCreateHookError" => named(Cause::Hook),
+            "PostStartHookError" | "PreStartHookError" | "PreCreateHookError" => {
+                named(Cause::StartHook)
+            }
             "CreatePodSandboxError" | "ConfigPodSandboxError" | "KillPodSandboxError" => {
                 named(Cause::Sandbox)
             }
@@ -65,7 +69,7 @@ impl One<'_> {
     /// `Container web: <reason>`, with the message as detail.
     fn named(&self, cause: Cause, reason: &str, message: &str) -> Finding {
         let name = &self.container.name;
-        Finding::new(cause, format!("Container {name}: {reason}")).with("detail", message)
+        Finding::new(cause, format!("Container {name}: {reason}")).detail(message)
     }
 
     fn image(&self, message: &str) -> Finding {
@@ -87,8 +91,8 @@ impl One<'_> {
         let (cause, detail) = image::explain(reference, message);
         let registry = reference.split('/').next().unwrap_or_default();
         Finding::new(cause, format!("Failed to pull image \"{reference}\""))
-            .with("detail", detail)
-            .with("registry", registry)
+            .detail(detail)
+            .context("host", registry)
     }
 
     fn config(&self, message: &str) -> Finding {
@@ -99,7 +103,7 @@ impl One<'_> {
         match missing_source(message).or_else(|| missing_key(message)) {
             Some(source) => self
                 .named(Cause::ConfigMissing, "CreateContainerConfigError", message)
-                .with("name", source),
+                .missing(source),
             None => self.named(Cause::ConfigOther, "CreateContainerConfigError", message),
         }
     }
@@ -110,10 +114,7 @@ impl One<'_> {
         if message.is_empty() {
             return finding;
         }
-        Finding {
-            error: crate::text::clean(message),
-            ..finding
-        }
+        finding.error(message)
     }
 
     fn crashed(&self) -> Option<Finding> {
@@ -141,7 +142,7 @@ impl One<'_> {
         {
             error = ended.message.clone();
         }
-        let finding = Finding::new(cause, error).with("detail", detail);
+        let finding = Finding::new(cause, error).detail(detail);
         Some(
             finding
                 .grace(self.crash_grace(cause))
@@ -164,16 +165,16 @@ impl One<'_> {
         }
     }
 
-    /// Whether the kubelet ended the container because of a probe: it was told to stop (143), or killed (137), or stopped in
-    /// peace. One that crashes by itself fails its probes as well.
+    /// Whether the kubelet ended the container because of a probe: with SIGTERM (143), SIGKILL (137) or a clean exit (0). A
+    /// container that crashes fails its probes too.
     fn ended_by(&self, probe: &str, exit_code: i32) -> bool {
         matches!(exit_code, 0 | 137 | 143) && self.event("Unhealthy", probe).is_some()
     }
 
-    /// Applications that wait for one another crash a few times and then run: a crash alone proves nothing, and a
-    /// container that runs again has its chance.
+    /// Applications that wait for one another crash a few times and then run. So a crash alone proves nothing, and a
+    /// container that runs again is given time.
     fn crash_grace(&self, cause: Cause) -> Grace {
-        let hopeless = cause.explanation().grace == Grace::None;
+        let hopeless = cause.rule().grace == Grace::None;
         let runs = self.container.state.running.is_some();
         if hopeless || (!runs && self.container.restart_count >= self.limits.max_restarts) {
             Grace::None
@@ -206,7 +207,7 @@ impl One<'_> {
             (Some(answer), _) => answer.to_owned(),
         };
         let detail = answer.split_once(": ").map_or("", |(_, tail)| tail);
-        let finding = Finding::new(cause, &answer).with("detail", detail);
+        let finding = Finding::new(cause, &answer).detail(detail);
         Some(finding.grace(Grace::UntilDeadline).log(self.log(false)))
     }
 
@@ -255,15 +256,6 @@ fn not_run_cause(message: &str) -> Cause {
     } else {
         Cause::ContainerOther
     }
-}
-
-/// `couldn't find key PORT in ConfigMap shop/web-config`: the key of which object.
-fn missing_key(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("couldn't find key ")?;
-    let (key, object) = rest.split_once(" in ")?;
-    let (kind, name) = object.split_once(' ')?;
-    let name = name.rsplit('/').next()?;
-    Some(format!("key {key} of {kind} \"{name}\""))
 }
 
 #[cfg(test)]
@@ -334,8 +326,8 @@ mod tests {
             ("ErrImageNeverPull", Cause::ImageNeverPulled),
             ("ImageInspectError", Cause::ImageInspect),
             ("CreateContainerError", Cause::ContainerOther),
-            ("PostStartHookError", Cause::Hook),
-            ("PreStartHookError", Cause::Hook),
+            ("PostStartHookError", Cause::StartHook),
+            ("PreStartHookError", Cause::StartHook),
             ("CreatePodSandboxError", Cause::Sandbox),
             ("ConfigPodSandboxError", Cause::Sandbox),
             ("RegistryUnavailable", Cause::ImageOther),

@@ -1,6 +1,10 @@
 //! Causes that a Pod shows: its placing, its set-up, its end.
 
-use super::{Cause, Finding, Limits, container};
+use super::causes::Cause;
+use super::container;
+use super::finding::Finding;
+use super::limits::Limits;
+use super::missing::missing_source;
 use crate::state::{AppState, Condition, PodState};
 
 /// Every cause that this Pod shows.
@@ -17,7 +21,7 @@ pub(super) fn findings(state: &AppState, pod: &PodState, limits: &Limits) -> Vec
     findings.extend(hooks(state, pod));
     findings
         .into_iter()
-        .map(|finding| finding.with("pod", &pod.name))
+        .map(|finding| finding.context("pod", &pod.name))
         .collect()
 }
 
@@ -35,7 +39,7 @@ fn ended(pod: &PodState) -> Option<Finding> {
         _ => Cause::PodRefused,
     };
     let error = format!("Pod {}: {reason}", pod.name);
-    Some(Finding::new(cause, error).with("detail", message))
+    Some(Finding::new(cause, error).detail(message))
 }
 
 fn unschedulable(pod: &PodState) -> Option<Finding> {
@@ -47,7 +51,7 @@ fn unschedulable(pod: &PodState) -> Option<Finding> {
             Cause::Unschedulable,
             format!("Pod {} cannot be placed", pod.name),
         )
-        .with("detail", message)
+        .detail(message)
     })
 }
 
@@ -73,9 +77,7 @@ fn set_up(state: &AppState, pod: &PodState) -> Option<Finding> {
         let message = event.message.as_str();
         let finding = match event.reason.as_str() {
             "FailedMount" => match missing_source(message) {
-                Some(source) => {
-                    Finding::new(Cause::VolumeSourceMissing, message).with("name", source)
-                }
+                Some(source) => Finding::new(Cause::VolumeSourceMissing, message).missing(source),
                 None => Finding::new(Cause::Volume, message),
             },
             "FailedAttachVolume" | "FailedMapVolume" | "FailedBinding" => {
@@ -90,34 +92,19 @@ fn set_up(state: &AppState, pod: &PodState) -> Option<Finding> {
             }
             _ => return None,
         };
-        Some(finding.with("detail", tail(message)))
+        Some(finding.detail(tail(message)))
     })
 }
 
 fn hooks(state: &AppState, pod: &PodState) -> Option<Finding> {
     state.events_of(&pod.name).rev().find_map(|event| {
         let cause = match event.reason.as_str() {
-            "FailedPostStartHook" => Cause::Hook,
-            "FailedPreStopHook" => Cause::PreStopHook,
+            "FailedPostStartHook" => Cause::StartHook,
+            "FailedPreStopHook" => Cause::StopHook,
             _ => return None,
         };
-        Some(Finding::new(cause, &event.message).with("detail", &event.message))
+        Some(Finding::new(cause, &event.message).detail(&event.message))
     })
-}
-
-/// `ConfigMap "x"` or `Secret "x"` when that is what the message misses.
-pub(super) fn missing_source(message: &str) -> Option<String> {
-    let lower = message.to_lowercase();
-    if !lower.contains("not found") && !lower.contains("couldn't find key") {
-        return None;
-    }
-    [("configmap", "ConfigMap"), ("secret", "Secret")]
-        .into_iter()
-        .find_map(|(word, kind)| {
-            let at = lower.find(&format!("{word} \""))?;
-            let name = message.get(at + word.len() + 2..)?.split('"').next()?;
-            Some(format!("{kind} \"{name}\""))
-        })
 }
 
 /// The part after the last `failed for volume "x" : `, which repeats nothing.

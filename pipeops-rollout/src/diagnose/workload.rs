@@ -1,6 +1,7 @@
 //! Causes that the Deployment itself shows: pods that cannot even be created.
 
-use super::{Cause, Finding};
+use super::causes::Cause;
+use super::finding::Finding;
 use crate::state::{AppState, Condition};
 
 /// Every cause that the Deployment's conditions show.
@@ -52,7 +53,7 @@ fn not_created(message: &str) -> Finding {
     } else {
         Cause::CreateOther
     };
-    Finding::new(cause, message).with("detail", after_forbidden(message))
+    Finding::new(cause, message).detail(after_forbidden(message))
 }
 
 /// `pods "web-1-x" is forbidden: exceeded quota: …` without the part that names a pod that never was.

@@ -4,6 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use pipeops_core::Code;
+use pipeops_core::diagnosis::codes::rollout as codes;
+
 use super::*;
 use crate::fake::FakeCluster;
 use crate::fixtures::{crashed, deployment, pod, replica_set, running, state, waiting};
@@ -119,9 +122,9 @@ fn revision(cluster: &FakeCluster) -> String {
         .to_owned()
 }
 
-fn rolled_back_to(outcome: Outcome) -> (String, String) {
+fn rolled_back_to(outcome: Outcome) -> (Code, String) {
     match outcome {
-        Outcome::RolledBack { diagnosis, to } => (diagnosis.title, to),
+        Outcome::RolledBack { diagnosis, to } => (diagnosis.code, to),
         other => panic!("{other:?}"),
     }
 }
@@ -147,10 +150,10 @@ async fn a_broken_revision_goes_back_with_its_configuration_kept() {
     run(&cluster, "a").await.unwrap();
     let told = Told::default();
     let outcome = rollout(&cluster).run(&stack("b"), &told).await.unwrap();
-    let (title, to) = rolled_back_to(outcome);
+    let (code, to) = rolled_back_to(outcome);
     assert_eq!(
-        (title.as_str(), to.as_str()),
-        ("Deployment failed: InvalidImageName", "a")
+        (code, to.as_str()),
+        ((&codes::IMAGE_PULL_INVALID_NAME).into(), "a")
     );
     assert_eq!(revision(&cluster), "a");
     assert!(
@@ -240,10 +243,10 @@ async fn a_rollback_that_was_cut_off_is_continued() {
     assert!(cut.is_err());
     cluster.writes();
     set_fates(&cluster, &[("a", Fate::Healthy)]);
-    let (title, to) = rolled_back_to(run(&cluster, "b").await.unwrap());
+    let (code, to) = rolled_back_to(run(&cluster, "b").await.unwrap());
     assert_eq!(
-        (title.as_str(), to.as_str()),
-        ("Deployment failed: InvalidImageName", "a")
+        (code, to.as_str()),
+        ((&codes::IMAGE_PULL_INVALID_NAME).into(), "a")
     );
     assert_eq!(
         cluster.writes(),
@@ -315,8 +318,8 @@ async fn readiness_that_never_comes_ends_at_the_deadline() {
     let cluster = cluster(&[("a", Fate::Healthy), ("b", Fate::Unready)]);
     run(&cluster, "a").await.unwrap();
     let began = Instant::now();
-    let (title, _) = rolled_back_to(run(&cluster, "b").await.unwrap());
-    assert_eq!(title, "Deployment failed: ReadinessProbeFailed");
+    let (code, _) = rolled_back_to(run(&cluster, "b").await.unwrap());
+    assert_eq!(code, codes::POD_READINESS_PROBE);
     assert_eq!(began.elapsed(), Duration::from_secs(300));
 }
 
@@ -328,7 +331,7 @@ async fn a_rollback_that_does_not_complete_is_an_error_that_tells_both() {
     let error = run(&cluster, "b").await.unwrap_err();
     assert!(
         matches!(&error, Error::RollbackIncomplete { to, diagnosis, .. }
-        if to == "a" && diagnosis.title.ends_with("InvalidImageName"))
+        if to == "a" && diagnosis.code == codes::IMAGE_PULL_INVALID_NAME)
     );
 }
 
@@ -338,7 +341,7 @@ async fn the_last_output_is_shown_without_secrets() {
     cluster.set_logs("connecting with hunter22\npanic: no database\n");
     let outcome = run(&cluster, "a").await.unwrap();
     let diagnosis = outcome.diagnosis().unwrap();
-    assert_eq!(diagnosis.title, "Deployment failed: CrashLoopBackOff");
+    assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert_eq!(
         diagnosis.log,
         ["connecting with [redacted]", "panic: no database"]

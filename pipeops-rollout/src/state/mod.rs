@@ -10,8 +10,6 @@ use serde::Deserialize;
 
 pub(crate) mod raw;
 
-/// The annotation with the commit SHA that a Deployment and its pods were made from.
-pub const REVISION_ANNOTATION: &str = "pipeops.dev/revision";
 /// The annotation in which Kubernetes counts the templates of a Deployment.
 pub(crate) const TEMPLATE_COUNT: &str = "deployment.kubernetes.io/revision";
 /// Events that are kept for one object; the oldest go first.

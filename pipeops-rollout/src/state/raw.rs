@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use kube::api::{Object, ObjectMeta};
+use pipeops_core::names::REVISION_ANNOTATION;
 use serde::Deserialize;
 
 use super::{
-    DeploymentSpec, DeploymentState, DeploymentStatus, PodState, PodStatus, REVISION_ANNOTATION,
-    ReplicaSetState, TEMPLATE_COUNT,
+    DeploymentSpec, DeploymentState, DeploymentStatus, PodState, PodStatus, ReplicaSetState,
+    TEMPLATE_COUNT,
 };
 
 pub(crate) type Deployment = Object<Option<DeploymentSpec>, DeploymentStatus>;

@@ -1,0 +1,25 @@
+//! The ConfigMap, Secret or key that a message of the kubelet misses.
+
+/// `ConfigMap "x"` or `Secret "x"` when that is what the message misses.
+pub(super) fn missing_source(message: &str) -> Option<String> {
+    let lower = message.to_lowercase();
+    if !lower.contains("not found") && !lower.contains("couldn't find key") {
+        return None;
+    }
+    [("configmap", "ConfigMap"), ("secret", "Secret")]
+        .into_iter()
+        .find_map(|(word, kind)| {
+            let at = lower.find(&format!("{word} \""))?;
+            let name = message.get(at + word.len() + 2..)?.split('"').next()?;
+            Some(format!("{kind} \"{name}\""))
+        })
+}
+
+/// `couldn't find key PORT in ConfigMap shop/web-config`: the key of which object.
+pub(super) fn missing_key(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("couldn't find key ")?;
+    let (key, object) = rest.split_once(" in ")?;
+    let (kind, name) = object.split_once(' ')?;
+    let name = name.rsplit('/').next()?;
+    Some(format!("key {key} of {kind} \"{name}\""))
+}
