@@ -9,6 +9,12 @@ const COMMANDS: &[(&str, &[&str])] = &[
     (
         "pipeops doctor",
         &[
+            "build-pool/unreachable",
+            "build/call-refused",
+            "build/daemon-lost",
+            "build/daemon-unreachable",
+            "build/network-unreachable",
+            "build/unknown",
             "cli/no-cluster",
             "cluster",
             "image-pull/node-disk",
@@ -25,6 +31,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     (
         "pipeops project registry update {project}",
         &[
+            "build/base-image-missing",
+            "build/credential-unavailable",
+            "build/registry-auth",
+            "build/registry-denied",
             "image-pull/auth",
             "image-pull/other",
             "image-pull/rate-limit",
@@ -60,9 +70,19 @@ const COMMANDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "pipeops dockerfile args Dockerfile",
+        &["build/invalid-dockerfile"],
+    ),
+    (
+        "pipeops dockerfile generate .",
+        &["build/dockerfile-missing"],
+    ),
+    (
         "pipeops dockerfile images",
         &["cli/base-images-file", "cli/base-image-missing"],
     ),
+    ("buildctl prune", &["build/disk-full"]),
+    ("buildctl prune --all", &["build/content-damaged"]),
 ];
 
 /// Adds the command to a diagnosis that has none.
