@@ -386,9 +386,9 @@ async fn many_rollouts_share_one_set_of_watches() {
     let outcomes = join_all(runs).await;
     assert!(outcomes.iter().all(Outcome::is_complete));
     let watches = cluster
-        .audit()
+        .requests()
         .iter()
-        .filter(|seen| seen.call.operation.starts_with("watch "))
+        .filter(|seen| seen.operation.starts_with("watch "))
         .count();
     assert_eq!(watches, 4);
 }

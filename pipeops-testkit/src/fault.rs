@@ -18,7 +18,6 @@
 //! assert_eq!(throttled.fired(), 2);
 //! ```
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -226,18 +225,6 @@ impl Rule {
     }
 }
 
-/// A fault that met a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fired {
-    /// What went wrong.
-    pub fault: Fault,
-    /// The call that it happened to.
-    pub call: Call,
-}
-
-/// Faults that are remembered; older ones are forgotten, so that a long-lived stand-in does not grow.
-const RECORD: usize = 10_000;
-
 /// The faults of one stand-in. Clones share their rules.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Script>>);
@@ -245,7 +232,6 @@ pub struct Faults(Arc<Mutex<Script>>);
 #[derive(Default)]
 struct Script {
     rules: Vec<Armed>,
-    fired: VecDeque<Fired>,
     next_id: u64,
 }
 
@@ -299,26 +285,11 @@ impl Faults {
     /// of your own.
     pub fn next(&self, call: &Call) -> Option<Fault> {
         let mut script = self.script();
-        let fault = script
-            .rules
-            .iter_mut()
-            .find_map(|armed| armed.meets(call).then(|| armed.rule.fault.clone()))?;
-        if script.fired.len() == RECORD {
-            script.fired.pop_front();
-        }
-        script.fired.push_back(Fired {
-            fault: fault.clone(),
-            call: call.clone(),
-        });
-        Some(fault)
+        let mut rules = script.rules.iter_mut();
+        rules.find_map(|armed| armed.meets(call).then(|| armed.rule.fault.clone()))
     }
 
-    /// The last ten thousand faults that have met a call, oldest first.
-    pub fn fired(&self) -> Vec<Fired> {
-        self.script().fired.iter().cloned().collect()
-    }
-
-    /// Removes all rules. What has fired stays on record.
+    /// Removes all rules.
     pub fn clear(&self) {
         self.script().rules.clear();
     }
@@ -334,7 +305,6 @@ impl fmt::Debug for Faults {
         let script = self.script();
         f.debug_struct("Faults")
             .field("rules", &script.rules.len())
-            .field("fired", &script.fired.len())
             .finish()
     }
 }
@@ -432,7 +402,6 @@ mod tests {
                 None
             ]
         );
-        assert_eq!(faults.fired().len(), 3);
     }
 
     #[test]

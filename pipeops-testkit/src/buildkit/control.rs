@@ -19,45 +19,52 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
 use bollard_buildkit_proto::pb::Platform;
 use futures::{Stream, StreamExt};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 use tower::ServiceExt;
 
 use super::daemon::Daemon;
-use super::error::{BuildError, BuildResult};
+use super::error::{BuildError, BuildResult, code_of};
 use super::progress::Progress;
 use super::request::BuildRequest;
 use super::session::MAX_MESSAGE;
 use super::solve::Build;
-use crate::fault::Call;
-use crate::serve::{Answer, Body, with_fault};
+use crate::fault::Fault;
+use crate::serve::{Answer, Body, Exchange, Service};
 
 type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
-/// Answers one HTTP/2 request.
-pub(super) async fn handle(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Answer {
-    let path = request.uri().path().to_owned();
-    let call = Call::new(request.method().as_str(), path.as_str(), operation(&path));
-    let fault = daemon.faults.next(&call);
-    let answer = respond(daemon.clone(), request);
-    match fault {
-        None => answer.await,
-        Some(fault) => with_fault(fault, &daemon.switch, answer, refusal).await,
+impl Service for Daemon {
+    async fn operation(exchange: &mut Exchange<Self>) -> String {
+        operation(&exchange.path)
     }
-}
 
-async fn respond(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Answer {
-    let response = if request.uri().path().starts_with("/grpc.health.v1.Health/") {
-        HealthServer::new(Service(daemon)).oneshot(request).await
-    } else {
-        let server = ControlServer::new(Service(daemon))
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE);
-        server.oneshot(request).await
-    };
-    let response = response.unwrap_or_else(|never| match never {});
-    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+    async fn answer(exchange: &mut Exchange<Self>) -> Answer {
+        let request = exchange.take().map(tonic::body::Body::new);
+        let api = Api(exchange.shared.clone());
+        let response = if exchange.path.starts_with("/grpc.health.v1.Health/") {
+            HealthServer::new(api).oneshot(request).await
+        } else {
+            let server = ControlServer::new(api)
+                .max_decoding_message_size(MAX_MESSAGE)
+                .max_encoding_message_size(MAX_MESSAGE);
+            server.oneshot(request).await
+        };
+        let response = response.unwrap_or_else(|never| match never {});
+        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+    }
+
+    /// The gRPC answer that stands for an HTTP status.
+    fn refusal(
+        _: &Exchange<Self>,
+        status: http::StatusCode,
+        _: &Fault,
+    ) -> http::Response<Body> {
+        let message = format!("scripted fault: {status}");
+        let status = Status::new(code_of(status.as_u16()), message);
+        let response = status.into_http::<tonic::body::Body>();
+        response.map(|body| body.map_err(Into::into).boxed_unsync())
+    }
 }
 
 /// The word for fault rules: the method's name.
@@ -73,31 +80,7 @@ fn operation(path: &str) -> String {
     word
 }
 
-/// The gRPC answer that stands for an HTTP status.
-fn refusal(status: http::StatusCode) -> http::Response<Body> {
-    let message = format!("scripted fault: {status}");
-    let response = Status::new(code_of(status.as_u16()), message).into_http::<tonic::body::Body>();
-    response.map(|body| body.map_err(Into::into).boxed_unsync())
-}
-
-/// The code that stands for an HTTP status, by the table of gRPC.
-pub(super) fn code_of(status: u16) -> Code {
-    match status {
-        400 => Code::InvalidArgument,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 | 410 => Code::NotFound,
-        408 | 504 => Code::DeadlineExceeded,
-        409 => Code::AlreadyExists,
-        429 => Code::ResourceExhausted,
-        500 => Code::Internal,
-        501 => Code::Unimplemented,
-        502 | 503 => Code::Unavailable,
-        _ => Code::Unknown,
-    }
-}
-
-struct Service(Arc<Daemon>);
+struct Api(Arc<Daemon>);
 
 /// Ends the progress of a build, however the build ends.
 struct Ending(Progress);
@@ -108,7 +91,7 @@ impl Drop for Ending {
     }
 }
 
-impl Service {
+impl Api {
     async fn solve(&self, request: SolveRequest) -> BuildResult<SolveResponse> {
         let daemon = self.0.clone();
         let progress = daemon.begin(&request)?;
@@ -127,7 +110,7 @@ impl Service {
 }
 
 #[tonic::async_trait]
-impl Control for Service {
+impl Control for Api {
     type PruneStream = ResponseStream<UsageRecord>;
     type StatusStream = ResponseStream<StatusResponse>;
     type SessionStream = ReceiverStream<Result<BytesMessage, Status>>;
@@ -170,7 +153,7 @@ impl Control for Service {
         let daemon = &self.0;
         let outbound = daemon
             .sessions
-            .open(&metadata, inbound, &daemon.faults, &daemon.switch)?;
+            .open(&metadata, inbound, &daemon.base.faults, &daemon.base.switch)?;
         Ok(Response::new(outbound))
     }
 
@@ -250,7 +233,7 @@ impl Control for Service {
 }
 
 #[tonic::async_trait]
-impl Health for Service {
+impl Health for Api {
     type WatchStream = ResponseStream<HealthCheckResponse>;
 
     async fn check(

@@ -15,8 +15,7 @@ use super::progress::Progress;
 use super::remote::Blobs;
 use super::session::Sessions;
 use super::{BuildkitOptions, SeenBuild};
-use crate::fault::Faults;
-use crate::serve::{Switch, lock};
+use crate::serve::{Base, lock};
 
 /// How many builds are remembered.
 const BUILDS: usize = 1_000;
@@ -26,8 +25,7 @@ const WAIT: Duration = Duration::from_secs(6);
 
 pub(super) struct Daemon {
     pub(super) options: BuildkitOptions,
-    pub(super) faults: Faults,
-    pub(super) switch: Switch,
+    pub(super) base: Base,
     pub(super) sessions: Arc<Sessions>,
     pub(super) cache: Cache,
     pub(super) kept: Kept,
@@ -38,12 +36,11 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    pub(super) fn new(options: BuildkitOptions, switch: Switch) -> Self {
+    pub(super) fn new(options: BuildkitOptions, base: Base) -> Self {
         let http = HttpClient::new(options.max_blob);
         Self {
             options,
-            faults: Faults::default(),
-            switch,
+            base,
             sessions: Arc::default(),
             cache: Cache::default(),
             kept: Kept::default(),

@@ -134,6 +134,23 @@ impl From<Status> for BuildError {
     }
 }
 
+/// The code that stands for an HTTP status, by the table of gRPC.
+pub(super) fn code_of(status: u16) -> Code {
+    match status {
+        400 => Code::InvalidArgument,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 | 410 => Code::NotFound,
+        408 | 504 => Code::DeadlineExceeded,
+        409 => Code::AlreadyExists,
+        429 => Code::ResourceExhausted,
+        500 => Code::Internal,
+        501 => Code::Unimplemented,
+        502 | 503 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

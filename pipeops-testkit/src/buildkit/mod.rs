@@ -84,7 +84,7 @@ pub use run::{RunRule, RunScript};
 
 use crate::fault::Faults;
 use crate::oci::native_architecture;
-use crate::serve::{Server, Switch};
+use crate::serve::{self, Base, Server};
 use daemon::Daemon;
 use remote::Hosts;
 
@@ -225,16 +225,10 @@ impl BuildkitDaemon {
     /// # Errors
     /// When no port can be had.
     pub async fn start(options: BuildkitOptions) -> io::Result<Self> {
-        let switch = Switch::default();
-        let daemon = Arc::new(Daemon::new(options, switch.clone()));
-        let handler = daemon.clone();
-        let server = Server::start(switch, move |request| {
-            control::handle(handler.clone(), request)
-        });
-        Ok(Self {
-            server: server.await?,
-            daemon,
-        })
+        let base = Base::default();
+        let daemon = Arc::new(Daemon::new(options, base.clone()));
+        let server = serve::start(&base, &daemon).await?;
+        Ok(Self { server, daemon })
     }
 
     /// `tcp://127.0.0.1:PORT`, as clients and `BUILDKIT_HOST` take it.
@@ -244,7 +238,7 @@ impl BuildkitDaemon {
 
     /// The scripted faults.
     pub fn faults(&self) -> &Faults {
-        &self.daemon.faults
+        &self.daemon.base.faults
     }
 
     /// The builds that were asked for, oldest first; the last 1,000 of them.
@@ -265,7 +259,7 @@ impl BuildkitDaemon {
 
     /// Refuses new connections and tells the open ones to finish (GOAWAY): running builds end well, as after SIGTERM.
     pub fn drain(&self) {
-        self.daemon.switch.drain();
+        self.daemon.base.switch.drain();
     }
 
     /// Listens again, at the same port, after [`BuildkitDaemon::crash`] or [`BuildkitDaemon::drain`].

@@ -10,7 +10,7 @@ use tonic::Code;
 
 use super::daemon::Daemon;
 use super::dispatch::{Dispatcher, StagePlan};
-use super::error::{BuildError, BuildResult, SourceFile};
+use super::error::{BuildError, BuildResult, SourceFile, code_of};
 use super::plan::{self, Origin, Selection, copy_origin};
 use super::progress::Progress;
 use super::registry_auth::Logins;
@@ -118,6 +118,7 @@ impl Build {
     pub(super) async fn hook(&self, operation: &str, name: &str) -> BuildResult<()> {
         let Some(fault) = self
             .daemon
+            .base
             .faults
             .next(&Call::new("BUILD", name, operation))
         else {
@@ -131,15 +132,15 @@ impl Build {
                 Ok(())
             }
             Fault::Crash => {
-                self.daemon.switch.off();
+                self.daemon.base.switch.off();
                 Err(lost())
             }
             Fault::Status { code, body, .. } => {
                 let message = body.unwrap_or_else(|| format!("scripted fault: status {code}"));
-                Err(BuildError::new(message).code(super::control::code_of(code)))
+                Err(BuildError::new(message).code(code_of(code)))
             }
             Fault::Expired { code } => {
-                Err(BuildError::new("authorization failed").code(super::control::code_of(code)))
+                Err(BuildError::new("authorization failed").code(code_of(code)))
             }
             Fault::Gone => Err(BuildError::new("gone").code(Code::NotFound)),
             // Refuse and Cut: the client's session ends here.

@@ -5,57 +5,44 @@
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTICATE,
-};
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http::{Method, Response, StatusCode};
 
 use super::Shared;
 use super::pktline::{self, Writer};
 use super::repo::RepoState;
 use super::upload_pack::{self, Refusal};
-use crate::fault::Call;
-use crate::seen::SeenRequest;
-use crate::serve::{Answer, Body, full, lock, parse_query, with_fault};
+use crate::fault::Fault;
+use crate::serve::{
+    Answer, Body, Exchange, Service, basic_credentials, full, lock, set_headers, with_type,
+};
 
 /// The largest request that is read, packed or not: a list of wants and haves.
 const REQUEST_LIMIT: usize = 4 << 20;
 
-/// Answers one request.
-pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
-    let (parts, body) = request.into_parts();
-    let body = read(&parts, body).await;
-    let ask = Ask::new(&parts, body.as_deref().unwrap_or_default());
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut seen = SeenRequest {
-        method: parts.method.to_string(),
-        path: path.to_owned(),
-        operation: ask.operation(),
-        user: None,
-        status: None,
-    };
-    let call = Call::new(seen.method.clone(), path, seen.operation);
-    let fault = shared.faults.next(&call);
-    let answer = async {
-        Ok(match &body {
-            Ok(body) => respond(&shared, &parts, &ask, body, &mut seen.user),
-            Err(refusal) => plain(StatusCode::BAD_REQUEST, &refusal.0),
+impl Service for Shared {
+    async fn operation(exchange: &mut Exchange<Self>) -> String {
+        // Which command a request brings is in its body.
+        let body = read(exchange).await.unwrap_or_default();
+        Ask::new(exchange, &body).operation().to_owned()
+    }
+
+    async fn answer(exchange: &mut Exchange<Self>) -> Answer {
+        let (name, body) = (login(exchange), read(exchange).await);
+        Ok(match (name, body) {
+            (_, Err(Refusal(message))) => plain(StatusCode::BAD_REQUEST, &message),
+            (Err(()), _) => refusal(StatusCode::UNAUTHORIZED),
+            (Ok(name), Ok(body)) => {
+                exchange.user = name;
+                respond(exchange, &body)
+            }
         })
-    };
-    let answer = match fault {
-        None => answer.await,
-        Some(fault) => with_fault(fault, &shared.switch, answer, refusal).await,
-    };
-    seen.status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-    shared.seen.push(seen);
-    answer
+    }
+
+    fn refusal(_: &Exchange<Self>, status: StatusCode, _: &Fault) -> Response<Body> {
+        refusal(status)
+    }
 }
 
 /// What a request asks for.
@@ -69,26 +56,23 @@ enum Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    fn new(parts: &'a Parts, body: &[u8]) -> Self {
-        let path = parts.uri.path();
-        let query = parse_query(parts.uri.query().unwrap_or_default());
-        let service = query.get("service").map(String::as_str);
+    fn new(exchange: &'a Exchange<Shared>, body: &[u8]) -> Self {
+        let (path, method) = (exchange.path.as_str(), &exchange.parts.method);
+        let service = exchange.query.get("service");
         if path.ends_with("/git-receive-pack") || service == Some("git-receive-pack") {
             return Self::Push;
         }
-        let version_2 = parts
-            .headers
-            .get("git-protocol")
-            .and_then(|header| header.to_str().ok())
+        let version_2 = exchange
+            .header("git-protocol")
             .is_some_and(|header| header.split(':').any(|part| part == "version=2"));
         if let Some(name) = repository(path, "/info/refs") {
-            return match (&parts.method, service) {
+            return match (method, service) {
                 (&Method::GET, Some("git-upload-pack")) => Self::Refs { name, version_2 },
                 _ => Self::Unknown,
             };
         }
         match repository(path, "/git-upload-pack") {
-            Some(name) if parts.method == Method::POST => match command(body).as_deref() {
+            Some(name) if method == Method::POST => match command(body).as_deref() {
                 Some("ls-refs") => Self::LsRefs(name),
                 _ => Self::Fetch(name),
             },
@@ -119,18 +103,9 @@ fn command(body: &[u8]) -> Option<String> {
     upload_pack::command(&packets).map(str::to_owned)
 }
 
-fn respond(
-    shared: &Shared,
-    parts: &Parts,
-    ask: &Ask<'_>,
-    body: &[u8],
-    user: &mut Option<String>,
-) -> Response<Body> {
-    match login(shared, parts) {
-        Ok(name) => *user = name,
-        Err(()) => return refusal(StatusCode::UNAUTHORIZED),
-    }
-    match *ask {
+fn respond(exchange: &Exchange<Shared>, body: &[u8]) -> Response<Body> {
+    let shared = &exchange.shared;
+    match Ask::new(exchange, body) {
         Ask::Refs { name, version_2 } => with_repository(shared, name, |repo| {
             let body = match version_2 {
                 true => upload_pack::advertise_v2(),
@@ -175,37 +150,27 @@ fn with_repository(
 }
 
 /// The user's name where logins are asked for; an error for a wrong or missing one.
-fn login(shared: &Shared, parts: &Parts) -> Result<Option<String>, ()> {
-    let logins = lock(&shared.logins);
+fn login(exchange: &Exchange<Shared>) -> Result<Option<String>, ()> {
+    let logins = lock(&exchange.shared.logins);
     if logins.is_empty() {
         return Ok(None);
     }
-    let header = parts.headers.get(AUTHORIZATION).ok_or(())?;
-    let encoded = header.to_str().ok().and_then(|h| h.strip_prefix("Basic "));
-    let decoded = encoded.and_then(|text| STANDARD.decode(text.trim()).ok());
-    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    let (name, password) = text
-        .as_deref()
-        .and_then(|text| text.split_once(':'))
-        .ok_or(())?;
+    let (name, password) = basic_credentials(&exchange.parts.headers).ok_or(())?;
     let known = logins
         .iter()
-        .any(|(user, secret)| (user.is_empty() || user == name) && secret.expose() == password);
-    known.then(|| Some(name.to_owned())).ok_or(())
+        .any(|(user, secret)| (user.is_empty() || *user == name) && secret.expose() == password);
+    known.then_some(Some(name)).ok_or(())
 }
 
 /// The body, unpacked: git compresses long requests.
-async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
-    let body = Limited::new(body, REQUEST_LIMIT).collect().await;
-    let bytes = body
-        .map_err(|error| format!("the request could not be read: {error}"))?
-        .to_bytes();
-    let encoding = parts.headers.get(CONTENT_ENCODING);
-    if encoding.is_none_or(|encoding| encoding != "gzip") {
-        return Ok(bytes);
+async fn read(exchange: &mut Exchange<Shared>) -> Result<Bytes, Refusal> {
+    let read = exchange.read(REQUEST_LIMIT).await;
+    read.map_err(|error| format!("the request could not be read: {error:?}"))?;
+    if exchange.header("content-encoding") != Some("gzip") {
+        return Ok(exchange.body.clone());
     }
     let mut unpacked = Vec::new();
-    GzDecoder::new(&bytes[..])
+    GzDecoder::new(&exchange.body[..])
         .take(REQUEST_LIMIT as u64)
         .read_to_end(&mut unpacked)
         .map_err(|error| format!("the request is not gzip: {error}"))?;
@@ -213,27 +178,22 @@ async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 fn git_answer(content_type: &'static str, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(full(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let mut response = with_type(StatusCode::OK, content_type, full(body));
+    set_headers(&mut response, &[("cache-control", "no-cache".to_owned())]);
     response
 }
 
 fn plain(status: StatusCode, message: &str) -> Response<Body> {
-    let mut response = Response::new(full(format!("{message}\n")));
-    *response.status_mut() = status;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, text);
-    response
+    let body = full(format!("{message}\n"));
+    with_type(status, "text/plain; charset=utf-8", body)
 }
 
 fn refusal(status: StatusCode) -> Response<Body> {
     let message = status.canonical_reason().unwrap_or("scripted fault");
     let mut response = plain(status, message);
     if status == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static("Basic realm=\"pipeops-testkit\"");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        let challenge = "Basic realm=\"pipeops-testkit\"".to_owned();
+        set_headers(&mut response, &[("www-authenticate", challenge)]);
     }
     response
 }

@@ -40,8 +40,8 @@ use pipeops_core::SecretString;
 pub use repo::{Change, CommitError, Repo};
 
 use crate::fault::Faults;
-use crate::seen::{Log, SeenRequest};
-use crate::serve::{Server, Switch, lock};
+use crate::seen::SeenRequest;
+use crate::serve::{self, Base, Server, lock};
 use repo::RepoState;
 
 /// How a [`GitServer`] starts. Default: everybody may read.
@@ -70,6 +70,7 @@ impl GitOptions {
 /// A git server on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
 pub struct GitServer {
     server: Server,
+    base: Base,
     shared: Arc<Shared>,
 }
 
@@ -77,9 +78,6 @@ pub struct GitServer {
 struct Shared {
     logins: Mutex<Vec<(String, SecretString)>>,
     repositories: Mutex<BTreeMap<String, Arc<Mutex<RepoState>>>>,
-    faults: Faults,
-    seen: Log,
-    switch: Switch,
 }
 
 impl GitServer {
@@ -88,20 +86,15 @@ impl GitServer {
     /// # Errors
     /// When no port can be had.
     pub async fn start(options: GitOptions) -> io::Result<Self> {
-        let switch = Switch::default();
+        let base = Base::default();
         let shared = Arc::new(Shared {
             logins: Mutex::new(options.logins),
             repositories: Mutex::default(),
-            faults: Faults::default(),
-            seen: Log::default(),
-            switch: switch.clone(),
         });
-        let handler = shared.clone();
-        let server = Server::start(switch, move |request| {
-            http_api::handle(handler.clone(), request)
-        });
+        let server = serve::start(&base, &shared).await?;
         Ok(Self {
-            server: server.await?,
+            server,
+            base,
             shared,
         })
     }
@@ -121,12 +114,12 @@ impl GitServer {
 
     /// The scripted faults.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.base.faults
     }
 
     /// The requests seen, oldest first; the last 10,000 of them.
     pub fn requests(&self) -> Vec<SeenRequest> {
-        self.shared.seen.all()
+        self.base.seen.all()
     }
 
     /// Takes back all logins and allows these instead, as a rotation of tokens does.

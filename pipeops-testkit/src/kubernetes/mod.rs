@@ -33,6 +33,7 @@
 
 mod access;
 mod apply;
+mod asked;
 mod behaviour;
 mod controllers;
 mod decode;
@@ -77,19 +78,20 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use self::behaviour::{PodBehaviour, PullFailure};
-pub use self::options::{ClusterOptions, ImageCheck, NodeOptions};
-pub use self::shared::Seen;
+pub use self::options::{ClusterOptions, NodeOptions};
 
 use self::controllers::Controllers;
 use self::selector::LabelSelector;
 use self::shared::Shared;
 use self::store::{Key, Store};
 use crate::fault::Faults;
-use crate::serve::{Server, lock};
+use crate::seen::SeenRequest;
+use crate::serve::{self, Base, Server, lock};
 
 /// A running cluster. Dropping it ends the server, its connections and its controllers.
 pub struct Cluster {
     shared: Arc<Shared>,
+    base: Base,
     server: Server,
     controllers: JoinHandle<()>,
 }
@@ -103,15 +105,13 @@ impl Cluster {
     pub async fn start(options: ClusterOptions) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(options));
         setup::first_objects(&shared);
-        let handler = {
-            let shared = shared.clone();
-            move |request| server::handle(shared.clone(), request)
-        };
-        let server = Server::start(shared.switch.clone(), handler).await?;
+        let base = Base::default();
+        let server = serve::start(&base, &shared).await?;
         let _ = shared.address.set(server.address());
         let controllers = tokio::spawn(Controllers::new(shared.clone()).run());
         Ok(Self {
             shared,
+            base,
             server,
             controllers,
         })
@@ -134,7 +134,7 @@ impl Cluster {
     /// `health`, `discover`, `review access` and `unknown`. [`Fault::Gone`](crate::fault::Fault::Gone) on a watch is the
     /// `ERROR` event with code 410 that a real server sends.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.base.faults
     }
 
     /// Sets what the containers do whose image matches a pattern, in which `*` stands for any text. The latest call
@@ -170,9 +170,9 @@ impl Cluster {
         lock(&self.shared.denials).add(verb, resource);
     }
 
-    /// The last ten thousand requests, oldest first.
-    pub fn audit(&self) -> Vec<Seen> {
-        self.shared.audit()
+    /// The requests seen, oldest first; the last 10,000 of them.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.base.seen.all()
     }
 
     /// An object as it is stored now, without a request: `object("apps/v1", "Deployment", "default", "web")`.
@@ -200,7 +200,7 @@ impl Cluster {
 
     /// Cuts every open connection, watches included. New ones are accepted.
     pub fn cut_connections(&self) {
-        self.shared.switch.cut_connections();
+        self.base.switch.cut_connections();
     }
 
     /// The API server dies: open connections are cut, new ones are refused. Objects stay, and controllers and pods go

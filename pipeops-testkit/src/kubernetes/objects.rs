@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 
+use super::asked::{Asked, Form, Reply};
 use super::read::{self, Filter};
 use super::request::{Query, Target};
-use super::server::{Asked, Form, Reply, header};
 use super::shared::Shared;
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Key;
@@ -52,7 +51,9 @@ pub(crate) fn verb(target: &Target, method: &Method, query: &Query) -> &'static 
 }
 
 /// Answers a request about objects.
-pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> ApiResult<Reply> {
+pub(crate) fn answer(target: &Target, asked: &Asked) -> ApiResult<Reply> {
+    let shared = &asked.shared;
+    let only_metadata = asked.form()? == Form::OnlyMetadata;
     match target.subresource.as_str() {
         "" => {}
         "status" if target.resource.status => {}
@@ -64,20 +65,14 @@ pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> Ap
         }
         _ => return Err(ApiError::no_resource()),
     }
-    match verb(target, &asked.method, &asked.query) {
-        "watch" => watch::start(
-            shared,
-            target,
-            &asked.query,
-            asked.form == Form::OnlyMetadata,
-        )
-        .map(Reply::Stream),
+    match verb(target, &asked.parts.method, &asked.query) {
+        "watch" => watch::start(shared, target, &asked.query, only_metadata).map(Reply::Stream),
         "list" => shared
             .read(|store| read::list(store, target, &asked.query))
-            .map(|list| shown(asked, list)),
+            .map(|list| shown(only_metadata, list)),
         "get" => shared
             .read(|store| read::get(store, target))
-            .map(|object| shown(asked, object)),
+            .map(|object| shown(only_metadata, object)),
         "create" if target.name.is_empty() => create(shared, target, asked),
         "update" if !target.name.is_empty() => update(shared, target, asked),
         "patch" if !target.name.is_empty() => change(shared, target, asked),
@@ -87,8 +82,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, target: &Target, asked: &Asked) -> Ap
     }
 }
 
-fn shown(asked: &Asked, value: Value) -> Reply {
-    let value = if asked.form == Form::OnlyMetadata {
+fn shown(only_metadata: bool, value: Value) -> Reply {
+    let value = if only_metadata {
         read::only_metadata(&value)
     } else {
         value
@@ -96,32 +91,19 @@ fn shown(asked: &Asked, value: Value) -> Reply {
     Reply::Json(StatusCode::OK, value)
 }
 
-/// The body as JSON.
-pub(crate) fn read_json(asked: &Asked) -> ApiResult<Value> {
-    serde_json::from_slice(&asked.body)
-        .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))
-}
-
 fn read_object(asked: &Asked) -> ApiResult<Value> {
-    let media = header(&asked.headers, &CONTENT_TYPE);
-    match media.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => read_json(asked),
-        "application/yaml" => read_yaml(asked),
+    match asked.media() {
+        "" | "application/json" => asked.read_json(),
+        "application/yaml" => asked.read_yaml(),
         _ => Err(ApiError::unsupported_media_type(
             "application/json, application/yaml",
         )),
     }
 }
 
-/// YAML, of which JSON is a part.
-fn read_yaml(asked: &Asked) -> ApiResult<Value> {
-    serde_norway::from_slice(&asked.body)
-        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
-}
-
 /// The kind of the options that a request carries.
 fn options_kind(asked: &Asked) -> &'static str {
-    match asked.method {
+    match asked.parts.method {
         Method::POST => "CreateOptions",
         Method::PUT => "UpdateOptions",
         _ => "PatchOptions",
@@ -129,7 +111,7 @@ fn options_kind(asked: &Asked) -> &'static str {
 }
 
 fn writer(asked: &Asked) -> ApiResult<Writer> {
-    let agent = header(&asked.headers, &USER_AGENT);
+    let agent = asked.header("user-agent").unwrap_or_default();
     let manager = match asked.query.text("fieldManager") {
         // The default is the program's name in the user agent.
         "" => agent.split('/').next().unwrap_or_default(),
@@ -200,8 +182,7 @@ fn update(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
 
 fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let mut writer = writer(asked)?;
-    let media = header(&asked.headers, &CONTENT_TYPE);
-    let media = media.split(';').next().unwrap_or_default().trim();
+    let media = asked.media();
     if media == "application/apply-patch+yaml" {
         return apply(shared, target, asked, writer);
     }
@@ -209,7 +190,7 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
         return Err(ApiError::invalid_options("PatchOptions", error));
     }
-    let body = read_json(asked)?;
+    let body = asked.read_json()?;
     let result = shared.write(|store| {
         write::modify(store, target, &mut writer, |live| match media {
             "application/merge-patch+json" => Ok(patch::merge(live, &body)),
@@ -228,7 +209,7 @@ fn apply(shared: &Shared, target: &Target, asked: &Asked, mut writer: Writer) ->
         let error = FieldError::required("fieldManager", "is required for apply patch");
         return Err(ApiError::invalid_options("PatchOptions", error));
     }
-    let config = read_yaml(asked)?;
+    let config = asked.read_yaml()?;
     let force = asked.query.flag("force");
     let result = shared.write(|store| write::apply(store, target, &config, force, &mut writer));
     written(result, writer)
@@ -238,7 +219,7 @@ fn delete_options(asked: &Asked) -> ApiResult<delete::Options> {
     let body = if asked.body.is_empty() {
         Value::Null
     } else {
-        read_json(asked)?
+        asked.read_json()?
     };
     delete::Options::read(&asked.query, &body)
 }
@@ -282,20 +263,16 @@ fn remove_all(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Repl
 
 fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let shown = |object: &Value| Reply::Json(StatusCode::OK, read::scale(target, object));
-    if asked.method == Method::GET {
+    if asked.parts.method == Method::GET {
         return shared
             .read(|store| read::get(store, target))
             .map(|object| shown(&object));
     }
     let mut writer = writer(asked)?;
-    let media = header(&asked.headers, &CONTENT_TYPE).to_owned();
-    let body = read_json(asked)?;
+    let body = asked.read_json()?;
     let wanted = |live: &Value| -> ApiResult<Value> {
         let old = read::scale(target, live);
-        match (
-            asked.method.as_str(),
-            media.split(';').next().unwrap_or_default(),
-        ) {
+        match (asked.parts.method.as_str(), asked.media()) {
             ("PUT", _) => Ok(body.clone()),
             (
                 "PATCH",
@@ -331,7 +308,7 @@ fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
 
 /// The output of a container.
 fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
-    if asked.method != Method::GET {
+    if asked.parts.method != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
     let pod = shared.read(|store| read::get(store, target))?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::registry::{Registry, Source};
+
 /// How a [`Cluster`](super::Cluster) is started.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -16,10 +18,9 @@ pub struct ClusterOptions {
     pub speed: u32,
     /// How often a watch gets a bookmark, in real time (default one second).
     pub bookmark_every: Duration,
-    /// Whether pulling an image asks its registry (default no).
-    pub image_check: ImageCheck,
     /// What the one node has to offer (default 8 CPUs, 32Gi of memory, 500 pods).
     pub node: NodeOptions,
+    pub(crate) registry: Option<Source>,
 }
 
 impl Default for ClusterOptions {
@@ -29,8 +30,8 @@ impl Default for ClusterOptions {
             minor_version: 36,
             speed: 20,
             bookmark_every: Duration::from_secs(1),
-            image_check: ImageCheck::default(),
             node: NodeOptions::default(),
+            registry: None,
         }
     }
 }
@@ -57,10 +58,12 @@ impl ClusterOptions {
         self
     }
 
-    /// Sets whether pulling an image asks its registry.
+    /// Makes the node look into this registry before it starts one of its images, with the credentials of the pod's pull
+    /// secrets. Without it, and for images of other registries, every pull succeeds, unless a
+    /// [`PodBehaviour`](super::PodBehaviour) says otherwise.
     #[must_use]
-    pub fn image_check(mut self, check: ImageCheck) -> Self {
-        self.image_check = check;
+    pub fn registry(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.source());
         self
     }
 
@@ -75,18 +78,6 @@ impl ClusterOptions {
     pub(crate) fn real(&self, cluster_time: Duration) -> Duration {
         cluster_time / self.speed.max(1)
     }
-}
-
-/// Whether the kubelet asks a registry before it believes in an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ImageCheck {
-    /// Every image can be pulled, unless a [`PodBehaviour`](super::PodBehaviour) says otherwise.
-    #[default]
-    Never,
-    /// Images of registries on a loopback address are asked for (`HEAD` of the manifest over plain HTTP, with the
-    /// credentials of the pod's pull secrets). Images of other registries are believed in.
-    Loopback,
 }
 
 /// The one node of the cluster.

@@ -1,12 +1,10 @@
 //! Reading a request: what is asked of which object.
 
-use std::collections::BTreeMap;
-
 use percent_encoding::percent_decode_str;
 
 use super::resources::{self, Resource};
 use super::status::{ApiError, ApiResult};
-use crate::serve::parse_query;
+pub(crate) use crate::serve::Query;
 
 /// What a path means.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,26 +127,16 @@ fn target(resource: &'static Resource, namespace: &str, rest: &[&str]) -> Option
     Some(target)
 }
 
-/// The query of a request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Query(BTreeMap<String, String>);
-
 impl Query {
-    pub(crate) fn parse(text: &str) -> Self {
-        Self(parse_query(text))
-    }
-
     /// A parameter; empty when it is missing.
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.get(name).unwrap_or_default()
     }
 
     /// A flag; a bare parameter counts as set.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        match self.0.get(name).map(String::as_str) {
-            None => false,
-            Some(value) => !matches!(value, "false" | "0"),
-        }
+        self.get(name)
+            .is_some_and(|value| !matches!(value, "false" | "0"))
     }
 
     /// A number; none when it is missing.

@@ -1,6 +1,5 @@
 //! What all parts of a cluster share.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
 
@@ -11,36 +10,19 @@ use super::behaviour::Behaviours;
 use super::logs::Logs;
 use super::options::ClusterOptions;
 use super::store::Store;
-use crate::fault::{Call, Faults};
-use crate::serve::{Switch, lock};
-
-/// Requests that are remembered; older ones are forgotten, so that a long-lived cluster does not grow.
-const AUDIT: usize = 10_000;
-
-/// One request that the server has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Seen {
-    /// Method, path with query, and operation (see [`Cluster::faults`](super::Cluster::faults)).
-    pub call: Call,
-    /// The client's `User-Agent`; empty when it sent none.
-    pub user_agent: String,
-}
+use crate::serve::lock;
 
 /// The state of a cluster.
 pub(crate) struct Shared {
     pub(crate) options: ClusterOptions,
-    pub(crate) faults: Faults,
     pub(crate) behaviours: Mutex<Behaviours>,
     pub(crate) denials: Mutex<Denials>,
     pub(crate) logs: Logs,
-    pub(crate) switch: Switch,
     pub(crate) address: OnceLock<SocketAddr>,
     store: Mutex<Store>,
     revision: watch::Sender<u64>,
     /// Told when the script of pods has changed.
     rewritten: watch::Sender<()>,
-    audit: Mutex<VecDeque<Seen>>,
 }
 
 impl Shared {
@@ -49,16 +31,13 @@ impl Shared {
         let (revision, _) = watch::channel(store.revision());
         Self {
             options,
-            faults: Faults::default(),
             behaviours: Mutex::default(),
             denials: Mutex::default(),
             logs: Logs::default(),
-            switch: Switch::default(),
             address: OnceLock::new(),
             store: Mutex::new(store),
             revision,
             rewritten: watch::Sender::new(()),
-            audit: Mutex::default(),
         }
     }
 
@@ -96,19 +75,5 @@ impl Shared {
     /// Tells of changes of what pods do.
     pub(crate) fn rewritten(&self) -> watch::Receiver<()> {
         self.rewritten.subscribe()
-    }
-
-    /// Remembers a request.
-    pub(crate) fn remember(&self, seen: Seen) {
-        let mut audit = lock(&self.audit);
-        if audit.len() == AUDIT {
-            audit.pop_front();
-        }
-        audit.push_back(seen);
-    }
-
-    /// The requests so far, oldest first.
-    pub(crate) fn audit(&self) -> Vec<Seen> {
-        lock(&self.audit).iter().cloned().collect()
     }
 }

@@ -4,15 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use pipeops_core::SecretString;
 
 use super::error::ApiError;
 use super::{Auth, RegistryOptions, User};
-use crate::serve::lock;
+use crate::serve::{basic_credentials, lock};
 
 /// The name under which the registry and its token server know each other.
 pub(super) const SERVICE: &str = "pipeops-testkit";
@@ -149,7 +147,7 @@ impl Gate {
         match self.mode {
             Auth::None => Ok(None),
             Auth::Basic if header.is_none() && self.anonymous_pull && pull => Ok(None),
-            Auth::Basic => self.check_basic(header, wanted),
+            Auth::Basic => self.check_basic(headers, wanted),
             Auth::Token { .. } => self
                 .check_bearer(header, wanted)
                 .map_err(|why| bearer_challenge(wanted, challenge, why)),
@@ -166,11 +164,10 @@ impl Gate {
 
     fn check_basic(
         &self,
-        header: Option<&str>,
+        headers: &HeaderMap,
         wanted: Wanted<'_>,
     ) -> Result<Option<String>, ApiError> {
-        let user = header
-            .and_then(basic_credentials)
+        let user = basic_credentials(headers)
             .and_then(|(name, password)| self.login(&name, &password));
         let Some(user) = user else {
             return Err(basic_challenge());
@@ -281,14 +278,6 @@ pub(super) enum Login<'a> {
     Anonymous,
     Password(&'a str, &'a str),
     Refresh(&'a str),
-}
-
-/// User name and password of an `Authorization: Basic …` header.
-pub(super) fn basic_credentials(header: &str) -> Option<(String, String)> {
-    let encoded = header.strip_prefix("Basic ")?;
-    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (name, password) = text.split_once(':')?;
-    Some((name.to_owned(), password.to_owned()))
 }
 
 pub(super) fn unauthorized(message: &str) -> ApiError {

@@ -1,16 +1,14 @@
 //! Blobs and their uploads.
 
-use std::ops::Range;
-
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{Response, StatusCode};
 use pipeops_core::Digest;
 
-use super::api::{Exchange, Stop, empty, set_headers};
 use super::auth::{Action, Wanted};
 use super::error::ApiError;
-use crate::serve::{Body, full, lock};
+use super::request::{Exchange, Stop};
+use crate::serve::{Body, Requested, empty, full, lock, parse_range, set_headers};
 
 pub(super) fn get(
     exchange: &Exchange,
@@ -20,8 +18,7 @@ pub(super) fn get(
     let digest = parse_digest(digest)?;
     let blob = lock(&exchange.shared.store).blob(name, &digest);
     let blob = blob.ok_or_else(|| ApiError::blob_unknown(digest.as_str()))?;
-    let range = exchange.parts.headers.get(RANGE);
-    let range = range.and_then(|range| range.to_str().ok());
+    let range = exchange.header("range");
     let (status, range) = match range.map(|range| parse_range(range, blob.len())) {
         None | Some(Requested::Ignored) => (StatusCode::OK, 0..blob.len()),
         Some(Requested::Part(range)) => (StatusCode::PARTIAL_CONTENT, range),
@@ -43,7 +40,7 @@ pub(super) fn get(
     }
     let mut response = Response::new(full(part));
     *response.status_mut() = status;
-    set_headers(response.headers_mut(), &headers);
+    set_headers(&mut response, &headers);
     Ok(response)
 }
 
@@ -62,17 +59,18 @@ pub(super) fn delete(
 
 /// Begins an upload; or mounts a blob; or takes a whole blob in one request.
 pub(super) async fn start(exchange: &mut Exchange, name: &str) -> Result<Response<Body>, Stop> {
-    if let Some(digest) = exchange.query("mount").map(parse_digest).transpose()? {
+    if let Some(digest) = exchange.query.get("mount").map(parse_digest).transpose()? {
         // A mount that cannot be done becomes an ordinary upload: so the specification says.
         if exchange
-            .query("from")
+            .query
+            .get("from")
             .is_some_and(|from| mount(exchange, from, name, &digest))
         {
             return Ok(created(exchange, name, &digest));
         }
     }
     let id = lock(&exchange.shared.store).start_upload(name);
-    if exchange.query("digest").is_some() {
+    if exchange.query.get("digest").is_some() {
         return finish(exchange, name, &id).await;
     }
     Ok(accepted(exchange, name, &id, 0))
@@ -106,7 +104,7 @@ pub(super) async fn finish(
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, Stop> {
-    let digest = exchange.query("digest");
+    let digest = exchange.query.get("digest");
     let digest = digest.ok_or_else(|| ApiError::digest_invalid("the digest parameter is missing"));
     let digest = parse_digest(digest?)?;
     lock(&exchange.shared.store).uploaded(name, id)?;
@@ -143,14 +141,16 @@ async fn receive(exchange: &mut Exchange, name: &str, id: &str) -> Result<(), St
     let before = lock(&shared.store).uploaded(name, id)?;
     let limit = shared.max_blob.saturating_sub(before);
     exchange
-        .each_piece(limit, |piece| lock(&shared.store).append(name, id, piece))
+        .each_piece(limit, |piece| {
+            let kept = lock(&shared.store).append(name, id, piece);
+            kept.map_err(Stop::from)
+        })
         .await
 }
 
 /// A piece must begin where the upload ends; a piece without `Content-Range` does.
 fn check_start(exchange: &Exchange, size: usize) -> Result<(), ApiError> {
-    let range = exchange.parts.headers.get(CONTENT_RANGE);
-    let Some(range) = range.and_then(|range| range.to_str().ok()) else {
+    let Some(range) = exchange.header("content-range") else {
         return Ok(());
     };
     let start = range.trim_start_matches("bytes ").split('-').next();
@@ -165,39 +165,8 @@ fn range_invalid(message: &str) -> ApiError {
     ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", message)
 }
 
-/// What a `Range` header asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Requested {
-    /// A form that a server may ignore: several ranges, another unit.
-    Ignored,
-    Part(Range<usize>),
-    /// Nothing that there is.
-    Nothing,
-}
-
-/// `bytes=5-9`, `bytes=5-`, `bytes=-5`.
-fn parse_range(header: &str, len: usize) -> Requested {
-    let Some((first, last)) = header
-        .strip_prefix("bytes=")
-        .and_then(|range| range.split_once('-'))
-    else {
-        return Requested::Ignored;
-    };
-    let range = match (first.parse::<usize>(), last.parse::<usize>()) {
-        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(len),
-        (Ok(first), Err(_)) if last.is_empty() => first..len,
-        (Err(_), Ok(suffix)) if first.is_empty() => len.saturating_sub(suffix)..len,
-        _ => return Requested::Ignored,
-    };
-    if range.is_empty() {
-        Requested::Nothing
-    } else {
-        Requested::Part(range)
-    }
-}
-
 fn accepted(exchange: &Exchange, name: &str, id: &str, size: usize) -> Response<Body> {
-    let location = format!("http://{}/v2/{name}/blobs/uploads/{id}", exchange.host);
+    let location = format!("http://{}/v2/{name}/blobs/uploads/{id}", exchange.host());
     // The last byte's place, which is 0 also for an empty upload: so real registries answer.
     let range = format!("0-{}", size.saturating_sub(1));
     let headers = [
@@ -209,7 +178,7 @@ fn accepted(exchange: &Exchange, name: &str, id: &str, size: usize) -> Response<
 }
 
 fn created(exchange: &Exchange, name: &str, digest: &Digest) -> Response<Body> {
-    let location = format!("http://{}/v2/{name}/blobs/{digest}", exchange.host);
+    let location = format!("http://{}/v2/{name}/blobs/{digest}", exchange.host());
     let headers = [
         ("location", location),
         ("docker-content-digest", digest.to_string()),
@@ -221,27 +190,5 @@ impl super::Registry {
     /// Puts a blob into a repository, as a push would.
     pub fn put_blob(&self, repository: &str, bytes: impl Into<Bytes>) -> Digest {
         lock(&self.shared.store).put_blob(repository, bytes.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges() {
-        for (header, expected) in [
-            ("bytes=0-3", Requested::Part(0..4)),
-            ("bytes=8-99", Requested::Part(8..10)),
-            ("bytes=4-", Requested::Part(4..10)),
-            ("bytes=-3", Requested::Part(7..10)),
-            ("bytes=10-", Requested::Nothing),
-            ("bytes=-0", Requested::Nothing),
-            ("bytes=3-1", Requested::Ignored),
-            ("bytes=0-1,3-4", Requested::Ignored),
-            ("lines=1-2", Requested::Ignored),
-        ] {
-            assert_eq!(parse_range(header, 10), expected, "{header}");
-        }
     }
 }

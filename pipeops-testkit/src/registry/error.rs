@@ -1,10 +1,13 @@
 //! The errors of the distribution API, as clients read them.
 
-use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::HeaderName;
+use http::{Response, StatusCode};
 use pipeops_core::{Diagnose, Diagnosis};
 
-use crate::serve::{Body, full};
+use crate::serve::{Body, full, set_headers, with_type};
+
+/// The media type of errors.
+const JSON: &str = "application/json";
 
 /// What the registry does not take, with the code of the [distribution specification].
 ///
@@ -107,24 +110,24 @@ impl ApiError {
         )
     }
 
-    pub(super) fn too_large(limit: usize) -> Self {
+    pub(super) fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "SIZE_INVALID",
-            format!("this stand-in takes at most {limit} bytes here"),
+            "this stand-in takes no more bytes here",
         )
+    }
+
+    pub(super) fn broken_off(why: &str) -> Self {
+        let message = format!("the body could not be read: {why}");
+        Self::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message)
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
         let body = serde_json::json!({"errors": [{"code": self.code, "message": self.message}]});
-        let mut response = Response::new(full(body.to_string()));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some((name, value)) = self.header
-            && let Ok(value) = HeaderValue::from_str(&value)
-        {
-            headers.insert(name, value);
+        let mut response = with_type(self.status, JSON, full(body.to_string()));
+        if let Some((name, value)) = self.header {
+            set_headers(&mut response, &[(name.as_str(), value)]);
         }
         response
     }

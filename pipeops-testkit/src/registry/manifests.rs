@@ -6,11 +6,11 @@ use http::{Response, StatusCode};
 use pipeops_core::{Digest, ImageRef};
 use serde_json::{Value, json};
 
-use super::api::{self, Exchange, Stop, empty, set_headers};
 use super::error::ApiError;
+use super::request::{Exchange, JSON, Stop};
 use super::{Manifest, Refused, Registry};
 use crate::oci::{digest_of, media_type};
-use crate::serve::{Body, full, lock};
+use crate::serve::{Body, empty, full, lock, set_headers, with_type};
 
 /// The largest manifest: 4 MiB, as the specification recommends.
 const MANIFEST_LIMIT: usize = 4 << 20;
@@ -49,7 +49,7 @@ pub(super) fn get(
         ("docker-content-digest", manifest.digest.to_string()),
     ];
     let mut response = Response::new(full(manifest.bytes));
-    set_headers(response.headers_mut(), &headers);
+    set_headers(&mut response, &headers);
     Ok(response)
 }
 
@@ -58,11 +58,11 @@ pub(super) async fn put(
     name: &str,
     reference: &str,
 ) -> Result<Response<Body>, Stop> {
-    let bytes = exchange.whole_body(MANIFEST_LIMIT).await?;
-    let content_type = exchange.parts.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
+    exchange.read(MANIFEST_LIMIT).await?;
+    let content_type = exchange.header("content-type");
+    let bytes = exchange.body.clone();
     let digest = keep(&exchange.shared, name, reference, content_type, bytes)?;
-    let location = format!("http://{}/v2/{name}/manifests/{digest}", exchange.host);
+    let location = format!("http://{}/v2/{name}/manifests/{digest}", exchange.host());
     let headers = [
         ("location", location),
         ("docker-content-digest", digest.to_string()),
@@ -193,8 +193,8 @@ fn page<'a>(
     exchange: &Exchange,
     all: impl Iterator<Item = &'a String>,
 ) -> (Vec<&'a String>, Option<String>) {
-    let last = exchange.query("last").unwrap_or_default();
-    let size = exchange.query("n").and_then(|n| n.parse().ok());
+    let last = exchange.query.get("last").unwrap_or_default();
+    let size = exchange.query.get("n").and_then(|n| n.parse().ok());
     let size = size.unwrap_or(usize::MAX);
     let mut rest = all.filter(|name| name.as_str() > last);
     let page: Vec<&String> = rest.by_ref().take(size).collect();
@@ -206,9 +206,9 @@ fn page<'a>(
 }
 
 fn list(body: &Value, link: Option<String>) -> Response<Body> {
-    let mut response = api::json(StatusCode::OK, body.to_string());
+    let mut response = with_type(StatusCode::OK, JSON, full(body.to_string()));
     if let Some(link) = link {
-        set_headers(response.headers_mut(), &[("link", link)]);
+        set_headers(&mut response, &[("link", link)]);
     }
     response
 }

@@ -31,6 +31,7 @@ mod auth;
 mod blobs;
 mod error;
 mod manifests;
+mod request;
 mod seed;
 mod store;
 mod token;
@@ -48,8 +49,8 @@ pub use seed::BaseImage;
 
 use crate::fault::Faults;
 use crate::oci::media_type;
-use crate::seen::{Log, SeenRequest};
-use crate::serve::{Server, Switch, lock};
+use crate::seen::SeenRequest;
+use crate::serve::{self, Base, Server, lock};
 use auth::Gate;
 use store::Store;
 
@@ -195,6 +196,7 @@ impl Manifest {
 /// A registry on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
 pub struct Registry {
     server: Server,
+    base: Base,
     shared: Arc<Shared>,
 }
 
@@ -202,9 +204,6 @@ pub struct Registry {
 struct Shared {
     gate: Gate,
     store: Mutex<Store>,
-    faults: Faults,
-    seen: Log,
-    switch: Switch,
     max_blob: usize,
 }
 
@@ -214,19 +213,16 @@ impl Registry {
     /// # Errors
     /// When no port can be had.
     pub async fn start(options: RegistryOptions) -> io::Result<Self> {
-        let switch = Switch::default();
+        let base = Base::default();
         let shared = Arc::new(Shared {
             gate: Gate::new(&options),
             store: Mutex::default(),
-            faults: Faults::default(),
-            seen: Log::default(),
-            switch: switch.clone(),
             max_blob: options.max_blob,
         });
-        let handler = shared.clone();
-        let server = Server::start(switch, move |request| api::handle(handler.clone(), request));
+        let server = serve::start(&base, &shared).await?;
         Ok(Self {
-            server: server.await?,
+            server,
+            base,
             shared,
         })
     }
@@ -236,9 +232,19 @@ impl Registry {
         self.server.address().to_string()
     }
 
+    /// The registry as a cluster of this process asks it.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            host: self.host(),
+            base: self.base.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+
     /// The scripted faults.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.base.faults
     }
 
     /// Cuts all connections and refuses new ones until [`Registry::restart`]. What was pushed stays.
@@ -266,7 +272,7 @@ impl Registry {
 
     /// The requests seen, oldest first; the last 10,000 of them.
     pub fn requests(&self) -> Vec<SeenRequest> {
-        self.shared.seen.all()
+        self.base.seen.all()
     }
 
     /// The names of all repositories that hold a manifest, sorted.
@@ -301,6 +307,33 @@ impl Registry {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
         let digest = manifest["config"]["digest"].as_str()?.parse().ok()?;
         serde_json::from_slice(&self.blob(repository, &digest)?).ok()
+    }
+}
+
+/// The way to a registry without a connection. Logins, faults and the log are those of any other request.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) host: String,
+    base: Base,
+    shared: Arc<Shared>,
+}
+
+#[cfg(feature = "kubernetes")]
+impl Source {
+    /// Answers a request; none while the registry is down.
+    pub(crate) async fn send(&self, request: http::Request<serve::Body>) -> Option<serve::Answer> {
+        match self.base.switch.is_on() {
+            true => Some(serve::call(&self.base, self.shared.clone(), request).await),
+            false => None,
+        }
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.host).finish()
     }
 }
 

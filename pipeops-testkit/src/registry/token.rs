@@ -9,10 +9,10 @@ use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{self, Exchange, Stop};
-use super::auth::{IssuedToken, Login, SERVICE, basic_credentials, unauthorized};
+use super::auth::{IssuedToken, Login, SERVICE, unauthorized};
 use super::error::ApiError;
-use crate::serve::{Body, query_pairs};
+use super::request::{Exchange, JSON, Stop};
+use crate::serve::{Body, basic_credentials, full, query_pairs, with_type};
 
 /// The largest form that is read.
 const FORM_LIMIT: usize = 64 << 10;
@@ -28,14 +28,13 @@ pub(super) async fn serve(exchange: &mut Exchange) -> Result<Response<Body>, Sto
 fn get(exchange: &Exchange) -> Result<Response<Body>, ApiError> {
     let pairs = query_pairs(exchange.parts.uri.query().unwrap_or_default());
     check_service(&pairs)?;
-    let header = exchange.parts.headers.get(AUTHORIZATION);
-    let header = header.and_then(|header| header.to_str().ok());
-    let credentials = header.map(|header| {
-        basic_credentials(header).ok_or_else(|| unauthorized("not a Basic authorization"))
-    });
-    let credentials = credentials.transpose()?;
+    let headers = &exchange.parts.headers;
+    let credentials = basic_credentials(headers);
     let login = match &credentials {
         Some((name, password)) => Login::Password(name, password),
+        None if headers.contains_key(AUTHORIZATION) => {
+            return Err(unauthorized("not a Basic authorization"));
+        }
         None => Login::Anonymous,
     };
     let token = exchange.shared.gate.issue(login, &scopes(&pairs));
@@ -45,8 +44,8 @@ fn get(exchange: &Exchange) -> Result<Response<Body>, ApiError> {
 }
 
 async fn post(exchange: &mut Exchange) -> Result<Response<Body>, Stop> {
-    let form = exchange.whole_body(FORM_LIMIT).await?;
-    let pairs = query_pairs(&String::from_utf8_lossy(&form));
+    exchange.read(FORM_LIMIT).await?;
+    let pairs = query_pairs(&String::from_utf8_lossy(&exchange.body));
     check_service(&pairs)?;
     let field = |name: &str| value(&pairs, name).unwrap_or_default();
     let login = match field("grant_type") {
@@ -69,7 +68,7 @@ fn answer(token: IssuedToken, offline: bool) -> Response<Body> {
     if let Some(refresh) = token.refresh.filter(|_| offline) {
         body["refresh_token"] = refresh.into();
     }
-    api::json(StatusCode::OK, body.to_string())
+    with_type(StatusCode::OK, JSON, full(body.to_string()))
 }
 
 fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {

@@ -1,10 +1,9 @@
 //! Errors of S3, as clients read them.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::xml;
-use crate::serve::{Body, full};
+use crate::serve::{Body, BodyError, full};
 
 /// An error answer, with one of [S3's codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 #[derive(Debug, Clone)]
@@ -70,17 +69,26 @@ impl S3Error {
         document
             .text("Code", self.code)
             .text("Message", &self.message);
-        // The answer to HEAD has no body: its status must do.
-        let body = if head {
-            String::new()
-        } else {
-            document.finish()
-        };
-        let mut response = Response::new(full(body));
+        let mut response = xml::xml_answer(&mut document);
         *response.status_mut() = self.status;
-        let kind = HeaderValue::from_static("application/xml");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
+        if head {
+            // The answer to HEAD has no body: its status must do.
+            *response.body_mut() = full("");
+        }
         response
+    }
+}
+
+impl From<xml::Malformed> for S3Error {
+    fn from(_: xml::Malformed) -> Self {
+        Self::bad_request("MalformedXML", "The XML you provided was not well-formed")
+    }
+}
+
+impl From<BodyError> for S3Error {
+    fn from(error: BodyError) -> Self {
+        let message = format!("the body could not be taken: {error:?}");
+        Self::bad_request("EntityTooLarge", message)
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use http::Response;
 
-use super::api::{Exchange, xml_answer};
+use super::dates::iso_date;
 use super::error::S3Result;
-use super::object::iso_date;
+use super::request::Exchange;
 use super::store::{Object, Objects};
-use super::xml;
+use super::xml::{self, xml_answer};
 use crate::serve::{Body, lock};
 
 /// The most names in one page.
@@ -16,23 +16,25 @@ const PAGE: usize = 1_000;
 
 pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
     let store = lock(&exchange.shared.store);
-    let objects = store.bucket(&exchange.bucket)?;
-    let token = exchange.query("continuation-token");
+    let objects = store.bucket(exchange.bucket())?;
+    let token = exchange.query.get("continuation-token");
     let size = exchange
-        .query("max-keys")
+        .query
+        .get("max-keys")
         .and_then(|size| size.parse().ok());
     let wanted = Wanted {
-        prefix: exchange.query("prefix").unwrap_or_default(),
+        prefix: exchange.query.get("prefix").unwrap_or_default(),
         delimiter: exchange
-            .query("delimiter")
+            .query
+            .get("delimiter")
             .filter(|delimiter| !delimiter.is_empty()),
-        after: token.or(exchange.query("start-after")).unwrap_or_default(),
+        after: token.or(exchange.query.get("start-after")).unwrap_or_default(),
         size: size.unwrap_or(PAGE).min(PAGE),
     };
     let page = wanted.page(objects);
     let mut document = xml::Writer::new("ListBucketResult");
     document
-        .text("Name", &exchange.bucket)
+        .text("Name", exchange.bucket())
         .text("Prefix", wanted.prefix)
         .text("KeyCount", page.objects.len() + page.folders.len())
         .text("MaxKeys", wanted.size)

@@ -26,9 +26,11 @@
 
 mod api;
 mod chunked;
+mod dates;
 mod error;
 mod list;
 mod object;
+mod request;
 mod signature;
 mod store;
 mod upload;
@@ -43,8 +45,8 @@ use bytes::Bytes;
 use pipeops_core::SecretString;
 
 use crate::fault::Faults;
-use crate::seen::{Log, SeenRequest};
-use crate::serve::{Server, Switch, lock};
+use crate::seen::SeenRequest;
+use crate::serve::{self, Base, Server, lock};
 use store::Store;
 
 /// How an [`S3Server`] starts. Default: key id `testkit`, secret `testkit-secret`, region `us-east-1`, no buckets, objects
@@ -103,6 +105,7 @@ impl S3Options {
 /// An S3 server on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
 pub struct S3Server {
     server: Server,
+    base: Base,
     shared: Arc<Shared>,
 }
 
@@ -110,9 +113,6 @@ pub struct S3Server {
 struct Shared {
     options: S3Options,
     store: Mutex<Store>,
-    faults: Faults,
-    seen: Log,
-    switch: Switch,
 }
 
 impl S3Server {
@@ -121,7 +121,7 @@ impl S3Server {
     /// # Errors
     /// When no port can be had.
     pub async fn start(options: S3Options) -> io::Result<Self> {
-        let switch = Switch::default();
+        let base = Base::default();
         let mut store = Store::default();
         for bucket in &options.buckets {
             store.create_bucket(bucket);
@@ -129,14 +129,11 @@ impl S3Server {
         let shared = Arc::new(Shared {
             options,
             store: Mutex::new(store),
-            faults: Faults::default(),
-            seen: Log::default(),
-            switch: switch.clone(),
         });
-        let handler = shared.clone();
-        let server = Server::start(switch, move |request| api::handle(handler.clone(), request));
+        let server = serve::start(&base, &shared).await?;
         Ok(Self {
-            server: server.await?,
+            server,
+            base,
             shared,
         })
     }
@@ -148,12 +145,12 @@ impl S3Server {
 
     /// The scripted faults.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.base.faults
     }
 
     /// The requests seen, oldest first; the last 10,000 of them.
     pub fn requests(&self) -> Vec<SeenRequest> {
-        self.shared.seen.all()
+        self.base.seen.all()
     }
 
     /// The keys of a bucket, sorted; empty when there is no such bucket.

@@ -1,22 +1,19 @@
 //! Objects: get, put, copy, delete.
 
-use std::ops::Range;
 use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Method, Response, StatusCode};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use http::{Response, StatusCode};
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 
-use super::api::{Exchange, empty, set_headers, xml_answer};
+use super::dates::{http_date, iso_date, parse_http_date, seconds};
 use super::error::{S3Error, S3Result};
+use super::request::Exchange;
 use super::store::{DEFAULT_TYPE, Object};
-use super::xml;
-use crate::serve::{Body, full, lock};
+use super::xml::{self, xml_answer};
+use crate::serve::{Body, Requested, empty, full, lock, parse_range, set_headers};
 
 /// The most keys in one deletion of many.
 const MANY: usize = 1_000;
@@ -35,7 +32,7 @@ pub(super) fn check_digest(exchange: &Exchange) -> S3Result<()> {
 
 pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
     let store = lock(&exchange.shared.store);
-    let object = store.object(&exchange.bucket, &exchange.key)?;
+    let object = store.object(exchange.bucket(), exchange.key())?;
     if !has_changed(exchange, object)? {
         let headers = [("etag", object.etag.clone())];
         return Ok(empty(StatusCode::NOT_MODIFIED, &headers));
@@ -66,9 +63,9 @@ pub(super) fn get(exchange: &Exchange) -> S3Result<Response<Body>> {
         let value = format!("bytes {}-{}/{length}", range.start, range.end - 1);
         headers.push(("content-range", value));
     }
-    let body = match exchange.parts.method {
-        Method::HEAD => full(""),
-        _ => full(object.data.slice(range)),
+    let body = match exchange.is_head() {
+        true => full(""),
+        false => full(object.data.slice(range)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -98,14 +95,14 @@ fn has_changed(exchange: &Exchange, object: &Object) -> S3Result<bool> {
 
 pub(super) fn put(exchange: &Exchange) -> S3Result<Response<Body>> {
     let mut store = lock(&exchange.shared.store);
-    check_write(exchange, store.object(&exchange.bucket, &exchange.key).ok())?;
+    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
     let object = Object {
         content_type: content_type(exchange),
         metadata: metadata(exchange),
         ..Object::new(exchange.body.clone())
     };
     let etag = object.etag.clone();
-    store.put(&exchange.bucket, &exchange.key, object)?;
+    store.put(exchange.bucket(), exchange.key(), object)?;
     Ok(empty(StatusCode::OK, &[("etag", etag)]))
 }
 
@@ -118,13 +115,13 @@ pub(super) fn copy(exchange: &Exchange) -> S3Result<Response<Body>> {
         .is_some_and(|directive| directive.eq_ignore_ascii_case("REPLACE"));
     let mut store = lock(&exchange.shared.store);
     let mut object = store.object(bucket, key)?.clone();
-    let same = bucket == exchange.bucket && key == exchange.key;
+    let same = bucket == exchange.bucket() && key == exchange.key();
     if same && !replaces {
         let message = "This copy request is illegal because it is trying to copy an object to itself without \
             changing the object's metadata.";
         return Err(S3Error::bad_request("InvalidRequest", message));
     }
-    check_write(exchange, store.object(&exchange.bucket, &exchange.key).ok())?;
+    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
     object.modified = SystemTime::now();
     if replaces {
         object.content_type = content_type(exchange);
@@ -134,12 +131,12 @@ pub(super) fn copy(exchange: &Exchange) -> S3Result<Response<Body>> {
     document
         .text("LastModified", iso_date(object.modified))
         .text("ETag", &object.etag);
-    store.put(&exchange.bucket, &exchange.key, object)?;
+    store.put(exchange.bucket(), exchange.key(), object)?;
     Ok(xml_answer(&mut document))
 }
 
 pub(super) fn delete(exchange: &Exchange) -> S3Result<Response<Body>> {
-    lock(&exchange.shared.store).delete(&exchange.bucket, &exchange.key)?;
+    lock(&exchange.shared.store).delete(exchange.bucket(), exchange.key())?;
     Ok(empty(StatusCode::NO_CONTENT, &[]))
 }
 
@@ -159,7 +156,7 @@ pub(super) fn delete_many(exchange: &Exchange) -> S3Result<Response<Body>> {
     let mut store = lock(&exchange.shared.store);
     let mut document = xml::Writer::new("DeleteResult");
     for key in keys {
-        store.delete(&exchange.bucket, key)?;
+        store.delete(exchange.bucket(), key)?;
         if !quiet {
             document.open("Deleted").text("Key", key).close();
         }
@@ -220,31 +217,6 @@ pub(super) fn metadata(exchange: &Exchange) -> Vec<(String, String)> {
     kept
 }
 
-/// As it stands in documents.
-pub(super) fn iso_date(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
-/// As it stands in headers.
-fn http_date(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-/// Seconds since 1970 of a header's date.
-fn parse_http_date(text: &str) -> Option<i64> {
-    let date = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
-}
-
-/// Headers know no fractions of a second.
-fn seconds(time: SystemTime) -> i64 {
-    Timestamp::try_from(time)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .as_second()
-}
-
 /// Whether a condition's list of ETags names this one.
 fn names(list: &str, etag: &str) -> bool {
     list.split(',')
@@ -252,48 +224,9 @@ fn names(list: &str, etag: &str) -> bool {
         .any(|one| one == "*" || one == etag || format!("\"{one}\"") == etag)
 }
 
-/// What a `Range` header asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Requested {
-    Ignored,
-    Part(Range<usize>),
-    Nothing,
-}
-
-/// `bytes=5-9`, `bytes=5-`, `bytes=-5`.
-fn parse_range(header: &str, length: usize) -> Requested {
-    let range = header
-        .strip_prefix("bytes=")
-        .and_then(|range| range.split_once('-'));
-    let Some((first, last)) = range else {
-        return Requested::Ignored;
-    };
-    let range = match (first.parse::<usize>(), last.parse::<usize>()) {
-        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(length),
-        (Ok(first), Err(_)) if last.is_empty() => first..length,
-        (Err(_), Ok(suffix)) if first.is_empty() => length.saturating_sub(suffix)..length,
-        _ => return Requested::Ignored,
-    };
-    match range.is_empty() {
-        true => Requested::Nothing,
-        false => Requested::Part(range),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_those_of_s3() {
-        let time: Timestamp = "2013-05-24T01:02:03.004Z".parse().unwrap();
-        assert_eq!(iso_date(time.into()), "2013-05-24T01:02:03.004Z");
-        assert_eq!(http_date(time.into()), "Fri, 24 May 2013 01:02:03 GMT");
-        assert_eq!(
-            parse_http_date(&http_date(time.into())),
-            Some(time.as_second())
-        );
-    }
 
     #[test]
     fn conditions_name_etags_with_and_without_quotes() {

@@ -6,20 +6,21 @@ use std::time::SystemTime;
 use http::{Response, StatusCode};
 use md5::{Digest, Md5};
 
-use super::api::{Exchange, empty, xml_answer};
+use super::dates::iso_date;
 use super::error::{S3Error, S3Result};
-use super::object::{check_write, content_type, iso_date, metadata};
+use super::object::{check_write, content_type, metadata};
+use super::request::Exchange;
 use super::store::{Object, Upload};
-use super::xml;
-use crate::serve::{Body, lock};
+use super::xml::{self, xml_answer};
+use crate::serve::{Body, empty, lock};
 
 /// Every part but the last has at least this size.
 const MIN_PART: usize = 5 << 20;
 
 pub(super) fn start(exchange: &Exchange) -> S3Result<Response<Body>> {
     let upload = Upload {
-        bucket: exchange.bucket.clone(),
-        key: exchange.key.clone(),
+        bucket: exchange.bucket().to_owned(),
+        key: exchange.key().to_owned(),
         parts: BTreeMap::new(),
         started: SystemTime::now(),
         content_type: content_type(exchange),
@@ -28,8 +29,8 @@ pub(super) fn start(exchange: &Exchange) -> S3Result<Response<Body>> {
     let id = lock(&exchange.shared.store).start_upload(upload)?;
     let mut document = xml::Writer::new("InitiateMultipartUploadResult");
     document
-        .text("Bucket", &exchange.bucket)
-        .text("Key", &exchange.key)
+        .text("Bucket", exchange.bucket())
+        .text("Key", exchange.key())
         .text("UploadId", id);
     Ok(xml_answer(&mut document))
 }
@@ -46,8 +47,8 @@ pub(super) fn part(exchange: &Exchange) -> S3Result<Response<Body>> {
         })?;
     let mut store = lock(&exchange.shared.store);
     let upload = store.upload(
-        &exchange.bucket,
-        &exchange.key,
+        exchange.bucket(),
+        exchange.key(),
         exchange.required("uploadId")?,
     )?;
     upload.parts.insert(number, exchange.body.clone());
@@ -58,10 +59,10 @@ pub(super) fn complete(exchange: &Exchange) -> S3Result<Response<Body>> {
     let id = exchange.required("uploadId")?;
     let listed = listed_parts(&exchange.body)?;
     let mut store = lock(&exchange.shared.store);
-    let upload = store.upload(&exchange.bucket, &exchange.key, id)?;
+    let upload = store.upload(exchange.bucket(), exchange.key(), id)?;
     let (data, sums) = join(upload, &listed)?;
-    check_write(exchange, store.object(&exchange.bucket, &exchange.key).ok())?;
-    let upload = store.end_upload(&exchange.bucket, &exchange.key, id)?;
+    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
+    let upload = store.end_upload(exchange.bucket(), exchange.key(), id)?;
     let object = Object {
         // The sum of the parts' sums, and their number.
         etag: format!("\"{}-{}\"", hex::encode(Md5::digest(&sums)), listed.len()),
@@ -71,28 +72,28 @@ pub(super) fn complete(exchange: &Exchange) -> S3Result<Response<Body>> {
     };
     let mut document = xml::Writer::new("CompleteMultipartUploadResult");
     document
-        .text("Bucket", &exchange.bucket)
-        .text("Key", &exchange.key)
+        .text("Bucket", exchange.bucket())
+        .text("Key", exchange.key())
         .text("ETag", &object.etag);
-    store.put(&exchange.bucket, &exchange.key, object)?;
+    store.put(exchange.bucket(), exchange.key(), object)?;
     Ok(xml_answer(&mut document))
 }
 
 pub(super) fn abort(exchange: &Exchange) -> S3Result<Response<Body>> {
     let id = exchange.required("uploadId")?;
-    lock(&exchange.shared.store).end_upload(&exchange.bucket, &exchange.key, id)?;
+    lock(&exchange.shared.store).end_upload(exchange.bucket(), exchange.key(), id)?;
     Ok(empty(StatusCode::NO_CONTENT, &[]))
 }
 
 pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
     let store = lock(&exchange.shared.store);
-    store.bucket(&exchange.bucket)?;
-    let prefix = exchange.query("prefix").unwrap_or_default();
+    store.bucket(exchange.bucket())?;
+    let prefix = exchange.query.get("prefix").unwrap_or_default();
     let mut document = xml::Writer::new("ListMultipartUploadsResult");
     document
-        .text("Bucket", &exchange.bucket)
+        .text("Bucket", exchange.bucket())
         .text("IsTruncated", false);
-    let uploads = store.uploads(&exchange.bucket);
+    let uploads = store.uploads(exchange.bucket());
     for (id, upload) in uploads.filter(|(_, upload)| upload.key.starts_with(prefix)) {
         document
             .open("Upload")

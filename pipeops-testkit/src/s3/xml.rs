@@ -1,9 +1,10 @@
 //! The little XML that S3 speaks.
 
+use http::{Response, StatusCode};
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
-use super::error::{S3Error, S3Result};
+use crate::serve::{Body, full, with_type};
 
 /// Writes one document.
 pub(super) struct Writer {
@@ -41,7 +42,7 @@ impl Writer {
         self
     }
 
-    pub(super) fn finish(&mut self) -> String {
+    fn finish(&mut self) -> String {
         while !self.open.is_empty() {
             self.close();
         }
@@ -49,10 +50,18 @@ impl Writer {
     }
 }
 
+/// An answer with a document.
+pub(super) fn xml_answer(document: &mut Writer) -> Response<Body> {
+    let body = full(document.finish());
+    with_type(StatusCode::OK, "application/xml", body)
+}
+
+/// A document that is no XML.
+#[derive(Debug)]
+pub(super) struct Malformed;
+
 /// The texts of a document, each with the names of the elements around it: `CompleteMultipartUpload/Part/ETag`.
-pub(super) fn texts(bytes: &[u8]) -> S3Result<Vec<(String, String)>> {
-    let malformed =
-        || S3Error::bad_request("MalformedXML", "The XML you provided was not well-formed");
+pub(super) fn texts(bytes: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
     let mut reader = quick_xml::Reader::from_reader(bytes);
     let mut path: Vec<String> = Vec::new();
     let mut texts: Vec<(String, String)> = Vec::new();
@@ -61,18 +70,18 @@ pub(super) fn texts(bytes: &[u8]) -> S3Result<Vec<(String, String)>> {
     // Between elements there is only white space.
     let mut leaf = false;
     loop {
-        match reader.read_event().map_err(|_| malformed())? {
+        match reader.read_event().map_err(|_| Malformed)? {
             Event::Start(element) => {
                 let name = element.local_name();
                 path.push(String::from_utf8_lossy(name.as_ref()).into_owned());
                 text.clear();
                 leaf = true;
             }
-            Event::Text(piece) => text.push_str(&piece.decode().map_err(|_| malformed())?),
+            Event::Text(piece) => text.push_str(&piece.decode().map_err(|_| Malformed)?),
             Event::GeneralRef(reference) => {
-                let name = reference.decode().map_err(|_| malformed())?;
+                let name = reference.decode().map_err(|_| Malformed)?;
                 let escaped = format!("&{name};");
-                let resolved = quick_xml::escape::unescape(&escaped).map_err(|_| malformed())?;
+                let resolved = quick_xml::escape::unescape(&escaped).map_err(|_| Malformed)?;
                 text.push_str(&resolved);
             }
             Event::End(_) => {
@@ -82,7 +91,7 @@ pub(super) fn texts(bytes: &[u8]) -> S3Result<Vec<(String, String)>> {
                 path.pop();
             }
             Event::Eof if path.is_empty() => return Ok(texts),
-            Event::Eof => return Err(malformed()),
+            Event::Eof => return Err(Malformed),
             _ => {}
         }
     }

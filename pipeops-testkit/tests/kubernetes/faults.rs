@@ -10,7 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Error};
 use pipeops_testkit::fault::{Fault, Matcher};
-use pipeops_testkit::kubernetes::{ClusterOptions, ImageCheck};
+use pipeops_testkit::kubernetes::{ClusterOptions};
 use serde_json::json;
 
 use super::client::{
@@ -60,9 +60,9 @@ async fn a_watch_goes_on_after_its_connection_is_cut() {
     assert_eq!(names, ["one", "two"]);
     // It went on from where it was: nothing was listed again.
     let lists = cluster
-        .audit()
+        .requests()
         .iter()
-        .filter(|seen| seen.call.operation == "list configmaps")
+        .filter(|seen| seen.operation == "list configmaps")
         .count();
     assert_eq!(lists, 1);
 }
@@ -279,26 +279,6 @@ async fn conflicts_name_the_other_manager() {
 }
 
 #[tokio::test]
-async fn images_are_asked_for_in_their_registry() {
-    // A registry that is down: nobody listens on this port any more.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let (_cluster, client) =
-        start(ClusterOptions::default().image_check(ImageCheck::Loopback)).await;
-    apply(&client, &deployment("app", &format!("{address}/app:1"), 1)).await;
-    let pod = until_pod(&client, |pod| {
-        waiting(pod).is_some_and(|found| found.0 == "ImagePullBackOff")
-    })
-    .await;
-    let message = waiting(&pod).unwrap().1;
-    assert!(
-        message.ends_with(&format!("dial tcp {address}: connect: connection refused")),
-        "{message}"
-    );
-}
-
-#[tokio::test]
 async fn nothing_is_left_after_drop() {
     let (cluster, _client) = start(ClusterOptions::default()).await;
     let address = cluster.url().trim_start_matches("http://").to_owned();
@@ -313,7 +293,6 @@ async fn nothing_is_left_after_drop() {
     assert!(maps(&again).list(&Default::default()).await.is_err());
 }
 
-#[cfg(feature = "registry")]
 mod private_registry {
     use k8s_openapi::api::core::v1::Secret;
     use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions, User};
@@ -347,7 +326,7 @@ mod private_registry {
             .unwrap();
         registry.seed("app", "1", &BaseImage::new()).unwrap();
         let host = registry.host();
-        let options = ClusterOptions::default().image_check(ImageCheck::Loopback);
+        let options = ClusterOptions::default().registry(&registry);
         let (_cluster, client) = start(options).await;
         let good = format!("{host}/app:1");
 
@@ -375,6 +354,18 @@ mod private_registry {
                 .is_some_and(|w| w.0 == "ImagePullBackOff" && w.1.ends_with("app:2: not found"))
         });
         gone.await;
+
+        registry.crash();
+        apply(
+            &client,
+            &with_pull_secret(deployment("down", &format!("{host}/app:3"), 1)),
+        )
+        .await;
+        let refused = format!("dial tcp {host}: connect: connection refused");
+        let down = until_pod(&client, |pod| {
+            waiting(pod).is_some_and(|w| w.0 == "ImagePullBackOff" && w.1.ends_with(&refused))
+        });
+        down.await;
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use kube::{Client, Config};
 use pipeops::detect::BaseImages;
 use pipeops::testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
-use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, ImageCheck, PodBehaviour};
+use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ impl Servers {
         let cluster = if real_cluster {
             None
         } else {
-            Some(start_cluster().await?)
+            Some(start_cluster(registry.as_ref()).await?)
         };
 
         let registry_address = real_registry
@@ -153,8 +153,12 @@ async fn start_buildkit(registry: &Registry) -> Result<BuildkitDaemon, CommandEr
         .map_err(|error| no_start("BuildKit daemon", &error))
 }
 
-async fn start_cluster() -> Result<Cluster, CommandError> {
-    let options = ClusterOptions::default().image_check(ImageCheck::Loopback);
+async fn start_cluster(registry: Option<&Registry>) -> Result<Cluster, CommandError> {
+    let options = ClusterOptions::default();
+    let options = match registry {
+        Some(registry) => options.registry(registry),
+        None => options,
+    };
     Cluster::start(options)
         .await
         .map_err(|error| no_start("cluster", &error))

@@ -1,6 +1,5 @@
-//! Asking a registry whether an image is there, as a container runtime does before it pulls.
+//! Asking a registry of this process whether an image is there, as a container runtime does before it pulls.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,25 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
-use super::container::Surroundings;
 use crate::kubernetes::behaviour::parts;
-use crate::kubernetes::options::ImageCheck;
 use crate::kubernetes::resources::SECRETS;
-use crate::kubernetes::shared::Shared;
 use crate::kubernetes::store::{Key, Store};
 use crate::kubernetes::value::{items, text};
+use crate::registry::Source;
+use crate::serve::full;
 
 /// A registry that does not answer in this time is down.
 const LIMIT: Duration = Duration::from_secs(10);
-
-const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, */*";
 
 /// The answer about one container's image.
 #[derive(Debug)]
@@ -38,48 +30,8 @@ pub(crate) struct PullDone {
     pub(crate) result: Result<(), String>,
 }
 
-/// Whether the registry of an image is asked.
-pub(super) fn is_asked_for(shared: &Shared, image: &str) -> bool {
-    shared.options.image_check == ImageCheck::Loopback && loopback(&parts(image).0).is_some()
-}
-
-fn loopback(host: &str) -> Option<SocketAddr> {
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
-    let address: IpAddr = if name == "localhost" {
-        IpAddr::from([127, 0, 0, 1])
-    } else {
-        name.trim_matches(['[', ']']).parse().ok()?
-    };
-    let port = port.parse().ok()?;
-    address
-        .is_loopback()
-        .then(|| SocketAddr::new(address, port))
-}
-
-/// Asks, and sends the answer to the controllers.
-pub(super) fn ask(around: &mut Surroundings<'_>, container: &str, image: &str) {
-    let login = around
-        .shared
-        .read(|store| login(store, around.pod, &parts(image).0));
-    let image = image.to_owned();
-    let answers = around.answers.clone();
-    let mut done = PullDone {
-        namespace: text(around.pod, "/metadata/namespace").to_owned(),
-        pod: text(around.pod, "/metadata/name").to_owned(),
-        uid: around.uid.to_owned(),
-        container: container.to_owned(),
-        result: Ok(()),
-    };
-    while around.asking.try_join_next().is_some() {}
-    around.asking.spawn(async move {
-        done.result = check(&image, login.as_deref()).await;
-        // Nobody listens any more when the cluster is gone.
-        let _ = answers.send(done);
-    });
-}
-
 /// The login of a registry, from the pod's pull secrets: `user:password`, encoded.
-fn login(store: &Store, pod: &Value, host: &str) -> Option<String> {
+pub(super) fn login(store: &Store, pod: &Value, host: &str) -> Option<String> {
     let namespace = text(pod, "/metadata/namespace");
     items(pod, "/spec/imagePullSecrets")
         .iter()
@@ -107,7 +59,11 @@ fn login(store: &Store, pod: &Value, host: &str) -> Option<String> {
 }
 
 /// Whether an image can be pulled; if not, why, in the words of containerd.
-async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
+pub(super) async fn check(
+    registry: &Source,
+    image: &str,
+    login: Option<&str>,
+) -> Result<(), String> {
     let (host, repository, reference) = parts(image);
     let url = format!("http://{host}/v2/{repository}/manifests/{reference}");
     let wrap = |why: String| {
@@ -116,12 +72,18 @@ async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
         )
     };
     let unreachable = |why: String| wrap(format!("failed to do request: Head \"{url}\": {why}"));
-    let mut answer = head(&url, None).await.map_err(&unreachable)?;
+    let head = async |authorization: Option<&str>| {
+        let answer = send(registry, Method::HEAD, &url, authorization).await;
+        answer.map_err(&unreachable)
+    };
+    let basic = login.map(|login| format!("Basic {login}"));
+    let mut answer = head(None).await?;
     if answer.status == StatusCode::UNAUTHORIZED {
-        let authorization = authorize(&answer, login).await.map_err(wrap)?;
-        answer = head(&url, Some(&authorization))
-            .await
-            .map_err(&unreachable)?;
+        let authorization = match bearer(&answer.headers) {
+            Some(challenge) => fetch_token(registry, &challenge, basic.as_deref()).await,
+            None => basic.ok_or_else(|| "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials".to_owned()),
+        };
+        answer = head(Some(&authorization.map_err(wrap)?)).await?;
     }
     match answer.status {
         status if status.is_success() => Ok(()),
@@ -139,47 +101,31 @@ async fn check(image: &str, login: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// The `Authorization` that answers a challenge.
-async fn authorize(challenge: &Answer, login: Option<&str>) -> Result<String, String> {
-    let challenges: Vec<&str> = challenge
-        .headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    if let Some(bearer) = challenges
-        .iter()
-        .find_map(|text| text.strip_prefix("Bearer "))
-    {
-        return fetch_token(bearer, login)
-            .await
-            .map(|token| format!("Bearer {token}"));
-    }
-    match login {
-        Some(login) => Ok(format!("Basic {login}")),
-        None => Err("pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials".into()),
-    }
+/// The challenge to bring a token, if that is what the registry wants.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let challenge = headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
+    challenge.strip_prefix("Bearer ").map(str::to_owned)
 }
 
-async fn fetch_token(challenge: &str, login: Option<&str>) -> Result<String, String> {
+/// The `Authorization` with a token of the registry's own token server.
+async fn fetch_token(
+    registry: &Source,
+    challenge: &str,
+    login: Option<&str>,
+) -> Result<String, String> {
     let parameter = |name: &str| {
         challenge.split(',').find_map(|part| {
             let (key, value) = part.split_once('=')?;
-            (key.trim() == name).then(|| value.trim_matches('"').to_owned())
+            (key.trim() == name).then(|| value.trim_matches('"'))
         })
     };
-    let realm = parameter("realm").unwrap_or_default();
-    let query: Vec<String> = ["service", "scope"]
-        .iter()
-        .filter_map(|name| Some(format!("{name}={}", parameter(name)?)))
-        .collect();
-    let url = format!("{realm}?{}", query.join("&"));
+    let [realm, service, scope] =
+        ["realm", "service", "scope"].map(|name| parameter(name).unwrap_or_default());
+    let url = format!("{realm}?service={service}&scope={scope}");
     let failed =
         |why: String| format!("failed to authorize: failed to fetch anonymous token: {why}");
-    let authorization = login.map(|login| format!("Basic {login}"));
-    let answer = send(Method::GET, &url, authorization.as_deref())
-        .await
-        .map_err(failed)?;
+    let answer = send(registry, Method::GET, &url, login).await;
+    let answer = answer.map_err(failed)?;
     if !answer.status.is_success() {
         let status = answer.status;
         return Err(failed(format!(
@@ -188,15 +134,10 @@ async fn fetch_token(challenge: &str, login: Option<&str>) -> Result<String, Str
     }
     let token: Value =
         serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
-    ["token", "access_token"]
-        .iter()
-        .find_map(|name| token[*name].as_str())
-        .map(str::to_owned)
+    let token = token["token"].as_str();
+    token
+        .map(|token| format!("Bearer {token}"))
         .ok_or_else(|| failed("no token in the answer".into()))
-}
-
-async fn head(url: &str, authorization: Option<&str>) -> Result<Answer, String> {
-    send(Method::HEAD, url, authorization).await
 }
 
 /// What a registry or its token server said.
@@ -206,58 +147,38 @@ struct Answer {
     body: Bytes,
 }
 
-/// One request to a loopback address; the reason of a failure is in the words of the Go runtime.
-async fn send(method: Method, url: &str, authorization: Option<&str>) -> Result<Answer, String> {
-    let uri: http::Uri = url
-        .parse()
-        .map_err(|error| format!("parse {url:?}: {error}"))?;
-    let host = uri.authority().map(ToString::to_string).unwrap_or_default();
-    let address =
-        loopback(&host).ok_or_else(|| format!("dial tcp: lookup {host}: no such host"))?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+/// One request; the reason of a failure is in the words of the Go runtime.
+async fn send(
+    registry: &Source,
+    method: Method,
+    url: &str,
+    authorization: Option<&str>,
+) -> Result<Answer, String> {
+    let host = &registry.host;
     let mut request = Request::builder()
         .method(method)
-        .uri(path)
-        .header(HOST, &host)
-        .header(ACCEPT, MANIFESTS);
+        .uri(url)
+        .header(HOST, host)
+        .header(ACCEPT, "*/*");
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
     }
     let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    match tokio::time::timeout(LIMIT, exchange(address, request)).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("dial tcp {address}: i/o timeout")),
-    }
-}
-
-async fn exchange(address: SocketAddr, request: Request<Empty<Bytes>>) -> Result<Answer, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| {
-        let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
-        let why = if refused {
-            "connect: connection refused".into()
-        } else {
-            error.to_string()
-        };
-        format!("dial tcp {address}: {why}")
-    })?;
-    let cut = |_| "EOF".to_owned();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(cut)?;
-    // The connection's task ends with this function.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
-    let (parts, body) = sender
-        .send_request(request)
-        .await
-        .map_err(cut)?
-        .into_parts();
-    let body = Limited::new(body, 1 << 20).collect().await;
-    Ok(Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: body.map_err(|_| "unexpected EOF".to_owned())?.to_bytes(),
-    })
+        .body(full(Bytes::new()))
+        .map_err(|error| format!("parse {url:?}: {error}"))?;
+    let exchange = async {
+        let answer = registry.send(request).await;
+        let answer = answer.ok_or_else(|| format!("dial tcp {host}: connect: connection refused"));
+        let (parts, body) = answer?.map_err(|_| "EOF".to_owned())?.into_parts();
+        let body = body.collect().await;
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.map_err(|_| "unexpected EOF".to_owned())?.to_bytes(),
+        })
+    };
+    let answer = tokio::time::timeout(LIMIT, exchange).await;
+    answer.unwrap_or_else(|_| Err(format!("dial tcp {host}: i/o timeout")))
 }
 
 #[cfg(test)]
@@ -265,17 +186,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn only_loopback_registries_are_asked() {
-        assert_eq!(
-            loopback("127.0.0.1:5000"),
-            Some(([127, 0, 0, 1], 5000).into())
-        );
-        assert_eq!(loopback("localhost:1"), Some(([127, 0, 0, 1], 1).into()));
-        assert_eq!(loopback("registry.example.com"), None);
-        assert_eq!(loopback("10.0.0.1:5000"), None);
-    }
 
     #[test]
     fn logins_come_from_pull_secrets() {
@@ -292,17 +202,5 @@ mod tests {
             Some(STANDARD.encode("u:p"))
         );
         assert_eq!(login(&store, &pod, "other"), None);
-    }
-
-    #[tokio::test]
-    async fn a_registry_that_is_down_is_named() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let error = check(&format!("{address}/app:1"), None).await.unwrap_err();
-        assert!(
-            error.ends_with(&format!("dial tcp {address}: connect: connection refused")),
-            "{error}"
-        );
     }
 }

@@ -1,77 +1,25 @@
-//! The one HTTP server under the stand-ins: loopback, a free port, HTTP/1.1 and HTTP/2, and no task left after drop.
+//! The HTTP server under every stand-in: loopback, a free port, HTTP/1.1 and HTTP/2, and no task left after drop.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, HeaderName};
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Body as _, Frame, Incoming};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use percent_encoding::percent_decode_str;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::fault::Fault;
-
-/// Any error of a body.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The body of an answer. An error in it cuts the connection in mid-stream.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
-
-/// An answer, or the end of the connection.
-pub(crate) type Answer = Result<Response<Body>, Cut>;
-
-/// The connection ends here, without an answer or in the middle of one.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the connection was cut by a scripted fault")]
-pub(crate) struct Cut;
-
-/// A body of these bytes.
-pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
-
-/// Locks, and goes on with the data of a holder that panicked: each change under these locks is complete in itself.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The pairs of a query or a form, in order.
-pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_decode_str(&text).decode_utf8_lossy().into_owned()
-    };
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (decode(key), decode(value)))
-        .collect()
-}
-
-/// The parameters of a query; of several with one name the last counts.
-pub(crate) fn parse_query(query: &str) -> BTreeMap<String, String> {
-    query_pairs(query).into_iter().collect()
-}
+use super::answer::Answer;
+use super::lock::lock;
 
 /// A server that stops, with all its connections, when it is dropped.
 pub(crate) struct Server {
@@ -84,7 +32,7 @@ pub(crate) struct Server {
 type Handler = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Answer> + Send + Sync>;
 
 impl Server {
-    /// Serves `handler` on a free port of 127.0.0.1 until the switch is off.
+    /// Passes requests to `handler` on a free port of 127.0.0.1 until the switch is off.
     pub(crate) async fn start<H, F>(switch: Switch, handler: H) -> io::Result<Self>
     where
         H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
@@ -191,90 +139,10 @@ impl Switch {
         &self.tasks
     }
 
-    fn is_on(&self) -> bool {
+    /// Whether new connections are accepted.
+    pub(crate) fn is_on(&self) -> bool {
         lock(&self.accept).is_some()
     }
-}
-
-/// Answers a request that a fault meets. `answer` is the true answer, `refusal` the stand-in's own error of a status.
-pub(crate) async fn with_fault(
-    fault: Fault,
-    switch: &Switch,
-    answer: impl Future<Output = Answer>,
-    refusal: impl Fn(StatusCode) -> Response<Body>,
-) -> Answer {
-    match fault {
-        Fault::Refuse => Err(Cut),
-        Fault::Delay(delay) => {
-            tokio::time::sleep(delay).await;
-            answer.await
-        }
-        Fault::Cut { after_bytes } => Ok(cut_after(answer.await?, after_bytes)),
-        Fault::Status {
-            code,
-            headers,
-            body,
-        } => Ok(scripted(refusal(status(code)), &headers, body)),
-        Fault::Gone => Ok(refusal(StatusCode::GONE)),
-        Fault::Expired { code } => Ok(refusal(status(code))),
-        Fault::Crash => {
-            switch.off();
-            Err(Cut)
-        }
-    }
-}
-
-/// The status of a scripted answer; a number that is none becomes 500.
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-fn scripted(
-    mut response: Response<Body>,
-    headers: &[(String, String)],
-    body: Option<String>,
-) -> Response<Body> {
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    match body {
-        Some(text) => response.map(|_| full(text)),
-        None => response,
-    }
-}
-
-/// Lets this many bytes of a body through, then breaks off.
-fn cut_after(mut response: Response<Body>, bytes: usize) -> Response<Body> {
-    // The length of the whole body is promised, as by a server that does not know of its end.
-    if let Some(length) = response.body().size_hint().exact() {
-        response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    }
-    response.map(|body| cut_body(body, bytes))
-}
-
-fn cut_body(body: Body, bytes: usize) -> Body {
-    let state = (body.into_data_stream(), bytes);
-    let stream = futures::stream::unfold(Some(state), |state| async move {
-        let (mut rest, left) = state?;
-        match rest.next().await {
-            Some(Ok(piece)) if piece.len() < left => {
-                let left = left - piece.len();
-                Some((Ok(Frame::data(piece)), Some((rest, left))))
-            }
-            Some(Ok(piece)) if left > 0 => {
-                Some((Ok(Frame::data(piece.slice(..left))), Some((rest, 0))))
-            }
-            // A body that was short enough to be whole is cut all the same: its end never comes.
-            _ => {
-                // A turn for the connection to send what it holds: an error would throw that away.
-                tokio::task::yield_now().await;
-                Some((Err(BoxError::from(Cut)), None))
-            }
-        }
-    });
-    StreamBody::new(stream).boxed_unsync()
 }
 
 /// The tasks of one server: connections, HTTP/2 streams, and whatever its handlers start.
@@ -375,14 +243,16 @@ async fn serve(stream: TcpStream, switch: Switch, handler: Handler) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::ErrorKind;
 
+    use http::Response;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::answer::full;
     use super::*;
 
-    async fn raw_get(address: SocketAddr) -> io::Result<String> {
+    pub(crate) async fn raw_get(address: SocketAddr) -> io::Result<String> {
         let mut stream = TcpStream::connect(address).await?;
         stream
             .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -429,44 +299,5 @@ mod tests {
         server.restart().await.unwrap();
         server.restart().await.unwrap();
         assert!(raw_get(server.address()).await.unwrap().ends_with("hello"));
-    }
-
-    #[tokio::test]
-    async fn faults_take_the_place_of_answers() {
-        async fn answer(fault: Fault) -> String {
-            let switch = Switch::default();
-            let handler_switch = switch.clone();
-            let server = Server::start(switch, move |_| {
-                let (fault, switch) = (fault.clone(), handler_switch.clone());
-                async move {
-                    let answer = async { Ok(Response::new(full("hello"))) };
-                    let refusal = |status| {
-                        let mut response = Response::new(full("no"));
-                        *response.status_mut() = status;
-                        response
-                    };
-                    with_fault(fault, &switch, answer, refusal).await
-                }
-            });
-            raw_get(server.await.unwrap().address())
-                .await
-                .unwrap_or_default()
-        }
-        assert_eq!(answer(Fault::Refuse).await, "");
-        assert_eq!(answer(Fault::Crash).await, "");
-        assert!(
-            answer(Fault::Delay(Duration::ZERO))
-                .await
-                .ends_with("hello")
-        );
-        assert!(
-            answer(Fault::Cut { after_bytes: 3 })
-                .await
-                .ends_with("\r\n\r\nhel")
-        );
-        let busy = answer(Fault::too_many_requests(7)).await;
-        assert!(busy.contains("429") && busy.contains("retry-after: 7") && busy.ends_with("no"));
-        let gone = answer(Fault::Gone).await;
-        assert!(gone.contains("410") && gone.ends_with("no"));
     }
 }
