@@ -15,8 +15,6 @@
 
 #[cfg(feature = "buildkit")]
 pub mod buildkit;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod fault;
 #[cfg(feature = "git")]
 pub mod git;

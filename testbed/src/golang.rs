@@ -27,6 +27,20 @@ pub struct GoModule {
     pub assets: Option<(&'static str, &'static [&'static str])>,
 }
 
+/// The daemon, its client, and the Dockerfile frontend that `# syntax=docker/dockerfile:1` asks for.
+pub const BUILDKIT: GoModule = GoModule {
+    name: "buildkit",
+    programs: &[
+        ("buildctl", "github.com/moby/buildkit/cmd/buildctl"),
+        ("buildkitd", "github.com/moby/buildkit/cmd/buildkitd"),
+        (
+            "dockerfile-frontend",
+            "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend",
+        ),
+    ],
+    ..GoModule::PLAIN
+};
+
 impl GoModule {
     /// A module without tags, flags, C or assets; for `..GoModule::PLAIN`.
     pub const PLAIN: Self = Self {

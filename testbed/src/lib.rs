@@ -11,6 +11,7 @@ pub mod golang;
 pub mod health;
 pub mod images;
 pub mod instance;
+pub mod lifecycle;
 pub mod network;
 pub mod oci;
 pub mod packages;

@@ -6,10 +6,11 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::cache::{Cache, create_directory, remove_tree};
+use crate::cache::Cache;
 use crate::error::{Error, Result};
-use crate::images;
+use crate::images::build;
 use crate::instance::{Instance, TESTS};
+use crate::lifecycle::{clear, start, stop};
 use crate::packages;
 use crate::servers::{ALL, Context, Server};
 
@@ -22,12 +23,12 @@ pub fn install(cache: &Cache, testbed: &Path, servers: &[&dyn Server]) -> Result
     let mut wanted: BTreeSet<&'static str> = BTreeSet::from(["iproute2", "util-linux"]);
     let images = servers.iter().any(|server| server.serves_base_images());
     // Base images are built with these two.
-    let builders: &[&dyn Server] = if images { images::BUILDERS } else { &[] };
+    let builders: &[&dyn Server] = if images { build::BUILDERS } else { &[] };
     for server in servers.iter().chain(builders) {
         wanted.extend(server.packages());
     }
     if images {
-        wanted.extend(images::PACKAGES);
+        wanted.extend(build::PACKAGES);
     }
     packages::install(&packages::missing(&wanted)?)?;
     for server in servers.iter().chain(builders) {
@@ -36,7 +37,7 @@ pub fn install(cache: &Cache, testbed: &Path, servers: &[&dyn Server]) -> Result
         }
     }
     if images {
-        images::build_missing(cache, testbed)
+        build::build_missing(cache, testbed)
     } else {
         Ok(())
     }
@@ -73,7 +74,7 @@ pub fn up(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Res
 /// [`Error::Io`] if something cannot be removed.
 pub fn down(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
     check_root()?;
-    for purpose in [TESTS, images::BUILDER] {
+    for purpose in [TESTS, build::BUILDER] {
         let Some(instance) = Instance::existing(cache, testbed, purpose) else {
             continue;
         };
@@ -88,36 +89,6 @@ pub fn down(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> R
         }
     }
     Ok(())
-}
-
-/// Starts one server from nothing and notes that it is up.
-///
-/// # Errors
-/// Those of the server.
-pub fn start(cache: &Cache, instance: &Instance, server: &dyn Server) -> Result<()> {
-    let directory = instance.directory(server.name());
-    remove_tree(&directory)?;
-    create_directory(&directory)?;
-    server.start(&Context::new(cache, instance, server))?;
-    instance.mark_up(server.name())
-}
-
-/// Ends all servers of an instance, however far the start of each had come.
-///
-/// # Errors
-/// [`Error::Io`] if something cannot be removed.
-pub fn clear(cache: &Cache, instance: &Instance) -> Result<()> {
-    for server in ALL.iter().rev() {
-        stop(cache, instance, *server)?;
-    }
-    instance.end_strays()
-}
-
-fn stop(cache: &Cache, instance: &Instance, server: &dyn Server) -> Result<()> {
-    instance.mark_down(server.name());
-    instance.end_processes(server.name())?;
-    server.clean(&Context::new(cache, instance, server));
-    remove_tree(&instance.directory(server.name()))
 }
 
 fn is_well(cache: &Cache, instance: &Instance, server: &dyn Server) -> bool {

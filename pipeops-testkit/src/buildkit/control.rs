@@ -23,12 +23,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tower::ServiceExt;
 
+use super::build::Build;
 use super::daemon::Daemon;
 use super::error::{BuildError, BuildResult, code_of};
 use super::progress::Progress;
 use super::request::BuildRequest;
 use super::session::MAX_MESSAGE;
-use super::solve::Build;
 use crate::fault::Fault;
 use crate::serve::{Answer, Body, Exchange, Service};
 
@@ -55,11 +55,7 @@ impl Service for Daemon {
     }
 
     /// The gRPC answer that stands for an HTTP status.
-    fn refusal(
-        _: &Exchange<Self>,
-        status: http::StatusCode,
-        _: &Fault,
-    ) -> http::Response<Body> {
+    fn refusal(_: &Exchange<Self>, status: http::StatusCode, _: &Fault) -> http::Response<Body> {
         let message = format!("scripted fault: {status}");
         let status = Status::new(code_of(status.as_u16()), message);
         let response = status.into_http::<tonic::body::Body>();
@@ -151,9 +147,10 @@ impl Control for Api {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let (metadata, _, inbound) = request.into_parts();
         let daemon = &self.0;
-        let outbound = daemon
-            .sessions
-            .open(&metadata, inbound, &daemon.base.faults, &daemon.base.switch)?;
+        let outbound =
+            daemon
+                .sessions
+                .open(&metadata, inbound, &daemon.base.faults, &daemon.base.switch)?;
         Ok(Response::new(outbound))
     }
 

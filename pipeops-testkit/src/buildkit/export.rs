@@ -11,11 +11,11 @@ use pipeops_core::ImageRef;
 use serde_json::json;
 use tonic::Request;
 
+use super::build::Build;
 use super::error::{BuildError, BuildResult};
 use super::progress::Step;
 use super::remote::written;
 use super::request::Export;
-use super::solve::Build;
 use super::stage::StageState;
 use crate::oci::{Descriptor, ImageConfig, ImageManifest, media_type};
 

@@ -71,8 +71,6 @@ pub(super) struct Received {
     pub(super) tree: Tree,
     /// Bytes that travelled.
     pub(super) transferred: u64,
-    /// Files that travelled.
-    pub(super) files: usize,
 }
 
 /// Folders of earlier builds, for the clients that come back with the same shared key.
@@ -272,8 +270,6 @@ impl Receiver {
     fn finish(self) -> BuildResult<(Received, BTreeMap<String, KeptFile>)> {
         let mut tree = Tree::default();
         let mut files = BTreeMap::new();
-        let fetched = self.finished.len();
-        let mut reused = 0;
         for (id, stat) in self.listed.into_iter().enumerate() {
             let content = u32::try_from(id).ok().and_then(|id| self.finished.get(&id));
             let node = match (&content, stat.mode) {
@@ -289,15 +285,12 @@ impl Receiver {
             let meta = meta(&stat);
             tree.insert(&stat.path, Entry { node, meta });
             if let Some(content) = content {
-                let old = self.before.get(&stat.path);
-                reused += usize::from(old.is_some_and(|(old, _)| is_same(old, &stat)));
                 files.insert(stat.path.clone(), (stat, content.clone()));
             }
         }
         let received = Received {
             tree,
             transferred: self.transferred,
-            files: fetched - reused,
         };
         Ok((received, files))
     }

@@ -1,11 +1,12 @@
 //! What a build takes from the client's folders: the Dockerfile, the ignore file, the context.
 
+use super::build::Build;
 use super::dispatch::Action;
 use super::error::{BuildError, BuildResult, SourceFile};
 use super::filesync::{self, Purpose, Wanted};
 use super::progress::Step;
 use super::session::Session;
-use super::solve::{Build, Ready};
+use super::solve::Ready;
 use super::tree::{Node, Tree};
 
 impl Build {
@@ -62,10 +63,6 @@ impl Build {
                     _ => "transferring context:",
                 };
                 vertex.part(what, received.transferred);
-                self.daemon.note(&self.request.id, |seen| {
-                    seen.transferred_bytes += received.transferred;
-                    seen.transferred_files += received.files;
-                });
                 vertex.done();
                 Ok(received.tree)
             }

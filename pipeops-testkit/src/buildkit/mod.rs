@@ -31,7 +31,7 @@
 //! Answered with an error that names the stand-in: several platforms at once, exporters other than `image` and `tar`, LLB
 //! and gateway builds, foreign frontends, attestations, remote contexts and `ADD` sources, named contexts other than images,
 //! base images with `ONBUILD`, `--exclude`, build history, filters of `Prune` and `DiskUsage`, registries that are neither
-//! loopback nor named in the options.
+//! loopback nor mirrors.
 //!
 //! Remote caches of type `s3` are read and written, over plain HTTP, in BuildKit's layout, with its errors: an import that
 //! fails shows it and the build goes on, a blob that is missing fails the build, and so does an export that fails unless it
@@ -45,6 +45,7 @@
 //! tunnel, with method `TUNNEL` and the session's id as path: `tunnel.receive`, `tunnel.send`; there everything but
 //! `Delay` and `Crash` ends the session, and `Cut` lets so many bytes of the message through.
 
+mod build;
 mod cache;
 mod control;
 mod copy;
@@ -132,13 +133,6 @@ impl BuildkitOptions {
         self
     }
 
-    /// Speaks plain HTTP to this registry. Loopback registries need not be named.
-    #[must_use]
-    pub fn plain_http(mut self, host: impl Into<String>) -> Self {
-        self.hosts.plain_http.push(host.into());
-        self
-    }
-
     /// Gives the daemon keys of its own for S3 caches, as a role gives them to a real one.
     #[must_use]
     pub fn s3_role(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
@@ -177,10 +171,6 @@ pub struct SeenBuild {
     pub cache_imports: Vec<(String, BTreeMap<String, String>)>,
     /// Type and attributes of each remote cache to write.
     pub cache_exports: Vec<(String, BTreeMap<String, String>)>,
-    /// Bytes of files that the client sent.
-    pub transferred_bytes: u64,
-    /// Files that the client sent; those that had not changed since its last build are not among them.
-    pub transferred_files: usize,
     /// The image's digest or the error; none while it runs, and when it was canceled.
     pub outcome: Option<Result<String, String>>,
 }
@@ -206,8 +196,6 @@ impl SeenBuild {
             ssh_agents: Vec::new(),
             cache_imports: entries(cache.imports),
             cache_exports: entries(cache.exports),
-            transferred_bytes: 0,
-            transferred_files: 0,
             outcome: None,
         }
     }

@@ -5,33 +5,13 @@ use std::collections::{HashMap, HashSet};
 use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
 use pipeops_core::Digest;
 
+use super::build::{Build, DoneStep, Imported, ImportedStep};
 use super::cache::Record;
 use super::error::{BuildError, BuildResult};
 use super::s3_cache::{CachedLayer, CachedStep, LayerAnnotations, Manifest, S3Cache, StepResult};
-use super::solve::Build;
 use super::stage::StageState;
 use crate::oci::{Layer, digest_of, media_type};
 use crate::serve::lock;
-
-/// Steps that remote caches know, by key.
-pub(super) type Imported = HashMap<Digest, ImportedStep>;
-
-/// A step in a remote cache.
-#[derive(Debug, Clone)]
-pub(super) struct ImportedStep {
-    cache: S3Cache,
-    layer: Option<CachedLayer>,
-    created: String,
-}
-
-/// A step of this build, for the caches that are written.
-#[derive(Debug, Clone)]
-pub(super) struct DoneStep {
-    key: Digest,
-    /// The blob of the layer below.
-    parent: Option<Digest>,
-    record: Record,
-}
 
 impl Build {
     /// Reads the remote caches. One that cannot be read ends with an error, and the build goes on.

@@ -2,39 +2,17 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock};
 
 use pipeops_core::ImageRef;
 use pipeops_dockerfile::Dockerfile;
-use tonic::Code;
 
-use super::daemon::Daemon;
+use super::build::Build;
 use super::dispatch::{Dispatcher, StagePlan};
-use super::error::{BuildError, BuildResult, SourceFile, code_of};
+use super::error::{BuildError, BuildResult};
 use super::plan::{self, Origin, Selection, copy_origin};
-use super::progress::Progress;
-use super::registry_auth::Logins;
-use super::remote::{BaseImage, Remote, written};
-use super::remote_cache::{DoneStep, Imported};
-use super::request::BuildRequest;
-use super::session::Session;
+use super::remote::{BaseImage, written};
 use super::stage::{LayerRef, Source, Sources, StageState, chain};
-use crate::fault::{Call, Fault};
 use crate::oci::{Descriptor, ImageConfig, digest_of, media_type};
-
-/// Everything that one build knows.
-pub(super) struct Build {
-    pub(super) daemon: Arc<Daemon>,
-    pub(super) request: BuildRequest,
-    pub(super) session: Option<Session>,
-    pub(super) progress: Progress,
-    pub(super) remote: Remote,
-    /// What the remote caches know.
-    pub(super) imported: OnceLock<Imported>,
-    /// The steps done so far, in order.
-    pub(super) done: Mutex<Vec<DoneStep>>,
-    source: OnceLock<SourceFile>,
-}
 
 /// A stage, resolved and ready to be done.
 pub(super) struct Ready {
@@ -54,31 +32,6 @@ type Images = HashMap<ImageRef, BaseImage>;
 const BASE_LIMIT: u64 = 4 << 30;
 
 impl Build {
-    pub(super) fn new(
-        daemon: Arc<Daemon>,
-        request: BuildRequest,
-        session: Option<Session>,
-        progress: Progress,
-    ) -> Self {
-        let logins = Logins::new(session.clone(), daemon.http.clone());
-        let remote = Remote::new(
-            daemon.http.clone(),
-            logins,
-            daemon.options.hosts.clone(),
-            daemon.blobs.clone(),
-        );
-        Self {
-            daemon,
-            request,
-            session,
-            progress,
-            remote,
-            imported: OnceLock::new(),
-            done: Mutex::default(),
-            source: OnceLock::new(),
-        }
-    }
-
     /// Builds, exports and answers the exporter's response.
     pub(super) async fn run(&self) -> BuildResult<BTreeMap<String, String>> {
         let (source, ignore) = self.load_definition().await?;
@@ -103,52 +56,6 @@ impl Build {
         let response = self.export(config, &last).await?;
         self.export_caches(&last).await?;
         Ok(response)
-    }
-
-    /// The Dockerfile of this build.
-    pub(super) fn source(&self) -> &SourceFile {
-        static NONE: SourceFile = SourceFile {
-            name: String::new(),
-            data: Vec::new(),
-        };
-        self.source.get().unwrap_or(&NONE)
-    }
-
-    /// Shows a point of the build to the scripted faults.
-    pub(super) async fn hook(&self, operation: &str, name: &str) -> BuildResult<()> {
-        let Some(fault) = self
-            .daemon
-            .base
-            .faults
-            .next(&Call::new("BUILD", name, operation))
-        else {
-            return Ok(());
-        };
-        let lost =
-            || BuildError::new("transport error: the session was cut").code(Code::Unavailable);
-        match fault {
-            Fault::Delay(delay) => {
-                tokio::time::sleep(delay).await;
-                Ok(())
-            }
-            Fault::Crash => {
-                self.daemon.base.switch.off();
-                Err(lost())
-            }
-            Fault::Status { code, body, .. } => {
-                let message = body.unwrap_or_else(|| format!("scripted fault: status {code}"));
-                Err(BuildError::new(message).code(code_of(code)))
-            }
-            Fault::Expired { code } => {
-                Err(BuildError::new("authorization failed").code(code_of(code)))
-            }
-            Fault::Gone => Err(BuildError::new("gone").code(Code::NotFound)),
-            // Refuse and Cut: the client's session ends here.
-            _ => {
-                self.daemon.sessions.close(&self.request.session);
-                Err(lost())
-            }
-        }
     }
 
     /// Finds each base image that a stage or a copy names.

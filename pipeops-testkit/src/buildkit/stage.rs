@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use bollard_buildkit_proto::moby::sshforward::v1::CheckAgentRequest;
 use bollard_buildkit_proto::moby::sshforward::v1::ssh_client::SshClient;
-use jiff::Timestamp;
 use pipeops_core::{Digest, ImageRef};
 
+use super::build::Build;
 use super::cache::Record;
 use super::copy::{Changes, Copy};
 use super::dispatch::{Action, StagePlan, StepPlan};
@@ -14,7 +14,6 @@ use super::error::{BuildError, BuildResult};
 use super::owner;
 use super::progress::Step;
 use super::run::Stream;
-use super::solve::Build;
 use super::tree::{Entry, Node, Tree, clean};
 use super::words::Variables;
 use crate::oci::{Descriptor, EntryMeta, History, Layer, digest_of, media_type};
@@ -308,13 +307,6 @@ impl Build {
         }
         state.key = outcome.key.clone();
         state.skipped |= outcome.skipped;
-    }
-
-    /// Now, or the time that `SOURCE_DATE_EPOCH` sets.
-    pub(super) fn time(&self) -> String {
-        let epoch = self.request.source_date_epoch();
-        let epoch = epoch.and_then(|seconds| Timestamp::from_second(seconds).ok());
-        epoch.unwrap_or_else(Timestamp::now).to_string()
     }
 }
 

@@ -134,12 +134,6 @@ impl Repo {
         oid.map(|oid| oid.to_string())
     }
 
-    /// Removes a branch; false when there was none. Its commits stay, as on a real server for a while.
-    pub fn delete_branch(&self, name: &str) -> bool {
-        let removed = lock(&self.state).refs.remove(&branch_ref(name));
-        removed.is_some()
-    }
-
     /// Names a commit by a light-weight tag.
     ///
     /// # Errors
@@ -149,11 +143,6 @@ impl Repo {
         let oid = find(&state, sha)?.0;
         state.refs.insert(format!("refs/tags/{name}"), oid);
         Ok(())
-    }
-
-    /// Makes another branch the default one. Default: `main`.
-    pub fn set_default_branch(&self, name: &str) {
-        lock(&self.state).head_ref = branch_ref(name);
     }
 }
 

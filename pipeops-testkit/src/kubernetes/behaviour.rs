@@ -22,13 +22,9 @@ use crate::fault::glob;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PodBehaviour {
-    /// How long the pull takes (default 5 ms).
-    pub(crate) pull: Duration,
     /// From the start of the container until its readiness probe succeeds (default 5 ms). Without a readiness probe a
     /// container is ready as soon as it runs, as on a real node.
     pub(crate) ready_after: Duration,
-    /// From the request to stop until the container is gone (default 5 ms).
-    pub(crate) stop: Duration,
     pub(crate) outcome: Outcome,
     /// What the container prints.
     pub(crate) log: Vec<String>,
@@ -85,13 +81,13 @@ pub enum PullFailure {
     Other(String),
 }
 
+/// How long a pull takes, a start, and a stop.
+pub(crate) const MOMENT: Duration = Duration::from_millis(5);
+
 impl PodBehaviour {
     fn with(outcome: Outcome) -> Self {
-        let moment = Duration::from_millis(5);
         Self {
-            pull: moment,
-            ready_after: moment,
-            stop: moment,
+            ready_after: MOMENT,
             outcome,
             log: Vec::new(),
             recovers_after: None,
@@ -112,7 +108,7 @@ impl PodBehaviour {
     pub fn crash(exit_code: i32) -> Self {
         let reason = if exit_code == 0 { "Completed" } else { "Error" };
         Self::with(Outcome::Crash(Exit {
-            after: Duration::from_millis(5),
+            after: MOMENT,
             code: exit_code,
             reason,
         }))
@@ -121,7 +117,7 @@ impl PodBehaviour {
     /// The kernel kills the container for its memory: OOMKilled, exit code 137.
     pub fn oom_killed() -> Self {
         Self::with(Outcome::Crash(Exit {
-            after: Duration::from_millis(5),
+            after: MOMENT,
             code: 137,
             reason: "OOMKilled",
         }))
@@ -179,13 +175,6 @@ impl PodBehaviour {
         Self::with(Outcome::Denied(message.into()))
     }
 
-    /// Sets how long the pull takes.
-    #[must_use]
-    pub fn pull_takes(mut self, time: Duration) -> Self {
-        self.pull = time;
-        self
-    }
-
     /// Sets the time from the start of the container until its readiness probe succeeds.
     #[must_use]
     pub fn ready_after(mut self, time: Duration) -> Self {
@@ -199,13 +188,6 @@ impl PodBehaviour {
         if let Outcome::Crash(exit) = &mut self.outcome {
             exit.after = time;
         }
-        self
-    }
-
-    /// Sets how long the container takes to stop; at most the pod's grace period.
-    #[must_use]
-    pub fn stop_takes(mut self, time: Duration) -> Self {
-        self.stop = time;
         self
     }
 

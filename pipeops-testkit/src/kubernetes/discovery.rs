@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::resources::{ALL, Resource, group_version};
 
 /// `/version`.
-pub(crate) fn version(minor: u32) -> Value {
+pub(crate) fn version() -> Value {
     json!({
         "major": "1",
-        "minor": minor.to_string(),
-        "gitVersion": format!("v1.{minor}.0+pipeops-testkit"),
+        "minor": "36",
+        "gitVersion": "v1.36.0+pipeops-testkit",
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

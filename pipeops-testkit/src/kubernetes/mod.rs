@@ -64,6 +64,7 @@ mod setup;
 mod shared;
 mod status;
 mod store;
+mod time;
 mod validate;
 mod value;
 mod watch;

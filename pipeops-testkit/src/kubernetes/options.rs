@@ -10,8 +10,6 @@ use crate::registry::{Registry, Source};
 pub struct ClusterOptions {
     /// The bearer token that clients must send (default none: everybody may).
     pub token: Option<String>,
-    /// The minor version that `/version` reports (default 36, for 1.36).
-    pub minor_version: u32,
     /// How many seconds of the cluster pass in one real second (default 20). It scales what the cluster itself waits
     /// for: back-off, probe periods, `progressDeadlineSeconds`, `minReadySeconds`, grace periods. It does not scale the
     /// durations of a [`PodBehaviour`](super::PodBehaviour), nor the times that objects carry.
@@ -27,7 +25,6 @@ impl Default for ClusterOptions {
     fn default() -> Self {
         Self {
             token: None,
-            minor_version: 36,
             speed: 20,
             bookmark_every: Duration::from_secs(1),
             node: NodeOptions::default(),

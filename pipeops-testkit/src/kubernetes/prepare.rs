@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::request::Target;
 use super::resources::Resource;
 use super::status::{ApiError, ApiResult};
+use super::time::now;
 use super::value::differ_only_in;
-use super::write::now;
 use super::{defaults, delete, names};
 
 /// What the server writes into the metadata of a new object.

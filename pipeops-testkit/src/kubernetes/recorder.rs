@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::request::Target;
 use super::resources::{EVENTS, NEW_EVENTS};
 use super::shared::Shared;
+use super::time::{now, precise_now};
 use super::value::{object_reference, text};
-use super::write::{self, Writer, now};
+use super::write::{self, Writer};
 
 /// Normal or Warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,13 +165,6 @@ fn program(component: &str) -> &str {
         SCHEDULER => "kube-scheduler",
         _ => "kube-controller-manager",
     }
-}
-
-/// The time with microseconds.
-fn precise_now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-        .to_string()
 }
 
 impl Kind {

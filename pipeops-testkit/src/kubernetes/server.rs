@@ -87,7 +87,7 @@ fn answer(asked: &Asked) -> ApiResult<Reply> {
         return Err(ApiError::method_not_allowed());
     }
     let found = match route {
-        Route::Version => Some(discovery::version(shared.options.minor_version)),
+        Route::Version => Some(discovery::version()),
         Route::Health => return Ok(Reply::Text(StatusCode::OK, "ok".into())),
         Route::Groups { core } if form == Form::AggregatedDiscovery => {
             Some(discovery::aggregated(core))

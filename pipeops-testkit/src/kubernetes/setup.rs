@@ -5,7 +5,8 @@ use serde_json::json;
 use super::request::Target;
 use super::resources::{NAMESPACES, NODES, SERVICES};
 use super::shared::Shared;
-use super::write::{self, Writer, now};
+use super::time::now;
+use super::write::{self, Writer};
 
 /// The namespaces, the node and the API server's own Service.
 pub(crate) fn first_objects(shared: &Shared) {

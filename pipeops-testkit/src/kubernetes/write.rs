@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::apply::Apply;
@@ -13,6 +12,7 @@ use super::request::Target;
 use super::resources::{NEW_EVENTS, Resource};
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Store;
+use super::time::now;
 use super::value::{differ_only_in, items, text};
 use super::{decode, defaults, delete, events, schema, services, validate};
 
@@ -76,11 +76,6 @@ impl Writer {
         self.unknown.extend(decoded.unknown);
         Ok(decoded.object)
     }
-}
-
-/// The time as objects carry it.
-pub(crate) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Creates an object.

@@ -133,7 +133,11 @@ impl Service for Shared {
             mount_from: None,
             ..exchange.challenge()
         };
-        exchange.shared.gate.expired(wanted, challenge).into_response()
+        exchange
+            .shared
+            .gate
+            .expired(wanted, challenge)
+            .into_response()
     }
 }
 

@@ -167,8 +167,8 @@ impl Gate {
         headers: &HeaderMap,
         wanted: Wanted<'_>,
     ) -> Result<Option<String>, ApiError> {
-        let user = basic_credentials(headers)
-            .and_then(|(name, password)| self.login(&name, &password));
+        let user =
+            basic_credentials(headers).and_then(|(name, password)| self.login(&name, &password));
         let Some(user) = user else {
             return Err(basic_challenge());
         };

@@ -79,13 +79,6 @@ impl BaseImage {
         self
     }
 
-    /// Sets the entry point.
-    #[must_use]
-    pub fn entrypoint(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.config.config.entrypoint = Some(words.into_iter().map(Into::into).collect());
-        self
-    }
-
     /// Sets the architecture, for instance `arm64`.
     #[must_use]
     pub fn architecture(mut self, architecture: impl Into<String>) -> Self {

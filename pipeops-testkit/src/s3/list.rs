@@ -28,7 +28,9 @@ pub(super) fn list(exchange: &Exchange) -> S3Result<Response<Body>> {
             .query
             .get("delimiter")
             .filter(|delimiter| !delimiter.is_empty()),
-        after: token.or(exchange.query.get("start-after")).unwrap_or_default(),
+        after: token
+            .or(exchange.query.get("start-after"))
+            .unwrap_or_default(),
         size: size.unwrap_or(PAGE).min(PAGE),
     };
     let page = wanted.page(objects);

@@ -95,7 +95,10 @@ fn has_changed(exchange: &Exchange, object: &Object) -> S3Result<bool> {
 
 pub(super) fn put(exchange: &Exchange) -> S3Result<Response<Body>> {
     let mut store = lock(&exchange.shared.store);
-    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
+    check_write(
+        exchange,
+        store.object(exchange.bucket(), exchange.key()).ok(),
+    )?;
     let object = Object {
         content_type: content_type(exchange),
         metadata: metadata(exchange),
@@ -121,7 +124,10 @@ pub(super) fn copy(exchange: &Exchange) -> S3Result<Response<Body>> {
             changing the object's metadata.";
         return Err(S3Error::bad_request("InvalidRequest", message));
     }
-    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
+    check_write(
+        exchange,
+        store.object(exchange.bucket(), exchange.key()).ok(),
+    )?;
     object.modified = SystemTime::now();
     if replaces {
         object.content_type = content_type(exchange);

@@ -61,7 +61,10 @@ pub(super) fn complete(exchange: &Exchange) -> S3Result<Response<Body>> {
     let mut store = lock(&exchange.shared.store);
     let upload = store.upload(exchange.bucket(), exchange.key(), id)?;
     let (data, sums) = join(upload, &listed)?;
-    check_write(exchange, store.object(exchange.bucket(), exchange.key()).ok())?;
+    check_write(
+        exchange,
+        store.object(exchange.bucket(), exchange.key()).ok(),
+    )?;
     let upload = store.end_upload(exchange.bucket(), exchange.key(), id)?;
     let object = Object {
         // The sum of the parts' sums, and their number.

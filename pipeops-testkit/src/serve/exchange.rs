@@ -86,7 +86,11 @@ pub(crate) async fn start<S: Service>(base: &Base, shared: &Arc<S>) -> io::Resul
 }
 
 /// Answers one request.
-pub(crate) async fn call<S: Service>(base: &Base, shared: Arc<S>, request: Request<Body>) -> Answer {
+pub(crate) async fn call<S: Service>(
+    base: &Base,
+    shared: Arc<S>,
+    request: Request<Body>,
+) -> Answer {
     let mut exchange = Exchange::new(shared, request);
     exchange.operation = S::operation(&mut exchange).await;
     let call = exchange.call();

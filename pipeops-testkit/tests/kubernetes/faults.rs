@@ -10,7 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Error};
 use pipeops_testkit::fault::{Fault, Matcher};
-use pipeops_testkit::kubernetes::{ClusterOptions};
+use pipeops_testkit::kubernetes::ClusterOptions;
 use serde_json::json;
 
 use super::client::{

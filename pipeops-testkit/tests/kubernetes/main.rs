@@ -4,7 +4,6 @@
 
 mod behaviours;
 mod client;
-#[cfg(feature = "conformance")]
 mod conformance;
 mod deployments;
 mod faults;

@@ -1,7 +1,7 @@
 //! The base images that there are.
 
-use super::{Input, PAUSE, Recipe};
-use crate::servers::buildkit;
+use super::recipe::{Input, PAUSE, Recipe};
+use crate::golang;
 
 /// Every base image.
 pub static RECIPES: &[Recipe] = &[
@@ -28,7 +28,7 @@ pub static RECIPES: &[Recipe] = &[
             "docker/dockerfile:1.7",
             "docker/dockerfile:latest",
         ],
-        inputs: &[Input::Program(&buildkit::MODULE, "dockerfile-frontend")],
+        inputs: &[Input::Program(&golang::BUILDKIT, "dockerfile-frontend")],
         ..Recipe::EMPTY
     },
     Recipe {

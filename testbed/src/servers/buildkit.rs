@@ -8,7 +8,7 @@ use super::{Context, Server, probe};
 use crate::cgroup;
 use crate::emulation;
 use crate::error::Result;
-use crate::golang::GoModule;
+use crate::golang::{self, GoModule};
 use crate::health::Health;
 
 /// Registries whose images are looked for in the local one.
@@ -20,20 +20,6 @@ const MIRRORED: [&str; 6] = [
     "public.ecr.aws",
     "quay.io",
 ];
-
-/// The daemon, its client, and the Dockerfile frontend that `# syntax=docker/dockerfile:1` asks for.
-pub const MODULE: GoModule = GoModule {
-    name: "buildkit",
-    programs: &[
-        ("buildctl", "github.com/moby/buildkit/cmd/buildctl"),
-        ("buildkitd", "github.com/moby/buildkit/cmd/buildkitd"),
-        (
-            "dockerfile-frontend",
-            "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend",
-        ),
-    ],
-    ..GoModule::PLAIN
-};
 
 /// Below the instance's control group, the one for build steps.
 const CGROUP: &str = "build";
@@ -60,13 +46,13 @@ impl Server for BuildKit {
     }
 
     fn modules(&self) -> &'static [&'static GoModule] {
-        &[&MODULE]
+        &[&golang::BUILDKIT]
     }
 
     fn start(&self, context: &Context<'_>) -> Result<()> {
         let config = context.write("buildkitd.toml", config(context)?)?;
         emulation::unregister(&context.instance.id);
-        let mut daemon = Command::new(context.program(&MODULE, "buildkitd")?);
+        let mut daemon = Command::new(context.program(&golang::BUILDKIT, "buildkitd")?);
         daemon.arg("--config").arg(config);
         let daemon = emulation::with_emulation(&context.instance.id, &daemon);
         // Its own namespaces: a killed daemon takes the containers of its build steps along.
@@ -78,7 +64,7 @@ impl Server for BuildKit {
 
     fn health(&self, context: &Context<'_>) -> Health {
         let buildctl = context
-            .program(&MODULE, "buildctl")
+            .program(&golang::BUILDKIT, "buildctl")
             .map_err(|error| error.to_string())?;
         let address = self.address(context).map_err(|error| error.to_string())?;
         probe(Command::new(buildctl).args([
@@ -99,8 +85,12 @@ impl Server for BuildKit {
     }
 
     fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
-        let program =
-            |name| -> Result<String> { Ok(context.program(&MODULE, name)?.display().to_string()) };
+        let program = |name| -> Result<String> {
+            Ok(context
+                .program(&golang::BUILDKIT, name)?
+                .display()
+                .to_string())
+        };
         Ok(vec![
             ("BUILDKIT_HOST", self.address(context)?),
             ("BUILDCTL", program("buildctl")?),

@@ -8,7 +8,7 @@ use super::{Context, Server, random_word};
 use crate::command::run;
 use crate::error::Result;
 use crate::health::{self, Health};
-use crate::images;
+use crate::images::layouts;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const USERNAME: &str = "pipeops";
@@ -43,7 +43,7 @@ impl Server for Anonymous {
     /// Adds the base images that are not there yet. The registry reads its storage on each request.
     fn refresh(&self, context: &Context<'_>) -> Result<()> {
         let storage = context.path("storage");
-        images::add_all(context.cache, &context.instance.testbed, &storage)
+        layouts::add_all(context.cache, &context.instance.testbed, &storage)
     }
 
     fn health(&self, context: &Context<'_>) -> Health {

@@ -9,8 +9,8 @@ use super::{Controllers, Item};
 use crate::kubernetes::delete::{self, Options};
 use crate::kubernetes::request::Target;
 use crate::kubernetes::resources::REPLICA_SETS;
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::{self, int, text};
-use crate::kubernetes::write::now;
 
 /// A Progressing condition.
 #[derive(Debug, Clone)]

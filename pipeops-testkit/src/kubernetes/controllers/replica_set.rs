@@ -12,8 +12,8 @@ use crate::kubernetes::recorder::Kind;
 use crate::kubernetes::request::Target;
 use crate::kubernetes::resources::{PODS, REPLICA_SETS};
 use crate::kubernetes::selector::LabelSelector;
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::{self, int, is_active, is_ready, text};
-use crate::kubernetes::write::now;
 use crate::serve::lock;
 
 /// After how many cluster seconds a refused pod is tried again.

@@ -15,8 +15,8 @@ use crate::kubernetes::behaviour::{Outcome, PodBehaviour};
 use crate::kubernetes::names;
 use crate::kubernetes::recorder::{Kind, Recorder, Said};
 use crate::kubernetes::shared::Shared;
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::text;
-use crate::kubernetes::write::now;
 use crate::serve::lock;
 
 /// The first wait of both back-offs; it doubles up to [`LONGEST_WAIT`].

@@ -9,8 +9,8 @@ use super::container::{Container, FIRST_WAIT, LONGEST_WAIT, MOMENT, Stage, Surro
 use super::probes::{Look, Verdict};
 use crate::kubernetes::behaviour::{Exit, Outcome};
 use crate::kubernetes::recorder::Kind;
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::text;
-use crate::kubernetes::write::now;
 
 impl Container {
     /// A running container: what happens to it, and when.

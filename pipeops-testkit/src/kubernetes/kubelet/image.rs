@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::container::{Container, FIRST_WAIT, LONGEST_WAIT, MOMENT, Stage, Surroundings, Then};
 use super::pull::{self, PullDone};
-use crate::kubernetes::behaviour::{Outcome, parts};
+use crate::kubernetes::behaviour::{self, Outcome, parts};
 use crate::kubernetes::names;
 use crate::kubernetes::recorder::Kind;
 use crate::kubernetes::validate::is_image_reference;
@@ -57,7 +57,7 @@ impl Container {
             self.ask(around, registry.clone());
         } else {
             self.stage = Stage::Pulling {
-                until: Some(Instant::now() + behaviour.pull),
+                until: Some(Instant::now() + behaviour::MOMENT),
             };
         }
     }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use self::container::{Container, Stage, Surroundings};
 pub(crate) use self::pull::PullDone;
-use super::behaviour::Outcome;
+use super::behaviour::{MOMENT, Outcome};
 use super::delete::{self, Options};
 use super::recorder::{Kind, Recorder, Said};
 use super::request::Target;
@@ -312,15 +312,13 @@ impl Kubelet {
             let time = Duration::from_secs(u64::try_from(count).unwrap_or(0));
             self.shared.options.real(time)
         };
-        let behaviours = lock(&self.shared.behaviours);
-        let labels = &object["metadata"]["labels"];
         let running = pod
             .containers
             .iter()
             .filter(|container| matches!(container.stage, Stage::Running { .. }));
         let slowest = running.map(|container| {
             let hook = int(&container.spec, "/lifecycle/preStop/sleep/seconds");
-            behaviours.find(labels, &container.image).stop + seconds(hook)
+            MOMENT + seconds(hook)
         });
         slowest.max().unwrap_or_default().min(seconds(grace))
     }
@@ -339,7 +337,7 @@ impl Pod {
         Self {
             uid: text(object, "/metadata/uid").to_owned(),
             address: String::new(),
-            started_at: write::now(),
+            started_at: super::time::now(),
             mounted: false,
             containers,
             stopped: None,

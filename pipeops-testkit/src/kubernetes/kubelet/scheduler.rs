@@ -13,8 +13,9 @@ use crate::kubernetes::resources::{NODES, PERSISTENT_VOLUME_CLAIMS, PODS};
 use crate::kubernetes::selector::LabelSelector;
 use crate::kubernetes::shared::Shared;
 use crate::kubernetes::store::{Key, Store};
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::{condition, is_active, items, put_condition, text};
-use crate::kubernetes::write::{self, Writer, now};
+use crate::kubernetes::write::{self, Writer};
 use crate::serve::lock;
 
 /// When a pod that nobody takes is tried again, in the cluster's time.

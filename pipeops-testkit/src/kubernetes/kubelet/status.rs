@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::Pod;
 use super::container::{Container, Stage};
 use crate::kubernetes::names;
+use crate::kubernetes::time::now;
 use crate::kubernetes::value::{condition, text};
-use crate::kubernetes::write::now;
 
 /// The address of the node.
 const NODE: &str = "10.0.0.1";

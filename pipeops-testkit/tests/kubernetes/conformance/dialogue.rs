@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Error;
 use super::normal::normal;
 
 /// How long a dialogue waits for anything.
@@ -25,9 +24,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Dialogue {
     /// Its name, which the recording refers to.
     pub(super) name: String,
-    /// Whether it runs pods, and so needs an image.
-    #[serde(default)]
-    pub(super) image: bool,
     steps: Vec<Step>,
 }
 
@@ -88,7 +84,6 @@ impl Dialogue {
     }
 
     /// The number of steps.
-    #[cfg(test)]
     pub(super) fn length(&self) -> usize {
         self.steps.len()
     }
@@ -102,11 +97,7 @@ impl Dialogue {
     }
 
     /// Leads the dialogue: the answers, in the form in which they can be compared.
-    pub(super) async fn lead(
-        &self,
-        client: &kube::Client,
-        image: &str,
-    ) -> Result<Vec<Value>, Error> {
+    pub(super) async fn lead(&self, client: &kube::Client, image: &str) -> Vec<Value> {
         let namespace = new_namespace();
         let mut kept = BTreeMap::from([
             ("ns".to_owned(), namespace.clone()),
@@ -114,11 +105,11 @@ impl Dialogue {
         ]);
         let create =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        send(client, "POST /api/v1/namespaces", &json_type(), &create).await?;
-        wait_for_account(client, &namespace).await?;
+        send(client, "POST /api/v1/namespaces", &json_type(), &create).await;
+        wait_for_account(client, &namespace).await;
         let led = self.lead_in(client, &mut kept).await;
         let delete = format!("DELETE /api/v1/namespaces/{namespace}");
-        send(client, &delete, &json_type(), &Value::Null).await?;
+        send(client, &delete, &json_type(), &Value::Null).await;
         led
     }
 
@@ -126,12 +117,12 @@ impl Dialogue {
         &self,
         client: &kube::Client,
         kept: &mut BTreeMap<String, String>,
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Vec<Value> {
         let mut answers = Vec::new();
         for step in &self.steps {
-            answers.push(step.take(client, kept).await?);
+            answers.push(step.take(client, kept).await);
         }
-        Ok(answers)
+        answers
     }
 }
 
@@ -142,7 +133,7 @@ fn new_namespace() -> String {
 }
 
 /// A new namespace is complete once its service account is there.
-async fn wait_for_account(client: &kube::Client, namespace: &str) -> Result<(), Error> {
+async fn wait_for_account(client: &kube::Client, namespace: &str) {
     let step = Step {
         ask: format!("GET /api/v1/namespaces/{namespace}/serviceaccounts/default"),
         media: json_type(),
@@ -154,21 +145,17 @@ async fn wait_for_account(client: &kube::Client, namespace: &str) -> Result<(), 
         hide: Vec::new(),
         quiet: true,
     };
-    step.take(client, &mut BTreeMap::new()).await.map(drop)
+    step.take(client, &mut BTreeMap::new()).await;
 }
 
 impl Step {
-    async fn take(
-        &self,
-        client: &kube::Client,
-        kept: &mut BTreeMap<String, String>,
-    ) -> Result<Value, Error> {
+    async fn take(&self, client: &kube::Client, kept: &mut BTreeMap<String, String>) -> Value {
         let ask = fill(&self.ask, kept);
         let body = fill_value(&self.body, kept);
         let answer = if self.events > 0 {
-            watch(client, &ask, self.events).await?
+            watch(client, &ask, self.events).await
         } else {
-            self.ask_until(client, &ask, &body).await?
+            self.ask_until(client, &ask, &body).await
         };
         for (name, pointer) in &self.keep {
             let value = answer.body.pointer(pointer).unwrap_or(&Value::Null);
@@ -178,34 +165,26 @@ impl Step {
             kept.insert(name.clone(), text);
         }
         if self.quiet {
-            return Ok(Value::Null);
+            return Value::Null;
         }
-        Ok(self.shown(answer, kept))
+        self.shown(answer, kept)
     }
 
-    async fn ask_until(
-        &self,
-        client: &kube::Client,
-        ask: &str,
-        body: &Value,
-    ) -> Result<Answer, Error> {
+    async fn ask_until(&self, client: &kube::Client, ask: &str, body: &Value) -> Answer {
         let end = Instant::now() + LIMIT;
         loop {
-            let answer = send(client, ask, &self.media, body).await?;
+            let answer = send(client, ask, &self.media, body).await;
             let missing = self.until.iter().find(|(pointer, wanted)| {
                 answer.body.pointer(pointer).unwrap_or(&Value::Null) != *wanted
             });
             let Some((pointer, wanted)) = missing else {
-                return Ok(answer);
+                return answer;
             };
-            if Instant::now() > end {
-                return Err(Error::NeverCame {
-                    ask: ask.to_owned(),
-                    pointer: pointer.clone(),
-                    wanted: wanted.clone(),
-                    last: answer.body,
-                });
-            }
+            assert!(
+                Instant::now() < end,
+                "`{ask}` never answered {pointer} = {wanted}; the last answer was {}",
+                answer.body
+            );
             sleep(PAUSE).await;
         }
     }
@@ -276,17 +255,9 @@ fn fill_value(value: &Value, kept: &BTreeMap<String, String>) -> Value {
     }
 }
 
-fn request(ask: &str, media: &str, body: &Value) -> Result<Request<Body>, Error> {
-    let wrong = |why: String| Error::Dialogue {
-        dialogue: ask.to_owned(),
-        why,
-    };
-    let (method, path) = ask
-        .split_once(' ')
-        .ok_or_else(|| wrong("a request is a method and a path".into()))?;
-    let method: Method = method
-        .parse()
-        .map_err(|_| wrong("the method is none".into()))?;
+fn request(ask: &str, media: &str, body: &Value) -> Request<Body> {
+    let (method, path) = ask.split_once(' ').unwrap();
+    let method: Method = method.parse().unwrap();
     let bytes = if body.is_null() {
         Vec::new()
     } else {
@@ -299,28 +270,13 @@ fn request(ask: &str, media: &str, body: &Value) -> Result<Request<Body>, Error>
         .header("accept", "application/json")
         .header("user-agent", "conformance/1")
         .body(Body::from(bytes))
-        .map_err(|error| wrong(error.to_string()))
+        .unwrap()
 }
 
-fn no_answer<E>(ask: &str) -> impl Fn(E) -> Error
-where
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    move |error| Error::NoAnswer {
-        ask: ask.to_owned(),
-        source: error.into(),
-    }
-}
-
-async fn send(
-    client: &kube::Client,
-    ask: &str,
-    media: &str,
-    body: &Value,
-) -> Result<Answer, Error> {
-    let request = request(ask, media, body)?;
+async fn send(client: &kube::Client, ask: &str, media: &str, body: &Value) -> Answer {
+    let request = request(ask, media, body);
     let exchange = async {
-        let answer = client.send(request).await.map_err(no_answer(ask))?;
+        let answer = client.send(request).await.unwrap();
         let status = answer.status().as_u16();
         let warnings = answer
             .headers()
@@ -328,60 +284,41 @@ async fn send(
             .iter()
             .filter_map(|value| value.to_str().ok().map(str::to_owned))
             .collect();
-        let bytes = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(no_answer(ask))?
-            .to_bytes();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         // Some answers are plain text.
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
-        Ok(Answer {
+        Answer {
             status,
             warnings,
             body,
-        })
+        }
     };
-    timeout(LIMIT, exchange).await.map_err(no_answer(ask))?
+    timeout(LIMIT, exchange).await.unwrap()
 }
 
-async fn watch(client: &kube::Client, ask: &str, count: usize) -> Result<Answer, Error> {
-    let request = request(ask, &json_type(), &Value::Null)?;
+async fn watch(client: &kube::Client, ask: &str, count: usize) -> Answer {
+    let request = request(ask, &json_type(), &Value::Null);
     let exchange = async {
-        let answer = client.send(request).await.map_err(no_answer(ask))?;
+        let answer = client.send(request).await.unwrap();
         let status = answer.status().as_u16();
-        let mut bytes = answer
-            .into_body()
-            .into_data_stream()
-            .map_err(no_answer(ask));
-        let (mut events, mut rest) = (Vec::new(), Vec::new());
-        while let Some(piece) = bytes.next().await {
-            rest.extend_from_slice(&piece?);
+        let mut bytes = answer.into_body().into_data_stream();
+        let (mut events, mut rest) = (Vec::<Value>::new(), Vec::new());
+        while events.len() < count
+            && let Some(piece) = bytes.next().await
+        {
+            rest.extend_from_slice(&piece.unwrap());
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();
-                let event: Value =
-                    serde_json::from_slice(&line).map_err(|source| Error::Unreadable {
-                        ask: ask.to_owned(),
-                        source,
-                    })?;
-                events.push(event);
-                if events.len() == count {
-                    let body = events.into();
-                    return Ok(Answer {
-                        status,
-                        warnings: Vec::new(),
-                        body,
-                    });
-                }
+                events.push(serde_json::from_slice(&line).unwrap());
             }
         }
-        let body = events.into();
-        Ok(Answer {
+        events.truncate(count);
+        Answer {
             status,
             warnings: Vec::new(),
-            body,
-        })
+            body: events.into(),
+        }
     };
-    timeout(LIMIT, exchange).await.map_err(no_answer(ask))?
+    timeout(LIMIT, exchange).await.unwrap()
 }

@@ -1,0 +1,166 @@
+//! Building base images, with a BuildKit and a registry that exist only meanwhile.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::layouts::{COPY_RUST, FINISH_DEBIAN, missing};
+use super::recipe::{Input, PAUSE, Recipe};
+use crate::cache::{Cache, create_directory, remove_tree, write_file};
+use crate::command::{run, run_long};
+use crate::error::{Result, describe};
+use crate::instance::Instance;
+use crate::servers::{Context, Server, buildkit, registry};
+use crate::{golang, lifecycle, oci, packages};
+
+/// Debian packages that the recipes need on this machine.
+pub const PACKAGES: &[&str] = &["busybox-static", "ca-certificates", "debootstrap"];
+
+/// The servers that build them.
+pub const BUILDERS: &[&dyn Server] = &[&registry::Anonymous, &buildkit::BuildKit];
+
+/// The instance that builds images has this suffix to the checkout's own; it exists while it builds.
+pub const BUILDER: &str = "images";
+
+/// Builds the images that are not in the cache, with a BuildKit and a registry that exist only meanwhile. One that fails is
+/// reported and left out.
+///
+/// # Errors
+/// If the two do not start, or the image fails without which no pod runs.
+pub fn build_missing(cache: &Cache, testbed: &Path) -> Result<()> {
+    if missing(cache, testbed)?.is_empty() {
+        return Ok(());
+    }
+    let builder = Instance::claim(cache, testbed, BUILDER)?;
+    let _lock = builder.lock()?;
+    // What an interrupted build left behind; and another process may have built them all while this one waited.
+    lifecycle::clear(cache, &builder)?;
+    let missing = missing(cache, testbed)?;
+    if missing.is_empty() {
+        return builder.release();
+    }
+    let built = build_with(cache, &builder, &missing);
+    let cleared = lifecycle::clear(cache, &builder).and_then(|()| builder.release());
+    built.and(cleared)
+}
+
+fn build_with(cache: &Cache, builder: &Instance, recipes: &[&'static Recipe]) -> Result<()> {
+    for server in BUILDERS {
+        lifecycle::start(cache, builder, *server)?;
+    }
+    let storage = Context::new(cache, builder, &registry::Anonymous).path("storage");
+    for recipe in recipes {
+        match recipe.build(cache, builder) {
+            // The registry reads its storage on each request: the next recipe can build upon this one.
+            Ok(()) => oci::add(
+                &recipe.layout(cache, &builder.testbed)?,
+                &storage,
+                recipe.references,
+            )?,
+            Err(error) if recipe.name == PAUSE => return Err(error),
+            // A package registry may be out of reach today. Most tests do not need this image.
+            Err(error) => eprintln!("warning: the next `up` tries again: {}", describe(&error)),
+        }
+    }
+    Ok(())
+}
+
+impl Recipe {
+    fn build(&self, cache: &Cache, builder: &Instance) -> Result<()> {
+        let layout = self.layout(cache, &builder.testbed)?;
+        cache.publish(&layout, |output| {
+            let context = builder.directory("contexts").join(self.name);
+            create_directory(&context)?;
+            for input in self.inputs {
+                input.stage(cache, &builder.testbed, &context)?;
+            }
+            write_file(
+                &context.join("Dockerfile"),
+                self.dockerfile(&builder.testbed)?,
+            )?;
+            self.solve(cache, builder, &context, output)?;
+            remove_tree(&context)
+        })
+    }
+
+    fn solve(
+        &self,
+        cache: &Cache,
+        builder: &Instance,
+        context: &Path,
+        output: &Path,
+    ) -> Result<()> {
+        let daemon = Context::new(cache, builder, &buildkit::BuildKit);
+        let mut build = Command::new(daemon.program(&golang::BUILDKIT, "buildctl")?);
+        build
+            .args(["--addr", &buildkit::BuildKit.address(&daemon)?])
+            .args(["build", "--progress=plain", "--frontend=dockerfile.v0"])
+            .arg(format!("--local=context={}", context.display()))
+            .arg(format!("--local=dockerfile={}", context.display()))
+            // They are read on this machine only: the time to compress them counts for more than their size.
+            .arg(format!(
+                "--output=type=oci,tar=false,compression=gzip,compression-level=1,dest={}",
+                output.display()
+            ));
+        for (name, value) in self.arguments {
+            build.arg(format!("--opt=build-arg:{name}={value}"));
+        }
+        let log = builder
+            .directory("contexts")
+            .join(format!("{}.log", self.name));
+        run_long(&format!("image {}", self.name), &log, &mut build)
+    }
+}
+
+impl Input {
+    fn stage(&self, cache: &Cache, testbed: &Path, context: &Path) -> Result<()> {
+        let copy = |source: &Path| {
+            run(Command::new("cp")
+                .args(["--recursive", "--dereference"])
+                .arg(source)
+                .arg(context))
+            .map(drop)
+        };
+        match self {
+            Self::File(path) => copy(Path::new(path)),
+            Self::Program(module, name) => copy(&module.directory(cache, testbed)?.join(name)),
+            Self::Debian(suite) => stage_debian(context, suite),
+            Self::Go => {
+                let root = run(Command::new("go").args(["env", "GOROOT"]))?;
+                run(Command::new("cp")
+                    .arg("-rT")
+                    .arg(root.trim())
+                    .arg(context.join("go")))
+                .map(drop)
+            }
+            Self::Rust => stage_rust(context),
+        }
+    }
+}
+
+/// debootstrap's tree, with package sources and certificate authorities as this machine has them. The machine is a Debian 12.
+fn stage_debian(context: &Path, suite: &str) -> Result<()> {
+    let root = context.join("rootfs");
+    let mut bootstrap = Command::new("debootstrap");
+    bootstrap
+        .args(["--variant=minbase", "--include=ca-certificates", suite])
+        .arg(&root)
+        .arg(packages::mirror());
+    run_long(
+        &format!("image {suite}: debootstrap"),
+        &context.join("debootstrap.log"),
+        &mut bootstrap,
+    )?;
+    run(Command::new("sh")
+        .args(["-c", FINISH_DEBIAN, "sh"])
+        .arg(&root)
+        .arg(suite))
+    .map(drop)
+}
+
+/// The compiler, cargo and the standard library, without documentation and other targets.
+fn stage_rust(context: &Path) -> Result<()> {
+    run(Command::new("sh")
+        .args(["-c", COPY_RUST, "sh"])
+        .arg(context))
+    .map(drop)
+}
