@@ -1,4 +1,4 @@
-//! From a webhook, or a person's wish, to queued deployments.
+//! From a webhook or a manual request to queued deployments.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub enum Reply {
         /// Those of this push, also the ones that were there before.
         deployments: Vec<Deployment>,
     },
-    /// The push was here before.
+    /// The push was received before.
     Duplicate {
         /// What it led to then.
         deployments: Vec<Deployment>,
@@ -48,7 +49,7 @@ pub enum Reply {
         /// Why.
         reason: String,
     },
-    /// The forge only tried whether somebody answers.
+    /// The forge tested whether the webhook responds.
     Pong,
 }
 
@@ -71,13 +72,13 @@ impl Controller {
     /// Handles a webhook for a project: verifies, decides, stores.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing is stored then.
+    /// [`ControllerError`]; nothing is stored then.
     pub async fn webhook(
         &self,
         project: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ControllerError> {
         let project = self.project(project).await?;
         let secret = project.secrets.webhook.as_ref();
         let secret = secret.ok_or_else(|| incomplete(&project, vec![Missing::WebhookSecret]))?;
@@ -92,8 +93,7 @@ impl Controller {
         }
     }
 
-    /// Queues a deployment that a person asks for: also of a commit that was deployed before, also while the project is
-    /// disabled.
+    /// Queues a manual deployment, even of a commit that was deployed before, and even while the project is disabled.
     ///
     /// `environment` may be `None` when the project has only one.
     ///
@@ -105,7 +105,7 @@ impl Controller {
         environment: Option<&str>,
         reference: GitRef,
         commit: CommitSha,
-    ) -> Result<Deployment, Refusal> {
+    ) -> Result<Deployment, ControllerError> {
         let project = self.project(project).await?;
         let name = match (environment, project.environments.as_slice()) {
             (Some(name), _) => name.to_owned(),
@@ -123,15 +123,15 @@ impl Controller {
         if !missing.is_empty() {
             return Err(incomplete(&project, missing));
         }
-        let new = NewDeployment::manual(project, name, reference, commit);
+        let new = NewDeployment::new(project, name, reference, commit);
         let submitted = self.submit(vec![new]).await?;
         let first = submitted.into_iter().next().ok_or(StoreError::Stopped)?;
         Ok(first.deployment().clone())
     }
 
-    async fn project(&self, name: &str) -> Result<Project, Refusal> {
+    async fn project(&self, name: &str) -> Result<Project, ControllerError> {
         let found = self.store.project(name).await?;
-        found.ok_or_else(|| Refusal::UnknownProject {
+        found.ok_or_else(|| ControllerError::UnknownProject {
             name: name.chars().take(100).collect(),
         })
     }
@@ -141,7 +141,7 @@ impl Controller {
         project: &Project,
         verified: &Verified,
         pushes: &[PushEvent],
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, ControllerError> {
         if !project.enabled {
             return Ok(skipped(format!("project {} is disabled", project.name)));
         }
@@ -164,7 +164,7 @@ impl Controller {
         Ok(reply(self.submit(new).await?))
     }
 
-    fn decide(&self, project: &Project, push: &PushEvent) -> Result<Decision, Refusal> {
+    fn decide(&self, project: &Project, push: &PushEvent) -> Result<Decision, ControllerError> {
         let reference = &push.reference;
         let skip = |reason: String| Ok(Decision::Skip(reason));
         let Some(commit) = push.after.clone() else {
@@ -220,7 +220,7 @@ impl Controller {
         missing
     }
 
-    async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, Refusal> {
+    async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, ControllerError> {
         let submitted = self.store.submit(new).await?;
         self.hub.wake();
         // It is stored: a queue that cannot be told finds it by itself.
@@ -254,7 +254,7 @@ fn deployment(
         pusher: push.pusher.clone(),
         delivery: delivery.map(|id| format!("{}:{id}", verified.forge)),
         deduplicate: true,
-        ..NewDeployment::manual(
+        ..NewDeployment::new(
             project.clone(),
             environment,
             push.reference.clone(),
@@ -298,7 +298,7 @@ fn other_branch(project: &Project, branch: &str) -> String {
 
 /// The webhook must be of the project's repository. Only its path is compared: a forge may know itself by another host
 /// name than we do, the signature says who it is, and the configured URL is the one that is fetched from.
-fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), Refusal> {
+fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), ControllerError> {
     let Some(url) = &project.repository else {
         return Ok(());
     };
@@ -307,7 +307,7 @@ fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), Refus
         .find(|push| !same_repository(url.full_name(), &push.repository));
     match other {
         None => Ok(()),
-        Some(push) => Err(Refusal::WrongRepository {
+        Some(push) => Err(ControllerError::WrongRepository {
             project: project.name.clone(),
             configured: url.full_name().to_owned(),
             pushed: push.repository.clone(),
@@ -321,8 +321,8 @@ fn same_repository(configured: &str, pushed: &str) -> bool {
     configured.eq_ignore_ascii_case(pushed)
 }
 
-fn incomplete(project: &Project, missing: Vec<Missing>) -> Refusal {
-    Refusal::Incomplete {
+fn incomplete(project: &Project, missing: Vec<Missing>) -> ControllerError {
+    ControllerError::Incomplete {
         project: project.name.clone(),
         missing,
     }
@@ -331,7 +331,7 @@ fn incomplete(project: &Project, missing: Vec<Missing>) -> Refusal {
 /// Why nothing is deployed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ControllerError {
     /// No project has this name.
     #[error("there is no project {name:?}")]
     UnknownProject {
@@ -362,37 +362,30 @@ pub enum Refusal {
         /// What is missing.
         missing: Vec<Missing>,
     },
-    /// The store does not answer.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl Diagnose for Refusal {
+impl Diagnose for ControllerError {
     fn diagnosis(&self) -> Diagnosis {
         match self {
-            Self::UnknownProject { .. } => Diagnosis::new("Webhook refused: UnknownProject")
+            Self::UnknownProject { .. } => Diagnosis::new(&codes::webhook::UNKNOWN_PROJECT)
                 .error(self.to_string())
-                .reason("the webhook's address names a project that does not exist here")
-                .fix("Correct the last part of the webhook's address")
-                .fix("Or create the project")
-                .run("pipeops project list"),
+                .reason("the webhook's address names a project that does not exist here"),
             Self::Unverified(error) => error.diagnosis(),
             Self::Unreadable(error) => error.diagnosis(),
             Self::WrongRepository { project, .. } => {
-                Diagnosis::new("Webhook refused: WrongRepository")
+                Diagnosis::new(&codes::webhook::WRONG_REPOSITORY)
                     .error(self.to_string())
                     .reason("the webhook was set up in another repository")
-                    .fix("Remove the webhook from that repository")
-                    .fix("Or set the project's repository to it")
-                    .run(format!("pipeops project show {project}"))
+                    .context("project", project)
             }
-            Self::Incomplete { project, missing } => {
-                let diagnosis = Diagnosis::new("Deployment refused: ProjectIncomplete")
-                    .error(self.to_string())
-                    .reason("it is not configured")
-                    .run(format!("pipeops project show {project}"));
-                missing.iter().fold(diagnosis, |d, what| d.fix(what.fix()))
-            }
+            Self::Incomplete { project, missing } => Diagnosis::new(&codes::project::INCOMPLETE)
+                .error(self.to_string())
+                .reason("it is not configured")
+                .context("project", project)
+                .fixes(missing.iter().map(Missing::fix)),
             Self::Store(error) => error.diagnosis(),
         }
     }

@@ -1,4 +1,4 @@
-//! A deployment: one commit on its way into one environment.
+//! A deployment: one commit for one environment.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::git::GitRef;
 use crate::project::Project;
 use pipeops_core::CommitSha;
 
-/// One commit on its way into one environment.
+/// The deployment of one commit to one environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -32,7 +32,7 @@ pub struct Deployment {
     pub message: Option<String>,
     /// Who pushed it.
     pub pusher: Option<String>,
-    /// Where it is.
+    /// Its state.
     pub status: Status,
     /// The image that was deployed, by digest; once it succeeded.
     pub image: Option<String>,
@@ -72,20 +72,20 @@ impl Deployment {
     }
 }
 
-/// Where a deployment is.
+/// The state of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
     /// It waits for a runner.
     Queued,
-    /// A runner has it.
+    /// A runner claimed it.
     Running,
-    /// It ended well.
+    /// It succeeded.
     Succeeded,
-    /// It ended badly.
+    /// It failed.
     Failed,
-    /// It was given up: a newer commit replaced it.
+    /// A newer commit replaced it before it started.
     Cancelled,
 }
 
@@ -101,7 +101,7 @@ impl Status {
         }
     }
 
-    /// True once nothing can change it any more.
+    /// True once it cannot change any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -113,7 +113,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a deployment is made from: everything that a runner needs to know, as it is now.
+/// A deployment to submit: everything that a runner needs, as it is now.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewDeployment {
@@ -140,8 +140,8 @@ pub struct NewDeployment {
 }
 
 impl NewDeployment {
-    /// A deployment that a person asks for: never a duplicate.
-    pub fn manual(
+    /// A deployment that is never a duplicate.
+    pub fn new(
         project: Project,
         environment: impl Into<String>,
         reference: GitRef,
@@ -162,7 +162,7 @@ impl NewDeployment {
     }
 }
 
-/// What became of a [`NewDeployment`].
+/// The result of submitting a [`NewDeployment`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Submitted {
@@ -201,7 +201,7 @@ impl Fence {
     }
 }
 
-/// A step that ended well, as the journal keeps it.
+/// A finished step, as the journal keeps it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct JournalEntry {
@@ -231,12 +231,12 @@ impl JournalEntry {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// It runs.
+    /// The new revision is healthy.
     Succeeded {
         /// The image, by digest.
         image: String,
     },
-    /// It does not.
+    /// The deployment failed.
     Failed {
         /// Why, and what to do; secrets redacted.
         diagnosis: Diagnosis,

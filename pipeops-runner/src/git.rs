@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// The longest ref name and repository path that is accepted.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// A branch or a tag, written as its full ref name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -185,16 +186,15 @@ impl GitNameError {
 
 impl Diagnose for GitNameError {
     fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Invalid name: InvalidGitName")
+        Diagnosis::new(&codes::project::INVALID_GIT_NAME)
             .error(self.to_string())
             .reason(&self.why)
-            .fix("Correct the name and send it again")
     }
 }
 
 /// The part of `git check-ref-format` that keeps a name from being an option, a path escape or a control sequence.
 fn check_ref_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() || name.len() > LONGEST_NAME {
+    if name.is_empty() || name.len() > MAX_NAME {
         return Err("a ref name has 1 to 255 bytes");
     }
     let forbidden = |c: char| c.is_control() || " ~^:?*[\\\u{7f}".contains(c);

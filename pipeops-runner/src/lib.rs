@@ -8,6 +8,7 @@
 )]
 
 pub mod clone;
+mod commands;
 pub mod controller;
 pub mod deployment;
 pub mod git;
@@ -25,7 +26,8 @@ mod testing;
 pub mod webhook;
 pub mod workspace;
 
-pub use controller::{Controller, Refusal, Reply};
+pub use commands::Commands;
+pub use controller::{Controller, ControllerError, Reply};
 pub use deployment::{Deployment, Status};
 pub use git::{GitRef, RepositoryUrl};
 pub use hub::Hub;

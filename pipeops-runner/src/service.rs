@@ -1,4 +1,4 @@
-//! Everything together: what a Rust team embeds in its own server.
+//! All parts together, to embed in a server.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 #[cfg(feature = "http")]
 use axum::Router;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{CredentialProvider, Diagnose, Diagnosis, ImageBuilder, LanguageDetector};
 use pipeops_manifest::ManifestGenerator;
 
+use crate::Commands;
 use crate::clone::SourceFetcher;
 use crate::controller::Controller;
 #[cfg(feature = "http")]
@@ -61,13 +63,13 @@ impl Service {
         &self.hub
     }
 
-    /// What takes webhooks and the wishes of people.
+    /// Accepts webhooks and manual deployments.
     pub fn controller(&self) -> &Controller {
         &self.controller
     }
 
-    /// Takes nothing more from the queue, lets what runs finish for this long, and gives the rest back to the queue:
-    /// another process goes on with it from the last finished step.
+    /// Stops claiming, waits this long for running deployments, then releases the rest to the queue. Another process
+    /// resumes them from the last finished step.
     pub async fn shutdown(mut self, grace: Duration) {
         if let Some(runner) = self.runner.take() {
             runner.shutdown(grace).await;
@@ -89,6 +91,7 @@ pub struct ServiceBuilder {
     workspaces: PathBuf,
     pipeline: PipelineOptions,
     runner: RunnerOptions,
+    commands: Commands,
     #[cfg(feature = "http")]
     http: HttpOptions,
 }
@@ -121,13 +124,14 @@ impl ServiceBuilder {
             workspaces: std::env::temp_dir().join("pipeops-workspaces"),
             pipeline: PipelineOptions::default(),
             runner: RunnerOptions::default(),
+            commands: Commands::default(),
             #[cfg(feature = "http")]
             http: HttpOptions::default(),
         }
     }
 
-    /// Sets what builds images. Without it the service takes webhooks and shows the dashboard, and leaves the work to
-    /// other processes on the same store.
+    /// Sets what builds images. Without it the service accepts webhooks and shows the dashboard; other processes on the
+    /// same store run the deployments.
     #[must_use]
     pub fn image_builder(mut self, builder: impl ImageBuilder) -> Self {
         self.builder = Some(Arc::new(builder));
@@ -197,6 +201,16 @@ impl ServiceBuilder {
         self
     }
 
+    /// Supplies [`Diagnosis::run`] in the API, events and dashboard; see [`Commands`].
+    #[must_use]
+    pub fn commands(
+        mut self,
+        choose: impl Fn(&Diagnosis) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.commands = Commands::new(choose);
+        self
+    }
+
     /// Sets bounds and access rules of the routes.
     #[cfg(feature = "http")]
     #[must_use]
@@ -229,7 +243,10 @@ impl ServiceBuilder {
             store: Arc::clone(&self.store),
             controller,
             #[cfg(feature = "http")]
-            http: self.http.clone(),
+            http: self
+                .http
+                .clone()
+                .commands(self.commands.clone().or(self.http.commands.clone())),
             runner: self.start_runner(hub.clone())?,
             hub,
         })
@@ -249,7 +266,9 @@ impl ServiceBuilder {
         parts.manifests = self.manifests.unwrap_or(parts.manifests);
         parts.credentials = self.credentials.unwrap_or(parts.credentials);
         let pipeline = Pipeline::new(parts, self.pipeline);
-        let runner = Runner::start(pipeline, self.store, self.queue, hub, self.runner);
+        let commands = self.commands.or(self.runner.commands.clone());
+        let options = self.runner.commands(commands);
+        let runner = Runner::start(pipeline, self.store, self.queue, hub, options);
         Ok(Some(runner))
     }
 }
@@ -282,11 +301,9 @@ impl Diagnose for StartError {
         match self {
             Self::Store(error) => error.diagnosis(),
             Self::Workspaces(error) => error.diagnosis(),
-            Self::NoFetcher => Diagnosis::new("Start failed: NoSourceFetcher")
+            Self::NoFetcher => Diagnosis::new(&codes::deployment::NO_FETCHER)
                 .error(self.to_string())
-                .reason("the runner cannot fetch the source of a commit")
-                .fix("Enable the feature `git` of pipeops-runner")
-                .fix("Or set a fetcher: ServiceBuilder::fetcher"),
+                .reason("the runner cannot fetch the source of a commit"),
         }
     }
 }

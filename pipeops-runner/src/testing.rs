@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeops_core::build::DockerfileSource;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{
     Backoff, BuildRequest, BuiltImage, Diagnosis, EventKind, EventSink, Failure, ImageBuilder,
-    Redactor, RetryClass, Stack,
+    RetryClass, Stack,
 };
 use pipeops_testkit::git::{GitOptions, GitServer};
 use pipeops_testkit::registry::{Registry, RegistryOptions};
 use tokio::sync::Semaphore;
 
+use crate::Commands;
 use crate::clone::GitFetcher;
 use crate::deployment::{Ending, NewDeployment};
 use crate::hub::{DeploymentEvents, Hub};
@@ -117,14 +119,23 @@ impl Deployer for Cluster {
         match *self.refuses.lock().unwrap() {
             None => Ok(RolledOut::new("Rollout complete")),
             Some(rolled_back) => {
-                let diagnosis = Diagnosis::new("Deployment failed: ImagePullBackOff")
-                    .class(RetryClass::Transient)
-                    .run("pipeops project registry update");
+                let diagnosis = Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH)
+                    .error("Failed to pull image \"registry/app:abc123\"")
+                    .reason("authentication required")
+                    .class(RetryClass::Transient);
                 let failure = Failure::from_diagnosis(diagnosis);
                 Err(StepFailure::of_rollout(failure, rolled_back))
             }
         }
     }
+}
+
+/// The commands of an embedding program.
+pub(crate) fn commands() -> Commands {
+    Commands::new(|diagnosis| {
+        let project = diagnosis.context.get("project")?;
+        Some(format!("deployctl explain {} {project}", diagnosis.code))
+    })
 }
 
 pub(crate) struct World {
@@ -184,7 +195,7 @@ impl World {
     pub(crate) async fn queued(&self, project: Project, commit: &str) -> Claim {
         let reference = "refs/heads/main".parse().unwrap();
         let commit = commit.parse().unwrap();
-        let new = NewDeployment::manual(project, "production", reference, commit);
+        let new = NewDeployment::new(project, "production", reference, commit);
         self.store.submit(vec![new]).await.unwrap();
         self.queue.claim("r", LEASE).await.unwrap().unwrap()
     }
@@ -202,8 +213,7 @@ impl World {
     }
 
     pub(crate) fn sink(&self, claim: &Claim) -> DeploymentEvents {
-        let secrets = claim.project.secrets.all();
-        self.hub.sink(claim.fence.clone(), Redactor::new(secrets))
+        self.hub.sink(claim).commands(commands())
     }
 
     pub(crate) async fn run(&self, claim: &Claim) -> Ending {

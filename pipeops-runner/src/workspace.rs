@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 /// The lock that serializes making and sweeping, in the folder of workspaces.
@@ -172,10 +173,9 @@ impl Diagnose for WorkspaceError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RetryClass::Transient,
             _ => RetryClass::Permanent,
         };
-        Diagnosis::new("Deployment failed: WorkspaceError")
+        Diagnosis::new(&codes::deployment::WORKSPACE)
             .error(self.to_string())
             .reason(source.to_string())
-            .fix("Check that the folder of workspaces can be written and that its disk is not full")
             .class(class)
     }
 }

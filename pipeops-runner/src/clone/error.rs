@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{CommitSha, Diagnose, Diagnosis, RetryClass};
 
 use crate::git::RepositoryUrl;
@@ -85,23 +86,25 @@ pub enum CloneError {
 
 impl Diagnose for CloneError {
     fn diagnosis(&self) -> Diagnosis {
-        let (name, class) = match self {
-            Self::MissingCommit { .. } => ("CommitNotFound", RetryClass::Permanent),
-            Self::LoginNeeded { .. } | Self::LoginRefused { .. } => {
-                ("GitLoginRefused", RetryClass::NeedsCredential)
+        let (page, class) = match self {
+            Self::MissingCommit { .. } => (&codes::clone::COMMIT_NOT_FOUND, RetryClass::Permanent),
+            Self::LoginNeeded { .. } => (&codes::clone::LOGIN_NEEDED, RetryClass::NeedsCredential),
+            Self::LoginRefused { .. } => {
+                (&codes::clone::LOGIN_REFUSED, RetryClass::NeedsCredential)
             }
-            Self::NoRepository { .. } => ("RepositoryNotFound", RetryClass::Permanent),
-            Self::Unreachable { .. } => ("GitUnreachable", RetryClass::Transient),
-            Self::TooLarge { .. } => ("RepositoryTooLarge", RetryClass::Permanent),
-            Self::Timeout { .. } => ("CloneTimeout", RetryClass::Transient),
-            Self::Write { .. } => ("WorkspaceError", RetryClass::Permanent),
-            Self::Protocol { .. } => ("GitProtocolError", RetryClass::Permanent),
+            Self::NoRepository { .. } => {
+                (&codes::clone::REPOSITORY_NOT_FOUND, RetryClass::Permanent)
+            }
+            Self::Unreachable { .. } => (&codes::clone::UNREACHABLE, RetryClass::Transient),
+            Self::TooLarge { .. } => (&codes::clone::TOO_LARGE, RetryClass::Permanent),
+            Self::Timeout { .. } => (&codes::clone::TIMEOUT, RetryClass::Transient),
+            Self::Write { .. } => (&codes::clone::WRITE, RetryClass::Permanent),
+            Self::Protocol { .. } => (&codes::clone::PROTOCOL, RetryClass::Permanent),
         };
-        let diagnosis = Diagnosis::new(format!("Deployment failed: {name}"))
+        Diagnosis::new(page)
             .error(self.to_string())
             .reason(self.reason())
-            .class(class);
-        self.fixes().iter().fold(diagnosis, |d, fix| d.fix(*fix))
+            .class(class)
     }
 }
 
@@ -119,45 +122,6 @@ impl CloneError {
             Self::Unreachable { source, .. }
             | Self::Write { source, .. }
             | Self::Protocol { source, .. } => chain_text(&**source),
-        }
-    }
-
-    fn fixes(&self) -> &'static [&'static str] {
-        match self {
-            Self::MissingCommit { .. } => &[
-                "Push the commit again, or deploy the commit that the branch has now",
-                "Check that the webhook belongs to the project's repository",
-            ],
-            Self::LoginNeeded { .. } => &[
-                "Set a git login in the project: user name and an access token that can read the repository",
-            ],
-            Self::LoginRefused { .. } => &[
-                "Make a new access token in the forge and set it as the project's git login",
-                "Check that the token may read this repository and has not expired",
-            ],
-            Self::NoRepository { .. } => &[
-                "Check the repository's URL in the project",
-                "Check that the project's git login may read it",
-            ],
-            Self::Unreachable { .. } => &[
-                "Check that this machine can reach the forge",
-                "Deploy again once the forge answers",
-            ],
-            Self::TooLarge { .. } => &[
-                "Take large files out of the repository, for example with Git LFS",
-                "Raise the clone's limits in the runner's options",
-            ],
-            Self::Timeout { .. } => &[
-                "Deploy again",
-                "Raise the clone's time limit in the runner's options",
-            ],
-            Self::Write { .. } => &[
-                "Check that the disk of the workspaces is not full",
-                "Rename files that this machine's file system cannot hold",
-            ],
-            Self::Protocol { .. } => {
-                &["Check that the URL is a git repository that is served over https"]
-            }
         }
     }
 }

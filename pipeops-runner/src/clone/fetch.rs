@@ -14,10 +14,11 @@ use gix::progress::Discard;
 use gix::protocol::transport::client::blocking_io::http;
 use gix::remote::fetch::Shallow;
 use jiff::Timestamp;
+use pipeops_core::tls::client_config;
 
 use super::error::{Source, chain_text};
 use super::tally::Tally;
-use super::{CloneError, CloneRequest, Cloned, tls};
+use super::{CloneError, CloneRequest, Cloned};
 use crate::project::Login;
 
 /// How long the server may take to accept a connection.
@@ -65,7 +66,7 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
 }
 
 fn http_options(request: &CloneRequest) -> Result<http::Options, CloneError> {
-    let tls = tls::config().map_err(|error| CloneError::internal(request, error))?;
+    let tls = client_config(&[]).map_err(|error| CloneError::internal(request, error))?;
     let idle = request.limits.idle;
     let configure_client = move |client: reqwest::blocking::ClientBuilder| {
         Ok(client

@@ -13,8 +13,6 @@ mod fetcher;
 mod limits;
 #[cfg(feature = "git")]
 mod tally;
-#[cfg(feature = "git")]
-mod tls;
 
 use std::fmt;
 use std::path::PathBuf;

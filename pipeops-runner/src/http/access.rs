@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnosis, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -32,11 +33,11 @@ pub enum Access {
 
 /// Lets a request through to the API, or refuses it.
 pub(super) async fn guard(
-    State(state): State<super::State>,
+    State(access): State<Access>,
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    check(&state.options.access, request.headers())?;
+    check(&access, request.headers())?;
     Ok(next.run(request).await)
 }
 
@@ -95,16 +96,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 fn forbidden(reason: &str) -> Error {
-    let diagnosis = Diagnosis::new("Access refused")
-        .reason(reason)
-        .fix("Set an API token in the server's options and send it as a bearer token");
+    let diagnosis = Diagnosis::new(&codes::api::FORBIDDEN).reason(reason);
     Error::new(StatusCode::FORBIDDEN, diagnosis)
 }
 
 fn token_needed() -> Error {
-    let diagnosis = Diagnosis::new("Access refused")
-        .reason("the API token is missing or wrong")
-        .fix("Send the header Authorization: Bearer TOKEN");
+    let diagnosis = Diagnosis::new(&codes::api::TOKEN).reason("the API token is missing or wrong");
     Error::new(StatusCode::UNAUTHORIZED, diagnosis)
 }
 

@@ -6,10 +6,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde_json::json;
 
-use crate::controller::Refusal;
+use crate::Commands;
+use crate::controller::ControllerError;
 use crate::store::StoreError;
 
 /// An error as an answer: `{"error": DIAGNOSIS}`.
@@ -27,26 +29,32 @@ impl Error {
         }
     }
 
+    /// The error of a refused webhook, with the embedding program's command.
+    pub(super) fn refused(error: ControllerError, commands: &Commands) -> Self {
+        let mut refused = Self::from(error);
+        commands.complete(&mut refused.diagnosis);
+        refused
+    }
+
     pub(super) fn not_found(what: &str) -> Self {
-        let diagnosis = Diagnosis::new("Not found")
-            .error(format!("there is no such {what}"))
-            .fix("Check the address");
+        let diagnosis =
+            Diagnosis::new(&codes::api::NOT_FOUND).error(format!("there is no such {what}"));
         Self::new(StatusCode::NOT_FOUND, diagnosis)
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        let status = match &refusal {
-            Refusal::UnknownProject { .. } => StatusCode::NOT_FOUND,
-            Refusal::Unverified(_) => StatusCode::UNAUTHORIZED,
-            Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Refusal::WrongRepository { .. } | Refusal::Incomplete { .. } => {
+impl From<ControllerError> for Error {
+    fn from(error: ControllerError) -> Self {
+        let status = match &error {
+            ControllerError::UnknownProject { .. } => StatusCode::NOT_FOUND,
+            ControllerError::Unverified(_) => StatusCode::UNAUTHORIZED,
+            ControllerError::Unreadable(_) => StatusCode::BAD_REQUEST,
+            ControllerError::WrongRepository { .. } | ControllerError::Incomplete { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Refusal::Store(error) => return store_error(error),
+            ControllerError::Store(error) => return store_error(error),
         };
-        Self::new(status, refusal.diagnosis())
+        Self::new(status, error.diagnosis())
     }
 }
 
@@ -60,10 +68,7 @@ impl From<StoreError> for Error {
 fn store_error(error: &StoreError) -> Error {
     let source: &dyn std::error::Error = error;
     tracing::error!(error = source, "the store does not answer");
-    let diagnosis = Diagnosis::new("Temporarily unavailable")
-        .error("the store does not answer")
-        .fix("Try again")
-        .fix("Look at the server's own log");
+    let diagnosis = Diagnosis::new(&codes::api::UNAVAILABLE).error("the store does not answer");
     Error::new(StatusCode::SERVICE_UNAVAILABLE, diagnosis)
 }
 

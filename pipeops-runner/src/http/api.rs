@@ -25,7 +25,7 @@ pub(super) struct DeploymentList {
 }
 
 pub(super) async fn deployments(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<DeploymentList>, Error> {
     // First the number, then the list: what happens in between is seen twice rather than never.
@@ -41,7 +41,7 @@ pub(super) async fn deployments(
 }
 
 pub(super) async fn deployment(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
     Path(id): Path<String>,
 ) -> Result<Json<Deployment>, Error> {
     let found = state.store.deployment(&id).await?;
@@ -51,12 +51,12 @@ pub(super) async fn deployment(
 }
 
 pub(super) async fn projects(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
 ) -> Result<Json<Vec<Project>>, Error> {
     Ok(Json(state.store.projects().await?))
 }
 
-pub(super) async fn health(State(state): State<super::State>) -> Result<Json<Value>, Error> {
+pub(super) async fn health(State(state): State<super::state::State>) -> Result<Json<Value>, Error> {
     state.store.last_event().await?;
     Ok(Json(json!({"status": "ok"})))
 }

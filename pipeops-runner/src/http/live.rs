@@ -25,10 +25,10 @@ const PROTOCOL: &str = "pipeops.events";
 const PING: Duration = Duration::from_secs(20);
 
 /// A client that takes nothing for this long is cut off. It comes back and asks for what it missed.
-const SLOWEST: Duration = Duration::from_secs(30);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What clients send is not read: it need not be long.
-const LONGEST_MESSAGE: usize = 4 << 10;
+const MAX_MESSAGE: usize = 4 << 10;
 
 #[derive(Deserialize)]
 pub(super) struct StreamQuery {
@@ -43,13 +43,13 @@ pub(super) struct StreamQuery {
 }
 
 pub(super) async fn websocket(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
     Query(query): Query<StreamQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade
         .protocols([PROTOCOL])
-        .max_message_size(LONGEST_MESSAGE)
+        .max_message_size(MAX_MESSAGE)
         .on_upgrade(move |socket| {
             let subscription = state.hub.subscribe(query.after, query.deployment);
             serve(socket, subscription, query.logs)
@@ -74,7 +74,7 @@ async fn serve(socket: WebSocket, mut subscription: Subscription, logs: bool) {
             },
         };
         if !matches!(
-            timeout(SLOWEST, send(&mut sender, messages)).await,
+            timeout(SEND_TIMEOUT, send(&mut sender, messages)).await,
             Ok(Ok(()))
         ) {
             break;
@@ -114,7 +114,7 @@ pub(super) struct LinesQuery {
 }
 
 pub(super) async fn lines(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
     Path(id): Path<String>,
     Query(query): Query<LinesQuery>,
 ) -> Result<Response, Error> {

@@ -16,67 +16,22 @@ mod answer;
 mod api;
 mod dashboard;
 mod live;
+mod state;
 mod webhooks;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use access::Access;
+pub use state::HttpOptions;
 
 use crate::controller::Controller;
 use crate::hub::Hub;
 use crate::store::Store;
-
-/// Bounds and access rules of the router.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct HttpOptions {
-    /// Who may read the API. Default: [`Access::Local`].
-    pub access: Access,
-    /// The longest webhook body, in bytes. Default: 5 MiB.
-    pub body_limit: usize,
-    /// How long a webhook's body may take to arrive. Default: 30 s.
-    pub body_timeout: Duration,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            access: Access::default(),
-            body_limit: 5 << 20,
-            body_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl HttpOptions {
-    /// Sets who may read the API.
-    #[must_use]
-    pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
-        self
-    }
-
-    /// Sets the longest webhook body, in bytes.
-    #[must_use]
-    pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
-        self
-    }
-}
-
-/// What the handlers share.
-#[derive(Debug, Clone)]
-struct State {
-    controller: Controller,
-    store: Arc<dyn Store>,
-    hub: Hub,
-    options: Arc<HttpOptions>,
-}
+use state::State;
 
 /// All routes. They can be nested under a path of the caller's own router.
 pub fn router(
@@ -97,7 +52,10 @@ pub fn router(
         .route("/api/deployments/{id}", get(api::deployment))
         .route("/api/deployments/{id}/events", get(live::lines))
         .route("/api/events", get(live::websocket))
-        .layer(from_fn_with_state(state.clone(), access::guard));
+        .layer(from_fn_with_state(
+            state.options.access.clone(),
+            access::guard,
+        ));
     Router::new()
         .route("/", get(dashboard::page))
         .route("/healthz", get(api::health))

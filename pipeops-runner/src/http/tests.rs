@@ -30,6 +30,12 @@ async fn server_on(store: SqliteStore, options: HttpOptions) -> Server {
     let service = Service::builder(store)
         .cluster("default", crate::testing::Cluster::default())
         .http(options)
+        .commands(|diagnosis| {
+            Some(format!(
+                "deployctl edit {}",
+                diagnosis.context.get("project")?
+            ))
+        })
         .start()
         .await
         .unwrap();
@@ -239,6 +245,7 @@ async fn an_incomplete_project_names_what_is_missing() {
         "project shop lacks the registry (the image's name), a cluster named \"mars\" in this service, for production"
     );
     assert_eq!(answer["error"]["fixes"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["error"]["run"], "deployctl edit shop");
     assert_eq!(server.deployments().await, 0);
 }
 

@@ -8,12 +8,13 @@ use futures::TryStreamExt;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use pipeops_core::Diagnosis;
+use pipeops_core::diagnosis::codes;
 
 use super::answer::Error;
 use crate::controller::Reply;
 
 pub(super) async fn receive(
-    State(state): State<super::State>,
+    State(state): State<super::state::State>,
     Path(project): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -26,7 +27,8 @@ pub(super) async fn receive(
     let body = tokio::time::timeout(state.options.body_timeout, read(body, limit))
         .await
         .map_err(|_| slow())??;
-    let reply = state.controller.webhook(&project, &headers, &body).await?;
+    let reply = state.controller.webhook(&project, &headers, &body).await;
+    let reply = reply.map_err(|error| Error::refused(error, &state.options.commands))?;
     let status = match reply {
         Reply::Queued { .. } => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
@@ -48,24 +50,19 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
 }
 
 fn too_large(limit: usize) -> Error {
-    let diagnosis = Diagnosis::new("Webhook refused: BodyTooLarge")
+    let diagnosis = Diagnosis::new(&codes::webhook::BODY_TOO_LARGE)
         .error(format!("the body is longer than {limit} bytes"))
-        .reason("the push has very many commits or files")
-        .fix("Push fewer commits at once")
-        .fix("Or raise the body limit in the server's options");
+        .reason("the push has very many commits or files");
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, diagnosis)
 }
 
 fn slow() -> Error {
-    let diagnosis = Diagnosis::new("Webhook refused: BodyTimeout")
-        .error("the body did not arrive in time")
-        .fix("Send the webhook again");
+    let diagnosis =
+        Diagnosis::new(&codes::webhook::BODY_TIMEOUT).error("the body did not arrive in time");
     Error::new(StatusCode::REQUEST_TIMEOUT, diagnosis)
 }
 
 fn cut() -> Error {
-    let diagnosis = Diagnosis::new("Webhook refused: BodyCut")
-        .error("the body ended early")
-        .fix("Send the webhook again");
+    let diagnosis = Diagnosis::new(&codes::webhook::BODY_CUT).error("the body ended early");
     Error::new(StatusCode::BAD_REQUEST, diagnosis)
 }

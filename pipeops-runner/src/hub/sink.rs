@@ -5,26 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use pipeops_core::{EventKind, EventSink, Redactor};
+use pipeops_core::{CommitSha, Diagnosis, EventKind, EventSink, Redactor};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::{MOST_PENDING, Shared};
+use super::shared::{MAX_PENDING, Shared};
+use crate::Commands;
 use crate::deployment::Fence;
+use crate::queue::Claim;
 use crate::store::NewEvent;
 
 /// The longest line of a log that is kept, in bytes.
-const LONGEST_LINE: usize = 8 << 10;
+const MAX_LINE: usize = 8 << 10;
 
 /// The most that the log of one deployment takes, in bytes. What comes after is left out, with a warning.
-const LONGEST_LOG: u64 = 32 << 20;
+const MAX_LOG: u64 = 32 << 20;
 
 /// Where the events of one deployment go: redacted, bounded, and never waited for.
 #[derive(Clone)]
 pub struct DeploymentEvents {
     shared: Arc<Shared>,
     fence: Fence,
+    project: String,
+    commit: CommitSha,
     redactor: Arc<Redactor>,
+    commands: Commands,
     budget: Arc<Budget>,
 }
 
@@ -38,13 +43,47 @@ struct Budget {
 }
 
 impl DeploymentEvents {
-    pub(super) fn new(shared: Arc<Shared>, fence: Fence, redactor: Redactor) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, claim: &Claim) -> Self {
         Self {
             shared,
-            fence,
-            redactor: Arc::new(redactor),
+            fence: claim.fence.clone(),
+            project: claim.project.name.clone(),
+            commit: claim.deployment.commit.clone(),
+            redactor: Arc::new(Redactor::new(claim.project.secrets.all())),
+            commands: Commands::default(),
             budget: Arc::default(),
         }
+    }
+
+    /// Sets the commands in diagnoses.
+    #[must_use]
+    pub fn commands(mut self, commands: Commands) -> Self {
+        self.commands = commands;
+        self
+    }
+
+    /// A diagnosis as people read it: about this deployment, secrets redacted, with the embedding program's command.
+    pub fn explain(&self, mut diagnosis: Diagnosis) -> Diagnosis {
+        self.complete(&mut diagnosis);
+        let redact = |text: &mut String| *text = self.redactor.redact(text).into_owned();
+        redact(&mut diagnosis.title);
+        redact(&mut diagnosis.error);
+        redact(&mut diagnosis.reason);
+        diagnosis.fixes.iter_mut().for_each(redact);
+        diagnosis.log.iter_mut().for_each(redact);
+        diagnosis
+    }
+
+    fn complete(&self, diagnosis: &mut Diagnosis) {
+        let names = [
+            ("project", &*self.project),
+            ("revision", self.commit.as_str()),
+        ];
+        for (kind, value) in names {
+            let entry = diagnosis.context.entry(kind.to_owned());
+            entry.or_insert_with(|| value.to_owned());
+        }
+        self.commands.complete(diagnosis);
     }
 
     /// Waits until all that was emitted is stored.
@@ -70,13 +109,13 @@ impl DeploymentEvents {
     /// Whether there is room for one more event that may be left out.
     fn has_room(&self, kind: &EventKind, pending: usize) -> bool {
         let EventKind::Log { line, .. } = kind else {
-            return pending < MOST_PENDING;
+            return pending < MAX_PENDING;
         };
         let before = self
             .budget
             .log
             .fetch_add(line.len() as u64, Ordering::Relaxed);
-        pending < MOST_PENDING && before < LONGEST_LOG
+        pending < MAX_PENDING && before < MAX_LOG
     }
 
     /// A warning in place of the events that were left out since the last one.
@@ -89,7 +128,12 @@ impl DeploymentEvents {
 }
 
 impl EventSink for DeploymentEvents {
-    fn emit(&self, kind: EventKind) {
+    fn emit(&self, mut kind: EventKind) {
+        if let EventKind::RollingBack { diagnosis, .. } | EventKind::Failed { diagnosis, .. } =
+            &mut kind
+        {
+            self.complete(diagnosis);
+        }
         let kind = redact(&self.redactor, kind);
         let new = |kind| NewEvent::new(self.fence.clone(), Timestamp::now(), kind);
         let mut pending = self.shared.pending();
@@ -146,8 +190,8 @@ fn redact_value(redactor: &Redactor, value: &mut Value) {
 }
 
 fn cut(mut line: String) -> String {
-    if line.len() > LONGEST_LINE {
-        let mut end = LONGEST_LINE;
+    if line.len() > MAX_LINE {
+        let mut end = MAX_LINE;
         while !line.is_char_boundary(end) {
             end -= 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipeops_core::Event;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::store::StoreError;
 
 /// Events that are handed out at once, at most.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use pipeops_core::{Diagnosis, EventKind, EventSink, SecretString};
+use pipeops_core::{Diagnosis, Event, EventKind, EventSink};
 
+use super::shared::RECENT;
 use super::*;
 use crate::deployment::Ending;
 use crate::queue::{Claim, Queue, SqliteQueue};
@@ -29,8 +30,7 @@ async fn setup() -> Setup {
 
 impl Setup {
     fn sink(&self) -> DeploymentEvents {
-        let redactor = Redactor::new([SecretString::from("hunter22")]);
-        self.hub.sink(self.claim.fence.clone(), redactor)
+        self.hub.sink(&self.claim)
     }
 }
 

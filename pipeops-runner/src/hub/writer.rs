@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use pipeops_core::Event;
 
-use super::{POLL, Pending, RECENT, Shared};
+use super::shared::{Pending, RECENT, Shared};
 use crate::store::{NewEvent, StoreError};
 
+/// How often the store is asked for events of other processes.
+const POLL: Duration = Duration::from_secs(1);
+
 /// Waiting this little for more to come makes batches of what would be many transactions.
-const GATHER: Duration = Duration::from_millis(20);
+const BATCH_DELAY: Duration = Duration::from_millis(20);
 
 /// How long a store that failed is left alone.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Stores what is pending, for ever.
 pub(super) async fn write(shared: Arc<Shared>) {
     loop {
         shared.news.notified().await;
         if !shared.pending().is_waited_for() {
-            let _ = tokio::time::timeout(GATHER, shared.urgent.notified()).await;
+            let _ = tokio::time::timeout(BATCH_DELAY, shared.urgent.notified()).await;
         }
         let Pending { events, flushes } = std::mem::take(&mut *shared.pending());
         if !events.is_empty() {
@@ -39,7 +42,7 @@ async fn store_events(shared: &Shared, events: Vec<NewEvent>) {
             Ok(stored) => return publish(shared, stored).await,
             Err(error) => {
                 log("stored", &error);
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
         }
     }

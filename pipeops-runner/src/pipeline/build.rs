@@ -6,94 +6,78 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pipeops_core::build::DockerfileSource;
-use pipeops_core::{BuildRequest, BuiltImage, CacheNamespace, Diagnosis, ImageRef};
-use pipeops_registry::RegistryClient;
+use jiff::Timestamp;
+use pipeops_core::build::{DockerfileSource, S3Cache};
+use pipeops_core::diagnosis::codes;
+use pipeops_core::{BuildRequest, CacheNamespace, CredentialProvider, Diagnosis, ImageRef};
+use pipeops_registry::{ClientOptions, RegistryClient};
 
-use super::context::{Context, blocking};
-use super::plan::unreadable;
+use super::source::{blocking, unreadable};
 use super::{Plan, PlannedDockerfile, StepFailure};
-use crate::clone::Cloned;
-use crate::git::GitRef;
+use crate::deployment::Deployment;
+use crate::git::{GitRef, RepositoryUrl};
+use crate::project::Project;
 
 /// The branches whose caches a new branch starts with. A push does not say which one is the repository's default; asking for
-/// a cache that is not there costs one request.
+/// a cache that does not exist costs one request.
 const DEFAULT_BRANCHES: [&str; 2] = ["main", "master"];
 
-pub(super) async fn build(
-    context: &Context<'_>,
-    cloned: &Cloned,
-    plan: &Plan,
-) -> Result<BuiltImage, StepFailure> {
-    let image = context.image()?;
-    // Before minutes are spent on a build whose push is refused.
-    check_push(context, &image).await?;
-    let folder = build_context(context.source_folder().await?, plan.clone()).await?;
-    let request = request(context, cloned, plan, folder, image);
-    let built = context.parts.builder.build(request, context.events);
-    built.await.map_err(StepFailure::new)
-}
-
-async fn check_push(context: &Context<'_>, image: &ImageRef) -> Result<(), StepFailure> {
-    let credentials = Arc::clone(&context.credentials);
-    let mut options = context.options.registry.clone();
-    if context.project().insecure_registry {
+/// Finds out whether the registry takes the push, before minutes are spent on the build.
+pub(super) async fn check_push(
+    image: &ImageRef,
+    credentials: &Arc<dyn CredentialProvider>,
+    mut options: ClientOptions,
+    plain_http: bool,
+) -> Result<(), StepFailure> {
+    if plain_http {
         options = options.plain_http(image.host());
     }
-    RegistryClient::new(credentials, options)?
-        .check_push(image)
-        .await?;
-    Ok(())
+    let client = RegistryClient::new(Arc::clone(credentials), options)?;
+    Ok(client.check_push(image).await?)
 }
 
-fn request(
-    context: &Context<'_>,
-    cloned: &Cloned,
+/// What the builder is asked for, credentials and cache aside.
+pub(super) fn request(
+    project: &Project,
     plan: &Plan,
     folder: PathBuf,
     image: ImageRef,
+    commit_time: Timestamp,
 ) -> BuildRequest {
-    let project = context.project();
     let mut request = BuildRequest::new(folder, image);
     request.dockerfile = match &plan.dockerfile {
         PlannedDockerfile::Own(path) => DockerfileSource::Path(path.clone()),
         PlannedDockerfile::Generated { text, .. } => DockerfileSource::Inline(text.clone()),
     };
     request.build_args = plan.build_args.clone();
-    request.labels = labels(context);
     request.target = project.build.target.clone();
     request.platforms = project.build.platforms.clone();
     request.secrets = project.secrets.build.clone();
-    request.commit_time = Some(cloned.commit_time);
-    request.credentials = Arc::clone(&context.credentials);
+    request.commit_time = Some(commit_time);
     request.insecure_registry = project.insecure_registry;
-    if let Some(place) = &context.options.cache {
-        let (from, to) = cache_namespace(context, plan).in_bucket(place, &DEFAULT_BRANCHES);
-        request.cache_from = from;
-        request.cache_to = vec![to];
-    }
     request
 }
 
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
-fn labels(context: &Context<'_>) -> BTreeMap<String, String> {
-    let deployment = &context.claim.deployment;
-    let repository = context.project().repository.as_ref();
-    BTreeMap::from([
-        (
-            "org.opencontainers.image.revision".to_owned(),
-            deployment.commit.to_string(),
-        ),
-        (
-            "org.opencontainers.image.source".to_owned(),
-            repository.map(ToString::to_string).unwrap_or_default(),
-        ),
-    ])
+pub(super) fn labels(
+    deployment: &Deployment,
+    repository: &RepositoryUrl,
+) -> BTreeMap<String, String> {
+    [
+        ("revision", deployment.commit.to_string()),
+        ("source", repository.to_string()),
+    ]
+    .map(|(name, value)| (format!("org.opencontainers.image.{name}"), value))
+    .into()
 }
 
-/// Whose cache a deployment's build uses. A tag has its own, and another target of the same Dockerfile too.
-fn cache_namespace(context: &Context<'_>, plan: &Plan) -> CacheNamespace {
-    let deployment = &context.claim.deployment;
+/// Sets the cache of a deployment's build. A tag has its own, and so has each target of a Dockerfile.
+pub(super) fn set_cache(
+    request: &mut BuildRequest,
+    cache: &S3Cache,
+    deployment: &Deployment,
+    plan: &Plan,
+) {
     let branch = match &deployment.reference {
         GitRef::Branch(name) => name.clone(),
         other => other.to_string(),
@@ -102,9 +86,11 @@ fn cache_namespace(context: &Context<'_>, plan: &Plan) -> CacheNamespace {
         PlannedDockerfile::Own(path) => path.as_str(),
         PlannedDockerfile::Generated { .. } => "generated",
     };
-    let target = context.project().build.target.as_deref();
-    let dockerfile = dockerfile_key(&plan.context, file, target);
-    CacheNamespace::new(&deployment.repository, branch, dockerfile)
+    let dockerfile = dockerfile_key(&plan.context, file, request.target.as_deref());
+    let namespace = CacheNamespace::new(&deployment.repository, branch, dockerfile);
+    let (from, to) = namespace.in_bucket(cache, &DEFAULT_BRANCHES);
+    request.cache_from = from;
+    request.cache_to = vec![to];
 }
 
 fn dockerfile_key(folder: &str, file: &str, target: Option<&str>) -> String {
@@ -118,7 +104,7 @@ fn dockerfile_key(folder: &str, file: &str, target: Option<&str>) -> String {
 }
 
 /// The app's folder on disk, with the `.dockerignore` of a generated Dockerfile in it.
-async fn build_context(source: PathBuf, plan: Plan) -> Result<PathBuf, StepFailure> {
+pub(super) async fn context(source: PathBuf, plan: Plan) -> Result<PathBuf, StepFailure> {
     blocking(move || {
         let folder = folder_inside(&source, &plan.context)?;
         if let PlannedDockerfile::Generated { ignore, .. } = &plan.dockerfile {
@@ -135,10 +121,9 @@ fn folder_inside(source: &Path, path: &str) -> Result<PathBuf, StepFailure> {
     match fs::canonicalize(root.join(path.trim_start_matches('/'))) {
         Ok(folder) if folder.starts_with(&root) && folder.is_dir() => Ok(folder),
         _ => Err(StepFailure::from_diagnosis(
-            Diagnosis::new("Build failed: FolderNotFound")
+            Diagnosis::new(&codes::deployment::FOLDER_NOT_FOUND)
                 .error(format!("the app's folder {path:?} is not in the commit"))
-                .reason("there is no such folder, or it is a link out of the repository")
-                .fix("Correct the app's folder in the project"),
+                .reason("there is no such folder, or it is a link out of the repository"),
         )),
     }
 }

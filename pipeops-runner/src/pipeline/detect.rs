@@ -1,5 +1,6 @@
 //! The step that finds out what the source is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pipeops_core::source::DirTree;
@@ -7,23 +8,22 @@ use pipeops_core::{Detection, LanguageDetector};
 use pipeops_detect::Detector;
 
 use super::StepFailure;
-use super::context::{Context, blocking};
-use super::plan::unreadable;
+use super::source::{blocking, unreadable};
+use crate::project::BuildConfig;
 
-pub(super) async fn detect(context: &Context<'_>) -> Result<Detection, StepFailure> {
-    let folder = context.source_folder().await?;
-    let config = &context.project().build;
-    let detector: Arc<dyn LanguageDetector> = match &context.parts.detector {
-        Some(detector) => Arc::clone(detector),
-        None => Arc::new(
-            Detector::new()
-                .language(config.language)
-                .path(config.path.trim_start_matches("./")),
-        ),
-    };
+pub(super) async fn detect(
+    folder: PathBuf,
+    detector: Arc<dyn LanguageDetector>,
+) -> Result<Detection, StepFailure> {
     let detected = blocking(move || {
         let tree = DirTree::new(&folder)?;
         Ok(detector.detect(&tree))
     });
     detected.await?.map_err(unreadable)
+}
+
+/// The built-in rules with the project's settings.
+pub(super) fn built_in(config: &BuildConfig) -> Arc<dyn LanguageDetector> {
+    let path = config.path.trim_start_matches("./");
+    Arc::new(Detector::new().language(config.language).path(path))
 }

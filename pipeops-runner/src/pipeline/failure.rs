@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass, Step};
 use pipeops_registry::Retryable;
 
 use crate::store::StoreError;
 
-/// Why a step ended badly.
+/// Why a step failed.
 #[derive(Debug)]
 pub struct StepFailure {
     failure: Failure,
@@ -16,7 +17,7 @@ pub struct StepFailure {
 }
 
 impl StepFailure {
-    /// A failure that the cluster has not seen.
+    /// A failure before the cluster was changed.
     pub fn new(failure: impl Into<Failure>) -> Self {
         Self {
             failure: failure.into(),
@@ -41,13 +42,9 @@ impl StepFailure {
     pub(super) fn timeout(step: Step, limit: Duration) -> Self {
         let seconds = limit.as_secs();
         Self::from_diagnosis(
-            Diagnosis::new("Deployment failed: StepTimeout")
+            Diagnosis::new(&codes::deployment::STEP_TIMEOUT)
                 .error(format!("the step {step} did not end within {seconds} s"))
-                .reason("it hangs, or its limit is too short")
-                .fix("Look at the last lines of the log for what it waited for")
-                .fix(format!(
-                    "Raise the limit of the step {step} in the runner's options"
-                )),
+                .reason("it hangs, or its limit is too short"),
         )
     }
 
@@ -77,7 +74,7 @@ impl<E: Diagnose> From<E> for StepFailure {
 impl Retryable for StepFailure {
     fn retry_class(&self) -> RetryClass {
         match self.rolled_back {
-            // The cluster has seen it fail: trying again is a person's decision.
+            // The rollout failed in the cluster: a person decides whether to retry.
             Some(_) => RetryClass::Exhausted,
             None => self.failure.retry_class(),
         }
@@ -91,16 +88,16 @@ impl Retryable for StepFailure {
     }
 }
 
-/// Why the walk through the steps ends early.
+/// Why the pipeline ends before its last step.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum StepsError {
     /// A step failed: the deployment has failed.
     Failed(StepFailure),
-    /// The journal cannot be written: the deployment is somebody else's, or waits.
+    /// The journal cannot be written: another runner has the deployment, or it waits.
     Store(StoreError),
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for StepsError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }

@@ -1,4 +1,4 @@
-//! Steps that are done once, however many processes it takes.
+//! Runs each step once, also across restarts.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -9,17 +9,18 @@ use pipeops_registry::retry_notified;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::failure::Stop;
-use super::{Pipeline, Plan, RolledOut, StepFailure};
+use super::failure::StepsError;
+use super::{PipelineOptions, Plan, RolledOut, StepFailure};
 use crate::clone::Cloned;
 use crate::deployment::JournalEntry;
 use crate::hub::DeploymentEvents;
 use crate::queue::Claim;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// The journal of one deployment, as far as it was when it was opened.
 pub(super) struct Journal<'a> {
-    pipeline: &'a Pipeline,
+    store: &'a dyn Store,
+    options: &'a PipelineOptions,
     claim: &'a Claim,
     events: &'a DeploymentEvents,
     done: Vec<JournalEntry>,
@@ -33,21 +34,23 @@ pub(super) trait StepOutput: Serialize + DeserializeOwned {
 
 impl<'a> Journal<'a> {
     pub(super) async fn open(
-        pipeline: &'a Pipeline,
+        store: &'a dyn Store,
+        options: &'a PipelineOptions,
         claim: &'a Claim,
         events: &'a DeploymentEvents,
     ) -> Result<Self, StoreError> {
-        let done = pipeline.parts.store.journal(&claim.deployment.id).await?;
+        let done = store.journal(&claim.deployment.id).await?;
         Ok(Self {
-            pipeline,
+            store,
+            options,
             claim,
             events,
             done,
         })
     }
 
-    /// The output of a step: from the journal, or from running it, tried again while its failures may pass.
-    pub(super) async fn step<T, F, Fut>(&self, step: Step, mut run: F) -> Result<T, Stop>
+    /// The output of a step: from the journal, or from running it. Transient failures are retried.
+    pub(super) async fn step<T, F, Fut>(&self, step: Step, mut run: F) -> Result<T, StepsError>
     where
         T: StepOutput,
         F: FnMut() -> Fut,
@@ -58,11 +61,11 @@ impl<'a> Journal<'a> {
         }
         self.events.emit(EventKind::StepStarted { step });
         let start = Instant::now();
-        let limit = self.pipeline.options.limits.of(step);
+        let limit = self.options.limits.of(step);
         let tries = retry_notified(
-            self.pipeline.options.retry,
+            self.options.retry,
             || within(step, limit, run()),
-            |failure, attempt, wait| self.tell_retry(step, failure, attempt, wait),
+            |failure, attempt, wait| self.warn_retry(step, failure, attempt, wait),
         );
         match tries.await {
             Ok(output) => {
@@ -72,7 +75,7 @@ impl<'a> Journal<'a> {
             Err(failure) => {
                 let millis = millis(start.elapsed());
                 self.events.emit(EventKind::StepFailed { step, millis });
-                Err(Stop::Failed(failure))
+                Err(StepsError::Failed(failure))
             }
         }
     }
@@ -83,25 +86,18 @@ impl<'a> Journal<'a> {
         took: Duration,
         output: &T,
     ) -> Result<(), StoreError> {
-        let entry = JournalEntry {
-            step,
-            millis: millis(took),
-            summary: self
-                .events
-                .redactor()
-                .redact(&output.summary())
-                .into_owned(),
-            output: serde_json::to_value(output).map_err(|source| unreadable(step, source))?,
-        };
+        let summary = output.summary();
+        let summary = self.events.redactor().redact(&summary);
+        let output = serde_json::to_value(output).map_err(|source| unreadable(step, source))?;
+        let entry = JournalEntry::new(step, millis(took), summary, output);
         // The step's own events come before its end.
         self.events.flush().await;
-        let store = &self.pipeline.parts.store;
-        store.record_step(&self.claim.fence, &entry).await?;
+        self.store.record_step(&self.claim.fence, &entry).await?;
         self.events.wake();
         Ok(())
     }
 
-    fn tell_retry(&self, step: Step, failure: &StepFailure, attempt: u32, wait: Duration) {
+    fn warn_retry(&self, step: Step, failure: &StepFailure, attempt: u32, wait: Duration) {
         let message = format!(
             "{step}: attempt {attempt} failed: {failure}; trying again in {:.1} s",
             wait.as_secs_f64()

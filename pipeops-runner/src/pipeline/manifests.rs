@@ -1,35 +1,27 @@
 //! The step that generates the Kubernetes objects.
 
-use pipeops_core::{BuiltImage, Diagnosis, ImageRef, RegistryScope, SecretString, Stack};
+use pipeops_core::diagnosis::codes;
+use pipeops_core::{
+    BuiltImage, CommitSha, CredentialProvider, Diagnosis, ImageRef, RegistryScope, SecretString,
+};
 use pipeops_manifest::{App, HealthCheck, Kind};
 use pipeops_registry::pull_secret_json;
 use serde_json::{Map, Value};
 
-use super::context::Context;
 use super::{Plan, StepFailure};
-use crate::project::Environment;
+use crate::project::{Environment, Project};
 
-pub(super) async fn generate(
-    context: &Context<'_>,
-    plan: &Plan,
-    built: &BuiltImage,
-) -> Result<Stack, StepFailure> {
-    let environment = context.environment()?;
-    let mut app = app(context, environment, plan, built)?;
-    app.pull_secret = pull_secret(context, &built.image).await?;
-    Ok(context.parts.manifests.generate(&app)?)
-}
-
-fn app(
-    context: &Context<'_>,
+/// The app as this environment runs it, without its pull secret.
+pub(super) fn app(
+    project: &Project,
     environment: &Environment,
+    commit: &CommitSha,
     plan: &Plan,
     built: &BuiltImage,
 ) -> Result<App, StepFailure> {
-    let project = context.project();
     let namespace = environment.namespace.as_ref().unwrap_or(&project.name);
-    let commit = context.claim.deployment.commit.as_str();
-    let mut app = App::new(&project.name, namespace, commit, built.image.clone());
+    let image = built.image.clone();
+    let mut app = App::new(&project.name, namespace, commit.clone(), image);
     if environment.kind == Kind::Worker {
         app = app.worker();
     }
@@ -48,6 +40,21 @@ fn app(
     Ok(app)
 }
 
+/// What the cluster pulls the image with: the same login that it was pushed with.
+pub(super) async fn pull_secret(
+    credentials: &dyn CredentialProvider,
+    image: &ImageRef,
+) -> Result<Option<SecretString>, StepFailure> {
+    let scope = RegistryScope::pull(image.repository());
+    let credential = credentials.credential(image.host(), &scope).await;
+    let credential = credential.map_err(StepFailure::new)?;
+    if credential.secrets().next().is_none() {
+        return Ok(None);
+    }
+    let host = image.host().to_owned();
+    Ok(Some(pull_secret_json(&[(host, credential)])))
+}
+
 /// The app with the environment's own settings, by their names in the app's JSON.
 fn overridden(app: App, settings: &Map<String, Value>) -> Result<App, StepFailure> {
     if settings.is_empty() {
@@ -59,10 +66,9 @@ fn overridden(app: App, settings: &Map<String, Value>) -> Result<App, StepFailur
     });
     read.map_err(|error| {
         StepFailure::from_diagnosis(
-            Diagnosis::new("Deployment failed: InvalidApp")
+            Diagnosis::new(&codes::deployment::INVALID_APP)
                 .error("the environment's settings for the app cannot be read")
-                .reason(error.to_string())
-                .fix("Correct the environment's settings in the project"),
+                .reason(error.to_string()),
         )
     })
 }
@@ -84,23 +90,6 @@ fn merge(value: &mut Value, patch: &Map<String, Value>) {
             other => drop(fields.insert(key.clone(), other.clone())),
         }
     }
-}
-
-/// What the cluster pulls the image with: the same login that it was pushed with.
-async fn pull_secret(
-    context: &Context<'_>,
-    image: &ImageRef,
-) -> Result<Option<SecretString>, StepFailure> {
-    let scope = RegistryScope::pull(image.repository());
-    let credential = context.credentials.credential(image.host(), &scope);
-    let credential = credential.await.map_err(StepFailure::new)?;
-    if credential.secrets().next().is_none() {
-        return Ok(None);
-    }
-    Ok(Some(pull_secret_json(&[(
-        image.host().to_owned(),
-        credential,
-    )])))
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
+use std::path::PathBuf;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::source::{DirTree, SourceTree};
 use pipeops_core::{Detection, Diagnosis};
 use pipeops_detect::Language;
@@ -12,11 +13,10 @@ use pipeops_dockerfile::{Arguments, BuildMetadata, Dockerfile, Keyword, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::StepFailure;
-use super::context::{Context, blocking};
-use crate::clone::Cloned;
+use super::source::{blocking, unreadable};
 
 /// A Dockerfile that is longer is not read: no person wrote it.
-const LONGEST_DOCKERFILE: usize = 1 << 20;
+const MAX_DOCKERFILE: usize = 1 << 20;
 
 /// How the image is going to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,47 +67,24 @@ impl fmt::Display for Plan {
     }
 }
 
-pub(super) async fn plan(
-    context: &Context<'_>,
-    cloned: &Cloned,
-    detection: &Detection,
-) -> Result<Plan, StepFailure> {
-    let folder = context.source_folder().await?;
-    let request = Request {
-        detection: detection.clone(),
-        dockerfile: context.project().build.dockerfile.clone(),
-        args: context.project().build.args.clone(),
-        metadata: metadata(context, cloned),
-        images: context.options.base_images.clone(),
-        secrets: context.project().secrets.build.keys().cloned().collect(),
-    };
-    let (plan, warnings) = blocking(move || {
-        let tree = DirTree::new(&folder).map_err(unreadable)?;
-        request.plan(&tree)
-    })
-    .await??;
-    warnings.into_iter().for_each(|text| context.warn(text));
-    Ok(plan)
-}
-
-fn metadata(context: &Context<'_>, cloned: &Cloned) -> BuildMetadata {
-    let deployment = &context.claim.deployment;
-    BuildMetadata::new(deployment.commit.as_str(), &deployment.id).commit_time(cloned.commit_time)
-}
-
 /// What a plan is made from.
-struct Request {
-    detection: Detection,
+pub(super) struct PlanRequest {
+    pub(super) detection: Detection,
     /// The Dockerfile that the project names, from the app's folder.
-    dockerfile: Option<String>,
-    args: BTreeMap<String, String>,
-    metadata: BuildMetadata,
-    images: BaseImages,
+    pub(super) dockerfile: Option<String>,
+    pub(super) args: BTreeMap<String, String>,
+    pub(super) metadata: BuildMetadata,
+    pub(super) images: BaseImages,
     /// The ids of the project's build secrets.
-    secrets: BTreeSet<String>,
+    pub(super) secrets: BTreeSet<String>,
 }
 
-impl Request {
+impl PlanRequest {
+    /// The plan for the source in this folder, and warnings for people.
+    pub(super) async fn run(self, folder: PathBuf) -> Result<(Plan, Vec<String>), StepFailure> {
+        blocking(move || self.plan(&DirTree::new(&folder).map_err(unreadable)?)).await?
+    }
+
     fn plan(&self, tree: &dyn SourceTree) -> Result<(Plan, Vec<String>), StepFailure> {
         match self.own_dockerfile(tree)? {
             Some((path, bytes)) => self.with_own(path, &bytes),
@@ -130,10 +107,10 @@ impl Request {
             return Ok(None);
         };
         let bytes = tree
-            .read(&format!("{folder}{path}"), LONGEST_DOCKERFILE + 1)
+            .read(&format!("{folder}{path}"), MAX_DOCKERFILE + 1)
             .map_err(unreadable)?;
         match bytes {
-            Some(bytes) if bytes.len() <= LONGEST_DOCKERFILE => Ok(Some((path.to_owned(), bytes))),
+            Some(bytes) if bytes.len() <= MAX_DOCKERFILE => Ok(Some((path.to_owned(), bytes))),
             Some(_) => Err(bad_dockerfile(path, "it is longer than 1 MiB")),
             None => Err(bad_dockerfile(path, "there is no such file in the commit")),
         }
@@ -231,43 +208,22 @@ fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
 
 fn bad_dockerfile(path: &str, why: &str) -> StepFailure {
     StepFailure::from_diagnosis(
-        Diagnosis::new("Build failed: DockerfileNotFound")
+        Diagnosis::new(&codes::deployment::DOCKERFILE_NOT_FOUND)
             .error(format!("the Dockerfile {path:?} cannot be used"))
-            .reason(why)
-            .fix("Commit a Dockerfile at this path")
-            .fix("Or take the Dockerfile out of the project's settings: one is generated"),
+            .reason(why),
     )
 }
 
 fn nothing_detected(detection: &Detection) -> StepFailure {
-    let diagnosis = Diagnosis::new("Build failed: NoLanguageDetected");
-    let diagnosis = if detection.apps.is_empty() {
-        diagnosis
+    StepFailure::from_diagnosis(if detection.apps.is_empty() {
+        Diagnosis::new(&codes::deployment::NO_LANGUAGE)
             .error("no language was detected and there is no Dockerfile")
             .reason("none of the files that languages are known by is in the app's folder")
-            .fix("Set the app's folder in the project, if it is not the root of the repository")
     } else {
-        diagnosis
+        Diagnosis::new(&codes::deployment::SEVERAL_APPS)
             .error("there are several apps side by side and none at the root")
             .reason(format!("apps were found in {}", detection.apps.join(", ")))
-            .fix("Set the app's folder in the project to one of them")
-    };
-    StepFailure::from_diagnosis(
-        diagnosis
-            .fix("Set the language in the project")
-            .fix("Commit a Dockerfile")
-            .run("pipeops detect ."),
-    )
-}
-
-/// The workspace cannot be read.
-pub(super) fn unreadable(error: io::Error) -> StepFailure {
-    StepFailure::from_diagnosis(
-        Diagnosis::new("Deployment failed: WorkspaceError")
-            .error("the source cannot be read")
-            .reason(error.to_string())
-            .fix("Check the disk of the workspaces"),
-    )
+    })
 }
 
 #[cfg(test)]
@@ -276,12 +232,12 @@ mod tests {
 
     use super::*;
 
-    fn request(language: Option<Language>, dockerfile: Option<&str>) -> Request {
+    fn request(language: Option<Language>, dockerfile: Option<&str>) -> PlanRequest {
         let mut detection = Detection::default();
         detection.path = "api".to_owned();
         detection.language = language;
         detection.dockerfile = dockerfile.map(str::to_owned);
-        Request {
+        PlanRequest {
             detection,
             dockerfile: None,
             args: BTreeMap::from([("VERSION".into(), "1".into()), ("OTHER".into(), "2".into())]),
@@ -358,7 +314,7 @@ mod tests {
         ]);
         let mut request = request(Some(Language::Nodejs), None);
         request.detection.start = Some("node a.js".into());
-        let missing = |request: &Request| {
+        let missing = |request: &PlanRequest| {
             let (_, warnings) = request.plan(&tree).unwrap();
             warnings
                 .iter()

@@ -1,4 +1,4 @@
-//! The whole way with a builder and a cluster that only count, killed at every point.
+//! The pipeline with a builder and a cluster that only count, killed at every point.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeops_core::build::DockerfileSource;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnosis, Event, EventKind, EventSink, Failure, RetryClass, Stack};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::registry::{RegistryOptions, User};
@@ -279,18 +280,38 @@ async fn a_failed_build_leaves_the_old_revision_serving() {
 }
 
 #[tokio::test]
-async fn a_rollout_that_failed_is_not_repeated_and_its_command_is_complete() {
+async fn a_failed_rollout_is_not_repeated_and_shows_the_embedding_programs_command() {
+    const BLOCK: &str = "❌ Deployment failed: ImagePullBackOff
+
+Error: Failed to pull image \"registry/app:abc123\"
+Reason: authentication required
+
+Fix:
+1. Verify registry credentials in project settings
+2. Ensure image tag exists in registry
+3. Check registry is accessible from cluster
+";
     let world = world().await;
     let sha = world.commit(&[("Dockerfile", DOCKERFILE)]);
     *world.cluster.refuses.lock().unwrap() = Some(true);
     let claim = world.queued(world.project(), &sha).await;
-    let (diagnosis, rolled_back) = diagnosis(world.run(&claim).await);
-    assert!(rolled_back);
-    assert_eq!(world.rollouts().len(), 1);
-    assert_eq!(
-        diagnosis.run.as_deref(),
-        Some("pipeops project registry update shop")
-    );
+    let pipeline = world.pipeline(world.parts(Arc::new(world.store.clone())));
+    let command = "\nRun: deployctl explain image-pull/auth shop\n";
+    for (sink, run) in [(world.sink(&claim), command), (world.hub.sink(&claim), "")] {
+        let rollouts = world.rollouts().len();
+        let (diagnosis, rolled_back) = diagnosis(pipeline.run(&claim, &sink).await.unwrap());
+        assert!(rolled_back);
+        assert_eq!(world.rollouts().len(), rollouts + 1);
+        assert_eq!(diagnosis.to_string(), format!("{BLOCK}{run}"));
+        let rolling_back = EventKind::RollingBack {
+            to: "r0".into(),
+            diagnosis: Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH),
+        };
+        sink.emit(rolling_back);
+        sink.flush().await;
+        let json = serde_json::to_string(&world.kinds().await.last()).unwrap();
+        assert_eq!(json.contains("deployctl"), !run.is_empty(), "{json}");
+    }
 }
 
 #[tokio::test]
@@ -303,11 +324,7 @@ async fn missing_registry_credentials_are_found_before_the_build() {
     let ending = world.run(&claim).await;
     let (diagnosis, _) = diagnosis(ending.clone());
     assert_eq!(world.builds().len(), 0);
-    assert_eq!(
-        diagnosis.run.as_deref(),
-        Some("pipeops project registry update shop"),
-        "{diagnosis}"
-    );
+    assert!(diagnosis.run.is_some(), "{diagnosis}");
     world.store.finish(&claim.fence, &ending).await.unwrap();
 
     let project = world.project().registry_login("ci", "registry-password");

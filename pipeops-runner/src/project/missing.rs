@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::Project;
-
 /// One thing that is not configured. Its `Display` names it for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,42 +88,9 @@ impl fmt::Display for Missing {
     }
 }
 
-pub(super) fn of(project: &Project) -> Vec<Missing> {
-    let secret = project.secrets.webhook.as_ref();
-    let parts = [
-        (project.repository.is_none(), Missing::Repository),
-        (
-            secret.is_none_or(|secret| secret.is_empty()),
-            Missing::WebhookSecret,
-        ),
-        (project.image.is_none(), Missing::Registry),
-        (project.environments.is_empty(), Missing::Environment),
-    ];
-    let mut missing: Vec<Missing> = parts
-        .into_iter()
-        .filter(|(is_missing, _)| *is_missing)
-        .map(|(_, what)| what)
-        .collect();
-    for environment in &project.environments {
-        let name = || environment.name.clone();
-        if environment.branch.is_none() {
-            missing.push(Missing::Branch {
-                environment: name(),
-            });
-        }
-        if environment.cluster.is_none() {
-            missing.push(Missing::Cluster {
-                environment: name(),
-            });
-        }
-    }
-    missing
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::project::Environment;
+    use crate::project::{Environment, Project};
 
     #[test]
     fn everything_is_named_at_once() {

@@ -5,6 +5,7 @@ mod secrets;
 
 use std::collections::BTreeMap;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, ImageRef, SecretString};
 use pipeops_detect::Language;
 use pipeops_manifest::Kind;
@@ -17,7 +18,7 @@ pub use secrets::{Login, ProjectSecrets};
 use crate::git::RepositoryUrl;
 
 /// The longest name of a project, an environment and a namespace: they become names and labels of Kubernetes objects.
-const LONGEST_NAME: usize = 53;
+const MAX_NAME: usize = 53;
 
 /// One application: where its source is, how it is built, and where it is deployed to.
 ///
@@ -172,7 +173,35 @@ impl Project {
 
     /// What it still needs before it can be deployed, in the order in which a person would set it.
     pub fn missing(&self) -> Vec<Missing> {
-        missing::of(self)
+        let secret = self.secrets.webhook.as_ref();
+        let parts = [
+            (self.repository.is_none(), Missing::Repository),
+            (
+                secret.is_none_or(|secret| secret.is_empty()),
+                Missing::WebhookSecret,
+            ),
+            (self.image.is_none(), Missing::Registry),
+            (self.environments.is_empty(), Missing::Environment),
+        ];
+        let mut missing: Vec<Missing> = parts
+            .into_iter()
+            .filter(|(is_missing, _)| *is_missing)
+            .map(|(_, what)| what)
+            .collect();
+        for environment in &self.environments {
+            let name = || environment.name.clone();
+            if environment.branch.is_none() {
+                missing.push(Missing::Branch {
+                    environment: name(),
+                });
+            }
+            if environment.cluster.is_none() {
+                missing.push(Missing::Cluster {
+                    environment: name(),
+                });
+            }
+        }
+        missing
     }
 }
 
@@ -371,16 +400,15 @@ pub struct InvalidName {
 
 impl Diagnose for InvalidName {
     fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Invalid configuration: InvalidName")
+        Diagnosis::new(&codes::project::INVALID_NAME)
             .error(self.to_string())
             .reason("it becomes the name and the label of Kubernetes objects")
-            .fix("Choose another name, such as my-app")
     }
 }
 
 fn checked(what: &'static str, name: String) -> Result<String, InvalidName> {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let valid = name.len() <= LONGEST_NAME
+    let valid = name.len() <= MAX_NAME
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.ends_with(word)
         && name.chars().all(|c| word(c) || c == '-');

@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 use super::{Claim, Queue};
 use crate::deployment::Fence;
 use crate::store::sqlite::{
-    DEPLOYMENT_COLUMNS, Database, deployment_from_row, give_up, project_from_parts,
+    DEPLOYMENT_COLUMNS, Database, deployment_from_row, fail_unreadable, project_from_parts,
     snapshot_context, to_micros,
 };
-use crate::store::{SqliteStore, StoreError, Vault};
+use crate::store::{SecretCipher, SqliteStore, StoreError};
 
 /// The queue of a [`SqliteStore`]: the rows of its deployments. Clones share who waits.
 #[derive(Debug, Clone)]
 pub struct SqliteQueue {
     database: Database,
-    vault: Arc<Vault>,
+    cipher: Arc<SecretCipher>,
     news: Arc<Notify>,
 }
 
@@ -29,7 +29,7 @@ impl SqliteQueue {
     pub fn new(store: &SqliteStore) -> Self {
         Self {
             database: store.database().clone(),
-            vault: Arc::clone(store.vault()),
+            cipher: Arc::clone(store.cipher()),
             news: Arc::default(),
         }
     }
@@ -38,10 +38,10 @@ impl SqliteQueue {
 #[async_trait]
 impl Queue for SqliteQueue {
     async fn claim(&self, runner: &str, lease: Duration) -> Result<Option<Claim>, StoreError> {
-        let vault = Arc::clone(&self.vault);
+        let cipher = Arc::clone(&self.cipher);
         let runner = runner.to_owned();
         self.database
-            .write(move |tx| claim(tx, &vault, &runner, lease))
+            .write(move |tx| claim(tx, &cipher, &runner, lease))
             .await
     }
 
@@ -83,7 +83,7 @@ const CLAIMABLE: &str = "
 
 fn claim(
     tx: &Transaction<'_>,
-    vault: &Vault,
+    cipher: &SecretCipher,
     runner: &str,
     lease: Duration,
 ) -> Result<Option<Claim>, StoreError> {
@@ -96,10 +96,10 @@ fn claim(
         let Some(number) = number else {
             return Ok(None);
         };
-        match take(tx, vault, number, runner, lease) {
+        match take(tx, cipher, number, runner, lease) {
             // One that cannot be read must not keep all others from being claimed.
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::Vault { .. })) => {
-                give_up(tx, number, &error)?;
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Cipher { .. })) => {
+                fail_unreadable(tx, number, &error)?;
             }
             taken => return taken,
         }
@@ -108,7 +108,7 @@ fn claim(
 
 fn take(
     tx: &Transaction<'_>,
-    vault: &Vault,
+    cipher: &SecretCipher,
     number: i64,
     runner: &str,
     lease: Duration,
@@ -123,16 +123,16 @@ fn take(
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query((number, runner, lease_end(lease), now))?;
     rows.next()?
-        .map(|row| claim_from_row(row, vault))
+        .map(|row| claim_from_row(row, cipher))
         .transpose()
 }
 
-fn claim_from_row(row: &Row<'_>, vault: &Vault) -> Result<Claim, StoreError> {
+fn claim_from_row(row: &Row<'_>, cipher: &SecretCipher) -> Result<Claim, StoreError> {
     let deployment = deployment_from_row(row)?;
     let context = snapshot_context(&deployment.id);
     let config: String = row.get("project_config")?;
     let secrets: Vec<u8> = row.get("sealed_project_secrets")?;
-    let project = project_from_parts(vault, &context, &config, &secrets)?;
+    let project = project_from_parts(cipher, &context, &config, &secrets)?;
     let token = row.get::<_, i64>("fence")?.unsigned_abs();
     let attempt = row.get::<_, u32>("attempts")?.saturating_sub(1);
     Ok(Claim::new(deployment, project, token, attempt))

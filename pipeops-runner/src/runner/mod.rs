@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use pipeops_core::{Diagnosis, EventKind, EventSink, Redactor};
+use pipeops_core::diagnosis::codes;
+use pipeops_core::{Diagnosis, EventKind, EventSink};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::Commands;
 use crate::deployment::{Ending, Fence};
 use crate::hub::{DeploymentEvents, Hub};
 use crate::pipeline::Pipeline;
 use crate::queue::{Claim, Queue};
 use crate::store::{Store, StoreError};
 
-/// How long a queue that failed is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pause after an error of the queue or the store.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How long jobs that were told to stop have for giving their deployments back.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long stopping jobs have to release their deployments.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a runner works.
 #[derive(Debug, Clone)]
@@ -27,14 +29,16 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub struct RunnerOptions {
     /// Its name in events. Default: `runner-` and the process id.
     pub name: String,
-    /// Deployments at once. Default: 8. A waiting build costs little: 50 and more are fine.
+    /// Deployments at once. Default: 8. A waiting build costs little, so 50 and more work.
     pub workers: usize,
-    /// How long a runner that says nothing keeps its deployments; it says something three times in it. Default: 15 s.
+    /// How long a silent runner keeps its deployments. It renews the lease three times in this period. Default: 15 s.
     pub lease: Duration,
-    /// How often the queue is looked at when nobody announces anything. Default: 5 s.
+    /// How often the runner asks the queue without an announcement. Default: 5 s.
     pub poll: Duration,
-    /// Runners that may die with a deployment before it is given up. Default: 5.
+    /// How many runners may be lost with a deployment before it fails. Default: 5.
     pub attempts: u32,
+    /// Commands of the embedding program in diagnoses. Default: none.
+    pub commands: Commands,
 }
 
 impl Default for RunnerOptions {
@@ -45,6 +49,7 @@ impl Default for RunnerOptions {
             lease: Duration::from_secs(15),
             poll: Duration::from_secs(5),
             attempts: 5,
+            commands: Commands::default(),
         }
     }
 }
@@ -64,15 +69,22 @@ impl RunnerOptions {
         self
     }
 
-    /// Sets how long a runner that says nothing keeps its deployments.
+    /// Sets how long a silent runner keeps its deployments.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
+
+    /// Sets the commands of the embedding program in diagnoses.
+    #[must_use]
+    pub fn commands(mut self, commands: Commands) -> Self {
+        self.commands = commands;
+        self
+    }
 }
 
-/// Runs deployments until it is told to stop.
+/// Runs deployments until it is shut down.
 #[derive(Debug)]
 pub struct Runner {
     stop_claiming: watch::Sender<bool>,
@@ -115,25 +127,25 @@ impl Runner {
         }
     }
 
-    /// Claims nothing more, lets what runs finish for this long, then gives the rest back: another runner goes on with
-    /// it from the last finished step.
+    /// Stops claiming, waits this long for running deployments, then releases the rest. Another runner resumes them
+    /// from the last finished step.
     pub async fn shutdown(mut self, grace: Duration) {
         self.stop_claiming.send_replace(true);
         if tokio::time::timeout(grace, &mut self.task).await.is_ok() {
             return;
         }
         self.stop_working.send_replace(true);
-        if tokio::time::timeout(FAREWELL, &mut self.task)
+        if tokio::time::timeout(RELEASE_TIMEOUT, &mut self.task)
             .await
             .is_err()
         {
-            tracing::warn!("jobs did not stop in time; their leases run out instead");
+            tracing::warn!("jobs did not stop in time; their leases expire instead");
         }
     }
 }
 
 impl Drop for Runner {
-    /// Without [`Runner::shutdown`] the jobs stop where they are; their leases run out.
+    /// Without [`Runner::shutdown`] the jobs stop at once, and their leases expire.
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -149,7 +161,7 @@ async fn dispatch(
     let mut jobs = JoinSet::new();
     loop {
         let worker = tokio::select! {
-            () = told(&mut stop_claiming) => break,
+            () = stopped(&mut stop_claiming) => break,
             worker = Arc::clone(&workers).acquire_owned() => worker,
         };
         let Some(claim) = next_claim(&shared, &mut stop_claiming).await else {
@@ -176,26 +188,26 @@ async fn next_claim(shared: &Shared, stop: &mut watch::Receiver<bool>) -> Option
             Ok(None) => shared.queue.wait(options.poll),
             Err(error) => {
                 log_store_error("claimed", &error);
-                Box::pin(tokio::time::sleep(PAUSE))
+                Box::pin(tokio::time::sleep(RETRY_DELAY))
             }
         };
         tokio::select! {
-            () = told(stop) => {}
+            () = stopped(stop) => {}
             () = pause => {}
         }
     }
     None
 }
 
-/// Ends when the runner says so, or is gone.
-async fn told(stop: &mut watch::Receiver<bool>) {
+/// Ends when the runner stops or is dropped.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Runs one claimed deployment to its end, or gives it back.
+/// Runs one claimed deployment to its end, or releases it.
 async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
-    let redactor = Redactor::new(claim.project.secrets.all());
-    let events = shared.hub.sink(claim.fence.clone(), redactor);
+    let commands = shared.options.commands.clone();
+    let events = shared.hub.sink(&claim).commands(commands);
     events.emit(EventKind::Claimed {
         runner: shared.options.name.clone(),
         attempt: claim.attempt,
@@ -205,17 +217,17 @@ async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
         () = until_lease_is_lost(shared, &claim.fence) => Err(StoreError::LeaseLost {
             deployment: claim.deployment.id.clone(),
         }),
-        () = told(&mut stop) => return give_back(shared, &claim, &events).await,
+        () = stopped(&mut stop) => return release(shared, &claim, &events).await,
     };
     match outcome {
         Ok(ending) => finish(shared, &claim, &events, &ending).await,
         Err(error) if error.is_lease_lost() => {
             tracing::warn!(
                 deployment = claim.deployment.id,
-                "another runner has taken over"
+                "another runner took the deployment over"
             );
         }
-        // Given back it would be taken again at once, and fail again. The lease's end is a pause, and counts the try.
+        // A release would let it be claimed and fail again at once. An expiring lease adds a pause and counts the attempt.
         Err(error) => log_store_error("run", &error),
     }
 }
@@ -227,18 +239,17 @@ async fn work(
     events: &DeploymentEvents,
 ) -> Result<Ending, StoreError> {
     if claim.attempt >= shared.options.attempts {
-        return Ok(failed(given_up(claim.attempt)));
+        return Ok(failed(events, runner_lost(claim.attempt)));
     }
     let run = AssertUnwindSafe(shared.pipeline.run(claim, events)).catch_unwind();
     match run.await {
         Ok(ending) => ending,
         Err(panic) => {
-            let said = panic
+            let message = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
-            let said = events.redactor().redact(said.unwrap_or("no message"));
-            Ok(failed(panicked(&said)))
+            Ok(failed(events, panicked(message.unwrap_or("no message"))))
         }
     }
 }
@@ -254,7 +265,7 @@ async fn until_lease_is_lost(shared: &Shared, fence: &Fence) {
             Err(error) if error.is_lease_lost() => return,
             Err(error) => log_store_error("kept", &error),
         }
-        // Another runner may have it now, even if nobody could tell us.
+        // Another runner may have it now, even though the store could not say so.
         if kept.elapsed() >= lease {
             return;
         }
@@ -262,7 +273,7 @@ async fn until_lease_is_lost(shared: &Shared, fence: &Fence) {
 }
 
 async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, ending: &Ending) {
-    // What led to the end is read before the end.
+    // Earlier events are stored before the last one.
     events.flush().await;
     loop {
         match shared.store.finish(&claim.fence, ending).await {
@@ -273,7 +284,7 @@ async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, endin
             }
             Err(error) => {
                 log_store_error("ended", &error);
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
         }
     }
@@ -284,39 +295,35 @@ async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, endin
     }
 }
 
-async fn give_back(shared: &Shared, claim: &Claim, events: &DeploymentEvents) {
+async fn release(shared: &Shared, claim: &Claim, events: &DeploymentEvents) {
     events.emit(EventKind::Warning {
-        message: format!("{} stops; another runner goes on", shared.options.name),
+        message: format!("{} stops; another runner resumes", shared.options.name),
     });
     events.flush().await;
     if let Err(error) = shared.queue.release(&claim.fence).await {
-        log_store_error("given back", &error);
+        log_store_error("released", &error);
     }
 }
 
-fn failed(diagnosis: Diagnosis) -> Ending {
+fn failed(events: &DeploymentEvents, diagnosis: Diagnosis) -> Ending {
     Ending::Failed {
-        diagnosis,
+        diagnosis: events.explain(diagnosis),
         rolled_back: false,
     }
 }
 
-fn given_up(attempts: u32) -> Diagnosis {
-    Diagnosis::new("Deployment failed: RunnerLost")
+fn runner_lost(attempts: u32) -> Diagnosis {
+    Diagnosis::new(&codes::deployment::RUNNER_LOST)
         .error(format!(
             "{attempts} runners took the deployment and did not finish it"
         ))
         .reason("each of them was killed, or lost its connection to the database")
-        .fix("Look at the runners' own logs: running out of memory is the usual cause")
-        .fix("Deploy the commit again")
-        .run("pipeops doctor")
 }
 
-fn panicked(said: &str) -> Diagnosis {
-    Diagnosis::new("Deployment failed: InternalError")
-        .error(format!("the runner crashed: {said}"))
+fn panicked(message: &str) -> Diagnosis {
+    Diagnosis::new(&codes::deployment::INTERNAL)
+        .error(format!("the runner crashed: {message}"))
         .reason("this is a defect of PipeOps or of a part that was plugged into it")
-        .fix("Report it with the deployment's log")
 }
 
 fn log_store_error(what: &str, error: &StoreError) {

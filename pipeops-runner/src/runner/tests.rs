@@ -32,7 +32,7 @@ impl World {
             let mut project = self.project();
             project.name = format!("shop-{n}");
             let reference = "refs/heads/main".parse().unwrap();
-            let new = NewDeployment::manual(project, "production", reference, sha.parse().unwrap());
+            let new = NewDeployment::new(project, "production", reference, sha.parse().unwrap());
             self.store.submit(vec![new]).await.unwrap();
         }
         self.queue.announce().await.unwrap();

@@ -42,7 +42,7 @@ pub(crate) fn push(project: Project, before: char, after: char) -> NewDeployment
     NewDeployment {
         before: Some(commit(before)),
         deduplicate: true,
-        ..NewDeployment::manual(project, "production", reference, commit(after))
+        ..NewDeployment::new(project, "production", reference, commit(after))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where projects, deployments, their journals and their events are kept.
 
+mod cipher;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) mod conformance;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-mod vault;
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,12 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, Event, EventKind, RetryClass};
 
+pub use cipher::{SecretCipher, SecretCipherError};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use vault::{Vault, VaultError};
 
 use crate::deployment::{Deployment, Ending, Fence, JournalEntry, NewDeployment, Submitted};
 use crate::project::Project;
@@ -203,11 +204,11 @@ pub enum StoreError {
     },
     /// A secret cannot be decrypted.
     #[error("{what} in the database cannot be decrypted")]
-    Vault {
+    Cipher {
         /// What it is.
         what: String,
         /// Why.
-        source: VaultError,
+        source: SecretCipherError,
     },
     /// The thread that did the work is gone: the process ends.
     #[error("the database's thread ended")]
@@ -230,23 +231,22 @@ impl StoreError {
 
 impl Diagnose for StoreError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new("Storage failed: StoreError")
+        let page = match self {
+            Self::LeaseLost { .. } => &codes::store::LEASE_LOST,
+            Self::Open { .. } => &codes::store::OPEN,
+            Self::NewerSchema { .. } => &codes::store::NEWER_SCHEMA,
+            Self::Database(_) | Self::Stopped => &codes::store::DATABASE,
+            Self::Corrupt { .. } => &codes::store::CORRUPT,
+            Self::Cipher { source, .. } => return source.diagnosis(),
+        };
+        let class = match self {
+            Self::Database(_) | Self::Stopped => RetryClass::Transient,
+            _ => RetryClass::Permanent,
+        };
+        Diagnosis::new(page)
             .error(self.to_string())
-            .reason(reason(self));
-        match self {
-            Self::LeaseLost { .. } => diagnosis
-                .fix("Nothing: the other runner goes on from the last finished step"),
-            Self::Open { .. } => diagnosis
-                .fix("Check that the folder exists, that it can be written, and that the disk is not full"),
-            Self::NewerSchema { .. } => {
-                diagnosis.fix("Run the newest version on all machines that share the database")
-            }
-            Self::Database(_) | Self::Stopped => diagnosis
-                .fix("Check that the disk is not full")
-                .class(RetryClass::Transient),
-            Self::Corrupt { .. } => diagnosis.fix("Restore the database from a backup"),
-            Self::Vault { source, .. } => source.diagnosis(),
-        }
+            .reason(reason(self))
+            .class(class)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
+use super::body::{BodyError, from_json};
+use super::payload::Payload;
 use super::push::{PushEvent, RawPush};
-use super::{BodyError, Payload, from_json};
 
 /// More changes than this in one event are ignored: nobody deploys from so many branches.
-const MOST_CHANGES: usize = 100;
+const MAX_CHANGES: usize = 100;
 
 pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
     let raw: Vec<RawPush> = match event {
@@ -17,7 +18,7 @@ pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
     };
     let pushes: Result<Vec<PushEvent>, BodyError> = raw
         .into_iter()
-        .take(MOST_CHANGES)
+        .take(MAX_CHANGES)
         .map(PushEvent::try_from)
         .collect();
     Ok(Payload::Push(pushes?))
@@ -52,13 +53,13 @@ mod cloud {
 
     #[derive(Deserialize)]
     struct Change {
-        old: Option<Place>,
-        new: Option<Place>,
+        old: Option<RefState>,
+        new: Option<RefState>,
         forced: Option<bool>,
     }
 
     #[derive(Deserialize)]
-    struct Place {
+    struct RefState {
         #[serde(rename = "type")]
         kind: String,
         name: String,
@@ -84,15 +85,15 @@ mod cloud {
 
     impl Change {
         fn into_raw(self, repository: &str, pusher: Option<String>) -> Option<RawPush> {
-            let place = self.new.as_ref().or(self.old.as_ref())?;
-            let folder = if place.kind == "branch" {
+            let state = self.new.as_ref().or(self.old.as_ref())?;
+            let folder = if state.kind == "branch" {
                 "heads"
             } else {
                 "tags"
             };
             Some(RawPush {
                 repository: repository.to_owned(),
-                reference: format!("refs/{folder}/{}", place.name),
+                reference: format!("refs/{folder}/{}", state.name),
                 before: self.old.as_ref().map(|old| old.target.hash.clone()),
                 message: self.new.as_ref().and_then(|new| new.target.message.clone()),
                 after: self.new.map(|new| new.target.hash),

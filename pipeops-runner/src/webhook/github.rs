@@ -2,12 +2,13 @@
 
 use serde::Deserialize;
 
+use super::body::{BodyError, from_json};
+use super::payload::Payload;
 use super::push::{Commit, PushEvent, RawPush, changed_paths};
-use super::{BodyError, Payload, from_json};
 
 /// GitHub lists no more commits than this in one event.
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
-const MOST_COMMITS: usize = 2048;
+const MAX_COMMITS: usize = 2048;
 
 #[derive(Deserialize)]
 struct Push {
@@ -80,7 +81,7 @@ impl From<Push> for RawPush {
 fn lists_all(push: &Push) -> bool {
     let listed = push.commits.len();
     let total = push.total_commits.unwrap_or(listed);
-    listed < MOST_COMMITS && total == listed && push.forced != Some(true)
+    listed < MAX_COMMITS && total == listed && push.forced != Some(true)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
+use super::body::{BodyError, from_json};
+use super::payload::Payload;
 use super::push::{Commit, PushEvent, RawPush, changed_paths};
-use super::{BodyError, Payload, from_json};
 
 #[derive(Deserialize)]
 struct Push {

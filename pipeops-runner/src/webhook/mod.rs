@@ -13,68 +13,24 @@
 //! [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 mod bitbucket;
+mod body;
+mod forge;
 mod github;
 mod gitlab;
+mod payload;
 mod push;
 mod verify;
 
 use std::borrow::Cow;
-use std::fmt;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+pub use body::BodyError;
+pub use forge::Forge;
+pub use payload::Payload;
 pub use push::PushEvent;
 pub use verify::{Verified, VerifyError, verify};
-
-/// The kinds of server that send webhooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Forge {
-    /// GitHub, also Enterprise.
-    GitHub,
-    /// GitLab, also self-managed.
-    GitLab,
-    /// Gitea.
-    Gitea,
-    /// Forgejo.
-    Forgejo,
-    /// Bitbucket, in the cloud or as Data Center.
-    Bitbucket,
-}
-
-impl Forge {
-    /// The name as people write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GitHub => "GitHub",
-            Self::GitLab => "GitLab",
-            Self::Gitea => "Gitea",
-            Self::Forgejo => "Forgejo",
-            Self::Bitbucket => "Bitbucket",
-        }
-    }
-}
-
-impl fmt::Display for Forge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a webhook carries.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Payload {
-    /// One or more refs moved. Bitbucket reports several in one webhook, the others always one.
-    Push(Vec<PushEvent>),
-    /// The forge only tries whether the webhook answers.
-    Ping,
-    /// Something else happened; its name as the forge writes it.
-    Other(String),
-}
 
 /// Reads the body of a webhook whose signature was verified.
 ///
@@ -137,34 +93,12 @@ pub enum ParseError {
 
 impl Diagnose for ParseError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new("Webhook refused: InvalidPayload")
-            .error(self.to_string())
-            .fix("Set the webhook's content type to application/json in the forge")
-            .fix("Let the webhook send push events only");
+        let diagnosis = Diagnosis::new(&codes::webhook::INVALID_PAYLOAD).error(self.to_string());
         match self {
             Self::Body { source, .. } => diagnosis.reason(source.to_string()),
             Self::NoPayloadField { .. } => diagnosis,
         }
     }
-}
-
-/// What is wrong with a webhook's body.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BodyError {
-    /// It is not JSON, or a field is missing or of another type.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    /// A ref in it has no possible name.
-    #[error(transparent)]
-    Name(#[from] crate::git::GitNameError),
-    /// A commit is not a full SHA.
-    #[error(transparent)]
-    Commit(#[from] pipeops_core::commit::InvalidCommitSha),
-}
-
-fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-    Ok(serde_json::from_slice(body)?)
 }
 
 /// The JSON itself, taken out of the form that GitHub may wrap it in.

@@ -12,10 +12,10 @@ use pipeops_core::CommitSha;
 const SKIP_MARKERS: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip deploy]"];
 
 /// Longer lists of changed paths count as "not known": nobody filters on them.
-const MOST_PATHS: usize = 10_000;
+const MAX_PATHS: usize = 10_000;
 
 /// The longest first line of a commit's message that is kept, in characters.
-const LONGEST_MESSAGE: usize = 200;
+const MAX_MESSAGE: usize = 200;
 
 /// One ref that moved. All its text comes from the forge, with bounded lengths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ impl TryFrom<RawPush> for PushEvent {
             pusher: raw.pusher.map(|name| one_line(&name)),
             skip: raw.message.as_deref().and_then(skip_marker),
             message: raw.message.map(|text| one_line(&text)),
-            changed: raw.changed.filter(|paths| paths.len() <= MOST_PATHS),
+            changed: raw.changed.filter(|paths| paths.len() <= MAX_PATHS),
         })
     }
 }
@@ -137,7 +137,7 @@ fn one_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line.chars()
         .filter(|c| !c.is_control())
-        .take(LONGEST_MESSAGE)
+        .take(MAX_MESSAGE)
         .collect()
 }
 
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn too_many_paths_are_not_known() {
-        let changed = Some(vec!["x".to_owned(); MOST_PATHS + 1]);
+        let changed = Some(vec!["x".to_owned(); MAX_PATHS + 1]);
         let push: PushEvent = RawPush { changed, ..raw() }.try_into().unwrap();
         assert_eq!(push.changed, None);
     }

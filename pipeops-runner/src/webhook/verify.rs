@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use jiff::Timestamp;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,10 +16,10 @@ use super::Forge;
 const TOLERANCE: i64 = 5 * 60;
 
 /// Signatures in one `webhook-signature` header, of which one must be right (keys are rotated that way).
-const MOST_SIGNATURES: usize = 8;
+const MAX_SIGNATURES: usize = 8;
 
 /// The longest value of a header that is read, in bytes: room for eight signatures.
-const LONGEST_HEADER: usize = 1024;
+const MAX_HEADER: usize = 1024;
 
 /// A webhook whose signature is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +133,7 @@ fn header<'a>(
     let text = value
         .to_str()
         .ok()
-        .filter(|text| values.next().is_none() && text.len() <= LONGEST_HEADER);
+        .filter(|text| values.next().is_none() && text.len() <= MAX_HEADER);
     text.ok_or(VerifyError::MalformedHeader { forge, name })
 }
 
@@ -196,7 +197,7 @@ fn check_standard_webhooks(
     let mac = hmac(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
     let right = signatures
         .split(' ')
-        .take(MOST_SIGNATURES)
+        .take(MAX_SIGNATURES)
         .filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok())
         .any(|signature| mac.clone().verify_slice(&signature).is_ok());
     if !right {
@@ -267,32 +268,37 @@ pub enum VerifyError {
 
 impl Diagnose for VerifyError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new("Webhook refused: InvalidSignature").error(self.to_string());
-        match self {
-            Self::UnknownForge => diagnosis
-                .reason("only webhooks of known forges are accepted")
-                .fix("Send the forge's own webhook to this address, not a request by hand"),
-            Self::EmptySecret => diagnosis
-                .reason("an empty secret protects nothing")
-                .fix("Set a webhook secret in the project and the same one in the forge"),
-            Self::MissingHeader { .. } => diagnosis
-                .reason("the forge does not sign this webhook")
-                .fix("Set the project's webhook secret in the forge's webhook settings"),
-            Self::MalformedHeader { .. } => diagnosis
-                .reason("something between the forge and this server changes headers")
-                .fix("Let the forge reach this server without a proxy that rewrites headers"),
-            Self::WrongSignature { .. } => diagnosis
-                .reason("the secrets differ, or the body was changed on its way")
-                .fix("Set the same secret in the forge's webhook settings and in the project")
-                .fix("Let no proxy change the request's body"),
-            Self::Stale { .. } => diagnosis
-                .reason("it is a replay, or the clocks differ")
-                .fix("Set this machine's clock by NTP")
-                .fix("Send the webhook again from the forge"),
-            Self::NotASigningKey => diagnosis
-                .reason("a signing key begins with whsec_")
-                .fix("Copy the signing key from the webhook's settings in GitLab into the project"),
-        }
+        let (page, reason) = match self {
+            Self::UnknownForge => (
+                &codes::webhook::UNKNOWN_FORGE,
+                "only webhooks of known forges are accepted",
+            ),
+            Self::EmptySecret => (
+                &codes::webhook::EMPTY_SECRET,
+                "an empty secret protects nothing",
+            ),
+            Self::MissingHeader { .. } => (
+                &codes::webhook::UNSIGNED,
+                "the forge does not sign this webhook",
+            ),
+            Self::MalformedHeader { .. } => (
+                &codes::webhook::MALFORMED_HEADER,
+                "something between the forge and this server changes headers",
+            ),
+            Self::WrongSignature { .. } => (
+                &codes::webhook::WRONG_SIGNATURE,
+                "the secrets differ, or the body was changed in transit",
+            ),
+            Self::Stale { .. } => (
+                &codes::webhook::STALE,
+                "it is a replay, or the clocks differ",
+            ),
+            Self::NotASigningKey => (
+                &codes::webhook::NOT_A_SIGNING_KEY,
+                "a signing key begins with whsec_",
+            ),
+        };
+        Diagnosis::new(page).error(self.to_string()).reason(reason)
     }
 }
 

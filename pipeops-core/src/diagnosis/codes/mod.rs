@@ -22,14 +22,19 @@ macro_rules! pages {
     };
 }
 
+pub mod api;
 pub mod build;
 pub mod cache;
+pub mod clone;
 pub mod deployment;
 pub mod detect;
 pub mod manifest;
 pub mod pool;
+pub mod project;
 pub mod registry;
 pub mod rollout;
+pub mod store;
+pub mod webhook;
 
 /// A diagnosis that was stored by a version without codes.
 pub static UNKNOWN: Page = Page {
@@ -42,14 +47,19 @@ pub static UNKNOWN: Page = Page {
 /// All pages, area by area.
 pub fn all() -> impl Iterator<Item = &'static Page> {
     let areas = [
+        api::PAGES,
         build::PAGES,
         cache::PAGES,
+        clone::PAGES,
         deployment::PAGES,
         detect::PAGES,
         manifest::PAGES,
         pool::PAGES,
+        project::PAGES,
         registry::PAGES,
         rollout::PAGES,
+        store::PAGES,
+        webhook::PAGES,
     ];
     areas.into_iter().flatten().copied().chain([&UNKNOWN])
 }

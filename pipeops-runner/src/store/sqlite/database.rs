@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::rows::{seal, unseal};
 use super::schema;
-use crate::store::{StoreError, Vault};
+use crate::store::{SecretCipher, StoreError};
 
 /// How long a write waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens a file, which is made (mode 0600) when it is not there, and brings its schema up to date.
-    pub(super) fn open(path: &Path, vault: &Vault) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, cipher: &SecretCipher) -> Result<Self, StoreError> {
         make_private_file(path);
         let failed = |error: rusqlite::Error| StoreError::Open {
             path: path.to_owned(),
@@ -43,7 +43,7 @@ impl Database {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .map_err(failed)?;
         schema::migrate(&mut writer)?;
-        check_key(&mut writer, vault)?;
+        check_key(&mut writer, cipher)?;
         let readers: Result<Vec<_>, rusqlite::Error> =
             (0..READERS).map(|_| open_reader(path)).collect();
         Ok(Self::new(writer, readers.map_err(failed)?))
@@ -104,16 +104,16 @@ impl Database {
 }
 
 /// Opens with another key than last time would lose every secret, one at a time and late: it is refused at once.
-fn check_key(connection: &mut Connection, vault: &Vault) -> Result<(), StoreError> {
+fn check_key(connection: &mut Connection, cipher: &SecretCipher) -> Result<(), StoreError> {
     const CHECK: &str = "the check of the key";
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known: Option<Vec<u8>> = transaction
         .query_row("SELECT sealed_check FROM vault", [], |row| row.get(0))
         .optional()?;
     match known {
-        Some(sealed) => drop(unseal(vault, CHECK, &sealed)?),
+        Some(sealed) => drop(unseal(cipher, CHECK, &sealed)?),
         None => {
-            let sealed = seal(vault, CHECK, b"pipeops")?;
+            let sealed = seal(cipher, CHECK, b"pipeops")?;
             transaction.execute("INSERT INTO vault VALUES (1, ?1)", [sealed])?;
         }
     }

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 use pipeops_core::{Diagnose, EventKind};
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::rows::{deployment_from_row, from_micros, now, to_json, to_micros};
-use super::{DEPLOYMENT_COLUMNS, DeploymentFilter, SqliteStore, StoreError, events};
+use super::events;
+use super::handle::SqliteStore;
+use super::rows::{DEPLOYMENT_COLUMNS, deployment_from_row, from_micros, now, to_json, to_micros};
 use crate::deployment::{Deployment, Ending, Fence, Status};
+use crate::store::{DeploymentFilter, StoreError};
 
 /// More deployments than this are never listed at once.
-const MOST_LISTED: usize = 500;
+const MAX_LISTED: usize = 500;
 
 pub(super) async fn get(store: &SqliteStore, id: &str) -> Result<Option<Deployment>, StoreError> {
     let id = id.to_owned();
@@ -37,7 +39,7 @@ pub(super) async fn list(
                  WHERE ?1 IS NULL OR project = ?1 ORDER BY number DESC LIMIT ?2"
             );
             let mut statement = db.prepare_cached(&sql)?;
-            let limit = filter.limit.min(MOST_LISTED) as i64;
+            let limit = filter.limit.min(MAX_LISTED) as i64;
             let mut rows = statement.query((filter.project, limit))?;
             let mut deployments = Vec::new();
             while let Some(row) = rows.next()? {
@@ -67,7 +69,7 @@ pub(super) async fn finish(
 }
 
 /// Ends a deployment that nobody can run: what is stored of it cannot be read.
-pub(crate) fn give_up(
+pub(crate) fn fail_unreadable(
     tx: &Transaction<'_>,
     number: i64,
     error: &StoreError,

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use pipeops_core::{Event, EventKind};
 use rusqlite::Transaction;
 
+use super::handle::SqliteStore;
 use super::rows::{from_json, from_micros, to_json, to_micros};
-use super::{NewEvent, SqliteStore, StoreError};
+use crate::store::{NewEvent, StoreError};
 
 /// Appends one event of a deployment whatever its state.
 pub(super) fn insert(

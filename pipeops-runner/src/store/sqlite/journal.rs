@@ -5,9 +5,11 @@ use std::sync::Arc;
 use pipeops_core::{EventKind, Step};
 
 use super::deployments::lease_lost;
+use super::events;
+use super::handle::SqliteStore;
 use super::rows::{from_json, now, seal, to_json, unseal};
-use super::{SqliteStore, StoreError, events};
 use crate::deployment::{Fence, JournalEntry};
+use crate::store::StoreError;
 
 fn context(deployment: &str, step: &str) -> String {
     format!("step {step} of deployment {deployment}")
@@ -17,7 +19,7 @@ pub(super) async fn read(
     store: &SqliteStore,
     deployment: &str,
 ) -> Result<Vec<JournalEntry>, StoreError> {
-    let vault = Arc::clone(&store.vault);
+    let cipher = Arc::clone(&store.cipher);
     let deployment = deployment.to_owned();
     store
         .database
@@ -31,7 +33,7 @@ pub(super) async fn read(
                 let Some(row) = rows.next()? else { continue };
                 let context = context(&deployment, step.name());
                 let sealed: Vec<u8> = row.get(2)?;
-                let output = unseal(&vault, &context, &sealed)?;
+                let output = unseal(&cipher, &context, &sealed)?;
                 let (millis, summary) = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
                 let output = from_json(|| context.clone(), &output)?;
                 let entry = JournalEntry::new(step, millis.unsigned_abs(), summary, output);
@@ -50,7 +52,7 @@ pub(super) async fn record(
     let step = entry.step.name();
     let context = context(&fence.deployment, step);
     let output = zeroize::Zeroizing::new(to_json(&context, &entry.output)?);
-    let sealed = seal(&store.vault, &context, output.as_bytes())?;
+    let sealed = seal(&store.cipher, &context, output.as_bytes())?;
     let millis = i64::try_from(entry.millis).unwrap_or(i64::MAX);
     let (fence, summary) = (fence.clone(), entry.summary.clone());
     let finished = EventKind::StepFinished {

@@ -3,93 +3,25 @@
 mod database;
 mod deployments;
 mod events;
+mod handle;
 mod journal;
 mod projects;
 mod rows;
 mod schema;
 mod submit;
 
-use std::path::Path;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use pipeops_core::Event;
 
 pub(crate) use database::Database;
-pub(crate) use deployments::give_up;
-pub(crate) use rows::{deployment_from_row, project_from_parts, to_micros};
+pub(crate) use deployments::fail_unreadable;
+pub use handle::SqliteStore;
+pub(crate) use rows::{DEPLOYMENT_COLUMNS, deployment_from_row, project_from_parts, to_micros};
 pub(crate) use submit::snapshot_context;
 
-use super::vault::with_suffix;
-use super::{DeploymentFilter, NewEvent, Store, StoreError, Vault};
+use super::{DeploymentFilter, NewEvent, Store, StoreError};
 use crate::deployment::{Deployment, Ending, Fence, JournalEntry, NewDeployment, Submitted};
 use crate::project::Project;
-
-/// The columns that `deployment_from_row` reads, in its order.
-pub(crate) const DEPLOYMENT_COLUMNS: &str = "id, project, environment, repository, reference, commit_sha, message, \
-    pusher, status, image, diagnosis, rolled_back, created, started, finished";
-
-/// Projects, deployments, journals and events in one SQLite file. Clones share its connections.
-#[derive(Debug, Clone)]
-pub struct SqliteStore {
-    database: Database,
-    vault: Arc<Vault>,
-}
-
-impl SqliteStore {
-    /// Opens the database in this file, which is made when it is not there.
-    ///
-    /// Secrets are sealed with the key in the environment variable `PIPEOPS_KEY`, else with the one in the file of the
-    /// same name and `.key`, which is made when it is not there.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, was written by a newer version, or the key cannot be had.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let key_file = with_suffix(path.as_ref(), "key");
-        let vault = Vault::from_env_or_file(&key_file).map_err(no_key)?;
-        Self::open_with_vault(path, vault)
-    }
-
-    /// Opens the database in this file with a key of the caller's.
-    ///
-    /// # Errors
-    /// When the file cannot be opened, was written by a newer version, or its secrets are sealed with another key.
-    pub fn open_with_vault(path: impl AsRef<Path>, vault: Vault) -> Result<Self, StoreError> {
-        let database = Database::open(path.as_ref(), &vault)?;
-        Ok(Self::new(database, vault))
-    }
-
-    /// A store that dies with its last clone: for tests and demonstrations.
-    ///
-    /// # Errors
-    /// When SQLite has no memory.
-    pub fn in_memory() -> Result<Self, StoreError> {
-        let vault = Vault::ephemeral().map_err(no_key)?;
-        Ok(Self::new(Database::in_memory()?, vault))
-    }
-
-    fn new(database: Database, vault: Vault) -> Self {
-        Self {
-            database,
-            vault: Arc::new(vault),
-        }
-    }
-
-    pub(crate) fn database(&self) -> &Database {
-        &self.database
-    }
-
-    pub(crate) fn vault(&self) -> &Arc<Vault> {
-        &self.vault
-    }
-}
-
-fn no_key(source: super::VaultError) -> StoreError {
-    StoreError::Vault {
-        what: "the key for secrets".to_owned(),
-        source,
-    }
-}
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -150,13 +82,13 @@ impl Store for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conformance;
+    use crate::store::{SecretCipher, conformance};
 
     /// In memory and in a file: only the file has several connections.
     fn stores() -> (Vec<SqliteStore>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault::ephemeral().unwrap();
-        let file = SqliteStore::open_with_vault(folder.path().join("pipeops.db"), vault).unwrap();
+        let cipher = SecretCipher::ephemeral().unwrap();
+        let file = SqliteStore::open_with_cipher(folder.path().join("pipeops.db"), cipher).unwrap();
         (vec![SqliteStore::in_memory().unwrap(), file], folder)
     }
 
@@ -206,9 +138,9 @@ mod tests {
     async fn another_key_is_a_clear_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipeops.db");
-        let open = || SqliteStore::open_with_vault(&path, Vault::ephemeral().unwrap());
+        let open = || SqliteStore::open_with_cipher(&path, SecretCipher::ephemeral().unwrap());
         open().unwrap();
         let error = open().unwrap_err();
-        assert!(matches!(error, StoreError::Vault { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Cipher { .. }), "{error:?}");
     }
 }

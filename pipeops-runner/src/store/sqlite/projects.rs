@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
+use super::handle::SqliteStore;
 use super::rows::{from_json, project_from_parts, seal, to_json};
-use super::{SqliteStore, StoreError};
 use crate::project::Project;
+use crate::store::StoreError;
 
 /// What a project's secrets are bound to.
 fn context(name: &str) -> String {
@@ -16,7 +17,7 @@ fn context(name: &str) -> String {
 pub(super) async fn put(store: &SqliteStore, project: &Project) -> Result<(), StoreError> {
     let context = context(&project.name);
     let config = to_json(&context, project)?;
-    let secrets = seal(&store.vault, &context, &project.secrets.expose())?;
+    let secrets = seal(&store.cipher, &context, &project.secrets.expose())?;
     let name = project.name.clone();
     store
         .database
@@ -32,7 +33,7 @@ pub(super) async fn put(store: &SqliteStore, project: &Project) -> Result<(), St
 }
 
 pub(super) async fn get(store: &SqliteStore, name: &str) -> Result<Option<Project>, StoreError> {
-    let vault = Arc::clone(&store.vault);
+    let cipher = Arc::clone(&store.cipher);
     let name = name.to_owned();
     store
         .database
@@ -42,7 +43,7 @@ pub(super) async fn get(store: &SqliteStore, name: &str) -> Result<Option<Projec
                 .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             row.map(|(config, sealed)| {
-                project_from_parts(&vault, &context(&name), &config, &sealed)
+                project_from_parts(&cipher, &context(&name), &config, &sealed)
             })
             .transpose()
         })

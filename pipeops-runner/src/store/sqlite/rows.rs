@@ -6,9 +6,13 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, Vault};
 use crate::deployment::{Deployment, Status};
 use crate::project::{Project, ProjectSecrets};
+use crate::store::{SecretCipher, StoreError};
+
+/// The columns that `deployment_from_row` reads, in its order.
+pub(crate) const DEPLOYMENT_COLUMNS: &str = "id, project, environment, repository, reference, commit_sha, message, \
+    pusher, status, image, diagnosis, rolled_back, created, started, finished";
 
 /// Reads the columns of `DEPLOYMENT_COLUMNS`.
 pub(crate) fn deployment_from_row(row: &Row<'_>) -> Result<Deployment, StoreError> {
@@ -39,13 +43,13 @@ pub(crate) fn deployment_from_row(row: &Row<'_>) -> Result<Deployment, StoreErro
 
 /// A project from its JSON and its sealed secrets.
 pub(crate) fn project_from_parts(
-    vault: &Vault,
+    cipher: &SecretCipher,
     context: &str,
     config: &str,
     sealed: &[u8],
 ) -> Result<Project, StoreError> {
     let mut project: Project = from_json(|| context.to_owned(), config.as_bytes())?;
-    let secrets = unseal(vault, context, sealed)?;
+    let secrets = unseal(cipher, context, sealed)?;
     project.secrets = readable(
         || context.to_owned(),
         ProjectSecrets::from_exposed(&secrets),
@@ -53,23 +57,27 @@ pub(crate) fn project_from_parts(
     Ok(project)
 }
 
-pub(super) fn seal(vault: &Vault, context: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    vault
+pub(super) fn seal(
+    cipher: &SecretCipher,
+    context: &str,
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    cipher
         .seal(context, plain)
-        .map_err(|source| StoreError::Vault {
+        .map_err(|source| StoreError::Cipher {
             what: context.to_owned(),
             source,
         })
 }
 
 pub(super) fn unseal(
-    vault: &Vault,
+    cipher: &SecretCipher,
     context: &str,
     sealed: &[u8],
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {
-    vault
+    cipher
         .open(context, sealed)
-        .map_err(|source| StoreError::Vault {
+        .map_err(|source| StoreError::Cipher {
             what: context.to_owned(),
             source,
         })

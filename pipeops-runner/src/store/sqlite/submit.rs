@@ -6,20 +6,22 @@ use jiff::Timestamp;
 use pipeops_core::EventKind;
 use rusqlite::{Params, Transaction};
 
-use super::rows::{deployment_from_row, now, seal, to_json, to_micros};
-use super::{DEPLOYMENT_COLUMNS, SqliteStore, StoreError, Vault, events};
+use super::events;
+use super::handle::SqliteStore;
+use super::rows::{DEPLOYMENT_COLUMNS, deployment_from_row, now, seal, to_json, to_micros};
 use crate::deployment::{Deployment, NewDeployment, Submitted};
+use crate::store::{SecretCipher, StoreError};
 
 pub(super) async fn submit(
     store: &SqliteStore,
     new: Vec<NewDeployment>,
 ) -> Result<Vec<Submitted>, StoreError> {
-    let vault = Arc::clone(&store.vault);
+    let cipher = Arc::clone(&store.cipher);
     store
         .database
         .write(move |tx| {
             new.into_iter()
-                .map(|new| submit_one(tx, &vault, new))
+                .map(|new| submit_one(tx, &cipher, new))
                 .collect()
         })
         .await
@@ -27,7 +29,7 @@ pub(super) async fn submit(
 
 fn submit_one(
     tx: &Transaction<'_>,
-    vault: &Vault,
+    cipher: &SecretCipher,
     new: NewDeployment,
 ) -> Result<Submitted, StoreError> {
     if new.deduplicate
@@ -37,7 +39,7 @@ fn submit_one(
     }
     let now = now();
     supersede(tx, &new, now)?;
-    let deployment = insert(tx, vault, &new, now)?;
+    let deployment = insert(tx, cipher, &new, now)?;
     let queued = EventKind::Queued {
         project: deployment.project.clone(),
         environment: deployment.environment.clone(),
@@ -118,14 +120,14 @@ fn supersede(tx: &Transaction<'_>, new: &NewDeployment, now: Timestamp) -> Resul
 
 fn insert(
     tx: &Transaction<'_>,
-    vault: &Vault,
+    cipher: &SecretCipher,
     new: &NewDeployment,
     now: Timestamp,
 ) -> Result<Deployment, StoreError> {
     let id = uuid::Uuid::now_v7().simple().to_string();
     let context = snapshot_context(&id);
     let config = to_json(&context, &new.project)?;
-    let secrets = seal(vault, &context, &new.project.secrets.expose())?;
+    let secrets = seal(cipher, &context, &new.project.secrets.expose())?;
     let deployment = Deployment::queued(id, new, now);
     tx.prepare_cached(
         "INSERT INTO deployments (id, project, environment, repository, reference, before, commit_sha, message,

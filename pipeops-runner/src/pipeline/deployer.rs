@@ -1,4 +1,4 @@
-//! The step that brings the objects into the cluster.
+//! What rolls objects out to a cluster.
 
 use std::fmt;
 
@@ -8,13 +8,11 @@ use pipeops_rollout::{Error, Outcome, Rollout};
 use serde::{Deserialize, Serialize};
 
 use super::StepFailure;
-use super::context::Context;
-use crate::project::Missing;
 
-/// Brings stacks into one cluster and watches them until they are healthy or given up.
+/// Applies stacks to one cluster and watches them until they are healthy or have failed.
 #[async_trait]
 pub trait Deployer: fmt::Debug + Send + Sync + 'static {
-    /// Rolls the stack out for this deployment. After a crash it is called again with the same id, and goes on.
+    /// Rolls the stack out for this deployment. After a crash it is called again with the same id and resumes.
     ///
     /// # Errors
     /// When the revision did not become healthy; [`StepFailure::of_rollout`] says whether the old one serves again.
@@ -69,21 +67,4 @@ impl RolledOut {
             message: message.into(),
         }
     }
-}
-
-pub(super) async fn roll_out(
-    context: &Context<'_>,
-    stack: &Stack,
-) -> Result<RolledOut, StepFailure> {
-    let environment = context.environment()?;
-    let name = environment.cluster.as_deref().unwrap_or_default();
-    let Some(deployer) = context.parts.clusters.get(name) else {
-        return Err(context.incomplete(&Missing::UnknownCluster {
-            environment: environment.name.clone(),
-            cluster: name.to_owned(),
-            known: context.parts.clusters.keys().cloned().collect(),
-        }));
-    };
-    let deployment = &context.claim.deployment.id;
-    deployer.deploy(deployment, stack, context.events).await
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, SecretString};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -21,55 +22,56 @@ const FORMAT: u8 = 1;
 /// the secrets: keep them apart in backups.
 ///
 /// ```
-/// use pipeops_runner::store::Vault;
+/// use pipeops_runner::store::SecretCipher;
 ///
-/// let vault = Vault::ephemeral()?;
-/// let sealed = vault.seal("project:shop", b"hunter22")?;
-/// assert_eq!(vault.open("project:shop", &sealed)?.as_slice(), b"hunter22");
-/// assert!(vault.open("project:other", &sealed).is_err());
-/// # Ok::<(), pipeops_runner::store::VaultError>(())
+/// let cipher = SecretCipher::ephemeral()?;
+/// let sealed = cipher.seal("project:shop", b"hunter22")?;
+/// assert_eq!(cipher.open("project:shop", &sealed)?.as_slice(), b"hunter22");
+/// assert!(cipher.open("project:other", &sealed).is_err());
+/// # Ok::<(), pipeops_runner::store::SecretCipherError>(())
 /// ```
-pub struct Vault {
+pub struct SecretCipher {
     key: LessSafeKey,
     random: SystemRandom,
 }
 
-impl Vault {
-    /// The environment variable that [`Vault::from_env_or_file`] asks first.
+impl SecretCipher {
+    /// The environment variable that [`SecretCipher::from_env_or_file`] asks first.
     pub const VARIABLE: &'static str = "PIPEOPS_KEY";
 
-    /// A vault with this key, in base64.
+    /// A cipher with this key, in base64.
     ///
     /// # Errors
     /// When it is not the base64 of 32 bytes.
-    pub fn new(key: &SecretString) -> Result<Self, VaultError> {
+    pub fn new(key: &SecretString) -> Result<Self, SecretCipherError> {
         let bytes = STANDARD.decode(key.expose().trim()).ok();
-        let bytes = Zeroizing::new(bytes.ok_or(VaultError::BadKey)?);
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| VaultError::BadKey)?;
+        let bytes = Zeroizing::new(bytes.ok_or(SecretCipherError::BadKey)?);
+        let key =
+            UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| SecretCipherError::BadKey)?;
         Ok(Self {
             key: LessSafeKey::new(key),
             random: SystemRandom::new(),
         })
     }
 
-    /// A vault whose key dies with it: for stores in memory.
+    /// A cipher whose key dies with it: for stores in memory.
     ///
     /// # Errors
     /// When the machine gives no random numbers.
-    pub fn ephemeral() -> Result<Self, VaultError> {
+    pub fn ephemeral() -> Result<Self, SecretCipherError> {
         Self::new(&random_key()?)
     }
 
-    /// A vault with the key in `PIPEOPS_KEY`, else with the one in this file, which is made (mode 0600) when it is not
+    /// A cipher with the key in `PIPEOPS_KEY`, else with the one in this file, which is made (mode 0600) when it is not
     /// there.
     ///
     /// # Errors
     /// When the key is malformed, or the file can neither be read nor made.
-    pub fn from_env_or_file(path: &Path) -> Result<Self, VaultError> {
+    pub fn from_env_or_file(path: &Path) -> Result<Self, SecretCipherError> {
         if let Ok(key) = std::env::var(Self::VARIABLE) {
             return Self::new(&SecretString::from(key));
         }
-        let file_error = |source| VaultError::KeyFile {
+        let file_error = |source| SecretCipherError::KeyFile {
             path: path.to_owned(),
             source,
         };
@@ -87,11 +89,11 @@ impl Vault {
     ///
     /// # Errors
     /// When the machine gives no random numbers.
-    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SecretCipherError> {
         let mut nonce = [0; NONCE_LEN];
         self.random
             .fill(&mut nonce)
-            .map_err(|_| VaultError::NoRandomness)?;
+            .map_err(|_| SecretCipherError::NoRandomness)?;
         let mut sealed = vec![FORMAT];
         sealed.extend_from_slice(&nonce);
         let mut text = Zeroizing::new(plain.to_vec());
@@ -102,44 +104,51 @@ impl Vault {
                 Aad::from(context.as_bytes()),
                 text.as_mut_slice(),
             )
-            .map_err(|_| VaultError::NoRandomness)?;
+            .map_err(|_| SecretCipherError::NoRandomness)?;
         sealed.extend_from_slice(&text);
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
-    /// Decrypts what [`Vault::seal`] made under the same context.
+    /// Decrypts what [`SecretCipher::seal`] made under the same context.
     ///
     /// # Errors
     /// When the key is another one, or the bytes were changed or moved.
-    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let body = sealed.strip_prefix(&[FORMAT]).ok_or(VaultError::WrongKey)?;
+    pub fn open(
+        &self,
+        context: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SecretCipherError> {
+        let body = sealed
+            .strip_prefix(&[FORMAT])
+            .ok_or(SecretCipherError::WrongKey)?;
         let (nonce, text) = body
             .split_at_checked(NONCE_LEN)
-            .ok_or(VaultError::WrongKey)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::WrongKey)?;
+            .ok_or(SecretCipherError::WrongKey)?;
+        let nonce =
+            Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretCipherError::WrongKey)?;
         let mut text = Zeroizing::new(text.to_vec());
         let length = self
             .key
             .open_in_place(nonce, Aad::from(context.as_bytes()), text.as_mut_slice())
-            .map_err(|_| VaultError::WrongKey)?
+            .map_err(|_| SecretCipherError::WrongKey)?
             .len();
         text.truncate(length);
         Ok(text)
     }
 }
 
-impl fmt::Debug for Vault {
+impl fmt::Debug for SecretCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Vault(…)")
+        f.write_str("SecretCipher(…)")
     }
 }
 
-fn random_key() -> Result<SecretString, VaultError> {
+fn random_key() -> Result<SecretString, SecretCipherError> {
     let mut key = Zeroizing::new([0; 32]);
     SystemRandom::new()
         .fill(key.as_mut_slice())
-        .map_err(|_| VaultError::NoRandomness)?;
+        .map_err(|_| SecretCipherError::NoRandomness)?;
     Ok(SecretString::from(STANDARD.encode(key.as_slice())))
 }
 
@@ -176,7 +185,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// Secrets cannot be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum VaultError {
+pub enum SecretCipherError {
     /// The key is malformed.
     #[error("the key is not the base64 of 32 bytes")]
     BadKey,
@@ -196,22 +205,18 @@ pub enum VaultError {
     NoRandomness,
 }
 
-impl Diagnose for VaultError {
+impl Diagnose for SecretCipherError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new("Storage failed: VaultError").error(self.to_string());
-        match self {
-            Self::BadKey => diagnosis.fix(
-                "Set PIPEOPS_KEY to the output of `openssl rand -base64 32`, once, and keep it",
+        let (page, reason) = match self {
+            Self::BadKey => (&codes::store::BAD_KEY, String::new()),
+            Self::KeyFile { source, .. } => (&codes::store::KEY_FILE, source.to_string()),
+            Self::WrongKey => (
+                &codes::store::WRONG_KEY,
+                "the key in use is not the one that the secrets were sealed with".to_owned(),
             ),
-            Self::KeyFile { source, .. } => diagnosis
-                .reason(source.to_string())
-                .fix("Make the key file readable for this user, or set PIPEOPS_KEY"),
-            Self::WrongKey => diagnosis
-                .reason("the key in use is not the one that the secrets were sealed with")
-                .fix("Bring back the key file or the PIPEOPS_KEY that this database was made with")
-                .fix("Or set the project's secrets again"),
-            Self::NoRandomness => diagnosis.fix("Check that /dev/urandom can be read"),
-        }
+            Self::NoRandomness => (&codes::store::NO_RANDOMNESS, String::new()),
+        };
+        Diagnosis::new(page).error(self.to_string()).reason(reason)
     }
 }
 
@@ -221,23 +226,28 @@ mod tests {
 
     #[test]
     fn what_was_changed_or_sealed_with_another_key_does_not_open() {
-        let vault = Vault::ephemeral().unwrap();
-        let mut sealed = vault.seal("a", b"secret").unwrap();
-        assert!(Vault::ephemeral().unwrap().open("a", &sealed).is_err());
+        let cipher = SecretCipher::ephemeral().unwrap();
+        let mut sealed = cipher.seal("a", b"secret").unwrap();
+        assert!(
+            SecretCipher::ephemeral()
+                .unwrap()
+                .open("a", &sealed)
+                .is_err()
+        );
         let last = sealed.len() - 1;
         sealed[last] ^= 1;
-        assert!(vault.open("a", &sealed).is_err());
+        assert!(cipher.open("a", &sealed).is_err());
         for cut in 0..sealed.len() {
-            assert!(vault.open("a", &sealed[..cut]).is_err());
+            assert!(cipher.open("a", &sealed[..cut]).is_err());
         }
     }
 
     #[test]
     fn the_same_text_is_sealed_differently_each_time() {
-        let vault = Vault::ephemeral().unwrap();
+        let cipher = SecretCipher::ephemeral().unwrap();
         assert_ne!(
-            vault.seal("a", b"x").unwrap(),
-            vault.seal("a", b"x").unwrap()
+            cipher.seal("a", b"x").unwrap(),
+            cipher.seal("a", b"x").unwrap()
         );
     }
 
@@ -248,13 +258,13 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipeops.db.key");
-        let sealed = Vault::from_env_or_file(&path)
+        let sealed = SecretCipher::from_env_or_file(&path)
             .unwrap()
             .seal("a", b"x")
             .unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let again = Vault::from_env_or_file(&path).unwrap();
+        let again = SecretCipher::from_env_or_file(&path).unwrap();
         assert_eq!(again.open("a", &sealed).unwrap().as_slice(), b"x");
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
@@ -266,8 +276,8 @@ mod tests {
     #[test]
     fn a_malformed_key_is_refused() {
         assert!(matches!(
-            Vault::new(&SecretString::from("short")),
-            Err(VaultError::BadKey)
+            SecretCipher::new(&SecretString::from("short")),
+            Err(SecretCipherError::BadKey)
         ));
     }
 }

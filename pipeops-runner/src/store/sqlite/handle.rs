@@ -1,0 +1,73 @@
+//! The handle of a SQLite store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::database::Database;
+use crate::store::cipher::with_suffix;
+use crate::store::{SecretCipher, SecretCipherError, StoreError};
+
+/// Projects, deployments, journals and events in one SQLite file. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    pub(super) database: Database,
+    pub(super) cipher: Arc<SecretCipher>,
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, which is made when it is not there.
+    ///
+    /// Secrets are sealed with the key in the environment variable `PIPEOPS_KEY`, else with the one in the file of the
+    /// same name and `.key`, which is made when it is not there.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, was written by a newer version, or the key cannot be had.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let key_file = with_suffix(path.as_ref(), "key");
+        let cipher = SecretCipher::from_env_or_file(&key_file).map_err(no_key)?;
+        Self::open_with_cipher(path, cipher)
+    }
+
+    /// Opens the database in this file with a key of the caller's.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, was written by a newer version, or its secrets are sealed with another key.
+    pub fn open_with_cipher(
+        path: impl AsRef<Path>,
+        cipher: SecretCipher,
+    ) -> Result<Self, StoreError> {
+        let database = Database::open(path.as_ref(), &cipher)?;
+        Ok(Self::new(database, cipher))
+    }
+
+    /// A store that dies with its last clone: for tests and demonstrations.
+    ///
+    /// # Errors
+    /// When SQLite has no memory.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let cipher = SecretCipher::ephemeral().map_err(no_key)?;
+        Ok(Self::new(Database::in_memory()?, cipher))
+    }
+
+    fn new(database: Database, cipher: SecretCipher) -> Self {
+        Self {
+            database,
+            cipher: Arc::new(cipher),
+        }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn cipher(&self) -> &Arc<SecretCipher> {
+        &self.cipher
+    }
+}
+
+fn no_key(source: SecretCipherError) -> StoreError {
+    StoreError::Cipher {
+        what: "the key for secrets".to_owned(),
+        source,
+    }
+}
