@@ -56,6 +56,11 @@ pub(crate) struct RolloutRecord {
 }
 
 impl RolloutRecord {
+    /// The revision of the attempt that is under way or was the last.
+    pub(crate) fn attempted(&self) -> Option<&Snapshot> {
+        self.attempt.as_ref().map(|attempt| &attempt.snapshot)
+    }
+
     /// The attempt is healthy: it becomes the target of later rollbacks.
     pub(crate) fn promote(&mut self) {
         let Some(attempt) = &mut self.attempt else {

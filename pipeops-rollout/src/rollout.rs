@@ -164,11 +164,11 @@ impl Rollout {
         mut stack: Stack,
         sink: &dyn EventSink,
     ) -> Result<Outcome, Error> {
-        let secrets = stack.objects.iter().flat_map(secrets_of);
-        let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
+        let redactor = Redactor::new(stack.objects.iter().flat_map(secrets_of));
         self.options.strategy.prepare(&mut stack);
         target.mark(&mut stack);
         let store = RecordStore::load(&*self.cluster, target).await?;
+        let redactors = [self.options.redactor.clone(), redactor];
         Run::new(
             &*self.cluster,
             &self.options,
@@ -193,9 +193,9 @@ impl Rollout {
                 app: target.app.clone(),
             });
         };
-        let secrets = self.check_references(target, &previous).await?;
-        let redactors = [self.options.redactor.clone(), Redactor::new(secrets)];
+        let redactor = Redactor::new(self.check_references(target, &previous).await?);
         let stack = previous.stack(target);
+        let redactors = [self.options.redactor.clone(), redactor];
         Run::new(
             &*self.cluster,
             &self.options,

@@ -1,10 +1,11 @@
 //! One rollout of one application, from its record to its outcome: reconcile, resume, roll back.
 
+mod rollback;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pipeops_core::event::EventKind;
-use pipeops_core::{Diagnose, Diagnosis, EventSink, Object, Redactor, Stack};
+use pipeops_core::{EventSink, Object, Redactor, Stack};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app_watch::AppWatch;
@@ -14,7 +15,7 @@ use crate::diagnose::{Finding, findings};
 use crate::error::Error;
 use crate::explain::Explainer;
 use crate::failure_detector::{FailureDetector, WaitDecision};
-use crate::options::{FirstFailure, RolloutOptions};
+use crate::options::RolloutOptions;
 use crate::outcome::Outcome;
 use crate::progress::{Progress, ProgressPhase, Reporter};
 use crate::prune;
@@ -238,7 +239,7 @@ impl<'a> Run<'a> {
         let mut workload = None;
         for object in objects {
             let live = apply::apply(self.cluster, self.target, object, &self.reporter).await?;
-            if object.kind() == "Deployment" && object.name() == self.target.app {
+            if self.target.is_workload(object) {
                 workload = DeploymentState::of(&live);
             }
         }
@@ -377,116 +378,6 @@ impl<'a> Run<'a> {
             revision: stack.revision.clone(),
             terminating,
         })
-    }
-
-    /// The stack was refused halfway. A transient error is left to the next run; otherwise the applied part is rolled back.
-    async fn fail_applying(self, error: Error) -> Result<Outcome, Error> {
-        let attempted = self
-            .store
-            .record
-            .attempt
-            .as_ref()
-            .map(|a| &a.snapshot.fingerprint);
-        let healthy = self.store.record.healthy.as_ref().map(|h| &h.fingerprint);
-        match error {
-            Error::Api(error)
-                if !error.is_transient() && healthy.is_some() && healthy != attempted =>
-            {
-                let diagnosis = self.explainer.without_secrets(error.diagnosis());
-                self.fail(diagnosis).await
-            }
-            error => Err(error),
-        }
-    }
-
-    async fn fail(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
-        if let Some(attempt) = &mut self.store.record.attempt {
-            attempt.phase = AttemptPhase::RollingBack {
-                diagnosis: diagnosis.clone(),
-            };
-        }
-        self.store.save().await?;
-        self.roll_back(diagnosis).await
-    }
-
-    async fn roll_back(self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
-        let attempted = self
-            .store
-            .record
-            .attempt
-            .as_ref()
-            .map(|a| a.snapshot.clone());
-        match (self.store.record.healthy.clone(), attempted) {
-            (Some(healthy), Some(attempted)) if healthy.fingerprint == attempted.fingerprint => {
-                // This same revision was healthy before: there is no other one to roll back to, and its pods may still serve.
-                self.finish_failed(diagnosis).await
-            }
-            (Some(healthy), _) => self.restore(healthy, diagnosis).await,
-            (None, Some(attempted)) => {
-                if self.options.first_failure == FirstFailure::ScaleToZero {
-                    self.scale_to_zero(&attempted).await?;
-                }
-                self.finish_failed(diagnosis).await
-            }
-            (None, None) => self.finish_failed(diagnosis).await,
-        }
-    }
-
-    async fn restore(mut self, healthy: Snapshot, diagnosis: Diagnosis) -> Result<Outcome, Error> {
-        let to = healthy.revision.clone();
-        self.reporter.rolling_back(format!("Rolled back to {to}"));
-        self.reporter.emit(EventKind::RollingBack {
-            diagnosis: diagnosis.clone(),
-            to: to.clone(),
-        });
-        let applied = self.apply(&healthy.objects).await?;
-        let applied = match applied {
-            Some(applied) => applied,
-            None => self.live().await?,
-        };
-        self.sync().await?;
-        let limit = self.options.rollback_deadline;
-        if let WaitResult::Failed(finding) = self
-            .wait_until_complete(applied.generation, limit, None)
-            .await?
-        {
-            return Err(Error::RollbackIncomplete {
-                namespace: self.target.namespace.clone(),
-                app: self.target.app.clone(),
-                to,
-                state: finding.error,
-                diagnosis: Box::new(diagnosis),
-            });
-        }
-        let phase = AttemptPhase::RolledBack {
-            diagnosis: diagnosis.clone(),
-            to: to.clone(),
-        };
-        self.store.record.abandon(phase);
-        self.store.save().await?;
-        Ok(Outcome::RolledBack { diagnosis, to })
-    }
-
-    async fn scale_to_zero(&self, attempted: &Snapshot) -> Result<(), Error> {
-        let workload = attempted
-            .objects
-            .iter()
-            .find(|object| object.kind() == "Deployment" && object.name() == self.target.app);
-        if let Some(workload) = workload {
-            let mut workload = workload.clone();
-            workload.value_mut()["spec"]["replicas"] = 0.into();
-            self.apply(&[workload]).await?;
-        }
-        Ok(())
-    }
-
-    async fn finish_failed(mut self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
-        let phase = AttemptPhase::Failed {
-            diagnosis: diagnosis.clone(),
-        };
-        self.store.record.abandon(phase);
-        self.store.save().await?;
-        Ok(Outcome::Failed { diagnosis })
     }
 }
 

@@ -59,6 +59,11 @@ impl Target {
         ObjectId::deployment(&self.namespace, &self.app)
     }
 
+    /// Whether the object is the application's Deployment.
+    pub(crate) fn is_workload(&self, object: &Object) -> bool {
+        object.kind() == "Deployment" && object.name() == self.app
+    }
+
     /// The ConfigMap in which PipeOps remembers the application's revisions; the parent of its set of objects.
     pub(crate) fn record(&self) -> ObjectId {
         ObjectId::config_map(&self.namespace, &format!("pipeops-{}", self.app))
@@ -88,7 +93,7 @@ impl Target {
     pub(crate) fn mark(&self, stack: &mut Stack) {
         let apply_set = self.apply_set();
         for object in &mut stack.objects {
-            let is_workload = object.kind() == "Deployment" && object.name() == self.app;
+            let is_workload = self.is_workload(object);
             let value = object.value_mut();
             set(value, &["metadata", "labels", MANAGED_BY_LABEL], MANAGER);
             set(value, &["metadata", "labels", PART_OF_LABEL], &apply_set);

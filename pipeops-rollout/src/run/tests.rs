@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use pipeops_core::Code;
 use pipeops_core::diagnosis::codes::rollout as codes;
+use pipeops_core::event::EventKind;
 
 use super::*;
 use crate::fake::FakeCluster;

@@ -1,7 +1,6 @@
 //! Causes of refused app configurations.
 
 pages! {
-    /// The app's configuration is not valid.
     INVALID_CONFIGURATION = "manifest/invalid-configuration" {
         title: "Deployment failed: InvalidConfiguration",
         meaning: "Settings of the app are not valid, so PipeOps generated no manifests and applied nothing. The fixes name every setting and its rule.",

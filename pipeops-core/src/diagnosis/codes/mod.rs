@@ -4,14 +4,14 @@
 
 use super::Page;
 
-/// Defines the pages of one area, and the list of them.
+/// Defines the pages of one area, and the list of them. The meaning is each page's rustdoc.
 macro_rules! pages {
     ($($(#[$docs:meta])* $name:ident = $code:literal {
         title: $title:literal,
         meaning: $meaning:literal,
         fixes: [$($fix:literal),* $(,)?] $(,)?
     })*) => {
-        $($(#[$docs])* pub static $name: $crate::diagnosis::Page = $crate::diagnosis::Page {
+        $($(#[$docs])* #[doc = $meaning] pub static $name: $crate::diagnosis::Page = $crate::diagnosis::Page {
             code: $code,
             title: $title,
             meaning: $meaning,

@@ -1,527 +1,364 @@
 //! Causes of failed rollouts: image pulls, pods, the rollout itself, the cluster's API.
 
 pages! {
-    /// The image's name is not valid.
     IMAGE_PULL_INVALID_NAME = "image-pull/invalid-name" {
         title: "Deployment failed: InvalidImageName",
         meaning: "The node cannot parse the image's name. A container waits with the reason InvalidImageName.",
         fixes: ["Correct the image or repository name in project settings: lower case, no spaces"],
     }
-    /// The registry refused the cluster's credentials.
     IMAGE_PULL_AUTH = "image-pull/auth" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The registry refused the credentials with which the cluster pulls the image, or the cluster has none. The registry's answer is in the state or the events of the pod.",
-        fixes: [
-            "Verify registry credentials in project settings",
-            "Ensure image tag exists in registry",
-            "Check registry is accessible from cluster",
-        ],
+        fixes: ["Verify registry credentials in project settings", "Ensure image tag exists in registry",
+            "Check registry is accessible from cluster"],
     }
-    /// The registry does not have the image.
     IMAGE_PULL_NOT_FOUND = "image-pull/not-found" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The registry answers, but it has no such repository, tag or digest.",
-        fixes: [
-            "Ensure image tag exists in registry",
-            "Verify the repository name in project settings",
-            "Deploy again, so that the image is built and pushed",
-        ],
+        fixes: ["Ensure image tag exists in registry", "Verify the repository name in project settings",
+            "Deploy again, so that the image is built and pushed"],
     }
-    /// The image has no variant for the node's platform.
     IMAGE_PULL_PLATFORM = "image-pull/platform" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The image exists, but not for the operating system and processor of the node.",
-        fixes: [
-            "Build the image for the platforms of the cluster's nodes (linux/amd64, linux/arm64)",
-            "Or schedule the pods on nodes of the image's platform",
-        ],
+        fixes: ["Build the image for the platforms of the cluster's nodes (linux/amd64, linux/arm64)",
+            "Or schedule the pods on nodes of the image's platform"],
     }
-    /// The registry throttles pulls.
     IMAGE_PULL_RATE_LIMIT = "image-pull/rate-limit" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The registry limits how often images are pulled, and the limit lasted longer than the grace of two minutes.",
-        fixes: [
-            "Wait until the limit is over, then deploy again",
-            "Pull with credentials of an account with a higher limit",
-            "Use a registry mirror near the cluster",
-        ],
+        fixes: ["Wait until the limit is over, then deploy again",
+            "Pull with credentials of an account with a higher limit", "Use a registry mirror near the cluster"],
     }
-    /// The nodes do not trust the registry's certificate.
     IMAGE_PULL_TLS = "image-pull/tls" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The TLS handshake between the node and the registry failed: the certificate is unknown, expired or for another name, or the registry speaks plain HTTP.",
-        fixes: [
-            "Install the registry's certificate authority on the cluster's nodes",
+        fixes: ["Install the registry's certificate authority on the cluster's nodes",
             "Check that the registry's certificate is valid for its name and not expired",
-            "For a registry that speaks plain http, configure it as such on the nodes",
-        ],
+            "For a registry that speaks plain http, configure it as such on the nodes"],
     }
-    /// The nodes cannot resolve the registry's name.
     IMAGE_PULL_DNS = "image-pull/dns" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node's DNS does not know the registry's host name.",
-        fixes: [
-            "Check the registry's host name in project settings",
-            "Check DNS on the cluster's nodes",
-        ],
+        fixes: ["Check the registry's host name in project settings", "Check DNS on the cluster's nodes"],
     }
-    /// The nodes cannot reach the registry.
     IMAGE_PULL_REGISTRY_DOWN = "image-pull/registry-down" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node got no connection to the registry, or only server errors, for longer than a short outage takes.",
-        fixes: [
-            "Check registry is accessible from cluster",
-            "Check that the registry is running",
-            "Deploy again once it answers",
-        ],
+        fixes: ["Check registry is accessible from cluster", "Check that the registry is running",
+            "Deploy again once it answers"],
     }
-    /// The node's disk is full.
     IMAGE_PULL_NODE_DISK = "image-pull/node-disk" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node cannot store the image, because its disk or its disk quota is full.",
         fixes: ["Free disk space on the node, or add nodes", "Make the image smaller"],
     }
-    /// The pull policy forbids the pull.
     IMAGE_PULL_NEVER = "image-pull/never" {
         title: "Deployment failed: ErrImageNeverPull",
         meaning: "The image is not on the node, and the container's pull policy is Never.",
         fixes: ["Set the image pull policy to IfNotPresent", "Or load the image onto the nodes"],
     }
-    /// The node cannot read the image that it has.
     IMAGE_PULL_INSPECT = "image-pull/inspect" {
         title: "Deployment failed: ImageInspectError",
         meaning: "The container runtime of the node cannot read the stored image.",
-        fixes: [
-            "Check the container runtime and the disk of the node",
-            "Build and push the image again",
-        ],
+        fixes: ["Check the container runtime and the disk of the node", "Build and push the image again"],
     }
-    /// The pull failed for a reason that PipeOps does not know.
     IMAGE_PULL_OTHER = "image-pull/other" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node cannot pull the image, and its message matches no known cause.",
-        fixes: [
-            "Check registry is accessible from cluster",
-            "Ensure image tag exists in registry",
-            "Verify registry credentials in project settings",
-        ],
+        fixes: ["Check registry is accessible from cluster", "Ensure image tag exists in registry",
+            "Verify registry credentials in project settings"],
     }
 
-    /// The image runs as root.
     POD_RUNS_AS_ROOT = "pod/runs-as-root" {
         title: "Deployment failed: CreateContainerConfigError",
         meaning: "The image runs as root or names its user, and the pod must not run as root. Kubernetes checks this by number only.",
-        fixes: [
-            "Add a numeric USER that is not 0 to the Dockerfile",
-            "Or set the user id in project settings",
-        ],
+        fixes: ["Add a numeric USER that is not 0 to the Dockerfile", "Or set the user id in project settings"],
     }
-    /// A ConfigMap, a Secret or a key is missing.
     POD_CONFIG_MISSING = "pod/config-missing" {
         title: "Deployment failed: CreateContainerConfigError",
         meaning: "The container takes an environment variable or a file from a ConfigMap or Secret that does not exist or lacks the key.",
-        fixes: [
-            "Create the missing ConfigMap, Secret or key in the app's namespace",
-            "Or remove the reference to it from the project's configuration",
-        ],
+        fixes: ["Create the missing ConfigMap, Secret or key in the app's namespace",
+            "Or remove the reference to it from the project's configuration"],
     }
-    /// The container's configuration is not valid.
     POD_CONFIG = "pod/config" {
         title: "Deployment failed: CreateContainerConfigError",
         meaning: "The node cannot put the container's configuration together.",
         fixes: ["Correct the container's configuration"],
     }
-    /// The command does not exist in the image.
     POD_COMMAND_NOT_FOUND = "pod/command-not-found" {
         title: "Deployment failed: RunContainerError",
         meaning: "The image has no file at the path of the container's command. The runtime says so, or the shell exits with code 127.",
-        fixes: [
-            "Correct the start command in project settings or the Dockerfile's ENTRYPOINT and CMD",
+        fixes: ["Correct the start command in project settings or the Dockerfile's ENTRYPOINT and CMD",
             "Check that the build copies the program into the final stage of the image",
-            "For a shell script, check that the interpreter of its first line is in the image",
-        ],
+            "For a shell script, check that the interpreter of its first line is in the image"],
     }
-    /// The command is not executable.
     POD_COMMAND_NOT_EXECUTABLE = "pod/command-not-executable" {
         title: "Deployment failed: RunContainerError",
         meaning: "The container's command exists, but its user may not execute it. The runtime says so, or the shell exits with code 126.",
-        fixes: [
-            "Make the file executable in the Dockerfile: RUN chmod +x",
-            "Check that the command is a file and not a folder",
-            "Check that the container's user may read it",
-        ],
+        fixes: ["Make the file executable in the Dockerfile: RUN chmod +x",
+            "Check that the command is a file and not a folder", "Check that the container's user may read it"],
     }
-    /// The program was built for another platform.
     POD_COMMAND_PLATFORM = "pod/command-platform" {
         title: "Deployment failed: RunContainerError",
         meaning: "The kernel of the node cannot execute the program: it is for another processor, or a script without an interpreter line.",
-        fixes: [
-            "Build the image for the platforms of the cluster's nodes (linux/amd64, linux/arm64)",
-            "For a script, check that its first line names an interpreter (#!/bin/sh)",
-        ],
+        fixes: ["Build the image for the platforms of the cluster's nodes (linux/amd64, linux/arm64)",
+            "For a script, check that its first line names an interpreter (#!/bin/sh)"],
     }
-    /// The container used more memory than its limit.
     POD_OUT_OF_MEMORY = "pod/out-of-memory" {
         title: "Deployment failed: OOMKilled",
         meaning: "The kernel killed the container because it used more memory than its limit.",
-        fixes: [
-            "Raise the memory limit in project settings",
+        fixes: ["Raise the memory limit in project settings",
             "Limit the program's own memory (JVM heap, Node's --max-old-space-size, worker count)",
-            "Look for a memory leak in the last output",
-        ],
+            "Look for a memory leak in the last output"],
     }
-    /// The startup check did not pass in time.
     POD_STARTUP_PROBE = "pod/startup-probe" {
         title: "Deployment failed: StartupProbeFailed",
         meaning: "The container runs, but its startup check did not pass within the startup budget.",
-        fixes: [
-            "Check that the application listens on the configured port, on all addresses (0.0.0.0)",
-            "Check the health path in project settings",
-            "Give it more time to start in project settings",
-        ],
+        fixes: ["Check that the application listens on the configured port, on all addresses (0.0.0.0)",
+            "Check the health path in project settings", "Give it more time to start in project settings"],
     }
-    /// The liveness check failed.
     POD_LIVENESS_PROBE = "pod/liveness-probe" {
         title: "Deployment failed: LivenessProbeFailed",
         meaning: "The node restarted the container because its liveness check failed.",
-        fixes: [
-            "Check why the application stops answering: see the last output",
-            "Check the liveness path and port in project settings",
-            "Give the check a longer time-out",
-        ],
+        fixes: ["Check why the application stops answering: see the last output",
+            "Check the liveness path and port in project settings", "Give the check a longer time-out"],
     }
-    /// The container ended without an error.
     POD_EXITED = "pod/exited" {
         title: "Deployment failed: CrashLoopBackOff",
         meaning: "The container's first process ended with exit code 0, although a deployment has to keep running.",
-        fixes: [
-            "Start the application in the foreground: the container ends with its first process",
-            "Correct the start command in project settings",
-        ],
+        fixes: ["Start the application in the foreground: the container ends with its first process",
+            "Correct the start command in project settings"],
     }
-    /// The container crashes at start.
     POD_CRASHED = "pod/crashed" {
         title: "Deployment failed: CrashLoopBackOff",
         meaning: "The container's first process ended with an error again and again.",
-        fixes: [
-            "Read the last output: it says why the application ends",
+        fixes: ["Read the last output: it says why the application ends",
             "Check the environment variables and secrets that it needs in project settings",
-            "Run the image locally with the same environment",
-        ],
+            "Run the image locally with the same environment"],
     }
-    /// The node cannot start the container.
     POD_CONTAINER_START = "pod/container-start" {
         title: "Deployment failed: CreateContainerError",
         meaning: "The container runtime of the node cannot create or start the container.",
-        fixes: [
-            "Check the container runtime of the node",
-            "Check the container's mounts, command and security settings",
-        ],
+        fixes: ["Check the container runtime of the node",
+            "Check the container's mounts, command and security settings"],
     }
-    /// A hook that runs as the container starts failed.
     POD_START_HOOK = "pod/start-hook" {
         title: "Deployment failed: PostStartHookError",
         meaning: "A lifecycle hook that runs as the container starts failed, so the node ended the container.",
         fixes: ["Correct the hook's command, or remove it"],
     }
-    /// A hook that runs before the container stops failed.
     POD_STOP_HOOK = "pod/stop-hook" {
         title: "Deployment failed: FailedPreStopHook",
         meaning: "The lifecycle hook that runs before the container stops failed.",
         fixes: ["Correct the hook's command, or remove it"],
     }
-    /// The namespace's Pod Security Standard refuses the pod.
     POD_SECURITY_STANDARD = "pod/security-standard" {
         title: "Deployment failed: PodSecurityViolation",
         meaning: "The API server refuses to create the pods, because they break the Pod Security Standard of the namespace.",
-        fixes: [
-            "Remove the setting that the message names from the project's configuration",
-            "Or relax the Pod Security level of the app's namespace",
-        ],
+        fixes: ["Remove the setting that the message names from the project's configuration",
+            "Or relax the Pod Security level of the app's namespace"],
     }
-    /// The service account does not exist.
     POD_SERVICE_ACCOUNT = "pod/service-account" {
         title: "Deployment failed: ServiceAccountNotFound",
         meaning: "The API server refuses to create the pods, because their service account does not exist.",
-        fixes: [
-            "Create the service account in the app's namespace",
-            "Or correct its name in the project's configuration",
-        ],
+        fixes: ["Create the service account in the app's namespace",
+            "Or correct its name in the project's configuration"],
     }
-    /// An admission webhook or policy refuses the pod.
     POD_ADMISSION_DENIED = "pod/admission-denied" {
         title: "Deployment failed: AdmissionDenied",
         meaning: "An admission webhook or a validating admission policy of the cluster refuses the pods.",
-        fixes: [
-            "Change what the message names",
-            "Or ask the cluster's administrators for an exception",
-        ],
+        fixes: ["Change what the message names", "Or ask the cluster's administrators for an exception"],
     }
-    /// An admission webhook does not answer.
     POD_ADMISSION_UNAVAILABLE = "pod/admission-unavailable" {
         title: "Deployment failed: AdmissionWebhookUnavailable",
         meaning: "The API server cannot create the pods, because an admission webhook does not answer.",
         fixes: ["Check the service behind the webhook", "Deploy again once it answers"],
     }
-    /// The resource quota is used up.
     POD_QUOTA = "pod/quota" {
         title: "Deployment failed: QuotaExceeded",
         meaning: "The namespace's resource quota has no room for the new pods, and no old pod released any in time.",
-        fixes: [
-            "Raise the quota of the app's namespace",
+        fixes: ["Raise the quota of the app's namespace",
             "Lower the requests and limits, or the number of replicas, in project settings",
-            "Remove applications that are no longer needed from the namespace",
-        ],
+            "Remove applications that are no longer needed from the namespace"],
     }
-    /// The limit range refuses the pod.
     POD_LIMIT_RANGE = "pod/limit-range" {
         title: "Deployment failed: LimitRangeViolation",
         meaning: "The requests or limits of the pods are outside of the namespace's limit range.",
         fixes: ["Change the requests and limits in project settings as the message says"],
     }
-    /// The pods cannot be created.
     POD_CREATE = "pod/create" {
         title: "Deployment failed: FailedCreate",
         meaning: "The API server refuses to create the pods, and its message matches no known cause.",
         fixes: ["Correct what the message names"],
     }
-    /// A volume's ConfigMap or Secret does not exist.
     POD_VOLUME_SOURCE_MISSING = "pod/volume-source-missing" {
         title: "Deployment failed: FailedMount",
         meaning: "A volume of the pod takes its files from a ConfigMap or Secret that does not exist.",
-        fixes: [
-            "Create the missing ConfigMap or Secret in the app's namespace",
-            "Or remove the volume from the project's configuration",
-        ],
+        fixes: ["Create the missing ConfigMap or Secret in the app's namespace",
+            "Or remove the volume from the project's configuration"],
     }
-    /// A volume cannot be mounted.
     POD_VOLUME = "pod/volume" {
         title: "Deployment failed: FailedMount",
         meaning: "The node cannot attach or mount a volume of the pod.",
-        fixes: [
-            "Check the volume claim and its storage class",
-            "Check whether another node still holds the volume",
-            "Check the storage driver of the cluster",
-        ],
+        fixes: ["Check the volume claim and its storage class", "Check whether another node still holds the volume",
+            "Check the storage driver of the cluster"],
     }
-    /// The node cannot set up the pod's network.
     POD_SANDBOX = "pod/sandbox" {
         title: "Deployment failed: FailedCreatePodSandBox",
         meaning: "The node cannot create the pod's sandbox, in most cases because of its network plugin.",
-        fixes: [
-            "Check the network plugin on the node",
-            "Check whether the pod network has free addresses",
-            "Deploy again once the node is healthy",
-        ],
+        fixes: ["Check the network plugin on the node", "Check whether the pod network has free addresses",
+            "Deploy again once the node is healthy"],
     }
-    /// The node evicted the pod.
     POD_EVICTED = "pod/evicted" {
         title: "Deployment failed: Evicted",
         meaning: "The node ran out of memory, disk or process ids and evicted the pod.",
-        fixes: [
-            "Raise the requests in project settings to what the application uses",
-            "Add nodes, or free disk and memory on them",
-        ],
+        fixes: ["Raise the requests in project settings to what the application uses",
+            "Add nodes, or free disk and memory on them"],
     }
-    /// Pods with a higher priority displaced the pod.
     POD_PREEMPTED = "pod/preempted" {
         title: "Deployment failed: Preempted",
         meaning: "The scheduler removed the pod to make room for pods with a higher priority.",
         fixes: ["Raise the priority class of the application", "Add nodes to the cluster"],
     }
-    /// The node refused the pod or went away.
     POD_REFUSED = "pod/refused" {
         title: "Deployment failed: PodRefused",
         meaning: "The node that the pod was placed on refused it, shut down or was lost.",
-        fixes: [
-            "Check the health of the cluster's nodes",
-            "Check that the nodes have room for the pod's requests",
-        ],
+        fixes: ["Check the health of the cluster's nodes", "Check that the nodes have room for the pod's requests"],
     }
-    /// The pod ran longer than its activeDeadlineSeconds.
     POD_DEADLINE = "pod/deadline" {
         title: "Deployment failed: DeadlineExceeded",
         meaning: "Kubernetes ended the pod because it ran longer than its activeDeadlineSeconds.",
         fixes: ["Remove activeDeadlineSeconds from the pod: it is meant for jobs"],
     }
-    /// No node fits the pod.
     POD_UNSCHEDULABLE = "pod/unschedulable" {
         title: "Deployment failed: Unschedulable",
         meaning: "The scheduler found no node that has room for the pod and that its constraints allow.",
-        fixes: [
-            "Lower the CPU and memory requests in project settings",
-            "Add nodes, or larger ones, to the cluster",
-            "Check node selectors, tolerations and affinity",
-        ],
+        fixes: ["Lower the CPU and memory requests in project settings", "Add nodes, or larger ones, to the cluster",
+            "Check node selectors, tolerations and affinity"],
     }
-    /// The readiness check does not pass.
     POD_READINESS_PROBE = "pod/readiness-probe" {
         title: "Deployment failed: ReadinessProbeFailed",
         meaning: "The container runs, but its readiness check did not pass before the rollout's deadline.",
-        fixes: [
-            "Check that the application listens on the configured port, on all addresses (0.0.0.0)",
-            "Check the health path in project settings",
-            "Check what the application waits for: see the last output",
-        ],
+        fixes: ["Check that the application listens on the configured port, on all addresses (0.0.0.0)",
+            "Check the health path in project settings", "Check what the application waits for: see the last output"],
     }
 
-    /// The Deployment is paused.
     PAUSED = "rollout/paused" {
         title: "Deployment failed: DeploymentPaused",
         meaning: "The Deployment is paused, so Kubernetes does not replace its pods.",
         fixes: ["Resume the Deployment with kubectl rollout resume"],
     }
-    /// Kubernetes saw no progress.
     PROGRESS_DEADLINE = "rollout/progress-deadline" {
         title: "Deployment failed: ProgressDeadlineExceeded",
         meaning: "No new pod became ready within the Deployment's progressDeadlineSeconds, and the pods show no cause.",
-        fixes: [
-            "Check the state of the pods",
-            "Give the application more time to start in project settings",
-        ],
+        fixes: ["Check the state of the pods", "Give the application more time to start in project settings"],
     }
-    /// The rollout did not complete in time.
     DEADLINE = "rollout/deadline" {
         title: "Deployment failed: DeadlineExceeded",
         meaning: "The rollout did not complete before its deadline, and the pods show no cause.",
         fixes: ["Check the state of the pods", "Give the rollout more time"],
     }
-    /// The stack cannot be rolled out.
     INVALID_STACK = "rollout/invalid-stack" {
         title: "Deployment failed: InvalidStack",
         meaning: "The stack has no Deployment of the app's name, or an object that does not belong to it. Nothing was applied.",
         fixes: ["Correct the project's configuration"],
     }
-    /// Another rollout of the app is under way.
     BUSY = "rollout/busy" {
         title: "Deployment failed: Busy",
         meaning: "Another process holds the app's Lease, because it deploys the app.",
         fixes: ["Wait until it ends, then deploy again"],
     }
-    /// The app's Lease was lost.
     LEASE_LOST = "rollout/lease-lost" {
         title: "Deployment failed: LeaseLost",
         meaning: "Another process took the app's Lease, or PipeOps could not renew it in time.",
         fixes: ["Deploy again: the rollout is continued, not repeated"],
     }
-    /// The rollout record cannot be read.
     RECORD_UNREADABLE = "rollout/record-unreadable" {
         title: "Deployment failed: RecordUnreadable",
         meaning: "The ConfigMap in which PipeOps remembers the app's revisions was changed by hand or written by a newer version.",
-        fixes: [
-            "Use the version of PipeOps that wrote it",
-            "Or delete the ConfigMap: the next deployment begins a new one",
-        ],
+        fixes: ["Use the version of PipeOps that wrote it",
+            "Or delete the ConfigMap: the next deployment begins a new one"],
     }
-    /// The app is not in the namespace.
     NOT_FOUND = "rollout/not-found" {
         title: "Deployment failed: NotFound",
         meaning: "The app was never deployed to this namespace, or was deleted.",
         fixes: ["Check the name and the namespace", "Deploy it"],
     }
-    /// There is no earlier healthy revision.
     NOTHING_TO_UNDO = "rollout/nothing-to-undo" {
         title: "Deployment failed: NothingToUndo",
         meaning: "PipeOps deployed at most one healthy revision of the app.",
         fixes: ["Deploy the commit that you want to go back to"],
     }
-    /// An earlier revision refers to objects that are gone.
     REVISION_INCOMPLETE = "rollout/revision-incomplete" {
         title: "Deployment failed: RevisionIncomplete",
         meaning: "A ConfigMap or Secret of the earlier revision was deleted, so its pods could not start.",
         fixes: ["Deploy the commit of the earlier revision again"],
     }
-    /// The rollback did not complete in time.
     ROLLBACK_INCOMPLETE = "rollout/rollback-incomplete" {
         title: "Deployment failed: RollbackIncomplete",
         meaning: "The new revision failed, and the last healthy revision did not become healthy again before the rollback's deadline.",
-        fixes: [
-            "Check the state of the pods and of the cluster",
-            "Deploy again: the rollback is continued",
-        ],
+        fixes: ["Check the state of the pods and of the cluster", "Deploy again: the rollback is continued"],
     }
 
-    /// The cluster refused the credential.
     CLUSTER_UNAUTHORIZED = "cluster/unauthorized" {
         title: "Deployment failed: Unauthorized",
         meaning: "The API server answered 401 to the credential of the kubeconfig.",
         fixes: ["Renew the credential in the kubeconfig that PipeOps uses"],
     }
-    /// A right, a quota or a policy forbids the request.
     CLUSTER_FORBIDDEN = "cluster/forbidden" {
         title: "Deployment failed: Forbidden",
         meaning: "The API server answered 403: the account lacks the right, or a quota or an admission rule forbids the request.",
-        fixes: [
-            "Grant the verb and resource that the message names to PipeOps' account (Role and RoleBinding)",
-            "If the message names a quota or a policy, raise it or change the manifests",
-        ],
+        fixes: ["Grant the verb and resource that the message names to PipeOps' account (Role and RoleBinding)",
+            "If the message names a quota or a policy, raise it or change the manifests"],
     }
-    /// The cluster does not serve the kind.
     CLUSTER_NO_SUCH_KIND = "cluster/no-such-kind" {
         title: "Deployment failed: NoSuchKind",
         meaning: "The API server does not serve the kind of an object.",
-        fixes: [
-            "Install the API that provides this kind, or take the object out of the manifests",
-        ],
+        fixes: ["Install the API that provides this kind, or take the object out of the manifests"],
     }
-    /// The namespace does not exist.
     CLUSTER_NO_SUCH_NAMESPACE = "cluster/no-such-namespace" {
         title: "Deployment failed: NoSuchNamespace",
         meaning: "The namespace of the app does not exist, and PipeOps was not told to create it.",
-        fixes: [
-            "Create the namespace: kubectl create namespace",
-            "Or let PipeOps create namespaces (RolloutOptions::create_namespace)",
-        ],
+        fixes: ["Create the namespace: kubectl create namespace",
+            "Or let PipeOps create namespaces (RolloutOptions::create_namespace)"],
     }
-    /// The object does not exist.
     CLUSTER_NOT_FOUND = "cluster/not-found" {
         title: "Deployment failed: NotFound",
         meaning: "The API server answered 404: the object does not exist, or was deleted meanwhile.",
         fixes: ["Deploy again"],
     }
-    /// An object of the name exists.
     CLUSTER_ALREADY_EXISTS = "cluster/already-exists" {
         title: "Deployment failed: AlreadyExists",
         meaning: "An object of this name exists and is not PipeOps' own.",
         fixes: ["Delete it, or choose another name"],
     }
-    /// Another tool manages the fields.
     CLUSTER_CONFLICT = "cluster/conflict" {
         title: "Deployment failed: Conflict",
         meaning: "Another field manager owns fields of an object that PipeOps did not create. PipeOps takes back its own objects only.",
-        fixes: [
-            "Stop managing the object with the other tool, or delete the object",
-            "Or choose another name for the application",
-        ],
+        fixes: ["Stop managing the object with the other tool, or delete the object",
+            "Or choose another name for the application"],
     }
-    /// The object was changed at the same time.
     CLUSTER_STALE = "cluster/stale" {
         title: "Deployment failed: Conflict",
         meaning: "Another client changed the object between PipeOps' read and its write.",
         fixes: ["Try again"],
     }
-    /// The API server refuses the object's fields.
     CLUSTER_INVALID = "cluster/invalid" {
         title: "Deployment failed: Invalid",
         meaning: "The API server answered 422: fields of an object have values that it refuses.",
         fixes: ["Correct the named fields in the project's configuration"],
     }
-    /// The API server does not serve requests.
     CLUSTER_UNAVAILABLE = "cluster/unavailable" {
         title: "Deployment failed: ClusterUnavailable",
         meaning: "The API server throttled requests, answered with server errors or did not answer in time. PipeOps retried.",
-        fixes: [
-            "Check the health of the cluster's API server",
-            "Deploy again once it answers",
-        ],
+        fixes: ["Check the health of the cluster's API server", "Deploy again once it answers"],
     }
-    /// There is no connection to the API server.
     CLUSTER_UNREACHABLE = "cluster/unreachable" {
         title: "Deployment failed: ClusterUnreachable",
         meaning: "PipeOps got no connection to the API server. It retried.",
         fixes: ["Check the server address in the kubeconfig, and the network to it"],
     }
-    /// The API server refused the request.
     CLUSTER_REJECTED = "cluster/rejected" {
         title: "Deployment failed: Rejected",
         meaning: "The API server refused the request, or its answer could not be read. The message says why.",
