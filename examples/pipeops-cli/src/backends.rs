@@ -15,6 +15,7 @@ use pipeops::runner::{PipelineOptions, Service, ServiceBuilder, SqliteStore};
 
 use crate::environment::{Environment, Registry, S3};
 use crate::output::CommandError;
+use crate::remedy;
 
 /// The name of the one cluster that this binary deploys to.
 pub const CLUSTER: &str = "default";
@@ -69,6 +70,7 @@ impl Backends {
             None => Service::builder(store).image_builder(builder),
         };
         Ok(service
+            .commands(remedy::command)
             .cluster(CLUSTER, rollout)
             .credentials(self.credentials()?)
             .pipeline(pipeline))

@@ -84,6 +84,14 @@ pages! {
         meaning: "The book has no page of this code. A newer version of PipeOps may have one.",
         fixes: ["List all codes: pipeops explain"],
     }
+    NO_LANGUAGE = "cli/no-language" {
+        title: "No language found",
+        meaning: "No file of the folder decides a language, and there is no Dockerfile.",
+        fixes: [
+            "Name the language: pipeops detect --language python DIR",
+            "Or add a Dockerfile: PipeOps builds it as it is",
+        ],
+    }
     BASE_IMAGES_FILE = "cli/base-images-file" {
         title: "Invalid file of base images",
         meaning: "The file is not JSON, or names a role that no generated Dockerfile has.",

@@ -17,6 +17,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "build/unknown",
             "cli/no-cluster",
             "cluster",
+            "deployment/runner-lost",
             "image-pull/node-disk",
             "image-pull/registry-down",
             "image-pull/tls",
@@ -46,9 +47,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "image-pull",
             "manifest",
             "pod",
+            "project/incomplete",
             "rollout/invalid-stack",
             "rollout/not-found",
             "rollout/nothing-to-undo",
+            "webhook/wrong-repository",
         ],
     ),
     (
@@ -68,6 +71,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "image-pull/not-found",
             "rollout/revision-incomplete",
         ],
+    ),
+    ("pipeops project list", &["webhook/unknown-project"]),
+    (
+        "pipeops detect .",
+        &["deployment/no-language", "deployment/several-apps"],
     ),
     (
         "pipeops dockerfile args Dockerfile",
@@ -166,14 +174,12 @@ mod tests {
 
     #[test]
     fn the_block_of_a_refused_image_pull() {
-        let mut diagnosis = Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH)
-            .error("Failed to pull image \"registry/app:abc123\"")
-            .reason("authentication required");
+        let mut diagnosis =
+            Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH).reason("authentication required");
         add(&mut diagnosis);
         assert_eq!(
             diagnosis.to_string(),
             "❌ Deployment failed: ImagePullBackOff\n\n\
-             Error: Failed to pull image \"registry/app:abc123\"\n\
              Reason: authentication required\n\n\
              Fix:\n\
              1. Verify registry credentials in project settings\n\

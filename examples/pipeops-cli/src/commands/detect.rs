@@ -8,6 +8,7 @@ use pipeops::detect::{Detection, Detector, Language, LanguageDetector};
 
 use super::files::unreadable;
 use crate::output::{CommandError, Format};
+use crate::pages::NO_LANGUAGE;
 
 /// Detects the language, framework, start command and port of a folder, with the evidence for each
 #[derive(Debug, clap::Args)]
@@ -55,10 +56,8 @@ fn found(detection: &Detection) -> bool {
 }
 
 fn nothing_found(dir: &Path) -> CommandError {
-    let diagnosis = Diagnosis::new("No language found")
-        .error(format!("nothing in {} decides a language", dir.display()))
-        .fix("Name the language: pipeops detect --language python DIR")
-        .fix("Or put a Dockerfile into the repository: it is used as it is");
-    // The empty detection is on standard output: programs get no second object.
+    let diagnosis = Diagnosis::new(&NO_LANGUAGE)
+        .error(format!("nothing in {} decides a language", dir.display()));
+    // The empty detection is on standard output, so JSON output has no second object.
     CommandError::not_found(diagnosis).printed()
 }

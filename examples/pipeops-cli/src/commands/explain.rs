@@ -11,7 +11,7 @@ use crate::output::{CommandError, Format, print_json};
 use crate::pages::{self, NO_SUCH_CODE};
 use crate::remedy;
 
-/// Explains the code of a diagnosis: what happened, and how to fix it.
+/// Explains the code of a diagnosis: what happened, and how to fix it
 ///
 /// Without CODE, lists all codes with their titles.
 ///

@@ -14,7 +14,7 @@ use crate::remedy;
 /// Shows and undoes rollouts
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows the state of an app, its pods and what is wrong with them
+    /// Shows the state of an app and its pods, and diagnoses problems
     Status(Target),
     /// Rolls back to the previous healthy revision; run it twice to return
     Undo(Target),
