@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use pipeops_core::diagnosis::{Page, codes::registry as codes};
+use pipeops_core::registry::Scope;
+use pipeops_core::retry::Retryable;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 
-/// The command that changes a project's registry credentials.
-const UPDATE: &str = "pipeops project registry update";
-
-/// What was to be done with a repository.
+/// An action on a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -18,6 +18,17 @@ pub enum Action {
     Push,
     /// Deleting.
     Delete,
+}
+
+impl Action {
+    /// The scope of a token for this.
+    pub(crate) fn scope(self, repository: &str) -> Scope {
+        match self {
+            Self::Pull => Scope::pull(repository),
+            Self::Push => Scope::push(repository),
+            Self::Delete => Scope::delete(repository),
+        }
+    }
 }
 
 impl fmt::Display for Action {
@@ -34,33 +45,33 @@ impl fmt::Display for Action {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry wants other credentials, or any at all.
+    /// The registry requires other credentials, or any at all.
     #[error("{host} refused to let us {action} {repository}: {message}")]
     Unauthorized {
         /// The registry.
         host: String,
         /// The repository.
         repository: String,
-        /// What was to be done.
+        /// The action.
         action: Action,
         /// Whether credentials were presented; false means that there are none for this registry.
         presented: bool,
         /// What the registry said.
         message: String,
     },
-    /// The credentials are good and do not allow this. Never tried again.
+    /// The credentials are valid and don't allow this. Never retried.
     #[error("{host} does not allow us to {action} {repository}: {message}")]
     Denied {
         /// The registry.
         host: String,
         /// The repository.
         repository: String,
-        /// What was to be done.
+        /// The action.
         action: Action,
         /// What the registry said.
         message: String,
     },
-    /// The registry has no such repository, and does not create it on a push.
+    /// The registry has no such repository, and doesn't create it on a push.
     #[error("{host} has no repository {repository}: {message}")]
     NameUnknown {
         /// The registry.
@@ -70,7 +81,7 @@ pub enum Error {
         /// What the registry said.
         message: String,
     },
-    /// The image, or a part of it, is not there.
+    /// The registry doesn't have the image, or a part of it.
     #[error("{what} is not in the registry")]
     NotFound {
         /// The name of the image or blob.
@@ -96,7 +107,7 @@ pub enum Error {
         /// What the registry said.
         message: String,
     },
-    /// The registry has trouble of its own.
+    /// The registry answered with a server error.
     #[error("{host} answered {status}: {message}")]
     Unavailable {
         /// The registry.
@@ -134,7 +145,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An answer that no registry gives, or one that is too large.
+    /// An answer that breaks the specification, or is too large.
     #[error("{host} gave an answer that cannot be used: {what}")]
     BadAnswer {
         /// The host that answered.
@@ -160,7 +171,7 @@ pub enum Error {
         /// What is missing.
         why: String,
     },
-    /// A credential is configured and could not be had.
+    /// A credential is configured and the provider failed to give it.
     #[error("no credential for {host}")]
     NoCredential {
         /// The registry.
@@ -187,7 +198,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// It may have passed by itself, but did not in as many attempts.
+    /// A transient failure that outlasted all attempts.
     #[error("gave up after {attempts} attempts")]
     Exhausted {
         /// Attempts made.
@@ -254,149 +265,143 @@ impl Error {
     }
 }
 
+impl Retryable for Error {
+    fn retry_class(&self) -> RetryClass {
+        Self::retry_class(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
+    }
+
+    fn exhausted(self, attempts: u32) -> Self {
+        Self::Exhausted {
+            attempts,
+            source: Box::new(self),
+        }
+    }
+}
+
 impl Diagnose for Error {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = match self {
-            Self::NoCredential { source, .. } => return source.0.diagnosis(),
-            Self::Exhausted { attempts, source } => {
-                let inner = source.diagnosis();
-                let reason = format!("{} (after {attempts} attempts)", inner.reason);
-                inner.reason(reason)
+        if let Self::NoCredential { source, .. } = self {
+            return source.0.diagnosis();
+        }
+        if let Self::Exhausted { attempts, source } = self {
+            let inner = source.diagnosis();
+            let reason = format!("{} (after {attempts} attempts)", inner.reason);
+            return inner.reason(reason).class(self.retry_class());
+        }
+        let (page, reason) = self.page();
+        let cause = std::error::Error::source(self).map(root_cause);
+        let mut diagnosis = Diagnosis::new(page)
+            .error(self.to_string())
+            .reason(cause.as_deref().unwrap_or(reason))
+            .class(self.retry_class());
+        if let Some(host) = self.host() {
+            diagnosis = diagnosis.context("host", host);
+        }
+        if let Some(fix) = self.first_fix()
+            && let Some(first) = diagnosis.fixes.first_mut()
+        {
+            *first = fix;
+        }
+        diagnosis
+    }
+}
+
+impl Error {
+    /// The page of this error, and why it happens.
+    fn page(&self) -> (&'static Page, &str) {
+        match self {
+            Self::Unauthorized {
+                presented: false, ..
+            } => (
+                &codes::LOGIN_MISSING,
+                "authentication required, and there are no credentials for this registry",
+            ),
+            Self::Unauthorized { .. } => (
+                &codes::LOGIN_REFUSED,
+                "the credentials are wrong or have expired",
+            ),
+            Self::Denied { .. } => (
+                &codes::DENIED,
+                "the credentials are valid but do not allow this",
+            ),
+            Self::NameUnknown { .. } => {
+                (&codes::REPOSITORY_MISSING, "the repository does not exist")
             }
-            Self::Unauthorized { .. }
-            | Self::Denied { .. }
-            | Self::NameUnknown { .. }
-            | Self::HelperUnsupported { .. } => access_diagnosis(self),
-            Self::RateLimited { .. }
-            | Self::Unavailable { .. }
-            | Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Tls { .. } => connection_diagnosis(self),
-            _ => content_diagnosis(self),
-        };
-        diagnosis.class(self.retry_class())
+            Self::HelperUnsupported { .. } => (
+                &codes::HELPER_UNSUPPORTED,
+                "credential helpers are not supported yet",
+            ),
+            Self::RateLimited { .. } => {
+                (&codes::RATE_LIMITED, "too many requests in a short time")
+            }
+            Self::Unavailable { .. } => {
+                (&codes::UNAVAILABLE, "the registry answers with an error")
+            }
+            Self::Unreachable { .. } => (&codes::UNREACHABLE, "no connection"),
+            Self::Timeout { .. } => (&codes::TIMEOUT, "no answer in time"),
+            Self::Tls { .. } => (&codes::TLS, "the certificate is not trusted"),
+            Self::NotFound { .. } => (&codes::IMAGE_MISSING, "the registry has no such image"),
+            Self::ImmutableTag { .. } => (
+                &codes::TAG_IMMUTABLE,
+                "the repository does not let tags move",
+            ),
+            Self::ForeignHost { .. } => (
+                &codes::FOREIGN_HOST,
+                "credentials are only sent to hosts that belong to the registry",
+            ),
+            Self::InvalidImage { why, .. } => (&codes::INVALID_IMAGE, why),
+            Self::Configuration { why, .. } => (&codes::INVALID_CONFIGURATION, why),
+            _ => (
+                &codes::BAD_ANSWER,
+                "the answer does not follow the distribution specification",
+            ),
+        }
     }
-}
 
-/// Who may do what.
-fn access_diagnosis(error: &Error) -> Diagnosis {
-    let block = |title: &str, reason: &str| {
-        Diagnosis::new(title)
-            .error(error.to_string())
-            .reason(reason)
-            .run(UPDATE)
-    };
-    match error {
-        Error::Unauthorized {
-            presented: false,
-            host,
-            ..
-        } => block(
-            "Registry login failed: Unauthorized",
-            "authentication required, and there are no credentials for this registry",
-        )
-        .fix(format!("Add credentials for {host} to the project")),
-        Error::Unauthorized { host, .. } => block(
-            "Registry login failed: Unauthorized",
-            "the credentials are wrong or have expired",
-        )
-        .fix(format!(
-            "Verify the registry credentials for {host} in the project settings"
-        ))
-        .fix("Check that the token has not expired or been revoked"),
-        Error::Denied {
-            repository, action, ..
-        } => block(
-            "Registry access failed: Denied",
-            "the credentials are valid but do not allow this",
-        )
-        .fix(format!(
-            "Give the user or token the right to {action} {repository}"
-        ))
-        .fix("Check the name of the repository: registries also say denied where there is none"),
-        Error::NameUnknown { repository, .. } => block(
-            "Registry access failed: NameUnknown",
-            "the repository does not exist",
-        )
-        .fix(format!(
-            "Create the repository {repository} in the registry"
-        ))
-        .fix("Check the repository's name in the project settings"),
-        _ => block(
-            "Registry login failed: HelperUnsupported",
-            "credential helpers are not supported yet",
-        )
-        .fix("Give the user name and a token to the project directly"),
+    /// The page's first fix with the names that it is about.
+    fn first_fix(&self) -> Option<String> {
+        Some(match self {
+            Self::Unauthorized {
+                presented: false,
+                host,
+                ..
+            } => format!("Add credentials for {host} to the project"),
+            Self::Unauthorized { host, .. } => {
+                format!("Verify the registry credentials for {host} in the project settings")
+            }
+            Self::Denied {
+                repository, action, ..
+            } => format!("Give the user or token the right to {action} {repository}"),
+            Self::NameUnknown { repository, .. } => {
+                format!("Create the repository {repository} in the registry")
+            }
+            Self::Tls { host, .. } => {
+                format!("Check that {host} presents a valid certificate for its name")
+            }
+            _ => return None,
+        })
     }
-}
 
-/// Whether the registry can be reached and is well.
-fn connection_diagnosis(error: &Error) -> Diagnosis {
-    let cause = std::error::Error::source(error).map(root_cause);
-    let block = |title: &str, reason: &str| {
-        let reason = cause.as_deref().unwrap_or(reason);
-        Diagnosis::new(title)
-            .error(error.to_string())
-            .reason(reason)
-    };
-    match error {
-        Error::RateLimited { .. } => block(
-            "Registry access failed: RateLimited",
-            "too many requests in a short time",
-        )
-        .fix("Wait until the limit is lifted")
-        .fix("Log in: anonymous users have lower limits")
-        .run(UPDATE),
-        Error::Unavailable { .. } => block(
-            "Registry access failed: Unavailable",
-            "the registry has trouble of its own",
-        )
-        .fix("Try again later")
-        .fix("Check the registry's status page or its logs"),
-        Error::Tls { host, .. } => block(
-            "Registry access failed: Tls",
-            "the certificate is not trusted",
-        )
-        .fix(format!(
-            "Check that {host} presents a valid certificate for its name"
-        ))
-        .fix("Add the registry's own certificate authority to the trusted ones")
-        .run("pipeops doctor"),
-        Error::Timeout { .. } => block("Registry access failed: Timeout", "no answer in time")
-            .fix("Check the network between PipeOps and the registry")
-            .run("pipeops doctor"),
-        _ => block("Registry access failed: Unreachable", "no connection")
-            .fix("Check the registry's host name and port")
-            .fix("Check that the registry is running and that a firewall lets us through")
-            .run("pipeops doctor"),
-    }
-}
-
-/// What was asked for, and what was answered.
-fn content_diagnosis(error: &Error) -> Diagnosis {
-    let block = |title: &str| Diagnosis::new(title).error(error.to_string());
-    match error {
-        Error::NotFound { .. } => block("Image missing: NotFound")
-            .reason("the registry has no such image")
-            .fix("Check the image's name, tag and digest")
-            .fix("Build and push it again"),
-        Error::ImmutableTag { .. } => block("Push refused: ImmutableTag")
-            .reason("the repository does not let tags move")
-            .fix("Deploy the image that this tag already names")
-            .fix("Allow tags to move in the repository's settings"),
-        Error::ForeignHost { .. } => block("Registry login failed: ForeignHost")
-            .reason("credentials are only sent to hosts that belong to the registry")
-            .fix("Check the registry's host name")
-            .fix("If the host is right, add it to the trusted hosts of this registry"),
-        Error::InvalidImage { why, .. } => block("Invalid image name: InvalidImage")
-            .reason(why)
-            .fix("Write the image as host/path:tag or host/path@sha256:…"),
-        Error::Configuration { why, .. } => block("Registry configuration failed: InvalidConfiguration")
-            .reason(why)
-            .fix("Correct the file or option that is named"),
-        _ => block("Registry access failed: BadAnswer")
-            .reason("the answer does not follow the distribution specification")
-            .fix("Check that the host is a container registry and that no proxy answers in its place"),
+    fn host(&self) -> Option<&str> {
+        match self {
+            Self::Unauthorized { host, .. }
+            | Self::Denied { host, .. }
+            | Self::NameUnknown { host, .. }
+            | Self::ImmutableTag { host, .. }
+            | Self::RateLimited { host, .. }
+            | Self::Unavailable { host, .. }
+            | Self::Unreachable { host, .. }
+            | Self::Timeout { host, .. }
+            | Self::Tls { host, .. }
+            | Self::BadAnswer { host, .. }
+            | Self::ForeignHost { host, .. }
+            | Self::HelperUnsupported { host, .. } => Some(host),
+            _ => None,
+        }
     }
 }
 
@@ -411,6 +416,8 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pipeops_core::diagnosis::codes::UNKNOWN;
+
     use super::*;
 
     fn unauthorized(presented: bool) -> Error {
@@ -424,13 +431,14 @@ mod tests {
     }
 
     #[test]
-    fn missing_credentials_are_named_as_such_with_the_command() {
+    fn missing_credentials_are_told_from_refused_ones() {
         let diagnosis = unauthorized(false).diagnosis();
         assert!(diagnosis.reason.contains("no credentials"), "{diagnosis}");
-        assert_eq!(
-            diagnosis.run.as_deref(),
-            Some("pipeops project registry update")
-        );
+        assert_eq!(diagnosis.code.as_str(), "registry/login-missing");
+        assert_eq!(diagnosis.fixes, ["Add credentials for r.io to the project"]);
+        assert_eq!(diagnosis.context["host"], "r.io");
+        let refused = unauthorized(true).diagnosis();
+        assert_eq!(refused.code.as_str(), "registry/login-refused");
         assert_eq!(diagnosis.class, RetryClass::NeedsCredential);
     }
 
@@ -460,7 +468,7 @@ mod tests {
     #[test]
     fn a_providers_diagnosis_is_passed_on() {
         let failure =
-            Failure::from_diagnosis(Diagnosis::new("key store down").class(RetryClass::Transient));
+            Failure::from_diagnosis(Diagnosis::new(&UNKNOWN).title("key store down").class(RetryClass::Transient));
         let error = Error::NoCredential {
             host: "r.io".to_owned(),
             source: CredentialError(failure),

@@ -41,6 +41,11 @@ impl RefusalClass {
     pub fn needs_credential(self) -> bool {
         matches!(self, Self::Unauthorized | Self::Expired)
     }
+
+    /// Whether a token server that answers so refused the credential: it says 401, 403 or 400 (`invalid_grant`).
+    pub fn refuses_login(self) -> bool {
+        self.needs_credential() || matches!(self, Self::Denied | Self::Concealed | Self::Invalid)
+    }
 }
 
 /// A refusal: what a registry or a token server answered instead of a success.

@@ -11,18 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use pipeops_core::credential::CredentialKind;
+use pipeops_core::registry::{Challenge, RefusalClass};
 use pipeops_core::{Credential, CredentialProvider, Redactor, RegistryScope};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use url::Url;
 
-use super::challenge::{self, Challenge};
-use super::guard::{self, Purpose};
+use super::endpoint::Endpoint;
 use super::options::ClientOptions;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::token::{Scopes, Token, TokenAnswer, basic_header, secret_header, token_request};
-use super::transport::{Endpoint, Transport, bad_answer};
+use super::transport::{Transport, bad_answer};
 use crate::error::{Action, CredentialError, Error};
-use crate::quirks::Verdict;
 
 /// Tokens are a few kilobytes; Amazon's are the longest.
 const MAX_TOKEN_ANSWER: usize = 256 * 1024;
@@ -150,25 +149,21 @@ impl Login {
             .get_all(WWW_AUTHENTICATE)
             .iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(challenge::parse)
+            .flat_map(Challenge::parse)
             .collect();
         if let Some(bearer) = challenges
             .iter()
-            .find(|challenge| challenge.scheme == "bearer")
+            .find(|challenge| challenge.scheme() == "bearer")
         {
-            let realm = bearer
-                .parameters
-                .get("realm")
-                .and_then(|realm| Url::parse(realm).ok());
+            let realm = bearer.get("realm").and_then(|realm| Url::parse(realm).ok());
             let realm =
                 realm.ok_or_else(|| bad_answer(&registry.name, "a challenge without a realm"))?;
-            guard::check(registry, &realm, Purpose::Realm, &self.options)?;
-            let service = bearer.parameters.get("service").cloned();
+            let service = bearer.get("service").map(str::to_owned);
             return Ok(Some(LoginMethod::Bearer { realm, service }));
         }
         let basic = challenges
             .iter()
-            .any(|challenge| challenge.scheme == "basic");
+            .any(|challenge| challenge.scheme() == "basic");
         Ok(basic.then_some(LoginMethod::Basic))
     }
 
@@ -226,6 +221,8 @@ impl Login {
         scopes: &Scopes,
         credential: Credential,
     ) -> Result<Token, Error> {
+        let presented = credential.kind != CredentialKind::Anonymous;
+        registry.check_realm(realm, presented, &self.options)?;
         let request = token_request(registry, realm, service, scopes, &credential)?;
         let redactor = Redactor::new(credential.secrets());
         let body = request.body.clone().map(Into::into);
@@ -240,19 +237,14 @@ impl Login {
             )
             .await?;
         if !answer.status().is_success() {
-            let refusal = Refusal::read(&self.transport, &registry.name, answer, &redactor).await;
-            let presented = credential.kind != CredentialKind::Anonymous;
-            // A token server says 401, 403 or 400 (`invalid_grant`): all of them mean the credential.
-            let refused = presented
-                && matches!(
-                    refusal.verdict,
-                    Verdict::Renew | Verdict::Denied | Verdict::Invalid
-                );
+            let rejection =
+                Rejection::read(&self.transport, &registry.name, answer, &redactor).await;
+            let refused = presented && rejection.class.refuses_login();
             if refused {
                 self.provider.refused(&registry.name);
             }
-            return Err(refusal
-                .meaning(refused.then_some(Verdict::Renew))
+            return Err(rejection
+                .meaning(refused.then_some(RefusalClass::Unauthorized))
                 .into_error(&registry.name, &request, presented));
         }
         let body = self

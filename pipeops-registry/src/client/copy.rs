@@ -1,19 +1,17 @@
 //! Copying images between repositories and between registries.
 
 use futures::stream;
+use pipeops_core::retry::retry;
 use pipeops_core::{Digest, ImageRef};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Response};
 use url::Url;
 
-use super::guard::{self, Purpose};
 use super::manifest::{Content, Descriptor};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::transport::{bad_answer, location};
 use super::{Manifest, RegistryClient, Target};
 use crate::error::{Action, Error};
-use crate::quirks::Verdict;
-use crate::retry::retry;
 
 /// Manifests under one index; more are refused.
 const MAX_MANIFESTS: usize = 100;
@@ -89,7 +87,7 @@ impl RegistryClient {
         let blobs = content.config.iter().chain(&content.layers);
         for blob in blobs.filter(|blob| blob.urls.is_empty()) {
             let copy = || {
-                retry(self.options.backoff, || {
+                retry(self.options.backoff, tokio::time::sleep, || {
                     self.copy_blob(blob, &source, &target, same_registry)
                 })
             };
@@ -136,7 +134,7 @@ impl RegistryClient {
         }
         let location = location(&started)
             .ok_or_else(|| bad_answer(&target.registry.name, "an upload without a location"))?;
-        guard::check(&target.registry, &location, Purpose::Storage, &self.options)?;
+        target.registry.check_storage(&location, &self.options)?;
         let read = source.blob_request(Method::GET, &blob.digest)?;
         let bytes = self
             .attempt(&source.registry, &source.scopes, &read)
@@ -180,18 +178,18 @@ impl RegistryClient {
             .as_ref()
             .map(|presented| presented.redactor.clone())
             .unwrap_or_default();
-        let refusal =
-            Refusal::read(&self.transport, &target.registry.name, answer, &redactor).await;
-        if refusal.verdict == Verdict::Renew {
+        let rejection =
+            Rejection::read(&self.transport, &target.registry.name, answer, &redactor).await;
+        if rejection.class.needs_credential() {
             self.login.learn(
                 &target.registry,
                 &target.scopes,
                 presented.as_ref(),
-                &refusal.headers,
+                &rejection.headers,
             )?;
         }
         let request = target.upload_request("")?;
-        Err(refusal.into_error(&target.registry.name, &request, presented.is_some()))
+        Err(rejection.into_error(&target.registry.name, &request, presented.is_some()))
     }
 
     /// The body of an answer as the body of a request; each piece has to come in time.

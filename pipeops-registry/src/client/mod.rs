@@ -3,15 +3,13 @@
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 mod auth;
-mod challenge;
 mod copy;
-mod guard;
+mod endpoint;
 mod index;
 mod manifest;
 mod options;
-mod refusal;
+mod rejection;
 mod tags;
-mod tls;
 mod token;
 mod transport;
 
@@ -19,6 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pipeops_core::registry::{Challenge, RefusalClass};
+use pipeops_core::retry::retry;
 use pipeops_core::{CredentialProvider, Digest, ImageRef, Redactor};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, Response};
@@ -27,13 +27,12 @@ pub use manifest::Manifest;
 pub use options::ClientOptions;
 
 use crate::error::{Action, Error};
-use crate::quirks::Verdict;
-use crate::retry::retry;
 use auth::{Login, Presented};
+use endpoint::Endpoint;
 use manifest::digest_of;
-use refusal::Refusal;
+use rejection::Rejection;
 use token::Scopes;
-use transport::{Endpoint, Request, Transport, bad_answer, location};
+use transport::{Request, Transport, bad_answer, location};
 
 /// Larger manifests are refused, as registries themselves do.
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
@@ -219,7 +218,7 @@ impl RegistryClient {
         request: &Request,
         limit: usize,
     ) -> Result<(HeaderMap, Bytes), Error> {
-        retry(self.options.backoff, || async {
+        retry(self.options.backoff, tokio::time::sleep, || async {
             let answer = self
                 .attempt(&target.registry, &target.scopes, request)
                 .await?;
@@ -241,7 +240,7 @@ impl RegistryClient {
         scopes: &Scopes,
         request: &Request,
     ) -> Result<Response, Error> {
-        retry(self.options.backoff, || {
+        retry(self.options.backoff, tokio::time::sleep, || {
             self.attempt(registry, scopes, request)
         })
         .await
@@ -264,17 +263,18 @@ impl RegistryClient {
             let redactor = presented
                 .as_ref()
                 .map_or_else(Redactor::default, |presented| presented.redactor.clone());
-            let refusal = Refusal::read(&self.transport, &registry.name, answer, &redactor).await;
+            let rejection =
+                Rejection::read(&self.transport, &registry.name, answer, &redactor).await;
             logins += 1;
             if logins == MAX_LOGINS
                 || !self
-                    .may_log_in_again(registry, scopes, presented.as_ref(), &refusal)
+                    .may_log_in_again(registry, scopes, presented.as_ref(), &rejection)
                     .await?
             {
                 let somebody = presented.as_ref().is_some_and(Presented::is_somebody);
-                let denied = somebody && lacks_scope(&refusal.headers);
-                let refusal = refusal.meaning(denied.then_some(Verdict::Denied));
-                return Err(refusal.into_error(&registry.name, request, somebody));
+                let denied = somebody && lacks_scope(&rejection.headers);
+                let rejection = rejection.meaning(denied.then_some(RefusalClass::Denied));
+                return Err(rejection.into_error(&registry.name, request, somebody));
             }
         }
     }
@@ -284,14 +284,14 @@ impl RegistryClient {
         registry: &Endpoint,
         scopes: &Scopes,
         presented: Option<&Presented>,
-        refusal: &Refusal,
+        rejection: &Rejection,
     ) -> Result<bool, Error> {
-        if refusal.verdict != Verdict::Renew {
+        if !rejection.class.needs_credential() {
             return Ok(false);
         }
         let better = self
             .login
-            .learn(registry, scopes, presented, &refusal.headers)?;
+            .learn(registry, scopes, presented, &rejection.headers)?;
         Ok(better || self.login.has_another(registry, scopes, presented).await?)
     }
 
@@ -421,13 +421,8 @@ fn lacks_scope(headers: &HeaderMap) -> bool {
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(challenge::parse)
-        .any(|challenge| {
-            challenge
-                .parameters
-                .get("error")
-                .is_some_and(|error| error == "insufficient_scope")
-        })
+        .flat_map(Challenge::parse)
+        .any(|challenge| challenge.lacks_scope())
 }
 
 fn media_type(headers: &HeaderMap) -> String {

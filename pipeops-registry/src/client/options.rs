@@ -1,11 +1,10 @@
 //! How a client behaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pipeops_core::Backoff;
-
-use crate::host;
+use pipeops_core::registry::{TrustedRealms, host};
 
 /// How a [`RegistryClient`](crate::RegistryClient) behaves.
 ///
@@ -32,8 +31,8 @@ pub struct ClientOptions {
     pub plain_http: BTreeSet<String>,
     /// Certificate authorities to trust beside the system's, each in PEM.
     pub extra_roots: Vec<String>,
-    /// Further hosts to which the credentials of a registry may be sent, because its token server is there.
-    pub trusted_realms: BTreeMap<String, BTreeSet<String>>,
+    /// Hosts of token servers that are trusted beyond [`RealmPolicy`](pipeops_core::registry::RealmPolicy).
+    pub trusted_realms: TrustedRealms,
 }
 
 impl Default for ClientOptions {
@@ -45,7 +44,7 @@ impl Default for ClientOptions {
             blob_timeout: Duration::from_secs(30 * 60),
             plain_http: BTreeSet::new(),
             extra_roots: Vec::new(),
-            trusted_realms: BTreeMap::new(),
+            trusted_realms: TrustedRealms::default(),
         }
     }
 }
@@ -79,19 +78,11 @@ impl ClientOptions {
         self
     }
 
-    /// Lets the credentials of `registry` be sent to a token server on `realm`, over TLS. Only needed where the token server
-    /// is neither on the registry's host nor on its site.
+    /// Lets the credentials of `registry` be sent to a token server on the host `realm`, over TLS. Only needed where the two
+    /// hosts have no registrable domain in common.
     #[must_use]
     pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
-        let realms = self
-            .trusted_realms
-            .entry(host::canonical(registry))
-            .or_default();
-        realms.insert(realm.to_ascii_lowercase());
+        self.trusted_realms.insert(registry, realm);
         self
-    }
-
-    pub(super) fn speaks_plain_http(&self, registry: &str) -> bool {
-        host::is_loopback(registry) || self.plain_http.contains(registry)
     }
 }

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::transport::{Endpoint, Request, bad_answer};
+use super::endpoint::Endpoint;
+use super::transport::{Request, bad_answer};
 use crate::error::{Action, Error};
 
 /// How long a token is good when its server does not say: the specification's own default.
@@ -50,7 +51,7 @@ pub(super) fn token_request(
     };
     let scopes: Vec<String> = scopes
         .iter()
-        .map(|(repository, action)| scope_text(repository, *action))
+        .map(|(repository, action)| action.scope(repository).to_string())
         .collect();
     if let CredentialKind::IdentityToken(token) = &credential.kind {
         let mut form = Serializer::new(String::new());
@@ -80,15 +81,6 @@ pub(super) fn token_request(
             .insert(AUTHORIZATION, basic_header(registry, username, password)?);
     }
     Ok(request)
-}
-
-fn scope_text(repository: &str, action: Action) -> String {
-    let actions = match action {
-        Action::Pull => "pull",
-        Action::Push => "pull,push",
-        Action::Delete => "pull,push,delete",
-    };
-    format!("repository:{repository}:{actions}")
 }
 
 #[derive(Deserialize)]

@@ -4,57 +4,18 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use pipeops_core::registry::host;
+use pipeops_core::tls::{self, TlsError};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
-use super::guard::{self, Purpose};
+use super::endpoint::Endpoint;
 use super::options::ClientOptions;
-use super::tls;
 use crate::error::{Action, Error};
-use crate::host;
 
 /// Redirects from a registry to its storage, one after the other.
 const MAX_REDIRECTS: usize = 3;
-
-/// A registry as requests see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    /// Its one name, for people and for credentials.
-    pub(super) name: String,
-    /// Host and port of its API.
-    pub(super) authority: String,
-    /// Without TLS.
-    pub(super) plain_http: bool,
-}
-
-impl Endpoint {
-    pub(super) fn new(registry: &str, options: &ClientOptions) -> Self {
-        let name = host::canonical(registry);
-        Self {
-            authority: host::api_host(&name),
-            plain_http: options.speaks_plain_http(&name),
-            name,
-        }
-    }
-
-    /// `path` begins with `/v2/`.
-    pub(super) fn url(&self, path: &str) -> Result<Url, Error> {
-        let scheme = if self.plain_http { "http" } else { "https" };
-        Url::parse(&format!("{scheme}://{}{path}", self.authority)).map_err(|error| {
-            Error::InvalidImage {
-                image: format!("{}{path}", self.name),
-                why: error.to_string(),
-            }
-        })
-    }
-
-    /// Whether scheme, host and port of the URL are this registry's.
-    pub(super) fn is_origin_of(&self, url: &Url) -> bool {
-        self.url("/v2/")
-            .is_ok_and(|own| own.origin() == url.origin())
-    }
-}
 
 /// One request, before anybody is logged in. It has no `Debug`: a body can be the form with which a token is asked for.
 #[derive(Clone)]
@@ -80,7 +41,7 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(options: &ClientOptions) -> Result<Self, Error> {
-        let tls = tls::config(options)?;
+        let tls = tls::client_config(&options.extra_roots).map_err(tls_configuration)?;
         let builder = || {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -149,7 +110,7 @@ impl Transport {
             }
             let target = location(&answer)
                 .ok_or_else(|| bad_answer(&registry.name, "a redirect without a location"))?;
-            guard::check(registry, &target, Purpose::Storage, options)?;
+            registry.check_storage(&target, options)?;
             answer = self
                 .send(method.clone(), target, HeaderMap::new(), None)
                 .await?;
@@ -239,6 +200,17 @@ pub(super) fn location(answer: &Response) -> Option<Url> {
         .ok()
 }
 
+fn tls_configuration(error: TlsError) -> Error {
+    let (what, why) = match error {
+        TlsError::Root(why) => ("an extra certificate authority", why),
+        error => ("TLS", error.to_string()),
+    };
+    Error::Configuration {
+        what: what.to_owned(),
+        why,
+    }
+}
+
 pub(super) fn bad_answer(registry: &str, what: impl Into<String>) -> Error {
     Error::BadAnswer {
         host: registry.to_owned(),
@@ -260,20 +232,6 @@ fn authority(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn docker_hub_is_asked_where_its_api_is() {
-        let endpoint = Endpoint::new("docker.io", &ClientOptions::default());
-        assert_eq!(
-            endpoint.url("/v2/").unwrap().as_str(),
-            "https://registry-1.docker.io/v2/"
-        );
-        let local = Endpoint::new("127.0.0.1:5000", &ClientOptions::default());
-        assert_eq!(
-            local.url("/v2/").unwrap().as_str(),
-            "http://127.0.0.1:5000/v2/"
-        );
-    }
 
     #[test]
     fn an_extra_authority_must_be_a_certificate() {

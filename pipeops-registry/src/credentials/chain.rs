@@ -59,6 +59,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use pipeops_core::Diagnosis;
+    use pipeops_core::diagnosis::codes::UNKNOWN;
 
     use super::*;
     use crate::StaticCredentials;
@@ -69,9 +70,9 @@ mod tests {
     #[async_trait]
     impl CredentialProvider for Broken {
         async fn credential(&self, _: &str, _: &RegistryScope) -> Result<Credential, Failure> {
-            Err(Failure::from_diagnosis(Diagnosis::new(
-                "no connection to the key store",
-            )))
+            Err(Failure::from_diagnosis(
+                Diagnosis::new(&UNKNOWN).title("no connection to the key store"),
+            ))
         }
 
         fn refused(&self, _: &str) {

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use pipeops_core::credential::CredentialKind;
+use pipeops_core::registry::host;
 use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope, SecretString};
 use serde::Deserialize;
 
 use super::is_below;
 use crate::error::Error;
-use crate::host;
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -1,10 +1,10 @@
 //! Credentials that were given in advance.
 
 use async_trait::async_trait;
+use pipeops_core::registry::host;
 use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
 use super::is_below;
-use crate::host;
 
 /// Credentials that were given in advance, each for one registry and, if so wished, for some of its repositories only.
 ///

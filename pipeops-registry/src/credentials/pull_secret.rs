@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pipeops_core::credential::CredentialKind;
+use pipeops_core::registry::host;
 use pipeops_core::{Credential, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::host;
 
 /// The user name that Azure's registry takes together with an identity token as the password.
 const AZURE_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";

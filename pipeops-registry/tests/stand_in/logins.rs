@@ -33,10 +33,7 @@ async fn missing_and_wrong_credentials_are_found_before_a_build() {
         ),
         "{error:?}"
     );
-    assert_eq!(
-        error.diagnosis().run.as_deref(),
-        Some("pipeops project registry update")
-    );
+    assert_eq!(error.diagnosis().code.as_str(), "registry/login-missing");
 
     let error = client(bob(&registry, "wrong-password"))
         .check_push(&image(&registry, "1"))

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use pipeops_core::diagnosis::codes;
+use pipeops_core::retry::Retryable;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass, Step};
-use pipeops_registry::Retryable;
 
 use crate::store::StoreError;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pipeops_core::units::size;
 use pipeops_core::{BuiltImage, Detection, EventKind, EventSink, Stack, Step};
-use pipeops_registry::retry_notified;
+use pipeops_core::retry::retry_notified;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -64,6 +64,7 @@ impl<'a> Journal<'a> {
         let limit = self.options.limits.of(step);
         let tries = retry_notified(
             self.options.retry,
+            tokio::time::sleep,
             || within(step, limit, run()),
             |failure, attempt, wait| self.warn_retry(step, failure, attempt, wait),
         );

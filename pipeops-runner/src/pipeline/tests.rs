@@ -324,7 +324,7 @@ async fn missing_registry_credentials_are_found_before_the_build() {
     let ending = world.run(&claim).await;
     let (diagnosis, _) = diagnosis(ending.clone());
     assert_eq!(world.builds().len(), 0);
-    assert!(diagnosis.run.is_some(), "{diagnosis}");
+    assert_eq!(diagnosis.code.as_str(), "registry/login-missing");
     world.store.finish(&claim.fence, &ending).await.unwrap();
 
     let project = world.project().registry_login("ci", "registry-password");

@@ -1,3 +1,145 @@
 //! Causes of failed logins, pulls and pushes.
 
-pages! {}
+pages! {
+    /// There are no credentials for a registry that wants some.
+    LOGIN_MISSING = "registry/login-missing" {
+        title: "Registry login failed: Unauthorized",
+        meaning: "The registry requires a login, and PipeOps has no credentials for it.",
+        fixes: ["Add credentials for the registry to the project"],
+    }
+
+    /// The registry refused the login.
+    LOGIN_REFUSED = "registry/login-refused" {
+        title: "Registry login failed: Unauthorized",
+        meaning: "The registry or its token server refused the credentials that PipeOps presented.",
+        fixes: [
+            "Verify the registry credentials in the project settings",
+            "Check that the token has not expired or been revoked",
+        ],
+    }
+
+    /// The login is kept by a credential helper.
+    HELPER_UNSUPPORTED = "registry/helper-unsupported" {
+        title: "Registry login failed: HelperUnsupported",
+        meaning: "The docker configuration keeps the login in a credential helper. PipeOps doesn't run credential helpers.",
+        fixes: ["Give the user name and a token to the project directly"],
+    }
+
+    /// The registry named a host that doesn't belong to it.
+    FOREIGN_HOST = "registry/foreign-host" {
+        title: "Registry login failed: ForeignHost",
+        meaning: "The registry named a token server or a storage host that doesn't belong to it. PipeOps sends credentials only to hosts of the registry's own domain and to hosts that are trusted explicitly.",
+        fixes: [
+            "Check the registry's host name",
+            "If the host is right, add it to the trusted hosts of this registry",
+        ],
+    }
+
+    /// The credentials are valid but don't allow this.
+    DENIED = "registry/denied" {
+        title: "Registry access failed: Denied",
+        meaning: "The registry accepted the login and refused the action. Many registries also answer this for a repository that doesn't exist.",
+        fixes: [
+            "Give the user or token the right to use the repository",
+            "Check the name of the repository: registries also say denied where there is none",
+        ],
+    }
+
+    /// The repository doesn't exist.
+    REPOSITORY_MISSING = "registry/repository-missing" {
+        title: "Registry access failed: NameUnknown",
+        meaning: "The registry has no such repository, and doesn't create repositories on a push.",
+        fixes: [
+            "Create the repository in the registry",
+            "Check the repository's name in the project settings",
+        ],
+    }
+
+    /// The registry limits requests.
+    RATE_LIMITED = "registry/rate-limited" {
+        title: "Registry access failed: RateLimited",
+        meaning: "The registry refused requests because there were too many in a short time. PipeOps waited and tried again, without success.",
+        fixes: [
+            "Wait until the limit is lifted",
+            "Log in: anonymous users have lower limits",
+        ],
+    }
+
+    /// The registry has trouble.
+    UNAVAILABLE = "registry/unavailable" {
+        title: "Registry access failed: Unavailable",
+        meaning: "The registry answered with a server error. PipeOps tried again, without success.",
+        fixes: [
+            "Try again later",
+            "Check the registry's status page or its logs",
+        ],
+    }
+
+    /// There is no connection to the registry.
+    UNREACHABLE = "registry/unreachable" {
+        title: "Registry access failed: Unreachable",
+        meaning: "PipeOps could not connect to the registry, or the connection was cut.",
+        fixes: [
+            "Check the registry's host name and port",
+            "Check that the registry is running and that no firewall blocks the connection",
+        ],
+    }
+
+    /// The registry didn't answer in time.
+    TIMEOUT = "registry/timeout" {
+        title: "Registry access failed: Timeout",
+        meaning: "The registry accepted the connection and did not answer in time.",
+        fixes: ["Check the network between PipeOps and the registry"],
+    }
+
+    /// The registry's certificate isn't trusted.
+    TLS = "registry/tls" {
+        title: "Registry access failed: Tls",
+        meaning: "The TLS connection failed. Usually the registry's certificate is self-signed, has expired or is for another name.",
+        fixes: [
+            "Check that the registry presents a valid certificate for its name",
+            "Add the registry's own certificate authority to the trusted ones",
+        ],
+    }
+
+    /// The image isn't in the registry.
+    IMAGE_MISSING = "registry/image-missing" {
+        title: "Image missing: NotFound",
+        meaning: "The registry has the repository, but no image of this tag or digest.",
+        fixes: [
+            "Check the image's name, tag and digest",
+            "Build and push it again",
+        ],
+    }
+
+    /// The tag exists and may not move.
+    TAG_IMMUTABLE = "registry/tag-immutable" {
+        title: "Push refused: ImmutableTag",
+        meaning: "The tag already names an image, and the repository's settings forbid moving tags.",
+        fixes: [
+            "Deploy the image that this tag already names",
+            "Allow tags to move in the repository's settings",
+        ],
+    }
+
+    /// The image's name lacks what is needed.
+    INVALID_IMAGE = "registry/invalid-image" {
+        title: "Invalid image name: InvalidImage",
+        meaning: "The name of the image can't be used for this action, for example because it has no tag.",
+        fixes: ["Write the image as host/path:tag or host/path@sha256:…"],
+    }
+
+    /// A file or option of the registry client can't be read.
+    INVALID_CONFIGURATION = "registry/invalid-configuration" {
+        title: "Registry configuration failed: InvalidConfiguration",
+        meaning: "A docker configuration, a pull secret or an option of the registry client can't be read.",
+        fixes: ["Correct the file or option that is named"],
+    }
+
+    /// The answer doesn't follow the specification.
+    BAD_ANSWER = "registry/bad-answer" {
+        title: "Registry access failed: BadAnswer",
+        meaning: "The answer doesn't follow the distribution specification, is too large, or its digest is wrong.",
+        fixes: ["Check that the host is a container registry and that no proxy answers in its place"],
+    }
+}
