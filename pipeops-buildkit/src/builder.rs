@@ -1,15 +1,15 @@
 //! Builds and pushes images at one daemon, with retries.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pipeops_core::credential::CredentialKind;
 use pipeops_core::event::EventKind;
+use pipeops_core::registry::TrustedRealms;
+use pipeops_core::retry::{Attempts, Next};
 use pipeops_core::{
     Backoff, BuildRequest, BuiltImage, Diagnose, EventSink, Failure, ImageBuilder, RegistryScope,
-    RetryClass,
 };
 
 use crate::address::Address;
@@ -19,7 +19,6 @@ use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
 use crate::hook::Hook;
 use crate::leak::LeakCheck;
-use crate::random;
 use crate::solve::{Solve, Solved};
 
 /// Sets options of a build beyond its request.
@@ -39,7 +38,7 @@ pub struct BuilderOptions {
     /// How long the server of a build cache may stay silent: see [`Solve::cache_timeout`]. Default: 60 s.
     pub cache_timeout: Duration,
     /// Trusted hosts of token servers that are not on their registry's host.
-    pub trusted_realms: BTreeSet<String>,
+    pub trusted_realms: TrustedRealms,
     /// How far the leak check after each build goes; `None` skips it. Default: image and record, without layers.
     pub leak_check: Option<LeakCheck>,
     customize: Option<Hook<Customize>>,
@@ -54,7 +53,7 @@ impl Default for BuilderOptions {
                 .base(Duration::from_secs(2))
                 .total(Solve::TIMEOUT),
             cache_timeout: Solve::CACHE_TIMEOUT,
-            trusted_realms: BTreeSet::new(),
+            trusted_realms: TrustedRealms::default(),
             leak_check: Some(LeakCheck::default()),
             customize: None,
         }
@@ -90,10 +89,10 @@ impl BuilderOptions {
         self
     }
 
-    /// Trusts the token server on this host.
+    /// Lets the credentials of `registry` be sent to a token server on the host `realm`: see [`Solve::trust_realm`].
     #[must_use]
-    pub fn trust_realm(mut self, host: impl Into<String>) -> Self {
-        self.trusted_realms.insert(host.into());
+    pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
+        self.trusted_realms.insert(registry, realm);
         self
     }
 
@@ -205,12 +204,10 @@ impl ImageBuilder for Builder {
 /// The attempts for one image.
 pub(crate) struct Tries<'a> {
     pub(crate) request: BuildRequest,
-    begin: Instant,
+    /// Those that count. Attempts without a cache, and those that a daemon lost, don't.
+    attempts: Attempts,
     /// When the last one began.
-    attempt: Instant,
-    pub(crate) made: u32,
-    /// A credential was renewed, which happens once.
-    renewed: bool,
+    begun: Instant,
     /// What is left of the caches.
     caches: CacheTrial,
     options: &'a BuilderOptions,
@@ -232,10 +229,8 @@ impl<'a> Tries<'a> {
     pub(crate) fn new(request: BuildRequest, options: &'a BuilderOptions) -> Self {
         Self {
             request,
-            begin: Instant::now(),
-            attempt: Instant::now(),
-            made: 0,
-            renewed: false,
+            attempts: Attempts::new(options.backoff),
+            begun: Instant::now(),
             caches: CacheTrial::default(),
             options,
         }
@@ -243,17 +238,14 @@ impl<'a> Tries<'a> {
 
     /// Begins the next attempt, with the time that is left.
     pub(crate) fn begin(&mut self) -> Result<Solve, Error> {
-        self.made += 1;
-        self.attempt = Instant::now();
-        let left = self.options.timeout.saturating_sub(self.begin.elapsed());
+        self.begun = Instant::now();
+        let left = self.options.timeout.saturating_sub(self.attempts.elapsed());
         let mut solve = Solve::new(self.request.clone())
-            .again(self.made > 1)
+            .again(self.attempts.made() > 1)
             .timeout(left)
             .cache_timeout(self.options.cache_timeout);
         solve.leak_check.clone_from(&self.options.leak_check);
-        for host in &self.options.trusted_realms {
-            solve = solve.trust_realm(host);
-        }
+        solve.trusted_realms.extend(&self.options.trusted_realms);
         if let Some(Hook(customize)) = &self.options.customize {
             solve = customize(solve)?;
             solve.timeout = solve.timeout.min(left);
@@ -265,7 +257,7 @@ impl<'a> Tries<'a> {
     /// Warns that the build is retried, and waits.
     pub(crate) async fn wait(&self, again: Again, error: &Error, events: &dyn EventSink) {
         let title = error.diagnosis().title;
-        let lost = self.attempt.elapsed().as_secs_f32();
+        let lost = self.begun.elapsed().as_secs_f32();
         events.emit(EventKind::Warning {
             message: format!("{title}: {} ({lost:.1} s were lost)", again.what),
         });
@@ -275,24 +267,20 @@ impl<'a> Tries<'a> {
     /// Prepares the next attempt; `None` when a retry can't help.
     pub(crate) async fn next(&mut self, error: &Error) -> Option<Again> {
         if let Some(what) = self.leave_cache(error) {
-            // Does not count as a retry after a transient failure.
-            self.made -= 1;
             return Some(Again {
                 wait: Duration::ZERO,
                 what,
                 without_cache: true,
             });
         }
-        match error.diagnosis().class {
-            RetryClass::NeedsCredential => self.renew_credential(error).await,
-            RetryClass::Transient => {
-                let backoff = self.options.backoff;
-                let wait = backoff.delay(self.made, self.begin.elapsed(), random::fraction())?;
+        match self.attempts.next(error.diagnosis().class, None)? {
+            Next::WithNewCredential => self.renew_credential(error).await,
+            Next::After(wait) => {
                 let what = format!(
                     "trying again in {:.1} s (attempt {} of {})",
                     wait.as_secs_f32(),
-                    self.made + 1,
-                    backoff.attempts
+                    self.attempts.made(),
+                    self.options.backoff.attempts
                 );
                 Some(Again {
                     wait,
@@ -311,9 +299,6 @@ impl<'a> Tries<'a> {
 
     async fn renew_credential(&mut self, error: &Error) -> Option<Again> {
         let host = refusing_host(error).unwrap_or_else(|| self.request.image.host().to_owned());
-        if std::mem::replace(&mut self.renewed, true) {
-            return None;
-        }
         let scope = RegistryScope::push(self.request.image.repository());
         let credential = self
             .request
@@ -334,9 +319,9 @@ impl<'a> Tries<'a> {
     }
 
     pub(crate) fn give_up(&self, error: Error) -> Error {
-        if self.made > 1 && error.diagnosis().class.is_transient() {
+        if self.attempts.made() > 1 && error.diagnosis().class.is_transient() {
             Error::Exhausted {
-                attempts: self.made,
+                attempts: self.attempts.made(),
                 source: Box::new(error),
             }
         } else {

@@ -1,7 +1,10 @@
 //! Tells one kind of build failure from another.
 //!
 //! BuildKit has no codes for them: only texts. The ones here were taken from running daemons and registries; the tests hold
-//! the originals.
+//! the originals. What registries say is classified by [`pipeops_core::registry`].
+
+use pipeops_core::registry::report::Operation;
+use pipeops_core::registry::{RefusalClass, Report};
 
 use crate::cause::Cause;
 
@@ -30,11 +33,12 @@ pub(crate) fn classify(clues: &Clues<'_>) -> Cause {
     if message.contains("no active session") || message.contains("session healthcheck failed") {
         return Cause::SessionLost;
     }
+    let report = Report::read(clues.message);
     cache(&message)
         .or_else(|| damaged(&message))
         .or_else(|| dockerfile(clues.message, &message))
-        .or_else(|| registry(clues.message, &message))
-        .or_else(|| network(clues.message, &message))
+        .or_else(|| registry(&report, &message))
+        .or_else(|| network(&report, &message))
         .unwrap_or_else(|| rest(clues, &message))
 }
 
@@ -148,74 +152,34 @@ fn dockerfile(original: &str, message: &str) -> Option<Cause> {
         .then_some(Cause::Dockerfile { line: None })
 }
 
-/// Whatever a registry answered.
-fn registry(original: &str, message: &str) -> Option<Cause> {
-    let host = host(original);
-    let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    let limited = any(&[
-        "toomanyrequests",
-        "429 too many requests",
-        "throttlingexception",
-        "rate exceeded",
-        "secondary rate limit",
-    ]);
-    if limited {
-        return Some(Cause::RateLimited { host });
+/// What a registry answered.
+fn registry(report: &Report, message: &str) -> Option<Cause> {
+    let host = || report.host.clone();
+    let image = || Cause::BaseImageMissing {
+        image: report.image.clone().unwrap_or_default(),
+    };
+    // Files of the context can be denied and missing as well.
+    let about_registry = report.operation.is_some() || message.contains("/v2/");
+    match (report.class()?, report.operation) {
+        (RefusalClass::Throttled, _) => Some(Cause::RateLimited { host: host() }),
+        (class, _) if class.needs_credential() => Some(Cause::Unauthorized { host: host() }),
+        (RefusalClass::ImmutableTag, _) => Some(Cause::TagImmutable { host: host() }),
+        (RefusalClass::Concealed, _) => Some(image()),
+        (RefusalClass::Denied, _) if about_registry => Some(Cause::Denied { host: host() }),
+        (RefusalClass::NameUnknown, Some(Operation::Push)) => {
+            Some(Cause::RepositoryMissing { host: host() })
+        }
+        (RefusalClass::NameUnknown | RefusalClass::NotFound, Some(Operation::Resolve)) => {
+            Some(image())
+        }
+        (RefusalClass::Unavailable, _) if about_registry => {
+            Some(Cause::RegistryDown { host: host() })
+        }
+        _ => None,
     }
-    // Amazon's registry answers an expired token with 403.
-    if any(&[
-        "token has expired",
-        "authentication required",
-        "unauthorized",
-        "no basic auth credentials",
-        "failed to fetch oauth token",
-    ]) {
-        return Some(Cause::Unauthorized { host });
-    }
-    if any(&["is immutable", "tag_invalid", "immutable tag"]) {
-        return Some(Cause::TagImmutable { host });
-    }
-    if any(&["pull access denied"]) {
-        return Some(Cause::BaseImageMissing {
-            image: image(original),
-        });
-    }
-    if any(&[
-        "403 forbidden",
-        ": denied",
-        "insufficient_scope",
-        "access denied",
-        "permission denied",
-    ]) && any(&["failed to push", "/v2/", "failed to resolve"])
-    {
-        return Some(Cause::Denied { host });
-    }
-    if any(&["failed to push"])
-        && any(&[
-            "repository with name",
-            "name unknown",
-            "name_unknown",
-            "repository not found",
-        ])
-    {
-        return Some(Cause::RepositoryMissing { host });
-    }
-    if any(&[
-        "failed to resolve source metadata",
-        "failed to resolve reference",
-    ]) && any(&[": not found", "manifest unknown"])
-    {
-        return Some(Cause::BaseImageMissing {
-            image: image(original),
-        });
-    }
-    if any(&["unexpected status from"]) && any(&[": 500 ", ": 502 ", ": 503 ", ": 504 "]) {
-        return Some(Cause::RegistryDown { host });
-    }
-    None
 }
 
-fn network(original: &str, message: &str) -> Option<Cause> {
+fn network(report: &Report, message: &str) -> Option<Cause> {
     const UNREACHABLE: [&str; 10] = [
         "connection refused",
         "connection reset",
@@ -232,7 +196,7 @@ fn network(original: &str, message: &str) -> Option<Cause> {
         .iter()
         .any(|text| message.contains(text))
         .then(|| Cause::Network {
-            host: host(original),
+            host: report.host.clone(),
         })
 }
 
@@ -245,29 +209,6 @@ fn rest(clues: &Clues<'_>, message: &str) -> Cause {
         return Cause::SessionLost;
     }
     Cause::Unknown
-}
-
-/// The image that could not be resolved.
-fn image(message: &str) -> String {
-    let named = after(message, "failed to resolve source metadata for ")
-        .or_else(|| after(message, "failed to resolve reference "));
-    let rest = named.unwrap_or(message);
-    let end = rest.find(": ").unwrap_or(rest.len());
-    rest[..end].trim_matches('"').to_owned()
-}
-
-/// The registry that a message is about: the host of an address, or of the image that was pushed.
-fn host(message: &str) -> Option<String> {
-    let of_url =
-        after(message, "://").map(|rest| rest.split(['/', '"', ' ']).next().unwrap_or_default());
-    let of_push =
-        || after(message, "failed to push ").map(|rest| rest.split('/').next().unwrap_or_default());
-    let of_pull = || {
-        let image: pipeops_core::ImageRef = image(message).parse().ok()?;
-        Some(image.host().to_owned())
-    };
-    let found = of_url.or_else(of_push).map(str::to_owned).or_else(of_pull);
-    found.filter(|host| !host.is_empty() && host.len() < 256)
 }
 
 fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
@@ -376,6 +317,21 @@ mod tests {
             ),
         ] {
             assert_eq!(of(message), cause, "{message}");
+        }
+    }
+
+    #[test]
+    fn names_of_images_are_not_what_a_registry_said() {
+        for name in ["denied", "unauthorized", "team/toomanyrequests"] {
+            let message = format!(
+                "{name}: failed to resolve source metadata for docker.io/{name}:1: docker.io/{name}:1: not found"
+            );
+            let image = format!("docker.io/{name}:1");
+            assert_eq!(of(&message), Cause::BaseImageMissing { image });
+            let message = format!(
+                "failed to push h.io/{name}:1: failed to do request: Head \"https://h.io/v2/{name}/blobs/sha256:2f\": dial tcp 10.0.0.1:443: i/o timeout"
+            );
+            assert_eq!(of(&message), Cause::Network { host: at("h.io") });
         }
     }
 

@@ -335,12 +335,8 @@ impl Error {
                 &codes::HELPER_UNSUPPORTED,
                 "credential helpers are not supported yet",
             ),
-            Self::RateLimited { .. } => {
-                (&codes::RATE_LIMITED, "too many requests in a short time")
-            }
-            Self::Unavailable { .. } => {
-                (&codes::UNAVAILABLE, "the registry answers with an error")
-            }
+            Self::RateLimited { .. } => (&codes::RATE_LIMITED, "too many requests in a short time"),
+            Self::Unavailable { .. } => (&codes::UNAVAILABLE, "the registry answers with an error"),
             Self::Unreachable { .. } => (&codes::UNREACHABLE, "no connection"),
             Self::Timeout { .. } => (&codes::TIMEOUT, "no answer in time"),
             Self::Tls { .. } => (&codes::TLS, "the certificate is not trusted"),
@@ -467,8 +463,11 @@ mod tests {
 
     #[test]
     fn a_providers_diagnosis_is_passed_on() {
-        let failure =
-            Failure::from_diagnosis(Diagnosis::new(&UNKNOWN).title("key store down").class(RetryClass::Transient));
+        let failure = Failure::from_diagnosis(
+            Diagnosis::new(&UNKNOWN)
+                .title("key store down")
+                .class(RetryClass::Transient),
+        );
         let error = Error::NoCredential {
             host: "r.io".to_owned(),
             source: CredentialError(failure),

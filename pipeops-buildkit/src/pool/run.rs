@@ -149,8 +149,6 @@ impl Build<'_> {
 
     /// The daemon was lost: warns, or fails after too many. `first` is whether this is its first loss in this build.
     fn goes_elsewhere(&mut self, error: Error, first: bool) -> Result<(), Error> {
-        // Such attempts do not count as retries of the build.
-        self.tries.made -= 1;
         if first && matches!(error, Error::Connect { .. }) {
             // It drains, or discovery still lists it although it is gone: the build did not start there.
             self.tell(&error, "taking another daemon");

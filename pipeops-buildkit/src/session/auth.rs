@@ -3,7 +3,6 @@
 //! For a registry with a token server, the long-lived secret stays here: the daemon gets tokens for single repositories
 //! (BuildKit's token authority). Only a registry that wants a user name and password itself makes the daemon ask for them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +11,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bollard_buildkit_proto::moby::filesync::v1 as proto;
 use pipeops_core::credential::CredentialKind;
+use pipeops_core::registry::host;
 use pipeops_core::{Credential, CredentialProvider, RegistryScope, SecretString};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use ring::{hmac, rand::SecureRandom, rand::SystemRandom};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
+use super::access::Access;
 use super::notes::Notes;
 use super::token::{TokenClient, TokenRequest};
 use crate::error::{CredentialError, Error};
@@ -25,69 +26,6 @@ use crate::live_redactor::LiveRedactor;
 
 /// Longest time that a provider may take; the daemon itself gives up after 60 s.
 const PROVIDER_LIMIT: Duration = Duration::from_secs(45);
-
-/// What the registries of one build are used for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Access {
-    /// Host and repository of everything that this build writes.
-    pub(crate) writes: BTreeSet<(String, String)>,
-    /// Hosts that speak plain HTTP; loopback does anyway.
-    pub(crate) plain_http: BTreeSet<String>,
-    /// Hosts of token servers that are trusted beyond the rule of [`super::token`].
-    pub(crate) trusted_realms: BTreeSet<String>,
-}
-
-impl Access {
-    /// What a provider is told when only the host is known.
-    fn scope_of_host(&self, host: &str) -> RegistryScope {
-        let written = self.writes.iter().find(|(written, _)| written == host);
-        written.map_or_else(RegistryScope::default, |(_, repository)| {
-            RegistryScope::push(repository)
-        })
-    }
-
-    fn may_write(&self, host: &str, repository: &str) -> bool {
-        self.writes
-            .contains(&(host.to_owned(), repository.to_owned()))
-    }
-
-    /// The scopes that the daemon may have of those that it asked for, and how they look to a provider.
-    ///
-    /// Base images are read from wherever the Dockerfile says; only the repositories of this build are written.
-    fn narrow(&self, host: &str, asked: &[String]) -> (Vec<String>, RegistryScope) {
-        let mut scope = RegistryScope::default();
-        let mut granted = Vec::new();
-        for (repository, actions) in asked
-            .iter()
-            .flat_map(|text| text.split(' '))
-            .filter_map(repository_scope)
-        {
-            let writable = self.may_write(host, repository);
-            let kept: Vec<&str> = actions
-                .split(',')
-                .filter(|action| *action == "pull" || writable)
-                .collect();
-            if kept.is_empty() {
-                continue;
-            }
-            let push = kept.contains(&"push");
-            if push || scope.repository.is_none() {
-                scope = if push {
-                    RegistryScope::push(repository)
-                } else {
-                    RegistryScope::pull(repository)
-                };
-            }
-            granted.push(format!("repository:{repository}:{}", kept.join(",")));
-        }
-        (granted, scope)
-    }
-}
-
-/// `repository:team/app:pull,push` → (`team/app`, `pull,push`).
-fn repository_scope(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix("repository:")?.rsplit_once(':')
-}
 
 /// The service.
 #[derive(Debug)]
@@ -172,9 +110,10 @@ impl proto::auth_server::Auth for Auth {
         &self,
         request: Request<proto::CredentialsRequest>,
     ) -> Result<Response<proto::CredentialsResponse>, Status> {
-        let host = provider_host(&request.get_ref().host);
+        // The daemon names the server that it talks to; credentials are kept under the name that people write.
+        let host = host::canonical(&request.get_ref().host);
         let credential = self
-            .credential(host, &self.access.scope_of_host(host))
+            .credential(&host, &self.access.scope_of_host(&host))
             .await?;
         let (username, secret) = match &credential.kind {
             CredentialKind::Basic { username, password } => {
@@ -195,12 +134,12 @@ impl proto::auth_server::Auth for Auth {
         request: Request<proto::GetTokenAuthorityRequest>,
     ) -> Result<Response<proto::GetTokenAuthorityResponse>, Status> {
         let request = request.into_inner();
-        let host = provider_host(&request.host);
+        let host = host::canonical(&request.host);
         let credential = self
-            .credential(host, &self.access.scope_of_host(host))
+            .credential(&host, &self.access.scope_of_host(&host))
             .await?;
         if credential.kind == CredentialKind::Anonymous {
-            // The daemon then fetches anonymous tokens itself: nobody makes this process call a stranger's server.
+            // The daemon then fetches anonymous tokens itself: no registry makes this process call another server.
             return Err(Status::unavailable("nothing to protect for this host"));
         }
         let key = self.key(&request.salt)?;
@@ -234,11 +173,11 @@ impl proto::auth_server::Auth for Auth {
         request: Request<proto::FetchTokenRequest>,
     ) -> Result<Response<proto::FetchTokenResponse>, Status> {
         let request = request.into_inner();
-        let host = provider_host(&request.host);
-        let (scopes, scope) = self.access.narrow(host, &request.scopes);
-        let credential = self.credential(host, &scope).await?;
+        let host = host::canonical(&request.host);
+        let (scopes, scope) = self.access.narrow(&host, &request.scopes);
+        let credential = self.credential(&host, &scope).await?;
         let wanted = TokenRequest {
-            host,
+            host: &host,
             realm: &request.realm,
             service: &request.service,
             scopes: &scopes,
@@ -250,10 +189,10 @@ impl proto::auth_server::Auth for Auth {
             .await
             .map_err(|error| {
                 if error.is_refused() {
-                    self.provider.refused(host);
+                    self.provider.refused(&host);
                 }
                 let status = Status::unauthenticated(format!("no token for {host}: {error}"));
-                self.notes.error(error.into_error(host));
+                self.notes.error(error.into_error(&host));
                 status
             })?;
         self.redactor.hide([token.secret.clone()]);
@@ -262,14 +201,6 @@ impl proto::auth_server::Auth for Auth {
             expires_in: token.expires_in,
             issued_at: token.issued_at,
         }))
-    }
-}
-
-/// The daemon names the server that it talks to; credentials are kept under the name that people write.
-fn provider_host(host: &str) -> &str {
-    match host {
-        "registry-1.docker.io" | "index.docker.io" => "docker.io",
-        host => host,
     }
 }
 
@@ -343,27 +274,6 @@ mod tests {
             proto::CredentialsResponse::default()
         );
         assert_eq!(auth.redactor.clean("x push-secret"), "x [redacted]");
-    }
-
-    #[test]
-    fn scopes_are_narrowed_to_what_the_build_writes() {
-        let asked = [
-            "repository:team/app:pull,push".into(),
-            "repository:library/x:pull,push repository:y:push".into(),
-            "registry:catalog:*".into(),
-        ];
-        let (granted, scope) = access().narrow("reg.io", &asked);
-        assert_eq!(
-            granted,
-            ["repository:team/app:pull,push", "repository:library/x:pull"]
-        );
-        assert_eq!(scope, RegistryScope::push("team/app"));
-        let (granted, scope) = access().narrow("other.io", &asked);
-        assert_eq!(
-            granted,
-            ["repository:team/app:pull", "repository:library/x:pull"]
-        );
-        assert!(!scope.push);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The session: an HTTP/2 server inside a call to the daemon, through which the daemon gets files, credentials and secrets
 //! while it builds.
 
+pub(crate) mod access;
 pub(crate) mod auth;
 mod blob_messages;
 pub(crate) mod blobs;

@@ -1,30 +1,35 @@
 //! Fetches tokens from a registry's token server.
 //!
 //! The protocol is that of [distribution's token authentication]: a POST with the secret in a form, or a GET with Basic
-//! authentication where the server does not know POST. The registry names the server ("realm"); a realm is trusted when it
-//! is on the registry's own host, on that host's parent domain (`registry.gitlab.com` → `gitlab.com`), is Docker Hub's, or
-//! was named as trusted. Secrets go nowhere else.
+//! authentication where the server does not know POST. The registry names the server ("realm"); [`RealmPolicy`] decides
+//! which realms get a secret.
 //!
 //! [distribution's token authentication]: https://distribution.github.io/distribution/spec/auth/token/
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pipeops_core::credential::CredentialKind;
-use pipeops_core::{Backoff, Credential, SecretString};
+use pipeops_core::registry::refusal::retry_after;
+use pipeops_core::registry::{RealmPolicy, Refusal, RefusalClass, host};
+use pipeops_core::retry::{Retryable, retry};
+use pipeops_core::tls::{self, TlsError};
+use pipeops_core::{Backoff, Credential, RetryClass, SecretString};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode, Url};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::Deserialize;
 
-use super::auth::Access;
+use super::access::Access;
 use crate::error::{CredentialError, Error};
-use crate::random;
 
 /// Longest time for one answer of a token server.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// A token is a few KiB; more is not read.
 const BODY_LIMIT: usize = 1 << 20;
+
+/// Longest body of a refusal that is read.
+const REFUSAL_LIMIT: usize = 16 << 10;
 
 /// What the specification says a token lives when its server does not say.
 const DEFAULT_LIFE: i64 = 60;
@@ -60,29 +65,30 @@ pub(crate) struct Token {
 pub(crate) enum TokenError {
     #[error("its token server {0} is on a foreign host")]
     ForeignRealm(String),
-    #[error("its token server answered {0}")]
-    Status(StatusCode),
+    #[error("its token server answered {status}")]
+    Refused {
+        status: StatusCode,
+        class: RefusalClass,
+        retry_after: Option<Duration>,
+    },
     #[error("its token server cannot be reached")]
     Http(#[source] reqwest::Error),
     #[error("its token server's answer is no token: {0}")]
     Malformed(&'static str),
     #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
+    Tls(#[source] TlsError),
 }
 
 impl TokenError {
     /// The server knew the credential and refused it.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(
-            self,
-            Self::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-        )
+        matches!(self, Self::Refused { class, .. } if class.refuses_login())
     }
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Status(status) => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            Self::Refused { class, .. } => {
+                matches!(class, RefusalClass::Throttled | RefusalClass::Unavailable)
             }
             Self::Http(error) => error.is_connect() || error.is_timeout(),
             _ => false,
@@ -109,6 +115,27 @@ impl TokenError {
     }
 }
 
+impl Retryable for TokenError {
+    fn retry_class(&self) -> RetryClass {
+        match self.is_transient() {
+            true => RetryClass::Transient,
+            false => RetryClass::Permanent,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Stays as it is: the build itself is tried again later.
+    fn exhausted(self, _attempts: u32) -> Self {
+        self
+    }
+}
+
 impl TokenClient {
     /// Fetches a token, trying again where that can help.
     pub(crate) async fn fetch(
@@ -121,33 +148,17 @@ impl TokenClient {
         let backoff = Backoff::default()
             .base(Duration::from_millis(300))
             .total(Duration::from_secs(20));
-        let begin = Instant::now();
-        for attempt in 1.. {
-            let result = fetch_once(http, &realm, request).await;
-            let wait = match &result {
-                Err(error) if error.is_transient() => {
-                    backoff.delay(attempt, begin.elapsed(), random::fraction())
-                }
-                _ => None,
-            };
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return result,
-            }
-        }
-        Err(TokenError::Malformed("never asked"))
+        retry(backoff, tokio::time::sleep, || {
+            fetch_once(http, &realm, request)
+        })
+        .await
     }
 
     pub(crate) fn http(&self) -> Result<&reqwest::Client, TokenError> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_platform_verifier())
-            .map_err(TokenError::Tls)?
-            .with_no_client_auth();
+        let tls = tls::client_config(&[]).map_err(TokenError::Tls)?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             // A redirect would carry the secret to another host.
@@ -181,9 +192,34 @@ async fn fetch_once(
         _ => posted,
     };
     if !response.status().is_success() {
-        return Err(TokenError::Status(response.status()));
+        return Err(refused(request.host, response).await);
     }
     read_token(response).await
+}
+
+async fn refused(host: &str, response: Response) -> TokenError {
+    let status = response.status();
+    let wait = response.headers().get(RETRY_AFTER).cloned();
+    // Without a readable body the status decides.
+    let body = read(response, REFUSAL_LIMIT).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let refusal = Refusal::from_response(host, status.as_u16(), &text, wait.is_some());
+    TokenError::Refused {
+        status,
+        class: refusal.class().unwrap_or(RefusalClass::Invalid),
+        retry_after: wait.and_then(|value| retry_after(value.to_str().ok()?)),
+    }
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, TokenError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(TokenError::Http)? {
+        body.extend_from_slice(&piece);
+        if body.len() > limit {
+            return Err(TokenError::Malformed("it is too long"));
+        }
+    }
+    Ok(body)
 }
 
 async fn post(
@@ -228,7 +264,7 @@ fn query<'a>(request: &'a TokenRequest<'a>) -> Vec<(&'a str, &'a str)> {
         .collect()
 }
 
-async fn read_token(mut response: Response) -> Result<Token, TokenError> {
+async fn read_token(response: Response) -> Result<Token, TokenError> {
     /// Registries call it either way.
     #[derive(Deserialize)]
     struct Answer {
@@ -239,13 +275,7 @@ async fn read_token(mut response: Response) -> Result<Token, TokenError> {
         expires_in: Option<i64>,
         issued_at: Option<jiff::Timestamp>,
     }
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(TokenError::Http)? {
-        body.extend_from_slice(&piece);
-        if body.len() > BODY_LIMIT {
-            return Err(TokenError::Malformed("it is too long"));
-        }
-    }
+    let body = read(response, BODY_LIMIT).await?;
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|_| TokenError::Malformed("it is not the JSON of a token"))?;
     let token = if answer.token.is_empty() {
@@ -266,87 +296,59 @@ async fn read_token(mut response: Response) -> Result<Token, TokenError> {
     })
 }
 
-/// Refuses a token server that is not the registry's.
+/// Refuses a token server that may not have what would be sent.
 fn check_realm(request: &TokenRequest<'_>, access: &Access) -> Result<Url, TokenError> {
     let refuse = || TokenError::ForeignRealm(request.realm.chars().take(200).collect());
     let realm = Url::parse(request.realm).map_err(|_| refuse())?;
-    let registry = Url::parse(&format!("https://{}", request.host)).map_err(|_| refuse())?;
-    let (Some(realm_host), Some(host)) = (realm.host_str(), registry.host_str()) else {
-        return Err(refuse());
+    let plain_http = host::speaks_plain_http(request.host, &access.plain_http);
+    let policy = RealmPolicy::new(request.host, plain_http, &access.trusted_realms);
+    let allowed = match request.credential.kind {
+        CredentialKind::Anonymous => policy.allows_anonymous(&realm),
+        _ => policy.allows_secret(&realm),
     };
-    let own = realm_host == host
-        || is_parent_domain(realm_host, host)
-        || (host == "docker.io" && realm_host == "auth.docker.io");
-    let trusted = own || access.trusted_realms.contains(realm_host);
-    let plain_allowed = access.plain_http.contains(request.host) || is_loopback(host);
-    let secure = realm.scheme() == "https" || (realm.scheme() == "http" && plain_allowed);
-    let anonymous = realm.username().is_empty() && realm.password().is_none();
-    if trusted && secure && anonymous {
-        Ok(realm)
-    } else {
-        Err(refuse())
-    }
-}
-
-/// `gitlab.com` is the parent of `registry.gitlab.com`. A parent of one label (`com`) is nobody's host.
-fn is_parent_domain(parent: &str, host: &str) -> bool {
-    parent.contains('.') && host.split_once('.').is_some_and(|(_, rest)| rest == parent)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    allowed.then_some(realm).ok_or_else(refuse)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(host: &str, realm: &str) -> Result<Url, TokenError> {
-        let credential = Credential::anonymous();
-        let request = TokenRequest {
-            host,
-            realm,
-            service: "",
-            scopes: &[],
-            credential: &credential,
-        };
-        let access = Access {
-            trusted_realms: ["sso.example.org".to_owned()].into(),
-            ..Access::default()
-        };
-        check_realm(&request, &access)
-    }
-
     #[test]
-    fn a_registrys_own_token_servers_are_trusted() {
+    fn secrets_go_to_the_registrys_own_token_server_only() {
+        let mut access = Access::default();
+        access.trusted_realms.insert("reg.io", "sso.example.org");
+        let check = |host, realm, credential| {
+            let request = TokenRequest {
+                host,
+                realm,
+                service: "",
+                scopes: &[],
+                credential: &credential,
+            };
+            check_realm(&request, &access)
+        };
+        let secret = || Credential::basic("bob", "x");
         for (host, realm) in [
             ("docker.io", "https://auth.docker.io/token"),
-            ("registry.gitlab.com", "https://gitlab.com/jwt/auth"),
-            ("ghcr.io", "https://ghcr.io/token"),
-            ("127.0.0.1:5000", "http://127.0.0.1:5001/token"),
+            ("[::1]:5000", "http://[::1]:5001/token"),
             ("reg.io", "https://sso.example.org/token"),
         ] {
-            assert!(check(host, realm).is_ok(), "{host} {realm}");
+            assert!(check(host, realm, secret()).is_ok(), "{host} {realm}");
         }
-    }
-
-    #[test]
-    fn foreign_and_plain_realms_are_refused() {
         for (host, realm) in [
-            ("reg.io", "https://evil.io/token"),
-            ("reg.io", "http://reg.io/token"),
             ("a.azurecr.io", "https://b.azurecr.io/token"),
-            ("reg.io", "http://169.254.169.254/latest"),
-            ("reg.io", "https://io/token"),
-            ("reg.io", "https://u:p@reg.io/token"),
+            ("other.io", "https://sso.example.org/token"),
             ("reg.io", "not a url"),
-            ("127.0.0.1:5000", "http://10.0.0.1/token"),
         ] {
             assert!(
-                matches!(check(host, realm), Err(TokenError::ForeignRealm(_))),
+                matches!(
+                    check(host, realm, secret()),
+                    Err(TokenError::ForeignRealm(_))
+                ),
                 "{host} {realm}"
             );
         }
+        let anonymous = Credential::anonymous();
+        assert!(check("other.io", "https://sso.example.org/token", anonymous).is_ok());
     }
 }

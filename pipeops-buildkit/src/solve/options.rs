@@ -1,6 +1,6 @@
 //! What is asked of a daemon: a request and its options.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 #[cfg(feature = "ssh-keys")]
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 #[cfg(feature = "ssh-keys")]
 use pipeops_core::SecretString;
+use pipeops_core::registry::TrustedRealms;
 use pipeops_core::{BuildRequest, ImageRef};
 use tokio::io::AsyncRead;
 
@@ -33,7 +34,7 @@ pub struct Solve {
     pub(super) shared_key: Option<String>,
     pub(crate) timeout: Duration,
     pub(super) cache_timeout: Duration,
-    pub(super) trusted_realms: BTreeSet<String>,
+    pub(crate) trusted_realms: TrustedRealms,
     pub(crate) image: ImageOptions,
     pub(crate) outputs: Vec<Output>,
     /// The build context; `None` for the request's folder.
@@ -63,7 +64,7 @@ impl Solve {
             shared_key: None,
             timeout: Self::TIMEOUT,
             cache_timeout: Self::CACHE_TIMEOUT,
-            trusted_realms: BTreeSet::new(),
+            trusted_realms: TrustedRealms::default(),
             image: ImageOptions::default(),
             outputs: Vec::new(),
             main: None,
@@ -135,11 +136,12 @@ impl Solve {
         self
     }
 
-    /// Trusts a token server that is on another host than its registry. By default credentials go only to the registry's own
-    /// host, its parent domain and Docker Hub's token server.
+    /// Lets the credentials of `registry` be sent to a token server on the host `realm`, over TLS. By default they go only to
+    /// hosts that share a registrable domain with the registry: see
+    /// [`RealmPolicy`](pipeops_core::registry::RealmPolicy).
     #[must_use]
-    pub fn trust_realm(mut self, host: impl Into<String>) -> Self {
-        self.trusted_realms.insert(host.into());
+    pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
+        self.trusted_realms.insert(registry, realm);
         self
     }
 

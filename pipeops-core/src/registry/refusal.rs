@@ -409,6 +409,13 @@ pub const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        statuses: Statuses::Unknown,
+        phrases: &["not found"],
+        class: RefusalClass::NotFound,
+        why: "Docker's words for it: `manifest for x:1 not found`",
+        ..ANY
+    },
+    Rule {
         statuses: Statuses::Known(408, 408),
         class: RefusalClass::Unavailable,
         why: "the registry did not get the request in time; the next one may be faster",

@@ -177,7 +177,7 @@ mod tests {
             class("push failed: toomanyrequests: slow down"),
             Some(RefusalClass::Throttled)
         );
-        for said in ["port 5000", "app:404 Not Found", "exit code: 404"] {
+        for said in ["port 5000", "app:502 Bad Gateway", "exit code: 404"] {
             assert_eq!(class(said), None, "{said}");
         }
     }

@@ -108,7 +108,10 @@ mod tests {
             Endpoint::new(registry, &options).check_realm(&realm, secret, &options)
         };
         assert!(check("registry-1.docker.io", true).is_ok());
-        assert!(matches!(check("ghcr.io", true), Err(Error::ForeignHost { .. })));
+        assert!(matches!(
+            check("ghcr.io", true),
+            Err(Error::ForeignHost { .. })
+        ));
         assert!(check("ghcr.io", false).is_ok(), "nothing secret is sent");
     }
 }

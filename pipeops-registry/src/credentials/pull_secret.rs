@@ -7,7 +7,6 @@ use pipeops_core::registry::host;
 use pipeops_core::{Credential, SecretString};
 use serde_json::{Map, Value, json};
 
-
 /// The user name that Azure's registry takes together with an identity token as the password.
 const AZURE_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 

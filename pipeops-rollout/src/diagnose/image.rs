@@ -1,40 +1,12 @@
 //! Why an image cannot be pulled, read from the messages of kubelets and container runtimes.
 
+use pipeops_core::registry::{RefusalClass, Report};
+
 use super::causes::Cause;
 
-/// Texts that tell a cause, in lower case; the first row that matches is taken.
-///
-/// From containerd, CRI-O and Docker, and the registries behind them. The order matters: a registry that throttles or
-/// refuses often says "not found" or "failed to fetch token" in the same sentence.
-const NEEDLES: &[(Cause, &[&str])] = &[
-    (
-        Cause::ImageRateLimit,
-        &[
-            "toomanyrequests",
-            "too many requests",
-            "rate limit",
-            "pull qps exceeded",
-            "rate exceeded",
-        ],
-    ),
-    (
-        Cause::ImageAuthentication,
-        &[
-            "unauthorized",
-            "authentication required",
-            "no basic auth credentials",
-            "pull access denied",
-            "access denied",
-            "access to the resource is denied",
-            "insufficient_scope",
-            "authorization failed",
-            "authorization token has expired",
-            "403 forbidden",
-            "denied: ",
-            "failed to fetch oauth token",
-            "invalid username/password",
-        ],
-    ),
+/// Phrases that decide the cause before the registry's refusal is read, in lower case. A missing platform ends in "not found".
+const BEFORE_REFUSALS: &[(Cause, &[&str])] = &[
+    (Cause::ImageRateLimit, &["pull qps exceeded"]),
     (
         Cause::ImagePlatform,
         &[
@@ -44,6 +16,10 @@ const NEEDLES: &[(Cause, &[&str])] = &[
             "does not match the specified platform",
         ],
     ),
+];
+
+/// Phrases of failures before any registry answered, in lower case.
+const CONNECTION: &[(Cause, &[&str])] = &[
     (
         Cause::ImageTls,
         &[
@@ -69,17 +45,6 @@ const NEEDLES: &[(Cause, &[&str])] = &[
         &["no space left on device", "disk quota exceeded"],
     ),
     (
-        Cause::ImageNotFound,
-        &[
-            "not found",
-            "manifest unknown",
-            "manifest_unknown",
-            "name unknown",
-            "name_unknown",
-            "repository does not exist",
-        ],
-    ),
-    (
         Cause::ImageRegistryDown,
         &[
             "connection refused",
@@ -91,10 +56,6 @@ const NEEDLES: &[(Cause, &[&str])] = &[
             "network is unreachable",
             "unexpected eof",
             ": eof",
-            "500 internal server error",
-            "502 bad gateway",
-            "503 service unavailable",
-            "504 gateway time",
             "registry is unavailable",
         ],
     ),
@@ -118,16 +79,38 @@ const PREAMBLES: &[&str] = &[
 /// The cause and what the runtime said about it, without its preamble.
 pub(super) fn explain(image: &str, message: &str) -> (Cause, String) {
     let detail = without_preamble(image, message);
-    // The image's own name may contain any of the texts.
+    // The image's own name may contain any of the phrases.
     let text = match image {
-        "" => message.to_lowercase(),
-        image => message.replace(image, "").to_lowercase(),
+        "" => message.to_owned(),
+        image => message.replace(image, ""),
     };
-    let cause = NEEDLES
-        .iter()
-        .find(|(_, needles)| needles.iter().any(|needle| text.contains(needle)))
-        .map_or(Cause::ImageOther, |(cause, _)| *cause);
+    let lower = text.to_lowercase();
+    let cause = find(BEFORE_REFUSALS, &lower)
+        .or_else(|| refusal(&text))
+        .or_else(|| find(CONNECTION, &lower))
+        .unwrap_or(Cause::ImageOther);
     (cause, detail)
+}
+
+fn find(phrases: &[(Cause, &[&str])], text: &str) -> Option<Cause> {
+    let found = phrases
+        .iter()
+        .find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)));
+    found.map(|(cause, _)| *cause)
+}
+
+/// What the registry answered, if it did.
+fn refusal(text: &str) -> Option<Cause> {
+    Some(match Report::read(text).class()? {
+        RefusalClass::Throttled => Cause::ImageRateLimit,
+        RefusalClass::Unauthorized
+        | RefusalClass::Expired
+        | RefusalClass::Denied
+        | RefusalClass::Concealed => Cause::ImageAuthentication,
+        RefusalClass::NameUnknown | RefusalClass::NotFound => Cause::ImageNotFound,
+        RefusalClass::Unavailable => Cause::ImageRegistryDown,
+        _ => return None,
+    })
 }
 
 /// Whether a message says more than that something is tried again.
@@ -219,7 +202,20 @@ mod tests {
                 "failed to extract layer sha256:0: write /x: no space left on device: unknown",
                 Cause::ImageNodeDisk,
             ),
-            ("something that nobody has seen yet", Cause::ImageOther),
+            (
+                "failed to authorize: failed to fetch oauth token: Post \"https://h/token\": dial tcp: lookup h: no such host",
+                Cause::ImageDns,
+            ),
+            (
+                "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://h/token: 403 Forbidden",
+                Cause::ImageAuthentication,
+            ),
+            (
+                "unexpected status from HEAD request to https://h/v2/immutable-x/manifests/1: 502 Bad Gateway",
+                Cause::ImageRegistryDown,
+            ),
+            ("manifest for h/x:1 not found", Cause::ImageNotFound),
+            ("something new", Cause::ImageOther),
         ];
         for (message, expected) in cases {
             assert_eq!(cause(&format!("{pull}{message}")), expected, "{message}");

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use pipeops_core::retry::retry_notified;
 use pipeops_core::units::size;
 use pipeops_core::{BuiltImage, Detection, EventKind, EventSink, Stack, Step};
-use pipeops_core::retry::retry_notified;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

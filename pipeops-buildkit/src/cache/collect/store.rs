@@ -7,7 +7,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, ObjectStore};
 use pipeops_core::cache::S3Cache;
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use pipeops_core::tls;
 
 use super::CollectError;
 use super::uploads::Uploads;
@@ -84,12 +84,7 @@ impl HttpConnector for Connector {
                 store: "S3",
                 source,
             };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_platform_verifier())
-            .map_err(|error| fail(error.into()))?
-            .with_no_client_auth();
+        let tls = tls::client_config(&[]).map_err(|error| fail(error.into()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT)
