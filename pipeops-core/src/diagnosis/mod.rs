@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::retry::RetryClass;
+use crate::retry::class::RetryClass;
 
 mod code;
 pub mod codes;
