@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::cache::Cache;
 use crate::error::{Error, Result, describe};
 use crate::instance::{Instance, TESTS};
-use crate::servers::{self, ALL, Server};
+use crate::servers::server::Server;
+use crate::servers::{self, ALL};
 use crate::{status, testing, up};
 
 /// Real servers for the tests of this workspace.

@@ -1,6 +1,6 @@
 //! Programs for arm64 on a machine for amd64: QEMU, registered with the kernel (binfmt_misc).
 //!
-//! Each instance has an entry of its own, so that the end of one takes nothing from another. The kernel opens QEMU when it is
+//! Each instance has its own entry, so that the end of one takes nothing from another. The kernel opens QEMU when it is
 //! registered (flag `F`), so that it is found inside of containers, too. Since Linux 6.7 entries last as long as the list is
 //! mounted anywhere; before, until they are removed.
 
@@ -21,8 +21,8 @@ const MAGIC: &str = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0
 const MASK: &str =
     r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
 
-/// A command that lets this machine run programs for arm64 and then becomes `command`. It is for a mount namespace of its own.
-/// Where the kernel's list is out of reach, as in some containers, it says so and goes on.
+/// A command that lets this machine run programs for arm64 and then becomes `command`. It runs in a separate mount namespace.
+/// Where the kernel's list is out of reach, as in some containers, it says so and continues.
 pub fn with_emulation(id: &str, command: &Command) -> Command {
     let mut wrapped = Command::new("sh");
     wrapped.arg("-c").arg(script(id)).arg("sh");

@@ -1,4 +1,4 @@
-//! Programs built from Go modules, each with a go.mod of its own under `testbed/go`.
+//! Programs built from Go modules, each with a go.mod under `testbed/go`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

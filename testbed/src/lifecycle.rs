@@ -3,7 +3,8 @@
 use crate::cache::{Cache, create_directory, remove_tree};
 use crate::error::Result;
 use crate::instance::Instance;
-use crate::servers::{ALL, Context, Server};
+use crate::servers::ALL;
+use crate::servers::server::{Context, Server};
 
 /// Starts one server from nothing and notes that it is up.
 ///

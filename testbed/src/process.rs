@@ -74,7 +74,7 @@ impl Process {
     }
 }
 
-/// Starts a command in a session of its own, with its output in `log` and the instance's mark in its environment, which
+/// Starts a command in a new session, with its output in `log` and the instance's mark in its environment, which
 /// is otherwise what the command sets and little else.
 ///
 /// # Errors

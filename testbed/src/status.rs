@@ -4,7 +4,8 @@ use crate::cache::Cache;
 use crate::error::Result;
 use crate::instance::Instance;
 use crate::process;
-use crate::servers::{ALL, Context, Server};
+use crate::servers::ALL;
+use crate::servers::server::{Context, Server};
 
 /// One line for each server and one for each of its processes.
 ///

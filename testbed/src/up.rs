@@ -12,7 +12,8 @@ use crate::images::build;
 use crate::instance::{Instance, TESTS};
 use crate::lifecycle::{clear, start, stop};
 use crate::packages;
-use crate::servers::{ALL, Context, Server};
+use crate::servers::ALL;
+use crate::servers::server::{Context, Server};
 
 /// Installs what these servers need and is missing: Debian packages, programs, base images.
 ///

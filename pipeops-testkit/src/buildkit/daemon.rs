@@ -11,10 +11,11 @@ use super::cache::Cache;
 use super::error::{BuildError, BuildResult};
 use super::filesync::Kept;
 use super::http_client::HttpClient;
+use super::options::BuildkitOptions;
 use super::progress::Progress;
 use super::remote::Blobs;
+use super::seen::SeenBuild;
 use super::session::Sessions;
-use super::{BuildkitOptions, SeenBuild};
 use crate::serve::{Base, lock};
 
 /// How many builds are remembered.

@@ -95,7 +95,7 @@ pub(super) async fn fetch(
     if !session.serves("/moby.filesync.v1.FileSync/DiffCopy") {
         return Err(BuildError::new("no local sources enabled"));
     }
-    // A client without a key of its own shares what all such clients sent, as with real daemons.
+    // Clients without a key share what all of them sent, as with real daemons.
     let key = format!("{}\n{}", session.shared_key, wanted.dir);
     let keeps = wanted.purpose == Purpose::Context;
     let before = lock(&kept.0).get(&key).filter(|_| keeps).cloned();

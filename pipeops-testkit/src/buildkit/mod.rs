@@ -57,6 +57,7 @@ mod filesync;
 mod http_client;
 mod instruction;
 mod local;
+mod options;
 mod owner;
 mod plan;
 mod progress;
@@ -66,140 +67,24 @@ mod remote_cache;
 mod request;
 mod run;
 mod s3_cache;
+mod seen;
 mod session;
 mod solve;
 mod stage;
 mod tree;
 mod words;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bollard_buildkit_proto::moby::buildkit::v1::SolveRequest;
-use pipeops_core::SecretString;
-
+pub use options::BuildkitOptions;
 pub use run::{RunRule, RunScript};
+pub use seen::SeenBuild;
 
 use crate::fault::Faults;
-use crate::oci::native_architecture;
 use crate::serve::{self, Base, Server};
 use daemon::Daemon;
-use remote::Hosts;
-
-/// How a [`BuildkitDaemon`] starts. Default: no mirrors, no scripted commands, contexts and blobs up to 1 GiB.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct BuildkitOptions {
-    /// What the commands of `RUN` do.
-    pub run: RunScript,
-    /// The most bytes of files that one transfer from a client may bring.
-    pub max_context: u64,
-    /// The largest layer that is taken from a registry, in bytes.
-    pub max_blob: usize,
-    /// How long a build waits for its session to come up. Default: 5 s, as in real daemons.
-    pub session_wait: Duration,
-    /// Key id and secret of the daemon itself, for S3 caches whose attributes bring none. Default: none.
-    pub s3_role: Option<(String, SecretString)>,
-    /// What `ListWorkers` says that it builds for: `linux/arm64`. It builds for any platform all the same, as nothing runs.
-    /// Default: this machine's.
-    pub platforms: Vec<String>,
-    hosts: Hosts,
-}
-
-impl Default for BuildkitOptions {
-    fn default() -> Self {
-        Self {
-            run: RunScript::default(),
-            max_context: 1 << 30,
-            max_blob: 1 << 30,
-            session_wait: Duration::from_secs(5),
-            s3_role: None,
-            platforms: vec![format!("linux/{}", native_architecture())],
-            hosts: Hosts::default(),
-        }
-    }
-}
-
-impl BuildkitOptions {
-    /// Takes the images of one host (`docker.io`, `gcr.io`) from another one, as `mirrors` in buildkitd.toml does.
-    #[must_use]
-    pub fn mirror(mut self, host: impl Into<String>, mirror: impl Into<String>) -> Self {
-        let mirror = mirror.into();
-        self.hosts.plain_http.push(mirror.clone());
-        self.hosts.mirrors.insert(host.into(), mirror);
-        self
-    }
-
-    /// Gives the daemon keys of its own for S3 caches, as a role gives them to a real one.
-    #[must_use]
-    pub fn s3_role(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
-        self.s3_role = Some((id.into(), secret.into()));
-        self
-    }
-
-    /// Sets what it says that it builds for.
-    #[must_use]
-    pub fn platforms(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.platforms = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Sets what the commands of `RUN` do.
-    #[must_use]
-    pub fn run(mut self, script: RunScript) -> Self {
-        self.run = script;
-        self
-    }
-}
-
-/// One build that the daemon was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SeenBuild {
-    /// The build's name, chosen by the client (`ref`).
-    pub id: String,
-    /// The frontend's attributes, as they came: a real daemon keeps them in its history.
-    pub frontend_attrs: BTreeMap<String, String>,
-    /// Type and attributes of each exporter.
-    pub exporters: Vec<(String, BTreeMap<String, String>)>,
-    /// Ids of the SSH agents that steps used.
-    pub ssh_agents: Vec<String>,
-    /// Type and attributes of each remote cache to read.
-    pub cache_imports: Vec<(String, BTreeMap<String, String>)>,
-    /// Type and attributes of each remote cache to write.
-    pub cache_exports: Vec<(String, BTreeMap<String, String>)>,
-    /// The image's digest or the error; none while it runs, and when it was canceled.
-    pub outcome: Option<Result<String, String>>,
-}
-
-impl SeenBuild {
-    fn new(request: &SolveRequest) -> Self {
-        let sorted =
-            |map: &std::collections::HashMap<String, String>| map.clone().into_iter().collect();
-        let cache = request.cache.clone().unwrap_or_default();
-        let entries = |entries: Vec<_>| {
-            let entry = |entry: bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry| {
-                (entry.r#type, entry.attrs.into_iter().collect())
-            };
-            entries.into_iter().map(entry).collect()
-        };
-        let exporters = request.exporters.iter();
-        Self {
-            id: request.r#ref.clone(),
-            frontend_attrs: sorted(&request.frontend_attrs),
-            exporters: exporters
-                .map(|exporter| (exporter.r#type.clone(), sorted(&exporter.attrs)))
-                .collect(),
-            ssh_agents: Vec::new(),
-            cache_imports: entries(cache.imports),
-            cache_exports: entries(cache.exports),
-            outcome: None,
-        }
-    }
-}
 
 /// A BuildKit daemon on a free port of 127.0.0.1. It stops when it is dropped.
 pub struct BuildkitDaemon {

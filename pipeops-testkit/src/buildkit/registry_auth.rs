@@ -1,4 +1,4 @@
-//! Logins at registries: the daemon has none of its own, it asks the client's session.
+//! Logins at registries: the daemon has none and asks the client's session.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -14,7 +14,7 @@ use crate::oci::{Layer, digest_of, media_type};
 use crate::serve::lock;
 
 impl Build {
-    /// Reads the remote caches. One that cannot be read ends with an error, and the build goes on.
+    /// Reads the remote caches. One that cannot be read ends with an error, and the build continues.
     pub(super) async fn import_caches(&self) {
         let mut imported = Imported::new();
         for entry in &self.request.cache_imports {

@@ -34,7 +34,7 @@ pub(super) struct S3Cache {
     manifests: String,
     blobs: String,
     names: Vec<String>,
-    /// A blob that is older is copied onto itself, so that nobody takes it for abandoned.
+    /// A blob that is older is copied onto itself, so that a cleanup by age does not remove it.
     touch_refresh: Duration,
     keys: Keys,
     /// Steps of all stages are kept, not only those of the result.

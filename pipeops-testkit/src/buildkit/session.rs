@@ -193,7 +193,7 @@ impl Tunnel {
         }
     }
 
-    /// As much of a message as the faults let through, and whether the tunnel goes on.
+    /// As much of a message as the faults let through, and whether the tunnel stays open.
     async fn pass<'a>(&self, operation: &str, data: &'a [u8]) -> (&'a [u8], bool) {
         let call = Call::new("TUNNEL", self.id.as_str(), operation);
         match self.faults.next(&call) {

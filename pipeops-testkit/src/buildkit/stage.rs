@@ -26,7 +26,7 @@ pub(super) struct StageState {
     pub(super) history: Vec<History>,
     /// Stands for all that came before, in the keys of what comes next.
     pub(super) key: Digest,
-    /// Commands of `RUN` were not run: nobody knows what they would have left.
+    /// Commands of `RUN` were not run: what they would have left is unknown.
     pub(super) skipped: bool,
     /// The digest of the last vertex.
     pub(super) vertex: Option<String>,

@@ -53,7 +53,7 @@ pub struct GitOptions {
 }
 
 impl GitOptions {
-    /// Lets this user in. With one login or more, nobody else may read.
+    /// Lets this user in. With one login or more, only these may read.
     #[must_use]
     pub fn user(mut self, name: impl Into<String>, password: impl Into<SecretString>) -> Self {
         self.logins.push((name.into(), password.into()));

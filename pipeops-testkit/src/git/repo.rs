@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use pipeops_core::{Diagnose, Diagnosis};
 
 use super::objects::{CommitInfo, Files, Mode, Objects, Oid};
 use crate::serve::lock;
@@ -72,20 +71,6 @@ pub enum CommitError {
         /// What was given as its SHA.
         sha: String,
     },
-}
-
-impl Diagnose for CommitError {
-    fn diagnosis(&self) -> Diagnosis {
-        let fix = match self {
-            Self::Path { .. } => "Write paths relative, with / between their parts",
-            Self::UnknownCommit { .. } => {
-                "Use a SHA that an earlier commit of this repository returned"
-            }
-        };
-        Diagnosis::new("Commit refused")
-            .error(self.to_string())
-            .fix(fix)
-    }
 }
 
 impl Repo {

@@ -190,7 +190,7 @@ fn merge_items(list: &ListType, live: &[Value], config: &[Value]) -> Vec<Value> 
     merged
 }
 
-/// Takes away what the manager applied last time, not this time, and nobody else owns.
+/// Removes what the manager applied last time, not this time, and no other manager owns.
 fn prune(kind: &Type, merged: Value, last: &FieldSet, owners: &Managed) -> Value {
     let merged_fields = fields::with_parents(&fields::fields_of(kind, &merged));
     let last = fields::with_parents(last);
@@ -209,7 +209,7 @@ fn prune(kind: &Type, merged: Value, last: &FieldSet, owners: &Managed) -> Value
         .collect();
     let kept = fields::without(kind, &merged, &unowned);
     let kept_fields = fields::with_parents(&fields::fields_of(kind, &kept));
-    // Only what this manager owned may go: items that nobody owns stay.
+    // Only what this manager owned may go: items without an owner stay.
     let gone = merged_fields
         .iter()
         .filter(|path| !kept_fields.contains(*path) && last.contains(*path))

@@ -67,7 +67,7 @@ pub enum PullFailure {
     Unauthorized,
     /// 429.
     RateLimited,
-    /// Nobody listens there.
+    /// No server listens there.
     ConnectionRefused,
     /// The registry does not answer in time.
     TimedOut,

@@ -84,7 +84,7 @@ impl Managed {
         object["metadata"]["managedFields"] = entries.into();
     }
 
-    /// Records an update: whatever changed belongs to the manager now, and to nobody else.
+    /// Records an update: whatever changed belongs to this manager alone.
     pub(crate) fn update(
         &mut self,
         resource: &Resource,

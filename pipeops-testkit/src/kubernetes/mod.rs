@@ -13,7 +13,7 @@
 //! - Verbs: get, list (pages, label and field selectors), watch (also as a streaming list), create, update, delete
 //!   (propagation, preconditions, grace), deletecollection, the four patches; `status`, `scale`, `pods/log`.
 //! - Controllers: Deployment, ReplicaSet, StatefulSet, EndpointSlice, garbage collection, namespaces.
-//!   HorizontalPodAutoscalers, PodDisruptionBudgets and NetworkPolicies are stored, and nobody acts on them.
+//!   HorizontalPodAutoscalers, PodDisruptionBudgets and NetworkPolicies are stored without effect.
 //! - Bodies in JSON and YAML; no protobuf, no tables, no OpenAPI documents. `kubectl` works with files
 //!   (`kubectl apply --validate=false -f`, `get`, `describe`, `rollout`, `logs`, `patch`, `delete`).
 //! - One node, whose pods do what their [`PodBehaviour`] says. References to ConfigMaps and Secrets, image names,
@@ -74,7 +74,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use pipeops_core::{Diagnose, Diagnosis};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -245,13 +244,4 @@ pub struct InvalidSelector {
     pub selector: String,
     /// What is wrong with it.
     pub why: String,
-}
-
-impl Diagnose for InvalidSelector {
-    fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Label selector cannot be read")
-            .error(&self.selector)
-            .reason(&self.why)
-            .fix("Write it as in a query of the Kubernetes API, for instance `app=web,tier!=db`")
-    }
 }

@@ -74,7 +74,7 @@ impl Recorder {
         let created = self
             .shared
             .write(|store| write::create(store, &target, &event, &mut writer));
-        // An event about an object of a namespace that is going cannot be recorded: nobody will miss it.
+        // An event about an object of a namespace that is being deleted cannot be recorded, as on a real server.
         if created.is_ok() {
             if self.known.len() == KNOWN {
                 // What was said long ago is said anew rather than counted.

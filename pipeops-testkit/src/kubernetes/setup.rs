@@ -35,7 +35,7 @@ pub(crate) fn first_objects(shared: &Shared) {
 
 fn node(shared: &Shared) -> serde_json::Value {
     let options = &shared.options.node;
-    let room = json!({
+    let resources = json!({
         "cpu": options.cpu,
         "memory": options.memory,
         "pods": options.pods.to_string(),
@@ -54,8 +54,8 @@ fn node(shared: &Shared) -> serde_json::Value {
         },
         "spec": {},
         "status": {
-            "capacity": room,
-            "allocatable": room,
+            "capacity": resources,
+            "allocatable": resources,
             "addresses": [{"type": "Hostname", "address": options.name}],
             "conditions": [{
                 "type": "Ready",

@@ -125,7 +125,7 @@ fn create_decoded(
     defaults::apply(resource.storage(), &mut object);
     initial_status(resource, &mut object);
     let owners = owners(&object);
-    // Addresses are given out last: nobody owns them.
+    // Addresses are assigned last: no manager owns them.
     services::allocate(store, resource, &mut object)?;
     refuse(resource, &target.name, &validate::create(resource, &object))?;
     owners.write_to(&mut object);

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use pipeops_core::SecretString;
 
 use super::error::ApiError;
-use super::{Auth, RegistryOptions, User};
+use super::options::{Auth, RegistryOptions, User};
 use crate::serve::{basic_credentials, lock};
 
 /// The name under which the registry and its token server know each other.

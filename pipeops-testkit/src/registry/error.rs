@@ -2,7 +2,6 @@
 
 use http::header::HeaderName;
 use http::{Response, StatusCode};
-use pipeops_core::{Diagnose, Diagnosis};
 
 use crate::serve::{Body, full, set_headers, with_type};
 
@@ -20,14 +19,6 @@ pub struct Refused {
     pub code: String,
     /// What is wrong.
     pub message: String,
-}
-
-impl Diagnose for Refused {
-    fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new(format!("Push refused: {}", self.code))
-            .error(&self.message)
-            .fix("Push the blobs first, then the manifest that refers to them")
-    }
 }
 
 impl From<ApiError> for Refused {

@@ -31,6 +31,7 @@ mod auth;
 mod blobs;
 mod error;
 mod manifests;
+mod options;
 mod request;
 mod seed;
 mod store;
@@ -39,159 +40,20 @@ mod token;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use pipeops_core::{Digest, SecretString};
 
 pub use error::Refused;
+pub use options::{Auth, RegistryOptions, User};
 pub use seed::BaseImage;
+pub use store::Manifest;
 
 use crate::fault::Faults;
-use crate::oci::media_type;
 use crate::seen::SeenRequest;
 use crate::serve::{self, Base, Server, lock};
 use auth::Gate;
 use store::Store;
-
-/// How a registry lets clients in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Auth {
-    /// Everybody may do everything.
-    None,
-    /// HTTP Basic at the registry itself, as with htpasswd.
-    Basic,
-    /// Bearer tokens from the registry's own token server at `/token`.
-    Token {
-        /// How long a token is good.
-        lifetime: Duration,
-    },
-}
-
-/// Somebody who may log in.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct User {
-    /// The user name.
-    pub name: String,
-    /// The password.
-    pub password: SecretString,
-    /// What the token server also takes instead of the password (`grant_type=refresh_token`). Default: none.
-    pub identity_token: Option<SecretString>,
-    /// Only repositories that begin with this. Default: all.
-    pub prefix: String,
-    /// May not push or delete. Default: false.
-    pub read_only: bool,
-}
-
-impl User {
-    /// A user who may do everything.
-    pub fn new(name: impl Into<String>, password: impl Into<SecretString>) -> Self {
-        Self {
-            name: name.into(),
-            password: password.into(),
-            identity_token: None,
-            prefix: String::new(),
-            read_only: false,
-        }
-    }
-
-    /// Also lets the user in with an identity token.
-    #[must_use]
-    pub fn identity_token(mut self, token: impl Into<SecretString>) -> Self {
-        self.identity_token = Some(token.into());
-        self
-    }
-
-    /// Restricts the user to repositories that begin with `prefix`.
-    #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Forbids to push and to delete.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.read_only = true;
-        self
-    }
-}
-
-/// How a [`Registry`] starts. Default: no login, blobs up to 256 MiB.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RegistryOptions {
-    /// How clients are let in.
-    pub auth: Auth,
-    /// Who is let in.
-    pub users: Vec<User>,
-    /// Whether everybody may pull without login. Default: false.
-    pub anonymous_pull: bool,
-    /// The largest blob, in bytes: all of them are held in memory.
-    pub max_blob: usize,
-}
-
-impl Default for RegistryOptions {
-    fn default() -> Self {
-        Self {
-            auth: Auth::None,
-            users: Vec::new(),
-            anonymous_pull: false,
-            max_blob: 256 << 20,
-        }
-    }
-}
-
-impl RegistryOptions {
-    /// Asks for HTTP Basic.
-    #[must_use]
-    pub fn basic_auth(mut self) -> Self {
-        self.auth = Auth::Basic;
-        self
-    }
-
-    /// Asks for bearer tokens, each good for `lifetime`.
-    #[must_use]
-    pub fn token_auth(mut self, lifetime: Duration) -> Self {
-        self.auth = Auth::Token { lifetime };
-        self
-    }
-
-    /// Adds somebody who may log in.
-    #[must_use]
-    pub fn user(mut self, user: User) -> Self {
-        self.users.push(user);
-        self
-    }
-
-    /// Lets everybody pull without login.
-    #[must_use]
-    pub fn anonymous_pull(mut self) -> Self {
-        self.anonymous_pull = true;
-        self
-    }
-}
-
-/// A manifest as the registry keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Manifest {
-    /// The digest of `bytes`.
-    pub digest: Digest,
-    /// The media type under which it was pushed.
-    pub media_type: String,
-    /// The manifest itself, to the byte.
-    pub bytes: Bytes,
-}
-
-impl Manifest {
-    /// Whether it lists other manifests.
-    pub fn is_index(&self) -> bool {
-        [media_type::INDEX, media_type::DOCKER_INDEX].contains(&self.media_type.as_str())
-    }
-}
 
 /// A registry on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
 pub struct Registry {

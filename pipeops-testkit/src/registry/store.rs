@@ -6,9 +6,27 @@ use bytes::Bytes;
 use pipeops_core::Digest;
 use serde_json::Value;
 
-use super::Manifest;
 use super::error::ApiError;
-use crate::oci::digest_of;
+use crate::oci::{digest_of, media_type};
+
+/// A manifest as the registry keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The digest of `bytes`.
+    pub digest: Digest,
+    /// The media type under which it was pushed.
+    pub media_type: String,
+    /// The manifest itself, to the byte.
+    pub bytes: Bytes,
+}
+
+impl Manifest {
+    /// Whether it lists other manifests.
+    pub fn is_index(&self) -> bool {
+        [media_type::INDEX, media_type::DOCKER_INDEX].contains(&self.media_type.as_str())
+    }
+}
 
 /// Everything in memory. Blobs are held once and are visible only in the repositories that have them.
 #[derive(Debug, Default)]

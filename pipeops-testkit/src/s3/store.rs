@@ -40,7 +40,7 @@ pub(super) struct Upload {
     pub(super) metadata: Vec<(String, String)>,
 }
 
-/// What S3 calls an object whose type nobody said.
+/// The media type of an object that was put without one.
 pub(super) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 impl Object {

@@ -9,7 +9,8 @@ use crate::cache::{Cache, create_directory, remove_tree, write_file};
 use crate::command::{run, run_long};
 use crate::error::{Result, describe};
 use crate::instance::Instance;
-use crate::servers::{Context, Server, buildkit, registry};
+use crate::servers::server::{Context, Server};
+use crate::servers::{buildkit, registry};
 use crate::{golang, lifecycle, oci, packages};
 
 /// Debian packages that the recipes need on this machine.

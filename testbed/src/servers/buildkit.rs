@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Context, Server, probe};
+use super::server::{Context, Server, probe};
 use crate::cgroup;
 use crate::emulation;
 use crate::error::Result;

@@ -1,52 +1,16 @@
 //! Kubernetes: etcd, the API server, the controllers and the scheduler on the host; containerd, kubelet and kube-proxy as
-//! one node in namespaces of its own. Pods are real.
+//! one node in separate namespaces. Pods are real.
 
 mod control_plane;
 mod node;
+mod parts;
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
-
-use super::{Context, Server, probe};
+use self::parts::{CGROUP, ETCD, KUBERNETES, admin_kubeconfig, kubectl, network, plan};
+use super::server::{Context, Server, probe};
 use crate::cgroup;
 use crate::error::Result;
 use crate::golang::GoModule;
 use crate::health::{self, Health};
-use crate::network::{AddressPlan, NodeNetwork};
-
-const ETCD: GoModule = GoModule {
-    name: "etcd",
-    programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
-    ..GoModule::PLAIN
-};
-
-const KUBERNETES: GoModule = GoModule {
-    name: "kubernetes",
-    programs: &[
-        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-        (
-            "kube-controller-manager",
-            "k8s.io/kubernetes/cmd/kube-controller-manager",
-        ),
-        ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
-        ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
-        ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-        ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
-    ],
-    // Without it the servers say that they are v0.0.0-master, which clients take for very old.
-    linker_flags: "-X k8s.io/component-base/version.gitVersion=v1.36.3 \
-                   -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-    ..GoModule::PLAIN
-};
-
-/// The name of the one node.
-const NODE: &str = "node";
-
-/// Below the instance's control group, the one for pods.
-const CGROUP: &str = "node";
-/// How long a part may take to start on a machine that is busy with other things.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// `kubernetes`.
 #[derive(Debug)]
@@ -125,27 +89,4 @@ impl Server for Kubernetes {
         network(context).remove();
         cgroup::remove(&context.instance.id, CGROUP);
     }
-}
-
-fn plan(context: &Context<'_>) -> AddressPlan {
-    AddressPlan::new(context.instance.number)
-}
-
-fn network(context: &Context<'_>) -> NodeNetwork {
-    NodeNetwork::new(&context.instance.id, plan(context))
-}
-
-fn admin_kubeconfig(context: &Context<'_>) -> PathBuf {
-    context.path("admin.kubeconfig")
-}
-
-/// kubectl as the administrator; no call takes longer than five seconds.
-fn kubectl(context: &Context<'_>, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(context.program(&KUBERNETES, "kubectl")?);
-    command
-        .arg("--kubeconfig")
-        .arg(admin_kubeconfig(context))
-        .arg("--request-timeout=5s")
-        .args(arguments);
-    Ok(command)
 }

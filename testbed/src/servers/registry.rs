@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Context, Server, random_word};
+use super::server::{Context, Server, random_word};
 use crate::command::run;
 use crate::error::Result;
 use crate::health::{self, Health};

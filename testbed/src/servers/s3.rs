@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Context, Server, random_word};
+use super::server::{Context, Server, random_word};
 use crate::error::Result;
 use crate::golang::GoModule;
 use crate::health::{self, Health};

@@ -77,8 +77,8 @@ fn first_size(family: &Family) -> i64 {
     if family.is_recreate() {
         return family.replicas();
     }
-    let room = family.max_total() - family.sum("/spec/replicas");
-    room.clamp(0, family.replicas())
+    let free = family.max_total() - family.sum("/spec/replicas");
+    free.clamp(0, family.replicas())
 }
 
 /// Copies the Deployment's annotations, and numbers the ReplicaSet if it is to be the newest.

@@ -30,8 +30,8 @@ impl Controllers {
         if size > wanted {
             return self.resize(family, set, wanted);
         }
-        let room = (family.max_total() - family.sum("/spec/replicas")).max(0);
-        self.resize(family, set, size + room.min(wanted - size))
+        let free = (family.max_total() - family.sum("/spec/replicas")).max(0);
+        self.resize(family, set, size + free.min(wanted - size))
     }
 
     /// Takes old pods away, the broken ones first, as far as enough pods stay available.
@@ -116,7 +116,7 @@ impl Controllers {
         };
         let present: i64 = sets.iter().map(|set| int(set, "/spec/replicas")).sum();
         let mut left = total - present;
-        // The largest take first, so that rounding hurts nobody much.
+        // The largest take first: rounding matters least to them.
         let mut sets = sets.to_vec();
         sets.sort_by_key(|set| std::cmp::Reverse(int(set, "/spec/replicas")));
         let difference = left;

@@ -4,6 +4,7 @@ mod config;
 mod container;
 mod exit;
 mod image;
+mod pod;
 mod probes;
 mod pull;
 mod scheduler;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::container::{Container, Stage, Surroundings};
+use self::pod::Pod;
 pub(crate) use self::pull::PullDone;
 use super::behaviour::{MOMENT, Outcome};
 use super::delete::{self, Options};
@@ -43,19 +45,6 @@ pub(crate) struct Kubelet {
     addresses: u32,
     answers: mpsc::UnboundedSender<PullDone>,
     asking: JoinSet<()>,
-}
-
-/// What the kubelet knows about a pod.
-struct Pod {
-    uid: String,
-    /// Empty until the network is there.
-    address: String,
-    started_at: String,
-    mounted: bool,
-    containers: Vec<Container>,
-    /// When the containers that were told to stop are gone.
-    stopped: Option<Instant>,
-    failures: u32,
 }
 
 impl Kubelet {
@@ -321,44 +310,5 @@ impl Kubelet {
             MOMENT + seconds(hook)
         });
         slowest.max().unwrap_or_default().min(seconds(grace))
-    }
-}
-
-impl Pod {
-    fn new(object: &Value) -> Self {
-        let of = |list: &str, init: bool| {
-            items(object, list)
-                .iter()
-                .map(|spec| Container::new(spec, init))
-                .collect::<Vec<_>>()
-        };
-        let mut containers = of("/spec/initContainers", true);
-        containers.extend(of("/spec/containers", false));
-        Self {
-            uid: text(object, "/metadata/uid").to_owned(),
-            address: String::new(),
-            started_at: super::time::now(),
-            mounted: false,
-            containers,
-            stopped: None,
-            failures: 0,
-        }
-    }
-
-    fn announce_stop(&self, recorder: &mut Recorder, object: &Value) {
-        for container in &self.containers {
-            if matches!(container.stage, Stage::Running { .. }) {
-                recorder.record(
-                    object,
-                    Said {
-                        component: "kubelet",
-                        kind: Kind::Normal,
-                        reason: "Killing",
-                        message: &format!("Stopping container {}", container.name),
-                        field_path: &container.field_path(),
-                    },
-                );
-            }
-        }
     }
 }

@@ -111,7 +111,7 @@ impl Look<'_, '_> {
         }
     }
 
-    /// A probe that fails: counted and told once per period. Failed readiness kills nobody.
+    /// A probe that fails: counted and told once per period. Failed readiness stops no container.
     fn failed(
         &mut self,
         probe: &Value,
@@ -161,7 +161,7 @@ impl Look<'_, '_> {
     }
 }
 
-/// What a probe says while nobody listens yet.
+/// What a probe says before the container listens.
 fn refused(probe: &Value, address: &str) -> String {
     let port = |handler: &str| match probe.pointer(&format!("/{handler}/port")) {
         Some(Value::String(name)) => name.clone(),

@@ -18,7 +18,7 @@ use crate::kubernetes::value::{condition, is_active, items, put_condition, text}
 use crate::kubernetes::write::{self, Writer};
 use crate::serve::lock;
 
-/// When a pod that nobody takes is tried again, in the cluster's time.
+/// When a pod that fits no node is tried again, in the cluster's time.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Places a pod, or says why not; when to try again.
@@ -59,7 +59,7 @@ fn refusal(shared: &Shared, pod: &Value) -> Option<String> {
     scripted.or_else(|| shared.read(|store| check(store, &shared.options.node.name, pod)))
 }
 
-/// The real checks: volumes, selector, affinity, room.
+/// The real checks: volumes, selector, affinity, resources.
 fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
     let namespace = text(pod, "/metadata/namespace");
     let missing = items(pod, "/spec/volumes")
@@ -109,7 +109,7 @@ fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
             true,
         ));
     }
-    lack_of_room(pod, node, &others).map(|what| refused(&what, true))
+    missing_resource(pod, node, &others).map(|what| refused(&what, true))
 }
 
 fn refused(why: &str, preemption_may_help: bool) -> String {
@@ -153,7 +153,7 @@ fn is_repelled(pod: &Value, others: &[&Value]) -> bool {
     })
 }
 
-fn lack_of_room(pod: &Value, node: &Value, others: &[&Value]) -> Option<String> {
+fn missing_resource(pod: &Value, node: &Value, others: &[&Value]) -> Option<String> {
     if others.len() as i128 * 1000 >= allocatable(node, "pods") {
         return Some("1 Too many pods".into());
     }
@@ -277,15 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn a_full_node_takes_nobody() {
+    fn a_full_node_takes_no_pod() {
         let used = pod("600m");
-        assert_eq!(lack_of_room(&pod("400m"), &node(), &[&used]), None);
+        assert_eq!(missing_resource(&pod("400m"), &node(), &[&used]), None);
         assert_eq!(
-            lack_of_room(&pod("500m"), &node(), &[&used]).unwrap(),
+            missing_resource(&pod("500m"), &node(), &[&used]).unwrap(),
             "1 Insufficient cpu"
         );
         assert_eq!(
-            lack_of_room(&pod("1m"), &node(), &[&used, &used]).unwrap(),
+            missing_resource(&pod("1m"), &node(), &[&used, &used]).unwrap(),
             "1 Too many pods"
         );
     }

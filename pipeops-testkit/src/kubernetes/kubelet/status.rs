@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Pod;
 use super::container::{Container, Stage};
+use super::pod::Pod;
 use crate::kubernetes::names;
 use crate::kubernetes::time::now;
 use crate::kubernetes::value::{condition, text};

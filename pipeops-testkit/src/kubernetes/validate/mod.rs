@@ -3,6 +3,7 @@
 mod names;
 mod network;
 mod pod;
+mod rules;
 mod update;
 mod workload;
 
@@ -10,12 +11,10 @@ use serde_json::Value;
 
 use super::resources::{Naming, Resource};
 use super::status::FieldError;
+use rules::{Errors, entries, labels};
 
 pub(crate) use pod::is_image_reference;
 pub(crate) use update::update;
-
-/// The broken rules so far.
-type Errors = Vec<FieldError>;
 
 /// Which rules a new object breaks.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
@@ -61,16 +60,6 @@ fn metadata(resource: &Resource, metadata: &Value, errors: &mut Errors) {
             .extend(error.map(|why| {
                 FieldError::invalid("metadata.annotations", &key.as_str().into(), &why)
             }));
-    }
-}
-
-/// Labels: keys and values.
-fn labels(labels: &Value, path: &str, errors: &mut Errors) {
-    for (key, value) in entries(labels) {
-        let error = names::qualified(key);
-        errors.extend(error.map(|why| FieldError::invalid(path, &key.as_str().into(), &why)));
-        let error = names::label_value(value.as_str().unwrap_or_default());
-        errors.extend(error.map(|why| FieldError::invalid(path, value, &why)));
     }
 }
 
@@ -194,38 +183,6 @@ fn new_event(event: &Value, errors: &mut Errors) {
     if !matches!(kind, "Normal" | "Warning") {
         let detail = format!("has invalid value: {kind}");
         errors.push(FieldError::invalid("type", &"".into(), &detail));
-    }
-}
-
-/// The entries of a map; nothing for anything else.
-fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-/// The items of a list; nothing for anything else.
-fn items(value: &Value) -> impl Iterator<Item = (usize, &Value)> {
-    value.as_array().into_iter().flatten().enumerate()
-}
-
-/// A number that must not be negative.
-fn non_negative(value: &Value, path: &str, errors: &mut Errors) {
-    if value.as_i64().is_some_and(|number| number < 0) {
-        errors.push(FieldError::invalid(
-            path,
-            value,
-            "must be greater than or equal to 0",
-        ));
-    }
-}
-
-/// A port number from 1 to 65535.
-fn port_number(value: &Value, path: &str, errors: &mut Errors) {
-    if !value
-        .as_i64()
-        .is_some_and(|port| (1..=65535).contains(&port))
-    {
-        let detail = "must be between 1 and 65535, inclusive";
-        errors.push(FieldError::invalid(path, value, detail));
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::status::FieldError;
-use super::{Errors, items, names, pod, port_number};
+use super::rules::{Errors, items, port_number};
+use super::{names, pod};
 
 /// A Service's spec.
 pub(super) fn service(spec: &Value, errors: &mut Errors) {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::super::quantity::Quantity;
 use super::super::status::FieldError;
-use super::{Errors, entries, items, names, port_number};
+use super::names;
+use super::rules::{Errors, entries, items, port_number};
 
 /// A pod spec at this path.
 pub(super) fn spec(spec: &Value, path: &str, errors: &mut Errors) {
@@ -237,7 +238,7 @@ fn probe(kind: &str, probe: &Value, path: &str, errors: &mut Errors) {
         "successThreshold",
         "failureThreshold",
     ] {
-        super::non_negative(&probe[field], &format!("{path}.{field}"), errors);
+        super::rules::non_negative(&probe[field], &format!("{path}.{field}"), errors);
     }
     let success = &probe["successThreshold"];
     if kind != "readinessProbe" && success.as_i64().is_some_and(|count| count != 1) {

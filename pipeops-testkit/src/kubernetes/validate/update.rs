@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::resources::Resource;
 use super::super::status::FieldError;
-use super::Errors;
+use super::rules::Errors;
 
 /// Which rules a change breaks.
 pub(crate) fn update(resource: &Resource, old: &Value, new: &Value) -> Vec<FieldError> {

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::super::selector::LabelSelector;
 use super::super::status::FieldError;
-use super::{Errors, entries, labels, names, non_negative, pod};
+use super::rules::{Errors, entries, labels, non_negative};
+use super::{names, pod};
 
 /// A Deployment.
 pub(super) fn deployment(object: &Value, errors: &mut Errors) {

@@ -6,11 +6,11 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{ETCD, KUBERNETES, LIMIT, admin_kubeconfig, kubectl, plan};
+use super::parts::{ETCD, KUBERNETES, LIMIT, admin_kubeconfig, kubectl, plan};
 use crate::command::run;
 use crate::error::{Error, Result};
 use crate::health;
-use crate::servers::{Context, probe, random_word};
+use crate::servers::server::{Context, probe, random_word};
 
 /// Who may speak to the API server: the name in kubeconfig files, the user, its groups.
 const USERS: [(&str, &str, &str); 3] = [

@@ -1,15 +1,16 @@
-//! The node: containerd, kubelet and kube-proxy in namespaces of their own.
+//! The node: containerd, kubelet and kube-proxy in separate namespaces.
 
 use std::process::Command;
 
 use serde_json::json;
 
-use super::{CGROUP, KUBERNETES, LIMIT, NODE, control_plane, kubectl, network, plan};
+use super::control_plane;
+use super::parts::{CGROUP, KUBERNETES, LIMIT, NODE, kubectl, network, plan};
 use crate::cgroup;
 use crate::error::Result;
 use crate::health::{self, Health};
 use crate::process::Process;
-use crate::servers::{Context, probe};
+use crate::servers::server::{Context, probe};
 
 /// Ports on the node's own address, the same in every instance: each has its own address.
 const KUBELET_HEALTH: u16 = 10248;
@@ -223,7 +224,7 @@ fn kubelet_config(context: &Context<'_>) -> serde_json::Value {
         "failSwapOn": false,
         "containerRuntimeEndpoint": format!("unix://{}", context.instance.socket("containerd").display()),
         "clusterDomain": "cluster.local",
-        // Nobody answers there; without the setting every pod gets a warning event that no production cluster shows.
+        // No DNS server answers there; without the setting every pod gets a warning event that no production cluster shows.
         "clusterDNS": [plan(context).dns()],
         "resolvConf": "",
         "enforceNodeAllocatable": [],
