@@ -22,8 +22,8 @@ pub(crate) mod weight {
     pub(crate) const NONE: f64 = 0.0;
 }
 
-/// What the folder is to the language. Many repositories have files of a second language that only accompany the first:
-/// a role bounds what they can count together.
+/// The role of a language in a folder. Many repositories have files of a second language beside the first one: the role
+/// caps its score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// Linters, commit hooks, release tools.
@@ -52,15 +52,16 @@ impl Role {
 pub(crate) struct Findings {
     /// The language whose rules looked.
     pub(crate) language: Language,
-    /// What is left when each fact takes its share: 1 is no fact at all.
+    /// The product of `1 - weight` over all facts: 1 without any fact.
     doubt: f64,
-    /// What the folder is to the language.
+    /// The language's role in the folder.
     pub(crate) role: Role,
     /// The facts, in the order in which they were found.
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) framework: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) package_manager: Option<String>,
+    /// How the app is installed, built and started.
     pub(crate) plan: Plan,
     pub(crate) port: Option<u16>,
     pub(crate) output: Option<String>,

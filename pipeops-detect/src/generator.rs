@@ -31,8 +31,7 @@ pub struct Generated {
     pub reasons: Vec<Reason>,
     /// The base images, as its `FROM` lines name them, sorted.
     pub images: Vec<String>,
-    /// The secrets that the build takes, where the repository refers to private package registries. A build that is not
-    /// given one of them goes on without it.
+    /// The secrets that the build takes, where the repository refers to private package registries. A build without one of them still runs.
     pub secrets: Vec<BuildSecret>,
 }
 

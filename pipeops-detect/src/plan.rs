@@ -236,11 +236,6 @@ impl Build {
         self.steps.iter().any(|step| step.has(argument))
     }
 
-    /// What the last command builds.
-    pub(crate) fn target(&self) -> Option<&str> {
-        self.last()?.target.as_deref()
-    }
-
     /// The last command: the one that makes what is run.
     pub(crate) fn last(&self) -> Option<&Command> {
         self.steps.last()

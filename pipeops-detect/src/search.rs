@@ -7,19 +7,19 @@ use crate::findings::Role;
 use crate::languages;
 use crate::repository::folder::{Folder, is_beside};
 
-/// How far below the start apps are looked for.
+/// How many levels of folders are searched.
 const DEPTH: usize = 4;
 
-/// How many folders are looked at: the tree is untrusted.
+/// How many folders are read: the tree is untrusted.
 const FOLDERS: usize = 2_000;
 
-/// From this confidence on a folder is an app by itself, and what is inside belongs to it.
+/// From this confidence on, a folder is an app, and everything inside belongs to it.
 pub(crate) const APP: f64 = 0.5;
 
-/// A folder with what all rules find in it, the best first.
+/// A folder and the findings of all languages, best first.
 pub(crate) type Found<'a> = (Folder<'a>, Vec<Findings>);
 
-/// What all rules find in a folder, the best first.
+/// The findings of all languages in a folder, best first.
 pub(crate) fn detect(folder: &Folder<'_>) -> Vec<Findings> {
     let all = languages::ALL.iter().map(|rules| (rules.detect)(folder));
     let mut found: Vec<Findings> = all.filter(Findings::found).collect();

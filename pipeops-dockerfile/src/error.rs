@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{Excerpt, Keyword, Position};
-use pipeops_core::diagnosis::{Diagnose, Diagnosis};
+use pipeops_core::diagnosis::{Diagnose, Diagnosis, codes};
 
 /// Why a Dockerfile was refused, and where.
 ///
@@ -157,14 +157,14 @@ impl std::error::Error for ParseError {}
 impl Diagnose for ParseError {
     fn diagnosis(&self) -> Diagnosis {
         let line = self.line;
-        Diagnosis::new("Build failed: the Dockerfile does not parse")
+        Diagnosis::new(&codes::build::INVALID_DOCKERFILE)
             .error(self.to_string())
-            .reason("BuildKit refuses the file for the same reason")
-            .fix(format!(
-                "Correct line {line} of the Dockerfile and push again"
-            ))
-            .fix("If `# syntax=` names a frontend of your own, check that it takes the file")
-            .run("pipeops dockerfile args Dockerfile")
+            .reason("BuildKit's parser refuses this line, too")
+            .fixes([
+                format!("Correct line {line} of the Dockerfile and push again"),
+                "If `# syntax=` names another frontend, check that it accepts the file".to_owned(),
+            ])
+            .context("line", line.to_string())
     }
 }
 

@@ -5,24 +5,24 @@ mod declared;
 mod error;
 mod excerpt;
 mod expand;
+mod file;
 mod filter;
 mod graph;
+mod instructions;
 mod keyword;
 mod owned;
 mod parser;
 mod report;
 mod span;
-mod tables;
 mod tokens;
 
-pub use ast::{
-    Arg, Arguments, Command, Directives, Dockerfile, Heredoc, Instruction, Pair, Stage, Trigger,
-    Warning, Word,
-};
+pub use ast::{Arg, Directives, Heredoc, Pair, Warning, Word};
 pub use error::{ParseError, ParseErrorKind};
 pub use excerpt::{Excerpt, Position};
+pub use file::{Dockerfile, Stage};
 pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
 pub use graph::{ArgScope, Origin, StageGraph};
+pub use instructions::{Arguments, Command, Instruction, Trigger};
 pub use keyword::Keyword;
 pub use report::{ArgsReport, StageReport, args_report};
 pub use tokens::{Token, TokenKind};

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::ast::{Arg, Dockerfile, Heredoc, Pair, Stage, Word};
+use super::ast::{Arg, Heredoc, Pair, Word};
+use super::file::{Dockerfile, Stage};
 
 impl Dockerfile<'_> {
     /// The same with copies of its texts: it lives on without the bytes that it was read from.

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::ast::{Arguments, Dockerfile, Instruction, Stage, Word};
+use super::ast::Word;
+use super::file::{Dockerfile, Stage};
+use super::instructions::{Arguments, Instruction};
 use super::span::Span;
 
 /// A piece of a Dockerfile.

@@ -3,7 +3,7 @@
 use super::error::GenerateError;
 use super::images::BaseImages;
 use super::script::Script;
-use crate::plan::{Plan, Start};
+use crate::plan::{Build, Plan, Start};
 use crate::repository::folder::Folder;
 use crate::{Detection, Language};
 
@@ -24,6 +24,23 @@ impl App<'_> {
     /// The image of a role for the version that the project asks for.
     pub(crate) fn image(&self, role: &str) -> String {
         self.images.image(role, self.detection.version.as_deref())
+    }
+
+    /// Those of these files that the app has.
+    pub(crate) fn present<'n>(&self, files: &[&'n str]) -> Vec<&'n str> {
+        let files = files.iter().copied();
+        files.filter(|file| self.folder.has(file)).collect()
+    }
+
+    /// What the last command of the build builds: a package, a file, a target.
+    pub(crate) fn target(&self) -> Option<&str> {
+        self.plan.build.as_ref()?.last()?.target.as_deref()
+    }
+
+    /// The build as a shell reads it.
+    pub(crate) fn build(&self) -> String {
+        let build = self.plan.build.as_ref();
+        build.map(Build::shell).unwrap_or_default()
     }
 
     pub(crate) fn framework(&self) -> &str {

@@ -62,9 +62,8 @@ impl Frontend {
         let &(lock, setup, install, cache, build) =
             row.unwrap_or(&("", None, "npm install", "/root/.npm", "npm run build"));
         let files = ["package.json", lock, ".npmrc"];
-        let files = files.into_iter().filter(|file| app.folder.has(file));
         Some(Self {
-            manifests: files.collect::<Vec<_>>().join(" "),
+            manifests: app.present(&files).join(" "),
             setup,
             install,
             cache,

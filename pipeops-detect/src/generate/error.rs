@@ -1,7 +1,7 @@
 //! Why no Dockerfile could be generated.
 
 use crate::Language;
-use pipeops_core::diagnosis::{Diagnose, Diagnosis};
+use pipeops_core::diagnosis::{Diagnose, Diagnosis, codes};
 
 /// Why no Dockerfile could be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,27 +27,22 @@ pub enum GenerateError {
 
 impl Diagnose for GenerateError {
     fn diagnosis(&self) -> Diagnosis {
-        let diagnosis = Diagnosis::new("Build failed: no Dockerfile").error(self.to_string());
-        let own = "Or put a Dockerfile into the repository: it is used as it is";
         match self {
-            Self::NoLanguage { apps, .. } if !apps.is_empty() => diagnosis
-                .reason(format!(
-                    "several apps stand side by side: {}",
-                    apps.join(", ")
-                ))
-                .fix("Choose one of them by the project's path, or make one project for each")
-                .fix(own)
-                .run("pipeops detect --path FOLDER"),
-            Self::NoLanguage { .. } => diagnosis
+            Self::NoLanguage { path, apps } if !apps.is_empty() => {
+                Diagnosis::new(&codes::deployment::SEVERAL_APPS)
+                    .reason(format!(
+                        "several apps are side by side: {}",
+                        apps.join(", ")
+                    ))
+                    .context("path", path)
+            }
+            Self::NoLanguage { path, .. } => Diagnosis::new(&codes::deployment::NO_LANGUAGE)
                 .reason("no file decides a language")
-                .fix("Set the language in the project's settings")
-                .fix(own)
-                .run("pipeops detect"),
-            Self::NoStart { .. } => diagnosis
-                .reason("there is no start script, no Procfile, and no file of a usual name")
-                .fix("Add a Procfile with a line `web: COMMAND`")
-                .fix(own)
-                .run("pipeops detect"),
+                .context("path", path),
+            Self::NoStart { path, .. } => Diagnosis::new(&codes::detect::NO_START)
+                .reason("there is no start script, no Procfile, and no file with a usual name")
+                .context("path", path),
         }
+        .error(self.to_string())
     }
 }

@@ -23,11 +23,7 @@ pub(crate) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
 
 /// Copies those of `files` that are there: they decide the dependencies.
 pub(crate) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
-    let files: Vec<&str> = files
-        .iter()
-        .copied()
-        .filter(|file| app.folder.has(file))
-        .collect();
+    let files = app.present(files);
     script.line(
         &format!("COPY {} ./", files.join(" ")),
         "only what decides the dependencies: a change of sources keeps the next layer cached",

@@ -1,6 +1,7 @@
-//! The languages: one folder each, one row of [`ALL`] each.
+//! The languages: each has a folder and one row in [`ALL`].
 //!
-//! A folder has at least `detect.rs`, which reads the repository, and `recipe.rs`, which writes the Dockerfile.
+//! Every folder has `detect.rs`, which reads the repository and fills the plan, and `recipe.rs`, which writes the Dockerfile
+//! from the plan. Languages with more to read have more files beside them.
 
 use crate::Language;
 use crate::findings::Findings;
@@ -33,134 +34,56 @@ pub(crate) mod static_site;
 pub(crate) mod swift;
 pub(crate) mod zig;
 
+/// Finds a language in a folder.
+type Detect = fn(&Folder<'_>) -> Findings;
+
+/// Writes the Dockerfile of an app.
+type Recipe = fn(&App<'_>, &mut Script) -> Result<(), GenerateError>;
+
 /// What PipeOps knows of one language.
 pub(crate) struct Rules {
     pub(crate) language: Language,
-    /// Finds the language in a folder.
-    pub(crate) detect: fn(&Folder<'_>) -> Findings,
-    /// Writes the Dockerfile.
-    pub(crate) recipe: fn(&App<'_>, &mut Script) -> Result<(), GenerateError>,
+    pub(crate) detect: Detect,
+    pub(crate) recipe: Recipe,
+}
+
+macro_rules! rows {
+    ($($language:ident: $module:ident,)*) => {
+        &[$(Rules {
+            language: Language::$language,
+            detect: $module::detect::detect,
+            recipe: $module::recipe::write,
+        }),*]
+    };
 }
 
 /// Every language. Where two have the same confidence, the earlier one wins: Node.js comes late because its files accompany
 /// other languages more than theirs accompany it.
-pub(crate) const ALL: &[Rules] = &[
-    Rules {
-        language: Language::Go,
-        detect: go::detect::detect,
-        recipe: go::recipe::write,
-    },
-    Rules {
-        language: Language::Java,
-        detect: java::detect::detect,
-        recipe: java::recipe::write,
-    },
-    Rules {
-        language: Language::Scala,
-        detect: scala::detect::detect,
-        recipe: scala::recipe::write,
-    },
-    Rules {
-        language: Language::Clojure,
-        detect: clojure::detect::detect,
-        recipe: clojure::recipe::write,
-    },
-    Rules {
-        language: Language::Python,
-        detect: python::detect::detect,
-        recipe: python::recipe::write,
-    },
-    Rules {
-        language: Language::Ruby,
-        detect: ruby::detect::detect,
-        recipe: ruby::recipe::write,
-    },
-    Rules {
-        language: Language::Php,
-        detect: php::detect::detect,
-        recipe: php::recipe::write,
-    },
-    Rules {
-        language: Language::Dotnet,
-        detect: dotnet::detect::detect,
-        recipe: dotnet::recipe::write,
-    },
-    Rules {
-        language: Language::Elixir,
-        detect: elixir::detect::detect,
-        recipe: elixir::recipe::write,
-    },
-    Rules {
-        language: Language::Rust,
-        detect: rust::detect::detect,
-        recipe: rust::recipe::write,
-    },
-    Rules {
-        language: Language::Gleam,
-        detect: gleam::detect::detect,
-        recipe: gleam::recipe::write,
-    },
-    Rules {
-        language: Language::Crystal,
-        detect: crystal::detect::detect,
-        recipe: crystal::recipe::write,
-    },
-    Rules {
-        language: Language::Dart,
-        detect: dart::detect::detect,
-        recipe: dart::recipe::write,
-    },
-    Rules {
-        language: Language::Swift,
-        detect: swift::detect::detect,
-        recipe: swift::recipe::write,
-    },
-    Rules {
-        language: Language::Haskell,
-        detect: haskell::detect::detect,
-        recipe: haskell::recipe::write,
-    },
-    Rules {
-        language: Language::Zig,
-        detect: zig::detect::detect,
-        recipe: zig::recipe::write,
-    },
-    Rules {
-        language: Language::Deno,
-        detect: deno::detect::detect,
-        recipe: deno::recipe::write,
-    },
-    Rules {
-        language: Language::Nodejs,
-        detect: nodejs::detect::detect,
-        recipe: nodejs::recipe::write,
-    },
-    Rules {
-        language: Language::Cpp,
-        detect: cpp::detect::detect,
-        recipe: cpp::recipe::write,
-    },
-    Rules {
-        language: Language::Cobol,
-        detect: cobol::detect::detect,
-        recipe: cobol::recipe::write,
-    },
-    Rules {
-        language: Language::Scheme,
-        detect: scheme::detect::detect,
-        recipe: scheme::recipe::write,
-    },
-    Rules {
-        language: Language::Static,
-        detect: static_site::detect::detect,
-        recipe: static_site::recipe::write,
-    },
-    Rules {
-        language: Language::Shell,
-        detect: shell::detect::detect,
-        recipe: shell::recipe::write,
-    },
-];
+pub(crate) const ALL: &[Rules] = rows! {
+    Go: go,
+    Java: java,
+    Scala: scala,
+    Clojure: clojure,
+    Python: python,
+    Ruby: ruby,
+    Php: php,
+    Dotnet: dotnet,
+    Elixir: elixir,
+    Rust: rust,
+    Gleam: gleam,
+    Crystal: crystal,
+    Dart: dart,
+    Swift: swift,
+    Haskell: haskell,
+    Zig: zig,
+    Deno: deno,
+    Nodejs: nodejs,
+    Cpp: cpp,
+    Cobol: cobol,
+    Scheme: scheme,
+    Static: static_site,
+    Shell: shell,
+};
 
 /// The rules of a language.
 pub(crate) fn rules(language: Language) -> &'static Rules {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan;
+use super::scan::{self, is_separator};
 
 /// The character at the start of `bytes` and its length; an invalid byte is one U+FFFD. `bytes` must not be empty.
 #[inline]
@@ -109,12 +109,6 @@ pub(super) fn lossy(mut bytes: &[u8]) -> Cow<'_, str> {
         bytes = &bytes[length..];
     }
     Cow::Owned(text)
-}
-
-/// The white space that separates words: not line feeds, and nothing beyond ASCII.
-#[inline]
-pub(super) fn is_separator(byte: u8) -> bool {
-    matches!(byte, b'\t' | 0x0B | 0x0C | b'\r' | b' ')
 }
 
 /// White space where BuildKit takes each byte for a Latin-1 character: in flags and after `HEALTHCHECK`.

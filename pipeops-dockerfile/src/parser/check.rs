@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::super::Keyword;
-use super::super::ast::{Arg, Arguments, Command, Word};
+use super::super::ast::{Arg, Word};
 use super::super::error::ParseErrorKind;
-use super::super::tables::{Form, Held, Part, Tables};
+use super::super::instructions::{Arguments, Command};
+use super::super::instructions::{Form, Held, Part, Tables};
 use super::flags::{Flag, Flags, Kind, device, duration, mount};
 use super::heredoc::opening;
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::super::Keyword;
 use super::super::ast::{Arg, Word};
 use super::super::error::ParseErrorKind;
-use super::super::tables::{CommandForm, Form, Held, Part, Tables, TriggerRow};
+use super::super::instructions::{CommandForm, Form, Held, Part, Tables, TriggerRow};
 use super::bytes::Piece;
 use super::json::{Array, array};
 use super::lines::Logical;

@@ -18,10 +18,11 @@ mod words;
 use std::ops::Range;
 
 use super::Keyword;
-use super::ast::{Directives, Dockerfile, Heredoc, Warning};
+use super::ast::{Directives, Heredoc, Warning};
 use super::error::{ParseError, ParseErrorKind};
+use super::file::Dockerfile;
+use super::instructions::{Form, Held, Part, Row, Tables};
 use super::span::Span;
-use super::tables::{Form, Held, Part, Row, Tables};
 use bytes::{trim_newline, trim_start};
 use directive::Line;
 pub(super) use flags::mount_from;
@@ -32,22 +33,42 @@ use lines::{Joined, Lines, Logical};
 use source::Source;
 use stages::Builder;
 
-/// Reads a Dockerfile.
-pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
-    if bytes.len() > Dockerfile::MAX_SIZE {
-        return Err(ParseError::new(ParseErrorKind::FileTooLarge, bytes, 0, 1));
+impl<'a> Dockerfile<'a> {
+    /// Reads a Dockerfile.
+    ///
+    /// It need not be UTF-8: as in BuildKit, each invalid byte reads as U+FFFD.
+    ///
+    /// ```
+    /// use pipeops_dockerfile::Dockerfile;
+    ///
+    /// let file = Dockerfile::parse(b"ARG TAG=3.22\nFROM alpine:${TAG} AS base\nARG A=1 B\n")?;
+    /// assert_eq!(file.meta_args[0].key, "TAG");
+    /// assert_eq!(file.stages[0].from.text, "alpine:${TAG}");
+    /// assert_eq!(file.stages[0].args().count(), 2);
+    ///
+    /// let error = Dockerfile::parse(b"FROM alpine\nRNU true\n").unwrap_err();
+    /// assert_eq!(error.line, 2);
+    /// # Ok::<(), pipeops_dockerfile::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Exactly where BuildKit's parser refuses the file, and where substitutions before a heredoc nest more than 200 deep.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        if bytes.len() > Self::MAX_SIZE {
+            return Err(ParseError::new(ParseErrorKind::FileTooLarge, bytes, 0, 1));
+        }
+        let source = Source::new(bytes);
+        let mut reader = Reader::new(source);
+        let mut builder = Builder::new(source);
+        reader.read(&mut builder)?;
+        let directive::ForOthers { syntax, check } = directive::ForOthers::read(bytes);
+        let directives = Directives {
+            escape: char::from(reader.escape),
+            syntax,
+            check,
+        };
+        builder.finish(directives, reader.warnings)
     }
-    let source = Source::new(bytes);
-    let mut reader = Reader::new(source);
-    let mut builder = Builder::new(source);
-    reader.read(&mut builder)?;
-    let directive::ForOthers { syntax, check } = directive::ForOthers::read(bytes);
-    let directives = Directives {
-        escape: char::from(reader.escape),
-        syntax,
-        check,
-    };
-    builder.finish(directives, reader.warnings)
 }
 
 /// The first pass.

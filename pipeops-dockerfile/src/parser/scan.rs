@@ -1,6 +1,10 @@
 //! Searches for bytes of a kind, eight bytes at a time: most of a Dockerfile is words that nothing has to be done with.
 
-use super::bytes::is_separator;
+/// The white space that separates words: not line feeds, and nothing beyond ASCII.
+#[inline]
+pub(super) fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'\t' | 0x0B | 0x0C | b'\r' | b' ')
+}
 
 /// Where the first separator stands.
 #[inline]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::super::Keyword;
-use super::super::ast::{Directives, Dockerfile, Stage, Warning, Word};
+use super::super::ast::{Directives, Warning, Word};
 use super::super::error::{ParseError, ParseErrorKind};
+use super::super::file::{Dockerfile, Stage};
+use super::super::instructions::{Row, Tables};
 use super::super::span::Span;
-use super::super::tables::{Row, Tables};
 use super::check::{check, platform, stage_name};
 use super::source::Source;
 

@@ -1,3 +1,13 @@
-//! Causes of a missing language or Dockerfile.
+//! Causes of a missing Dockerfile.
 
-pages! {}
+pages! {
+    /// Nothing says how the app starts.
+    NO_START = "detect/no-start" {
+        title: "Build failed: NoStartCommand",
+        meaning: "PipeOps detects the language, but finds no start script, no Procfile and no main file with a usual name.",
+        fixes: [
+            "Add a Procfile with a line `web: COMMAND`",
+            "Or add a Dockerfile to the repository: PipeOps builds it as it is",
+        ],
+    }
+}

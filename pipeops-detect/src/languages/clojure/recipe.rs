@@ -4,14 +4,12 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::java::recipe as java;
-use crate::plan::Build;
 
 const MAVEN: &str = "/root/.m2";
 const GIT: &str = "/root/.gitlibs";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
-    let build = app.plan.build.as_ref();
     let lein = app.manager() == "leiningen";
     let (role, file, caches): (_, _, &[&str]) = match lein {
         true => ("clojure.build.lein", "project.clj", &[MAVEN]),
@@ -26,7 +24,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let fetch = match lein {
         true => "lein deps".to_owned(),
         false => {
-            let alias = build.and_then(Build::target).unwrap_or("-T:build");
+            let alias = app.target().unwrap_or("-T:build");
             format!("clojure -P && clojure -P {}", quote(alias))
         }
     };
@@ -43,7 +41,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         .unwrap_or("*.jar");
     let command = format!(
         "{} \\\n && mkdir /out \\\n && find target -name {} -size +1M -exec cp {{}} /out/app.jar ';' \\\n && test -f /out/app.jar",
-        build.map(Build::shell).unwrap_or_default(),
+        app.build(),
         quote(jar)
     );
     script.run(

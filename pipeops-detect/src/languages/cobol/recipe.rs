@@ -4,15 +4,14 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{debian, program};
-use crate::plan::Build;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "cobol.build");
     debian::install(script, &["gnucobol3"], "the compiler");
     program::sources(script);
+    let file = app.target().unwrap_or_default();
     let build = app.plan.build.as_ref();
-    let file = build.and_then(Build::target).unwrap_or_default();
     let free = match build.is_some_and(|build| build.has("-free")) {
         true => " -free",
         false => "",

@@ -1,7 +1,30 @@
 //! The build files of C and C++, and the programs that they make.
 
-use super::detect::{OTHERS, is_main, sources};
+use super::sources::{is_main, sources};
 use crate::repository::folder::Folder;
+
+/// Files of other languages, whose native parts C and C++ sources may be.
+pub(crate) const OTHERS: &[&str] = &[
+    "package.json",
+    "binding.gyp",
+    "pyproject.toml",
+    "setup.py",
+    "Cargo.toml",
+    "go.mod",
+    "Gemfile",
+    "composer.json",
+    "config.m4",
+    "mix.exs",
+    "rebar.config",
+    "pubspec.yaml",
+    "Package.swift",
+    "build.zig",
+    "build.gradle",
+    "build.gradle.kts",
+    "pom.xml",
+    "gleam.toml",
+    "shard.yml",
+];
 
 /// What a build file says.
 pub(crate) struct Build {

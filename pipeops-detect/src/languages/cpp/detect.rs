@@ -9,7 +9,8 @@ use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::version::number;
 
-use super::build_file::Build;
+use super::build_file::{Build, OTHERS};
+use super::sources::{is_main, sources};
 
 /// Texts in sources and build files that name a library which answers requests.
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -28,29 +29,6 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("mongoose.h", "mongoose"),
     ("civetweb", "civetweb"),
     ("App.h", "uwebsockets"),
-];
-
-/// Files of other languages, whose native parts C and C++ sources may be.
-pub(crate) const OTHERS: &[&str] = &[
-    "package.json",
-    "binding.gyp",
-    "pyproject.toml",
-    "setup.py",
-    "Cargo.toml",
-    "go.mod",
-    "Gemfile",
-    "composer.json",
-    "config.m4",
-    "mix.exs",
-    "rebar.config",
-    "pubspec.yaml",
-    "Package.swift",
-    "build.zig",
-    "build.gradle",
-    "build.gradle.kts",
-    "pom.xml",
-    "gleam.toml",
-    "shard.yml",
 ];
 
 /// Texts in build files of programs for devices and desktops.
@@ -152,30 +130,6 @@ fn program(
     } else {
         found.port = serves.then_some(DEFAULT_PORT);
     }
-}
-
-/// The sources at the root and in `src`, as far as one needs to see them.
-pub(crate) fn sources(folder: &Folder<'_>) -> Vec<String> {
-    const ENDS: &[&str] = &[".c", ".cc", ".cpp", ".cxx"];
-    let mut files = Vec::new();
-    for dir in ["", "src", "app", "source", "server"] {
-        let inside = folder.sub(dir);
-        for name in ENDS.iter().flat_map(|end| inside.ending(end)) {
-            let at = if dir.is_empty() { "" } else { "/" };
-            files.push(format!("{dir}{at}{name}"));
-        }
-    }
-    // A file named `main` is likely to hold it.
-    files.sort_by_key(|file| !file.contains("main."));
-    files.truncate(30);
-    files
-}
-
-pub(crate) fn is_main(folder: &Folder<'_>, file: &str) -> bool {
-    let text = folder.text(file).unwrap_or_default();
-    ["int main(", "int main (", "auto main("]
-        .iter()
-        .any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]

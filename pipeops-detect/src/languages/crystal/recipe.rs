@@ -21,7 +21,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     program::sources(script);
     let build = app.plan.build.as_ref().and_then(Build::last);
-    let target = build.and_then(|build| build.target.as_deref());
+    let target = app.target();
     let command = match target.filter(|_| build.is_some_and(|build| build.program == "shards")) {
         Some(target) => format!(
             "shards build {0} --production --release --static --no-debug \\\n && install -D bin/{0} /out/app",

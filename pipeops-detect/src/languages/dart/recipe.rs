@@ -5,7 +5,6 @@ use crate::generate::error::GenerateError;
 use crate::generate::program;
 use crate::generate::script::{Script, quote};
 use crate::languages::static_site::recipe as static_site;
-use crate::plan::Build;
 
 const PACKAGES: &str = "/root/.pub-cache";
 
@@ -20,7 +19,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     fetch(app, script, "dart");
     program::sources(script);
     let frog = app.framework() == "dart_frog";
-    let file = app.plan.build.as_ref().and_then(Build::target);
+    let file = app.target();
     let compile = "dart compile exe";
     let command = match (frog, file) {
         (true, _) => format!(

@@ -119,11 +119,7 @@ fn restore(app: &App<'_>, script: &mut Script, project: &Project) {
     let Some(files) = closure(&app.folder, project) else {
         return;
     };
-    let shared: Vec<&str> = SHARED
-        .iter()
-        .copied()
-        .filter(|file| app.folder.has(file))
-        .collect();
+    let shared = app.present(SHARED);
     if !shared.is_empty() {
         script.line(
             &format!("COPY {} ./", shared.join(" ")),

@@ -154,10 +154,7 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
 
 /// What is fetched and compiled before the sources are there.
 fn dependencies(app: &App<'_>, script: &mut Script, project: Option<&Project>) {
-    let files: Vec<&str> = ["mix.exs", "mix.lock"]
-        .into_iter()
-        .filter(|file| app.folder.has(file))
-        .collect();
+    let files = app.present(&["mix.exs", "mix.lock"]);
     script.line(
         &format!("COPY {} ./", files.join(" ")),
         "only what decides the dependencies: a change of sources keeps the next layers cached",

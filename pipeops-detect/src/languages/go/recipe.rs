@@ -5,7 +5,6 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, program};
-use crate::plan::Build;
 use crate::repository::folder::{Folder, resolve};
 
 const MODULES: &str = "/go/pkg/mod";
@@ -165,8 +164,7 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
         dependencies(script, &sources.manifests);
     }
     script.line("COPY . .", "the sources last: they change most often");
-    let build = app.plan.build.as_ref();
-    let package = build.and_then(Build::target).unwrap_or(".");
+    let package = app.target().unwrap_or(".");
     let modules = if sources.modules {
         ""
     } else {

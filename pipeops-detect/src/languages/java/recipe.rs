@@ -223,11 +223,7 @@ impl Build {
                 &["gradle", "buildSrc", "build-logic"],
             ),
         };
-        let names: Vec<&str> = files
-            .iter()
-            .copied()
-            .filter(|file| app.folder.has(file))
-            .collect();
+        let names = app.present(files);
         if !names.is_empty() {
             script.line(
                 &format!("COPY {} ./", names.join(" ")),

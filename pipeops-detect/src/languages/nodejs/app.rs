@@ -1,8 +1,8 @@
 //! A package that runs by itself: its framework, its command, its port, and what it is to its folder.
 
-use super::detect::build;
-use super::frameworks::{self, Framework, Serves};
+use super::frameworks::{self, Framework};
 use super::ports::{self, Port};
+use super::serves::Serves;
 use super::site::Site;
 use super::start::{self, Does, Script};
 use super::{command, entry, kind};
@@ -372,4 +372,20 @@ impl<'a> App<'a> {
 
 fn is_program(serves: &Serves) -> bool {
     matches!(serves, Serves::Program(_))
+}
+
+/// The command that builds: a script, or the framework's own.
+pub(crate) fn build(found: &mut Findings, site: &Site<'_>, framework: Option<&Framework>) {
+    let manager = found.package_manager.clone().unwrap_or_default();
+    if let Some(name) = site.build_script() {
+        found.add(
+            weight::HINT,
+            site.folder,
+            site.package.file,
+            format!("has a script `{name}`"),
+        );
+        found.plan.build = Some(plan::Command::new(&manager).arg("run").target(name).into());
+    } else if let Some(build) = framework.and_then(|framework| framework.build) {
+        found.plan.build = Some(plan::Command::new("npx").args(build).into());
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::config::{Config, inside};
-use super::frameworks::Serves;
+use super::serves::Serves;
 use super::site::Site;
 use crate::plan::Command;
 

@@ -2,11 +2,9 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
-use crate::plan;
 use crate::repository::folder::Folder;
 
-use super::app::App;
-use super::frameworks::Framework;
+use super::app::{App, build};
 use super::package::Package;
 use super::site::Site;
 use super::{command, entry, frameworks, loose, manager, version, workspace};
@@ -20,7 +18,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
 }
 
 /// What a package is. In a workspace the root says which manager runs its scripts.
-pub(crate) fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Findings {
+fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Findings {
     let mut found = Findings::none(Language::Nodejs);
     found.add(weight::MANIFEST, folder, package.file, "a Node.js package");
     manager::manager(&mut found, folder, package);
@@ -33,7 +31,7 @@ pub(crate) fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&
         found.add(weight::NONE, folder, package.file, says);
     }
     let site = Site { folder, package };
-    let members = workspace::members(&mut found, &site).unwrap_or_default();
+    let members = workspace::members(&mut found, &site, describe).unwrap_or_default();
     found.members = members.iter().map(|member| member.path.clone()).collect();
     if !members.is_empty() && !is_own_app(&site) {
         found.role = Role::Server;
@@ -72,22 +70,6 @@ fn is_own_app(site: &Site<'_>) -> bool {
         })
     };
     all.is_empty() && (pages() || program())
-}
-
-/// The command that builds: a script, or the framework's own.
-pub(crate) fn build(found: &mut Findings, site: &Site<'_>, framework: Option<&Framework>) {
-    let manager = found.package_manager.clone().unwrap_or_default();
-    if let Some(name) = site.build_script() {
-        found.add(
-            weight::HINT,
-            site.folder,
-            site.package.file,
-            format!("has a script `{name}`"),
-        );
-        found.plan.build = Some(plan::Command::new(&manager).arg("run").target(name).into());
-    } else if let Some(build) = framework.and_then(|framework| framework.build) {
-        found.plan.build = Some(plan::Command::new("npx").args(build).into());
-    }
 }
 
 #[cfg(test)]

@@ -5,19 +5,9 @@ use super::command::Command;
 use super::config::{Config, inside};
 use super::kind::{Kind, kind};
 use super::package::Package;
+use super::serves::Serves;
 use super::site::Site;
 use crate::plan;
-
-/// How the built app answers requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Serves {
-    /// A program; the command that starts it where no script does.
-    Program(Option<plan::Command>),
-    /// Files in this folder.
-    Files(String),
-    /// Not by itself; why.
-    Nothing(&'static str),
-}
 
 /// A framework that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::member::Member;
 use super::site::Site;
-use super::workspace::Member;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;

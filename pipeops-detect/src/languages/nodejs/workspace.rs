@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::command::{Command, commands};
 use super::glob::{expand, matches};
 use super::kind::{Kind, kind};
+use super::member::Member;
 use super::package::{Package, texts};
 use super::site::Site;
 use crate::findings::{Findings, Role, weight};
@@ -14,18 +15,15 @@ use crate::repository::folder::{Folder, is_beside};
 /// How many members are looked at: more than a person would read in a report, and enough to bound the work.
 const MEMBERS: usize = 100;
 
-/// A package of a workspace that runs by itself.
-pub(crate) struct Member {
-    /// From the root of the workspace.
-    pub(crate) path: String,
-    /// The name of its package, or of its project.
-    pub(crate) name: String,
-    /// What it is.
-    pub(crate) found: Findings,
-}
+/// Tells what a member is, whose scripts the manager of the root runs.
+type Describe = fn(&Folder<'_>, &Package, Option<&str>) -> Findings;
 
 /// The members that run, where the folder is the root of a workspace.
-pub(crate) fn members(found: &mut Findings, site: &Site<'_>) -> Option<Vec<Member>> {
+pub(crate) fn members(
+    found: &mut Findings,
+    site: &Site<'_>,
+    describe: Describe,
+) -> Option<Vec<Member>> {
     let folder = site.folder;
     let patterns = patterns(found, site)?;
     let mut paths = Vec::new();
@@ -58,7 +56,7 @@ pub(crate) fn members(found: &mut Findings, site: &Site<'_>) -> Option<Vec<Membe
     Some(
         paths
             .into_iter()
-            .filter_map(|path| member(site, path, &manager))
+            .filter_map(|path| member(site, path, &manager, describe))
             .collect(),
     )
 }
@@ -137,14 +135,14 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
     (!patterns.is_empty()).then_some(patterns)
 }
 
-fn member(site: &Site<'_>, path: String, manager: &str) -> Option<Member> {
+fn member(site: &Site<'_>, path: String, manager: &str, describe: Describe) -> Option<Member> {
     let folder = site.folder.sub(&path);
     let base = path.rsplit('/').next().unwrap_or(&path).to_owned();
     if base.ends_with("-e2e") {
         return None;
     }
     if let Some(package) = Package::read(&folder) {
-        let found = super::detect::describe(&folder, &package, Some(manager));
+        let found = describe(&folder, &package, Some(manager));
         let name = package.name().to_owned();
         if runs(&folder, &package, &found) {
             return Some(Member {
@@ -298,14 +296,6 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
             false => start.clone().inside(&member.path),
         });
     found.plan.build = build(found, site, member);
-}
-
-impl Member {
-    /// Whether its commands run in the root, as those of Nx do.
-    fn in_root(&self) -> bool {
-        let build = self.found.plan.build.as_ref().and_then(Build::last);
-        build.is_some_and(|build| build.calls("npx nx"))
-    }
 }
 
 /// Builds the member and what it needs.

@@ -255,9 +255,8 @@ fn composer(app: &App<'_>, script: &mut Script) {
         script.line("COPY . .", "packages are folders of the project");
     } else {
         let files = ["composer.json", "composer.lock", "symfony.lock"];
-        let files = files.into_iter().filter(|file| app.folder.has(file));
         script.line(
-            &format!("COPY {} ./", files.collect::<Vec<_>>().join(" ")),
+            &format!("COPY {} ./", app.present(&files).join(" ")),
             "only what decides the dependencies: a change of sources keeps the next layer cached",
         );
     }

@@ -1,9 +1,13 @@
 //! How each package manager of Python installs into `/venv`.
 
-use super::recipe::{PIP_CACHE, WHY_SERVER};
 use crate::generate::app::App;
 use crate::generate::script::{Script, quote};
 use crate::languages::python::packages::included;
+
+pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
+
+pub(crate) const WHY_SERVER: &str =
+    "; with the server that the start command names and that the project's packages lack";
 
 const WHY_COPY: &str =
     "only what decides the dependencies: a change of sources keeps the next layer cached";

@@ -1,6 +1,6 @@
 //! Python: dependencies into a virtual environment, which the second stage takes over.
 
-use super::install;
+use super::install::{self, PIP_CACHE, WHY_SERVER};
 use super::libraries::LIBRARIES;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -10,8 +10,6 @@ use crate::languages::python::packages::Packages;
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Start;
 
-pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
-
 /// Servers that are installed where the start command names one that the project forgot.
 const SERVERS: &[(&str, &str)] = &[
     ("gunicorn", "gunicorn>=23,<26"),
@@ -19,9 +17,6 @@ const SERVERS: &[(&str, &str)] = &[
     ("hypercorn", "hypercorn>=0.17,<1"),
     ("waitress-serve", "waitress>=3,<4"),
 ];
-
-pub(crate) const WHY_SERVER: &str =
-    "; with the server that the start command names and that the project's packages lack";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     if app.detection.output.is_some() {

@@ -128,10 +128,7 @@ impl<'a> Ruby<'a> {
             ".ruby-version",
             ".tool-versions",
         ];
-        let files: Vec<&str> = files
-            .into_iter()
-            .filter(|file| app.folder.has(file))
-            .collect();
+        let files = app.present(&files);
         let gemfile = app
             .folder
             .text(files.first().unwrap_or(&"Gemfile"))

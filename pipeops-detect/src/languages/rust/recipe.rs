@@ -76,11 +76,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
 
 /// A tool that builds for browsers, in a layer of its own, and the sources.
 fn browser_tool(app: &App<'_>, script: &mut Script, tool: &str, version: &str) {
-    let files: Vec<&str> = SETTINGS[1..]
-        .iter()
-        .copied()
-        .filter(|file| app.folder.has(file))
-        .collect();
+    let files = app.present(&SETTINGS[1..]);
     if !files.is_empty() {
         script.line(
             &format!("COPY {} ./", files.join(" ")),
@@ -158,11 +154,7 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
     {
         return false;
     }
-    let files: Vec<&str> = SETTINGS
-        .iter()
-        .copied()
-        .filter(|file| app.folder.has(file))
-        .collect();
+    let files = app.present(SETTINGS);
     script.line(
         &format!("COPY Cargo.toml {} ./", files.join(" ")),
         "only what decides the dependencies: a change of sources keeps the next layers cached",
@@ -252,10 +244,7 @@ fn run_stage(app: &App<'_>, script: &mut Script, system: &System) {
     app.environment(script, if port.is_empty() { &[] } else { own });
     script.line("WORKDIR /app", "paths of the program start here");
     data::copy(app, script, ".rs", |_| false);
-    for file in ["Rocket.toml"]
-        .into_iter()
-        .filter(|file| app.folder.has(file))
-    {
+    for file in app.present(&["Rocket.toml"]) {
         script.line(
             &format!("COPY {file} ./"),
             "settings that the framework reads",

@@ -4,7 +4,6 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::java::recipe as java;
-use crate::plan::Build;
 
 const CACHES: &[&str] = &["/root/.cache", "/root/.ivy2", "/root/.sbt"];
 
@@ -15,7 +14,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let start = app.start()?;
     let build = app.plan.build.as_ref();
     let task = build.and_then(|build| build.last()?.arguments.last());
-    let build = build.map(Build::shell).unwrap_or_default();
+    let build = app.build();
     let sbt = app.manager() == "sbt";
     let role = if sbt {
         "scala.build.sbt"

@@ -351,11 +351,7 @@ impl<'a> Node<'a> {
             ".yarnrc",
             ".yarnrc.yml",
         ];
-        let files: Vec<&str> = FILES
-            .iter()
-            .copied()
-            .filter(|file| self.app.folder.has(file))
-            .collect();
+        let files = self.app.present(FILES);
         files.join(" ")
     }
 }

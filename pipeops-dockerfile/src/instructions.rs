@@ -1,9 +1,134 @@
-//! What the instructions of a file hold, in a few lists that all of them share: an instruction of its own lists would need
-//! memory of its own, and a parser does little else than ask for memory.
+//! Instructions, and the lists that hold their parts. All instructions of a file share these lists: lists for each
+//! instruction would need an allocation each, and allocations are most of what a parser spends.
+
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
 
 use super::Keyword;
-use super::ast::{Arg, Arguments, Command, Heredoc, Instruction, Pair, Trigger, Word};
+use super::ast::{Arg, Heredoc, Pair, Word};
 use super::span::Span;
+
+/// One instruction of a [`Stage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Instruction<'a> {
+    /// What it does.
+    pub keyword: Keyword,
+    /// `--name` or `--name=value`, quotes and escapes taken out.
+    pub flags: &'a [Word<'a>],
+    /// What stands behind the flags.
+    pub arguments: Arguments<'a>,
+    /// The heredocs that it opens, in order.
+    pub heredocs: &'a [Heredoc<'a>],
+    pub(super) span: Span,
+    pub(super) keyword_span: Span,
+    pub(super) first_line: u32,
+    pub(super) last_line: u32,
+}
+
+impl Instruction<'_> {
+    /// Its lines, from 1, heredocs included.
+    pub fn lines(&self) -> RangeInclusive<usize> {
+        self.first_line as usize..=self.last_line as usize
+    }
+
+    /// Its bytes in the file, without the heredocs.
+    pub fn span(&self) -> Range<usize> {
+        self.span.range()
+    }
+
+    /// The bytes of its name in the file.
+    pub fn keyword_span(&self) -> Range<usize> {
+        self.keyword_span.range()
+    }
+}
+
+/// What stands behind an instruction's keyword and flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arguments<'a> {
+    /// Nothing.
+    None,
+    /// The rest of the line: `USER`, `WORKDIR`, and the shell form of `RUN`, `CMD`, `ENTRYPOINT`.
+    Text(&'a Word<'a>),
+    /// A JSON array: the exec form. The spans of its strings have the quotes inside.
+    Exec(&'a [Word<'a>]),
+    /// Words between white space: `FROM`, `COPY`, `ADD`, `EXPOSE`, `VOLUME`.
+    Words(&'a [Word<'a>]),
+    /// Keys and values of `ENV` and `LABEL`, as written.
+    Pairs(&'a [Pair<'a>]),
+    /// The keys of an `ARG`.
+    Args(&'a [Arg<'a>]),
+    /// `HEALTHCHECK`: its type and the command.
+    Health(&'a Word<'a>, Command<'a>),
+    /// `ONBUILD`: the instruction that waits.
+    Trigger(Trigger<'a>),
+}
+
+/// The command of a `HEALTHCHECK`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command<'a> {
+    /// Nothing.
+    None,
+    /// The shell form.
+    Text(&'a Word<'a>),
+    /// A JSON array: the exec form.
+    Exec(&'a [Word<'a>]),
+}
+
+impl<'a> From<Command<'a>> for Arguments<'a> {
+    fn from(command: Command<'a>) -> Self {
+        match command {
+            Command::None => Self::None,
+            Command::Text(word) => Self::Text(word),
+            Command::Exec(words) => Self::Exec(words),
+        }
+    }
+}
+
+/// The instruction behind `ONBUILD`. BuildKit does not check it before an image is built on this one.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Trigger<'a> {
+    /// Its name, as written.
+    pub name: &'a Word<'a>,
+    /// What it does; `None` where there is no such instruction.
+    pub keyword: Option<Keyword>,
+    /// Its flags.
+    pub flags: &'a [Word<'a>],
+    pub(super) tables: &'a Tables<'a>,
+    pub(super) held: Held,
+}
+
+impl<'a> Trigger<'a> {
+    /// What stands behind the flags. Never another trigger.
+    pub fn arguments(&self) -> Arguments<'a> {
+        self.tables.arguments(self.held)
+    }
+}
+
+impl fmt::Debug for Trigger<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trigger")
+            .field("name", &self.name)
+            .field("keyword", &self.keyword)
+            .field("flags", &self.flags)
+            .field("arguments", &self.arguments())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Trigger<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // The keyword follows from the name.
+        self.name == other.name
+            && self.flags == other.flags
+            && self.arguments() == other.arguments()
+    }
+}
+
+impl Eq for Trigger<'_> {}
 
 /// The lists of a file. Each instruction has a part of them, in the order of the file.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,151 @@
+//! A Dockerfile and its stages.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
+use super::Keyword;
+use super::ast::{Arg, Directives, Warning, Word};
+use super::instructions::{Arguments, Instruction, Tables};
+
+/// A Dockerfile, as BuildKit's own parser understands it.
+///
+/// It borrows its texts from the file's bytes; [`into_owned`](Self::into_owned) gives one that lives on without them.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Dockerfile<'a> {
+    /// The parser directives at the start.
+    pub directives: Directives,
+    /// The keys of all `ARG`s before the first `FROM`. They reach a stage only where it declares them again.
+    pub meta_args: Vec<Arg<'a>>,
+    /// The build stages, in the order of the file. Empty when the file has `ARG`s only: it parses, but nothing builds.
+    pub stages: Vec<Stage<'a>>,
+    /// What BuildKit accepts today and warns about.
+    pub warnings: Vec<Warning>,
+    /// The rows of the instructions in front of the first stage.
+    pub(super) meta: Range<usize>,
+    pub(super) tables: Arc<Tables<'a>>,
+}
+
+impl<'a> Dockerfile<'a> {
+    /// The largest file that BuildKit's frontend reads: 16 MiB.
+    pub const MAX_SIZE: usize = 16 << 20;
+
+    /// The stage of this name, or with this number from 0, as `COPY --from` finds it.
+    pub fn stage(&self, name: &str) -> Option<&Stage<'a>> {
+        let number = self.target(name).or_else(|| name.parse().ok());
+        self.stages.get(number?)
+    }
+
+    /// The instructions in front of the first stage.
+    pub(super) fn meta(&self) -> impl Iterator<Item = Instruction<'_>> {
+        let rows = &self.tables.rows[self.meta.clone()];
+        rows.iter().map(|row| self.tables.instruction(row))
+    }
+}
+
+impl fmt::Debug for Dockerfile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dockerfile")
+            .field("directives", &self.directives)
+            .field("meta", &Vec::from_iter(self.meta()))
+            .field("stages", &self.stages)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Dockerfile<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.directives == other.directives
+            && self.meta().eq(other.meta())
+            && self.stages == other.stages
+            && self.warnings == other.warnings
+    }
+}
+
+impl Eq for Dockerfile<'_> {}
+
+/// One build stage: a `FROM` and what follows it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Stage<'a> {
+    /// The base as written: an image, `scratch`, or an earlier stage.
+    pub from: Word<'a>,
+    /// The name behind `AS`, in lower case.
+    pub name: Option<Cow<'a, str>>,
+    /// The value of `--platform`, as written.
+    pub platform: Option<Cow<'a, str>>,
+    /// The rows of its instructions: `FROM` itself, and those behind it.
+    pub(super) rows: Range<usize>,
+    pub(super) tables: Arc<Tables<'a>>,
+}
+
+impl<'a> Stage<'a> {
+    /// The instructions behind `FROM`.
+    pub fn instructions(
+        &self,
+    ) -> impl ExactSizeIterator<Item = Instruction<'_>> + DoubleEndedIterator + Clone {
+        let rows = &self.tables.rows[self.rows.start + 1..self.rows.end];
+        rows.iter().map(|row| self.tables.instruction(row))
+    }
+
+    /// The lines of `FROM`, from 1.
+    pub fn lines(&self) -> RangeInclusive<usize> {
+        self.opening().lines()
+    }
+
+    /// The keys of the stage's `ARG`s, in order.
+    pub fn args(&self) -> impl Iterator<Item = &Arg<'a>> {
+        let rows = &self.tables.rows[self.rows.start + 1..self.rows.end];
+        rows.iter().flat_map(|row| self.tables.args(row.held))
+    }
+
+    /// The TCP ports of `EXPOSE`, where they are written as numbers.
+    pub fn exposed_ports(&self) -> impl Iterator<Item = u16> {
+        let exposed = self
+            .instructions()
+            .filter(|instruction| instruction.keyword == Keyword::Expose);
+        let words = exposed.flat_map(|instruction| match instruction.arguments {
+            Arguments::Words(words) => words,
+            _ => &[],
+        });
+        words.filter_map(|word| word.text.trim_end_matches("/tcp").parse().ok())
+    }
+
+    /// The keys of `ONBUILD ARG`s: declared in each image that is built from this one.
+    pub fn onbuild_args(&self) -> impl Iterator<Item = &Arg<'a>> {
+        let rows = &self.tables.rows[self.rows.start + 1..self.rows.end];
+        let triggers = rows
+            .iter()
+            .filter_map(|row| self.tables.trigger_row(row.held));
+        triggers.flat_map(|trigger| self.tables.args(trigger.held))
+    }
+
+    /// `FROM` itself.
+    pub(super) fn opening(&self) -> Instruction<'_> {
+        self.tables.instruction(&self.tables.rows[self.rows.start])
+    }
+}
+
+impl fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("from", &self.from)
+            .field("name", &self.name)
+            .field("platform", &self.platform)
+            .field("lines", &self.lines())
+            .field("instructions", &Vec::from_iter(self.instructions()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Stage<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // The other fields are made of its `FROM`.
+        self.opening() == other.opening() && self.instructions().eq(other.instructions())
+    }
+}
+
+impl Eq for Stage<'_> {}
