@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use pipeops_core::build::{BuildCache, DockerfileSource, S3Cache};
 use pipeops_core::{BuildRequest, ImageRef, SecretString};
@@ -10,9 +8,6 @@ use super::frontend::{Network, Provenance, ResolveMode};
 use super::options::Solve;
 use super::prepare::Prepared;
 use crate::error::Error;
-
-/// What a test changes in a request.
-type Change = Box<dyn FnOnce(&mut BuildRequest)>;
 
 fn request(dir: &tempfile::TempDir) -> BuildRequest {
     std::fs::write(dir.path().join("Dockerfile"), "FROM scratch").unwrap();
@@ -87,38 +82,27 @@ fn secrets_in_build_arguments_are_not_shown() {
 
 #[test]
 fn what_cannot_be_built_is_refused_before_any_daemon_is_asked() {
-    let digest = format!("sha256:{}", "a".repeat(64));
-    let refused: [(&str, Change); 7] = [
-        (
-            "no tag",
-            Box::new(|request| request.image = "reg.io/app".parse().unwrap()),
-        ),
-        (
-            "digest",
-            Box::new(move |request| {
-                request.image = format!("reg.io/app:1@{digest}").parse().unwrap()
-            }),
-        ),
-        (
-            "not a name",
-            Box::new(|request| drop(request.build_args.insert("A=B".into(), String::new()))),
-        ),
-        (
-            "os/arch",
-            Box::new(|request| request.platforms.push("a,b".into())),
-        ),
-        (
-            "outside",
-            Box::new(|request| request.dockerfile = DockerfileSource::Path("../Dockerfile".into())),
-        ),
-        (
-            "no deploy/x in",
-            Box::new(|request| request.dockerfile = DockerfileSource::Path("./deploy/x".into())),
-        ),
-        (
-            "cannot read",
-            Box::new(|request| request.context = "/nowhere/at/all".into()),
-        ),
+    let refused: [(&str, fn(&mut BuildRequest)); 7] = [
+        ("no tag", |request| {
+            request.image = "reg.io/app".parse().unwrap()
+        }),
+        ("digest", |request| {
+            let digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+            request.image = request.image.with_digest(digest);
+        }),
+        ("not a name", |request| {
+            drop(request.build_args.insert("A=B".into(), String::new()))
+        }),
+        ("os/arch", |request| request.platforms.push("a,b".into())),
+        ("outside", |request| {
+            request.dockerfile = DockerfileSource::Path("../Dockerfile".into())
+        }),
+        ("no deploy/x in", |request| {
+            request.dockerfile = DockerfileSource::Path("./deploy/x".into())
+        }),
+        ("cannot read", |request| {
+            request.context = "/nowhere/at/all".into()
+        }),
     ];
     for (why, change) in refused {
         let error = prepare(change).err().expect(why);
@@ -173,12 +157,16 @@ fn solve() -> Solve {
     remote(None).http_context("http://h/a")
 }
 
-fn attributes(solve: &Solve) -> Result<BTreeMap<String, String>, String> {
+/// What the frontend is told besides the context, as `key=value` in order.
+fn attributes(solve: &Solve) -> Result<String, String> {
     let prepared = solve.prepare().map_err(|error| error.to_string())?;
-    let mut attributes = prepared.request.frontend_attrs;
-    attributes.remove("context");
-    attributes.remove("filename");
-    Ok(attributes.into_iter().collect())
+    let told = prepared.request.frontend_attrs.into_iter();
+    let mut told: Vec<String> = told
+        .filter(|(key, _)| !["context", "filename"].contains(&key.as_str()))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    told.sort();
+    Ok(told.join(" "))
 }
 
 #[test]
@@ -216,85 +204,64 @@ fn an_address_that_the_frontend_would_take_for_something_else_is_refused() {
 #[test]
 fn each_option_is_its_attribute_and_nothing_else() {
     let image: ImageRef = "r.io/base:1".parse().unwrap();
-    let cases: [(Solve, &[(&str, &str)]); 18] = [
-        (solve(), &[]),
+    let with = |name, context| solve().context(name, context);
+    let hosts = solve().add_host("db", "10.0.0.1".parse().unwrap());
+    let limits = solve().ulimit("nofile", 1024, 2048);
+    for (solve, told) in [
+        (solve(), ""),
         (
             solve().no_cache_stage("a").no_cache_stage("b"),
-            &[("no-cache", "a,b")],
+            "no-cache=a,b",
         ),
         (
-            solve().context("base", NamedContext::Folder("/".into())),
-            &[("context:base", "local:named-base")],
+            with("base", NamedContext::Folder("/".into())),
+            "context:base=local:named-base",
         ),
         (
-            solve().context("alpine:latest", NamedContext::Image(image.clone())),
-            &[("context:alpine", "docker-image://r.io/base:1")],
+            with("alpine:latest", NamedContext::Image(image.clone())),
+            "context:alpine=docker-image://r.io/base:1",
         ),
         (
-            solve().context("src", NamedContext::Git("https://h/o/n.git#main".into())),
-            &[("context:src", "https://h/o/n.git#main")],
+            with("src", NamedContext::Git("https://h/n.git#main".into())),
+            "context:src=https://h/n.git#main",
         ),
         (
-            solve().context("src", NamedContext::Http("https://h/a.tgz".into())),
-            &[("context:src", "https://h/a.tgz")],
+            with("src", NamedContext::Http("https://h/a.tgz".into())),
+            "context:src=https://h/a.tgz",
         ),
         (
             solve().provenance(Provenance::Min),
-            &[("attest:provenance", "mode=min")],
+            "attest:provenance=mode=min",
         ),
         (
             solve().provenance(Provenance::Max),
-            &[("attest:provenance", "mode=max")],
+            "attest:provenance=mode=max",
         ),
-        (solve().sbom(), &[("attest:sbom", "")]),
+        (solve().sbom(), "attest:sbom="),
+        (solve().sbom_by(&image), "attest:sbom=generator=r.io/base:1"),
         (
-            solve().sbom_by(&image),
-            &[("attest:sbom", "generator=r.io/base:1")],
+            hosts.add_host("v6", "::1".parse().unwrap()),
+            "add-hosts=db=10.0.0.1,v6=::1",
         ),
+        (solve().shm_size(67_108_864), "shm-size=67108864"),
         (
-            solve()
-                .add_host("db", "10.0.0.1".parse().unwrap())
-                .add_host("v6", "::1".parse().unwrap()),
-            &[("add-hosts", "db=10.0.0.1,v6=::1")],
+            limits.ulimit("core", -1, -1),
+            "ulimit=nofile=1024:2048,core=-1:-1",
         ),
-        (solve().shm_size(67_108_864), &[("shm-size", "67108864")]),
-        (
-            solve().ulimit("nofile", 1024, 2048).ulimit("core", -1, -1),
-            &[("ulimit", "nofile=1024:2048,core=-1:-1")],
-        ),
-        (
-            solve().network(Network::None),
-            &[("force-network-mode", "none")],
-        ),
-        (
-            solve().network(Network::Host),
-            &[("force-network-mode", "host")],
-        ),
+        (solve().network(Network::None), "force-network-mode=none"),
+        (solve().network(Network::Host), "force-network-mode=host"),
         (
             solve().resolve_mode(ResolveMode::PreferLocal),
-            &[("image-resolve-mode", "local")],
+            "image-resolve-mode=local",
         ),
-        (
-            solve().cgroup_parent("/builds"),
-            &[("cgroup-parent", "/builds")],
-        ),
-        (solve().hostname("builder"), &[("hostname", "builder")]),
-    ];
-    for (solve, expected) in cases {
-        let expected: BTreeMap<String, String> = expected
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        assert_eq!(attributes(&solve).unwrap(), expected);
+        (solve().cgroup_parent("/builds"), "cgroup-parent=/builds"),
+        (solve().hostname("builder"), "hostname=builder"),
+    ] {
+        assert_eq!(attributes(&solve).unwrap(), told);
     }
-    assert_eq!(
-        solve()
-            .network(Network::Host)
-            .allow_insecure_steps()
-            .frontend
-            .entitlements(),
-        ["network.host", "security.insecure"]
-    );
+    let unsafe_steps = solve().network(Network::Host).allow_insecure_steps();
+    let allowed = unsafe_steps.frontend.entitlements();
+    assert_eq!(allowed, ["network.host", "security.insecure"]);
     assert!(solve().frontend.entitlements().is_empty());
 }
 
@@ -327,7 +294,7 @@ fn an_image_in_a_layout_is_named_by_its_digest() {
 fn all_stages_without_cache_are_more_than_some() {
     let mut solve = solve().no_cache_stage("a");
     solve.request.no_cache = true;
-    assert_eq!(attributes(&solve).unwrap()["no-cache"], "");
+    assert_eq!(attributes(&solve).unwrap(), "no-cache=");
 }
 
 #[test]
