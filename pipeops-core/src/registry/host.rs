@@ -59,7 +59,7 @@ pub fn split(key: &str) -> (&str, &str) {
     let key = key.trim();
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    (host, path.trim_matches('/'))
+    (host.trim(), path.trim_matches('/'))
 }
 
 /// The host without its port. IPv6 addresses keep their brackets.
