@@ -223,10 +223,10 @@ impl Controller {
     async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, ControllerError> {
         let submitted = self.store.submit(new).await?;
         self.hub.wake();
-        // It is stored: a queue that cannot be told finds it by itself.
+        // The deployment is stored: without an announcement, the queue finds it later.
         if let Err(error) = self.queue.announce().await {
             let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "runners cannot be told of a new deployment");
+            tracing::warn!(error, "runners cannot be notified of a new deployment");
         }
         Ok(submitted)
     }

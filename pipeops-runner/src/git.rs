@@ -1,4 +1,4 @@
-//! Names that git gives to things: commits, refs and repositories.
+//! Names of refs and repositories.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! A world for tests: a git server, a registry and a store that are real enough, a builder and a cluster that only count.
+//! A world for tests: a git server, a registry and a store; a builder and a cluster that only count.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

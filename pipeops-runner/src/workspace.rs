@@ -1,4 +1,4 @@
-//! A folder of its own for each build, gone when the build is.
+//! A private folder for each build, removed with the build.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -13,10 +13,10 @@ const GATE: &str = ".gate";
 /// The end of the name of a workspace's lock file.
 const LOCK: &str = "lock";
 
-/// The folder under which workspaces are made.
+/// The folder that holds the workspaces.
 ///
 /// Each workspace `ID/` has a lock file `ID.lock` beside it, which its process holds locked for as long as it lives: the
-/// operating system lets go of the lock at `kill -9`, so a workspace whose lock can be had belongs to nobody.
+/// operating system lets go of the lock at `kill -9`, so a workspace whose lock is free is abandoned.
 #[derive(Debug, Clone)]
 pub struct Workspaces {
     root: PathBuf,
@@ -36,7 +36,7 @@ impl Workspaces {
         Ok(workspaces)
     }
 
-    /// Makes an empty workspace (mode 0700) with an id of its own.
+    /// Makes an empty workspace (mode 0700) with a unique id.
     ///
     /// # Errors
     /// When the disk is full or the folder is not ours.
@@ -57,7 +57,7 @@ impl Workspaces {
         Ok(workspace)
     }
 
-    /// Removes the workspaces whose processes are gone, and answers how many.
+    /// Removes the workspaces whose processes are gone. Returns how many.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -75,7 +75,7 @@ impl Workspaces {
         Ok(removed)
     }
 
-    /// While the gate is held, no other process makes or sweeps: nobody sees a lock file that is not locked yet.
+    /// While the gate is held, no other process makes or sweeps, so none sees a lock file that is not locked yet.
     fn gate(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let gate = options
@@ -184,7 +184,7 @@ fn lock_path(workspace: &Path) -> PathBuf {
     workspace.with_extension(LOCK)
 }
 
-/// True when nobody holds the lock. A file system without locks counts as in use: better a leftover than a lost build.
+/// True when no process holds the lock. On a file system without locks, every workspace counts as in use.
 fn is_abandoned(lock: &Path) -> bool {
     let Ok(file) = File::open(lock) else {
         return false;
@@ -218,8 +218,8 @@ fn make_dir_all(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// Refused by the system when the folder is somebody else's: in a shared folder for temporary files anybody could have
-/// made it before us.
+/// The system refuses when another user owns the folder: in a shared folder for temporary files, anybody could have made it
+/// first.
 #[cfg(unix)]
 fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))

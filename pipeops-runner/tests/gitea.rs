@@ -67,7 +67,7 @@ impl Repository {
         format!("{}/{}.git", self.forge, self.path())
     }
 
-    /// Commits a file to main and answers the commit's SHA.
+    /// Commits a file to main. Returns the commit's SHA.
     async fn commit(&self, path: &str, content: &str) -> String {
         let body = json!({"content": STANDARD.encode(content), "message": format!("Add {path}"), "branch": "main"});
         let answer = self

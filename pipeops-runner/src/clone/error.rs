@@ -1,4 +1,4 @@
-//! What can go wrong with a clone, told apart.
+//! Causes of failed clones.
 
 use std::error::Error;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::tally::bytes_text;
 use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, source_folder};
 use crate::workspace::{Workspace, usage};
 
-/// How often the size of what was fetched is looked at.
+/// How often the size of the workspace is measured.
 const SIZE_CHECK: Duration = Duration::from_millis(100);
 
 /// Fetches from git servers over https: [`clone`] as a [`SourceFetcher`].
@@ -74,7 +74,7 @@ async fn grows_beyond(workspace: &Arc<Workspace>, bytes: u64) {
     }
 }
 
-/// Tells the blocking thread to stop when nobody waits for it any more.
+/// Stops the blocking thread when the future is dropped.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 

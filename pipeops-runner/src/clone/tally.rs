@@ -2,7 +2,7 @@
 
 use super::{CloneError, CloneRequest};
 
-/// What a commit's tree would take on disk, counted before anything is written: a small pack can hold a huge tree.
+/// The size of a commit's tree on disk, counted before anything is written: a small pack can hold a huge tree.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) files: u64,

@@ -22,7 +22,7 @@ const TOKEN_PROTOCOL: &str = "bearer.";
 #[non_exhaustive]
 pub enum Access {
     /// Requests to `localhost`, `127.0.0.1` or `[::1]`. For servers that listen on loopback only: there it also keeps
-    /// out web pages that point a host name of their own at this machine.
+    /// out web pages whose host name resolves to this machine.
     #[default]
     Local,
     /// Requests with `Authorization: Bearer TOKEN`, from anywhere. The dashboard asks for the token.

@@ -64,7 +64,7 @@ impl From<StoreError> for Error {
     }
 }
 
-/// What the database said is for the log of the server, not for a stranger.
+/// The database's message goes to the server's log, not to the client.
 fn store_error(error: &StoreError) -> Error {
     let source: &dyn std::error::Error = error;
     tracing::error!(error = source, "the store does not answer");
@@ -78,7 +78,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Headers for every answer: no guessing of types, no caching, no framing, no addresses to strangers.
+/// Headers for every answer: no guessing of types, no caching, no framing, no referrers.
 pub(super) async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = [

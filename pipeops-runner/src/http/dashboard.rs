@@ -1,4 +1,4 @@
-//! The dashboard: one page without any request to elsewhere.
+//! The dashboard: one page that loads nothing from other servers.
 
 use std::sync::LazyLock;
 
@@ -39,8 +39,8 @@ pub(super) async fn page() -> Response {
     (headers, page.as_str()).into_response()
 }
 
-/// Only this style and this script, by their hashes, and connections to this server. Logs are text of strangers: should
-/// one of them ever become markup, nothing in it runs or loads.
+/// Only this style and this script, by their hashes, and connections to this server. Logs are untrusted text:
+/// if a line ever became markup, nothing in it would run or load.
 fn policy(style: &str, script: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(

@@ -21,13 +21,13 @@ use crate::hub::Subscription;
 /// The WebSocket protocol that is spoken here.
 const PROTOCOL: &str = "pipeops.events";
 
-/// How often a silent client is asked whether it is there.
+/// How often a silent client is pinged.
 const PING: Duration = Duration::from_secs(20);
 
-/// A client that takes nothing for this long is cut off. It comes back and asks for what it missed.
+/// A client that accepts nothing for this long is disconnected. It can reconnect and replay what it missed.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What clients send is not read: it need not be long.
+/// Messages of clients are ignored, so the limit is small.
 const MAX_MESSAGE: usize = 4 << 10;
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ async fn serve(socket: WebSocket, mut subscription: Subscription, logs: bool) {
         let messages: Vec<Message> = tokio::select! {
             events = subscription.next() => match events {
                 Ok(events) => events.iter().filter_map(|event| message(event, logs)).collect(),
-                // The client comes back and asks for what it missed.
+                // The client can reconnect and replay what it missed.
                 Err(_) => break,
             },
             _ = pings.tick() => vec![Message::Ping(Vec::new().into())],

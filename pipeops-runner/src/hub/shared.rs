@@ -20,9 +20,9 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<Pending>,
     /// Something is pending.
     pub(super) news: Notify,
-    /// Somebody waits for what is pending.
+    /// A flush waits for what is pending.
     pub(super) urgent: Notify,
-    /// Somebody else may have written to the store.
+    /// The store may have events that the hub did not write.
     pub(super) elsewhere: Notify,
     pub(super) recent: Mutex<Recent>,
     /// The number of the newest event in `recent`.
@@ -78,7 +78,7 @@ impl Shared {
     }
 }
 
-/// Locks, and goes on with the data of a holder that panicked: each change under these locks is complete in itself.
+/// Locks, even after a panic of another holder: each change under these locks is complete by itself.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,12 +33,12 @@ pub struct DeploymentEvents {
     budget: Arc<Budget>,
 }
 
-/// What a deployment has taken of its share.
+/// What a deployment has used of its limits.
 #[derive(Debug, Default)]
 struct Budget {
     /// Bytes of log so far.
     log: AtomicU64,
-    /// Events that were left out and not yet told about.
+    /// Events that were dropped and not yet reported.
     left_out: AtomicU64,
 }
 
@@ -122,7 +122,7 @@ impl DeploymentEvents {
     fn gap(&self) -> Option<EventKind> {
         let left_out = self.budget.left_out.swap(0, Ordering::Relaxed);
         (left_out > 0).then(|| EventKind::Warning {
-            message: format!("{left_out} lines of the log are left out: there were too many"),
+            message: format!("{left_out} log lines were dropped: there were too many"),
         })
     }
 }
@@ -142,7 +142,7 @@ impl EventSink for DeploymentEvents {
             self.budget.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // The gap is told by the next event of another kind: telling it between lines would take the room of lines.
+        // The next event of another kind reports the gap: a report between lines would use their room.
         if !may_be_left_out {
             pending.events.extend(self.gap().map(new));
         }
@@ -176,7 +176,7 @@ fn redact_all(redactor: &Redactor, kind: EventKind) -> EventKind {
     };
     redact_value(redactor, &mut value);
     serde_json::from_value(value).unwrap_or_else(|_| EventKind::Warning {
-        message: "an event held a secret and was left out".to_owned(),
+        message: "an event held a secret and was dropped".to_owned(),
     })
 }
 

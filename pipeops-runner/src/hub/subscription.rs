@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// Events that are handed out at once, at most.
 const BATCH: usize = 256;
 
-/// A position in the stream. Dropping it is all that it takes to end it.
+/// A position in the stream. Drop it to end it.
 pub struct Subscription {
     shared: Arc<Shared>,
     /// The number of the last event that was looked at.
@@ -34,7 +34,7 @@ impl Subscription {
     /// The next events, at least one, oldest first. Waits until there are some. Cancelling it loses nothing.
     ///
     /// # Errors
-    /// When the store does not answer. Calling again goes on where it stopped.
+    /// When the store does not answer. Another call resumes at the same position.
     pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, StoreError> {
         loop {
             let head = *self.head.borrow_and_update();

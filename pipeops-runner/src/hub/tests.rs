@@ -157,7 +157,7 @@ async fn long_lines_are_cut_and_long_logs_end_with_a_warning() {
     };
     assert!(line.len() < 9000 && line.ends_with('…'));
     assert!(
-        matches!(&events[1].kind, EventKind::Warning { message } if message.contains("left out")),
+        matches!(&events[1].kind, EventKind::Warning { message } if message.contains("dropped")),
         "{:?}",
         events[1]
     );

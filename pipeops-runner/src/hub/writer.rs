@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Waiting this little for more to come makes batches of what would be many transactions.
 const BATCH_DELAY: Duration = Duration::from_millis(20);
 
-/// How long a store that failed is left alone.
+/// The pause after an error of the store.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Stores what is pending, for ever.
@@ -29,13 +29,13 @@ pub(super) async fn write(shared: Arc<Shared>) {
             store_events(&shared, events).await;
         }
         for done in flushes {
-            // A waiter that went away does not care.
+            // The waiter may be gone.
             let _ = done.send(());
         }
     }
 }
 
-/// Tries until the store takes the events: what was emitted is not lost to a full disk that is cleaned up.
+/// Retries until the store accepts the events, so that a full disk loses none.
 async fn store_events(shared: &Shared, events: Vec<NewEvent>) {
     loop {
         match shared.store.append_events(events.clone()).await {
@@ -55,7 +55,7 @@ async fn publish(shared: &Shared, stored: Vec<Event>) {
     }
 }
 
-/// Looks for events of other processes, and for those that the store itself adds, when told and once in a while.
+/// Reads events of other processes and of the store itself, when woken and at intervals.
 pub(super) async fn follow(shared: Arc<Shared>) {
     loop {
         let _ = tokio::time::timeout(POLL, shared.elsewhere.notified()).await;

@@ -22,7 +22,7 @@ use crate::project::Project;
 /// a cache that does not exist costs one request.
 const DEFAULT_BRANCHES: [&str; 2] = ["main", "master"];
 
-/// Finds out whether the registry takes the push, before minutes are spent on the build.
+/// Checks that the registry accepts the push, before minutes are spent on the build.
 pub(super) async fn check_push(
     image: &ImageRef,
     credentials: &Arc<dyn CredentialProvider>,

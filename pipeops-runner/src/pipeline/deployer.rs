@@ -32,7 +32,7 @@ impl Deployer for Rollout {
         stack: &Stack,
         events: &dyn EventSink,
     ) -> Result<RolledOut, StepFailure> {
-        let told = |diagnosis, rolled_back| {
+        let failed = |diagnosis, rolled_back| {
             Err(StepFailure::of_rollout(
                 Failure::from_diagnosis(diagnosis),
                 rolled_back,
@@ -40,8 +40,8 @@ impl Deployer for Rollout {
         };
         match self.run_once(deployment, stack, events).await {
             Ok(Outcome::Complete { .. }) => Ok(RolledOut::new("Rollout complete")),
-            Ok(Outcome::RolledBack { diagnosis, .. }) => told(diagnosis, true),
-            Ok(Outcome::Failed { diagnosis }) => told(diagnosis, false),
+            Ok(Outcome::RolledBack { diagnosis, .. }) => failed(diagnosis, true),
+            Ok(Outcome::Failed { diagnosis }) => failed(diagnosis, false),
             Err(error @ Error::RollbackIncomplete { .. }) => {
                 Err(StepFailure::of_rollout(error, false))
             }

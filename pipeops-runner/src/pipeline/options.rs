@@ -1,4 +1,4 @@
-//! What a pipeline is made of, and its bounds.
+//! The parts of a pipeline, and its limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::clone::{CloneLimits, SourceFetcher};
 use crate::store::Store;
 use crate::workspace::Workspaces;
 
-/// What a pipeline is made of.
+/// The parts of a pipeline.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PipelineParts {
@@ -31,7 +31,7 @@ pub struct PipelineParts {
     pub manifests: Arc<dyn ManifestGenerator>,
     /// What rolls out, by the name of the cluster.
     pub clusters: BTreeMap<String, Arc<dyn Deployer>>,
-    /// Registry credentials for projects that have none of their own, and for base images. Default: none.
+    /// Registry credentials for projects without a login, and for base images. Default: none.
     pub credentials: Arc<dyn CredentialProvider>,
     /// What detects languages; `None` for the built-in rules, which know the project's settings.
     pub detector: Option<Arc<dyn LanguageDetector>>,
@@ -75,19 +75,19 @@ impl std::fmt::Debug for PipelineParts {
     }
 }
 
-/// Bounds and habits of a pipeline.
+/// Limits and settings of a pipeline.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PipelineOptions {
-    /// Bounds of clones.
+    /// Limits of clones.
     pub clone: CloneLimits,
     /// How long each step may take.
     pub limits: StepLimits,
-    /// How a step is tried again whose failure may pass by itself. Default: 3 tries within an hour.
+    /// How steps with transient failures are retried. Default: 3 attempts within an hour.
     pub retry: Backoff,
     /// The base images of generated Dockerfiles.
     pub base_images: BaseImages,
-    /// How registries are asked whether they take a push.
+    /// Options of the client that checks whether a registry accepts the push.
     pub registry: ClientOptions,
     /// Build cache in S3; its name is set for each project and branch. Default: none.
     pub cache: Option<S3Cache>,
@@ -107,7 +107,7 @@ impl Default for PipelineOptions {
 }
 
 impl PipelineOptions {
-    /// Sets the bounds of clones.
+    /// Sets the limits of clones.
     #[must_use]
     pub fn clone_limits(mut self, limits: CloneLimits) -> Self {
         self.clone = limits;
@@ -121,7 +121,7 @@ impl PipelineOptions {
         self
     }
 
-    /// Sets how a step is tried again whose failure may pass by itself.
+    /// Sets how steps with transient failures are retried.
     #[must_use]
     pub fn retry(mut self, retry: Backoff) -> Self {
         self.retry = retry;
@@ -143,7 +143,7 @@ impl PipelineOptions {
     }
 }
 
-/// How long each step may take, one try at a time. The rollout has a deadline of its own below this one.
+/// The time limit of each attempt of a step. The rollout's own deadline is shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StepLimits {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::StepFailure;
 use super::source::{blocking, unreadable};
 
-/// A Dockerfile that is longer is not read: no person wrote it.
+/// Longer Dockerfiles are refused.
 const MAX_DOCKERFILE: usize = 1 << 20;
 
 /// How the image is going to be built.
@@ -31,9 +31,9 @@ pub struct Plan {
     pub build_args: BTreeMap<String, String>,
     /// The language that was detected.
     pub language: Option<Language>,
-    /// The port that the app listens on, as far as the source tells.
+    /// The port that the app listens on, if the source names it.
     pub port: Option<u16>,
-    /// The numeric user that the app runs as, as far as the Dockerfile tells.
+    /// The numeric user that the app runs as, if the Dockerfile names it.
     pub uid: Option<u32>,
 }
 
@@ -142,7 +142,7 @@ impl PlanRequest {
         Ok((plan, warnings))
     }
 
-    /// What the build would take and the project does not have. The registry may be open all the same.
+    /// Secrets that the build can use and the project lacks. The build may succeed without them.
     fn missing_secrets(&self, wanted: &[BuildSecret]) -> impl Iterator<Item = String> {
         let missing = wanted
             .iter()
@@ -194,7 +194,7 @@ impl Facts {
     }
 }
 
-/// `USER 1000` or `USER 1000:1000`; names are known to the image alone, and root is never taken over.
+/// `USER 1000` or `USER 1000:1000`; only the image can resolve names, and root is never used.
 fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
     let mut users = stage
         .instructions()

@@ -129,9 +129,9 @@ async fn a_commit_becomes_a_rollout_of_its_image_by_digest() {
     assert!(!json.contains("hunter22") && json.contains("the token is [redacted]"));
 }
 
-/// Kills the process just before or just after each step's write, and lets another one go on.
+/// Kills the process just before or just after each step's write, and lets another one resume.
 #[tokio::test]
-async fn wherever_a_process_dies_another_one_goes_on() {
+async fn wherever_a_process_dies_another_one_resumes() {
     for after_write in [true, false] {
         for step in Step::ALL {
             let world = world().await;
@@ -186,7 +186,7 @@ async fn wherever_a_process_dies_another_one_goes_on() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_told() {
+async fn transient_failures_are_retried_with_a_warning() {
     let world = world().await;
     let sha = world.commit(&[("Dockerfile", DOCKERFILE)]);
     world
@@ -206,7 +206,7 @@ async fn what_may_pass_is_tried_again_and_told() {
 }
 
 #[tokio::test]
-async fn what_cannot_pass_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let world = world().await;
     let sha = world.commit(&[("Dockerfile", DOCKERFILE)]);
     *world.builder.failures.lock().unwrap() = vec![RetryClass::Permanent];

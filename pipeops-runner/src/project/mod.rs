@@ -385,7 +385,7 @@ impl Environment {
     }
 }
 
-/// A name that cannot name anything in a cluster.
+/// A name that Kubernetes objects cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{name:?} cannot be the name of a {what}: use up to 53 lower-case letters, digits and dashes, beginning with a letter"

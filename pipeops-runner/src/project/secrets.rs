@@ -26,7 +26,7 @@ impl Login {
     }
 }
 
-/// What a project keeps secret. Its `Debug` shows no secret, and it has no JSON of its own.
+/// The secrets of a project. Its `Debug` shows none, and it has no JSON form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProjectSecrets {

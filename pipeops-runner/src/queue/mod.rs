@@ -1,4 +1,4 @@
-//! Who may run which deployment.
+//! Which runner may run which deployment.
 
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -17,15 +17,15 @@ use crate::store::StoreError;
 
 /// Hands queued deployments to runners, each to one runner at a time.
 ///
-/// The truth is in the database: a stored deployment is queued by being stored, and a claim is a lease on its row. A
-/// message broker only tells runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost, and nothing runs
+/// The database is authoritative: a stored deployment is queued by being stored, and a claim is a lease on its row. A
+/// message broker only notifies runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost, and nothing runs
 /// twice, when the broker, a runner or the database is killed.
 ///
 /// One deployment of a project and environment runs at a time; among those that may run, greater priority goes first,
 /// then the project that has fewest running, then the oldest.
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
-    /// Takes the next deployment that may run: a queued one, or one whose runner let its lease run out.
+    /// Takes the next deployment that may run: a queued one, or one whose lease expired.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -37,16 +37,16 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::LeaseLost`] when another runner has claimed the deployment or it has ended.
     async fn heartbeat(&self, fence: &Fence, lease: Duration) -> Result<(), StoreError>;
 
-    /// Gives the deployment back for another runner to go on with, because this one stops.
+    /// Releases the deployment, so that another runner resumes it, because this one stops.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`], or when the database does not answer.
     async fn release(&self, fence: &Fence) -> Result<(), StoreError>;
 
-    /// Tells waiting runners that there may be something to claim.
+    /// Notifies waiting runners that there may be something to claim.
     ///
     /// # Errors
-    /// When the broker cannot be told. The deployment is queued all the same and is found later.
+    /// When the broker does not answer. The deployment is queued nevertheless and is found later.
     async fn announce(&self) -> Result<(), StoreError>;
 
     /// Waits until there may be something to claim, at most this long.
@@ -63,7 +63,7 @@ pub struct Claim {
     pub project: Project,
     /// The right to write for it.
     pub fence: Fence,
-    /// How many runners took it before and did not finish.
+    /// How many runners claimed it before and did not finish.
     pub attempt: u32,
 }
 

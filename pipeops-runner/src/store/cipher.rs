@@ -1,4 +1,4 @@
-//! Encryption of what the store keeps secret.
+//! Encryption of stored secrets.
 
 use std::fmt;
 use std::fs;
@@ -18,8 +18,8 @@ const FORMAT: u8 = 1;
 
 /// Seals secrets with one key: ChaCha20-Poly1305, a random nonce for each, bound to where it is stored.
 ///
-/// The key is 32 bytes, written in base64 (`openssl rand -base64 32`). Whoever has the database and the key can read
-/// the secrets: keep them apart in backups.
+/// The key is 32 bytes, written in base64 (`openssl rand -base64 32`). The database and the key together reveal the
+/// secrets: keep them apart in backups.
 ///
 /// ```
 /// use pipeops_runner::store::SecretCipher;
@@ -54,7 +54,7 @@ impl SecretCipher {
         })
     }
 
-    /// A cipher whose key dies with it: for stores in memory.
+    /// A cipher with a random key that is not stored: for stores in memory.
     ///
     /// # Errors
     /// When the machine gives no random numbers.
@@ -152,8 +152,8 @@ fn random_key() -> Result<SecretString, SecretCipherError> {
     Ok(SecretString::from(STANDARD.encode(key.as_slice())))
 }
 
-/// Writes the key under a name of its own and links it into place: two processes that start at once agree on one key,
-/// and nobody reads half of it.
+/// Writes the key to a draft and links it into place: two processes that start at once agree on one key, and none reads
+/// half of it.
 fn make_key_file(path: &Path, key: &SecretString) -> io::Result<SecretString> {
     let draft = with_suffix(path, &uuid::Uuid::now_v7().simple().to_string());
     let mut options = fs::OpenOptions::new();

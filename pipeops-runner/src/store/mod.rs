@@ -1,4 +1,4 @@
-//! Where projects, deployments, their journals and their events are kept.
+//! Storage of projects, deployments, journals and events.
 
 mod cipher;
 #[cfg(all(test, feature = "sqlite"))]
@@ -22,7 +22,7 @@ pub use sqlite::SqliteStore;
 use crate::deployment::{Deployment, Ending, Fence, JournalEntry, NewDeployment, Submitted};
 use crate::project::Project;
 
-/// Everything that outlives a process.
+/// State that outlives a process.
 ///
 /// One conformance suite runs over every implementation. Writes for a deployment take a [`Fence`]: they are refused with
 /// [`StoreError::LeaseLost`] once another runner has claimed it.
@@ -69,13 +69,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// When the store does not answer.
     async fn deployments(&self, filter: &DeploymentFilter) -> Result<Vec<Deployment>, StoreError>;
 
-    /// The steps of a deployment that ended well, in their order.
+    /// The finished steps of a deployment, in their order.
     ///
     /// # Errors
     /// When the store does not answer, or an output cannot be decrypted.
     async fn journal(&self, deployment: &str) -> Result<Vec<JournalEntry>, StoreError>;
 
-    /// Writes a step that ended well, with its [`EventKind::StepFinished`]. Writing it again replaces it.
+    /// Writes a finished step, with its [`EventKind::StepFinished`]. Writing it again replaces it.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`], or when the store does not answer.
@@ -87,7 +87,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::LeaseLost`], or when the store does not answer.
     async fn finish(&self, fence: &Fence, ending: &Ending) -> Result<(), StoreError>;
 
-    /// Appends to the stream and answers the events with their numbers, in order. Events of a lost lease are left out.
+    /// Appends to the stream. Returns the events with their numbers, in order, without those of a lost lease.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -165,7 +165,7 @@ impl NewEvent {
     }
 }
 
-/// The store cannot do what it was asked for.
+/// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -191,7 +191,7 @@ pub enum StoreError {
         /// The newest version that is known here.
         known: i64,
     },
-    /// The database did not do it.
+    /// The database refused the operation.
     #[error("the database refused the operation")]
     Database(#[source] Box<dyn Error + Send + Sync>),
     /// What is stored cannot be read back.

@@ -6,7 +6,7 @@ use super::body::{BodyError, from_json};
 use super::payload::Payload;
 use super::push::{PushEvent, RawPush};
 
-/// More changes than this in one event are ignored: nobody deploys from so many branches.
+/// More changes than this in one event are ignored.
 const MAX_CHANGES: usize = 100;
 
 pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {

@@ -1,4 +1,4 @@
-//! A push, as every forge reports it.
+//! A push, the same type for all forges.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::BodyError;
 use crate::git::GitRef;
 use pipeops_core::CommitSha;
 
-/// Markers in a commit's message that ask for no deployment.
+/// Markers in a commit's message that prevent a deployment.
 const SKIP_MARKERS: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip deploy]"];
 
-/// Longer lists of changed paths count as "not known": nobody filters on them.
+/// Longer lists of changed paths count as unknown.
 const MAX_PATHS: usize = 10_000;
 
 /// The longest first line of a commit's message that is kept, in characters.

@@ -135,7 +135,7 @@ async fn a_build_that_fails_touches_no_pods() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_stops_in_mid_rollout_is_followed_by_another_one() {
+async fn another_service_resumes_the_rollout_of_one_that_stopped() {
     let mut world = World::new().await;
     let commit = world.version("v1");
     let slow = PodBehaviour::ready().ready_after(Duration::from_millis(300));

@@ -1,4 +1,4 @@
-//! A whole PipeOps on stand-ins: git server, registry, BuildKit daemon, Kubernetes cluster.
+//! All of PipeOps on stand-ins: git server, registry, BuildKit daemon, Kubernetes cluster.
 
 use std::time::Duration;
 
@@ -84,12 +84,12 @@ impl World {
             )
     }
 
-    /// Commits these files and answers the commit's SHA.
+    /// Commits these files. Returns the commit's SHA.
     pub(crate) fn commit(&self, files: &[(&str, &str)], message: &str) -> String {
         self.repo.commit(files, message).unwrap()
     }
 
-    /// Sends the signed webhook that a forge would send, and answers its status and the deployment's id.
+    /// Sends the signed webhook that a forge would send, and returns its status and the deployment's id.
     pub(crate) async fn push(
         &mut self,
         service: &Service,

@@ -1,7 +1,6 @@
 //! Causes of failed clones.
 
 pages! {
-    /// The commit is not in the repository.
     COMMIT_NOT_FOUND = "clone/commit-not-found" {
         title: "Deployment failed: CommitNotFound",
         meaning: "The repository exists, but the server does not have the commit or does not offer it. Usually the branch was rewritten or deleted after the push.",
@@ -10,7 +9,6 @@ pages! {
             "Check that the webhook belongs to the project's repository",
         ],
     }
-    /// The repository is private and the project has no login.
     LOGIN_NEEDED = "clone/login-needed" {
         title: "Deployment failed: GitLoginRefused",
         meaning: "The git server asks for a login, and the project has none.",
@@ -18,7 +16,6 @@ pages! {
             "Set a git login in the project: user name and an access token that can read the repository",
         ],
     }
-    /// The git server refused the project's login.
     LOGIN_REFUSED = "clone/login-refused" {
         title: "Deployment failed: GitLoginRefused",
         meaning: "The git server answered the project's user name and token with an authentication error.",
@@ -27,7 +24,6 @@ pages! {
             "Check that the token may read this repository and has not expired",
         ],
     }
-    /// The repository does not exist, or the login cannot see it.
     REPOSITORY_NOT_FOUND = "clone/repository-not-found" {
         title: "Deployment failed: RepositoryNotFound",
         meaning: "The git server says that the repository does not exist. Many forges give the same answer when a login cannot read it.",
@@ -36,7 +32,6 @@ pages! {
             "Check that the project's git login may read it",
         ],
     }
-    /// The git server cannot be reached.
     UNREACHABLE = "clone/unreachable" {
         title: "Deployment failed: GitUnreachable",
         meaning: "The git server did not answer, answered that it is unavailable, or cut the connection.",
@@ -45,7 +40,6 @@ pages! {
             "Deploy again once the forge answers",
         ],
     }
-    /// The repository exceeds the clone's limits.
     TOO_LARGE = "clone/too-large" {
         title: "Deployment failed: RepositoryTooLarge",
         meaning: "The commit has more bytes or files than the clone's limits allow.",
@@ -54,7 +48,6 @@ pages! {
             "Raise the clone's limits in the runner's options",
         ],
     }
-    /// The clone took too long.
     TIMEOUT = "clone/timeout" {
         title: "Deployment failed: CloneTimeout",
         meaning: "The clone did not end within its time limit: the server is slow, or the repository is large.",
@@ -63,7 +56,6 @@ pages! {
             "Raise the clone's time limit in the runner's options",
         ],
     }
-    /// A file of the commit cannot be written.
     WRITE = "clone/write" {
         title: "Deployment failed: WorkspaceError",
         meaning: "The file system of the workspaces refused a file of the commit.",
@@ -72,7 +64,6 @@ pages! {
             "Rename files that this machine's file system cannot hold",
         ],
     }
-    /// The server does not speak git as expected.
     PROTOCOL = "clone/protocol" {
         title: "Deployment failed: GitProtocolError",
         meaning: "The server answered something that the git protocol does not allow here.",

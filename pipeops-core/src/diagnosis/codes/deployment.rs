@@ -1,7 +1,6 @@
 //! Causes of failed deployments in the pipeline itself: workspace, plan, step limits, runners.
 
 pages! {
-    /// All runners that took the deployment were lost.
     RUNNER_LOST = "deployment/runner-lost" {
         title: "Deployment failed: RunnerLost",
         meaning: "Each runner that claimed the deployment was killed or lost its connection to the database before the end.",
@@ -10,13 +9,11 @@ pages! {
             "Deploy the commit again",
         ],
     }
-    /// The runner crashed.
     INTERNAL = "deployment/internal-error" {
         title: "Deployment failed: InternalError",
         meaning: "A step panicked. That is a defect of PipeOps or of a part that is plugged into it.",
         fixes: ["Report it with the deployment's log"],
     }
-    /// A step exceeded its time limit.
     STEP_TIMEOUT = "deployment/step-timeout" {
         title: "Deployment failed: StepTimeout",
         meaning: "The step did not end within its limit: it hangs, or the limit is too short.",
@@ -25,7 +22,6 @@ pages! {
             "Raise the step's limit in the runner's options",
         ],
     }
-    /// The workspaces cannot be used.
     WORKSPACE = "deployment/workspace" {
         title: "Deployment failed: WorkspaceError",
         meaning: "The folder for workspaces, or the source in it, cannot be read or written.",
@@ -33,13 +29,11 @@ pages! {
             "Check that the folder of workspaces can be written and that its disk is not full",
         ],
     }
-    /// The app's folder is not in the commit.
     FOLDER_NOT_FOUND = "deployment/folder-not-found" {
         title: "Build failed: FolderNotFound",
         meaning: "The project names a folder that the commit does not have, or that is a link out of the repository.",
         fixes: ["Correct the app's folder in the project"],
     }
-    /// The project's Dockerfile is not in the commit.
     DOCKERFILE_NOT_FOUND = "deployment/dockerfile-not-found" {
         title: "Build failed: DockerfileNotFound",
         meaning: "The commit has no usable Dockerfile at the path that the project names.",
@@ -48,7 +42,6 @@ pages! {
             "Or remove the Dockerfile from the project's settings: PipeOps generates one",
         ],
     }
-    /// No language was detected and there is no Dockerfile.
     NO_LANGUAGE = "deployment/no-language" {
         title: "Build failed: NoLanguageDetected",
         meaning: "The app's folder has no Dockerfile and no file by which PipeOps detects a language.",
@@ -58,7 +51,6 @@ pages! {
             "Commit a Dockerfile",
         ],
     }
-    /// The repository holds several apps.
     SEVERAL_APPS = "deployment/several-apps" {
         title: "Build failed: NoLanguageDetected",
         meaning: "PipeOps found apps in several folders and none in the app's folder.",
@@ -68,13 +60,11 @@ pages! {
             "Commit a Dockerfile",
         ],
     }
-    /// The environment's settings for the app cannot be read.
     INVALID_APP = "deployment/invalid-app" {
         title: "Deployment failed: InvalidApp",
         meaning: "The environment overrides settings of the app by their JSON names, and one does not exist or has another type.",
         fixes: ["Correct the environment's settings in the project"],
     }
-    /// The runner has nothing that fetches sources.
     NO_FETCHER = "deployment/no-source-fetcher" {
         title: "Start failed: NoSourceFetcher",
         meaning: "PipeOps was compiled without git, and the embedding program sets no source fetcher.",

@@ -1,13 +1,11 @@
 //! Causes of failures of the store.
 
 pages! {
-    /// Another runner has the deployment.
     LEASE_LOST = "store/lease-lost" {
         title: "Storage failed: LeaseLost",
         meaning: "Another runner claimed the deployment, or it has ended. Writes of the former runner are refused.",
         fixes: ["Nothing to do: the other runner continues from the last finished step"],
     }
-    /// The database cannot be opened.
     OPEN = "store/open" {
         title: "Storage failed: DatabaseUnavailable",
         meaning: "The file of the database can neither be opened nor created.",
@@ -15,37 +13,31 @@ pages! {
             "Check that the folder exists, that it can be written, and that the disk is not full",
         ],
     }
-    /// A newer version wrote the database.
     NEWER_SCHEMA = "store/newer-schema" {
         title: "Storage failed: NewerSchema",
         meaning: "The schema of the database is newer than this program knows.",
         fixes: ["Run the newest version on all machines that share the database"],
     }
-    /// The database refused an operation.
     DATABASE = "store/database" {
         title: "Storage failed: DatabaseError",
         meaning: "The database did not complete an operation. PipeOps retries.",
         fixes: ["Check that the disk is not full"],
     }
-    /// Stored data cannot be read.
     CORRUPT = "store/corrupt" {
         title: "Storage failed: CorruptData",
         meaning: "The database answers, but a stored value does not have the expected form.",
         fixes: ["Restore the database from a backup"],
     }
-    /// The key for secrets is malformed.
     BAD_KEY = "store/bad-key" {
         title: "Storage failed: InvalidKey",
         meaning: "The key for secrets must be the base64 of 32 bytes.",
         fixes: ["Set PIPEOPS_KEY to the output of `openssl rand -base64 32`, once, and keep it"],
     }
-    /// The key file cannot be used.
     KEY_FILE = "store/key-file" {
         title: "Storage failed: KeyFileUnusable",
         meaning: "The file with the key for secrets can neither be read nor created.",
         fixes: ["Make the key file readable for this user, or set PIPEOPS_KEY"],
     }
-    /// Secrets were encrypted with another key.
     WRONG_KEY = "store/wrong-key" {
         title: "Storage failed: WrongKey",
         meaning: "The key in use does not decrypt the stored secrets, or they were changed.",
@@ -54,7 +46,6 @@ pages! {
             "Or set the project's secrets again",
         ],
     }
-    /// The machine has no random numbers.
     NO_RANDOMNESS = "store/no-randomness" {
         title: "Storage failed: NoRandomness",
         meaning: "The operating system gave no random numbers for encryption.",

@@ -1,31 +1,26 @@
 //! Causes of refused webhooks.
 
 pages! {
-    /// The request has no headers of a known forge.
     UNKNOWN_FORGE = "webhook/unknown-forge" {
         title: "Webhook refused: InvalidSignature",
         meaning: "The request has no webhook headers of GitHub, GitLab, Gitea, Forgejo or Bitbucket.",
         fixes: ["Send the forge's own webhook to this address, not a request by hand"],
     }
-    /// The project's webhook secret is empty.
     EMPTY_SECRET = "webhook/empty-secret" {
         title: "Webhook refused: InvalidSignature",
         meaning: "The project's webhook secret is empty, so anybody could sign a webhook.",
         fixes: ["Set a webhook secret in the project and the same one in the forge"],
     }
-    /// The forge does not sign the webhook.
     UNSIGNED = "webhook/unsigned" {
         title: "Webhook refused: InvalidSignature",
         meaning: "A header that the signature needs is missing. Usually the webhook has no secret in the forge.",
         fixes: ["Set the project's webhook secret in the forge's webhook settings"],
     }
-    /// A header of the webhook cannot be read.
     MALFORMED_HEADER = "webhook/malformed-header" {
         title: "Webhook refused: InvalidSignature",
         meaning: "A header is there twice, is too long or has the wrong form. Usually a proxy between forge and server rewrites headers.",
         fixes: ["Let the forge reach this server without a proxy that rewrites headers"],
     }
-    /// The signature does not match the body.
     WRONG_SIGNATURE = "webhook/wrong-signature" {
         title: "Webhook refused: InvalidSignature",
         meaning: "The webhook was signed with another secret, or its body was changed in transit.",
@@ -34,7 +29,6 @@ pages! {
             "Let no proxy change the request's body",
         ],
     }
-    /// The signature is too old, or from the future.
     STALE = "webhook/stale" {
         title: "Webhook refused: InvalidSignature",
         meaning: "The webhook carries the time of its signature, and that differs from this machine's clock by more than five minutes.",
@@ -43,13 +37,11 @@ pages! {
             "Send the webhook again from the forge",
         ],
     }
-    /// The webhook secret is not a signing key.
     NOT_A_SIGNING_KEY = "webhook/not-a-signing-key" {
         title: "Webhook refused: InvalidSignature",
         meaning: "The forge signs with a key of the form whsec_…, and the project's webhook secret has another form.",
         fixes: ["Copy the signing key from the webhook's settings in GitLab into the project"],
     }
-    /// The body is not a push event.
     INVALID_PAYLOAD = "webhook/invalid-payload" {
         title: "Webhook refused: InvalidPayload",
         meaning: "The signature is right, but the body is not what this forge sends for this event.",
@@ -58,7 +50,6 @@ pages! {
             "Let the webhook send push events only",
         ],
     }
-    /// The webhook's address names no project.
     UNKNOWN_PROJECT = "webhook/unknown-project" {
         title: "Webhook refused: UnknownProject",
         meaning: "The last part of the webhook's address is the project's name, and no project has this name.",
@@ -67,7 +58,6 @@ pages! {
             "Or create the project",
         ],
     }
-    /// The webhook comes from another repository.
     WRONG_REPOSITORY = "webhook/wrong-repository" {
         title: "Webhook refused: WrongRepository",
         meaning: "The signature is right, but the pushed repository is not the project's.",
@@ -76,7 +66,6 @@ pages! {
             "Or set the project's repository to it",
         ],
     }
-    /// The body is longer than the limit.
     BODY_TOO_LARGE = "webhook/body-too-large" {
         title: "Webhook refused: BodyTooLarge",
         meaning: "The body exceeds the server's limit. A push of many commits or files has a long body.",
@@ -85,13 +74,11 @@ pages! {
             "Or raise the body limit in the server's options",
         ],
     }
-    /// The body did not arrive in time.
     BODY_TIMEOUT = "webhook/body-timeout" {
         title: "Webhook refused: BodyTimeout",
         meaning: "The sender did not finish the body within the server's time limit.",
         fixes: ["Send the webhook again"],
     }
-    /// The body ended early.
     BODY_CUT = "webhook/body-cut" {
         title: "Webhook refused: BodyCut",
         meaning: "The connection ended before the body was complete.",

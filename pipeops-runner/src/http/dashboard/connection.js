@@ -38,7 +38,7 @@ function encoded(text) {
 
 /**
  * A stream of events that survives lost connections: it asks again for what comes after the last event it saw.
- * `onState` hears "live" and "lost"; `close` ends it.
+ * `onState` receives "live" and "lost"; `close` ends it.
  */
 class Stream {
   constructor(query, after, onEvents, onState) {

@@ -33,9 +33,9 @@ class Progress {
 
   on_claimed(event) {
     this.status = "running";
-    // What another runner had begun and not finished begins anew.
+    // Steps that another runner did not finish start again.
     for (const step of this.steps.values()) if (step.state === "running") step.state = "pending";
-    if (event.attempt > 0) this.note("A new runner goes on from the last finished step");
+    if (event.attempt > 0) this.note("A new runner resumed after the last finished step");
   }
 
   on_stepStarted(event, at) {

@@ -152,8 +152,8 @@ function diagnosisParts(progress) {
 }
 
 function standing(progress) {
-  if (progress.status === "running") return progress.rollingBack ? `Going back to ${shortened(progress.rollingBack)} …` : "";
-  return progress.rolledBack ? "The old revision is serving." : "No earlier revision is serving.";
+  if (progress.status === "running") return progress.rollingBack ? `Rolling back to ${shortened(progress.rollingBack)} …` : "";
+  return progress.rolledBack ? "The previous revision is serving." : "No earlier revision is serving.";
 }
 
 function commandPart(command) {
@@ -182,7 +182,7 @@ function rolloutParts(progress) {
 
 function revisionName(current, progress) {
   if (progress.rollingBack) return current ? "Restored revision " : "Failed revision ";
-  return current ? "New revision " : "Old revision ";
+  return current ? "New revision " : "Previous revision ";
 }
 
 /** Pods by revision: the new one first. Pods that go or are gone stay in sight until the deployment ends. */

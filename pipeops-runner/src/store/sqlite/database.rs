@@ -121,7 +121,7 @@ fn check_key(connection: &mut Connection, cipher: &SecretCipher) -> Result<(), S
     Ok(())
 }
 
-/// SQLite gives its other files the mode of the first one. Opening says what is wrong when this did not work.
+/// SQLite gives its other files the mode of the first one. If this fails, opening reports why.
 fn make_private_file(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

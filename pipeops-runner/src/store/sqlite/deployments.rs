@@ -68,7 +68,7 @@ pub(super) async fn finish(
         .await
 }
 
-/// Ends a deployment that nobody can run: what is stored of it cannot be read.
+/// Fails a deployment whose stored data cannot be read.
 pub(crate) fn fail_unreadable(
     tx: &Transaction<'_>,
     number: i64,
@@ -92,7 +92,7 @@ pub(crate) fn fail_unreadable(
     events::insert(tx, &id, now, &failed)
 }
 
-/// Sets the final state and answers when the deployment was created.
+/// Sets the final state. Returns when the deployment was created.
 fn close(
     tx: &Transaction<'_>,
     fence: &Fence,

@@ -118,7 +118,7 @@ pub(super) fn now() -> Timestamp {
     from_micros(to_micros(Timestamp::now()))
 }
 
-/// Out of range is only what nobody wrote: the farthest time then.
+/// The latest time for values out of range, which no version writes.
 pub(super) fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }

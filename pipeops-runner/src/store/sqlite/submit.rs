@@ -49,7 +49,7 @@ fn submit_one(
     Ok(Submitted::Queued(deployment))
 }
 
-/// The deployment that this push already made. The rule is told at [`Store::submit`](crate::store::Store::submit).
+/// The deployment that this push already made. The rule is documented at [`Store::submit`](crate::store::Store::submit).
 fn duplicate_of(
     tx: &Transaction<'_>,
     new: &NewDeployment,
