@@ -85,8 +85,7 @@ fn command(clues: &Clues<'_>) -> Cause {
     }
 }
 
-/// A cache was read and a blob that its manifest names is gone or cannot be had. Whatever goes wrong while a cache is written
-/// is no error of the build.
+/// A cache was read, and a blob that its manifest names is missing or unreadable. Failures to write a cache don't fail the build.
 fn cache(message: &str) -> Option<Cause> {
     let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     let unwritable = [

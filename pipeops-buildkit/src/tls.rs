@@ -9,8 +9,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::error::Error;
 
-/// What proves to whom one speaks: the daemon's CA, and this client's certificate. Without it a daemon on TCP is spoken to in
-/// plain text, and everyone who reaches it may build.
+/// The daemon's CA and this client's certificate. Without it, the connection to a daemon on TCP is in plain text, and everyone
+/// who can reach the daemon can build.
 ///
 /// ```no_run
 /// use pipeops_buildkit::{ConnectOptions, Tls};

@@ -98,7 +98,7 @@ pub struct RealmPolicy<'a> {
 }
 
 impl<'a> RealmPolicy<'a> {
-    /// The policy of one registry. `plain_http` says that it is spoken to without TLS.
+    /// The policy of one registry. `plain_http` is true for a registry without TLS.
     pub fn new(registry: &'a str, plain_http: bool, trusted: &'a TrustedRealms) -> Self {
         Self {
             registry,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum RetryClass {
-    /// It may pass by itself: throttling, a cut connection, a daemon that restarts.
+    /// A later attempt may succeed: throttling, a cut connection, a daemon that restarts.
     Transient,
     /// It was transient, was tried again below, and still failed: callers don't retry it.
     Exhausted,

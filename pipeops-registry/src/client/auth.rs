@@ -299,8 +299,8 @@ impl Presented {
         headers.insert(AUTHORIZATION, self.header.clone());
     }
 
-    /// Whether it stands for somebody: tokens are also given to nobody in particular.
-    pub(super) fn is_somebody(&self) -> bool {
+    /// Whether a credential is behind it: token servers also issue anonymous tokens.
+    pub(super) fn is_authenticated(&self) -> bool {
         self.credential.kind != CredentialKind::Anonymous
     }
 

@@ -192,7 +192,7 @@ impl RegistryClient {
         Err(rejection.into_error(&target.registry.name, &request, presented.is_some()))
     }
 
-    /// The body of an answer as the body of a request; each piece has to come in time.
+    /// Streams the body of an answer as the body of a request. Each chunk has a time limit.
     fn stream(&self, answer: Response) -> Body {
         let (transport, url) = (self.transport.clone(), answer.url().clone());
         Body::wrap_stream(stream::try_unfold(

@@ -127,7 +127,7 @@ impl RegistryClient {
     }
 }
 
-/// Of two images for one platform nodes would take the first, and nobody would know.
+/// Refuses two images for one platform: nodes would silently take the first.
 fn check_platforms(image: &ImageRef, entries: &[Value]) -> Result<(), Error> {
     let mut seen = HashSet::new();
     for entry in entries {

@@ -21,7 +21,7 @@ pub(super) const ACCEPT: HeaderValue = HeaderValue::from_static(
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The digest of `bytes`, computed, not believed.
+    /// The digest of `bytes`, computed here.
     pub digest: Digest,
     /// The media type under which the registry serves it.
     pub media_type: String,

@@ -43,8 +43,7 @@ const MAX_LOGINS: u32 = 3;
 
 /// A client for any number of registries.
 ///
-/// It asks its [`CredentialProvider`] before each login, tries again what may pass by itself, and waits for nothing
-/// without a limit. Clones share logins and connections.
+/// It asks its [`CredentialProvider`] before each login, retries transient failures, and limits every wait. Clones share logins and connections.
 #[derive(Clone)]
 pub struct RegistryClient {
     login: Arc<Login>,
@@ -271,10 +270,10 @@ impl RegistryClient {
                     .may_log_in_again(registry, scopes, presented.as_ref(), &rejection)
                     .await?
             {
-                let somebody = presented.as_ref().is_some_and(Presented::is_somebody);
-                let denied = somebody && lacks_scope(&rejection.headers);
+                let authenticated = presented.as_ref().is_some_and(Presented::is_authenticated);
+                let denied = authenticated && lacks_scope(&rejection.headers);
                 let rejection = rejection.meaning(denied.then_some(RefusalClass::Denied));
-                return Err(rejection.into_error(&registry.name, request, somebody));
+                return Err(rejection.into_error(&registry.name, request, authenticated));
             }
         }
     }

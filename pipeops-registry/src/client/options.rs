@@ -19,7 +19,7 @@ use pipeops_core::registry::{TrustedRealms, host};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// How often and how long what may pass is tried again. Default: 3 attempts within 2 minutes.
+    /// How transient failures are retried. Default: 3 attempts within 2 minutes.
     pub backoff: Backoff,
     /// Longest time until a connection stands. Default 10 s.
     pub connect_timeout: Duration,
@@ -27,7 +27,7 @@ pub struct ClientOptions {
     pub answer_timeout: Duration,
     /// Longest time for one layer to be copied. Default 30 min.
     pub blob_timeout: Duration,
-    /// Registries that are spoken to without TLS. Those on this machine are in any case.
+    /// Registries that speak plain HTTP. Those on this machine always do.
     pub plain_http: BTreeSet<String>,
     /// Certificate authorities to trust beside the system's, each in PEM.
     pub extra_roots: Vec<String>,
@@ -50,7 +50,7 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// Sets how often and how long what may pass is tried again.
+    /// Sets how transient failures are retried.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;

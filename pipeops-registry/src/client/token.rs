@@ -101,7 +101,7 @@ impl TokenAnswer {
         } else {
             self.token
         };
-        // Longer than a day is not believed.
+        // At most a day, whatever the server says.
         let seconds = self
             .expires_in
             .unwrap_or(DEFAULT_LIFETIME)
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lifetime_of_a_token_is_not_stretched() {
+    fn the_lifetime_of_a_token_is_bounded() {
         let asked_at = Instant::now();
         let lifetime = |expires_in| {
             let answer = TokenAnswer {

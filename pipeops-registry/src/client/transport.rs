@@ -34,7 +34,7 @@ pub(super) struct Request {
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     secure: reqwest::Client,
-    /// For registries on this machine: no proxy of the environment stands between.
+    /// For registries on this machine: without the proxy of the environment.
     local: reqwest::Client,
     answer_timeout: Duration,
 }

@@ -8,7 +8,7 @@ use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
 /// Several sources of credentials: the first that has one for the registry answers.
 ///
-/// A source that fails ends the search: going on would silently log in as somebody else.
+/// A source that fails ends the search: the next one could log in as another user.
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     providers: Vec<Arc<dyn CredentialProvider>>,

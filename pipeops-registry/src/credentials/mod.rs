@@ -1,4 +1,4 @@
-//! Where credentials come from: fixed ones, docker's configuration, and several of these in a row.
+//! Sources of credentials: fixed ones, docker's configuration, and a chain of several.
 
 mod chain;
 mod docker_config;
