@@ -254,20 +254,19 @@ impl Plan {
     /// The plan of a detection. The texts of a [`Detection`] are public: whatever differs from the plan that was detected
     /// comes from a user or from another detector.
     pub(crate) fn of(detection: &Detection, detected: Self) -> Self {
-        let command = |text: &Option<String>, own: Option<Command>, own_text: Option<String>| {
+        let kept = |text: &Option<String>, own: Option<Command>, render: fn(&Command) -> String| {
             let text = text.clone()?;
-            own.filter(|_| own_text.as_ref() == Some(&text))
-                .or_else(|| Some(Command::written(text)))
+            let own = own.filter(|own| render(own) == text);
+            Some(own.unwrap_or_else(|| Command::written(text)))
         };
-        let texts = detected.texts();
-        let build = detected
-            .build
-            .filter(|_| texts.1 == detection.build)
-            .or_else(|| Some(Command::written(detection.build.clone()?).into()));
+        let build = detection.build.clone().map(|text| {
+            let own = detected.build.filter(|own| own.shell() == text);
+            own.unwrap_or_else(|| Command::written(text).into())
+        });
         Self {
-            install: command(&detection.install, detected.install, texts.0),
-            build: build.filter(|_| detection.build.is_some()),
-            start: command(&detection.start, detected.start, texts.2),
+            install: kept(&detection.install, detected.install, Command::shell),
+            build,
+            start: kept(&detection.start, detected.start, Command::start_text),
         }
     }
 

@@ -47,6 +47,14 @@ pub(crate) fn copy(
     }
 }
 
+/// Copies those of these folders that the app has.
+pub(crate) fn folders(app: &App<'_>, script: &mut Script, names: &[&str]) {
+    for name in names.iter().filter(|name| app.folder.has_dir(name)) {
+        let why = "files that programs read at run time";
+        script.line(&format!("COPY {name} ./{name}"), why);
+    }
+}
+
 fn holds_data(folder: &Folder<'_>, source: &str, depth: usize) -> bool {
     // A folder with a manifest of its own is another app: it has its own image.
     if ["package.json", "go.mod", "Cargo.toml"]

@@ -48,10 +48,13 @@ pub(crate) fn last_stage(
     app.environment(script, environment);
     script.line("WORKDIR /app", "paths of the program start here");
     data::copy(app, script, source, |_| false);
-    script.line(
-        "COPY --from=build /out/app /usr/local/bin/app",
-        "the program",
-    );
+    copy(script);
+}
+
+/// Copies the program out of the stage `build`.
+pub(crate) fn copy(script: &mut Script) {
+    let copy = "COPY --from=build /out/app /usr/local/bin/app";
+    script.line(copy, "the program");
 }
 
 /// The end: user, port and the program with its arguments.

@@ -36,10 +36,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     app.environment(script, &[]);
     script.line("WORKDIR /app", "paths of the program start here");
-    script.line(
-        "COPY --from=build /out/app /usr/local/bin/app",
-        "the program",
-    );
+    program::copy(script);
     program::run(app, script, &arguments);
     Ok(())
 }

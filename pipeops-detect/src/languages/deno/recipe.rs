@@ -4,7 +4,7 @@ use super::detect::task;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
-use crate::languages::nodejs::command::{Command, split};
+use crate::languages::nodejs::command::{ScriptCommand, split};
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Start;
 
@@ -69,7 +69,7 @@ fn command(app: &App<'_>, start: &Start) -> Start {
         // Other tasks that it depends on are run by `deno task` only.
         task.get("dependencies").is_none().then(|| text.to_owned())
     });
-    let alone = |task: &String| matches!(split(task).as_slice(), [Command { words, .. }] if words.first().is_some_and(|word| word == "deno") && words.get(1).is_some_and(|word| word != "task"));
+    let alone = |task: &String| matches!(split(task).as_slice(), [ScriptCommand { words, .. }] if words.first().is_some_and(|word| word == "deno") && words.get(1).is_some_and(|word| word != "task"));
     text.filter(alone)
         .map_or_else(|| start.clone(), Start::written)
 }

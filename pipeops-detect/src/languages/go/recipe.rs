@@ -39,10 +39,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     app.environment(script, &[]);
     script.line("WORKDIR /app", "paths of the program start here");
     data::copy(app, script, ".go", |name| embedded(&app.folder, name));
-    script.line(
-        "COPY --from=build /out/app /usr/local/bin/app",
-        "the program",
-    );
+    program::copy(script);
     // A Procfile may call the program by another name: there is one program only, and no shell.
     program::run(app, script, &start.arguments());
     Ok(())

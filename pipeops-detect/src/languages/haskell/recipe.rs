@@ -3,7 +3,7 @@
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
-use crate::generate::{debian, program};
+use crate::generate::{data, debian, program};
 
 /// Packages of Haskell that need a C library: theirs, for building and for running.
 const NATIVE: &[(&[&str], &str, &str)] = &[(
@@ -68,18 +68,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     app.environment(script, &[("LANG", "C.UTF-8")]);
     script.line("WORKDIR /app", "paths of the program start here");
-    for data in ["config", "migrations", "public", "static", "templates"] {
-        if app.folder.has_dir(data) {
-            script.line(
-                &format!("COPY {data} ./{data}"),
-                "files that programs read at run time",
-            );
-        }
-    }
-    script.line(
-        "COPY --from=build /out/app /usr/local/bin/app",
-        "the program",
+    data::folders(
+        app,
+        script,
+        &["config", "migrations", "public", "static", "templates"],
     );
+    program::copy(script);
     program::run(app, script, &arguments);
     Ok(())
 }

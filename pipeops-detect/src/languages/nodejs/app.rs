@@ -183,7 +183,7 @@ impl<'a> App<'a> {
         }) = &self.framework
         {
             found.plan.start = Some(start.clone());
-            self.port(found, Some(&command::Command::from(start)));
+            self.port(found, Some(&command::ScriptCommand::from(start)));
         } else if found.output.is_some() {
             found.port = Some(DEFAULT_PORT);
         } else if !matches!(
@@ -283,7 +283,7 @@ impl<'a> App<'a> {
         }
     }
 
-    fn port(&self, found: &mut Findings, command: Option<&command::Command>) {
+    fn port(&self, found: &mut Findings, command: Option<&command::ScriptCommand>) {
         let site = self.site;
         let told = command.and_then(ports::of_command);
         let own_server = matches!(

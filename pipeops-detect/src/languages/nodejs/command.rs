@@ -8,7 +8,7 @@ const DEPTH: usize = 5;
 
 /// One command of a script, without what only surrounds it: variables, `npx`, `cross-env`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Command {
+pub(crate) struct ScriptCommand {
     /// As it is written.
     pub(crate) text: String,
     /// Variables that are set for it.
@@ -17,7 +17,7 @@ pub(crate) struct Command {
     pub(crate) words: Vec<String>,
 }
 
-impl From<&plan::Command> for Command {
+impl From<&plan::Command> for ScriptCommand {
     fn from(plan: &plan::Command) -> Self {
         let mut words = plan.words().map(str::to_owned).collect();
         let mut command = command(&mut words, &mut plan.in_place().shell());
@@ -26,7 +26,7 @@ impl From<&plan::Command> for Command {
     }
 }
 
-impl Command {
+impl ScriptCommand {
     /// The program's name, without its path.
     pub(crate) fn program(&self) -> &str {
         let word = self.words.first().map_or("", String::as_str);
@@ -93,13 +93,13 @@ impl Command {
 }
 
 /// The commands of a script, in their order; scripts that it calls are replaced by their commands.
-pub(crate) fn commands(script: &str, package: &Package) -> Vec<Command> {
+pub(crate) fn commands(script: &str, package: &Package) -> Vec<ScriptCommand> {
     let mut all = Vec::new();
     expand(script, package, DEPTH, &mut all);
     all
 }
 
-fn expand(script: &str, package: &Package, depth: usize, all: &mut Vec<Command>) {
+fn expand(script: &str, package: &Package, depth: usize, all: &mut Vec<ScriptCommand>) {
     for command in split(script) {
         match command.script(package) {
             Some((_, script)) if depth > 0 => expand(script, package, depth - 1, all),
@@ -109,7 +109,7 @@ fn expand(script: &str, package: &Package, depth: usize, all: &mut Vec<Command>)
 }
 
 /// The commands of a plan's command: a user may have written several in one line.
-pub(crate) fn of_plan(plan: &plan::Command) -> Vec<Command> {
+pub(crate) fn of_plan(plan: &plan::Command) -> Vec<ScriptCommand> {
     match plan.is_written() {
         true => split(&plan.shell()),
         false => vec![plan.into()],
@@ -117,7 +117,7 @@ pub(crate) fn of_plan(plan: &plan::Command) -> Vec<Command> {
 }
 
 /// The commands of a line as a shell would read it.
-pub(crate) fn split(line: &str) -> Vec<Command> {
+pub(crate) fn split(line: &str) -> Vec<ScriptCommand> {
     let mut all = Vec::new();
     let mut words = Vec::new();
     let mut word = String::new();
@@ -143,12 +143,12 @@ pub(crate) fn split(line: &str) -> Vec<Command> {
     all
 }
 
-fn command(words: &mut Vec<String>, text: &mut String) -> Command {
+fn command(words: &mut Vec<String>, text: &mut String) -> ScriptCommand {
     let mut words = std::mem::take(words);
     words.retain(|word| !word.is_empty());
-    let mut command = Command {
+    let mut command = ScriptCommand {
         text: std::mem::take(text).trim().to_owned(),
-        ..Command::default()
+        ..ScriptCommand::default()
     };
     let mut rest = words.as_slice();
     while let Some(next) = unwrap(rest, &mut command.environment) {

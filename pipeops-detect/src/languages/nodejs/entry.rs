@@ -1,6 +1,6 @@
 //! The program of a package: the file that Node.js or bun runs.
 
-use super::command::{Command, commands};
+use super::command::{ScriptCommand, commands};
 use super::config::inside;
 use super::kind::{Kind, kind};
 use super::site::Site;
@@ -185,7 +185,7 @@ fn named_after_build(site: &Site<'_>) -> Option<String> {
     (built && compiles && !file.ends_with(".d.ts")).then_some(file)
 }
 
-fn is_bundler(command: &Command) -> bool {
+fn is_bundler(command: &ScriptCommand) -> bool {
     matches!(command.program(), "vite" | "nest" | "bun" | "node")
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn built(site: &Site<'_>) -> Option<String> {
 }
 
 /// What a bundler writes: `--outfile=x`, or `--outdir=x` and the name of the source.
-fn bundled(command: &Command) -> Option<String> {
+fn bundled(command: &ScriptCommand) -> Option<String> {
     if let Some(file) = command.option(&["--outfile"]) {
         return inside("", file);
     }
@@ -237,7 +237,7 @@ fn bundled(command: &Command) -> Option<String> {
 }
 
 /// Where the compiler of TypeScript puts a source: below `outDir`, from `rootDir` on.
-fn compiled(site: &Site<'_>, command: &Command, source: &str) -> Option<String> {
+fn compiled(site: &Site<'_>, command: &ScriptCommand, source: &str) -> Option<String> {
     let project = command
         .option(&["-p", "--project"])
         .unwrap_or("tsconfig.json");

@@ -1,7 +1,7 @@
 //! Frameworks, and whether they end up as a server or as files.
 
 use super::builders::{self, Builder};
-use super::command::Command;
+use super::command::ScriptCommand;
 use super::config::{Config, inside};
 use super::kind::{Kind, kind};
 use super::package::Package;
@@ -195,7 +195,7 @@ fn because(file: &str, says: impl Into<String>) -> Option<(String, String)> {
 fn next(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     let config = Config::read(site.folder, "next.config");
     let exports =
-        |command: &Command| command.program() == "next" && command.argument(0) == "export";
+        |command: &ScriptCommand| command.program() == "next" && command.argument(0) == "export";
     if let Some(command) = site
         .build_commands()
         .iter()
@@ -240,7 +240,7 @@ fn nuxt(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
                 .starts_with("2")
         });
     let output = if old { "dist" } else { ".output/public" };
-    let generates = |command: &Command| {
+    let generates = |command: &ScriptCommand| {
         matches!(command.program(), "nuxt" | "nuxi" | "nuxt-ts")
             && command.argument(0) == "generate"
     };

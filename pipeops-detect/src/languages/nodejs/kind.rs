@@ -1,6 +1,6 @@
 //! What the commands of scripts do: build, serve files, watch sources, or run the app.
 
-use super::command::{Command, split};
+use super::command::{ScriptCommand, split};
 
 /// What a command does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +210,7 @@ const FILE_SERVERS: &[&str] = &[
 ];
 
 /// What a command does.
-pub(crate) fn kind(command: &Command) -> Kind {
+pub(crate) fn kind(command: &ScriptCommand) -> Kind {
     let program = command.program();
     let watches = ["--watch", "-w", "--serve", "watch", "serve"]
         .iter()
@@ -251,7 +251,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
 }
 
 /// Whether a command runs the package on a desktop, on a phone or on another platform.
-pub(crate) fn runs_elsewhere(command: &Command) -> bool {
+pub(crate) fn runs_elsewhere(command: &ScriptCommand) -> bool {
     let beside = [
         "browser-sync",
         "lite-server",
@@ -280,7 +280,7 @@ fn develops(word: &str) -> bool {
 }
 
 /// The file that a watcher runs: `nodemon --exec ts-node src/a.ts`, `nodemon src/a`.
-fn watched(command: &Command) -> String {
+fn watched(command: &ScriptCommand) -> String {
     let words: Vec<&str> = command
         .words
         .iter()
@@ -301,7 +301,7 @@ fn is_program(word: &str) -> bool {
 }
 
 /// The folder that is served: `serve -l 3000 -s build`.
-fn served(command: &Command) -> Option<String> {
+fn served(command: &ScriptCommand) -> Option<String> {
     let folder =
         |word: &&str| !word.starts_with('-') && !word.contains(':') && word.parse::<u16>().is_err();
     let single = command.option(&["-s", "--single"]).filter(folder);

@@ -1,6 +1,6 @@
 //! The port that a program listens on, as its scripts and its sources say.
 
-use super::command::Command;
+use super::command::ScriptCommand;
 use super::entry::resolve;
 use super::site::Site;
 use crate::repository::folder::{Folder, is_beside};
@@ -32,7 +32,7 @@ const OTHERS: &[u16] = &[
 ];
 
 /// What the command that runs the app says.
-pub(crate) fn of_command(command: &Command) -> Option<Port> {
+pub(crate) fn of_command(command: &ScriptCommand) -> Option<Port> {
     let told = command.environment.iter().find(|(name, _)| name == "PORT");
     let told = told.map(|(_, value)| value.as_str());
     let option = || command.option(&["--port", "-p", "--listen", "-l", "--PORT"]);

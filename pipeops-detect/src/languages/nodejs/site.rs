@@ -1,6 +1,6 @@
 //! One package and its folder, as frameworks look at them.
 
-use super::command::{Command, commands};
+use super::command::{ScriptCommand, commands};
 use super::kind::{Kind, kind};
 use super::package::Package;
 use crate::repository::folder::Folder;
@@ -50,7 +50,7 @@ impl Site<'_> {
     }
 
     /// What the script that builds does.
-    pub(crate) fn build_commands(&self) -> Vec<Command> {
+    pub(crate) fn build_commands(&self) -> Vec<ScriptCommand> {
         let script = self
             .build_script()
             .and_then(|name| self.package.script(name));
@@ -58,9 +58,9 @@ impl Site<'_> {
     }
 
     /// The command of any script that builds with this program.
-    pub(crate) fn build_by(&self, program: &str) -> Option<Command> {
+    pub(crate) fn build_by(&self, program: &str) -> Option<ScriptCommand> {
         let builds =
-            |command: &Command| command.program() == program && kind(command) == Kind::Build;
+            |command: &ScriptCommand| command.program() == program && kind(command) == Kind::Build;
         let first = self.build_commands().into_iter().find(builds);
         first.or_else(|| {
             let scripts = self

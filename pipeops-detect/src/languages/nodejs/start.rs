@@ -1,6 +1,6 @@
 //! The script that starts the app.
 
-use super::command::{Command, commands};
+use super::command::{ScriptCommand, commands};
 use super::entry;
 use super::kind::{Kind, kind};
 use super::site::Site;
@@ -28,7 +28,7 @@ const STARTS: &[&str] = &[
 pub(crate) struct Script {
     pub(crate) name: String,
     /// The command that goes on running.
-    pub(crate) runs: Command,
+    pub(crate) runs: ScriptCommand,
     pub(crate) does: Does,
 }
 
@@ -83,15 +83,15 @@ fn detect(site: &Site<'_>, name: &str) -> Option<Script> {
 /// What is built before the app runs, in the script itself or in the one that is run before it, and what runs then.
 ///
 /// The image is built once and is read-only then: building belongs into it. Migrations belong to the start.
-fn before(site: &Site<'_>, name: &str, all: &[Command]) -> Option<(String, String)> {
+fn before(site: &Site<'_>, name: &str, all: &[ScriptCommand]) -> Option<(String, String)> {
     let script = site
         .package
         .script(&format!("pre{name}"))
         .unwrap_or_default();
     let earlier = commands(script, site.package);
     let (last, own) = all.split_last()?;
-    let trivial = |step: &&Command| step.program() != "echo";
-    let steps: Vec<&Command> = earlier.iter().chain(own).filter(trivial).collect();
+    let trivial = |step: &&ScriptCommand| step.program() != "echo";
+    let steps: Vec<&ScriptCommand> = earlier.iter().chain(own).filter(trivial).collect();
     if steps.is_empty()
         || !steps
             .iter()
@@ -108,7 +108,7 @@ fn before(site: &Site<'_>, name: &str, all: &[Command]) -> Option<(String, Strin
     Some((build, last.text.clone()))
 }
 
-fn migrates(step: &Command) -> bool {
+fn migrates(step: &ScriptCommand) -> bool {
     step.words.iter().any(|word| {
         ["migrat", "push", "seed", "sync"]
             .iter()
@@ -117,7 +117,7 @@ fn migrates(step: &Command) -> bool {
 }
 
 /// A command outside of a script: programs of packages are not in the PATH there.
-fn local(step: &Command) -> String {
+fn local(step: &ScriptCommand) -> String {
     let is_system = ["echo", "cp", "mkdir", "rm", "mv", "node", "npx"].contains(&step.program());
     if is_system || step.text.starts_with("npx ") || step.text.contains('=') {
         step.text.clone()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::command::{Command, commands};
+use super::command::{ScriptCommand, commands};
 use super::glob::{expand, matches};
 use super::kind::{Kind, kind};
 use super::member::Member;
@@ -196,7 +196,7 @@ pub(crate) fn started<'m>(site: &Site<'_>, members: &'m [Member]) -> Option<&'m 
 }
 
 /// Whether the commands run something of the root itself.
-pub(crate) fn runs_itself(commands: &[Command]) -> bool {
+pub(crate) fn runs_itself(commands: &[ScriptCommand]) -> bool {
     commands.last().is_some_and(|last| {
         let fans = matches!(
             last.program(),
@@ -216,11 +216,11 @@ pub(crate) fn runs_itself(commands: &[Command]) -> bool {
 }
 
 /// The members that commands name: `pnpm --filter web start`, `cd apps/web && npm start`, `nx serve web`.
-fn targets(commands: &[Command]) -> Vec<String> {
+fn targets(commands: &[ScriptCommand]) -> Vec<String> {
     commands.iter().filter_map(target).collect()
 }
 
-fn target(command: &Command) -> Option<String> {
+fn target(command: &ScriptCommand) -> Option<String> {
     let option = |names: &[&str]| command.option(names).map(clean);
     match command.program() {
         "cd" => Some(clean(command.argument(0))),

@@ -2,8 +2,8 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
-use crate::generate::program;
 use crate::generate::script::{Script, quote};
+use crate::generate::{data, program};
 
 const BUILDS: &[&str] = &["/root/.cache", "/src/.build"];
 
@@ -33,14 +33,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.stage(&app.image(image.0), None, image.1);
     app.environment(script, &[]);
     script.line("WORKDIR /app", "paths of the program start here");
-    for data in ["Public", "Resources"] {
-        if app.folder.has_dir(data) {
-            script.line(
-                &format!("COPY {data} ./{data}"),
-                "files that programs read at run time",
-            );
-        }
-    }
+    data::folders(app, script, &["Public", "Resources"]);
     // Packages look for their resources beside the program.
     script.line("COPY --from=build /out ./", "the program and its resources");
     app.run(script, format!("/app/app {arguments}").trim_end());
