@@ -84,8 +84,9 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("pipeops project list", &["webhook/unknown-project"]),
     (
         "pipeops detect .",
-        &["deployment/no-language", "deployment/several-apps"],
+        &["deployment/no-language", "detect/no-start"],
     ),
+    ("pipeops detect --path FOLDER", &["deployment/several-apps"]),
     (
         "pipeops dockerfile args Dockerfile",
         &["build/invalid-dockerfile"],
