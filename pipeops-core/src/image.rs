@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnosis::{Diagnose, Diagnosis};
+use crate::diagnosis::{Diagnose, Diagnosis, codes};
 
 /// The digest of a manifest: `sha256:` and 64 lower-case hexadecimal digits.
 ///
@@ -221,10 +221,9 @@ impl ImageNameError {
 
 impl Diagnose for ImageNameError {
     fn diagnosis(&self) -> Diagnosis {
-        Diagnosis::new("Invalid image name: InvalidImageName")
+        Diagnosis::new(&codes::registry::INVALID_IMAGE_NAME)
             .error(self.to_string())
             .reason(&self.why)
-            .fix("Write the image as host/path:tag in lower case, for example registry.example.com/team/app:v1")
     }
 }
 

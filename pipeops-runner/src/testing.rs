@@ -88,7 +88,8 @@ impl ImageBuilder for Builder {
         self.begun.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
         if let Some(class) = self.failures.lock().unwrap().pop() {
-            let diagnosis = Diagnosis::new("Build failed: test")
+            let diagnosis = Diagnosis::new(&codes::UNKNOWN)
+                .title("Build failed: test")
                 .reason("no hunter22")
                 .class(class);
             return Err(Failure::from_diagnosis(diagnosis));

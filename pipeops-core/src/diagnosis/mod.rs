@@ -82,8 +82,18 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// A diagnosis with the code, title and fixes of `page`, and [`RetryClass::Permanent`].
-    pub fn new(page: impl Into<Self>) -> Self {
-        page.into()
+    pub fn new(page: &Page) -> Self {
+        Self {
+            code: Code::from(page),
+            title: page.title.to_owned(),
+            error: String::new(),
+            reason: String::new(),
+            fixes: page.fixes.iter().copied().map(str::to_owned).collect(),
+            run: None,
+            context: BTreeMap::new(),
+            log: Vec::new(),
+            class: RetryClass::Permanent,
+        }
     }
 
     /// Replaces the page's title, where a better one depends on values.
@@ -147,40 +157,6 @@ impl Diagnosis {
     pub fn class(mut self, class: RetryClass) -> Self {
         self.class = class;
         self
-    }
-}
-
-impl From<&Page> for Diagnosis {
-    fn from(page: &Page) -> Self {
-        Self {
-            code: Code::from(page),
-            title: page.title.to_owned(),
-            error: String::new(),
-            reason: String::new(),
-            fixes: page.fixes.iter().copied().map(str::to_owned).collect(),
-            run: None,
-            context: BTreeMap::new(),
-            log: Vec::new(),
-            class: RetryClass::Permanent,
-        }
-    }
-}
-
-/// Until every diagnosis has a page.
-impl From<&str> for Diagnosis {
-    fn from(title: &str) -> Self {
-        Self::from(&codes::UNKNOWN)
-            .title(title)
-            .fixes(Vec::<String>::new())
-    }
-}
-
-/// Until every diagnosis has a page.
-impl From<String> for Diagnosis {
-    fn from(title: String) -> Self {
-        Self::from(&codes::UNKNOWN)
-            .title(title)
-            .fixes(Vec::<String>::new())
     }
 }
 
@@ -292,17 +268,22 @@ impl Diagnose for DiagnosisError {
 mod tests {
     use super::*;
 
+    fn diagnosis() -> Diagnosis {
+        Diagnosis::new(&codes::UNKNOWN).fixes([""; 0])
+    }
+
     #[test]
     fn an_empty_diagnosis_is_its_title() {
         assert_eq!(
-            Diagnosis::new("Build failed").to_string(),
+            diagnosis().title("Build failed").to_string(),
             "❌ Build failed\n"
         );
     }
 
     #[test]
     fn last_output_stands_between_reason_and_fixes() {
-        let text = Diagnosis::new("T")
+        let text = diagnosis()
+            .title("T")
             .reason("R")
             .log(["a", "b"])
             .fix("F")
@@ -315,7 +296,8 @@ mod tests {
 
     #[test]
     fn json_round_trips_and_old_json_without_class_is_permanent() {
-        let diagnosis = Diagnosis::new("T")
+        let diagnosis = diagnosis()
+            .title("T")
             .fix("F")
             .class(RetryClass::NeedsCredential);
         let json = serde_json::to_string(&diagnosis).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnosis, Event, EventKind, EventSink};
 
 use super::shared::RECENT;
@@ -101,7 +102,7 @@ async fn a_reader_of_one_deployment_sees_no_other() {
 async fn what_others_wrote_to_the_store_is_seen() {
     let setup = setup().await;
     let mut subscription = setup.hub.subscribe(0, None);
-    let diagnosis = Diagnosis::new("Build failed");
+    let diagnosis = Diagnosis::new(&codes::UNKNOWN);
     let ending = Ending::Failed {
         diagnosis,
         rolled_back: false,
@@ -120,7 +121,7 @@ async fn what_others_wrote_to_the_store_is_seen() {
 async fn no_text_of_any_event_shows_a_secret() {
     let setup = setup().await;
     let sink = setup.sink();
-    let diagnosis = Diagnosis::new("T")
+    let diagnosis = Diagnosis::new(&codes::UNKNOWN)
         .error("hunter22")
         .log(["a", "echo hunter22"]);
     sink.emit(line("password is hunter22"));

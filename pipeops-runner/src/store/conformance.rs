@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnosis, EventKind, Step};
 use serde_json::json;
 
@@ -219,7 +220,7 @@ pub(crate) async fn events_are_numbered_without_gaps(store: &dyn Store, queue: &
 
 pub(crate) async fn a_deployment_ends_once(store: &dyn Store, queue: &dyn Queue) {
     let claim = claimed(store, queue).await;
-    let diagnosis = Diagnosis::new("Build failed").fix("Read the log");
+    let diagnosis = Diagnosis::new(&codes::UNKNOWN);
     let ending = Ending::Failed {
         diagnosis: diagnosis.clone(),
         rolled_back: true,

@@ -1,13 +1,11 @@
 //! Causes of failed builds: requests, instructions, daemons, registries.
 
 pages! {
-    /// The address of a BuildKit daemon is invalid.
     INVALID_ADDRESS = "build/invalid-address" {
         title: "Build failed: InvalidAddress",
         meaning: "The address of the BuildKit daemon is neither unix:///PATH nor tcp://HOST:PORT.",
         fixes: ["Use the form unix:///run/buildkit/buildkitd.sock or tcp://host:1234"],
     }
-    /// No daemon answers at its address.
     DAEMON_UNREACHABLE = "build/daemon-unreachable" {
         title: "Build failed: DaemonUnreachable",
         meaning: "No BuildKit daemon answered at its address in time, or its certificates don't fit.",
@@ -16,7 +14,6 @@ pages! {
             "Set BUILDKIT_HOST to where it listens",
         ],
     }
-    /// The connection to the daemon broke during the build.
     DAEMON_LOST = "build/daemon-lost" {
         title: "Build failed: DaemonLost",
         meaning: "The connection to the BuildKit daemon broke during the build, or the daemon went silent.",
@@ -25,25 +22,21 @@ pages! {
             "Check the daemon's log: an out-of-memory kill is the likeliest cause",
         ],
     }
-    /// The daemon refused a session.
     SESSION_REFUSED = "build/session-refused" {
         title: "Build failed: SessionRefused",
         meaning: "The BuildKit daemon did not open the session through which it reads the build context.",
         fixes: ["Build again; give buildkitd more CPU if it happens often"],
     }
-    /// The daemon lost the session during the build.
     SESSION_LOST = "build/session-lost" {
         title: "Build failed: SessionLost",
         meaning: "The BuildKit daemon lost the session through which it reads the build context.",
         fixes: ["Build again; give buildkitd more CPU if it happens often"],
     }
-    /// The daemon refused a call.
     CALL_REFUSED = "build/call-refused" {
         title: "Build failed: CallRefused",
         meaning: "The BuildKit daemon refused a call of its API, or answered it in an unknown form.",
         fixes: ["Check that the daemon is BuildKit v0.13 or newer"],
     }
-    /// A time limit was reached.
     TIMEOUT = "build/timeout" {
         title: "Build failed: Timeout",
         meaning: "The build, or a call to the daemon, reached its time limit.",
@@ -52,19 +45,16 @@ pages! {
             "Raise the build's time limit if the build needs longer",
         ],
     }
-    /// Someone cancelled the build at the daemon.
     CANCELLED = "build/cancelled" {
         title: "Build failed: Cancelled",
         meaning: "The build was cancelled at the BuildKit daemon, or the daemon was stopped.",
         fixes: ["Build again"],
     }
-    /// The request can't be built.
     INVALID_REQUEST = "build/invalid-request" {
         title: "Build failed: InvalidRequest",
         meaning: "An option of the build is invalid, whichever daemon builds it.",
         fixes: ["Correct this option in the build's configuration"],
     }
-    /// The Dockerfile doesn't exist.
     DOCKERFILE_MISSING = "build/dockerfile-missing" {
         title: "Build failed: DockerfileMissing",
         meaning: "The build context has no file at the Dockerfile's path.",
@@ -73,13 +63,11 @@ pages! {
             "If the repository has no Dockerfile, generate one",
         ],
     }
-    /// The Dockerfile is invalid.
     INVALID_DOCKERFILE = "build/invalid-dockerfile" {
         title: "Build failed: InvalidDockerfile",
         meaning: "BuildKit can't parse the Dockerfile, or one of its instructions is invalid.",
         fixes: ["Correct the marked line of the Dockerfile"],
     }
-    /// A file for `COPY` or `ADD` doesn't exist.
     FILE_MISSING = "build/file-missing" {
         title: "Build failed: FileMissing",
         meaning: "A file that an instruction copies is not in the build context, or .dockerignore excludes it.",
@@ -88,13 +76,11 @@ pages! {
             "Check that the file is committed, and that no pattern of .dockerignore matches it",
         ],
     }
-    /// A required build secret wasn't given.
     SECRET_MISSING = "build/secret-missing" {
         title: "Build failed: SecretMissing",
         meaning: "A step requires a build secret that the build doesn't have.",
         fixes: ["Add a build secret with this id to the project"],
     }
-    /// A base image doesn't exist or is private.
     BASE_IMAGE_MISSING = "build/base-image-missing" {
         title: "Build failed: BaseImageMissing",
         meaning: "The registry has no such base image, or doesn't show it with this credential.",
@@ -103,7 +89,6 @@ pages! {
             "If it is private, add a credential for its registry in project settings",
         ],
     }
-    /// A command of the Dockerfile failed.
     INSTRUCTION = "build/instruction" {
         title: "Build failed: InstructionFailed",
         meaning: "A command of the Dockerfile ended with an error.",
@@ -112,7 +97,6 @@ pages! {
             "Run the same command on your machine, or in the image of the step before it",
         ],
     }
-    /// A command ran out of memory.
     OUT_OF_MEMORY = "build/out-of-memory" {
         title: "Build failed: OutOfMemory",
         meaning: "A command of the Dockerfile was killed because it needed more memory than the daemon has.",
@@ -121,7 +105,6 @@ pages! {
             "Make the command use less: fewer parallel jobs, a smaller heap (for Node.js NODE_OPTIONS=--max-old-space-size)",
         ],
     }
-    /// A command is for another processor.
     FOREIGN_PLATFORM = "build/foreign-platform" {
         title: "Build failed: ForeignPlatform",
         meaning: "A command of the Dockerfile is a program for another processor than the daemon's.",
@@ -130,7 +113,6 @@ pages! {
             "Let the daemon's machine emulate it (qemu and binfmt_misc)",
         ],
     }
-    /// The daemon's disk is full.
     DISK_FULL = "build/disk-full" {
         title: "Build failed: DiskFull",
         meaning: "The daemon, or a command of the build, met a full disk.",
@@ -139,7 +121,6 @@ pages! {
             "Give the daemon a larger disk",
         ],
     }
-    /// A downloaded blob doesn't match its digest.
     CONTENT_DAMAGED = "build/content-damaged" {
         title: "Build failed: ContentDamaged",
         meaning: "A part of an image or cache doesn't match its digest. The daemon may keep it and fail again.",
@@ -148,13 +129,11 @@ pages! {
             "If every daemon fails, push the base image again: its registry keeps the damaged part",
         ],
     }
-    /// A file of the context can't be read.
     CONTEXT_UNREADABLE = "build/context-unreadable" {
         title: "Build failed: ContextUnreadable",
         meaning: "The user that runs the build can't read a file of the build context.",
         fixes: ["Make the file readable, or list it in .dockerignore"],
     }
-    /// A file changed while the build read it.
     CONTEXT_CHANGED = "build/context-changed" {
         title: "Build failed: ContextChanged",
         meaning: "Another program wrote a file of the build context while the build read it.",
@@ -163,37 +142,31 @@ pages! {
             "Build again when no program writes into the folder",
         ],
     }
-    /// A certificate file can't be read.
     CERTIFICATE_UNREADABLE = "build/certificate-unreadable" {
         title: "Build failed: CertificateUnreadable",
         meaning: "A file with the client's certificate, its key or the daemon's authority is missing or unreadable.",
         fixes: ["Put ca.pem, cert.pem and key.pem where they are expected, readable by this user"],
     }
-    /// A result can't be written to this machine.
     OUTPUT_NOT_WRITTEN = "build/output-not-written" {
         title: "Build failed: OutputNotWritten",
         meaning: "The build succeeded, but this machine can't write its result.",
         fixes: ["Make the path writable, with enough free space on its disk"],
     }
-    /// The daemon didn't report a digest.
     NO_DIGEST = "build/no-digest" {
         title: "Build failed: NoDigest",
         meaning: "The daemon pushed an image but didn't report its digest.",
         fixes: ["Use BuildKit v0.13 or newer"],
     }
-    /// The operating system gave no random numbers.
     NO_RANDOMNESS = "build/no-randomness" {
         title: "Build failed: NoRandomness",
         meaning: "The operating system gave no random numbers, which the build needs for its id.",
         fixes: ["Build again, and check that no security profile blocks getrandom"],
     }
-    /// A server isn't reachable from the daemon.
     NETWORK = "build/network-unreachable" {
         title: "Build failed: NetworkUnreachable",
         meaning: "The daemon, or a step of the build, can't reach a server.",
         fixes: ["Check the server's name, and that the daemon's network can reach it"],
     }
-    /// No credential for a registry is available.
     CREDENTIAL_UNAVAILABLE = "build/credential-unavailable" {
         title: "Build failed: CredentialUnavailable",
         meaning: "The credential provider, or the registry's token server, gave no credential for the build.",
@@ -203,7 +176,6 @@ pages! {
             "If the token server is down, build again in a few minutes",
         ],
     }
-    /// The registry's token server is on a foreign host.
     FOREIGN_TOKEN_SERVER = "build/foreign-token-server" {
         title: "Build failed: ForeignTokenServer",
         meaning: "The registry names a token server on another host, to which credentials aren't sent.",
@@ -212,7 +184,6 @@ pages! {
             "Check the registry's name for a typing error",
         ],
     }
-    /// The registry requires another credential.
     REGISTRY_AUTH = "build/registry-auth" {
         title: "Build failed: Unauthorized",
         meaning: "A registry refused the build's credential, or requires one.",
@@ -221,7 +192,6 @@ pages! {
             "Check that the token has not expired and may write packages",
         ],
     }
-    /// The account isn't permitted to do this at the registry.
     REGISTRY_DENIED = "build/registry-denied" {
         title: "Build failed: Denied",
         meaning: "A registry accepted the credential, but the account isn't permitted to push or pull here.",
@@ -230,7 +200,6 @@ pages! {
             "Check the repository's name for a typing error",
         ],
     }
-    /// The registry throttles.
     REGISTRY_RATE_LIMITED = "build/registry-rate-limited" {
         title: "Build failed: RateLimited",
         meaning: "A registry throttles requests of this client.",
@@ -240,25 +209,21 @@ pages! {
             "Let the daemon pull base images through a mirror",
         ],
     }
-    /// The registry doesn't create repositories.
     REPOSITORY_MISSING = "build/repository-missing" {
         title: "Build failed: RepositoryMissing",
         meaning: "The repository doesn't exist, and the registry doesn't create it on push.",
         fixes: ["Create the repository, then build again"],
     }
-    /// The tag exists and can't be changed.
     TAG_IMMUTABLE = "build/tag-immutable" {
         title: "Build failed: TagImmutable",
         meaning: "The tag exists, and the registry doesn't allow it to change.",
         fixes: ["Deploy the existing image, or push under another tag"],
     }
-    /// The registry fails.
     REGISTRY_DOWN = "build/registry-down" {
         title: "Build failed: RegistryDown",
         meaning: "A registry answered with an error of its own (HTTP 500 or above).",
         fixes: ["Build again in a few minutes"],
     }
-    /// An unknown failure.
     BUILD_ERROR = "build/unknown" {
         title: "Build failed: BuildError",
         meaning: "The build failed with an error that PipeOps doesn't know.",

@@ -1,13 +1,11 @@
 //! Causes of trouble with build caches.
 
 pages! {
-    /// A part of the build cache is gone.
     MISSING = "cache/missing" {
         title: "Build failed: CacheMissing",
         meaning: "The bucket or registry lost a part of the build cache that the build needed.",
         fixes: ["Build once without this cache, which writes it anew"],
     }
-    /// The build cache can't be read.
     UNREADABLE = "cache/unreadable" {
         title: "Build failed: CacheUnreadable",
         meaning: "The server of the build cache refuses access, or returns other bytes than were written.",
@@ -16,7 +14,6 @@ pages! {
             "Check the cache's keys and that the daemon reaches its server",
         ],
     }
-    /// The server of the build cache doesn't respond.
     SILENT = "cache/silent" {
         title: "Build failed: CacheSilent",
         meaning: "The server of the build cache accepts connections but never responds. It stalls every build of the daemon until it responds or hangs up.",
@@ -25,31 +22,26 @@ pages! {
             "Build without this cache, on another daemon",
         ],
     }
-    /// The build cache can't be written.
     UNWRITABLE = "cache/unwritable" {
         title: "Build failed: CacheUnwritable",
         meaning: "The daemon doesn't support this kind of cache or one of its settings, or the cache's server doesn't accept it.",
         fixes: ["Correct the cache in the build's configuration, or build without it"],
     }
-    /// The collector's store failed.
     COLLECT_STORE = "cache/collect-store" {
         title: "Cache collection failed: StoreError",
         meaning: "The server of the build cache failed during the collection.",
         fixes: ["Run the collection again; it resumes where it stopped"],
     }
-    /// The collector's keys were refused.
     COLLECT_DENIED = "cache/collect-denied" {
         title: "Cache collection failed: Denied",
         meaning: "The keys are wrong or expired, or can't list, read, write and delete in the bucket.",
         fixes: ["Give the keys s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject below the cache's prefix"],
     }
-    /// The bucket doesn't exist.
     COLLECT_NO_BUCKET = "cache/collect-no-bucket" {
         title: "Cache collection failed: NoBucket",
         meaning: "The server of the build cache has no such bucket.",
         fixes: ["Check the bucket's name and the server's address"],
     }
-    /// The clocks differ.
     COLLECT_CLOCK = "cache/collect-clock" {
         title: "Cache collection failed: ClockSkew",
         meaning: "The clocks of this machine and of the cache's server differ, so the ages of objects would be wrong and a running build could lose its cache.",
@@ -58,7 +50,6 @@ pages! {
             "Raise the policy's clock_skew if the server's clock is the wrong one",
         ],
     }
-    /// The cache's settings are incomplete.
     COLLECT_SETTINGS = "cache/collect-settings" {
         title: "Cache collection failed: InvalidSettings",
         meaning: "The cache's settings name no bucket that can be reached from here.",

@@ -1,7 +1,6 @@
 //! Causes of a missing Dockerfile.
 
 pages! {
-    /// Nothing says how the app starts.
     NO_START = "detect/no-start" {
         title: "Build failed: NoStartCommand",
         meaning: "PipeOps detects the language, but finds no start script, no Procfile and no main file with a usual name.",

@@ -6,12 +6,12 @@ use super::Page;
 
 /// Defines the pages of one area, and the list of them. The meaning is each page's rustdoc.
 macro_rules! pages {
-    ($($(#[$docs:meta])* $name:ident = $code:literal {
+    ($($name:ident = $code:literal {
         title: $title:literal,
         meaning: $meaning:literal,
         fixes: [$($fix:literal),* $(,)?] $(,)?
     })*) => {
-        $($(#[$docs])* #[doc = $meaning] pub static $name: $crate::diagnosis::Page = $crate::diagnosis::Page {
+        $(#[doc = $meaning] pub static $name: $crate::diagnosis::Page = $crate::diagnosis::Page {
             code: $code,
             title: $title,
             meaning: $meaning,

@@ -1,7 +1,6 @@
 //! Causes that keep a pool of BuildKit daemons from taking a build.
 
 pages! {
-    /// Too many builds wait.
     QUEUE_FULL = "build-pool/queue-full" {
         title: "Build failed: QueueFull",
         meaning: "As many builds wait for a BuildKit daemon as the pool allows.",
@@ -10,7 +9,6 @@ pages! {
             "Add daemons to the pool, or raise its queue limit",
         ],
     }
-    /// The build waited too long.
     NO_ROOM = "build-pool/no-room" {
         title: "Build failed: NoRoom",
         meaning: "All daemons were busy with other builds until the time limit for waiting.",
@@ -19,13 +17,11 @@ pages! {
             "Look for builds that hang: they keep their place until their own time limit",
         ],
     }
-    /// No daemon answers.
     UNREACHABLE = "build-pool/unreachable" {
         title: "Build failed: DaemonsUnreachable",
         meaning: "None of the pool's daemons that could take the build answered in time.",
         fixes: ["Start buildkitd on them, and let it listen at these addresses"],
     }
-    /// The pool has no members.
     NO_MEMBERS = "build-pool/no-members" {
         title: "Build failed: DaemonsUnreachable",
         meaning: "The list, DNS name or Service that names the pool's members is empty or can't be read.",
@@ -34,7 +30,6 @@ pages! {
             "Start a BuildKit daemon there",
         ],
     }
-    /// No daemon builds for a platform.
     PLATFORM = "build-pool/platform" {
         title: "Build failed: NoDaemonForPlatform",
         meaning: "No daemon of the pool builds for one of the requested platforms.",
@@ -43,13 +38,11 @@ pages! {
             "Install emulation (qemu and binfmt_misc) beside a daemon of the pool",
         ],
     }
-    /// The pool can't join platforms.
     NO_REGISTRY_CLIENT = "build-pool/no-registry-client" {
         title: "Build failed: NoRegistryClient",
         meaning: "Each platform can be built on its own daemon, but the pool has no registry client to join the images.",
         fixes: ["Give the pool a registry client: PoolOptions::registry(Arc::new(pipeops_registry::Registries::default()))"],
     }
-    /// The pool's DNS name doesn't resolve.
     NAME_UNKNOWN = "build-pool/name-unknown" {
         title: "Build failed: PoolNameUnknown",
         meaning: "The DNS name of the pool's members has no address.",
@@ -58,7 +51,6 @@ pages! {
             "In Kubernetes, write it as SERVICE.NAMESPACE.svc and make the Service headless (clusterIP: None)",
         ],
     }
-    /// The pool's Service can't be watched.
     SERVICE_UNREADABLE = "build-pool/service-unreadable" {
         title: "Build failed: PoolServiceUnreadable",
         meaning: "The Kubernetes API doesn't list the pods behind the pool's Service.",

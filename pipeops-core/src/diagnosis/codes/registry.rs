@@ -1,14 +1,18 @@
 //! Causes of failed logins, pulls and pushes.
 
 pages! {
-    /// There are no credentials for a registry that wants some.
+    INVALID_IMAGE_NAME = "registry/invalid-image-name" {
+        title: "Invalid image name: InvalidImageName",
+        meaning: "The text is not the name of an image.",
+        fixes: ["Write the image as host/path:tag in lower case, for example registry.example.com/team/app:v1"],
+    }
+
     LOGIN_MISSING = "registry/login-missing" {
         title: "Registry login failed: Unauthorized",
         meaning: "The registry requires a login, and PipeOps has no credentials for it.",
         fixes: ["Add credentials for the registry to the project"],
     }
 
-    /// The registry refused the login.
     LOGIN_REFUSED = "registry/login-refused" {
         title: "Registry login failed: Unauthorized",
         meaning: "The registry or its token server refused the credentials that PipeOps presented.",
@@ -18,14 +22,12 @@ pages! {
         ],
     }
 
-    /// The login is kept by a credential helper.
     HELPER_UNSUPPORTED = "registry/helper-unsupported" {
         title: "Registry login failed: HelperUnsupported",
         meaning: "The docker configuration keeps the login in a credential helper. PipeOps doesn't run credential helpers.",
         fixes: ["Give the user name and a token to the project directly"],
     }
 
-    /// The registry named a host that doesn't belong to it.
     FOREIGN_HOST = "registry/foreign-host" {
         title: "Registry login failed: ForeignHost",
         meaning: "The registry named a token server or a storage host that doesn't belong to it. PipeOps sends credentials only to hosts of the registry's own domain and to hosts that are trusted explicitly.",
@@ -35,7 +37,6 @@ pages! {
         ],
     }
 
-    /// The credentials are valid but don't allow this.
     DENIED = "registry/denied" {
         title: "Registry access failed: Denied",
         meaning: "The registry accepted the login and refused the action. Many registries also answer this for a repository that doesn't exist.",
@@ -45,7 +46,6 @@ pages! {
         ],
     }
 
-    /// The repository doesn't exist.
     REPOSITORY_MISSING = "registry/repository-missing" {
         title: "Registry access failed: NameUnknown",
         meaning: "The registry has no such repository, and doesn't create repositories on a push.",
@@ -55,7 +55,6 @@ pages! {
         ],
     }
 
-    /// The registry limits requests.
     RATE_LIMITED = "registry/rate-limited" {
         title: "Registry access failed: RateLimited",
         meaning: "The registry refused requests because there were too many in a short time. PipeOps waited and tried again, without success.",
@@ -65,7 +64,6 @@ pages! {
         ],
     }
 
-    /// The registry has trouble.
     UNAVAILABLE = "registry/unavailable" {
         title: "Registry access failed: Unavailable",
         meaning: "The registry answered with a server error. PipeOps tried again, without success.",
@@ -75,7 +73,6 @@ pages! {
         ],
     }
 
-    /// There is no connection to the registry.
     UNREACHABLE = "registry/unreachable" {
         title: "Registry access failed: Unreachable",
         meaning: "PipeOps could not connect to the registry, or the connection was cut.",
@@ -85,14 +82,12 @@ pages! {
         ],
     }
 
-    /// The registry didn't answer in time.
     TIMEOUT = "registry/timeout" {
         title: "Registry access failed: Timeout",
         meaning: "The registry accepted the connection and did not answer in time.",
         fixes: ["Check the network between PipeOps and the registry"],
     }
 
-    /// The registry's certificate isn't trusted.
     TLS = "registry/tls" {
         title: "Registry access failed: Tls",
         meaning: "The TLS connection failed. Usually the registry's certificate is self-signed, has expired or is for another name.",
@@ -102,7 +97,6 @@ pages! {
         ],
     }
 
-    /// The image isn't in the registry.
     IMAGE_MISSING = "registry/image-missing" {
         title: "Image missing: NotFound",
         meaning: "The registry has the repository, but no image of this tag or digest.",
@@ -112,7 +106,6 @@ pages! {
         ],
     }
 
-    /// The tag exists and may not move.
     TAG_IMMUTABLE = "registry/tag-immutable" {
         title: "Push refused: ImmutableTag",
         meaning: "The tag already names an image, and the repository's settings forbid moving tags.",
@@ -122,21 +115,18 @@ pages! {
         ],
     }
 
-    /// The image's name lacks what is needed.
     INVALID_IMAGE = "registry/invalid-image" {
         title: "Invalid image name: InvalidImage",
         meaning: "The name of the image can't be used for this action, for example because it has no tag.",
         fixes: ["Write the image as host/path:tag or host/path@sha256:…"],
     }
 
-    /// A file or option of the registry client can't be read.
     INVALID_CONFIGURATION = "registry/invalid-configuration" {
         title: "Registry configuration failed: InvalidConfiguration",
         meaning: "A docker configuration, a pull secret or an option of the registry client can't be read.",
         fixes: ["Correct the file or option that is named"],
     }
 
-    /// The answer doesn't follow the specification.
     BAD_ANSWER = "registry/bad-answer" {
         title: "Registry access failed: BadAnswer",
         meaning: "The answer doesn't follow the distribution specification, is too large, or its digest is wrong.",
