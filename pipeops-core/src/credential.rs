@@ -42,7 +42,7 @@ impl RegistryScope {
 pub struct Credential {
     /// What to present.
     pub kind: CredentialKind,
-    /// When it stops working; `None` when it does not expire or nobody said.
+    /// When it stops working; `None` when it does not expire, or when that is unknown.
     pub expires: Option<Timestamp>,
 }
 

@@ -178,10 +178,10 @@ pub fn filter(
     let mut filtered = Filtered::default();
     let mut undeclared = false;
     for (key, value) in user {
-        match verdict(key, &declared) {
-            Verdict::Keep(why) => filtered.keep(key, value, why),
-            Verdict::Drop(why) => filtered.drop(key, why),
-            Verdict::Undeclared => {
+        match decide(key, &declared) {
+            ArgDecision::Keep(why) => filtered.keep(key, value, why),
+            ArgDecision::Drop(why) => filtered.drop(key, why),
+            ArgDecision::Undeclared => {
                 undeclared = true;
                 filtered.drop(key, declared.why_not(key));
             }
@@ -212,29 +212,29 @@ impl Filtered {
     }
 }
 
-enum Verdict {
+enum ArgDecision {
     Keep(String),
     Drop(String),
     Undeclared,
 }
 
-fn verdict(key: &str, declared: &Declarations<'_>) -> Verdict {
+fn decide(key: &str, declared: &Declarations<'_>) -> ArgDecision {
     if key.is_empty() || key.contains(['=', '\0', '\n']) {
-        return Verdict::Drop("not a name".to_owned());
+        return ArgDecision::Drop("not a name".to_owned());
     }
     // Before declarations: an ARG of this name does not take the control from BuildKit.
     if let Some(control) = key.strip_prefix("BUILDKIT_") {
-        return control_verdict(control, declared.why(key));
+        return decide_control(control, declared.why(key));
     }
     match declared.why(key).or_else(|| predefined(key)) {
-        Some(why) => Verdict::Keep(why),
-        None => Verdict::Undeclared,
+        Some(why) => ArgDecision::Keep(why),
+        None => ArgDecision::Undeclared,
     }
 }
 
 /// BuildKit's own controls. What changes who runs the build, what is said about it, or whose cache it sees is the
 /// platform's to set, not the project's.
-fn control_verdict(control: &str, declared: Option<String>) -> Verdict {
+fn decide_control(control: &str, declared: Option<String>) -> ArgDecision {
     const HARMLESS: &[&str] = &[
         "BUILD_NAME",
         "CONTEXT_KEEP_GIT_DIR",
@@ -251,14 +251,14 @@ fn control_verdict(control: &str, declared: Option<String>) -> Verdict {
         "CACHE_MOUNT_NS" => "it would reach the cache mounts of other projects",
         _ if control.starts_with("ATTEST_") => "it would change the image's attestations",
         _ if HARMLESS.contains(&control) => {
-            return Verdict::Keep("a control of BuildKit itself".to_owned());
+            return ArgDecision::Keep("a control of BuildKit itself".to_owned());
         }
         _ => match declared {
-            Some(why) => return Verdict::Keep(why),
+            Some(why) => return ArgDecision::Keep(why),
             None => "not a control of BuildKit that projects may set",
         },
     };
-    Verdict::Drop(refused.to_owned())
+    ArgDecision::Drop(refused.to_owned())
 }
 
 /// What BuildKit knows without a declaration.

@@ -45,7 +45,7 @@ pub struct Instance {
 
 /// A process of a server, as written down when it was started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
+pub struct ProcessRecord {
     /// Its name within the server.
     pub name: String,
     /// Which process it is.
@@ -157,7 +157,7 @@ impl Instance {
         namespace: bool,
     ) -> Result<Process> {
         let process = process::spawn_detached(command, &self.id, &self.log(server, name))?;
-        let record = Record {
+        let record = ProcessRecord {
             name: name.to_owned(),
             process,
             namespace,
@@ -173,10 +173,10 @@ impl Instance {
     ///
     /// # Errors
     /// [`Error::Damaged`] if a record cannot be read.
-    pub fn processes(&self, server: &str) -> Result<Vec<Record>> {
-        let mut records: Vec<Record> = Vec::new();
+    pub fn processes(&self, server: &str) -> Result<Vec<ProcessRecord>> {
+        let mut records: Vec<ProcessRecord> = Vec::new();
         for path in self.records(server) {
-            records.extend(read_json::<Record>(&path)?);
+            records.extend(read_json::<ProcessRecord>(&path)?);
         }
         records.sort_by_key(|record| record.process.started);
         Ok(records)
@@ -215,7 +215,7 @@ impl Instance {
     pub fn end_strays(&self) -> Result<()> {
         let mut recorded = Vec::new();
         for path in self.records("") {
-            recorded.extend(read_json::<Record>(&path)?.map(|record| record.process));
+            recorded.extend(read_json::<ProcessRecord>(&path)?.map(|record| record.process));
         }
         // A stray may have started another one a moment before: look until there is none.
         for _ in 0..20 {

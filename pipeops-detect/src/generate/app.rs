@@ -7,7 +7,7 @@ use crate::plan::{Build, Plan, Start};
 use crate::repository::folder::Folder;
 use crate::{Detection, Language};
 
-/// The user that generated images run as: `nonroot` of the distroless images, and nobody's number elsewhere.
+/// The user that generated images run as: `nonroot` of the distroless images, a number that no account has elsewhere.
 pub(crate) const UID: u32 = 65532;
 
 /// What the recipes look at.

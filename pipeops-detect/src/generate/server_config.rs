@@ -68,7 +68,7 @@ pub(crate) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
         None => {
             lines.push("    error_page 404 /404.html;".to_owned());
             lines.push("    location / { try_files $uri $uri/ $uri.html =404; }".to_owned());
-            "files as they are; those whose names start with a dot are nobody's business"
+            "files as they are, except those whose names start with a dot"
         }
     };
     lines.push("}".to_owned());

@@ -2,7 +2,7 @@
 //!
 //! BuildKit writes caches and never deletes from them, and a bucket's own expiry is no way out: it deletes blobs that
 //! manifests still name, and then builds fail. A [`Collector`] knows what belongs together: it deletes the caches that a
-//! [`Policy`] gives up, and then the blobs that nobody can need any more.
+//! [`Policy`] gives up, and then the blobs that no cache needs any more.
 //!
 //! # Beside running builds
 //! Nothing that a running build may use is touched. A build can be in need of a blob in two ways:

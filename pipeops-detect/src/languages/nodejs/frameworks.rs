@@ -121,7 +121,7 @@ const SERVERS: &[(&str, &str, Option<&str>)] = &[
     ("socket.io", "socket.io", None),
 ];
 
-/// Libraries of bots: they call others, and nobody calls them.
+/// Libraries of bots: they make requests and serve none.
 const BOTS: &[(&str, &str)] = &[
     ("discord.js", "discord.js"),
     ("telegraf", "telegraf"),
