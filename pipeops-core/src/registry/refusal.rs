@@ -442,8 +442,8 @@ impl Rule {
         let said = |phrase: &&str| messages.iter().any(|message| says(message, phrase));
         self.statuses.contains(refusal.status)
             && (!self.retry_after || refusal.retry_after)
-            && (self.codes.is_empty() || self.codes.iter().any(|code| coded(code)))
-            && (self.phrases.is_empty() || self.phrases.iter().any(|phrase| said(phrase)))
+            && (self.codes.is_empty() || self.codes.iter().any(coded))
+            && (self.phrases.is_empty() || self.phrases.iter().any(said))
             && self.hosts.contains(&refusal.host)
     }
 }
