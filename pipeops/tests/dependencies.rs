@@ -25,7 +25,6 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "pipeops-core",
             "pipeops-detect",
             "pipeops-dockerfile",
-            "pipeops-buildkit",
             "pipeops-registry",
             "pipeops-manifest",
             "pipeops-rollout",
