@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::CommitSha;
 use crate::diagnosis::Diagnosis;
+use crate::revision::Revision;
 
 /// One event of a deployment, as it is stored, streamed and printed (one JSON object a line).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,7 +195,7 @@ pub enum EventKind {
         /// Why.
         diagnosis: Diagnosis,
         /// The revision that comes back.
-        to: String,
+        to: Revision,
     },
     /// The deployment ended well.
     Succeeded {

@@ -12,6 +12,7 @@ pub mod names;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod retry;
+pub mod revision;
 pub mod secret;
 pub mod source;
 #[cfg(feature = "stack")]
@@ -29,6 +30,7 @@ pub use diagnosis::{Code, Diagnose, Diagnosis, Failure};
 pub use event::{Event, EventKind, EventSink, Step};
 pub use image::{Digest, ImageRef};
 pub use retry::{Backoff, RetryClass};
+pub use revision::Revision;
 pub use secret::{Redactor, SecretString};
 pub use source::SourceTree;
 #[cfg(feature = "stack")]

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::revision::Revision;
+
 /// One Kubernetes object as JSON, with the fields that every object has.
 ///
 /// Core knows no Kubernetes types: whoever generates objects has typed ones and converts, whoever applies them needs only
@@ -82,8 +84,8 @@ pub struct Stack {
     pub app: String,
     /// The namespace in which all of it lives.
     pub namespace: String,
-    /// What this revision was made from: the commit SHA.
-    pub revision: String,
+    /// Which version this is.
+    pub revision: Revision,
     /// The objects in apply order: what others refer to comes first, the workload last.
     pub objects: Vec<Object>,
 }
@@ -93,13 +95,13 @@ impl Stack {
     pub fn new(
         app: impl Into<String>,
         namespace: impl Into<String>,
-        revision: impl Into<String>,
+        revision: Revision,
         objects: Vec<Object>,
     ) -> Self {
         Self {
             app: app.into(),
             namespace: namespace.into(),
-            revision: revision.into(),
+            revision,
             objects,
         }
     }

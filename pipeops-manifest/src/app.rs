@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipeops_core::detection::Language;
-use pipeops_core::{ImageRef, SecretString};
+use pipeops_core::revision::InvalidRevision;
+use pipeops_core::{ImageRef, Revision, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
@@ -39,8 +40,9 @@ pub struct App {
     pub name: String,
     /// The namespace in which all objects live.
     pub namespace: String,
-    /// What this revision was made from: the commit SHA.
-    pub revision: String,
+    /// Which version this is: the commit SHA, or another name. [`App::check`] reports an invalid one with all other problems.
+    #[serde(with = "revision_text")]
+    pub revision: Result<Revision, InvalidRevision>,
     /// The image, pinned to its digest.
     pub image: ImageRef,
     /// Accepts an image without digest. Default false: a tag can move, and a rollback would then not go back.
@@ -175,13 +177,13 @@ impl App {
     pub fn new(
         name: impl Into<String>,
         namespace: impl Into<String>,
-        revision: impl Into<String>,
+        revision: impl TryInto<Revision, Error: Into<InvalidRevision>>,
         image: ImageRef,
     ) -> Self {
         Self {
             name: name.into(),
             namespace: namespace.into(),
-            revision: revision.into(),
+            revision: revision.try_into().map_err(Into::into),
             image,
             allow_tag: false,
             kind: Kind::Web,
@@ -369,6 +371,24 @@ fn default_writable_paths() -> BTreeSet<String> {
 
 fn default_service_port() -> u16 {
     80
+}
+
+/// A revision in the JSON form is a text. An invalid one can be read, so that it is reported with all other problems.
+mod revision_text {
+    use serde::ser::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{InvalidRevision, Revision};
+
+    type Checked = Result<Revision, InvalidRevision>;
+
+    pub(super) fn serialize<S: Serializer>(revision: &Checked, to: S) -> Result<S::Ok, S::Error> {
+        revision.as_ref().map_err(S::Error::custom)?.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Checked, D::Error> {
+        String::deserialize(from).map(Revision::try_from)
+    }
 }
 
 #[cfg(test)]

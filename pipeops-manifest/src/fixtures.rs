@@ -1,5 +1,7 @@
 //! Applications that the tests of this crate share.
 
+use pipeops_core::Revision;
+
 use crate::app::{App, Strategy};
 use crate::health::HealthCheck;
 use crate::network::{Egress, NetworkRules};
@@ -9,10 +11,14 @@ use crate::traffic::{IngressRoute, ServiceType};
 pub(crate) const DIGEST: &str =
     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+pub(crate) fn revision() -> Revision {
+    "4f2c9ab".parse().unwrap()
+}
+
 /// The least that a web application needs.
 pub(crate) fn app() -> App {
     let image = format!("registry.example.com/team/shop:4f2c9ab@{DIGEST}");
-    App::new("shop", "prod", "4f2c9ab", image.parse().unwrap())
+    App::new("shop", "prod", revision(), image.parse().unwrap())
 }
 
 /// Every option set to something else than its default.

@@ -119,10 +119,10 @@ impl StandardManifests {
 
 impl ManifestGenerator for StandardManifests {
     fn generate(&self, app: &App) -> Result<Stack, InvalidApp> {
-        app.check()?;
+        let revision = app.checked_revision()?;
         let key = self.hash_key.as_ref().map(|key| key.expose().as_bytes());
         let (mut finished, mut problems) = (Vec::new(), Vec::new());
-        for object in objects::all(app, key) {
+        for object in objects::all(app, revision, key) {
             match self.finish(app, object) {
                 Ok(object) => finished.push(object),
                 Err(problem) => problems.push(problem),
@@ -132,7 +132,7 @@ impl ManifestGenerator for StandardManifests {
             Ok(Stack::new(
                 &app.name,
                 &app.namespace,
-                &app.revision,
+                revision.clone(),
                 finished,
             ))
         } else {

@@ -67,7 +67,7 @@ fn names() {
     refused(other, "namespace");
     for revision in ["", "-x", "a b", &"a".repeat(129)] {
         let mut app = app();
-        app.revision = revision.to_owned();
+        app.revision = revision.parse();
         refused(app, "revision");
     }
 }

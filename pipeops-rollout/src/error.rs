@@ -1,7 +1,7 @@
 //! Errors of rollouts that reach no outcome.
 
 use pipeops_core::diagnosis::codes::rollout as codes;
-use pipeops_core::{Diagnose, Diagnosis, RetryClass};
+use pipeops_core::{Diagnose, Diagnosis, RetryClass, Revision};
 
 use crate::api_error::ApiError;
 
@@ -73,7 +73,7 @@ pub enum Error {
         /// The application.
         app: String,
         /// The earlier revision.
-        revision: String,
+        revision: Revision,
         /// What is gone: `Secret/web-env-1a2b`.
         missing: String,
     },
@@ -85,7 +85,7 @@ pub enum Error {
         /// The application.
         app: String,
         /// The revision that the rollback restores.
-        to: String,
+        to: Revision,
         /// The state of the rollback at its deadline.
         state: String,
         /// Why the revision failed.
@@ -124,7 +124,7 @@ impl Diagnose for Error {
             Self::RevisionIncomplete { app, revision, .. } => failed(&codes::REVISION_INCOMPLETE)
                 .reason("configuration of the earlier revision was deleted")
                 .context("app", app)
-                .context("revision", revision),
+                .context("revision", revision.as_str()),
             Self::RollbackIncomplete {
                 namespace,
                 app,
@@ -134,7 +134,7 @@ impl Diagnose for Error {
             } => with_first_cause(failed(&codes::ROLLBACK_INCOMPLETE), diagnosis)
                 .context("app", app)
                 .context("namespace", namespace)
-                .context("revision", to),
+                .context("revision", to.as_str()),
         }
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         let error = Error::RollbackIncomplete {
             namespace: "shop".into(),
             app: "web".into(),
-            to: "abc".into(),
+            to: "abc".parse().unwrap(),
             state: "Pod 0/2 ready".into(),
             diagnosis: Box::new(first),
         };

@@ -1,6 +1,6 @@
 //! How a rollout ended.
 
-use pipeops_core::Diagnosis;
+use pipeops_core::{Diagnosis, Revision};
 use serde::{Deserialize, Serialize};
 
 /// How a rollout ended.
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// The revision is healthy, and no other one runs.
     Complete {
-        /// The commit SHA.
-        revision: String,
+        /// Which one.
+        revision: Revision,
         /// Old pods that no longer count but still run down.
         #[serde(default)]
         terminating: u32,
@@ -25,7 +25,7 @@ pub enum Outcome {
         /// Why it failed.
         diagnosis: Diagnosis,
         /// The revision that serves.
-        to: String,
+        to: Revision,
     },
     /// The revision failed, and there was no revision to roll back to.
     Failed {

@@ -147,6 +147,7 @@ mod tests {
     use crate::snapshot::Snapshot;
 
     fn snapshot(revision: &str, objects: Vec<Value>) -> Option<Snapshot> {
+        let revision = revision.parse().unwrap();
         let objects = objects
             .into_iter()
             .map(|o| Object::new(o).unwrap())

@@ -2,11 +2,11 @@
 //! revisions.
 
 use jiff::Timestamp;
-use pipeops_core::Diagnosis;
+use pipeops_core::{Diagnosis, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ObjectId;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, stored_revision};
 
 /// Where an attempt is. Each value is written before the phase begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,11 @@ pub(crate) enum AttemptPhase {
     /// It is healthy.
     Complete,
     /// It failed, and the revision before it is healthy again.
-    RolledBack { diagnosis: Diagnosis, to: String },
+    RolledBack {
+        diagnosis: Diagnosis,
+        #[serde(deserialize_with = "stored_revision")]
+        to: Revision,
+    },
     /// It failed, and there was no revision to roll back to.
     Failed { diagnosis: Diagnosis },
 }
@@ -118,7 +122,7 @@ mod tests {
         Attempt {
             id: None,
             snapshot: Snapshot {
-                revision: revision.into(),
+                revision: revision.parse().unwrap(),
                 fingerprint: format!("f-{revision}"),
                 ids: Vec::new(),
                 objects: Vec::new(),

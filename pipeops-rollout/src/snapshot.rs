@@ -1,8 +1,8 @@
 //! One revision of an application as it was applied: what a rollback applies again.
 
 use pipeops_core::names::{MANAGER, REVISION_ANNOTATION};
-use pipeops_core::{Object, Stack};
-use serde::{Deserialize, Serialize};
+use pipeops_core::{Object, Revision, Stack};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::ObjectId;
@@ -13,8 +13,8 @@ use crate::target::{Target, fingerprint};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Snapshot {
-    /// The commit SHA.
-    pub(crate) revision: String,
+    #[serde(deserialize_with = "stored_revision")]
+    pub(crate) revision: Revision,
     /// What the whole stack was.
     pub(crate) fingerprint: String,
     /// All objects of the stack.
@@ -55,8 +55,8 @@ impl Snapshot {
         }
         let revision = annotations[REVISION_ANNOTATION]
             .as_str()
-            .unwrap_or("unknown")
-            .to_owned();
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(Revision::unknown);
         metadata["annotations"] = annotations;
         let mut spec = value["spec"].clone();
         if !owns_replicas(value) {
@@ -65,7 +65,7 @@ impl Snapshot {
         }
         let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
         let objects = vec![Object::new(object)?];
-        let stack = Stack::new(&*target.app, &*target.namespace, &*revision, objects);
+        let stack = Stack::new(&*target.app, &*target.namespace, revision, objects);
         Some(Self::of(&stack))
     }
 
@@ -77,6 +77,15 @@ impl Snapshot {
             self.objects.clone(),
         )
     }
+}
+
+/// Reads a revision of the record. A workload that was adopted may have had any annotation.
+pub(crate) fn stored_revision<'de, D>(from: D) -> Result<Revision, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(from)?;
+    Ok(text.try_into().unwrap_or_else(|_| Revision::unknown()))
 }
 
 fn owns_replicas(live: &Value) -> bool {
@@ -104,7 +113,7 @@ mod tests {
         let stack = Stack::new(
             "web",
             "shop",
-            "a",
+            "a".parse().unwrap(),
             vec![
                 object("Secret", json!({"data": {"k": "aHVudGVyMjI="}})),
                 object("ConfigMap", json!({"immutable": true})),
@@ -121,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_revision_that_is_invalid_is_unknown() {
+        let stored = json!({"revision": "a b", "fingerprint": "f", "ids": [], "objects": []});
+        let read: Snapshot = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.revision, Revision::unknown());
+    }
+
+    #[test]
     fn an_adopted_deployment_leaves_its_replicas_to_the_autoscaler() {
         let live = |manager: &str| {
             Object::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "status": {"replicas": 3},
@@ -134,7 +150,7 @@ mod tests {
         let value = adopted.objects[0].value();
         assert!(value["spec"]["replicas"].is_null() && value["status"].is_null());
         assert!(value["metadata"]["annotations"][TEMPLATE_COUNT].is_null());
-        assert_eq!(adopted.revision, "abc");
+        assert_eq!(adopted.revision.as_str(), "abc");
         let own = Snapshot::adopt(&target, &live("pipeops")).unwrap();
         assert_eq!(own.objects[0].value()["spec"]["replicas"], 3);
     }

@@ -1,7 +1,7 @@
 //! The status of an application, for people and programs.
 
 use jiff::Timestamp;
-use pipeops_core::Diagnosis;
+use pipeops_core::{Diagnosis, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::{Limits, findings};
@@ -55,8 +55,8 @@ pub struct RolloutStatus {
     pub app: String,
     /// Its namespace.
     pub namespace: String,
-    /// The commit SHA that the cluster is to run.
-    pub revision: Option<String>,
+    /// The one that the cluster is to run.
+    pub revision: Option<Revision>,
     /// Where its latest rollout is.
     pub phase: RolloutPhase,
     /// When the latest rollout began.
@@ -74,9 +74,9 @@ pub struct RolloutStatus {
     /// The images that the current revision runs.
     pub images: Vec<String>,
     /// The last revision that was healthy.
-    pub healthy_revision: Option<String>,
+    pub healthy_revision: Option<Revision>,
     /// The target of `undo`.
-    pub previous_revision: Option<String>,
+    pub previous_revision: Option<Revision>,
     /// The pods.
     pub pods: Vec<PodSummary>,
     /// What is wrong, if anything is.

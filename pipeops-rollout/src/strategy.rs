@@ -24,9 +24,10 @@ pub enum PlanStep {
 /// use pipeops_core::Stack;
 /// use pipeops_rollout::{PlanStep, Recreate, RolloutStrategy};
 ///
-/// let stack = Stack::new("web", "shop", "4f2c9ab", vec![]);
+/// let stack = Stack::new("web", "shop", "4f2c9ab".parse()?, vec![]);
 /// assert!(Recreate.plan(&stack).contains(&PlanStep::AwaitComplete));
 /// assert!(Recreate.warnings(&stack)[0].contains("does not answer"));
+/// # Ok::<(), pipeops_core::revision::InvalidRevision>(())
 /// ```
 pub trait RolloutStrategy: fmt::Debug + Send + Sync {
     /// The name of the strategy in records and logs.
@@ -138,7 +139,7 @@ mod tests {
         Stack::new(
             "web",
             "shop",
-            "abc",
+            "abc".parse().unwrap(),
             vec![
                 object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}})),
                 object(

@@ -100,7 +100,11 @@ impl Target {
             if is_workload {
                 for metadata in [&["metadata"][..], &["spec", "template", "metadata"]] {
                     let revision = ["annotations", REVISION_ANNOTATION];
-                    set(value, &[metadata, &revision].concat(), &stack.revision);
+                    set(
+                        value,
+                        &[metadata, &revision].concat(),
+                        stack.revision.as_str(),
+                    );
                     let manager = ["labels", MANAGED_BY_LABEL];
                     set(value, &[metadata, &manager].concat(), MANAGER);
                 }
@@ -206,7 +210,7 @@ mod tests {
             .into_iter()
             .map(|o| Object::new(o).unwrap())
             .collect();
-        Stack::new("web", "shop", "abc123", objects)
+        Stack::new("web", "shop", "abc123".parse().unwrap(), objects)
     }
 
     fn deployment() -> Value {

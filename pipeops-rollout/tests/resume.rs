@@ -143,7 +143,8 @@ async fn a_process_that_dies_at_any_write_of_a_failing_rollout_ends_it_rolled_ba
             assert!(moment > 18, "only {moment} moments were seen");
             break;
         };
-        let rolled_back = matches!(&outcome, Outcome::RolledBack { to, .. } if to == "one");
+        let rolled_back =
+            matches!(&outcome, Outcome::RolledBack { to, .. } if to.as_str() == "one");
         assert!(rolled_back, "moment {moment}: {outcome:?}");
         assert_eq!(live_revision(&cluster), "one", "moment {moment}");
         assert_eq!(

@@ -65,7 +65,7 @@ async fn progress_is_told_until_it_is_complete() {
     assert_eq!(
         outcome,
         Outcome::Complete {
-            revision: "one".into(),
+            revision: "one".parse().unwrap(),
             terminating: 0
         }
     );

@@ -110,7 +110,7 @@ async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> Diagnosis {
         panic!("not rolled back")
     };
     println!("{diagnosis}");
-    assert_eq!(to, "one");
+    assert_eq!(to.as_str(), "one");
     assert!(
         answers.len() > 3 && answers.iter().all(|answer| answer == "one"),
         "{answers:?}"
@@ -147,7 +147,7 @@ async fn revisions_follow_one_another_and_can_be_undone() {
         .undo(&lab.namespace, "web", &Discard)
         .await
         .unwrap();
-    assert!(matches!(undone, Outcome::Complete { revision, .. } if revision == "two"));
+    assert!(matches!(undone, Outcome::Complete { revision, .. } if revision.as_str() == "two"));
     assert_eq!(lab.ask().await, "two");
 
     let status = lab
@@ -157,7 +157,7 @@ async fn revisions_follow_one_another_and_can_be_undone() {
         .unwrap()
         .unwrap();
     assert_eq!((status.phase, status.ready), (RolloutPhase::Complete, 2));
-    assert_eq!(status.previous_revision.as_deref(), Some("three"));
+    assert_eq!(status.previous_revision, Some("three".parse().unwrap()));
     assert!(
         lab.rollout
             .status(&lab.namespace, "other")

@@ -137,7 +137,7 @@ mod tests {
         let app = fixtures::app().env("A", "1");
         let name = |app: &App| ConfigNames::new(app, None).config_map;
         let mut next = app.clone();
-        next.revision = "another".to_owned();
+        next.revision = "another".parse();
         assert_eq!(name(&app), name(&next));
         assert_ne!(name(&app), name(&app.clone().env("A", "2")));
         assert_ne!(name(&app.clone().env("B", "")), name(&app));
@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn nothing_is_written_for_nothing() {
         let app = fixtures::app();
-        let (config, metadata) = (ConfigNames::new(&app, None), Metadata::of(&app));
+        let (config, metadata) = (
+            ConfigNames::new(&app, None),
+            Metadata::of(&app, &fixtures::revision()),
+        );
         assert!(config.config_map(&app, &metadata).is_none());
         assert!(config.secret(&app, &metadata).is_none());
         assert!(pull_secret(&app, &metadata).is_none());

@@ -33,7 +33,7 @@ pub(super) fn deployment(app: &App, metadata: &Metadata, config: &ConfigNames) -
         ..DeploymentSpec::default()
     };
     Deployment {
-        metadata: metadata.workload(&app.name, workload_annotations(app)),
+        metadata: metadata.workload(&app.name, workload_annotations(app, metadata)),
         // `into` serves both shapes of this field: an `Option` up to Kubernetes 1.36, the spec itself from 1.37.
         #[allow(
             clippy::useless_conversion,
@@ -45,8 +45,8 @@ pub(super) fn deployment(app: &App, metadata: &Metadata, config: &ConfigNames) -
 }
 
 /// What `kubectl rollout history` shows, and waivers of the kube-score rules that are broken on purpose.
-fn workload_annotations(app: &App) -> BTreeMap<String, String> {
-    let cause = format!("revision {}", app.revision);
+fn workload_annotations(app: &App, metadata: &Metadata) -> BTreeMap<String, String> {
+    let cause = format!("revision {}", metadata.revision);
     let mut annotations = BTreeMap::from([("kubernetes.io/change-cause".to_owned(), cause)]);
     let waivers = kube_score_waivers(app);
     if !waivers.is_empty() {
@@ -108,7 +108,7 @@ mod tests {
     fn json(app: &App) -> Value {
         serde_json::to_value(deployment(
             app,
-            &Metadata::of(app),
+            &Metadata::of(app, &fixtures::revision()),
             &ConfigNames::new(app, None),
         ))
         .unwrap()

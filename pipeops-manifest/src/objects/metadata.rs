@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use pipeops_core::Revision;
 use pipeops_core::names::{
     INSTANCE_LABEL, MANAGED_BY_LABEL, MANAGER, NAME_LABEL, REVISION_ANNOTATION, VERSION_LABEL,
 };
@@ -12,6 +13,7 @@ use crate::names::label_value;
 
 /// The labels and annotations of one revision of an application.
 pub(super) struct Metadata {
+    pub(super) revision: Revision,
     namespace: String,
     selector: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
@@ -20,7 +22,7 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    pub(super) fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App, revision: &Revision) -> Self {
         let owned = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
             pairs.iter().map(owned).collect()
@@ -30,10 +32,11 @@ impl Metadata {
         labels.extend(selector.clone());
         labels.extend(owned(&[(MANAGED_BY_LABEL, MANAGER)]));
         let mut revision_labels = labels.clone();
-        revision_labels.extend(owned(&[(VERSION_LABEL, &label_value(&app.revision))]));
+        revision_labels.extend(owned(&[(VERSION_LABEL, &label_value(revision.as_str()))]));
         let mut revision_annotations = app.annotations.clone();
-        revision_annotations.extend(owned(&[(REVISION_ANNOTATION, &app.revision)]));
+        revision_annotations.extend(owned(&[(REVISION_ANNOTATION, revision.as_str())]));
         Self {
+            revision: revision.clone(),
             namespace: app.namespace.clone(),
             selector,
             labels,

@@ -9,14 +9,16 @@ mod policy;
 mod probes;
 mod service;
 
+use pipeops_core::Revision;
+
 use crate::app::App;
 pub use kube_object::KubeObject;
 
 /// All objects, in apply order: what others refer to comes first, the workload last.
 ///
 /// The NetworkPolicy and the PodDisruptionBudget come before the workload, so that no pod ever runs without them.
-pub(crate) fn all(app: &App, hash_key: Option<&[u8]>) -> Vec<KubeObject> {
-    let metadata = metadata::Metadata::of(app);
+pub(crate) fn all(app: &App, revision: &Revision, hash_key: Option<&[u8]>) -> Vec<KubeObject> {
+    let metadata = metadata::Metadata::of(app, revision);
     let config = config::ConfigNames::new(app, hash_key);
     let mut objects = vec![config::service_account(app, &metadata).into()];
     objects.extend(config::pull_secret(app, &metadata).map(KubeObject::from));

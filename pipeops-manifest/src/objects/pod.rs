@@ -269,7 +269,12 @@ mod tests {
     use crate::resources::Resources;
 
     fn pod(app: &App) -> Value {
-        serde_json::to_value(spec(app, &Metadata::of(app), &ConfigNames::new(app, None))).unwrap()
+        serde_json::to_value(spec(
+            app,
+            &Metadata::of(app, &fixtures::revision()),
+            &ConfigNames::new(app, None),
+        ))
+        .unwrap()
     }
 
     #[test]

@@ -182,13 +182,16 @@ mod tests {
     use crate::traffic::IngressRoute;
 
     fn policy(app: &App) -> Value {
-        serde_json::to_value(network_policy(app, &Metadata::of(app)).unwrap()).unwrap()["spec"]
+        serde_json::to_value(
+            network_policy(app, &Metadata::of(app, &fixtures::revision())).unwrap(),
+        )
+        .unwrap()["spec"]
             .clone()
     }
 
     #[test]
     fn one_replica_has_no_budget() {
-        let budget = |app: App| disruption_budget(&app, &Metadata::of(&app));
+        let budget = |app: App| disruption_budget(&app, &Metadata::of(&app, &fixtures::revision()));
         assert!(budget(fixtures::app().replicas(1)).is_none());
         let budget = budget(fixtures::app().replicas(2)).unwrap().spec.unwrap();
         assert_eq!(budget.max_unavailable, Some(IntOrString::Int(1)));
@@ -253,6 +256,6 @@ mod tests {
     #[test]
     fn no_rules_write_no_policy() {
         let app = fixtures::app().network(NetworkRules::off());
-        assert!(network_policy(&app, &Metadata::of(&app)).is_none());
+        assert!(network_policy(&app, &Metadata::of(&app, &fixtures::revision())).is_none());
     }
 }

@@ -101,11 +101,11 @@ mod tests {
     use crate::fixtures;
 
     fn service_of(app: &App) -> Value {
-        serde_json::to_value(service(app, &Metadata::of(app))).unwrap()
+        serde_json::to_value(service(app, &Metadata::of(app, &fixtures::revision()))).unwrap()
     }
 
     fn ingress_of(app: &App) -> Value {
-        serde_json::to_value(ingress(app, &Metadata::of(app))).unwrap()
+        serde_json::to_value(ingress(app, &Metadata::of(app, &fixtures::revision()))).unwrap()
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod problems;
 mod resources;
 mod traffic;
 
+use pipeops_core::Revision;
+
 use self::problems::{Problems, shown};
 use crate::app::{App, Strategy};
 use crate::error::InvalidApp;
@@ -23,6 +25,11 @@ impl App {
     /// # Errors
     /// [`InvalidApp`] with every problem, not only the first.
     pub fn check(&self) -> Result<(), InvalidApp> {
+        self.checked_revision().map(drop)
+    }
+
+    /// The revision of a valid app.
+    pub(crate) fn checked_revision(&self) -> Result<&Revision, InvalidApp> {
         let mut found = Problems::default();
         identity(self, &mut found);
         image(self, &mut found);
@@ -36,9 +43,9 @@ impl App {
         }
         traffic::check(self, &mut found);
         labels::check(self, &mut found);
-        match found.0 {
-            problems if problems.is_empty() => Ok(()),
-            problems => Err(InvalidApp::new(&self.name, problems)),
+        match &self.revision {
+            Ok(revision) if found.0.is_empty() => Ok(revision),
+            _ => Err(InvalidApp::new(&self.name, found.0)),
         }
     }
 }
@@ -57,22 +64,9 @@ fn identity(app: &App, found: &mut Problems) {
             shown(&app.namespace)
         ),
     );
-    let revision_ok = (1..=128).contains(&app.revision.len())
-        && app
-            .revision
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-        && app
-            .revision
-            .starts_with(|c: char| c.is_ascii_alphanumeric());
-    found.require(
-        revision_ok,
-        "revision",
-        format!(
-            "{} must be a commit SHA, or 1 to 128 letters, digits, '.', '_' and '-'",
-            shown(&app.revision)
-        ),
-    );
+    if let Err(invalid) = &app.revision {
+        found.add("revision", invalid.to_string());
+    }
 }
 
 fn image(app: &App, found: &mut Problems) {

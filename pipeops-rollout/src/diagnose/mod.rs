@@ -19,6 +19,8 @@ pub use limits::Limits;
 
 pub(crate) use causes::Cause;
 
+use pipeops_core::Revision;
+
 use crate::state::AppState;
 
 /// Every cause that the state of an application shows, the most telling first.
@@ -33,12 +35,9 @@ pub fn findings(state: &AppState, limits: &Limits) -> Vec<Finding> {
         }
     }
     findings.sort_by_key(|finding| finding.cause);
-    let revision = state
-        .deployment
-        .as_ref()
-        .and_then(|d| d.revision.as_deref());
+    let revision = state.deployment.as_ref().and_then(|d| d.revision.as_ref());
     let with_revision =
-        |finding: Finding| finding.context("revision", revision.unwrap_or_default());
+        |finding: Finding| finding.context("revision", revision.map_or("", Revision::as_str));
     findings.into_iter().map(with_revision).collect()
 }
 

@@ -29,7 +29,7 @@ fn stack(revision: &str) -> Stack {
     Stack::new(
         "web",
         "shop",
-        revision,
+        revision.parse().unwrap(),
         vec![
             object(
                 json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config}, "immutable": true,
@@ -125,7 +125,7 @@ fn revision(cluster: &FakeCluster) -> String {
 
 fn rolled_back_to(outcome: Outcome) -> (Code, String) {
     match outcome {
-        Outcome::RolledBack { diagnosis, to } => (diagnosis.code, to),
+        Outcome::RolledBack { diagnosis, to } => (diagnosis.code, to.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -162,7 +162,9 @@ async fn a_broken_revision_goes_back_with_its_configuration_kept() {
             .stored(&ObjectId::config_map("shop", "web-env-a"))
             .is_some()
     );
-    assert!(told.has(|event| matches!(event, EventKind::RollingBack { to, .. } if to == "a")));
+    assert!(
+        told.has(|event| matches!(event, EventKind::RollingBack { to, .. } if to.as_str() == "a"))
+    );
     let message = |event: &EventKind| matches!(event, EventKind::Rollout { message, .. } if message == "Rolled back to a");
     assert!(told.has(message));
     assert!(!told.has(
@@ -200,7 +202,7 @@ async fn a_failed_first_deployment_leaves_no_pods_and_the_next_one_brings_them_b
     assert!(run(&cluster, "b").await.unwrap().is_complete());
     assert_eq!(live(&cluster)["spec"]["replicas"], 1);
     assert!(
-        matches!(run(&cluster, "a").await.unwrap(), Outcome::RolledBack { to, .. } if to == "b")
+        matches!(run(&cluster, "a").await.unwrap(), Outcome::RolledBack { to, .. } if to.as_str() == "b")
     );
 }
 
@@ -332,7 +334,7 @@ async fn a_rollback_that_does_not_complete_is_an_error_that_tells_both() {
     let error = run(&cluster, "b").await.unwrap_err();
     assert!(
         matches!(&error, Error::RollbackIncomplete { to, diagnosis, .. }
-        if to == "a" && diagnosis.code == codes::IMAGE_PULL_INVALID_NAME)
+        if to.as_str() == "a" && diagnosis.code == codes::IMAGE_PULL_INVALID_NAME)
     );
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use pipeops_core::Revision;
 use serde::Deserialize;
 
 pub(crate) mod raw;
@@ -100,8 +101,8 @@ pub struct DeploymentState {
     pub generation: i64,
     /// Which template of the Deployment is current, as Kubernetes counts them.
     pub template_count: Option<i64>,
-    /// The commit SHA that it was made from, if PipeOps made it.
-    pub revision: Option<String>,
+    /// Its revision, if PipeOps made it.
+    pub revision: Option<Revision>,
     /// The part of its spec that matters here.
     pub spec: DeploymentSpec,
     /// Its status.
@@ -163,8 +164,8 @@ pub struct ReplicaSetState {
     pub deployment: String,
     /// Which template of the Deployment it has, as Kubernetes counts them.
     pub template_count: Option<i64>,
-    /// The commit SHA that its pods were made from, if PipeOps made them.
-    pub revision: Option<String>,
+    /// The revision of its pods, if PipeOps made them.
+    pub revision: Option<Revision>,
     /// Pods wanted.
     pub desired: u32,
     /// Pods ready.

@@ -72,7 +72,8 @@ impl From<Deployment> for DeploymentState {
             uid: raw.metadata.uid.clone().unwrap_or_default(),
             generation: raw.metadata.generation.unwrap_or_default(),
             template_count: template_count(&raw.metadata),
-            revision: annotation(&raw.metadata, REVISION_ANNOTATION).map(str::to_owned),
+            revision: annotation(&raw.metadata, REVISION_ANNOTATION)
+                .and_then(|text| text.parse().ok()),
             spec: raw.spec.unwrap_or_default(),
             status: raw.status.unwrap_or_default(),
         }
@@ -88,7 +89,9 @@ impl ReplicaSetState {
         Some(Self {
             deployment,
             template_count: template_count(&raw.metadata),
-            revision: annotations.remove(REVISION_ANNOTATION),
+            revision: annotations
+                .remove(REVISION_ANNOTATION)
+                .and_then(|text| text.try_into().ok()),
             desired: spec.replicas,
             ready: raw.status.unwrap_or_default().ready_replicas,
             images: spec

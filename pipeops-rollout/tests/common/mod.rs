@@ -91,5 +91,5 @@ pub(crate) fn web(
         }}),
     ];
     let objects = objects.into_iter().filter_map(Object::new).collect();
-    Stack::new(app, namespace, revision, objects)
+    Stack::new(app, namespace, revision.parse().unwrap(), objects)
 }

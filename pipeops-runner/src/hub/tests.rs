@@ -130,7 +130,7 @@ async fn no_text_of_any_event_shows_a_secret() {
     });
     sink.emit(EventKind::RollingBack {
         diagnosis,
-        to: "1".into(),
+        to: "1".parse().unwrap(),
     });
     sink.flush().await;
     let events = setup.store.events_after(0, None, 10).await.unwrap();

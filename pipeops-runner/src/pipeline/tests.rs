@@ -304,7 +304,7 @@ Fix:
         assert_eq!(world.rollouts().len(), rollouts + 1);
         assert_eq!(diagnosis.to_string(), format!("{BLOCK}{run}"));
         let rolling_back = EventKind::RollingBack {
-            to: "r0".into(),
+            to: "r0".parse().unwrap(),
             diagnosis: Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH),
         };
         sink.emit(rolling_back);
@@ -381,7 +381,7 @@ async fn a_step_that_hangs_is_ended() {
 
     let deployer = Hanging(AtomicU32::new(0));
     let limit = Duration::from_secs(1800);
-    let stack = Stack::new("a", "a", "1", vec![]);
+    let stack = Stack::new("a", "a", "1".parse().unwrap(), vec![]);
     let work = deployer.deploy("d", &stack, &pipeops_core::event::Discard);
     let failure = journal::within(Step::Rollout, limit, work)
         .await

@@ -103,7 +103,7 @@ impl Manifests {
             app.namespace.clone_from(namespace);
         }
         if let Some(revision) = &self.revision {
-            app.revision.clone_from(revision);
+            app.revision = revision.parse();
         }
         if let Some(path) = &self.health_path {
             app.health = HealthCheck::http(path);

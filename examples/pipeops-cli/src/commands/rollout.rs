@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use pipeops::core::Diagnosis;
+use pipeops::core::{Diagnosis, Revision};
 use pipeops::rollout::{Outcome, Rollout, RolloutOptions, RolloutPhase, RolloutStatus};
 
 use crate::cluster;
@@ -94,7 +94,7 @@ fn write_status(out: &mut impl Write, status: &RolloutStatus) -> std::io::Result
         status.app,
         phase(status.phase)
     )?;
-    let revision = status.revision.as_deref().unwrap_or("?");
+    let revision = status.revision.as_ref().map_or("?", Revision::as_str);
     writeln!(out, "  revision  {revision}")?;
     writeln!(
         out,
