@@ -16,7 +16,6 @@ use crate::serve::{Answer, Body, Cut, Service, full, set_headers, with_type};
 enum Route<'a> {
     Base,
     Token,
-    Catalog,
     Tags(&'a str),
     Uploads(&'a str),
     Upload(&'a str, &'a str),
@@ -37,7 +36,6 @@ impl<'a> Route<'a> {
         };
         let rest = match rest {
             "" | "/" => return Self::Base,
-            "/_catalog" => return Self::Catalog,
             other => other.strip_prefix('/').unwrap_or(other),
         };
         if let Some(name) = rest.strip_suffix("/tags/list") {
@@ -65,14 +63,11 @@ impl<'a> Route<'a> {
         match (self, method.as_str()) {
             (Self::Base, _) => "ping",
             (Self::Token, _) => "token",
-            (Self::Catalog, _) => "catalog",
             (Self::Tags(_), _) => "tags.list",
             (Self::Uploads(_), _) => "upload.start",
-            (Self::Upload(..), "PATCH") => "upload.append",
             (Self::Upload(..), "PUT") => "upload.finish",
             (Self::Upload(..), "DELETE") => "upload.cancel",
-            (Self::Upload(..), _) => "upload.status",
-            (Self::Blob(..), "DELETE") => "blob.delete",
+            (Self::Upload(..), _) => "unknown",
             (Self::Blob(..), _) => "blob.get",
             (Self::Manifest(..), "PUT") => "manifest.put",
             (Self::Manifest(..), "DELETE") => "manifest.delete",
@@ -91,7 +86,6 @@ impl<'a> Route<'a> {
             Wanted::Repository { name, action }
         };
         match self {
-            Self::Catalog => Wanted::Catalog,
             Self::Tags(name) | Self::Blob(name, _) | Self::Manifest(name, _) => {
                 repository(name, true)
             }
@@ -129,15 +123,12 @@ impl Service for Shared {
             return refusal(status, matches!(fault, Fault::Expired { .. }));
         }
         let wanted = Route::parse(&exchange.path).wanted(&exchange.parts.method);
+        let gate = &exchange.shared.gate;
         let challenge = Challenge {
             mount_from: None,
             ..exchange.challenge()
         };
-        exchange
-            .shared
-            .gate
-            .expired(wanted, challenge)
-            .into_response()
+        gate.expired(wanted, challenge).into_response()
     }
 }
 
@@ -156,15 +147,11 @@ async fn route(exchange: &mut Exchange) -> Result<Response<Body>, Stop> {
     exchange.user = gate.check(&exchange.parts.headers, wanted, exchange.challenge())?;
     match (route, method.as_str()) {
         (Route::Base, "GET" | "HEAD") => Ok(with_type(StatusCode::OK, JSON, full("{}"))),
-        (Route::Catalog, "GET") => Ok(manifests::catalog(exchange)),
         (Route::Tags(name), "GET") => Ok(manifests::tags(exchange, name)?),
-        (Route::Uploads(name), "POST") => blobs::start(exchange, name).await,
-        (Route::Upload(name, id), "GET" | "HEAD") => Ok(blobs::status(exchange, name, id)?),
-        (Route::Upload(name, id), "PATCH") => blobs::append(exchange, name, id).await,
+        (Route::Uploads(name), "POST") => Ok(blobs::start(exchange, name)?),
         (Route::Upload(name, id), "PUT") => blobs::finish(exchange, name, id).await,
         (Route::Upload(name, id), "DELETE") => Ok(blobs::cancel(exchange, name, id)?),
         (Route::Blob(name, digest), "GET" | "HEAD") => Ok(blobs::get(exchange, name, digest)?),
-        (Route::Blob(name, digest), "DELETE") => Ok(blobs::delete(exchange, name, digest)?),
         (Route::Manifest(name, reference), "GET" | "HEAD") => {
             Ok(manifests::get(exchange, name, reference)?)
         }

@@ -20,8 +20,6 @@ pub(super) const SERVICE: &str = "pipeops-testkit";
 pub(super) enum Wanted<'a> {
     /// To have logged in, where that is asked for: `GET /v2/`.
     Login,
-    /// To list all repositories.
-    Catalog,
     /// To do this in a repository.
     Repository { name: &'a str, action: Action },
 }
@@ -57,7 +55,6 @@ impl Wanted<'_> {
     fn scope(self) -> Option<String> {
         match self {
             Self::Login => None,
-            Self::Catalog => Some("registry:catalog:*".to_owned()),
             Self::Repository { name, action } => {
                 let actions = match action {
                     Action::Push => "pull,push",
@@ -71,15 +68,13 @@ impl Wanted<'_> {
     fn allowed_to(self, user: &User) -> bool {
         match self {
             Self::Login => true,
-            Self::Catalog => user.prefix.is_empty(),
-            Self::Repository { name, action } => user.may(name, action),
+            Self::Repository { action, .. } => user.may(action),
         }
     }
 
     fn allowed_by(self, grant: &Grant) -> bool {
         match self {
             Self::Login => true,
-            Self::Catalog => grant.access.contains("registry:catalog:*"),
             Self::Repository { name, action } => {
                 let access = format!("repository:{name}:{}", action.as_str());
                 grant.access.contains(&access)
@@ -89,8 +84,8 @@ impl Wanted<'_> {
 }
 
 impl User {
-    fn may(&self, repository: &str, action: Action) -> bool {
-        repository.starts_with(&self.prefix) && (action == Action::Pull || !self.read_only)
+    fn may(&self, action: Action) -> bool {
+        action == Action::Pull || !self.read_only
     }
 }
 
@@ -233,12 +228,9 @@ impl Gate {
             return false;
         };
         match (kind_and_name.split_once(':'), action, user) {
-            (Some(("registry", "catalog")), "*", Some(user)) => user.prefix.is_empty(),
-            (Some(("repository", name)), "pull", Some(user)) => user.may(name, Action::Pull),
+            (Some(("repository", _)), "pull", Some(_)) => true,
             (Some(("repository", _)), "pull", None) => self.anonymous_pull,
-            (Some(("repository", name)), "push" | "delete", Some(user)) => {
-                user.may(name, Action::Push)
-            }
+            (Some(("repository", _)), "push" | "delete", Some(user)) => user.may(Action::Push),
             _ => false,
         }
     }
@@ -322,7 +314,7 @@ mod tests {
     use super::*;
 
     fn gate(options: RegistryOptions) -> Gate {
-        Gate::new(&options.user(User::new("ci", "pw").prefix("team/")))
+        Gate::new(&options.user(User::new("ci", "pw")))
     }
 
     fn push(name: &str) -> Wanted<'_> {
@@ -357,18 +349,6 @@ mod tests {
             gate.check(&headers, push("team/a"), Challenge::default())
                 .is_err()
         );
-    }
-
-    #[test]
-    fn scopes_outside_of_the_users_prefix_are_not_granted() {
-        let gate = gate(RegistryOptions::default().token_auth(Duration::from_secs(60)));
-        let scopes = ["repository:other/a:pull,push".to_owned()];
-        let token = gate.issue(Login::Password("ci", "pw"), &scopes).unwrap();
-        assert!(
-            gate.check(&bearer(&token.token), push("other/a"), Challenge::default())
-                .is_err()
-        );
-        assert!(gate.issue(Login::Password("ci", "no"), &scopes).is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Manifests, tags and the catalog.
+//! Manifests and tags.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -88,14 +88,12 @@ pub(super) fn tags(exchange: &Exchange, name: &str) -> Result<Response<Body>, Ap
         .tags(name)
         .ok_or_else(|| ApiError::name_unknown(name))?;
     let (page, link) = page(exchange, tags);
-    let body = json!({"name": name, "tags": page});
-    Ok(list(&body, link))
-}
-
-pub(super) fn catalog(exchange: &Exchange) -> Response<Body> {
-    let store = lock(&exchange.shared.store);
-    let (page, link) = page(exchange, store.repositories());
-    list(&json!({"repositories": page}), link)
+    let body = json!({"name": name, "tags": page}).to_string();
+    let mut response = with_type(StatusCode::OK, JSON, full(body));
+    if let Some(link) = link {
+        set_headers(&mut response, &[("link", link)]);
+    }
+    Ok(response)
 }
 
 impl Registry {
@@ -203,12 +201,4 @@ fn page<'a>(
     let path = exchange.parts.uri.path();
     let link = next.map(|last| format!("<{path}?last={last}&n={size}>; rel=\"next\""));
     (page, link)
-}
-
-fn list(body: &Value, link: Option<String>) -> Response<Body> {
-    let mut response = with_type(StatusCode::OK, JSON, full(body.to_string()));
-    if let Some(link) = link {
-        set_headers(&mut response, &[("link", link)]);
-    }
-    response
 }

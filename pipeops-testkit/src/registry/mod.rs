@@ -13,13 +13,14 @@
 //! ```
 //!
 //! # What it does
-//! `/v2/`; blobs by GET (ranges too) and HEAD; uploads in one request, in pieces, and by mount; manifests by tag and
-//! digest, refused (`MANIFEST_BLOB_UNKNOWN`) until all that they refer to is there; tags, catalog, deletion. It does not
-//! serve the referrers API (404, as registries before version 1.1 of the specification) and knows no foreign layers.
+//! `/v2/`; blobs by GET (without ranges) and HEAD; uploads by POST and one PUT with the whole blob, and mounts; manifests by tag and
+//! digest, refused (`MANIFEST_BLOB_UNKNOWN`) until all that they refer to is there, and their deletion; tags. It does not
+//! serve uploads in pieces, the deletion of blobs, the catalog (405 or 404) and the referrers API (404, as registries before
+//! version 1.1 of the specification), and knows no foreign layers.
 //!
 //! # Operations for fault rules
-//! `ping`, `token`, `catalog`, `tags.list`, `blob.get`, `blob.delete`, `upload.start`, `upload.status`, `upload.append`,
-//! `upload.finish`, `upload.cancel`, `manifest.get`, `manifest.put`, `manifest.delete`. HEAD counts as `get`.
+//! `ping`, `token`, `tags.list`, `blob.get`, `upload.start`, `upload.finish`, `upload.cancel`, `manifest.get`, `manifest.put`,
+//! `manifest.delete`. HEAD counts as `get`.
 //! [`Fault::Cut`](crate::fault::Fault::Cut) on a request that carries a body ends the connection after that many bytes
 //! of the request's body; [`Fault::Expired`](crate::fault::Fault::Expired) answers 401 with a challenge, or 403 in the
 //! words of Amazon ECR.
@@ -66,7 +67,6 @@ pub struct Registry {
 struct Shared {
     gate: Gate,
     store: Mutex<Store>,
-    max_blob: usize,
 }
 
 impl Registry {
@@ -79,7 +79,6 @@ impl Registry {
         let shared = Arc::new(Shared {
             gate: Gate::new(&options),
             store: Mutex::default(),
-            max_blob: options.max_blob,
         });
         let server = serve::start(&base, &shared).await?;
         Ok(Self {
@@ -109,17 +108,9 @@ impl Registry {
         &self.base.faults
     }
 
-    /// Cuts all connections and refuses new ones until [`Registry::restart`]. What was pushed stays.
+    /// Cuts all connections and refuses new ones. What was pushed stays, for [`Registry::manifest`].
     pub fn crash(&self) {
         self.server.crash();
-    }
-
-    /// Listens again, at the same port, after a crash.
-    ///
-    /// # Errors
-    /// When another process has taken the port.
-    pub async fn restart(&self) -> io::Result<()> {
-        self.server.restart().await
     }
 
     /// Changes a password, as a rotation does; false when there is no such user. Tokens already issued stay good.

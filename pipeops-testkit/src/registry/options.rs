@@ -29,8 +29,6 @@ pub struct User {
     pub password: SecretString,
     /// What the token server also takes instead of the password (`grant_type=refresh_token`). Default: none.
     pub identity_token: Option<SecretString>,
-    /// Only repositories that begin with this. Default: all.
-    pub prefix: String,
     /// May not push or delete. Default: false.
     pub read_only: bool,
 }
@@ -42,7 +40,6 @@ impl User {
             name: name.into(),
             password: password.into(),
             identity_token: None,
-            prefix: String::new(),
             read_only: false,
         }
     }
@@ -54,13 +51,6 @@ impl User {
         self
     }
 
-    /// Restricts the user to repositories that begin with `prefix`.
-    #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
     /// Forbids to push and to delete.
     #[must_use]
     pub fn read_only(mut self) -> Self {
@@ -69,7 +59,7 @@ impl User {
     }
 }
 
-/// How a [`Registry`](super::Registry) starts. Default: no login, blobs up to 256 MiB.
+/// How a [`Registry`](super::Registry) starts. Default: no login.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RegistryOptions {
@@ -79,8 +69,6 @@ pub struct RegistryOptions {
     pub users: Vec<User>,
     /// Whether everybody may pull without login. Default: false.
     pub anonymous_pull: bool,
-    /// The largest blob, in bytes: all of them are held in memory.
-    pub max_blob: usize,
 }
 
 impl Default for RegistryOptions {
@@ -89,7 +77,6 @@ impl Default for RegistryOptions {
             auth: Auth::None,
             users: Vec::new(),
             anonymous_pull: false,
-            max_blob: 256 << 20,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Refused, Registry};
 use crate::oci::{
     Descriptor, EntryMeta, History, ImageConfig, ImageManifest, Layer, LayerBuilder, media_type,
 };
+use crate::serve::lock;
 
 /// A small image: some files in one layer, and a configuration.
 ///
@@ -65,13 +66,6 @@ impl BaseImage {
         self
     }
 
-    /// Sets the user, for instance `1000` or `app`.
-    #[must_use]
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.config.config.user = user.into();
-        self
-    }
-
     /// Sets the default command.
     #[must_use]
     pub fn cmd(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -122,9 +116,9 @@ impl Registry {
         });
         let bytes = config.to_bytes();
         let config = Descriptor::of(media_type::CONFIG, &bytes);
-        self.put_blob(repository, bytes);
+        lock(&self.shared.store).put_blob(repository, bytes.into());
         let layers = vec![Descriptor::of(media_type::LAYER_GZIP, &layer.bytes)];
-        self.put_blob(repository, layer.bytes);
+        lock(&self.shared.store).put_blob(repository, layer.bytes);
         let manifest = ImageManifest::new(config, layers).to_bytes();
         self.put_manifest(repository, tag, media_type::MANIFEST, manifest)
     }

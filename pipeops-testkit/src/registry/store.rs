@@ -33,7 +33,8 @@ impl Manifest {
 pub(super) struct Store {
     repositories: BTreeMap<String, Repository>,
     blobs: HashMap<Digest, Bytes>,
-    uploads: HashMap<String, Upload>,
+    /// The repositories of the uploads under way, by id.
+    uploads: HashMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -41,13 +42,6 @@ pub(super) struct Repository {
     blobs: BTreeSet<Digest>,
     manifests: BTreeMap<Digest, Manifest>,
     tags: BTreeMap<String, Digest>,
-}
-
-/// A blob that arrives in pieces, bound to one repository.
-#[derive(Debug)]
-struct Upload {
-    repository: String,
-    data: Vec<u8>,
 }
 
 impl Store {
@@ -82,11 +76,6 @@ impl Store {
             self.repository(to).blobs.insert(digest.clone());
         }
         known
-    }
-
-    pub(super) fn delete_blob(&mut self, name: &str, digest: &Digest) -> bool {
-        let repository = self.repositories.get_mut(name);
-        repository.is_some_and(|repository| repository.blobs.remove(digest))
     }
 
     /// A manifest by tag or by digest.
@@ -132,30 +121,8 @@ impl Store {
 
     pub(super) fn start_upload(&mut self, repository: &str) -> String {
         let id = format!("{:032x}", rand::random::<u128>());
-        let upload = Upload {
-            repository: repository.to_owned(),
-            data: Vec::new(),
-        };
-        self.uploads.insert(id.clone(), upload);
+        self.uploads.insert(id.clone(), repository.to_owned());
         id
-    }
-
-    /// How many bytes an upload has.
-    pub(super) fn uploaded(&self, name: &str, id: &str) -> Result<usize, ApiError> {
-        let upload = self.uploads.get(id).filter(|up| up.repository == name);
-        Ok(upload
-            .ok_or_else(|| ApiError::upload_unknown(id))?
-            .data
-            .len())
-    }
-
-    pub(super) fn append(&mut self, name: &str, id: &str, piece: &[u8]) -> Result<(), ApiError> {
-        let upload = self.uploads.get_mut(id).filter(|up| up.repository == name);
-        upload
-            .ok_or_else(|| ApiError::upload_unknown(id))?
-            .data
-            .extend_from_slice(piece);
-        Ok(())
     }
 
     /// Ends an upload: a blob when its digest is the promised one, else nothing.
@@ -164,10 +131,9 @@ impl Store {
         name: &str,
         id: &str,
         digest: &Digest,
+        data: Bytes,
     ) -> Result<(), ApiError> {
-        self.uploaded(name, id)?;
-        let data = self.uploads.remove(id).map(|upload| upload.data);
-        let data = Bytes::from(data.unwrap_or_default());
+        self.end_upload(name, id)?;
         let actual = digest_of(&data);
         if actual != *digest {
             return Err(ApiError::digest_invalid(format!(
@@ -178,10 +144,12 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn cancel_upload(&mut self, name: &str, id: &str) -> Result<(), ApiError> {
-        self.uploaded(name, id)?;
-        self.uploads.remove(id);
-        Ok(())
+    pub(super) fn end_upload(&mut self, name: &str, id: &str) -> Result<(), ApiError> {
+        let upload = self.uploads.remove(id);
+        let known = upload.is_some_and(|repository| repository == name);
+        known
+            .then_some(())
+            .ok_or_else(|| ApiError::upload_unknown(id))
     }
 
     fn repository(&mut self, name: &str) -> &mut Repository {

@@ -6,10 +6,12 @@ use http::{Response, StatusCode};
 
 use super::error::{S3Error, S3Result, of_status};
 use super::request::Exchange;
-use super::xml::xml_answer;
-use super::{Shared, chunked, list, object, signature, upload, xml};
+use super::{Shared, list, object, signature, upload};
 use crate::fault::Fault;
-use crate::serve::{Answer, Body, Service, empty, lock};
+use crate::serve::{Answer, Body, Service};
+
+/// The largest body, in bytes: all objects are held in memory.
+const MAX_BODY: usize = 256 << 20;
 
 /// Parameters that name something else than the object or the list: each one that is known has an operation.
 const SUBRESOURCES: [&str; 12] = [
@@ -34,23 +36,19 @@ fn operation(exchange: &Exchange) -> &'static str {
     if SUBRESOURCES.iter().any(|name| has(name)) {
         return "";
     }
-    let copies = parts.headers.contains_key("x-amz-copy-source");
+    if parts.headers.contains_key("x-amz-copy-source") {
+        return "";
+    }
     match (parts.method.as_str(), bucket.is_empty(), key.is_empty()) {
-        ("GET", true, _) => "bucket.list",
-        ("PUT", false, true) => "bucket.create",
-        ("HEAD", false, true) => "bucket.head",
-        ("DELETE", false, true) => "bucket.delete",
         ("GET", false, true) if has("uploads") => "upload.list",
         ("GET", false, true) if exchange.query.get("list-type") == Some("2") => "list",
         ("POST", false, true) if has("delete") => "objects.delete",
         ("POST", false, false) if has("uploads") => "upload.start",
-        ("POST", false, false) if has("uploadId") => "upload.complete",
-        ("PUT", false, false) if has("uploadId") && !copies => "upload.part",
+        ("PUT", false, false) if has("uploadId") => "upload.part",
         ("DELETE", false, false) if has("uploadId") => "upload.abort",
         (_, false, false) if has("uploadId") => "",
         ("GET", false, false) => "object.get",
         ("HEAD", false, false) => "object.head",
-        ("PUT", false, false) if copies => "object.copy",
         ("PUT", false, false) => "object.put",
         ("DELETE", false, false) => "object.delete",
         _ => "",
@@ -76,31 +74,18 @@ impl Service for Shared {
 async fn respond(exchange: &mut Exchange) -> S3Result<Response<Body>> {
     let shared = exchange.shared.clone();
     let options = &shared.options;
-    let signed = signature::check(&exchange.parts, options, SystemTime::now())?;
+    let payload = signature::check(&exchange.parts, options, SystemTime::now())?;
     exchange.user = Some(options.access_key_id.clone());
-    exchange.read(options.max_body).await?;
-    exchange.body = chunked::open(&signed, exchange.body.clone())?;
-    object::check_digest(exchange)?;
+    exchange.read(MAX_BODY).await?;
+    object::check_digest(exchange, &payload)?;
     match exchange.operation.as_str() {
-        "bucket.list" => Ok(list_buckets(exchange)),
-        "bucket.create" => create_bucket(exchange),
-        "bucket.head" => {
-            lock(&exchange.shared.store).bucket(exchange.bucket())?;
-            Ok(empty(StatusCode::OK, &[]))
-        }
-        "bucket.delete" => {
-            lock(&exchange.shared.store).delete_bucket(exchange.bucket())?;
-            Ok(empty(StatusCode::NO_CONTENT, &[]))
-        }
         "list" => list::list(exchange),
         "object.get" | "object.head" => object::get(exchange),
         "object.put" => object::put(exchange),
-        "object.copy" => object::copy(exchange),
         "object.delete" => object::delete(exchange),
         "objects.delete" => object::delete_many(exchange),
         "upload.start" => upload::start(exchange),
         "upload.part" => upload::part(exchange),
-        "upload.complete" => upload::complete(exchange),
         "upload.abort" => upload::abort(exchange),
         "upload.list" => upload::list(exchange),
         _ => {
@@ -108,26 +93,4 @@ async fn respond(exchange: &mut Exchange) -> S3Result<Response<Body>> {
             Err(S3Error::not_implemented(format!("{method} {uri}")))
         }
     }
-}
-
-fn list_buckets(exchange: &Exchange) -> Response<Body> {
-    let mut document = xml::Writer::new("ListAllMyBucketsResult");
-    document.open("Buckets");
-    for name in lock(&exchange.shared.store).bucket_names() {
-        document.open("Bucket").text("Name", name).close();
-    }
-    xml_answer(&mut document)
-}
-
-fn create_bucket(exchange: &Exchange) -> S3Result<Response<Body>> {
-    if lock(&exchange.shared.store).create_bucket(exchange.bucket()) {
-        return Ok(empty(StatusCode::OK, &[]));
-    }
-    let message =
-        "Your previous request to create the named bucket succeeded and you already own it.";
-    Err(S3Error::new(
-        StatusCode::CONFLICT,
-        "BucketAlreadyOwnedByYou",
-        message,
-    ))
 }

@@ -3,8 +3,6 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 /// As it stands in documents.
 pub(super) fn iso_date(time: SystemTime) -> String {
@@ -18,19 +16,6 @@ pub(super) fn http_date(time: SystemTime) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Seconds since 1970 of a header's date.
-pub(super) fn parse_http_date(text: &str) -> Option<i64> {
-    let date = DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
-}
-
-/// Headers know no fractions of a second.
-pub(super) fn seconds(time: SystemTime) -> i64 {
-    Timestamp::try_from(time)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .as_second()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,9 +25,5 @@ mod tests {
         let time: Timestamp = "2013-05-24T01:02:03.004Z".parse().unwrap();
         assert_eq!(iso_date(time.into()), "2013-05-24T01:02:03.004Z");
         assert_eq!(http_date(time.into()), "Fri, 24 May 2013 01:02:03 GMT");
-        assert_eq!(
-            parse_http_date(&http_date(time.into())),
-            Some(time.as_second())
-        );
     }
 }

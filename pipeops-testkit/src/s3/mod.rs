@@ -1,4 +1,4 @@
-//! An S3 server in memory: signed requests, multipart uploads, lists, conditional writes.
+//! An S3 server in memory: signed requests, lists, conditional writes, open multipart uploads.
 //!
 //! ```
 //! use pipeops_testkit::s3::{S3Options, S3Server};
@@ -11,21 +11,20 @@
 //! ```
 //!
 //! # What it does
-//! Buckets by path (`/bucket/key`): create, head, delete, list. Objects: get with ranges and conditions, head, put with
-//! `If-Match` and `If-None-Match`, copy (also onto itself, which renews its time), delete one and many, `ListObjectsV2`.
-//! Multipart uploads: start, parts, complete, abort, list. Every request must be signed with Signature Version 4 in its
-//! headers, and signature, time, body and signed chunks are checked. Checksums other than SHA-256 and MD5 are not.
+//! Buckets by path (`/bucket/key`). Objects: get, head, put with `If-Match` and `If-None-Match`, delete one and many,
+//! `ListObjectsV2`. Multipart uploads: start, parts, abort, list. Every request must be signed with Signature Version 4 in
+//! its headers, and signature, time and body are checked. Checksums other than SHA-256 and MD5 are not.
 //!
-//! Everything else (presigned URLs, versions, ACLs, tags, lifecycle, encryption, the first `ListObjects`) is answered with
-//! 501 `NotImplemented`.
+//! Everything else (buckets, copies, the completion of an upload, conditional reads, bodies in signed chunks, presigned URLs,
+//! versions, ACLs, the first `ListObjects`) is answered with 501 `NotImplemented`. `Range`, `x-amz-meta-…` and other headers
+//! of an object are ignored.
 //!
 //! # Operations for fault rules
-//! `bucket.list`, `bucket.create`, `bucket.head`, `bucket.delete`, `list`, `object.get`, `object.head`, `object.put`,
-//! `object.copy`, `object.delete`, `objects.delete`, `upload.start`, `upload.part`, `upload.complete`, `upload.abort`,
+//! `list`, `object.get`, `object.head`, `object.put`, `object.delete`, `objects.delete`, `upload.start`, `upload.part`,
+//! `upload.abort`,
 //! `upload.list`. A status of 503 is `SlowDown`, [`Fault::Expired`](crate::fault::Fault::Expired) is `ExpiredToken`.
 
 mod api;
-mod chunked;
 mod dates;
 mod error;
 mod list;
@@ -49,8 +48,7 @@ use crate::seen::SeenRequest;
 use crate::serve::{self, Base, Server, lock};
 use store::Store;
 
-/// How an [`S3Server`] starts. Default: key id `testkit`, secret `testkit-secret`, region `us-east-1`, no buckets, objects
-/// up to 256 MiB.
+/// How an [`S3Server`] starts. Default: key id `testkit`, secret `testkit-secret`, region `us-east-1`, no buckets.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct S3Options {
@@ -62,8 +60,6 @@ pub struct S3Options {
     pub region: String,
     /// Buckets that are there from the start.
     pub buckets: Vec<String>,
-    /// The largest body, in bytes: all objects are held in memory.
-    pub max_body: usize,
 }
 
 impl Default for S3Options {
@@ -73,7 +69,6 @@ impl Default for S3Options {
             secret_access_key: SecretString::new("testkit-secret"),
             region: "us-east-1".to_owned(),
             buckets: Vec::new(),
-            max_body: 256 << 20,
         }
     }
 }
@@ -83,21 +78,6 @@ impl S3Options {
     #[must_use]
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
         self.buckets.push(name.into());
-        self
-    }
-
-    /// Sets the key id and the secret.
-    #[must_use]
-    pub fn keys(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
-        self.access_key_id = id.into();
-        self.secret_access_key = secret.into();
-        self
-    }
-
-    /// Sets the region.
-    #[must_use]
-    pub fn region(mut self, region: impl Into<String>) -> Self {
-        self.region = region.into();
         self
     }
 }
@@ -186,17 +166,9 @@ impl S3Server {
         lock(&self.shared.store).uploads(bucket).count()
     }
 
-    /// Cuts all connections and refuses new ones until [`S3Server::restart`]. The objects stay.
+    /// Cuts all connections and refuses new ones. The objects stay, for [`S3Server::object`] and [`S3Server::keys`].
     pub fn crash(&self) {
         self.server.crash();
-    }
-
-    /// Listens again, at the same port, after a crash.
-    ///
-    /// # Errors
-    /// When another process has taken the port.
-    pub async fn restart(&self) -> io::Result<()> {
-        self.server.restart().await
     }
 }
 

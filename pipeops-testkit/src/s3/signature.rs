@@ -12,36 +12,13 @@ use percent_encoding::percent_decode_str;
 use super::S3Options;
 use super::error::{S3Error, S3Result};
 use crate::serve::query_pairs;
-use crate::sigv4::{Canonical, Scope, hmac};
+use crate::sigv4::{Canonical, Scope};
 
 /// How far a client's clock may be off.
 const SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// A request whose signature is good.
-pub(super) struct Signed {
-    /// The header's signature: the first link of the chain of signed chunks.
-    pub(super) signature: String,
-    /// What the client says about the body: a digest, or how it is signed.
-    pub(super) payload: String,
-    key: [u8; 32],
-    scope: Scope,
-}
-
-impl Signed {
-    /// The signature of a chunk, or of the trailer, that follows `before`.
-    pub(super) fn next(&self, kind: &str, before: &str, hashes: &[String]) -> String {
-        let (date, scope) = (&self.scope.date, self.scope.text());
-        let mut text = format!("{kind}\n{date}\n{scope}\n{before}");
-        for hash in hashes {
-            text.push('\n');
-            text.push_str(hash);
-        }
-        hex::encode(hmac(&self.key, text.as_bytes()))
-    }
-}
-
-/// Checks who signed a request.
-pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Result<Signed> {
+/// Checks who signed a request. Returns what the client says about the body: a digest, or how it is signed.
+pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Result<String> {
     if query(parts).iter().any(|(key, _)| key == "X-Amz-Signature") {
         return Err(S3Error::not_implemented("presigned URLs"));
     }
@@ -92,12 +69,7 @@ pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Re
             "The request signature we calculated does not match the signature you provided.";
         return Err(S3Error::forbidden("SignatureDoesNotMatch", message));
     }
-    Ok(Signed {
-        signature,
-        payload,
-        key,
-        scope: expected,
-    })
+    Ok(payload)
 }
 
 /// A header's text; empty when it is missing.
@@ -154,7 +126,7 @@ mod tests {
             )
             .body(())
             .unwrap();
-        let options = S3Options::default().keys(
+        let options = keys(
             "AKIAIOSFODNN7EXAMPLE",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         );
@@ -162,7 +134,15 @@ mod tests {
         (request.into_parts().0, options, time.into())
     }
 
-    fn code(result: S3Result<Signed>) -> String {
+    fn keys(id: &str, secret: &str) -> S3Options {
+        S3Options {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret.into(),
+            ..S3Options::default()
+        }
+    }
+
+    fn code(result: S3Result<String>) -> String {
         format!("{:?}", result.err().expect("it is refused"))
     }
 
@@ -175,13 +155,14 @@ mod tests {
     #[test]
     fn another_secret_time_region_or_header_is_not() {
         let (parts, options, time) = example();
-        let other = options.clone().keys("AKIAIOSFODNN7EXAMPLE", "other");
+        let other = keys("AKIAIOSFODNN7EXAMPLE", "other");
         assert!(code(check(&parts, &other, time)).contains("SignatureDoesNotMatch"));
-        let other = options.clone().keys("other", "other");
+        let other = keys("other", "other");
         assert!(code(check(&parts, &other, time)).contains("InvalidAccessKeyId"));
         let later = time + Duration::from_secs(16 * 60);
         assert!(code(check(&parts, &options, later)).contains("RequestTimeTooSkewed"));
-        let region = options.clone().region("eu-central-1");
+        let mut region = options.clone();
+        region.region = "eu-central-1".to_owned();
         assert!(code(check(&parts, &region, time)).contains("AuthorizationHeaderMalformed"));
         let (mut changed, ..) = example();
         changed

@@ -25,19 +25,14 @@ pub(super) struct Object {
     pub(super) etag: String,
     pub(super) modified: SystemTime,
     pub(super) content_type: String,
-    /// `x-amz-meta-…` and the other headers that come back with the object.
-    pub(super) metadata: Vec<(String, String)>,
 }
 
-/// A multipart upload that is neither complete nor aborted.
+/// A multipart upload that is not aborted. Its parts are not kept: it is never completed.
 #[derive(Debug)]
 pub(super) struct Upload {
     pub(super) bucket: String,
     pub(super) key: String,
-    pub(super) parts: BTreeMap<u32, Bytes>,
     pub(super) started: SystemTime,
-    pub(super) content_type: String,
-    pub(super) metadata: Vec<(String, String)>,
 }
 
 /// The media type of an object that was put without one.
@@ -46,35 +41,22 @@ pub(super) const DEFAULT_TYPE: &str = "binary/octet-stream";
 impl Object {
     pub(super) fn new(data: Bytes) -> Self {
         Self {
-            etag: format!("\"{}\"", hex::encode(Md5::digest(&data))),
+            etag: etag_of(&data),
             data,
             modified: SystemTime::now(),
             content_type: DEFAULT_TYPE.to_owned(),
-            metadata: Vec::new(),
         }
     }
 }
 
+/// The MD5 sum in quotes.
+pub(super) fn etag_of(data: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Md5::digest(data)))
+}
+
 impl Store {
-    pub(super) fn bucket_names(&self) -> impl Iterator<Item = &String> {
-        self.buckets.keys()
-    }
-
-    /// False when it was there before.
-    pub(super) fn create_bucket(&mut self, name: &str) -> bool {
-        let before = self.buckets.len();
+    pub(super) fn create_bucket(&mut self, name: &str) {
         self.buckets.entry(name.to_owned()).or_default();
-        self.buckets.len() > before
-    }
-
-    pub(super) fn delete_bucket(&mut self, name: &str) -> S3Result<()> {
-        if !self.bucket(name)?.is_empty() {
-            let status = http::StatusCode::CONFLICT;
-            let message = "The bucket you tried to delete is not empty";
-            return Err(S3Error::new(status, "BucketNotEmpty", message));
-        }
-        self.buckets.remove(name);
-        Ok(())
     }
 
     pub(super) fn bucket(&self, name: &str) -> S3Result<&Objects> {
@@ -116,15 +98,16 @@ impl Store {
         Ok(id)
     }
 
-    pub(super) fn upload(&mut self, bucket: &str, key: &str, id: &str) -> S3Result<&mut Upload> {
-        let upload = self.uploads.get_mut(id);
+    pub(super) fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<&Upload> {
+        let upload = self.uploads.get(id);
         let upload = upload.filter(|upload| upload.bucket == bucket && upload.key == key);
         upload.ok_or_else(S3Error::no_such_upload)
     }
 
-    pub(super) fn end_upload(&mut self, bucket: &str, key: &str, id: &str) -> S3Result<Upload> {
+    pub(super) fn end_upload(&mut self, bucket: &str, key: &str, id: &str) -> S3Result<()> {
         self.upload(bucket, key, id)?;
-        self.uploads.remove(id).ok_or_else(S3Error::no_such_upload)
+        self.uploads.remove(id);
+        Ok(())
     }
 
     /// The uploads of a bucket with their ids.

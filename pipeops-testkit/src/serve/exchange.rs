@@ -216,51 +216,32 @@ impl<S> Exchange<S> {
 
     /// Reads the whole body, of at most `limit` bytes, into `body`. Later calls answer as the first one.
     pub(crate) async fn read(&mut self, limit: usize) -> Result<(), BodyError> {
-        let mut whole = Vec::new();
-        self.each_piece(limit, |piece| {
-            whole.extend_from_slice(piece);
-            Ok::<(), BodyError>(())
-        })
-        .await?;
-        if !whole.is_empty() {
-            self.body = whole.into();
-        }
-        Ok(())
-    }
-
-    /// Hands on the body, at most `limit` bytes of it, in pieces as they arrive.
-    pub(crate) async fn each_piece<E: From<BodyError>>(
-        &mut self,
-        limit: usize,
-        mut take: impl FnMut(&Bytes) -> Result<(), E>,
-    ) -> Result<(), E> {
         if let Some(error) = &self.broken {
-            return Err(error.clone().into());
+            return Err(error.clone());
         }
         let Some(mut body) = self.incoming.take() else {
             return Ok(());
         };
-        let mut taken = 0;
+        let mut whole = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.fail(BodyError::Broken(error.to_string())))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            if let Some(cut) = self.cut_after.filter(|cut| taken + piece.len() >= *cut) {
-                take(&piece.slice(..cut - taken))?;
-                return Err(self.fail(BodyError::Cut).into());
+            whole.extend_from_slice(&piece);
+            if self.cut_after.is_some_and(|cut| whole.len() >= cut) {
+                return Err(self.fail(BodyError::Cut));
             }
-            taken += piece.len();
-            if taken > limit {
-                return Err(self.fail(BodyError::TooLarge).into());
+            if whole.len() > limit {
+                return Err(self.fail(BodyError::TooLarge));
             }
-            take(&piece)?;
         }
         // A body shorter than the cut is cut at its end.
-        match self.cut_after {
-            Some(_) => Err(self.fail(BodyError::Cut).into()),
-            None => Ok(()),
+        if self.cut_after.is_some() {
+            return Err(self.fail(BodyError::Cut));
         }
+        self.body = whole.into();
+        Ok(())
     }
 
     fn fail(&mut self, error: BodyError) -> BodyError {

@@ -1,4 +1,4 @@
-//! Build caches in S3: the stand-in's daemon, and a real one, with the S3 stand-in.
+//! Build caches in S3: the stand-in's daemon with the S3 stand-in.
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
@@ -7,8 +7,7 @@ use pipeops_testkit::s3::{S3Options, S3Server};
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, Job, Outcome, fresh};
-use crate::environment;
+use crate::client::{Client, Job, Outcome};
 
 async fn bucket() -> S3Server {
     S3Server::start(S3Options::default().bucket("cache"))
@@ -191,35 +190,4 @@ async fn caches_of_other_types_are_not_reached() {
             .is_err()
     );
     assert_eq!(daemon.builds()[0].cache_imports[0].0, "registry");
-}
-
-#[tokio::test]
-#[ignore = "needs testbed: buildkit"]
-async fn a_real_daemon_keeps_its_cache_in_the_s3_stand_in() {
-    let server = bucket().await;
-    let client = Client::connect(&environment("BUILDKIT_HOST")).await;
-    let keys = [
-        ("access_key_id", "testkit"),
-        ("secret_access_key", "testkit-secret"),
-    ];
-    let content = fresh("content");
-    let outcome = client
-        .build(job(&content, None, Some(entry(&server, &keys))))
-        .await;
-    outcome.result.as_ref().expect("the cache is exported");
-    assert!(
-        server
-            .keys("cache")
-            .contains(&"team/manifests/main".to_owned())
-    );
-    let outcome = client
-        .build(job(&content, Some(entry(&server, &keys)), None))
-        .await;
-    outcome.result.as_ref().expect("the cache is imported");
-    let reads = server.requests();
-    assert!(
-        reads
-            .iter()
-            .any(|seen| seen.operation == "object.get" && seen.status == Some(200))
-    );
 }
