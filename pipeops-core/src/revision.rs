@@ -10,15 +10,6 @@ use crate::commit::CommitSha;
 
 /// One version of an application in the cluster: the commit that it was built from, or a name for what was not deployed
 /// from git. 1 to 128 letters, digits, `.`, `_` and `-`; the first is a letter or a digit.
-///
-/// ```
-/// use pipeops_core::{CommitSha, Revision};
-///
-/// let sha: CommitSha = "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a".parse()?;
-/// assert_eq!(Revision::from(&sha).as_str(), sha.as_str());
-/// assert!("v1.2".parse::<Revision>().is_ok() && "a b".parse::<Revision>().is_err());
-/// # Ok::<(), pipeops_core::commit::InvalidCommitSha>(())
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision(String);
@@ -126,13 +117,6 @@ mod tests {
             assert!(serde_json::from_value::<Revision>(invalid.into()).is_err());
         }
         let sha: CommitSha = "A".repeat(64).parse().unwrap();
-        assert_eq!(
-            Revision::from(sha).as_str().parse(),
-            Ok(Revision("a".repeat(64)))
-        );
-        assert_eq!(
-            Revision::unknown().as_str().parse(),
-            Ok(Revision::unknown())
-        );
+        assert_eq!(Revision::from(sha), Revision("a".repeat(64)));
     }
 }

@@ -80,10 +80,7 @@ impl Snapshot {
 }
 
 /// Reads a revision of the record. A workload that was adopted may have had any annotation.
-pub(crate) fn stored_revision<'de, D>(from: D) -> Result<Revision, D::Error>
-where
-    D: Deserializer<'de>,
-{
+pub(crate) fn stored_revision<'de, D: Deserializer<'de>>(from: D) -> Result<Revision, D::Error> {
     let text = String::deserialize(from)?;
     Ok(text.try_into().unwrap_or_else(|_| Revision::unknown()))
 }

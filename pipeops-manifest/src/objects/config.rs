@@ -168,10 +168,8 @@ mod tests {
     #[test]
     fn nothing_is_written_for_nothing() {
         let app = fixtures::app();
-        let (config, metadata) = (
-            ConfigNames::new(&app, None),
-            Metadata::of(&app, &fixtures::revision()),
-        );
+        let metadata = Metadata::of(&app, &fixtures::revision());
+        let config = ConfigNames::new(&app, None);
         assert!(config.config_map(&app, &metadata).is_none());
         assert!(config.secret(&app, &metadata).is_none());
         assert!(pull_secret(&app, &metadata).is_none());

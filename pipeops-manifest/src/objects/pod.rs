@@ -269,12 +269,8 @@ mod tests {
     use crate::resources::Resources;
 
     fn pod(app: &App) -> Value {
-        serde_json::to_value(spec(
-            app,
-            &Metadata::of(app, &fixtures::revision()),
-            &ConfigNames::new(app, None),
-        ))
-        .unwrap()
+        let metadata = Metadata::of(app, &fixtures::revision());
+        serde_json::to_value(spec(app, &metadata, &ConfigNames::new(app, None))).unwrap()
     }
 
     #[test]

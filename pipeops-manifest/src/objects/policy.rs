@@ -182,11 +182,8 @@ mod tests {
     use crate::traffic::IngressRoute;
 
     fn policy(app: &App) -> Value {
-        serde_json::to_value(
-            network_policy(app, &Metadata::of(app, &fixtures::revision())).unwrap(),
-        )
-        .unwrap()["spec"]
-            .clone()
+        let metadata = Metadata::of(app, &fixtures::revision());
+        serde_json::to_value(network_policy(app, &metadata).unwrap()).unwrap()["spec"].clone()
     }
 
     #[test]
