@@ -116,7 +116,7 @@ impl Registry {
         });
         let bytes = config.to_bytes();
         let config = Descriptor::of(media_type::CONFIG, &bytes);
-        lock(&self.shared.store).put_blob(repository, bytes.into());
+        lock(&self.shared.store).put_blob(repository, bytes);
         let layers = vec![Descriptor::of(media_type::LAYER_GZIP, &layer.bytes)];
         lock(&self.shared.store).put_blob(repository, layer.bytes);
         let manifest = ImageManifest::new(config, layers).to_bytes();
