@@ -21,7 +21,8 @@ pub mod queue;
 pub mod runner;
 pub mod service;
 pub mod store;
-#[cfg(all(test, feature = "git", feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(all(feature = "git", feature = "sqlite"))]
 mod testing;
 pub mod webhook;
 pub mod workspace;

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree, Visibility};
 
@@ -51,6 +52,12 @@ fn a_circle_is_found_through_imports_paths_and_reexports() {
     );
     let circles = Crate::read(&folder.path().join("lib.rs")).circles(folder.path());
     assert!(circles.is_empty(), "tests may need anything: {circles:?}");
+    // Through a glob, and inside of a macro.
+    write("lib.rs", "mod a; mod b;");
+    write("a.rs", "use crate::b::*; pub fn f() { g() }");
+    write("b.rs", "pub fn g() { assert!(crate::a::f()) }");
+    let circles = Crate::read(&folder.path().join("lib.rs")).circles(folder.path());
+    assert_eq!(circles, ["a.rs -> b.rs (g)\nb.rs -> a.rs (f)\n"]);
 }
 
 /// The root files of all crates of the workspace.
@@ -193,7 +200,6 @@ impl Crate {
         }
         let mut at = module.to_vec();
         let mut rest = path;
-        let mut first = true;
         while let [segment, tail @ ..] = rest {
             match segment.as_str() {
                 "crate" => at.clear(),
@@ -211,16 +217,13 @@ impl Crate {
                         let full: Vec<String> = full.iter().chain(tail).cloned().collect();
                         return self.resolve(&at, &full, depth + 1);
                     } else {
-                        return scope.globs.iter().filter(|_| !first || depth > 0).find_map(
-                            |glob| {
-                                let full: Vec<String> = glob.iter().chain(rest).cloned().collect();
-                                self.resolve(&at, &full, depth + 1)
-                            },
-                        );
+                        return scope.globs.iter().find_map(|glob| {
+                            let full: Vec<String> = glob.iter().chain(rest).cloned().collect();
+                            self.resolve(&at, &full, depth + 1)
+                        });
                     }
                 }
             }
-            first = false;
             rest = tail;
         }
         None
@@ -294,9 +297,42 @@ impl<'ast> Visit<'ast> for Names<'_> {
         visit::visit_path(self, path);
     }
 
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.visit_path(&call.path);
+        self.add_tokens(call.tokens.clone());
+    }
+
     fn visit_item_use(&mut self, import: &'ast syn::ItemUse) {
         // Inside of a function.
         self.0.import(&import.tree, &mut Vec::new(), true);
+    }
+}
+
+impl Names<'_> {
+    /// Collects the paths among a macro's arguments: names that `::` joins.
+    fn add_tokens(&mut self, tokens: TokenStream) {
+        let mut path: Vec<String> = Vec::new();
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Punct(mark) if mark.as_char() == ':' => colons += 1,
+                TokenTree::Ident(name) => {
+                    if colons != 2 {
+                        self.0.needs.insert(std::mem::take(&mut path));
+                    }
+                    path.push(name.to_string());
+                    colons = 0;
+                }
+                other => {
+                    self.0.needs.insert(std::mem::take(&mut path));
+                    colons = 0;
+                    if let TokenTree::Group(group) = other {
+                        self.add_tokens(group.stream());
+                    }
+                }
+            }
+        }
+        self.0.needs.insert(path);
     }
 }
 
@@ -328,7 +364,7 @@ fn for_tests(attributes: &[Attribute]) -> bool {
             && (condition == "test"
                 || condition == "fuzzing"
                 || condition.starts_with("all (test")
-                || condition.starts_with("any (test"))
+                || condition.starts_with("any (test , fuzzing"))
     })
 }
 

@@ -118,5 +118,6 @@ pub fn source_folder(workspace: &Workspace) -> PathBuf {
     workspace.path().join(SOURCE)
 }
 
-#[cfg(all(test, feature = "git"))]
+#[cfg(test)]
+#[cfg(feature = "git")]
 mod tests;

@@ -65,5 +65,6 @@ pub fn router(
         .with_state(state)
 }
 
-#[cfg(all(test, feature = "git", feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(all(feature = "git", feature = "sqlite"))]
 mod tests;

@@ -77,5 +77,6 @@ impl fmt::Debug for Hub {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;

@@ -158,5 +158,6 @@ impl Pipeline {
     }
 }
 
-#[cfg(all(test, feature = "git", feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(all(feature = "git", feature = "sqlite"))]
 mod tests;

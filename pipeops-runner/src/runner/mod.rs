@@ -331,5 +331,6 @@ fn log_store_error(what: &str, error: &StoreError) {
     tracing::error!(error, "a deployment cannot be {what}");
 }
 
-#[cfg(all(test, feature = "git", feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(all(feature = "git", feature = "sqlite"))]
 mod tests;

@@ -1,7 +1,8 @@
 //! Storage of projects, deployments, journals and events.
 
 mod cipher;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 pub(crate) mod conformance;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
