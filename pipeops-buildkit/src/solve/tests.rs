@@ -82,7 +82,8 @@ fn secrets_in_build_arguments_are_not_shown() {
 
 #[test]
 fn what_cannot_be_built_is_refused_before_any_daemon_is_asked() {
-    let refused: [(&str, fn(&mut BuildRequest)); 7] = [
+    type Change = fn(&mut BuildRequest);
+    let refused: [(&str, Change); 7] = [
         ("no tag", |request| {
             request.image = "reg.io/app".parse().unwrap()
         }),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn code(result: S3Result<String>) -> String {
-        format!("{:?}", result.err().expect("it is refused"))
+        format!("{:?}", result.expect_err("it is refused"))
     }
 
     #[test]
