@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
 /// Why there is no TLS configuration.
@@ -22,12 +22,12 @@ pub enum TlsError {
 
 /// A client that trusts the machine's certificate authorities and the extra ones (each in PEM), and shows no certificate.
 ///
-/// The provider, ring, is passed explicitly: a library must not install one for the process. On a machine without
-/// certificate authorities, no server is trusted; connections without TLS still work. The configuration without extra
-/// authorities is made once.
+/// The provider, ring, is passed explicitly: a library must not install one for the process. The configuration without
+/// extra authorities is made once.
 ///
 /// # Errors
-/// [`TlsError::Root`] when an extra authority can't be read, [`TlsError::Setup`] when rustls refuses.
+/// [`TlsError::Root`] when an extra authority can't be read, [`TlsError::Setup`] when rustls refuses or the machine has no
+/// certificate authorities.
 pub fn client_config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
     static DEFAULT: OnceLock<ClientConfig> = OnceLock::new();
     if !extra_roots.is_empty() {
@@ -38,6 +38,15 @@ pub fn client_config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
     }
     let config = config(&[])?;
     Ok(DEFAULT.get_or_init(|| config).clone())
+}
+
+/// A client that trusts no server, for machines without certificate authorities: connections without TLS still work.
+///
+/// # Errors
+/// [`TlsError::Setup`] when rustls refuses.
+pub fn without_authorities() -> Result<ClientConfig, TlsError> {
+    let config = builder()?.with_root_certificates(RootCertStore::empty());
+    Ok(config.with_no_client_auth())
 }
 
 /// Whether TLS is why a connection failed.
@@ -67,20 +76,22 @@ fn config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
         return Err(TlsError::Root("holds no certificate".to_owned()));
     }
     let has_extra = !extra.is_empty();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
+    let builder = builder()?;
+    let verifier = Verifier::new_with_extra_roots(extra, builder.crypto_provider().clone());
+    let verifier = verifier.map_err(|error| match has_extra {
+        true => TlsError::Root(error.to_string()),
+        false => TlsError::Setup(error),
+    })?;
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Setup)?;
-    match Verifier::new_with_extra_roots(extra, provider) {
-        Ok(verifier) => Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth()),
-        Err(error) if has_extra => Err(TlsError::Root(error.to_string())),
-        Err(_) => Ok(builder
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth()),
-    }
+        .map_err(TlsError::Setup)
 }
 
 #[cfg(test)]
@@ -91,7 +102,7 @@ mod tests {
     fn an_extra_authority_must_be_a_certificate() {
         let error = client_config(&["hello".to_owned()]).unwrap_err();
         assert!(matches!(error, TlsError::Root(_)), "{error}");
-        assert!(client_config(&[]).is_ok());
+        assert!(without_authorities().is_ok());
     }
 
     #[test]

@@ -199,7 +199,8 @@ async fn fetch_once(
 
 async fn refused(host: &str, response: Response) -> TokenError {
     let status = response.status();
-    let wait = response.headers().get(RETRY_AFTER).cloned();
+    let wait = response.headers().get(RETRY_AFTER);
+    let wait = wait.and_then(|value| retry_after(value.to_str().ok()?));
     // Without a readable body the status decides.
     let body = read(response, REFUSAL_LIMIT).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
@@ -207,7 +208,7 @@ async fn refused(host: &str, response: Response) -> TokenError {
     TokenError::Refused {
         status,
         class: refusal.class().unwrap_or(RefusalClass::Invalid),
-        retry_after: wait.and_then(|value| retry_after(value.to_str().ok()?)),
+        retry_after: wait,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// Longest text that is read.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// More errors of one body aren't read.
 const MAX_ERRORS: usize = 16;
 
@@ -49,10 +52,22 @@ pub struct ErrorEntry {
 }
 
 impl ErrorEntry {
+    /// Free text in the place of a code belongs to the message.
     fn new(code: &str, message: &str) -> Self {
+        // Some put the status there.
+        let is_status = code.bytes().all(|b| b.is_ascii_digit());
+        let (code, text) = match identifier(code) {
+            Some(code) => (code, ""),
+            None if is_status => (String::new(), ""),
+            None => {
+                let known = code.split(": ").find_map(known).unwrap_or_default();
+                (known.to_owned(), code)
+            }
+        };
+        let parts = [text, message].into_iter().filter(|part| !part.is_empty());
         Self {
-            code: normalize(code),
-            message: message.to_owned(),
+            code,
+            message: parts.collect::<Vec<_>>().join(": "),
         }
     }
 
@@ -99,6 +114,7 @@ pub fn entries(body: &str) -> Vec<ErrorEntry> {
 /// The codes that stand in a text between colons, each with the text behind it; without a code the whole text is the
 /// message of one error. `denied: no way` is the code `DENIED`, `team/denied: no way` isn't.
 pub(super) fn text_entries(text: &str) -> Vec<ErrorEntry> {
+    let text = bounded(text);
     let mut found = Vec::new();
     for line in text.lines() {
         let mut start = 0;
@@ -122,6 +138,15 @@ pub(super) fn text_entries(text: &str) -> Vec<ErrorEntry> {
     found
 }
 
+/// The part of a text that is read.
+pub(super) fn bounded(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn known(segment: &str) -> Option<&'static str> {
     let segment = segment.trim_end_matches(['.', ',', ';', '"']).trim();
     // BuildKit adds proposals: `not found (did you mean …?)`.
@@ -129,7 +154,7 @@ fn known(segment: &str) -> Option<&'static str> {
     if segment.len() > 40 || segment.contains([':', '#']) {
         return None;
     }
-    let code = normalize(segment);
+    let code = segment.replace([' ', '-'], "_").to_ascii_uppercase();
     KNOWN.iter().copied().find(|known| *known == code)
 }
 
@@ -162,19 +187,18 @@ fn json_entries(json: &Value) -> Vec<ErrorEntry> {
     entries
 }
 
-/// `com.amazonaws.ecr#ThrottlingException:http://…` → `THROTTLINGEXCEPTION`, `name unknown` → `NAME_UNKNOWN`.
-fn normalize(code: &str) -> String {
-    let code = code.rsplit('#').next().unwrap_or_default();
-    let code = code.split(':').next().unwrap_or_default().trim();
-    // Some put the status there.
-    if code.bytes().all(|b| b.is_ascii_digit()) {
-        return String::new();
-    }
-    let underscored = |c: char| match c {
-        ' ' | '-' => '_',
-        c => c.to_ascii_uppercase(),
-    };
-    code.chars().map(underscored).collect()
+/// `com.amazonaws.ecr#ThrottlingException:http://…` → `THROTTLINGEXCEPTION`. Free text isn't a code: in capitals, it would
+/// pass by redaction.
+fn identifier(code: &str) -> Option<String> {
+    let code = code.trim();
+    let code = code.split(":http").next().unwrap_or_default();
+    let in_code = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let (namespace, code) = code.rsplit_once('#').unwrap_or(("", code));
+    let is_code = code.len() <= 64
+        && code.starts_with(|c: char| c.is_ascii_alphabetic())
+        && code.bytes().all(in_code)
+        && namespace.bytes().all(|b| in_code(b) || b == b'.');
+    is_code.then(|| code.to_ascii_uppercase())
 }
 
 /// The text of the first element of this name.
@@ -241,6 +265,19 @@ mod tests {
                 "Rate exceeded",
             ),
             ("manifest unknown", "MANIFEST_UNKNOWN", ""),
+            (
+                r#"{"error":"bad password s3cr3t-Hunter2 for bob"}"#,
+                "",
+                "bad password s3cr3t-Hunter2 for bob",
+            ),
+            (
+                r#"{"error":"unauthorized: wrong password"}"#,
+                "UNAUTHORIZED",
+                "unauthorized: wrong password",
+            ),
+            (r#"{"code":401,"message":"no"}"#, "", "no"),
+            (r#"{"code":"401","message":"no"}"#, "", "no"),
+            ("<Error><Code>a b</Code></Error>", "", "a b"),
             ("something else", "", "something else"),
         ] {
             assert_eq!(
@@ -266,6 +303,13 @@ mod tests {
         for text in ["team/denied: x", "denied:1: x", "reg.io/unauthorized"] {
             assert_eq!(entries(text)[0].code, "", "{text}");
         }
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let entries = entries(&"denied: ö".repeat(1 << 16));
+        assert!(entries.len() <= MAX_ERRORS);
+        assert!(entries[0].message.len() <= MAX_TEXT_BYTES);
     }
 
     proptest! {

@@ -63,7 +63,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// An HTTP answer. `retry_after` says whether it has that header.
+    /// An HTTP answer. `retry_after` says whether it has that header, with a time that can be read.
     pub fn from_response(host: &str, status: u16, body: &str, retry_after: bool) -> Self {
         Self {
             host: host.to_owned(),
@@ -93,17 +93,21 @@ impl Refusal {
     }
 }
 
-/// The time that a `Retry-After` header asks for: seconds, or a date ([RFC 9110, 10.2.3]).
+/// Longer waits are cut to this.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The time that a `Retry-After` header asks for, a day at most: seconds, or a date ([RFC 9110, 10.2.3]).
 ///
 /// [RFC 9110, 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 pub fn retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        let wait = value.parse().map_or(MAX_WAIT, Duration::from_secs);
+        return Some(wait.min(MAX_WAIT));
     }
     let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
     let wait = at.duration_since(jiff::Timestamp::now());
-    Some(Duration::try_from(wait).unwrap_or_default())
+    Some(Duration::try_from(wait).unwrap_or_default().min(MAX_WAIT))
 }
 
 /// One row: a refusal that meets all of its conditions is of `class`.
@@ -674,8 +678,16 @@ mod tests {
             retry_after("Wed, 21 Oct 2015 07:28:00 GMT"),
             Some(Duration::ZERO)
         );
-        assert!(retry_after("Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(3600));
-        assert_eq!(retry_after("soon"), None);
+        for long in [
+            "Wed, 21 Oct 2099 07:28:00 GMT",
+            "18446744073709551615",
+            "99999999999999999999",
+        ] {
+            assert_eq!(retry_after(long), Some(MAX_WAIT), "{long}");
+        }
+        for wrong in ["soon", "", "-1"] {
+            assert_eq!(retry_after(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -4,9 +4,6 @@ use super::codes;
 use super::host::canonical;
 use super::refusal::{Refusal, RefusalClass};
 
-/// Longest part of a message that is read.
-const MAX_BYTES: usize = 16 * 1024;
-
 /// Statuses with their reason phrases, as Go prints them.
 const PHRASES: [(u16, &str); 13] = [
     (400, "bad request"),
@@ -67,7 +64,7 @@ pub struct Report {
 impl Report {
     /// Reads a message. The last status counts; codes count where they stand alone between colons.
     pub fn read(message: &str) -> Self {
-        let message = bounded(message);
+        let message = codes::bounded(message);
         let lower = message.to_ascii_lowercase();
         let mark = MARKS
             .iter()
@@ -109,14 +106,6 @@ impl Report {
     }
 }
 
-fn bounded(message: &str) -> &str {
-    let mut end = message.len().min(MAX_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
-}
-
 /// The last HTTP status that stands in a text with its reason phrase: `429 Too Many Requests`.
 fn status(text: &str) -> Option<u16> {
     let text = text.to_ascii_lowercase();
@@ -132,8 +121,9 @@ fn status(text: &str) -> Option<u16> {
 
 fn host_of_url(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("://")?;
-    let host = rest.split(['/', '"', ' ', '?']).next()?;
-    plausible(host)
+    let authority = rest.split(['/', '"', ' ', '?']).next()?;
+    // A login may stand in front.
+    plausible(authority.rsplit('@').next()?)
 }
 
 fn host_of_image(image: &str) -> Option<String> {
@@ -167,6 +157,8 @@ mod tests {
         let report = Report::read("failed to push 127.0.0.1:27012/app:1: denied");
         assert_eq!(report.operation, Some(Operation::Push));
         assert_eq!(report.host.as_deref(), Some("127.0.0.1:27012"));
+        let report = Report::read("Get \"http://user:p@w@h:5000/x\": denied");
+        assert_eq!(report.host.as_deref(), Some("h:5000"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Backoff {
         let doublings = attempt.saturating_sub(1).min(31);
         let longest = self.base.saturating_mul(1 << doublings).min(self.cap);
         let wait = longest.mul_f64(random.clamp(0.0, 1.0));
-        (elapsed + wait < self.total).then_some(wait)
+        (elapsed.saturating_add(wait) < self.total).then_some(wait)
     }
 
     /// Like [`Backoff::delay`], but at least as long as the server asked for (`Retry-After`).
@@ -88,7 +88,7 @@ impl Backoff {
     ) -> Option<Duration> {
         let wait = self.delay(attempt, elapsed, random)?;
         let wait = wait.max(retry_after.unwrap_or_default());
-        (elapsed + wait < self.total).then_some(wait)
+        (elapsed.saturating_add(wait) < self.total).then_some(wait)
     }
 }
 
@@ -125,5 +125,6 @@ mod tests {
         };
         assert_eq!(after(7), Some(Duration::from_secs(7)));
         assert_eq!(after(600), None);
+        assert_eq!(after(u64::MAX), None);
     }
 }

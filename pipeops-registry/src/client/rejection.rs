@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pipeops_core::Redactor;
-use pipeops_core::registry::codes::ErrorEntry;
+use pipeops_core::registry::codes::{ErrorEntry, entries};
 use pipeops_core::registry::refusal::retry_after;
 use pipeops_core::registry::{Refusal, RefusalClass};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -43,14 +43,13 @@ impl Rejection {
             .unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let wait = headers.get(RETRY_AFTER);
+        let wait = wait.and_then(|value| retry_after(value.to_str().ok()?));
         let refusal = Refusal::from_response(registry, status.as_u16(), &text, wait.is_some());
         Self {
             class: refusal.class().unwrap_or(RefusalClass::Invalid),
             status,
-            message: redactor
-                .redact(&message(status, &refusal.errors))
-                .into_owned(),
-            retry_after: wait.and_then(|value| retry_after(value.to_str().ok()?)),
+            message: redacted(status, &text, redactor),
+            retry_after: wait,
             headers,
         }
     }
@@ -115,6 +114,14 @@ impl Rejection {
     }
 }
 
+/// The registry's own words without secrets. The body is redacted before it is read, because codes change their case,
+/// and the message after it, because JSON escapes characters.
+fn redacted(status: StatusCode, body: &str, redactor: &Redactor) -> String {
+    let errors = entries(&redactor.redact(body));
+    let message = message(status, &errors);
+    redactor.redact(&message).into_owned()
+}
+
 /// The registry's own words: `CODE: message` of the first error.
 fn message(status: StatusCode, errors: &[ErrorEntry]) -> String {
     let text = match errors.first() {
@@ -136,9 +143,21 @@ fn message(status: StatusCode, errors: &[ErrorEntry]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pipeops_core::registry::codes::entries;
-
     use super::*;
+
+    #[test]
+    fn no_secret_is_in_the_registrys_words() {
+        let redactor = Redactor::new([r#"s3cr3t-Hunter2"x"#.into(), "s3cr3tHunter2".into()]);
+        for body in [
+            r#"{"error":"bad password s3cr3t-Hunter2\"x for bob"}"#,
+            r#"{"error":"s3cr3tHunter2"}"#,
+            r#"{"errors":[{"code":"s3cr3tHunter2","message":"no"}]}"#,
+            "<Error><Code>s3cr3tHunter2</Code></Error>",
+        ] {
+            let message = redacted(StatusCode::UNAUTHORIZED, body, &redactor).to_lowercase();
+            assert!(!message.contains("hunter2"), "{body}: {message}");
+        }
+    }
 
     #[test]
     fn the_registrys_words_are_bounded_and_clean() {

@@ -41,7 +41,11 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(options: &ClientOptions) -> Result<Self, Error> {
-        let tls = tls::client_config(&options.extra_roots).map_err(tls_configuration)?;
+        let tls = tls::client_config(&options.extra_roots).or_else(|error| match error {
+            TlsError::Setup(_) => tls::without_authorities(),
+            error => Err(error),
+        });
+        let tls = tls.map_err(tls_configuration)?;
         let builder = || {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())

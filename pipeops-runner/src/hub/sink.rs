@@ -71,6 +71,8 @@ impl DeploymentEvents {
         redact(&mut diagnosis.reason);
         diagnosis.fixes.iter_mut().for_each(redact);
         diagnosis.log.iter_mut().for_each(redact);
+        diagnosis.run.iter_mut().for_each(redact);
+        diagnosis.context.values_mut().for_each(redact);
         diagnosis
     }
 
