@@ -94,7 +94,7 @@ pub struct Filtered {
 }
 
 impl Filtered {
-    /// The kept arguments, as [`BuildRequest::build_args`](crate::BuildRequest) takes them.
+    /// The kept arguments, as [`BuildRequest::build_args`](pipeops_core::BuildRequest::build_args) takes them.
     pub fn args(&self) -> BTreeMap<String, String> {
         let pair = |arg: &KeptArg| (arg.key.clone(), arg.value.clone());
         self.kept.iter().map(pair).collect()

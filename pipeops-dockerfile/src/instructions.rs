@@ -8,7 +8,7 @@ use super::Keyword;
 use super::ast::{Arg, Heredoc, Pair, Word};
 use super::span::Span;
 
-/// One instruction of a [`Stage`].
+/// One instruction of a [`Stage`](crate::Stage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instruction<'a> {
