@@ -138,6 +138,15 @@ impl Command {
         }
     }
 
+    /// What is installed, built or started. `find` reads it from a text that a user wrote.
+    pub(crate) fn target_or<'a>(
+        &'a self,
+        find: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Option<&'a str> {
+        let own = self.target.as_deref();
+        own.or_else(|| find(self.written.as_deref()?))
+    }
+
     /// Whether a user wrote it, and not detection.
     pub(crate) fn is_written(&self) -> bool {
         self.written.is_some()

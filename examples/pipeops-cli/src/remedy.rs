@@ -84,7 +84,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("pipeops project list", &["webhook/unknown-project"]),
     (
         "pipeops detect .",
-        &["deployment/no-language", "detect/no-start"],
+        &[
+            "deployment/no-language",
+            "detect/no-project",
+            "detect/no-start",
+        ],
     ),
     ("pipeops detect --path FOLDER", &["deployment/several-apps"]),
     (

@@ -32,9 +32,12 @@ impl App<'_> {
         files.filter(|file| self.folder.has(file)).collect()
     }
 
-    /// What the last command of the build builds: a package, a file, a target.
-    pub(crate) fn target(&self) -> Option<&str> {
-        self.plan.build.as_ref()?.last()?.target.as_deref()
+    /// What the last command of the build builds: a package, a file, a target. `find` reads it from a text that a user wrote.
+    pub(crate) fn target<'a>(
+        &'a self,
+        find: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Option<&'a str> {
+        self.plan.build.as_ref()?.last()?.target_or(find)
     }
 
     /// The build as a shell reads it.

@@ -23,6 +23,12 @@ pub enum GenerateError {
         /// The app's folder.
         path: String,
     },
+    /// The install command names no .NET project.
+    #[error("a .NET project in `{path}`, but its install command is not `dotnet restore PROJECT`")]
+    NoProject {
+        /// The app's folder.
+        path: String,
+    },
 }
 
 impl Diagnose for GenerateError {
@@ -41,6 +47,9 @@ impl Diagnose for GenerateError {
                 .context("path", path),
             Self::NoStart { path, .. } => Diagnosis::new(&codes::detect::NO_START)
                 .reason("there is no start script, no Procfile, and no file with a usual name")
+                .context("path", path),
+            Self::NoProject { path } => Diagnosis::new(&codes::detect::NO_PROJECT)
+                .reason("the project to publish is read from the install command")
                 .context("path", path),
         }
         .error(self.to_string())

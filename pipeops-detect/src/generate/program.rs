@@ -59,5 +59,27 @@ pub(crate) fn copy(script: &mut Script) {
 
 /// The end: user, port and the program with its arguments.
 pub(crate) fn run(app: &App<'_>, script: &mut Script, arguments: &str) {
+    variables(app, script);
     app.run(script, format!("/usr/local/bin/app {arguments}").trim_end());
+}
+
+/// The variables of the start command: the image may have no shell that sets them.
+pub(crate) fn variables(app: &App<'_>, script: &mut Script) {
+    let start = app.plan.start.iter();
+    let all = start.flat_map(|start| &start.environment);
+    let pairs = all.map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs: Vec<(&str, &str)> = pairs.filter(|pair| is_plain(*pair)).collect();
+    script.environment(&pairs, "the start command sets them");
+}
+
+/// Whether a Dockerfile reads the variable as a shell does.
+fn is_plain((name, value): (&str, &str)) -> bool {
+    let quoted = |mark| value.strip_prefix(mark)?.strip_suffix(mark);
+    let inner = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    let mut letters = name.chars();
+    letters.next().is_some_and(|ch| !ch.is_ascii_digit())
+        && name
+            .chars()
+            .all(|ch| ch.is_ascii_alphanumeric() || ch == '_')
+        && !inner.contains(['"', '\'', '\\', '`'])
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Detector, LanguageDetector};
+use crate::{Detector, Language, LanguageDetector};
 use pipeops_core::Diagnose;
 use pipeops_core::source::MemTree;
 use pipeops_dockerfile::{Arguments, Dockerfile, Keyword};
@@ -775,6 +775,89 @@ fn paths_without_a_file_get_the_page_of_single_page_apps_only() {
 }
 
 #[test]
+fn commands_that_were_not_detected_keep_their_target() {
+    let crystal = ("shard.yml", "name: api\ntargets:\n  api: {}");
+    let cobol = ("api.cob", "PROGRAM-ID. API.");
+    let deps = ("deps.edn", "{:aliases {:build {}}}");
+    for (file, key, command, expected) in [
+        (
+            ("global.json", "{}"),
+            "install",
+            "dotnet restore src/api/api.csproj",
+            "publish src/api/api.csproj ",
+        ),
+        (
+            ("go.mod", "module x"),
+            "build",
+            "go build -o app ./cmd/api",
+            "-o /out/app ./cmd/api\n",
+        ),
+        (
+            crystal,
+            "build",
+            "shards build --release x",
+            "shards build x --production",
+        ),
+        (
+            crystal,
+            "build",
+            "crystal build src/y.cr",
+            "crystal build src/y.cr ",
+        ),
+        (
+            ("pubspec.yaml", "name: x"),
+            "build",
+            "dart compile exe bin/a.dart -o a",
+            "exe bin/a.dart -o /out/app",
+        ),
+        (
+            cobol,
+            "build",
+            "cobc -x -o bin/b b.cob",
+            "-o /out/app b.cob\n",
+        ),
+        (deps, "build", "clojure -T:x uber", "clojure -P -T:x\n"),
+    ] {
+        let tree = MemTree::from([file]);
+        let mut detection = Detector::new().detect(&tree);
+        detection.start = Some("./app".to_owned());
+        if key == "install" {
+            detection.language = Some(Language::Dotnet);
+            detection.install = Some(command.to_owned());
+        } else {
+            detection.build = Some(command.to_owned());
+        }
+        let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
+        assert!(
+            generated.dockerfile.contains(expected),
+            "{command}: {}",
+            generated.dockerfile
+        );
+    }
+}
+
+#[test]
+fn variables_of_a_start_command_are_kept_without_a_shell() {
+    let tree = MemTree::from([("go.mod", "module x"), ("main.go", "package main")]);
+    let mut detection = Detector::new().detect(&tree);
+    detection.language = Some(Language::Go);
+    for (start, expected) in [
+        ("A=1 B='2' bin/x a", "\nENV A=1 \\\n    B='2'\nUSER "),
+        ("env A=$PORT bin/x a", "\nENV A=$PORT\nUSER "),
+        ("A=1\\ B='x A-B=2 bin/x a", "/usr/local/bin/app\nUSER "),
+    ] {
+        detection.start = Some(start.to_owned());
+        let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
+        let text = generated.dockerfile;
+        assert!(text.contains(expected), "{start}: {text}");
+        assert!(
+            text.ends_with("CMD [\"/usr/local/bin/app\", \"a\"]\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_generated_says_what_to_do() {
     let error = |files: &[(&str, &str)]| {
         let tree: MemTree = files.iter().copied().collect();
@@ -788,6 +871,13 @@ fn what_cannot_be_generated_says_what_to_do() {
     assert!(matches!(
         error(&[("requirements.txt", "requests")]),
         GenerateError::NoStart { .. }
+    ));
+    let mut detection = Detection::default();
+    detection.language = Some(Language::Dotnet);
+    detection.start = Some("dotnet x.dll".to_owned());
+    assert!(matches!(
+        generate(&MemTree::default(), &detection, &BaseImages::default()),
+        Err(GenerateError::NoProject { .. })
     ));
     let several = error(&[
         ("a/main.go", "package main\nfunc main() {}"),

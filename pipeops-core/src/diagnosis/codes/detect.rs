@@ -9,4 +9,12 @@ pages! {
             "Or add a Dockerfile to the repository: PipeOps builds it as it is",
         ],
     }
+    NO_PROJECT = "detect/no-project" {
+        title: "Build failed: NoProject",
+        meaning: "The language is .NET, but the install command is not `dotnet restore PROJECT`, which says what to publish.",
+        fixes: [
+            "Correct the app's folder, or set the install command to `dotnet restore PROJECT`",
+            "Or add a Dockerfile to the repository: PipeOps builds it as it is",
+        ],
+    }
 }

@@ -24,7 +24,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let fetch = match lein {
         true => "lein deps".to_owned(),
         false => {
-            let alias = app.target().unwrap_or("-T:build");
+            let alias = app
+                .target(|text| text.split_whitespace().find(|word| word.starts_with("-T:")))
+                .unwrap_or("-T:build");
             format!("clojure -P && clojure -P {}", quote(alias))
         }
     };

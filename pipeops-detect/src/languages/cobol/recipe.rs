@@ -10,7 +10,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     program::compiler(app, script, "cobol.build");
     debian::install(script, &["gnucobol3"], "the compiler");
     program::sources(script);
-    let file = app.target().unwrap_or_default();
+    let file = app
+        .target(|text| text.split_whitespace().next_back())
+        .unwrap_or_default();
     let build = app.plan.build.as_ref();
     let free = match build.is_some_and(|build| build.has("-free")) {
         true => " -free",

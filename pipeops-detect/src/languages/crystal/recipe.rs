@@ -21,8 +21,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     program::sources(script);
     let build = app.plan.build.as_ref().and_then(Build::last);
-    let target = app.target();
-    let command = match target.filter(|_| build.is_some_and(|build| build.program == "shards")) {
+    let shards = build.is_some_and(|build| build.calls("shards build"));
+    let target = app.target(|text| match shards {
+        true => text
+            .split_whitespace()
+            .skip(2)
+            .find(|word| !word.starts_with('-')),
+        false => text.split_whitespace().find(|word| word.ends_with(".cr")),
+    });
+    let command = match target.filter(|_| shards) {
         Some(target) => format!(
             "shards build {0} --production --release --static --no-debug \\\n && install -D bin/{0} /out/app",
             quote(target)

@@ -19,7 +19,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     fetch(app, script, "dart");
     program::sources(script);
     let frog = app.framework() == "dart_frog";
-    let file = app.target();
+    let file = app.target(|text| text.split_whitespace().find(|word| word.ends_with(".dart")));
     let compile = "dart compile exe";
     let command = match (frog, file) {
         (true, _) => format!(

@@ -23,8 +23,12 @@ const SHARED: &[&str] = &[
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let install = app.plan.install.as_ref();
-    let Some(file) = install.and_then(|install| install.target.as_deref()) else {
-        return app.start().map(|_| ());
+    let restored = |text| str::strip_prefix(text, "dotnet restore ");
+    let Some(file) = install.and_then(|install| install.target_or(restored)) else {
+        app.start()?;
+        return Err(GenerateError::NoProject {
+            path: app.folder.path().to_owned(),
+        });
     };
     let project = Project::read(&app.folder, file);
     script.stage(

@@ -161,7 +161,9 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
         dependencies(script, &sources.manifests);
     }
     script.line("COPY . .", "the sources last: they change most often");
-    let package = app.target().unwrap_or(".");
+    let package = app
+        .target(|text| text.strip_prefix("go build -o app "))
+        .unwrap_or(".");
     let modules = if sources.modules {
         ""
     } else {

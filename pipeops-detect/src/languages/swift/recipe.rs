@@ -36,6 +36,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     data::folders(app, script, &["Public", "Resources"]);
     // Packages look for their resources beside the program.
     script.line("COPY --from=build /out ./", "the program and its resources");
+    program::variables(app, script);
     app.run(script, format!("/app/app {arguments}").trim_end());
     Ok(())
 }
