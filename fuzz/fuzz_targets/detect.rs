@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
+use pipeops_core::source::MemTree;
 use pipeops_detect::{BaseImages, Detector, LanguageDetector, generate};
 use pipeops_dockerfile::{BuildMetadata, Dockerfile, filter};
-use pipeops_core::source::MemTree;
 
 fuzz_target!(|text: &str| {
     let (arguments, tree) = read(text);
