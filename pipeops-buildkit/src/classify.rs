@@ -275,6 +275,10 @@ mod tests {
                 },
             ),
             (
+                "failed to push h.io/a:1: permission denied",
+                Cause::Denied { host: at("h.io") },
+            ),
+            (
                 "failed to push 127.0.0.1:27011/app:1: toomanyrequests: toomanyrequests: rate exceeded",
                 Cause::RateLimited {
                     host: at("127.0.0.1:27011"),

@@ -82,7 +82,10 @@ pub(crate) enum TokenError {
 impl TokenError {
     /// The server knew the credential and refused it.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused { class, .. } if class.refuses_login())
+        let Self::Refused { status, class, .. } = self else {
+            return false;
+        };
+        matches!(status.as_u16(), 400 | 401 | 403) && class.refuses_login()
     }
 
     fn is_transient(&self) -> bool {
@@ -313,6 +316,27 @@ fn check_realm(request: &TokenRequest<'_>, access: &Access) -> Result<Url, Token
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_refused_login_counts_as_one() {
+        for (status, class, refused) in [
+            (401, RefusalClass::Unauthorized, true),
+            (403, RefusalClass::Denied, true),
+            (400, RefusalClass::Unauthorized, true),
+            (400, RefusalClass::Invalid, false),
+            (403, RefusalClass::Throttled, false),
+            (404, RefusalClass::Denied, false),
+            (301, RefusalClass::Invalid, false),
+            (405, RefusalClass::Invalid, false),
+        ] {
+            let error = TokenError::Refused {
+                status: StatusCode::from_u16(status).unwrap(),
+                class,
+                retry_after: None,
+            };
+            assert_eq!(error.is_refused(), refused, "{status} {class:?}");
+        }
+    }
 
     #[test]
     fn secrets_go_to_the_registrys_own_token_server_only() {

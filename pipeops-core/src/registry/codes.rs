@@ -97,6 +97,12 @@ pub fn entries(body: &str) -> Vec<ErrorEntry> {
     if let Ok(json) = serde_json::from_str::<Value>(body) {
         return json_entries(&json);
     }
+    if body.starts_with(['{', '[']) {
+        let cut = cut_entries(body);
+        if !cut.is_empty() {
+            return cut;
+        }
+    }
     if body.starts_with('<') {
         let entry = ErrorEntry::new(
             element(body, "Code").unwrap_or_default(),
@@ -109,6 +115,17 @@ pub fn entries(body: &str) -> Vec<ErrorEntry> {
         };
     }
     text_entries(body)
+}
+
+/// The codes of JSON that was cut.
+fn cut_entries(body: &str) -> Vec<ErrorEntry> {
+    let code = |rest: &str| {
+        let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+        let (code, _) = rest.strip_prefix('"')?.split_once('"')?;
+        Some(ErrorEntry::new(&identifier(code)?, ""))
+    };
+    let places = body.split("\"code\"").skip(1);
+    places.filter_map(code).take(MAX_ERRORS).collect()
 }
 
 /// The codes that stand in a text between colons, each with the text behind it; without a code the whole text is the
@@ -149,8 +166,9 @@ pub(super) fn bounded(text: &str) -> &str {
 
 fn known(segment: &str) -> Option<&'static str> {
     let segment = segment.trim_end_matches(['.', ',', ';', '"']).trim();
-    // BuildKit adds proposals: `not found (did you mean …?)`.
+    // BuildKit adds proposals: `not found (did you mean …?)`. Others explain: `unauthorized - the client …`.
     let segment = segment.split(" (").next().unwrap_or_default();
+    let segment = segment.split(" - ").next().unwrap_or_default();
     if segment.len() > 40 || segment.contains([':', '#']) {
         return None;
     }
@@ -179,6 +197,10 @@ fn json_entries(json: &Value) -> Vec<ErrorEntry> {
         )
     };
     let mut entries: Vec<ErrorEntry> = match (&json["errors"], &json["error"]) {
+        _ if json.is_array() => {
+            let errors = json.as_array().into_iter().flatten();
+            errors.take(MAX_ERRORS).map(entry).collect()
+        }
         (Value::Array(errors), _) => errors.iter().take(MAX_ERRORS).map(entry).collect(),
         (_, error @ Value::Object(_)) => vec![entry(error)],
         _ => vec![entry(json)],
@@ -277,6 +299,12 @@ mod tests {
             ),
             (r#"{"code":401,"message":"no"}"#, "", "no"),
             (r#"{"code":"401","message":"no"}"#, "", "no"),
+            (r#"[{"code":"TOOMANYREQUESTS"}]"#, "TOOMANYREQUESTS", ""),
+            (
+                r#"{"errors":[{"code": "TOOMANYREQUESTS","message":"\"code\":\"DEN"#,
+                "TOOMANYREQUESTS",
+                "",
+            ),
             ("<Error><Code>a b</Code></Error>", "", "a b"),
             ("something else", "", "something else"),
         ] {

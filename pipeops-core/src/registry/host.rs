@@ -101,8 +101,20 @@ pub fn speaks_plain_http(registry: &str, listed: &BTreeSet<String>) -> bool {
     is_loopback(registry) || listed.contains(&canonical(registry))
 }
 
-/// Whether the host exists only inside a network or a machine: private, link-local, loopback and metadata addresses, and
-/// names without a dot or below `.localhost`, `.internal` and `.local`.
+/// Ends of names that only private networks know.
+const INTERNAL_SUFFIXES: [&str; 8] = [
+    ".consul",
+    ".home.arpa",
+    ".internal",
+    ".lan",
+    ".local",
+    ".localdomain",
+    ".localhost",
+    ".svc",
+];
+
+/// Whether the host exists only inside a network or a machine: private, link-local, loopback, metadata and reserved
+/// addresses, names without a dot, services of a cluster, and names below `.internal`, `.local` and the like.
 pub fn is_internal(host: &str) -> bool {
     match address(host) {
         Some(IpAddr::V4(address)) => is_internal_v4(address),
@@ -111,29 +123,43 @@ pub fn is_internal(host: &str) -> bool {
             let name = without_port(host).to_ascii_lowercase();
             let name = name.trim_end_matches('.');
             !name.contains('.')
-                || [".localhost", ".internal", ".local"]
-                    .iter()
-                    .any(|end| name.ends_with(end))
+                || name.contains(".svc.")
+                || INTERNAL_SUFFIXES.iter().any(|end| name.ends_with(end))
         }
     }
 }
 
 fn is_internal_v4(address: Ipv4Addr) -> bool {
-    // 100.64.0.0/10 is shared by carriers and cluster networks.
-    let shared = address.octets()[0] == 100 && (64..128).contains(&address.octets()[1]);
-    shared
-        || address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_unspecified()
+    let reserved = match address.octets() {
+        // This network; then multicast, reserved addresses and broadcast.
+        [0 | 224.., ..] => true,
+        // Shared by carriers and cluster networks.
+        [100, 64..128, ..] => true,
+        // Protocol assignments, benchmarks, Azure's services for virtual machines.
+        [192, 0, 0, _] | [198, 18 | 19, ..] | [168, 63, 129, 16] => true,
+        _ => false,
+    };
+    reserved || address.is_loopback() || address.is_private() || address.is_link_local()
 }
 
 fn is_internal_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback()
-        || address.is_unspecified()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || address.to_ipv4_mapped().is_some_and(is_internal_v4)
+    let internal_v4 = |high: u16, low: u16| {
+        is_internal_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+    };
+    match address.segments() {
+        // Unspecified, loopback, and IPv4-compatible addresses, which are no longer in use.
+        [0, 0, 0, 0, 0, 0, ..] => true,
+        // IPv4 addresses: mapped, translated, behind NAT64 and 6to4.
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => internal_v4(high, low),
+        // A network's own NAT64.
+        [0x64, 0xff9b, 1, ..] => true,
+        // Site-local.
+        [0xfec0..0xff00, ..] => true,
+        _ => address.is_unique_local() || address.is_unicast_link_local() || address.is_multicast(),
+    }
 }
 
 /// The address that a host is, if it is one.
@@ -259,10 +285,40 @@ mod tests {
             "metadata",
             "metadata.google.internal",
             "x.svc.cluster.local.",
+            "0.1.2.3",
+            "192.0.0.192",
+            "198.19.0.1",
+            "168.63.129.16",
+            "224.0.0.1",
+            "250.0.0.1",
+            "255.255.255.255",
+            "[64:ff9b::a00:1]",
+            "[64:ff9b:1::1]",
+            "[::10.0.0.1]",
+            "[::ffff:0:10.0.0.1]",
+            "[2002:a9fe:a9fe::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "x.svc",
+            "x.a.svc.example.com",
+            "x.service.consul",
+            "nas.lan",
+            "x.home.arpa",
+            "localhost.localdomain",
         ] {
             assert!(is_internal(host), "{host}");
         }
-        for host in ["52.1.2.3", "ghcr.io", "[2606:4700::1]:443", "internal.io"] {
+        for host in [
+            "52.1.2.3",
+            "100.128.0.1",
+            "192.0.1.1",
+            "ghcr.io",
+            "[2606:4700::1]:443",
+            "[64:ff9b::3401:203]",
+            "[2002:3401:203::1]",
+            "internal.io",
+            "svc.example.com",
+        ] {
             assert!(!is_internal(host), "{host}");
         }
     }

@@ -12,10 +12,15 @@ use super::host::{address, api_host, canonical, is_ecr, is_internal, without_por
 /// Suffixes below which every host belongs to another customer, or may: each host there trusts only itself. The public
 /// suffix list lacks them. Amazon's private registries are [`is_ecr`].
 const SHARED_SUFFIXES: &[&str] = &[
+    // Alibaba Cloud: registry.REGION.aliyuncs.com, NAME.REGION.cr.aliyuncs.com, and buckets of everybody.
+    "aliyuncs.com",
     // Azure: NAME.azurecr.io.
     "azurecr.cn",
+    "azurecr.de",
     "azurecr.io",
     "azurecr.us",
+    // Cloudsmith: docker.cloudsmith.io, and domains of customers.
+    "cloudsmith.io",
     // Services of a cluster: NAME.NAMESPACE.svc.cluster.local.
     "cluster.local",
     // OVHcloud: NAME.ZONE.container-registry.ovh.net.
@@ -27,8 +32,12 @@ const SHARED_SUFFIXES: &[&str] = &[
     "ghe.com",
     // JFrog: NAME.jfrog.io.
     "jfrog.io",
+    // Huawei Cloud: swr.REGION.myhuaweicloud.com, and buckets of everybody.
+    "myhuaweicloud.com",
     // Tencent Cloud: NAME.tencentcloudcr.com.
     "tencentcloudcr.com",
+    // Vultr: REGION.vultrcr.com.
+    "vultrcr.com",
 ];
 
 /// Hosts that a caller trusts with the credentials of a registry, beyond what [`RealmPolicy`] allows anyway.
@@ -119,8 +128,8 @@ impl<'a> RealmPolicy<'a> {
             return false;
         }
         // Whoever can change the answers of a registry without TLS could name any host of its site.
-        let same_site =
-            !self.plain_http && self.own_hosts().iter().any(|own| same_site(own, target));
+        let shared = |own: &String| same_site(own, target) || is_aliyun_login(own, target);
+        let same_site = !self.plain_http && self.own_hosts().iter().any(shared);
         same_site || self.is_trusted(realm, target)
     }
 
@@ -180,7 +189,21 @@ fn same_site(one: &str, other: &str) -> bool {
     }
 }
 
-/// The registrable domain of a host: that of the public suffix list, or the host itself below a shared suffix. `None` for
+/// Whether `target` is the token server of Alibaba Cloud for the region of this registry.
+fn is_aliyun_login(registry: &str, target: &str) -> bool {
+    let region = target.strip_prefix("dockerauth.");
+    let Some(region) = region.and_then(|rest| rest.strip_suffix(".aliyuncs.com")) else {
+        return false;
+    };
+    let suffixes = [
+        format!(".{region}.aliyuncs.com"),
+        format!(".{region}.cr.aliyuncs.com"),
+    ];
+    !region.contains('.') && suffixes.iter().any(|suffix| registry.ends_with(suffix))
+}
+
+/// The registrable domain of a host: that of the public suffix list, or the host itself below a shared suffix and in a
+/// cluster of any domain (`NAME.NAMESPACE.svc.DOMAIN`). `None` for
 /// addresses and for suffixes.
 fn site(host: &str) -> Option<String> {
     let name = without_port(host).to_ascii_lowercase();
@@ -192,7 +215,8 @@ fn site(host: &str) -> Option<String> {
         name.strip_suffix(suffix)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    if is_ecr(name) || SHARED_SUFFIXES.iter().any(|suffix| shared(suffix)) {
+    let in_cluster = name.contains(".svc.") || name.ends_with(".svc");
+    if in_cluster || is_ecr(name) || SHARED_SUFFIXES.iter().any(|suffix| shared(suffix)) {
         return Some(name.to_owned());
     }
     psl::domain_str(name).map(str::to_owned)
@@ -259,6 +283,14 @@ mod tests {
                 "https://gitlab.example.corp/jwt/auth",
             ),
             ("reg.io", "https://reg.io:5001/token"),
+            (
+                "registry.cn-hangzhou.aliyuncs.com",
+                "https://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+            ),
+            (
+                "a-registry.cn-hangzhou.cr.aliyuncs.com",
+                "https://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+            ),
             ("10.1.2.3:5000", "https://10.1.2.3/token"),
             ("r.example.org", "https://login.elsewhere.net/token"),
             ("r.example.org", "https://login.elsewhere.net:8443/token"),
@@ -287,6 +319,30 @@ mod tests {
             ("eu.gcr.io", "https://evil.gcr.io/token"),
             ("us-docker.pkg.dev", "https://eu-docker.pkg.dev/token"),
             ("a.jfrog.io", "https://b.jfrog.io/token"),
+            ("a.azurecr.de", "https://b.azurecr.de/token"),
+            ("ams.vultrcr.com", "https://evil.vultrcr.com/token"),
+            ("docker.cloudsmith.io", "https://evil.cloudsmith.io/token"),
+            (
+                "registry.cn-hangzhou.aliyuncs.com",
+                "https://evil.oss-cn-hangzhou.aliyuncs.com/token",
+            ),
+            (
+                "registry.cn-hangzhou.aliyuncs.com",
+                "https://dockerauth.oss-cn-hangzhou.aliyuncs.com/token",
+            ),
+            (
+                "a.cn-hangzhou.cr.aliyuncs.com",
+                "https://b.cn-hangzhou.cr.aliyuncs.com/token",
+            ),
+            (
+                "swr.cn-north-4.myhuaweicloud.com",
+                "https://evil.obs.cn-north-4.myhuaweicloud.com/token",
+            ),
+            (
+                "registry.a.svc.k8s.example.com",
+                "https://x.b.svc.k8s.example.com/token",
+            ),
+            ("registry.a.svc", "https://x.a.svc/token"),
             ("containers.a.ghe.com", "https://containers.b.ghe.com/token"),
             ("registry.example.co.uk", "https://login.other.co.uk/token"),
             ("example.co.uk", "https://other.co.uk/token"),

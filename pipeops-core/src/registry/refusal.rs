@@ -42,9 +42,9 @@ impl RefusalClass {
         matches!(self, Self::Unauthorized | Self::Expired)
     }
 
-    /// Whether a token server that answers so refused the credential: it says 401, 403 or 400 (`invalid_grant`).
+    /// Whether a token server that answers so refused the credential: it says 401, 403 or 400 with `invalid_grant`.
     pub fn refuses_login(self) -> bool {
-        self.needs_credential() || matches!(self, Self::Denied | Self::Concealed | Self::Invalid)
+        self.needs_credential() || matches!(self, Self::Denied | Self::Concealed)
     }
 }
 
@@ -65,10 +65,23 @@ pub struct Refusal {
 impl Refusal {
     /// An HTTP answer. `retry_after` says whether it has that header, with a time that can be read.
     pub fn from_response(host: &str, status: u16, body: &str, retry_after: bool) -> Self {
+        let mut errors = codes::entries(body);
+        // Proxies wrap the answers of other registries: `{"code":"UNKNOWN","message":"toomanyrequests: …"}`.
+        let wrapped = errors.iter().filter(|error| error.code == "UNKNOWN");
+        let wrapped = wrapped.flat_map(|error| codes::text_entries(&error.message));
+        let wrapped: Vec<ErrorEntry> = wrapped.collect();
+        errors.extend(wrapped);
+        // In plain text, the reason may stand in front of the code: `tag is immutable: denied`.
+        if !body.trim_start().starts_with(['{', '[', '<', '"']) {
+            errors.push(ErrorEntry {
+                code: String::new(),
+                message: codes::bounded(body).to_owned(),
+            });
+        }
         Self {
             host: host.to_owned(),
             status,
-            errors: codes::entries(body),
+            errors,
             retry_after,
         }
     }
@@ -209,6 +222,13 @@ pub const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        statuses: Statuses::Known(403, 403),
+        phrases: &["rate limit exceeded", "too many requests"],
+        class: RefusalClass::Throttled,
+        why: "Quay's limit is a 403, told in words only",
+        ..ANY
+    },
+    Rule {
         statuses: Statuses::Unknown,
         phrases: &["rate limit", "rate exceeded", "too many requests"],
         class: RefusalClass::Throttled,
@@ -231,7 +251,10 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         statuses: Statuses::KnownOrNone(400, 403),
-        phrases: &["authorization token has expired"],
+        phrases: &[
+            "token has expired",
+            "token included in the request is expired",
+        ],
         class: RefusalClass::Expired,
         why: "ECR answers 403, not 401, once its 12-hour password has expired, also behind another name",
         ..ANY
@@ -268,6 +291,7 @@ pub const RULES: &[Rule] = &[
             "is immutable",
             "as immutable",
             "immutable tag",
+            "immutable tags",
             "tag immutability",
             "cannot be overwritten",
             "tag is locked",
@@ -288,6 +312,8 @@ pub const RULES: &[Rule] = &[
             "MANIFEST_UNKNOWN",
             "MANIFEST_UNVERIFIED",
             "NAME_INVALID",
+            "PAGINATION_NUMBER_INVALID",
+            "RANGE_INVALID",
             "SIZE_INVALID",
             "TAG_INVALID",
             "UNSUPPORTED",
@@ -339,6 +365,13 @@ pub const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        statuses: Statuses::KnownOrNone(400, 403),
+        codes: &["INVALID_GRANT"],
+        class: RefusalClass::Unauthorized,
+        why: "OAuth's code for a refused credential, sent with 400",
+        ..ANY
+    },
+    Rule {
         statuses: Statuses::Known(401, 401),
         class: RefusalClass::Unauthorized,
         why: "the status for it",
@@ -356,6 +389,7 @@ pub const RULES: &[Rule] = &[
         phrases: &[
             "authentication required",
             "no basic auth credentials",
+            "unauthorized to access repository",
             "invalid username/password",
             "authorization failed",
         ],
@@ -584,6 +618,60 @@ mod tests {
         ),
         ("r.io", 408, "", RefusalClass::Unavailable),
         (
+            "quay.io",
+            403,
+            r#"{"message":"rate limit exceeded"}"#,
+            RefusalClass::Throttled,
+        ),
+        (
+            "r.io",
+            503,
+            r#"{"errors":[{"code":"UNKNOWN","message":"toomanyrequests: slow down"}]}"#,
+            RefusalClass::Throttled,
+        ),
+        (
+            "r.io",
+            400,
+            r#"{"errors":[{"code":"UNKNOWN","message":"toomanyrequests: slow down"}]}"#,
+            RefusalClass::Throttled,
+        ),
+        (
+            "r.io",
+            403,
+            r#"{"errors":[{"code":"DENIED","message":"The security token has expired"}]}"#,
+            RefusalClass::Expired,
+        ),
+        (
+            "r.io",
+            403,
+            r#"{"errors":[{"code":"DENIED","message":"REPO has immutable tags"}]}"#,
+            RefusalClass::ImmutableTag,
+        ),
+        (
+            "r.io",
+            409,
+            "tag is immutable: denied",
+            RefusalClass::ImmutableTag,
+        ),
+        (
+            "public.ecr.aws",
+            400,
+            r#"{"errors":[{"code":"RANGE_INVALID"}]}"#,
+            RefusalClass::Invalid,
+        ),
+        (
+            "public.ecr.aws",
+            400,
+            r#"{"errors":[{"code":"PAGINATION_NUMBER_INVALID"}]}"#,
+            RefusalClass::Invalid,
+        ),
+        (
+            "r.io",
+            400,
+            r#"{"error":"invalid_grant"}"#,
+            RefusalClass::Unauthorized,
+        ),
+        (
             "r.io",
             401,
             r#"{"errors":[{"code":"UNAUTHORIZED","message":"unauthorized to access repository: REPO, action: push"}]}"#,
@@ -655,6 +743,24 @@ mod tests {
             class("r.io", 403, "<p>the tag is immutable"),
             RefusalClass::Denied
         );
+    }
+
+    #[test]
+    fn a_login_is_refused_by_few_answers() {
+        for (status, body, refuses) in [
+            (401, "", true),
+            (403, "", true),
+            (400, r#"{"error":"invalid_grant"}"#, true),
+            (400, "", false),
+            (301, "", false),
+            (307, "", false),
+            (405, "", false),
+            (413, "", false),
+            (418, "", false),
+        ] {
+            let class = class("r.io", status, body);
+            assert_eq!(class.refuses_login(), refuses, "{status} {body}");
+        }
     }
 
     #[test]

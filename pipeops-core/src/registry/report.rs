@@ -82,6 +82,12 @@ impl Report {
         };
         let host = host_of_url(message).or_else(|| host_of_image(image.as_deref()?));
         let mut errors = codes::text_entries(said);
+        if operation.is_some() && is_denied(said) {
+            errors.push(codes::ErrorEntry {
+                code: "PERMISSION_DENIED".to_owned(),
+                ..codes::ErrorEntry::default()
+            });
+        }
         // Phrases may stand anywhere.
         errors.push(codes::ErrorEntry {
             message: said.to_owned(),
@@ -106,6 +112,13 @@ impl Report {
     }
 }
 
+/// Whether the text ends a registry's answer with `permission denied`. Files and sockets can be denied as well.
+fn is_denied(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let mut segments = text.split(": ").map(str::trim);
+    segments.any(|segment| segment == "permission denied") && !text.contains("dial ")
+}
+
 /// The last HTTP status that stands in a text with its reason phrase: `429 Too Many Requests`.
 fn status(text: &str) -> Option<u16> {
     let text = text.to_ascii_lowercase();
@@ -113,7 +126,8 @@ fn status(text: &str) -> Option<u16> {
         let text = &text;
         let shown = format!("{status} {phrase}");
         let places = text.match_indices(&shown);
-        let alone = places.filter(|(at, _)| *at == 0 || text[..*at].ends_with([' ', '(', '"']));
+        let alone =
+            places.filter(|(at, _)| *at == 0 || text[..*at].ends_with([' ', '(', '[', '"']));
         Some((alone.last()?.0, *status))
     });
     found.max_by_key(|(at, _)| *at).map(|(_, status)| status)
@@ -169,7 +183,13 @@ mod tests {
             class("push failed: toomanyrequests: slow down"),
             Some(RefusalClass::Throttled)
         );
-        for said in ["port 5000", "app:502 Bad Gateway", "exit code: 404"] {
+        for said in [
+            "mkdir /x: permission denied",
+            "failed to push h/a:1: dial tcp 10.0.0.1:443: permission denied",
+            "port 5000",
+            "app:502 Bad Gateway",
+            "exit code: 404",
+        ] {
             assert_eq!(class(said), None, "{said}");
         }
     }
@@ -208,6 +228,30 @@ mod tests {
             (
                 "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://h/token: 403 Forbidden",
                 RefusalClass::Unauthorized,
+            ),
+            (
+                "reading manifest 1 in quay.io/a/b: unexpected status code: 403 Forbidden - Server message: rate limit exceeded",
+                RefusalClass::Throttled,
+            ),
+            (
+                "unauthorized to access repository: a/b, action: pull",
+                RefusalClass::Unauthorized,
+            ),
+            (
+                "failed to resolve reference \"h/a:1\": unauthorized - the client is unknown",
+                RefusalClass::Unauthorized,
+            ),
+            (
+                "failed to resolve reference \"h/a:1\": failed [403 Forbidden]",
+                RefusalClass::Denied,
+            ),
+            (
+                "failed to push h.io/a:1: permission denied",
+                RefusalClass::Denied,
+            ),
+            (
+                "failed to push h.io/a:1: denied: your token has expired",
+                RefusalClass::Expired,
             ),
             (
                 "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://h/token: 503 Service Unavailable",

@@ -239,7 +239,10 @@ impl Login {
         if !answer.status().is_success() {
             let rejection =
                 Rejection::read(&self.transport, &registry.name, answer, &redactor).await;
-            let refused = presented && rejection.class.refuses_login();
+            // Some token servers answer a wrong password with a bare 400.
+            let is_bad_request = rejection.status == reqwest::StatusCode::BAD_REQUEST
+                && rejection.class == RefusalClass::Invalid;
+            let refused = presented && (rejection.class.refuses_login() || is_bad_request);
             if refused {
                 self.provider.refused(&registry.name);
             }

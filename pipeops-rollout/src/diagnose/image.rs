@@ -215,6 +215,19 @@ mod tests {
                 Cause::ImageRegistryDown,
             ),
             ("manifest for h/x:1 not found", Cause::ImageNotFound),
+            (
+                "unexpected status code: 403 Forbidden - Server message: rate limit exceeded",
+                Cause::ImageRateLimit,
+            ),
+            (
+                "unauthorized to access repository: a/b, action: pull",
+                Cause::ImageAuthentication,
+            ),
+            (
+                "unauthorized - the client is unknown",
+                Cause::ImageAuthentication,
+            ),
+            ("failed [403 Forbidden]", Cause::ImageAuthentication),
             ("something new", Cause::ImageOther),
         ];
         for (message, expected) in cases {

@@ -137,6 +137,10 @@ async fn no_text_of_any_event_shows_a_secret() {
     assert_eq!(events.len(), 4);
     let json = serde_json::to_string(&events).unwrap();
     assert!(!json.contains("hunter22"), "{json}");
+    let mut diagnosis = Diagnosis::new(&codes::UNKNOWN).context("host", "bob:hunter22@h");
+    diagnosis.run = Some("pipeops hunter22".to_owned());
+    let explained = format!("{:?}", sink.explain(diagnosis));
+    assert!(!explained.contains("hunter22"), "{explained}");
 }
 
 #[tokio::test]
