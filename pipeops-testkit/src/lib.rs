@@ -9,6 +9,7 @@
     )),
     allow(
         dead_code,
+        unused_imports,
         reason = "without all features, parts of what they share are not used"
     )
 )]

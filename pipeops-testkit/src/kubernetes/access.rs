@@ -1,7 +1,5 @@
 //! Who may do what: everything, except what a test denies.
 
-use serde_json::{Value, json};
-
 use super::request::Target;
 use super::status::ApiError;
 use crate::fault::glob;
@@ -45,17 +43,6 @@ impl Denials {
         }
         Err(error)
     }
-
-    /// Answers a SelfSubjectAccessReview.
-    pub(crate) fn review(&self, review: &Value) -> Value {
-        let asked = &review["spec"]["resourceAttributes"];
-        let text = |name: &str| asked[name].as_str().unwrap_or_default();
-        let resource = with_subresource(text("resource"), text("subresource"));
-        let mut answer = review.clone();
-        answer["metadata"] = json!({});
-        answer["status"] = json!({ "allowed": !self.denies(text("verb"), &resource) });
-        answer
-    }
 }
 
 fn with_subresource(resource: &str, subresource: &str) -> String {
@@ -72,19 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_denied_is_refused_and_reviewed_as_such() {
+    fn what_is_denied_is_refused() {
         let mut denials = Denials::default();
         denials.add("*", "pods/log");
         let mut target = Target::new(&PODS, "a", "x");
         assert!(denials.check("get", &target).is_ok());
         "log".clone_into(&mut target.subresource);
         assert_eq!(denials.check("get", &target).unwrap_err().code, 403);
-        let ask = |subresource: &str| {
-            let attributes = json!({"verb": "get", "resource": "pods", "subresource": subresource});
-            let review = json!({"spec": {"resourceAttributes": attributes}});
-            denials.review(&review)["status"]["allowed"].clone()
-        };
-        assert_eq!(ask("log"), false);
-        assert_eq!(ask(""), true);
     }
 }

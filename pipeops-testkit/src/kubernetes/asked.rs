@@ -16,20 +16,16 @@ pub(crate) type Asked = Exchange<Shared>;
 pub(crate) enum Form {
     Plain,
     OnlyMetadata,
-    AggregatedDiscovery,
 }
 
 /// What a handler says.
 pub(crate) enum Reply {
     Json(StatusCode, Value),
-    /// Everything at once; clients know it by its media type.
-    Discovery(Value),
     /// A changed object, and the fields that were dropped from the request.
     Written(StatusCode, Value, Vec<String>),
     Text(StatusCode, String),
     /// Lines of JSON.
     Stream(Body),
-    TextStream(Body),
 }
 
 impl Asked {
@@ -68,11 +64,6 @@ impl Asked {
                 None => Some(Form::Plain),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
                     Some(Form::OnlyMetadata)
-                }
-                Some("APIGroupDiscoveryList")
-                    if range.contains("v=v2") && !range.contains("v2beta1") =>
-                {
-                    Some(Form::AggregatedDiscovery)
                 }
                 Some(_) => None,
             }

@@ -10,7 +10,6 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "Pod" => pod(object),
         "Deployment" => deployment(object),
         "ReplicaSet" => replica_set(object),
-        "StatefulSet" => stateful_set(object),
         "Service" => service(object),
         "Secret" => secret(object),
         "Event" => {
@@ -22,11 +21,7 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
             set(port, "protocol", "TCP");
             set(port, "name", "");
         }),
-        "HorizontalPodAutoscaler" => with(object, "spec", |spec| set(spec, "minReplicas", 1)),
         "NetworkPolicy" => with(object, "spec", network_policy),
-        "PersistentVolumeClaim" => with(object, "spec", |spec| {
-            set(spec, "volumeMode", "Filesystem");
-        }),
         _ => {}
     }
 }
@@ -88,32 +83,6 @@ fn replica_set(object: &mut Value) {
         set(spec, "replicas", 1);
         with(spec, "template", |template| {
             with(template, "spec", pod_spec)
-        });
-    });
-}
-
-fn stateful_set(object: &mut Value) {
-    with(object, "spec", |spec| {
-        set(spec, "replicas", 1);
-        set(spec, "revisionHistoryLimit", 10);
-        set(spec, "podManagementPolicy", "OrderedReady");
-        set(spec, "updateStrategy", json!({}));
-        with(spec, "updateStrategy", |strategy| {
-            set(strategy, "type", "RollingUpdate");
-            if strategy["type"] == "RollingUpdate" {
-                set(strategy, "rollingUpdate", json!({"partition": 0}));
-            }
-        });
-        let keep = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
-        set(spec, "persistentVolumeClaimRetentionPolicy", keep);
-        with(spec, "template", |template| {
-            with(template, "spec", pod_spec)
-        });
-        each(spec, "volumeClaimTemplates", |claim| {
-            set(claim, "apiVersion", "v1");
-            set(claim, "kind", "PersistentVolumeClaim");
-            set(claim, "status", json!({"phase": "Pending"}));
-            with(claim, "spec", |spec| set(spec, "volumeMode", "Filesystem"));
         });
     });
 }

@@ -13,7 +13,6 @@ use super::store::Store;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     grace: Option<i64>,
-    propagation: Option<String>,
     uid: Option<String>,
     resource_version: Option<String>,
     pub(crate) dry_run: bool,
@@ -25,32 +24,23 @@ impl Options {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let mut options = Self {
             grace: body["gracePeriodSeconds"].as_i64(),
-            propagation: text(&body["propagationPolicy"]),
             uid: text(&body["preconditions"]["uid"]),
             resource_version: text(&body["preconditions"]["resourceVersion"]),
             dry_run: body["dryRun"] == json!(["All"]) || query.text("dryRun") == "All",
         };
-        if body["orphanDependents"].as_bool() == Some(true) {
-            options.propagation = Some("Orphan".into());
-        }
         if let Some(seconds) = query.number("gracePeriodSeconds")? {
             options.grace = i64::try_from(seconds).ok();
         }
-        if !query.text("propagationPolicy").is_empty() {
-            options.propagation = Some(query.text("propagationPolicy").to_owned());
+        let policy = match query.text("propagationPolicy") {
+            "" => body["propagationPolicy"].as_str().unwrap_or_default(),
+            policy => policy,
+        };
+        let orphans = body["orphanDependents"] == true;
+        if orphans || !matches!(policy, "" | "Background") {
+            let what = "deletions in the foreground, and deletions that leave orphans";
+            return Err(ApiError::not_implemented(what));
         }
-        match options.propagation.as_deref() {
-            None | Some("Background" | "Foreground" | "Orphan") => Ok(options),
-            Some(other) => Err(invalid_options(other)),
-        }
-    }
-
-    /// Deletes dependents first.
-    pub(crate) fn foreground() -> Self {
-        Self {
-            propagation: Some("Foreground".into()),
-            ..Self::default()
-        }
+        Ok(options)
     }
 
     /// Deletes at once, whatever the object.
@@ -60,12 +50,6 @@ impl Options {
             ..Self::default()
         }
     }
-}
-
-fn invalid_options(policy: &str) -> ApiError {
-    let known = ["Foreground", "Background", "Orphan", "nil"];
-    let error = FieldError::not_supported("propagationPolicy", &policy.into(), &known);
-    ApiError::invalid_options("DeleteOptions", error)
 }
 
 /// Deletes an object, or begins to: the object as it is then, or the `Status` of success.
@@ -93,10 +77,7 @@ pub(crate) fn delete(
         });
     }
     let last = store.remove(&target.key()).unwrap_or(old);
-    if matches!(
-        resource.kind,
-        "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim"
-    ) {
+    if matches!(resource.kind, "Pod" | "Service" | "ServiceAccount") {
         return Ok(last);
     }
     let mut details = details(&target.name, resource.group, resource.plural, &[]);
@@ -110,26 +91,6 @@ pub(crate) fn delete(
 fn prepare(target: &Target, options: &Options, object: &mut Value) -> bool {
     if target.resource.kind == "Pod" {
         return prepare_pod(options, object);
-    }
-    if target.resource.kind == "Namespace" {
-        mark(object, 0);
-        object["status"]["phase"] = "Terminating".into();
-        return true;
-    }
-    let finalizer = match options.propagation.as_deref() {
-        Some("Foreground") => Some("foregroundDeletion"),
-        Some("Orphan") => Some("orphan"),
-        _ => None,
-    };
-    if let Some(finalizer) = finalizer
-        && !has_finalizer(object, finalizer)
-    {
-        let mut all = object["metadata"]["finalizers"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        all.push(finalizer.into());
-        object["metadata"]["finalizers"] = all.into();
     }
     let wait = has_finalizers(object);
     if wait {
@@ -188,7 +149,6 @@ pub(crate) fn is_finished(object: &Value) -> bool {
     let metadata = &object["metadata"];
     metadata["deletionTimestamp"].is_string()
         && !has_finalizers(object)
-        && object["kind"] != "Namespace"
         && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
 }
 
@@ -196,13 +156,6 @@ fn has_finalizers(object: &Value) -> bool {
     object["metadata"]["finalizers"]
         .as_array()
         .is_some_and(|all| !all.is_empty())
-}
-
-/// Whether an object waits for this finalizer.
-pub(crate) fn has_finalizer(object: &Value, name: &str) -> bool {
-    object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|all| all.iter().any(|other| other == name))
 }
 
 /// An object that is being deleted gets no new finalizers.
@@ -288,16 +241,5 @@ mod tests {
         let body = json!({"preconditions": {"uid": "2"}});
         let options = Options::read(&Query::default(), &body).unwrap();
         assert_eq!(delete(&mut store, &target, &options).unwrap_err().code, 409);
-    }
-
-    #[test]
-    fn foreground_deletion_waits() {
-        let (mut store, target) =
-            stored(&DEPLOYMENTS, json!({"kind": "Deployment", "metadata": {}}));
-        let body = json!({"propagationPolicy": "Foreground"});
-        let options = Options::read(&Query::default(), &body).unwrap();
-        let left = delete(&mut store, &target, &options).unwrap();
-        assert!(has_finalizer(&left, "foregroundDeletion"));
-        assert!(store.get(&target.key()).is_some());
     }
 }

@@ -1,9 +1,7 @@
 //! What containers print.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::watch;
+use std::sync::Mutex;
 
 use super::request::Query;
 use super::status::{ApiError, ApiResult};
@@ -12,19 +10,14 @@ use crate::serve::lock;
 /// The output of all containers, by the pod's uid and the container's name.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    outputs: Arc<Mutex<BTreeMap<(String, String), Output>>>,
-    /// Told of every start and end.
-    changed: watch::Sender<()>,
+    outputs: Mutex<BTreeMap<(String, String), Output>>,
 }
 
 /// The output of one container: of its present run and of the one before.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug)]
 struct Output {
     present: Vec<Line>,
     previous: Option<Vec<Line>>,
-    /// Which run the present one is, from 1.
-    run: u64,
-    running: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -42,24 +35,10 @@ impl Logs {
             text: text.clone(),
         });
         let mut all = lock(&self.outputs);
-        let output = all
-            .entry((uid.to_owned(), container.to_owned()))
-            .or_default();
-        let last = std::mem::replace(&mut output.present, fresh.collect());
-        if output.run > 0 {
-            output.previous = Some(last);
-        }
-        output.run += 1;
-        output.running = true;
-        self.changed.send_replace(());
-    }
-
-    /// A container ends: whoever follows its output has seen all of it.
-    pub(crate) fn end(&self, uid: &str, container: &str) {
-        if let Some(output) = lock(&self.outputs).get_mut(&(uid.to_owned(), container.to_owned())) {
-            output.running = false;
-        }
-        self.changed.send_replace(());
+        let key = (uid.to_owned(), container.to_owned());
+        let previous = all.remove(&key).map(|output| output.present);
+        let present = fresh.collect();
+        all.insert(key, Output { present, previous });
     }
 
     /// What a container has printed; none when it has not run yet, or not before where that is asked for.
@@ -98,34 +77,9 @@ impl Logs {
         Ok(Some(text))
     }
 
-    /// Waits until the present run of a container has ended.
-    pub(crate) fn ended(
-        &self,
-        uid: &str,
-        container: &str,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let key = (uid.to_owned(), container.to_owned());
-        let run = lock(&self.outputs).get(&key).map(|output| output.run);
-        // The present state counts as seen only after the first look.
-        let mut changed = self.changed.subscribe();
-        changed.mark_changed();
-        let outputs = self.outputs.clone();
-        async move {
-            while changed.changed().await.is_ok() {
-                let running = lock(&outputs)
-                    .get(&key)
-                    .is_some_and(|output| output.running && Some(output.run) == run);
-                if !running {
-                    return;
-                }
-            }
-        }
-    }
-
     /// A pod is gone, and its output with it.
     pub(crate) fn forget(&self, uid: &str) {
         lock(&self.outputs).retain(|(of, _), _| of != uid);
-        self.changed.send_replace(());
     }
 }
 
@@ -159,21 +113,5 @@ mod tests {
         assert_eq!(read("").as_deref(), Some("three\n"));
         assert_eq!(read("previous=true&tailLines=1").as_deref(), Some("two\n"));
         assert_eq!(read("limitBytes=2").as_deref(), Some("th"));
-    }
-
-    #[tokio::test]
-    async fn following_ends_with_the_run() {
-        let logs = Logs::default();
-        logs.start("u", "app", &[]);
-        let first = logs.ended("u", "app");
-        logs.start("u", "app", &[]);
-        first.await;
-        let second = logs.ended("u", "app");
-        logs.end("u", "app");
-        second.await;
-        logs.start("u", "app", &[]);
-        let third = logs.ended("u", "app");
-        logs.forget("u");
-        third.await;
     }
 }

@@ -7,15 +7,14 @@
 //!
 //! # What is there
 //!
-//! - Kinds: Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, PersistentVolumeClaim, Event (both
-//!   groups), Deployment, ReplicaSet, StatefulSet, ControllerRevision, HorizontalPodAutoscaler (v2), Lease, EndpointSlice,
-//!   Ingress, NetworkPolicy, PodDisruptionBudget; SelfSubjectAccessReview; discovery, aggregated discovery.
-//! - Verbs: get, list (pages, label and field selectors), watch (also as a streaming list), create, update, delete
-//!   (propagation, preconditions, grace), deletecollection, the four patches; `status`, `scale`, `pods/log`.
-//! - Controllers: Deployment, ReplicaSet, StatefulSet, EndpointSlice, garbage collection, namespaces.
-//!   HorizontalPodAutoscalers, PodDisruptionBudgets and NetworkPolicies are stored without effect.
-//! - Bodies in JSON and YAML; no protobuf, no tables, no OpenAPI documents. `kubectl` works with files
-//!   (`kubectl apply --validate=false -f`, `get`, `describe`, `rollout`, `logs`, `patch`, `delete`).
+//! - Kinds: Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, Deployment, ReplicaSet, Lease,
+//!   EndpointSlice, NetworkPolicy, PodDisruptionBudget; discovery as far as `kubectl` needs it.
+//! - Verbs: get, list (label and field selectors, one page), watch (also as a streaming list), create, update, delete
+//!   (background propagation, preconditions, grace), server-side apply, merge patch; `status`, `pods/log`.
+//! - Controllers: Deployment, ReplicaSet, EndpointSlice, garbage collection. PodDisruptionBudgets and NetworkPolicies
+//!   are stored without effect.
+//! - Bodies in JSON and YAML; no protobuf, no tables, no OpenAPI documents. Some of `kubectl` works: `create deployment`,
+//!   `apply --server-side --validate=false -f`, `get`, `rollout status`, `logs`, `delete`.
 //! - One node, whose pods do what their [`PodBehaviour`] says. References to ConfigMaps and Secrets, image names,
 //!   resources and selectors are really checked. No container really runs.
 //!
@@ -40,7 +39,6 @@ mod decode;
 mod defaults;
 mod delete;
 mod discovery;
-mod events;
 mod fields;
 mod identity;
 mod kubelet;
@@ -78,7 +76,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use self::behaviour::{PodBehaviour, PullFailure};
-pub use self::options::{ClusterOptions, NodeOptions};
+pub use self::options::ClusterOptions;
 
 use self::controllers::Controllers;
 use self::selector::LabelSelector;
@@ -107,7 +105,6 @@ impl Cluster {
         setup::first_objects(&shared);
         let base = Base::default();
         let server = serve::start(&base, &shared).await?;
-        let _ = shared.address.set(server.address());
         let controllers = tokio::spawn(Controllers::new(shared.clone()).run());
         Ok(Self {
             shared,
@@ -122,16 +119,16 @@ impl Cluster {
         format!("http://{}", self.server.address())
     }
 
-    /// A kubeconfig for this cluster, in YAML, with the token if there is one.
+    /// A kubeconfig for this cluster, in YAML.
     pub fn kubeconfig(&self) -> String {
-        setup::kubeconfig(&self.url(), self.shared.options.token.as_deref())
+        setup::kubeconfig(&self.url())
     }
 
     /// The scripted faults of the API server.
     ///
     /// Operations are a verb and a resource: `get`, `list`, `watch`, `create`, `update`, `patch`, `apply`, `delete` or
-    /// `deletecollection`, and for instance `deployments`, `pods/log`, `deployments/status`; beside them `version`,
-    /// `health`, `discover`, `review access` and `unknown`. [`Fault::Gone`](crate::fault::Fault::Gone) on a watch is the
+    /// `deletecollection`, and for instance `deployments`, `pods/log`, `deployments/status`; beside them `health`,
+    /// `discover` and `unknown`. [`Fault::Gone`](crate::fault::Fault::Gone) on a watch is the
     /// `ERROR` event with code 410 that a real server sends.
     pub fn faults(&self) -> &Faults {
         &self.base.faults
@@ -164,8 +161,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Denies requests as RBAC would, with 403; `*` stands for any text. `deny("get", "pods/log")`. What is denied is
-    /// also what a SelfSubjectAccessReview says.
+    /// Denies requests as RBAC would, with 403; `*` stands for any text. `deny("get", "pods/log")`.
     pub fn deny(&self, verb: &str, resource: &str) {
         lock(&self.shared.denials).add(verb, resource);
     }
@@ -186,11 +182,8 @@ impl Cluster {
     ) -> Option<Value> {
         let resource = resources::of_kind(api_version, kind)?;
         let key = Key::new(resource, namespace, name);
-        self.shared.read(|store| {
-            store
-                .get(&key)
-                .map(|object| write::as_shown(resource, object))
-        })
+        self.shared
+            .read(|store| store.get(&key).map(|object| (**object).clone()))
     }
 
     /// Forgets the history: a watch that asks for an older version gets `410 Gone` and has to list again.

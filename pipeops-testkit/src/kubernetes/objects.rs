@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Form, Reply};
-use super::read::{self, Filter};
+use super::read;
 use super::request::{Query, Target};
 use super::shared::Shared;
 use super::status::{ApiError, ApiResult, FieldError};
-use super::store::Key;
 use super::write::{self, Validation, Writer};
 use super::{delete, patch, watch};
-use crate::serve::Body;
 
 /// Subresources that a real server has and the stand-in has not.
-const NOT_SERVED: [(&str, &str); 12] = [
+const NOT_SERVED: [(&str, &str); 14] = [
+    ("Deployment", "scale"),
     ("Namespace", "finalize"),
     ("Node", "proxy"),
     ("Pod", "attach"),
@@ -30,6 +26,7 @@ const NOT_SERVED: [(&str, &str); 12] = [
     ("Pod", "portforward"),
     ("Pod", "proxy"),
     ("Pod", "resize"),
+    ("ReplicaSet", "scale"),
     ("Service", "proxy"),
     ("ServiceAccount", "token"),
 ];
@@ -57,7 +54,6 @@ pub(crate) fn answer(target: &Target, asked: &Asked) -> ApiResult<Reply> {
     match target.subresource.as_str() {
         "" => {}
         "status" if target.resource.status => {}
-        "scale" if target.resource.scale => return scale(shared, target, asked),
         "log" if target.resource.kind == "Pod" => return log(shared, target, asked),
         other if NOT_SERVED.contains(&(target.resource.kind, other)) => {
             let what = format!("{}/{other}", target.resource.plural);
@@ -76,8 +72,10 @@ pub(crate) fn answer(target: &Target, asked: &Asked) -> ApiResult<Reply> {
         "create" if target.name.is_empty() => create(shared, target, asked),
         "update" if !target.name.is_empty() => update(shared, target, asked),
         "patch" if !target.name.is_empty() => change(shared, target, asked),
+        "delete" if target.resource.kind == "Namespace" => {
+            Err(ApiError::not_implemented("deletions of namespaces"))
+        }
         "delete" if target.subresource.is_empty() => remove(shared, target, asked),
-        "deletecollection" => remove_all(shared, target, asked),
         _ => Err(ApiError::method_not_allowed()),
     }
 }
@@ -190,15 +188,13 @@ fn change(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
         return Err(ApiError::invalid_options("PatchOptions", error));
     }
+    if media != "application/merge-patch+json" {
+        return Err(ApiError::unsupported_patch());
+    }
     let body = asked.read_json()?;
     let result = shared.write(|store| {
-        write::modify(store, target, &mut writer, |live| match media {
-            "application/merge-patch+json" => Ok(patch::merge(live, &body)),
-            "application/json-patch+json" => patch::json(live, &body),
-            "application/strategic-merge-patch+json" => {
-                patch::strategic(target.resource, live, &body)
-            }
-            _ => Err(ApiError::unsupported_patch()),
+        write::modify(store, target, &mut writer, |live| {
+            Ok(patch::merge(live, &body))
         })
     });
     written(result.map(|object| (object, false)), writer)
@@ -227,83 +223,7 @@ fn delete_options(asked: &Asked) -> ApiResult<delete::Options> {
 fn remove(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     let options = delete_options(asked)?;
     let answer = shared.write(|store| delete::delete(store, target, &options))?;
-    let object = write::as_shown(target.resource, &answer);
-    Ok(Reply::Json(StatusCode::OK, object))
-}
-
-fn remove_all(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
-    if target.resource.namespaced && target.namespace.is_empty() {
-        return Err(ApiError::method_not_allowed());
-    }
-    if matches!(target.resource.kind, "Service" | "Namespace") {
-        // A real server deletes neither of them in bulk through old clients' mistakes.
-        return Err(ApiError::method_not_allowed());
-    }
-    let options = delete_options(asked)?;
-    let filter = Filter::read(target, &asked.query)?;
-    shared.write(|store| {
-        let doomed: Vec<(Key, Value)> = filter
-            .select(store)
-            .map(|(key, object)| (key.clone(), object))
-            .collect();
-        for (key, _) in &doomed {
-            let target = Target::new(target.resource, &key.namespace, &key.name);
-            delete::delete(store, &target, &options)?;
-        }
-        let items: Vec<Value> = doomed.into_iter().map(|(_, object)| object).collect();
-        let list = json!({
-            "kind": format!("{}List", target.resource.kind),
-            "apiVersion": target.resource.api_version(),
-            "metadata": {"resourceVersion": store.revision().to_string()},
-            "items": items,
-        });
-        Ok(Reply::Json(StatusCode::OK, list))
-    })
-}
-
-fn scale(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
-    let shown = |object: &Value| Reply::Json(StatusCode::OK, read::scale(target, object));
-    if asked.parts.method == Method::GET {
-        return shared
-            .read(|store| read::get(store, target))
-            .map(|object| shown(&object));
-    }
-    let mut writer = writer(asked)?;
-    let body = asked.read_json()?;
-    let wanted = |live: &Value| -> ApiResult<Value> {
-        let old = read::scale(target, live);
-        match (asked.parts.method.as_str(), asked.media()) {
-            ("PUT", _) => Ok(body.clone()),
-            (
-                "PATCH",
-                "application/merge-patch+json" | "application/strategic-merge-patch+json",
-            ) => Ok(patch::merge(&old, &body)),
-            ("PATCH", "application/json-patch+json") => patch::json(&old, &body),
-            ("PATCH", _) => Err(ApiError::unsupported_patch()),
-            _ => Err(ApiError::method_not_allowed()),
-        }
-    };
-    let object = shared.write(|store| {
-        write::modify(store, target, &mut writer, |live| {
-            let scale = wanted(live)?;
-            let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-            if replicas < 0 {
-                let detail = "must be greater than or equal to 0";
-                let error = FieldError::invalid("spec.replicas", &replicas.into(), detail);
-                return Err(ApiError::invalid_kind(
-                    "autoscaling",
-                    "Scale",
-                    &target.name,
-                    &[error],
-                ));
-            }
-            let mut object = live.clone();
-            object["spec"]["replicas"] = replicas.into();
-            object["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].clone();
-            Ok(object)
-        })
-    })?;
-    Ok(shown(&object))
+    Ok(Reply::Json(StatusCode::OK, (*answer).clone()))
 }
 
 /// The output of a container.
@@ -334,12 +254,10 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
         }
     };
     let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-    // Asked for first: what ends between the two is not waited for.
-    let ended = shared.logs.ended(uid, container);
+    if asked.query.flag("follow") {
+        return Err(ApiError::not_implemented("logs that are followed"));
+    }
     match shared.logs.read(uid, container, &asked.query)? {
-        Some(text) if asked.query.flag("follow") && !asked.query.flag("previous") => {
-            Ok(Reply::TextStream(until(text, ended)))
-        }
         Some(text) => Ok(Reply::Text(StatusCode::OK, text)),
         None if asked.query.flag("previous") => Err(ApiError::bad_request(format!(
             "previous terminated container {container:?} in pod {name:?} not found"
@@ -349,13 +267,6 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
             waiting_reason(&pod, container)
         ))),
     }
-}
-
-/// A text, and its end once something has happened.
-fn until(text: String, end: impl Future<Output = ()> + Send + 'static) -> Body {
-    let begin = stream::iter([Ok(Frame::data(text.into()))]);
-    let end = stream::once(end).filter_map(|()| std::future::ready(None));
-    StreamBody::new(begin.chain(end)).boxed_unsync()
 }
 
 fn waiting_reason(pod: &Value, container: &str) -> String {

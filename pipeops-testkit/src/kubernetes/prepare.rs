@@ -11,7 +11,7 @@ use super::{defaults, delete, names};
 
 /// What the server writes into the metadata of a new object.
 pub(super) fn stamp(target: &Target, object: &mut Value) {
-    object["apiVersion"] = target.resource.storage().api_version().into();
+    object["apiVersion"] = target.resource.api_version().into();
     object["kind"] = target.resource.kind.into();
     let metadata = &mut object["metadata"];
     metadata["uid"] = names::uid().into();
@@ -45,14 +45,9 @@ pub(super) fn initial_status(resource: &Resource, object: &mut Value) {
             object["spec"] = json!({"finalizers": ["kubernetes"]});
             object["status"] = json!({"phase": "Active"});
         }
-        "PersistentVolumeClaim" => object["status"] = json!({"phase": "Pending"}),
-        "Service" | "Ingress" => object["status"] = json!({"loadBalancer": {}}),
+        "Service" => object["status"] = json!({"loadBalancer": {}}),
         "Deployment" => object["status"] = json!({}),
         "ReplicaSet" => object["status"] = json!({"replicas": 0}),
-        "StatefulSet" => object["status"] = json!({"replicas": 0, "availableReplicas": 0}),
-        "HorizontalPodAutoscaler" => {
-            object["status"] = json!({"desiredReplicas": 0});
-        }
         "PodDisruptionBudget" => {
             object["status"] = json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
         }

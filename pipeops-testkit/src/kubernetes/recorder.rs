@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::request::Target;
-use super::resources::{EVENTS, NEW_EVENTS};
+use super::resources::EVENTS;
+use super::setup::NODE;
 use super::shared::Shared;
 use super::time::{now, precise_now};
 use super::value::{object_reference, text};
@@ -64,12 +65,12 @@ impl Recorder {
         let nanos = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
         self.latest = nanos.max(self.latest + 1);
         let name = format!("{}.{:016x}", text(about, "/metadata/name"), self.latest);
-        let (resource, event) = if said.component == SCHEDULER {
-            (&NEW_EVENTS, new_event(about, &name, said))
+        let event = if said.component == SCHEDULER {
+            new_event(about, &name, said)
         } else {
-            (&EVENTS, self.old_event(about, &name, said))
+            self.old_event(about, &name, said)
         };
-        let target = Target::new(resource, namespace, "");
+        let target = Target::new(&EVENTS, namespace, "");
         let mut writer = Writer::component(program(said.component));
         let created = self
             .shared
@@ -109,7 +110,7 @@ impl Recorder {
         let mut source = json!({ "component": said.component });
         let mut instance = "";
         if said.component == "kubelet" {
-            instance = &self.shared.options.node.name;
+            instance = NODE;
             source["host"] = instance.into();
         }
         json!({
@@ -134,7 +135,7 @@ impl Recorder {
 /// Events that are remembered for counting.
 const KNOWN: usize = 10_000;
 
-/// The one component that records events in the newer form.
+/// The one component whose events carry the fields of `events.k8s.io`: no first and last time, no count.
 const SCHEDULER: &str = "default-scheduler";
 
 fn new_event(about: &Value, name: &str, said: Said<'_>) -> Value {
@@ -144,16 +145,16 @@ fn new_event(about: &Value, name: &str, said: Said<'_>) -> Value {
         "Scheduling"
     };
     json!({
-        "apiVersion": "events.k8s.io/v1",
+        "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": name},
-        "regarding": object_reference(about, said.field_path),
+        "involvedObject": object_reference(about, said.field_path),
         "reason": said.reason,
-        "note": said.message,
+        "message": said.message,
         "type": said.kind.name(),
         "action": action,
         "eventTime": precise_now(),
-        "reportingController": said.component,
+        "reportingComponent": said.component,
         "reportingInstance": format!("{}-stand-in", said.component),
     })
 }

@@ -9,18 +9,12 @@ pub(crate) use crate::serve::Query;
 /// What a path means.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Route {
-    /// `/version`.
-    Version,
     /// `/healthz`, `/livez`, `/readyz`.
     Health,
     /// `/api` or `/apis`.
     Groups { core: bool },
-    /// `/apis/{group}`.
-    Group(String),
     /// `/api/v1` or `/apis/{group}/{version}`.
     Resources { group: String, version: String },
-    /// `POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews`.
-    AccessReview,
     /// Objects.
     Objects(Target),
     /// Nothing is served there, in a part of the tree where API objects are.
@@ -70,18 +64,10 @@ pub(crate) fn route(path: &str) -> Route {
         .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        ["version"] => Route::Version,
         ["healthz" | "livez" | "readyz"] => Route::Health,
         ["api"] => Route::Groups { core: true },
         ["apis"] => Route::Groups { core: false },
         ["api", "v1", rest @ ..] => in_version("", "v1", rest),
-        ["apis", group] => Route::Group((*group).to_owned()),
-        [
-            "apis",
-            "authorization.k8s.io",
-            "v1",
-            "selfsubjectaccessreviews",
-        ] => Route::AccessReview,
         ["apis", group, version, rest @ ..] => in_version(group, version, rest),
         _ => Route::Unknown,
     }

@@ -8,13 +8,9 @@ pub(crate) struct Resource {
     pub(crate) version: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) plural: &'static str,
-    pub(crate) singular: &'static str,
-    pub(crate) short: &'static [&'static str],
     pub(crate) namespaced: bool,
     /// Whether it is served with a `status` subresource.
     pub(crate) status: bool,
-    /// Whether it is served with a `scale` subresource.
-    pub(crate) scale: bool,
     /// Whether `metadata.generation` counts the changes of the spec.
     pub(crate) generation: bool,
     /// The name of its type in the schema.
@@ -44,11 +40,6 @@ impl Resource {
     /// `apps/v1`, `v1`.
     pub(crate) fn api_version(&self) -> String {
         group_version(self.group, self.version)
-    }
-
-    /// Under which name its objects are stored: both groups of events show the same objects.
-    pub(crate) fn storage(&'static self) -> &'static Resource {
-        if self.kind == "Event" { &EVENTS } else { self }
     }
 
     /// The place of this resource in all tables that are ordered by kind.
@@ -94,17 +85,11 @@ pub(crate) static ALL: &[&Resource] = &[
     &CONFIG_MAPS,
     &SECRETS,
     &SERVICE_ACCOUNTS,
-    &PERSISTENT_VOLUME_CLAIMS,
     &EVENTS,
     &DEPLOYMENTS,
     &REPLICA_SETS,
-    &STATEFUL_SETS,
-    &CONTROLLER_REVISIONS,
-    &HORIZONTAL_POD_AUTOSCALERS,
     &LEASES,
     &ENDPOINT_SLICES,
-    &NEW_EVENTS,
-    &INGRESSES,
     &NETWORK_POLICIES,
     &POD_DISRUPTION_BUDGETS,
 ];
@@ -115,11 +100,8 @@ const BASE: Resource = Resource {
     version: "v1",
     kind: "",
     plural: "",
-    singular: "",
-    short: &[],
     namespaced: true,
     status: true,
-    scale: false,
     generation: false,
     definition: "",
     naming: Naming::Subdomain,
@@ -128,8 +110,6 @@ const BASE: Resource = Resource {
 pub(crate) static NAMESPACES: Resource = Resource {
     kind: "Namespace",
     plural: "namespaces",
-    singular: "namespace",
-    short: &["ns"],
     namespaced: false,
     definition: "io.k8s.api.core.v1.Namespace",
     naming: Naming::Label,
@@ -139,8 +119,6 @@ pub(crate) static NAMESPACES: Resource = Resource {
 pub(crate) static NODES: Resource = Resource {
     kind: "Node",
     plural: "nodes",
-    singular: "node",
-    short: &["no"],
     namespaced: false,
     definition: "io.k8s.api.core.v1.Node",
     ..BASE
@@ -149,8 +127,6 @@ pub(crate) static NODES: Resource = Resource {
 pub(crate) static PODS: Resource = Resource {
     kind: "Pod",
     plural: "pods",
-    singular: "pod",
-    short: &["po"],
     generation: true,
     definition: "io.k8s.api.core.v1.Pod",
     ..BASE
@@ -159,8 +135,6 @@ pub(crate) static PODS: Resource = Resource {
 pub(crate) static SERVICES: Resource = Resource {
     kind: "Service",
     plural: "services",
-    singular: "service",
-    short: &["svc"],
     definition: "io.k8s.api.core.v1.Service",
     naming: Naming::Label,
     ..BASE
@@ -169,8 +143,6 @@ pub(crate) static SERVICES: Resource = Resource {
 pub(crate) static CONFIG_MAPS: Resource = Resource {
     kind: "ConfigMap",
     plural: "configmaps",
-    singular: "configmap",
-    short: &["cm"],
     status: false,
     definition: "io.k8s.api.core.v1.ConfigMap",
     ..BASE
@@ -179,7 +151,6 @@ pub(crate) static CONFIG_MAPS: Resource = Resource {
 pub(crate) static SECRETS: Resource = Resource {
     kind: "Secret",
     plural: "secrets",
-    singular: "secret",
     status: false,
     definition: "io.k8s.api.core.v1.Secret",
     ..BASE
@@ -188,40 +159,16 @@ pub(crate) static SECRETS: Resource = Resource {
 pub(crate) static SERVICE_ACCOUNTS: Resource = Resource {
     kind: "ServiceAccount",
     plural: "serviceaccounts",
-    singular: "serviceaccount",
-    short: &["sa"],
     status: false,
     definition: "io.k8s.api.core.v1.ServiceAccount",
-    ..BASE
-};
-
-pub(crate) static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
-    kind: "PersistentVolumeClaim",
-    plural: "persistentvolumeclaims",
-    singular: "persistentvolumeclaim",
-    short: &["pvc"],
-    definition: "io.k8s.api.core.v1.PersistentVolumeClaim",
     ..BASE
 };
 
 pub(crate) static EVENTS: Resource = Resource {
     kind: "Event",
     plural: "events",
-    singular: "event",
-    short: &["ev"],
     status: false,
     definition: "io.k8s.api.core.v1.Event",
-    ..BASE
-};
-
-pub(crate) static NEW_EVENTS: Resource = Resource {
-    group: "events.k8s.io",
-    kind: "Event",
-    plural: "events",
-    singular: "event",
-    short: &["ev"],
-    status: false,
-    definition: "io.k8s.api.events.v1.Event",
     ..BASE
 };
 
@@ -229,9 +176,6 @@ pub(crate) static DEPLOYMENTS: Resource = Resource {
     group: "apps",
     kind: "Deployment",
     plural: "deployments",
-    singular: "deployment",
-    short: &["deploy"],
-    scale: true,
     generation: true,
     definition: "io.k8s.api.apps.v1.Deployment",
     ..BASE
@@ -241,44 +185,8 @@ pub(crate) static REPLICA_SETS: Resource = Resource {
     group: "apps",
     kind: "ReplicaSet",
     plural: "replicasets",
-    singular: "replicaset",
-    short: &["rs"],
-    scale: true,
     generation: true,
     definition: "io.k8s.api.apps.v1.ReplicaSet",
-    ..BASE
-};
-
-pub(crate) static STATEFUL_SETS: Resource = Resource {
-    group: "apps",
-    kind: "StatefulSet",
-    plural: "statefulsets",
-    singular: "statefulset",
-    short: &["sts"],
-    scale: true,
-    generation: true,
-    definition: "io.k8s.api.apps.v1.StatefulSet",
-    ..BASE
-};
-
-pub(crate) static CONTROLLER_REVISIONS: Resource = Resource {
-    group: "apps",
-    kind: "ControllerRevision",
-    plural: "controllerrevisions",
-    singular: "controllerrevision",
-    status: false,
-    definition: "io.k8s.api.apps.v1.ControllerRevision",
-    ..BASE
-};
-
-pub(crate) static HORIZONTAL_POD_AUTOSCALERS: Resource = Resource {
-    group: "autoscaling",
-    version: "v2",
-    kind: "HorizontalPodAutoscaler",
-    plural: "horizontalpodautoscalers",
-    singular: "horizontalpodautoscaler",
-    short: &["hpa"],
-    definition: "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     ..BASE
 };
 
@@ -286,7 +194,6 @@ pub(crate) static LEASES: Resource = Resource {
     group: "coordination.k8s.io",
     kind: "Lease",
     plural: "leases",
-    singular: "lease",
     status: false,
     definition: "io.k8s.api.coordination.v1.Lease",
     ..BASE
@@ -296,21 +203,9 @@ pub(crate) static ENDPOINT_SLICES: Resource = Resource {
     group: "discovery.k8s.io",
     kind: "EndpointSlice",
     plural: "endpointslices",
-    singular: "endpointslice",
     status: false,
     generation: true,
     definition: "io.k8s.api.discovery.v1.EndpointSlice",
-    ..BASE
-};
-
-pub(crate) static INGRESSES: Resource = Resource {
-    group: "networking.k8s.io",
-    kind: "Ingress",
-    plural: "ingresses",
-    singular: "ingress",
-    short: &["ing"],
-    generation: true,
-    definition: "io.k8s.api.networking.v1.Ingress",
     ..BASE
 };
 
@@ -318,8 +213,6 @@ pub(crate) static NETWORK_POLICIES: Resource = Resource {
     group: "networking.k8s.io",
     kind: "NetworkPolicy",
     plural: "networkpolicies",
-    singular: "networkpolicy",
-    short: &["netpol"],
     status: false,
     generation: true,
     definition: "io.k8s.api.networking.v1.NetworkPolicy",
@@ -330,8 +223,6 @@ pub(crate) static POD_DISRUPTION_BUDGETS: Resource = Resource {
     group: "policy",
     kind: "PodDisruptionBudget",
     plural: "poddisruptionbudgets",
-    singular: "poddisruptionbudget",
-    short: &["pdb"],
     generation: true,
     definition: "io.k8s.api.policy.v1.PodDisruptionBudget",
     ..BASE

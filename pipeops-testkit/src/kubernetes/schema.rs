@@ -37,9 +37,6 @@ pub(crate) struct ListType {
     /// Whether the items are a set of scalars.
     #[serde(default)]
     pub(crate) set: bool,
-    /// The key of a strategic merge patch; empty for a list of scalars that is merged.
-    #[serde(default)]
-    pub(crate) merge: Option<String>,
 }
 
 /// A map with free keys.
@@ -228,7 +225,6 @@ mod tests {
             panic!("containers is a list");
         };
         assert_eq!(containers.keys, ["name"]);
-        assert_eq!(containers.merge.as_deref(), Some("name"));
         assert!(pod_spec.field("nodeSelector").unwrap().is_leaf());
         assert!(pod_spec.field("nonsense").is_none());
     }

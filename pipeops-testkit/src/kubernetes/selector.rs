@@ -83,22 +83,6 @@ impl LabelSelector {
             Requirement::Missing(key) => of(key).is_none(),
         })
     }
-
-    /// The form of a query.
-    pub(crate) fn to_query(&self) -> String {
-        let parts: Vec<String> = self
-            .0
-            .iter()
-            .map(|requirement| match requirement {
-                Requirement::In(key, values) if values.len() == 1 => format!("{key}={}", values[0]),
-                Requirement::In(key, values) => format!("{key} in ({})", values.join(",")),
-                Requirement::NotIn(key, values) => format!("{key} notin ({})", values.join(",")),
-                Requirement::Exists(key) => key.clone(),
-                Requirement::Missing(key) => format!("!{key}"),
-            })
-            .collect();
-        parts.join(",")
-    }
 }
 
 fn split_outside_brackets(text: &str) -> Vec<&str> {
@@ -236,18 +220,6 @@ fn own_fields(resource: &Resource) -> &'static [&'static str] {
             "source",
             "type",
         ],
-        ("events.k8s.io", _) => &[
-            "reason",
-            "regarding.apiVersion",
-            "regarding.fieldPath",
-            "regarding.kind",
-            "regarding.name",
-            "regarding.namespace",
-            "regarding.resourceVersion",
-            "regarding.uid",
-            "reportingController",
-            "type",
-        ],
         ("", "Secret") => &["type"],
         ("", "Service") => &["spec.clusterIP", "spec.type"],
         ("", "Namespace") => &["status.phase"],
@@ -296,7 +268,6 @@ mod tests {
         let selector = LabelSelector::of_object(&selector).unwrap();
         assert!(selector.matches(&json!({"app": "a"})));
         assert!(!selector.matches(&json!({"app": "a", "tier": "db"})));
-        assert_eq!(selector.to_query(), "app=a,tier notin (db)");
     }
 
     #[test]

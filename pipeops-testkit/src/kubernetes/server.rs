@@ -6,7 +6,7 @@ use http::header::{WARNING, WWW_AUTHENTICATE};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::asked::{Asked, Form, Reply};
+use super::asked::{Asked, Reply};
 use super::request::{Route, route};
 use super::shared::Shared;
 use super::status::{ApiError, ApiResult};
@@ -16,9 +16,6 @@ use crate::serve::{Answer, Body, BodyError, Service, full, lock, with_type};
 
 /// As on a real server.
 const LARGEST_BODY: usize = 3 << 20;
-
-/// The media type of aggregated discovery.
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(60);
@@ -50,9 +47,8 @@ impl Service for Shared {
     }
 }
 
-/// Who asks, and the body.
+/// Reads the body.
 async fn prepare(asked: &mut Asked) -> ApiResult<()> {
-    authenticate(asked)?;
     match tokio::time::timeout(BODY_TIME, asked.read(LARGEST_BODY)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(BodyError::TooLarge)) => Err(ApiError::too_large()),
@@ -67,18 +63,13 @@ async fn prepare(asked: &mut Asked) -> ApiResult<()> {
 
 fn answer(asked: &Asked) -> ApiResult<Reply> {
     let shared = &asked.shared;
-    let form = asked.form()?;
+    asked.form()?;
     let route = route(asked.parts.uri.path());
     let method = &asked.parts.method;
     if let Route::Objects(target) = &route {
         let verb = objects::verb(target, method, &asked.query);
         lock(&shared.denials).check(verb, target)?;
         return objects::answer(target, asked);
-    }
-    if route == Route::AccessReview && method == Method::POST {
-        let review = asked.read_json()?;
-        let answer = lock(&shared.denials).review(&review);
-        return Ok(Reply::Json(StatusCode::CREATED, answer));
     }
     if route == Route::NoResource {
         return Err(ApiError::no_resource());
@@ -87,37 +78,17 @@ fn answer(asked: &Asked) -> ApiResult<Reply> {
         return Err(ApiError::method_not_allowed());
     }
     let found = match route {
-        Route::Version => Some(discovery::version()),
         Route::Health => return Ok(Reply::Text(StatusCode::OK, "ok".into())),
-        Route::Groups { core } if form == Form::AggregatedDiscovery => {
-            Some(discovery::aggregated(core))
-        }
-        Route::Groups { core: true } => {
-            let address = shared.address.get().map(ToString::to_string);
-            Some(discovery::core_versions(&address.unwrap_or_default()))
-        }
+        Route::Groups { core: true } => Some(discovery::core_versions()),
         Route::Groups { core: false } => Some(discovery::groups()),
-        Route::Group(name) => discovery::group(&name),
         Route::Resources { group, version } => discovery::resources(&group, &version),
-        Route::AccessReview | Route::Objects(_) | Route::NoResource | Route::Unknown => None,
+        Route::Objects(_) | Route::NoResource | Route::Unknown => None,
     };
     Ok(match found {
-        Some(value) if value["kind"] == "APIGroupDiscoveryList" => Reply::Discovery(value),
         Some(value) => Reply::Json(StatusCode::OK, value),
         // A real server answers unknown paths in plain text.
         None => Reply::Text(StatusCode::NOT_FOUND, "404 page not found\n".into()),
     })
-}
-
-fn authenticate(asked: &Asked) -> ApiResult<()> {
-    let Some(token) = &asked.shared.options.token else {
-        return Ok(());
-    };
-    let sent = asked.header("authorization").unwrap_or_default();
-    match sent.strip_prefix("Bearer ") {
-        Some(sent) if sent == token => Ok(()),
-        _ => Err(ApiError::unauthorized()),
-    }
 }
 
 fn reply(reply: Reply) -> Response<Body> {
@@ -128,10 +99,8 @@ fn reply(reply: Reply) -> Response<Body> {
             warn(&mut answer, &unknown);
             answer
         }
-        Reply::Discovery(value) => with_type(StatusCode::OK, AGGREGATED, full(value.to_string())),
         Reply::Text(status, text) => text_reply(status, text),
         Reply::Stream(body) => with_type(StatusCode::OK, "application/json", body),
-        Reply::TextStream(body) => with_type(StatusCode::OK, "text/plain; charset=utf-8", body),
     }
 }
 
@@ -169,12 +138,8 @@ fn text_reply(status: StatusCode, text: String) -> Response<Body> {
 /// `list pods`, `apply deployments`, `update deployments/status`.
 fn operation(asked: &Asked) -> String {
     let target = match route(asked.parts.uri.path()) {
-        Route::Version => return "version".to_owned(),
         Route::Health => return "health".to_owned(),
-        Route::Groups { .. } | Route::Group(_) | Route::Resources { .. } => {
-            return "discover".to_owned();
-        }
-        Route::AccessReview => return "review access".to_owned(),
+        Route::Groups { .. } | Route::Resources { .. } => return "discover".to_owned(),
         Route::NoResource | Route::Unknown => return "unknown".to_owned(),
         Route::Objects(target) => target,
     };

@@ -8,6 +8,9 @@ use super::shared::Shared;
 use super::time::now;
 use super::write::{self, Writer};
 
+/// The name of the one node.
+pub(crate) const NODE: &str = "stand-in";
+
 /// The namespaces, the node and the API server's own Service.
 pub(crate) fn first_objects(shared: &Shared) {
     let mut writer = Writer::component("kube-apiserver");
@@ -29,26 +32,21 @@ pub(crate) fn first_objects(shared: &Shared) {
     let target = Target::new(&SERVICES, "default", "");
     let _ = shared.write(|store| write::create(store, &target, &service, &mut writer));
     let target = Target::new(&NODES, "", "");
-    let node = node(shared);
+    let node = node();
     let _ = shared.write(|store| write::create(store, &target, &node, &mut writer));
 }
 
-fn node(shared: &Shared) -> serde_json::Value {
-    let options = &shared.options.node;
-    let resources = json!({
-        "cpu": options.cpu,
-        "memory": options.memory,
-        "pods": options.pods.to_string(),
-    });
+fn node() -> serde_json::Value {
+    let resources = json!({"cpu": "8", "memory": "32Gi", "pods": "500"});
     let time = now();
     json!({
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
-            "name": options.name,
+            "name": NODE,
             "labels": {
                 "kubernetes.io/arch": "amd64",
-                "kubernetes.io/hostname": options.name,
+                "kubernetes.io/hostname": NODE,
                 "kubernetes.io/os": "linux",
             },
         },
@@ -56,7 +54,7 @@ fn node(shared: &Shared) -> serde_json::Value {
         "status": {
             "capacity": resources,
             "allocatable": resources,
-            "addresses": [{"type": "Hostname", "address": options.name}],
+            "addresses": [{"type": "Hostname", "address": NODE}],
             "conditions": [{
                 "type": "Ready",
                 "status": "True",
@@ -70,12 +68,7 @@ fn node(shared: &Shared) -> serde_json::Value {
 }
 
 /// A kubeconfig in YAML.
-pub(crate) fn kubeconfig(url: &str, token: Option<&str>) -> String {
-    // A JSON string is a YAML string: a token may hold any character.
-    let user = match token {
-        Some(token) => format!("{{token: {}}}", serde_json::Value::from(token)),
-        None => "{}".to_owned(),
-    };
+pub(crate) fn kubeconfig(url: &str) -> String {
     format!(
         "apiVersion: v1\n\
          kind: Config\n\
@@ -85,7 +78,7 @@ pub(crate) fn kubeconfig(url: &str, token: Option<&str>) -> String {
            cluster: {{server: \"{url}\"}}\n\
          users:\n\
          - name: pipeops-testkit\n  \
-           user: {user}\n\
+           user: {{}}\n\
          contexts:\n\
          - name: pipeops-testkit\n  \
            context: {{cluster: pipeops-testkit, user: pipeops-testkit, namespace: default}}\n"
@@ -98,12 +91,11 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_is_yaml() {
-        let text = kubeconfig("http://127.0.0.1:1", Some("a\"b"));
+        let text = kubeconfig("http://127.0.0.1:1");
         let config: serde_json::Value = serde_norway::from_str(&text).unwrap();
         assert_eq!(
             config["clusters"][0]["cluster"]["server"],
             "http://127.0.0.1:1"
         );
-        assert_eq!(config["users"][0]["user"]["token"], "a\"b");
     }
 }

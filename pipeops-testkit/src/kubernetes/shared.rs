@@ -1,7 +1,6 @@
 //! What all parts of a cluster share.
 
-use std::net::SocketAddr;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use tokio::sync::watch;
 
@@ -18,7 +17,6 @@ pub(crate) struct Shared {
     pub(crate) behaviours: Mutex<Behaviours>,
     pub(crate) denials: Mutex<Denials>,
     pub(crate) logs: Logs,
-    pub(crate) address: OnceLock<SocketAddr>,
     store: Mutex<Store>,
     revision: watch::Sender<u64>,
     /// Told when the script of pods has changed.
@@ -34,7 +32,6 @@ impl Shared {
             behaviours: Mutex::default(),
             denials: Mutex::default(),
             logs: Logs::default(),
-            address: OnceLock::new(),
             store: Mutex::new(store),
             revision,
             rewritten: watch::Sender::new(()),

@@ -28,7 +28,7 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(resource: &'static Resource, namespace: &str, name: &str) -> Self {
         Self {
-            kind: resource.storage().id(),
+            kind: resource.id(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
@@ -171,11 +171,6 @@ impl Store {
             .changes
             .partition_point(|change| change.revision <= revision);
         Ok(self.changes.range(start..))
-    }
-
-    /// Whether states of this revision are forgotten.
-    pub(crate) fn is_compacted(&self, revision: u64) -> bool {
-        revision < self.compacted
     }
 
     /// Forgets all changes so far: whoever has not seen them must list again.

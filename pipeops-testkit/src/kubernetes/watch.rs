@@ -17,11 +17,13 @@ use super::request::{Query, Target};
 use super::shared::Shared;
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::{Change, Store};
-use super::write::as_shown;
 use crate::serve::Body;
 
 /// A watch ends after this time when the client does not say another.
 const LONGEST: Duration = Duration::from_secs(1800);
+
+/// How often a watch gets a bookmark.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
 
 /// One client's watch.
 struct Watch {
@@ -56,7 +58,7 @@ pub(crate) fn start(
         position: 0,
         changed: shared.subscribe(),
         pending: VecDeque::new(),
-        next_bookmark: now + shared.options.bookmark_every,
+        next_bookmark: now + BOOKMARK_EVERY,
         end: now + limit,
         ended: false,
     };
@@ -153,7 +155,7 @@ impl Watch {
             changed = self.changed.changed() => self.ended = changed.is_err(),
             () = sleep_until(self.next_bookmark), if self.bookmarks => {
                 self.push_bookmark(false);
-                self.next_bookmark = Instant::now() + self.shared.options.bookmark_every;
+                self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
             }
             () = sleep_until(self.end) => self.ended = true,
         }
@@ -188,10 +190,9 @@ impl Watch {
 
     /// What a change means to a client that sees only what its selectors match.
     fn push_change(&mut self, change: &Change) {
-        let show = |object: &Value| as_shown(self.filter.resource(), object);
-        let before = change.before.as_deref().map(show);
-        let after = show(&change.after);
-        let was = before
+        let after = (*change.after).clone();
+        let was = change
+            .before
             .as_ref()
             .is_some_and(|before| self.filter.matches(before));
         let is = !change.deleted && self.filter.matches(&after);
@@ -202,7 +203,7 @@ impl Watch {
                 let mut last = if change.deleted {
                     after
                 } else {
-                    before.unwrap_or(after)
+                    change.before.as_deref().cloned().unwrap_or(after)
                 };
                 last["metadata"]["resourceVersion"] = change.revision.to_string().into();
                 self.push("DELETED", last);

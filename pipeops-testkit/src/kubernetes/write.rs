@@ -9,12 +9,12 @@ use super::identity::{check_identity, check_namespace, check_versions, name_it};
 use super::managed::{self, Managed, Manager};
 use super::prepare::{count_generation, initial_status, keep_metadata, keep_other_half, stamp};
 use super::request::Target;
-use super::resources::{NEW_EVENTS, Resource};
+use super::resources::Resource;
 use super::status::{ApiError, ApiResult, FieldError};
 use super::store::Store;
 use super::time::now;
 use super::value::{differ_only_in, items, text};
-use super::{decode, defaults, delete, events, schema, services, validate};
+use super::{decode, defaults, delete, schema, services, validate};
 
 /// Who writes, and how.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub(crate) fn create(
         let mut owners = owners;
         let resource = target.resource;
         let empty = schema::empty(&managed::type_of(resource));
-        owners.update(resource, &empty, &as_shown(resource, new), owner, &now());
+        owners.update(resource, &empty, new, owner, &now());
         owners
     })
 }
@@ -101,12 +101,11 @@ pub(crate) fn create(
 fn create_decoded(
     store: &mut Store,
     target: &Target,
-    object: Value,
+    mut object: Value,
     writer: &Writer,
     owners: impl FnOnce(&Value) -> Managed,
 ) -> ApiResult<Arc<Value>> {
     let resource = target.resource;
-    let mut object = as_stored(resource, object);
     let mut target = target.clone();
     name_it(store, &mut target, &mut object)?;
     check_namespace(store, &target)?;
@@ -122,7 +121,7 @@ fn create_decoded(
         ));
     }
     stamp(&target, &mut object);
-    defaults::apply(resource.storage(), &mut object);
+    defaults::apply(resource, &mut object);
     initial_status(resource, &mut object);
     let owners = owners(&object);
     // Addresses are assigned last: no manager owns them.
@@ -182,8 +181,7 @@ pub(crate) fn modify(
         .get(&target.key())
         .cloned()
         .ok_or_else(|| ApiError::not_found(target.resource, &target.name))?;
-    let shown = as_shown(target.resource, &old);
-    let patched = patch(&shown)?;
+    let patched = patch(&old)?;
     check_identity(target, &patched)?;
     let object = writer.decode(target.resource, &patched)?;
     change(store, target, &old, object, writer)
@@ -205,7 +203,7 @@ pub(crate) fn apply(
     }
     let shown = live
         .as_ref()
-        .map_or_else(|| json!({}), |live| as_shown(resource, live));
+        .map_or_else(|| json!({}), |live| (**live).clone());
     let now = now();
     let request = Apply {
         resource,
@@ -269,8 +267,7 @@ fn change(
     change_as(store, target, old, object, writer, |new| {
         let mut owners = Managed::of(old);
         let resource = target.resource;
-        let (old, new) = (as_shown(resource, old), as_shown(resource, new));
-        owners.update(resource, &old, &new, owner, &now());
+        owners.update(resource, old, new, owner, &now());
         owners
     })
 }
@@ -280,27 +277,26 @@ fn change_as(
     store: &mut Store,
     target: &Target,
     old: &Value,
-    object: Value,
+    mut new: Value,
     writer: &Writer,
     owners: impl FnOnce(&Value) -> Managed,
 ) -> ApiResult<Arc<Value>> {
     let resource = target.resource;
-    let mut new = as_stored(resource, object);
     check_versions(target, old, &new)?;
     keep_metadata(target, old, &mut new)?;
     keep_other_half(target, old, &mut new);
-    defaults::apply(resource.storage(), &mut new);
+    defaults::apply(resource, &mut new);
     services::keep_addresses(store, resource, old, &mut new)?;
     count_generation(target, old, &mut new);
     if target.subresource != "status" {
-        let mut errors = validate::create(resource.storage(), &new);
-        errors.extend(validate::update(resource.storage(), old, &new));
+        let mut errors = validate::create(resource, &new);
+        errors.extend(validate::update(resource, old, &new));
         refuse(resource, &target.name, &errors)?;
     }
     owners(&new).write_to(&mut new);
 
     if is_same(old, &new) {
-        return Ok(Arc::new(as_shown(resource, old)));
+        return Ok(Arc::new(old.clone()));
     }
     if delete::is_finished(&new) && !writer.dry_run {
         store.put(target.key(), new);
@@ -311,15 +307,11 @@ fn change_as(
 }
 
 fn commit(store: &mut Store, target: &Target, object: Value, writer: &Writer) -> Arc<Value> {
-    let stored = if writer.dry_run {
+    if writer.dry_run {
         Arc::new(object)
     } else {
         store.put(target.key(), object)
-    };
-    if *target.resource == NEW_EVENTS {
-        return Arc::new(events::to_new(&stored));
     }
-    stored
 }
 
 /// Whether two states differ in nothing but the times of their owners.
@@ -341,28 +333,10 @@ fn is_same(old: &Value, new: &Value) -> bool {
         && owners(old) == owners(new)
 }
 
-/// The object in the form in which its kind is stored.
-fn as_stored(resource: &Resource, object: Value) -> Value {
-    if *resource == NEW_EVENTS {
-        events::to_old(&object)
-    } else {
-        object
-    }
-}
-
-/// The object in the form in which this resource shows it.
-pub(crate) fn as_shown(resource: &Resource, object: &Value) -> Value {
-    if *resource == NEW_EVENTS {
-        events::to_new(object)
-    } else {
-        object.clone()
-    }
-}
-
 fn refuse(resource: &'static Resource, name: &str, errors: &[FieldError]) -> ApiResult<()> {
     if errors.is_empty() {
         Ok(())
     } else {
-        Err(ApiError::invalid(resource.storage(), name, errors))
+        Err(ApiError::invalid(resource, name, errors))
     }
 }

@@ -6,9 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 use kube::{Api, Client};
-use pipeops_testkit::kubernetes::{
-    Cluster, ClusterOptions, NodeOptions, PodBehaviour, PullFailure,
-};
+use pipeops_testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour, PullFailure};
 use serde_json::{Value, json};
 
 use super::client::{
@@ -249,11 +247,10 @@ async fn an_image_name_that_cannot_be_read() {
 
 #[tokio::test]
 async fn a_node_without_room() {
-    let options = ClusterOptions::default().node(NodeOptions::default().capacity("1", "1Gi"));
-    let (_cluster, client) = start(options).await;
+    let (_cluster, client) = start(ClusterOptions::default()).await;
     let mut object = deployment("app", "r/app:1", 2);
     object["spec"]["template"]["spec"]["containers"][0]["resources"] =
-        json!({"requests": {"cpu": "600m"}});
+        json!({"requests": {"cpu": "6"}});
     apply(&client, &object).await;
     until_pod(&client, |pod| {
         scheduled(pod).is_some_and(|found| found.contains("1 Insufficient cpu"))

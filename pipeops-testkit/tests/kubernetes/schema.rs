@@ -7,39 +7,29 @@ use kube::Client;
 use serde_json::{Map, Value, json};
 
 /// Where the server describes its groups.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 6] = [
     "api/v1",
     "apis/apps/v1",
-    "apis/autoscaling/v2",
     "apis/coordination.k8s.io/v1",
     "apis/discovery.k8s.io/v1",
-    "apis/events.k8s.io/v1",
     "apis/networking.k8s.io/v1",
     "apis/policy/v1",
-    "apis/authorization.k8s.io/v1",
 ];
 
 /// The types that the stand-in begins from.
-const ROOTS: [&str; 22] = [
-    "io.k8s.api.apps.v1.ControllerRevision",
+const ROOTS: [&str; 15] = [
     "io.k8s.api.apps.v1.Deployment",
     "io.k8s.api.apps.v1.ReplicaSet",
-    "io.k8s.api.apps.v1.StatefulSet",
-    "io.k8s.api.autoscaling.v1.Scale",
-    "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     "io.k8s.api.coordination.v1.Lease",
     "io.k8s.api.core.v1.ConfigMap",
     "io.k8s.api.core.v1.Event",
     "io.k8s.api.core.v1.Namespace",
     "io.k8s.api.core.v1.Node",
-    "io.k8s.api.core.v1.PersistentVolumeClaim",
     "io.k8s.api.core.v1.Pod",
     "io.k8s.api.core.v1.Secret",
     "io.k8s.api.core.v1.Service",
     "io.k8s.api.core.v1.ServiceAccount",
     "io.k8s.api.discovery.v1.EndpointSlice",
-    "io.k8s.api.events.v1.Event",
-    "io.k8s.api.networking.v1.Ingress",
     "io.k8s.api.networking.v1.NetworkPolicy",
     "io.k8s.api.policy.v1.PodDisruptionBudget",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
@@ -217,13 +207,6 @@ fn list(schemas: &Map<String, Value>, property: &Value, open: &mut BTreeSet<Stri
             }
         }
         _ => {}
-    }
-    let strategy = property["x-kubernetes-patch-strategy"]
-        .as_str()
-        .unwrap_or_default();
-    if strategy.split(',').any(|part| part == "merge") {
-        let key = property["x-kubernetes-patch-merge-key"].as_str();
-        list["merge"] = key.unwrap_or_default().into();
     }
     list
 }

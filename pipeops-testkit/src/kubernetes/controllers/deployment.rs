@@ -260,7 +260,6 @@ impl Controllers {
     pub(super) fn say(&mut self, about: &Value, kind: Kind, reason: &'static str, message: &str) {
         let component = match text(about, "/kind") {
             "ReplicaSet" => "replicaset-controller",
-            "StatefulSet" => "statefulset-controller",
             _ => "deployment-controller",
         };
         let said = Said {

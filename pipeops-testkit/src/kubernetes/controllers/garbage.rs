@@ -20,7 +20,7 @@ impl Controllers {
         }
     }
 
-    /// Deletes an object whose owners are gone, and lets an owner go whose dependents are gone.
+    /// Deletes an object whose owners are gone.
     pub(super) fn garbage(&mut self, key: &Key) {
         let Some(resource) = resources::ALL.iter().find(|r| r.id() == key.kind).copied() else {
             return;
@@ -28,10 +28,8 @@ impl Controllers {
         let Some(object) = self.get(resource, &key.namespace, &key.name) else {
             return;
         };
-        let target = Target::new(resource, &key.namespace, &key.name);
-        if value::is_terminating(&object) {
-            self.finish(&target, &object);
-        } else if self.is_orphan(&object) {
+        if !value::is_terminating(&object) && self.is_orphan(&object) {
+            let target = Target::new(resource, &key.namespace, &key.name);
             let _ = self
                 .shared
                 .write(|store| delete::delete(store, &target, &Options::default()));
@@ -48,47 +46,6 @@ impl Controllers {
                 .read(|store| !owners.iter().any(|owner| exists(store, namespace, owner)))
     }
 
-    /// Does what the finalizers of the garbage collector wait for.
-    fn finish(&mut self, target: &Target, object: &Value) {
-        let uid = text(object, "/metadata/uid");
-        if delete::has_finalizer(object, "orphan") {
-            for (resource, dependent) in self.dependents_of(&target.namespace, uid) {
-                let name = text(&dependent, "/metadata/name");
-                let dependent = Target::new(resource, &target.namespace, name);
-                let _ = self.modify(&dependent, |live| {
-                    if let Some(owners) = live["metadata"]["ownerReferences"].as_array_mut() {
-                        owners.retain(|owner| owner["uid"] != uid);
-                    }
-                });
-            }
-            self.remove_finalizer(target, "orphan");
-        }
-        if delete::has_finalizer(object, "foregroundDeletion") {
-            let dependents = self.dependents_of(&target.namespace, uid);
-            for (resource, dependent) in &dependents {
-                if !value::is_terminating(dependent) {
-                    let name = text(dependent, "/metadata/name");
-                    let dependent = Target::new(resource, &target.namespace, name);
-                    let options = foreground(resource);
-                    let _ = self
-                        .shared
-                        .write(|store| delete::delete(store, &dependent, &options));
-                }
-            }
-            if dependents.is_empty() {
-                self.remove_finalizer(target, "foregroundDeletion");
-            }
-        }
-    }
-
-    fn remove_finalizer(&mut self, target: &Target, name: &str) {
-        let _ = self.modify(target, |live| {
-            if let Some(all) = live["metadata"]["finalizers"].as_array_mut() {
-                all.retain(|other| other != name);
-            }
-        });
-    }
-
     fn dependents_of(&self, namespace: &str, uid: &str) -> Vec<(&'static Resource, Arc<Value>)> {
         self.shared.read(|store| {
             store
@@ -100,14 +57,6 @@ impl Controllers {
                 })
                 .collect()
         })
-    }
-}
-
-/// Deleting in the foreground goes all the way down.
-fn foreground(resource: &Resource) -> Options {
-    match resource.kind {
-        "ReplicaSet" | "StatefulSet" | "Deployment" => Options::foreground(),
-        _ => Options::default(),
     }
 }
 

@@ -11,23 +11,21 @@ mod garbage;
 mod namespace;
 mod new_set;
 mod replica_set;
-mod revisions;
 mod rolling;
-mod stateful_set;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::kubelet::{Kubelet, PullDone};
+use super::kubelet::Kubelet;
 use super::recorder::Recorder;
 use super::request::Target;
 use super::resources::{
-    self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES, STATEFUL_SETS,
+    self, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, Resource, SERVICES,
 };
 use super::shared::Shared;
 use super::status::ApiResult;
@@ -41,11 +39,10 @@ pub(super) enum Item {
     Namespace(String),
     /// The dependents of an owner that is gone.
     Dependents(String, String),
-    /// An object that may be garbage, or waits for its dependents.
+    /// An object that may be garbage.
     Garbage(Key),
     Deployment(String, String),
     ReplicaSet(String, String),
-    StatefulSet(String, String),
     Pod(String, String),
     Service(String, String),
 }
@@ -62,22 +59,19 @@ pub(crate) struct Controllers {
     timers: BTreeMap<(Instant, Item), ()>,
     changed: watch::Receiver<u64>,
     rewritten: watch::Receiver<()>,
-    pulls: mpsc::UnboundedReceiver<PullDone>,
 }
 
 impl Controllers {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let (sender, pulls) = mpsc::unbounded_channel();
         Self {
             recorder: Recorder::new(shared.clone()),
-            kubelet: Kubelet::new(shared.clone(), sender),
+            kubelet: Kubelet::new(shared.clone()),
             progress: HashMap::new(),
             position: shared.read(Store::revision),
             marked: BTreeSet::new(),
             timers: BTreeMap::new(),
             changed: shared.subscribe(),
             rewritten: shared.rewritten(),
-            pulls,
             shared,
         }
     }
@@ -109,11 +103,6 @@ impl Controllers {
             }
             () = sleep_until(next) => {}
             Ok(()) = self.rewritten.changed() => self.mark_pods(),
-            Some(done) = self.pulls.recv() => {
-                let item = Item::Pod(done.namespace.clone(), done.pod.clone());
-                self.kubelet.pulled(done);
-                self.marked.insert(item);
-            }
         }
     }
 
@@ -151,7 +140,6 @@ impl Controllers {
             Item::Garbage(key) => self.garbage(key),
             Item::Deployment(namespace, name) => self.deployment(namespace, name),
             Item::ReplicaSet(namespace, name) => self.replica_set(namespace, name),
-            Item::StatefulSet(namespace, name) => self.stateful_set(namespace, name),
             Item::Pod(namespace, name) => self.pod(namespace, name),
             Item::Service(namespace, name) => self.endpoints(namespace, name),
         }
@@ -203,8 +191,6 @@ impl Controllers {
         let is = |resource: &Resource| key.kind == resource.id();
         let object = &change.after;
         if change.deleted {
-            // A namespace on its way out waits for the last of its objects.
-            self.marked.insert(Item::Namespace(key.namespace.clone()));
             let uid = text(object, "/metadata/uid").to_owned();
             self.marked
                 .insert(Item::Dependents(key.namespace.clone(), uid));
@@ -212,7 +198,7 @@ impl Controllers {
                 self.mark_owner(&key.namespace, owner);
             }
         }
-        if value::is_terminating(object) || object["metadata"]["ownerReferences"].is_array() {
+        if object["metadata"]["ownerReferences"].is_array() {
             self.marked.insert(Item::Garbage(key.clone()));
         }
         if is(&resources::NAMESPACES) {
@@ -224,9 +210,6 @@ impl Controllers {
             let (namespace, name) = place();
             self.marked.insert(Item::ReplicaSet(namespace, name));
             self.mark_controller(change);
-        } else if is(&STATEFUL_SETS) {
-            let (namespace, name) = place();
-            self.marked.insert(Item::StatefulSet(namespace, name));
         } else if is(&PODS) {
             let (namespace, name) = place();
             self.marked.insert(Item::Pod(namespace, name));
@@ -257,16 +240,9 @@ impl Controllers {
         let item = match text(owner, "/kind") {
             "Deployment" => Some(Item::Deployment(namespace.clone(), name.clone())),
             "ReplicaSet" => Some(Item::ReplicaSet(namespace.clone(), name.clone())),
-            "StatefulSet" => Some(Item::StatefulSet(namespace.clone(), name.clone())),
             _ => None,
         };
         self.marked.extend(item);
-        // An owner in foreground deletion waits for its dependents.
-        let resource = resources::of_kind(text(owner, "/apiVersion"), text(owner, "/kind"));
-        if let Some(resource) = resource {
-            self.marked
-                .insert(Item::Garbage(Key::new(resource, &namespace, &name)));
-        }
     }
 
     fn mark_services(&mut self, namespace: &str) {

@@ -91,7 +91,6 @@ impl Container {
 
     pub(super) fn exit(&mut self, around: &mut Surroundings<'_>, exit: &Exit) {
         let state = self.terminated(around.uid, exit.code, exit.reason);
-        around.shared.logs.end(around.uid, &self.name);
         self.ready = false;
         self.started = false;
         self.last = Some(state.clone());

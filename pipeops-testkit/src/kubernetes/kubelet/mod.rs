@@ -6,7 +6,6 @@ mod exit;
 mod image;
 mod pod;
 mod probes;
-mod pull;
 mod scheduler;
 mod status;
 
@@ -15,18 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::container::{Container, Stage, Surroundings};
 use self::pod::Pod;
-pub(crate) use self::pull::PullDone;
 use super::behaviour::{MOMENT, Outcome};
 use super::delete::{self, Options};
 use super::recorder::{Kind, Recorder, Said};
 use super::request::Target;
 use super::resources::PODS;
+use super::setup::NODE;
 use super::shared::Shared;
 use super::value::{int, is_ready, is_terminating, items, text};
 use super::write::{self, Writer};
@@ -43,20 +40,16 @@ pub(crate) struct Kubelet {
     ready: HashMap<String, Instant>,
     images: BTreeSet<String>,
     addresses: u32,
-    answers: mpsc::UnboundedSender<PullDone>,
-    asking: JoinSet<()>,
 }
 
 impl Kubelet {
-    pub(crate) fn new(shared: Arc<Shared>, answers: mpsc::UnboundedSender<PullDone>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             pods: HashMap::new(),
             ready: HashMap::new(),
             images: BTreeSet::new(),
             addresses: 0,
-            answers,
-            asking: JoinSet::new(),
         }
     }
 
@@ -91,7 +84,7 @@ impl Kubelet {
             }
             return scheduler::place(&self.shared, recorder, &pod);
         }
-        if text(&pod, "/spec/nodeName") != self.shared.options.node.name {
+        if text(&pod, "/spec/nodeName") != NODE {
             // Another node's pod is another kubelet's business.
             return None;
         }
@@ -209,8 +202,6 @@ impl Kubelet {
                 shared: &self.shared,
                 recorder,
                 images: &mut self.images,
-                answers: &self.answers,
-                asking: &mut self.asking,
                 pod: object,
                 uid: &uid,
                 address: &address,
@@ -223,20 +214,6 @@ impl Kubelet {
             }
         }
         next
-    }
-
-    /// The registry has answered.
-    pub(crate) fn pulled(&mut self, done: PullDone) {
-        let place = (done.namespace.clone(), done.pod.clone());
-        if let Some(pod) = self.pods.get_mut(&place)
-            && pod.uid == done.uid
-        {
-            for container in &mut pod.containers {
-                if container.name == done.container {
-                    container.pulled(&done);
-                }
-            }
-        }
     }
 
     /// Writes the pod's status where it has changed.

@@ -9,8 +9,9 @@ use crate::kubernetes::behaviour::Outcome;
 use crate::kubernetes::quantity::Quantity;
 use crate::kubernetes::recorder::{Kind, Recorder, Said};
 use crate::kubernetes::request::Target;
-use crate::kubernetes::resources::{NODES, PERSISTENT_VOLUME_CLAIMS, PODS};
+use crate::kubernetes::resources::{NODES, PODS};
 use crate::kubernetes::selector::LabelSelector;
+use crate::kubernetes::setup::NODE;
 use crate::kubernetes::shared::Shared;
 use crate::kubernetes::store::{Key, Store};
 use crate::kubernetes::time::now;
@@ -56,26 +57,23 @@ fn refusal(shared: &Shared, pod: &Value) -> Option<String> {
             _ => None,
         }
     });
-    scripted.or_else(|| shared.read(|store| check(store, &shared.options.node.name, pod)))
+    scripted.or_else(|| shared.read(|store| check(store, pod)))
 }
 
 /// The real checks: volumes, selector, affinity, resources.
-fn check(store: &Store, node: &str, pod: &Value) -> Option<String> {
-    let namespace = text(pod, "/metadata/namespace");
-    let missing = items(pod, "/spec/volumes")
+fn check(store: &Store, pod: &Value) -> Option<String> {
+    let claim = items(pod, "/spec/volumes")
         .iter()
         .map(|volume| text(volume, "/persistentVolumeClaim/claimName"))
-        .find(|claim| {
-            let key = Key::new(&PERSISTENT_VOLUME_CLAIMS, namespace, claim);
-            !claim.is_empty() && store.get(&key).is_none()
-        });
-    if let Some(claim) = missing {
+        .find(|claim| !claim.is_empty());
+    if let Some(claim) = claim {
+        // The stand-in has no claims.
         return Some(refused(
             &format!("persistentvolumeclaim {claim:?} not found"),
             false,
         ));
     }
-    let node = store.get(&Key::new(&NODES, "", node))?;
+    let node = store.get(&Key::new(&NODES, "", NODE))?;
     if node["spec"]["unschedulable"] == true {
         return Some(refused("1 node(s) were unschedulable", false));
     }
@@ -217,7 +215,7 @@ fn tell_unschedulable(shared: &Shared, pod: &Value, why: &str) {
 }
 
 fn bind(shared: &Shared, recorder: &mut Recorder, pod: &Value) {
-    let node = &shared.options.node.name;
+    let node = NODE;
     let namespace = text(pod, "/metadata/namespace");
     let scheduled = json!({
         "type": "PodScheduled",
@@ -227,7 +225,6 @@ fn bind(shared: &Shared, recorder: &mut Recorder, pod: &Value) {
     });
     let mut writer = Writer::component("kube-scheduler");
     let bound = shared.write(|store| {
-        bind_claims(store, namespace, pod, &mut writer);
         write::modify(store, &target(pod).status(), &mut writer, |live| {
             let mut object = live.clone();
             put_condition(&mut object["status"], scheduled);
@@ -235,7 +232,7 @@ fn bind(shared: &Shared, recorder: &mut Recorder, pod: &Value) {
         })?;
         write::modify(store, &target(pod), &mut writer, |live| {
             let mut object = live.clone();
-            object["spec"]["nodeName"] = node.as_str().into();
+            object["spec"]["nodeName"] = node.into();
             Ok(object)
         })
     });
@@ -243,22 +240,6 @@ fn bind(shared: &Shared, recorder: &mut Recorder, pod: &Value) {
         let name = text(pod, "/metadata/name");
         let message = format!("Successfully assigned {namespace}/{name} to {node}");
         recorder.record(pod, said(Kind::Normal, "Scheduled", &message));
-    }
-}
-
-/// There is always a volume for a claim.
-fn bind_claims(store: &mut Store, namespace: &str, pod: &Value, writer: &mut Writer) {
-    for volume in items(pod, "/spec/volumes") {
-        let claim = text(volume, "/persistentVolumeClaim/claimName");
-        if claim.is_empty() {
-            continue;
-        }
-        let target = Target::new(&PERSISTENT_VOLUME_CLAIMS, namespace, claim).status();
-        let _ = write::modify(store, &target, writer, |live| {
-            let mut object = live.clone();
-            object["status"]["phase"] = "Bound".into();
-            Ok(object)
-        });
     }
 }
 

@@ -23,16 +23,13 @@ pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     match resource.kind {
         "Pod" => pod::spec(&object["spec"], "spec", &mut errors),
         "Deployment" => workload::deployment(object, &mut errors),
-        "ReplicaSet" | "StatefulSet" => workload::template_owner(object, &mut errors),
+        "ReplicaSet" => workload::template_owner(object, &mut errors),
         "ConfigMap" => config_map(object, &mut errors),
         "Secret" => secret(object, &mut errors),
         "Service" => network::service(&object["spec"], &mut errors),
-        "Ingress" => network::ingress(&object["spec"], &mut errors),
-        "HorizontalPodAutoscaler" => workload::autoscaler(&object["spec"], &mut errors),
         "PodDisruptionBudget" => workload::disruption_budget(&object["spec"], &mut errors),
         "Lease" => lease(&object["spec"], &mut errors),
-        "Event" if resource.group.is_empty() => event_place(object, &mut errors),
-        "Event" => new_event(object, &mut errors),
+        "Event" => event_place(object, &mut errors),
         _ => {}
     }
     errors
@@ -162,27 +159,6 @@ fn event_place(event: &Value, errors: &mut Errors) {
             &about.into(),
             "does not match event.namespace",
         ));
-    }
-}
-
-/// The newer API demands what the older one leaves open.
-fn new_event(event: &Value, errors: &mut Errors) {
-    event_place(event, errors);
-    for (field, shown) in [
-        ("eventTime", "eventTime"),
-        ("reportingComponent", "reportingController"),
-        ("reportingInstance", "reportingInstance"),
-        ("action", "action"),
-        ("reason", "reason"),
-    ] {
-        if event[field].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(shown, ""));
-        }
-    }
-    let kind = event["type"].as_str().unwrap_or_default();
-    if !matches!(kind, "Normal" | "Warning") {
-        let detail = format!("has invalid value: {kind}");
-        errors.push(FieldError::invalid("type", &"".into(), &detail));
     }
 }
 

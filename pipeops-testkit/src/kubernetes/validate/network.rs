@@ -1,4 +1,4 @@
-//! Rules for Services and Ingresses.
+//! Rules for Services.
 
 use std::collections::BTreeSet;
 
@@ -66,56 +66,6 @@ fn target(target: &Value, path: &str, errors: &mut Errors) {
     }
 }
 
-/// An Ingress' spec.
-pub(super) fn ingress(spec: &Value, errors: &mut Errors) {
-    if items(&spec["rules"]).next().is_none() && spec["defaultBackend"].is_null() {
-        let detail = "either `defaultBackend` or `rules` must be specified";
-        errors.push(FieldError::invalid("spec", &Value::Null, detail));
-    }
-    for (index, rule) in items(&spec["rules"]) {
-        let path = format!("spec.rules[{index}]");
-        if let Some(host) = rule["host"].as_str() {
-            let error = names::subdomain(host.strip_prefix("*.").unwrap_or(host));
-            errors.extend(
-                error.map(|why| FieldError::invalid(format!("{path}.host"), &host.into(), &why)),
-            );
-        }
-        for (index, entry) in items(&rule["http"]["paths"]) {
-            ingress_path(entry, &format!("{path}.http.paths[{index}]"), errors);
-        }
-    }
-}
-
-fn ingress_path(entry: &Value, path: &str, errors: &mut Errors) {
-    const KINDS: [&str; 3] = ["Exact", "ImplementationSpecific", "Prefix"];
-    match entry["pathType"].as_str() {
-        None => errors.push(FieldError::required(
-            format!("{path}.pathType"),
-            "pathType must be specified",
-        )),
-        Some(kind) if !KINDS.contains(&kind) => errors.push(FieldError::not_supported(
-            format!("{path}.pathType"),
-            &entry["pathType"],
-            &KINDS,
-        )),
-        Some("Exact" | "Prefix") if !entry["path"].as_str().is_some_and(|p| p.starts_with('/')) => {
-            errors.push(FieldError::invalid(
-                format!("{path}.path"),
-                &entry["path"],
-                "must be an absolute path",
-            ));
-        }
-        Some(_) => {}
-    }
-    let service = &entry["backend"]["service"];
-    if service.is_object() && service["name"].as_str().is_none_or(str::is_empty) {
-        errors.push(FieldError::required(
-            format!("{path}.backend.service.name"),
-            "",
-        ));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -134,13 +84,5 @@ mod tests {
                 FieldError::required("spec.ports[1].name", "")
             ]
         );
-    }
-
-    #[test]
-    fn ingress_paths_need_a_type() {
-        let mut errors = Errors::new();
-        let spec = json!({"rules": [{"http": {"paths": [{"path": "/", "backend": {}}]}}]});
-        ingress(&spec, &mut errors);
-        assert_eq!(errors.len(), 1);
     }
 }

@@ -13,7 +13,6 @@ pub(crate) fn update(resource: &Resource, old: &Value, new: &Value) -> Vec<Field
         "Deployment" | "ReplicaSet" => {
             unchanged(old, new, "/spec/selector", "spec.selector", &mut errors);
         }
-        "StatefulSet" => stateful_set(old, new, &mut errors),
         "ConfigMap" => {
             immutable(old, new, &["data", "binaryData"], &mut errors);
         }
@@ -49,32 +48,6 @@ fn immutable(old: &Value, new: &Value, parts: &[&str], errors: &mut Errors) {
         if old[*part] != new[*part] {
             errors.push(FieldError::forbidden(*part, DETAIL));
         }
-    }
-}
-
-fn stateful_set(old: &Value, new: &Value, errors: &mut Errors) {
-    const MAY_CHANGE: [&str; 8] = [
-        "replicas",
-        "ordinals",
-        "template",
-        "updateStrategy",
-        "revisionHistoryLimit",
-        "persistentVolumeClaimRetentionPolicy",
-        "minReadySeconds",
-        "maxUnavailable",
-    ];
-    let rest = |object: &Value| {
-        let mut spec = object["spec"].clone();
-        if let Value::Object(fields) = &mut spec {
-            fields.retain(|name, _| !MAY_CHANGE.contains(&name.as_str()));
-        }
-        spec
-    };
-    if rest(old) != rest(new) {
-        errors.push(FieldError::forbidden(
-            "spec",
-            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
-        ));
     }
 }
 

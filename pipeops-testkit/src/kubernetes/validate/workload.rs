@@ -1,4 +1,4 @@
-//! Rules for workloads: Deployment, ReplicaSet, StatefulSet, and what scales and protects them.
+//! Rules for workloads: Deployment, ReplicaSet and PodDisruptionBudget.
 
 use serde_json::Value;
 
@@ -136,38 +136,6 @@ fn count_or_percent(value: &Value, path: &str, errors: &mut Errors) {
             value,
             "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
         ));
-    }
-}
-
-/// A HorizontalPodAutoscaler.
-pub(super) fn autoscaler(spec: &Value, errors: &mut Errors) {
-    let (min, max) = (&spec["minReplicas"], &spec["maxReplicas"]);
-    if min.as_i64().is_some_and(|min| min < 1) {
-        let detail = "must be greater than or equal to 1";
-        errors.push(FieldError::invalid("spec.minReplicas", min, detail));
-    }
-    let limit = max.as_i64().unwrap_or(0);
-    if limit < 1 {
-        let zero = Value::from(limit);
-        errors.push(FieldError::invalid(
-            "spec.maxReplicas",
-            &zero,
-            "must be greater than 0",
-        ));
-    } else if min.as_i64().is_some_and(|min| limit < min) {
-        let detail = "must be greater than or equal to `minReplicas`";
-        errors.push(FieldError::invalid("spec.maxReplicas", max, detail));
-    }
-    for field in ["kind", "name"] {
-        if spec["scaleTargetRef"][field]
-            .as_str()
-            .is_none_or(str::is_empty)
-        {
-            errors.push(FieldError::required(
-                format!("spec.scaleTargetRef.{field}"),
-                "",
-            ));
-        }
     }
 }
 
