@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::registry::{Registry, Source};
+
 /// How a [`Cluster`](super::Cluster) is started.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -10,11 +12,15 @@ pub struct ClusterOptions {
     /// for: back-off, probe periods, `progressDeadlineSeconds`, `minReadySeconds`, grace periods. It does not scale the
     /// durations of a [`PodBehaviour`](super::PodBehaviour), nor the times that objects carry.
     pub speed: u32,
+    pub(crate) registry: Option<Source>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { speed: 20 }
+        Self {
+            speed: 20,
+            registry: None,
+        }
     }
 }
 
@@ -23,6 +29,15 @@ impl ClusterOptions {
     #[must_use]
     pub fn speed(mut self, speed: u32) -> Self {
         self.speed = speed.max(1);
+        self
+    }
+
+    /// Makes the node look into this registry before it starts one of its images, with the credentials of the pod's pull
+    /// secrets. Without it, and for images of other registries, every pull succeeds, unless a
+    /// [`PodBehaviour`](super::PodBehaviour) says otherwise.
+    #[must_use]
+    pub fn registry(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.source());
         self
     }
 

@@ -93,6 +93,16 @@ impl Registry {
         self.server.address().to_string()
     }
 
+    /// The registry as a cluster of this process asks it.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            host: self.host(),
+            base: self.base.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+
     /// The scripted faults.
     pub fn faults(&self) -> &Faults {
         &self.base.faults
@@ -150,6 +160,33 @@ impl Registry {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
         let digest = manifest["config"]["digest"].as_str()?.parse().ok()?;
         serde_json::from_slice(&self.blob(repository, &digest)?).ok()
+    }
+}
+
+/// The way to a registry without a connection. Logins, faults and the log are those of any other request.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) host: String,
+    base: Base,
+    shared: Arc<Shared>,
+}
+
+#[cfg(feature = "kubernetes")]
+impl Source {
+    /// Answers a request; none while the registry is down.
+    pub(crate) async fn send(&self, request: http::Request<serve::Body>) -> Option<serve::Answer> {
+        match self.base.switch.is_on() {
+            true => Some(serve::call(&self.base, self.shared.clone(), request).await),
+            false => None,
+        }
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.host).finish()
     }
 }
 

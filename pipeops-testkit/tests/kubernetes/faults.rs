@@ -279,3 +279,92 @@ async fn nothing_is_left_after_drop() {
     tokio::time::timeout(LIMIT, search).await.unwrap();
     assert!(maps(&again).list(&Default::default()).await.is_err());
 }
+
+mod private_registry {
+    use std::time::Duration;
+
+    use k8s_openapi::api::core::v1::Secret;
+    use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions, User};
+    use serde_json::Value;
+
+    use super::super::client::{until_pod, waiting};
+    use super::*;
+
+    async fn pull_secret(client: &Client, host: &str, password: &str) {
+        let config = json!({"auths": {host: {"username": "ci", "password": password}}});
+        let secret = json!({
+            "metadata": {"name": "pull"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": config.to_string()},
+        });
+        let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+        let secret = serde_json::from_value(secret).unwrap();
+        secrets
+            .create(&PostParams::default(), &secret)
+            .await
+            .unwrap();
+    }
+
+    fn with_pull_secret(mut object: Value) -> Value {
+        object["spec"]["template"]["spec"]["imagePullSecrets"] = json!([{"name": "pull"}]);
+        object
+    }
+
+    async fn check(options: RegistryOptions) {
+        let registry = Registry::start(options.user(User::new("ci", "secret")))
+            .await
+            .unwrap();
+        registry.seed("app", "1", &BaseImage::new()).unwrap();
+        let host = registry.host();
+        let options = ClusterOptions::default().registry(&registry);
+        let (_cluster, client) = start(options).await;
+        let good = format!("{host}/app:1");
+
+        apply(&client, &deployment("anonymous", &good, 1)).await;
+        let refused = until_pod(&client, |pod| {
+            waiting(pod).is_some_and(|w| w.0 == "ImagePullBackOff")
+        });
+        let message = waiting(&refused.await).unwrap().1;
+        assert!(
+            message.contains("authorization failed") || message.contains("failed to authorize"),
+            "{message}"
+        );
+
+        pull_secret(&client, &host, "secret").await;
+        apply(&client, &with_pull_secret(deployment("known", &good, 1))).await;
+        until(&client, "known", is_complete).await;
+
+        apply(
+            &client,
+            &with_pull_secret(deployment("missing", &format!("{host}/app:2"), 1)),
+        )
+        .await;
+        let gone = until_pod(&client, |pod| {
+            waiting(pod)
+                .is_some_and(|w| w.0 == "ImagePullBackOff" && w.1.ends_with("app:2: not found"))
+        });
+        gone.await;
+
+        registry.crash();
+        apply(
+            &client,
+            &with_pull_secret(deployment("down", &format!("{host}/app:3"), 1)),
+        )
+        .await;
+        let refused = format!("dial tcp {host}: connect: connection refused");
+        let down = until_pod(&client, |pod| {
+            waiting(pod).is_some_and(|w| w.0 == "ImagePullBackOff" && w.1.ends_with(&refused))
+        });
+        down.await;
+    }
+
+    #[tokio::test]
+    async fn pull_secrets_open_it() {
+        check(RegistryOptions::default().basic_auth()).await;
+    }
+
+    #[tokio::test]
+    async fn its_token_server_is_asked() {
+        check(RegistryOptions::default().token_auth(Duration::from_secs(60))).await;
+    }
+}

@@ -64,7 +64,7 @@ impl Servers {
         let cluster = if real_cluster {
             None
         } else {
-            Some(start_cluster().await?)
+            Some(start_cluster(registry.as_ref()).await?)
         };
 
         let registry_address = real_registry
@@ -153,8 +153,13 @@ async fn start_buildkit(registry: &Registry) -> Result<BuildkitDaemon, CommandEr
         .map_err(|error| no_start("BuildKit daemon", &error))
 }
 
-async fn start_cluster() -> Result<Cluster, CommandError> {
-    Cluster::start(ClusterOptions::default())
+async fn start_cluster(registry: Option<&Registry>) -> Result<Cluster, CommandError> {
+    let options = ClusterOptions::default();
+    let options = match registry {
+        Some(registry) => options.registry(registry),
+        None => options,
+    };
+    Cluster::start(options)
         .await
         .map_err(|error| no_start("cluster", &error))
 }

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::kubelet::Kubelet;
+use super::kubelet::{Kubelet, PullDone};
 use super::recorder::Recorder;
 use super::request::Target;
 use super::resources::{
@@ -59,19 +59,22 @@ pub(crate) struct Controllers {
     timers: BTreeMap<(Instant, Item), ()>,
     changed: watch::Receiver<u64>,
     rewritten: watch::Receiver<()>,
+    pulls: mpsc::UnboundedReceiver<PullDone>,
 }
 
 impl Controllers {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (sender, pulls) = mpsc::unbounded_channel();
         Self {
             recorder: Recorder::new(shared.clone()),
-            kubelet: Kubelet::new(shared.clone()),
+            kubelet: Kubelet::new(shared.clone(), sender),
             progress: HashMap::new(),
             position: shared.read(Store::revision),
             marked: BTreeSet::new(),
             timers: BTreeMap::new(),
             changed: shared.subscribe(),
             rewritten: shared.rewritten(),
+            pulls,
             shared,
         }
     }
@@ -103,6 +106,11 @@ impl Controllers {
             }
             () = sleep_until(next) => {}
             Ok(()) = self.rewritten.changed() => self.mark_pods(),
+            Some(done) = self.pulls.recv() => {
+                let item = Item::Pod(done.namespace.clone(), done.pod.clone());
+                self.kubelet.pulled(done);
+                self.marked.insert(item);
+            }
         }
     }
 

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::config;
+use super::pull::PullDone;
 use crate::kubernetes::behaviour::{Outcome, PodBehaviour};
 use crate::kubernetes::names;
 use crate::kubernetes::recorder::{Kind, Recorder, Said};
@@ -28,9 +31,9 @@ pub(super) const MOMENT: Duration = Duration::from_secs(1);
 pub(super) enum Stage {
     /// Nothing yet.
     Waiting,
-    /// The image is being pulled.
+    /// The image is being pulled; without a time the registry is being asked.
     Pulling {
-        until: Instant,
+        until: Option<Instant>,
     },
     /// Something failed; it is tried again.
     Failed {
@@ -66,6 +69,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) recorder: &'a mut Recorder,
     pub(super) images: &'a mut BTreeSet<String>,
+    pub(super) answers: &'a mpsc::UnboundedSender<PullDone>,
+    pub(super) asking: &'a mut JoinSet<()>,
     pub(super) pod: &'a Value,
     pub(super) uid: &'a str,
     pub(super) address: &'a str,
@@ -90,6 +95,7 @@ pub(super) struct Container {
     pub(super) crashes: u32,
     pub(super) pull_wait: Duration,
     pub(super) pull_error: String,
+    pub(super) answer: Option<Result<(), String>>,
 }
 
 impl Container {
@@ -110,6 +116,7 @@ impl Container {
             crashes: 0,
             pull_wait: FIRST_WAIT,
             pull_error: String::new(),
+            answer: None,
         }
     }
 
@@ -147,13 +154,23 @@ impl Container {
         self.init && self.spec["restartPolicy"] == "Always"
     }
 
+    /// The registry has answered.
+    pub(super) fn pulled(&mut self, done: &PullDone) {
+        if matches!(self.stage, Stage::Pulling { until: None }) {
+            self.answer = Some(done.result.clone());
+        }
+    }
+
     /// Does what is due; when something will be due again.
     pub(super) fn step(&mut self, around: &mut Surroundings<'_>) -> Option<Instant> {
         let at = Instant::now();
         loop {
             let due = match &self.stage {
                 Stage::Waiting => at,
-                Stage::Pulling { until } | Stage::Failed { until, .. } => *until,
+                Stage::Pulling { until: Some(until) } => *until,
+                Stage::Pulling { until: None } if self.answer.is_some() => at,
+                Stage::Pulling { until: None } => return None,
+                Stage::Failed { until, .. } => *until,
                 Stage::Ended { until, .. } => (*until)?,
                 Stage::Running { since, .. } => match self.watch(around, *since, at) {
                     Some(next) => return Some(next),

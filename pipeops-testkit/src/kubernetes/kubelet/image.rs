@@ -3,11 +3,13 @@
 use tokio::time::Instant;
 
 use super::container::{Container, FIRST_WAIT, LONGEST_WAIT, MOMENT, Stage, Surroundings, Then};
-use crate::kubernetes::behaviour::{self, Outcome};
+use super::pull::{self, PullDone};
+use crate::kubernetes::behaviour::{self, Outcome, parts};
 use crate::kubernetes::names;
 use crate::kubernetes::recorder::Kind;
 use crate::kubernetes::validate::is_image_reference;
 use crate::kubernetes::value::text;
+use crate::registry::Source;
 
 impl Container {
     /// Looks for the image, and pulls it where it has to be pulled.
@@ -42,15 +44,51 @@ impl Container {
     pub(super) fn pull(&mut self, around: &mut Surroundings<'_>) {
         let message = format!("Pulling image {:?}", self.image);
         self.say(around, Kind::Normal, "Pulling", &message);
-        self.stage = Stage::Pulling {
-            until: Instant::now() + behaviour::MOMENT,
+        let behaviour = self.behaviour(around);
+        let scripted = matches!(
+            behaviour.outcome_after(self.failures),
+            Outcome::PullFails(_)
+        );
+        let registry = around.shared.options.registry.as_ref();
+        let registry = registry.filter(|known| !scripted && known.host == parts(&self.image).0);
+        if let Some(registry) = registry {
+            self.stage = Stage::Pulling { until: None };
+            self.answer = None;
+            self.ask(around, registry.clone());
+        } else {
+            self.stage = Stage::Pulling {
+                until: Some(Instant::now() + behaviour::MOMENT),
+            };
+        }
+    }
+
+    /// Asks the image's registry, and sends the answer to the controllers.
+    fn ask(&self, around: &mut Surroundings<'_>, registry: Source) {
+        let login = around
+            .shared
+            .read(|store| pull::login(store, around.pod, &registry.host));
+        let image = self.image.clone();
+        let answers = around.answers.clone();
+        let mut done = PullDone {
+            namespace: text(around.pod, "/metadata/namespace").to_owned(),
+            pod: text(around.pod, "/metadata/name").to_owned(),
+            uid: around.uid.to_owned(),
+            container: self.name.clone(),
+            result: Ok(()),
         };
+        while around.asking.try_join_next().is_some() {}
+        around.asking.spawn(async move {
+            done.result = pull::check(&registry, &image, login.as_deref()).await;
+            // Without a cluster there is no receiver any more.
+            let _ = answers.send(done);
+        });
     }
 
     pub(super) fn finish_pull(&mut self, around: &mut Surroundings<'_>) {
-        let result = match self.outcome(around) {
-            Outcome::PullFails(why) => Err(why.message(&self.image)),
-            _ => Ok(()),
+        let result = match (self.answer.take(), self.outcome(around)) {
+            (Some(answer), _) => answer,
+            (None, Outcome::PullFails(why)) => Err(why.message(&self.image)),
+            (None, _) => Ok(()),
         };
         let image = self.image.clone();
         match result {

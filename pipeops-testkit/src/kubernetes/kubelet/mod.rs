@@ -6,6 +6,7 @@ mod exit;
 mod image;
 mod pod;
 mod probes;
+mod pull;
 mod scheduler;
 mod status;
 
@@ -14,10 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::container::{Container, Stage, Surroundings};
 use self::pod::Pod;
+pub(crate) use self::pull::PullDone;
 use super::behaviour::{MOMENT, Outcome};
 use super::delete::{self, Options};
 use super::recorder::{Kind, Recorder, Said};
@@ -40,16 +44,20 @@ pub(crate) struct Kubelet {
     ready: HashMap<String, Instant>,
     images: BTreeSet<String>,
     addresses: u32,
+    answers: mpsc::UnboundedSender<PullDone>,
+    asking: JoinSet<()>,
 }
 
 impl Kubelet {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, answers: mpsc::UnboundedSender<PullDone>) -> Self {
         Self {
             shared,
             pods: HashMap::new(),
             ready: HashMap::new(),
             images: BTreeSet::new(),
             addresses: 0,
+            answers,
+            asking: JoinSet::new(),
         }
     }
 
@@ -202,6 +210,8 @@ impl Kubelet {
                 shared: &self.shared,
                 recorder,
                 images: &mut self.images,
+                answers: &self.answers,
+                asking: &mut self.asking,
                 pod: object,
                 uid: &uid,
                 address: &address,
@@ -214,6 +224,20 @@ impl Kubelet {
             }
         }
         next
+    }
+
+    /// The registry has answered.
+    pub(crate) fn pulled(&mut self, done: PullDone) {
+        let place = (done.namespace.clone(), done.pod.clone());
+        if let Some(pod) = self.pods.get_mut(&place)
+            && pod.uid == done.uid
+        {
+            for container in &mut pod.containers {
+                if container.name == done.container {
+                    container.pulled(&done);
+                }
+            }
+        }
     }
 
     /// Writes the pod's status where it has changed.
