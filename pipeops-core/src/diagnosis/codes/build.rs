@@ -221,7 +221,7 @@ pages! {
     }
     REGISTRY_DOWN = "build/registry-down" {
         title: "Build failed: RegistryDown",
-        meaning: "A registry answered with an error of its own (HTTP 500 or above).",
+        meaning: "A registry answered with a server error (HTTP 500 or above).",
         fixes: ["Build again in a few minutes"],
     }
     BUILD_ERROR = "build/unknown" {
