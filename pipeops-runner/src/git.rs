@@ -193,7 +193,7 @@ impl Diagnose for GitNameError {
 }
 
 /// The part of `git check-ref-format` that keeps a name from being an option, a path escape or a control sequence.
-fn check_ref_name(name: &str) -> Result<(), &'static str> {
+pub(crate) fn check_ref_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Err("a ref name has 1 to 255 bytes");
     }

@@ -7,6 +7,7 @@ use pipeops_core::diagnosis::codes;
 use pipeops_core::{CommitSha, Diagnose, Diagnosis, RetryClass};
 
 use crate::git::RepositoryUrl;
+use crate::project::Missing;
 
 pub(super) type Source = Box<dyn Error + Send + Sync>;
 
@@ -21,6 +22,28 @@ pub enum CloneError {
         url: RepositoryUrl,
         /// The commit.
         commit: CommitSha,
+    },
+    /// The repository has no branch, tag or commit of this name.
+    #[error("{url} has no branch, tag or commit {revision:?}")]
+    UnknownRevision {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The name, cut to 100 characters.
+        revision: String,
+    },
+    /// Several commits of the repository begin with the same digits.
+    #[error("several commits of {url} begin with {revision}")]
+    AmbiguousRevision {
+        /// The repository.
+        url: RepositoryUrl,
+        /// The digits.
+        revision: String,
+    },
+    /// The project has no repository.
+    #[error("project {project} has no repository")]
+    NotConfigured {
+        /// The project's name.
+        project: String,
     },
     /// The server wants a login and the project has none.
     #[error("{url} asks for a login and the project has none")]
@@ -87,7 +110,12 @@ pub enum CloneError {
 impl Diagnose for CloneError {
     fn diagnosis(&self) -> Diagnosis {
         let (page, class) = match self {
-            Self::MissingCommit { .. } => (&codes::clone::COMMIT_NOT_FOUND, RetryClass::Permanent),
+            Self::MissingCommit { .. }
+            | Self::UnknownRevision { .. }
+            | Self::AmbiguousRevision { .. } => {
+                (&codes::clone::COMMIT_NOT_FOUND, RetryClass::Permanent)
+            }
+            Self::NotConfigured { .. } => (&codes::project::INCOMPLETE, RetryClass::Permanent),
             Self::LoginNeeded { .. } => (&codes::clone::LOGIN_NEEDED, RetryClass::NeedsCredential),
             Self::LoginRefused { .. } => {
                 (&codes::clone::LOGIN_REFUSED, RetryClass::NeedsCredential)
@@ -101,10 +129,19 @@ impl Diagnose for CloneError {
             Self::Write { .. } => (&codes::clone::WRITE, RetryClass::Permanent),
             Self::Protocol { .. } => (&codes::clone::PROTOCOL, RetryClass::Permanent),
         };
-        Diagnosis::new(page)
+        let diagnosis = Diagnosis::new(page)
             .error(self.to_string())
             .reason(self.reason())
-            .class(class)
+            .class(class);
+        match self {
+            Self::UnknownRevision { .. } => diagnosis.fixes([
+                "Check the name of the branch or tag",
+                "Push the commit, and write its full SHA if no branch or tag points to it",
+            ]),
+            Self::AmbiguousRevision { .. } => diagnosis.fixes(["Write more digits of the SHA"]),
+            Self::NotConfigured { .. } => diagnosis.fixes([Missing::Repository.fix()]),
+            _ => diagnosis,
+        }
     }
 }
 
@@ -114,6 +151,11 @@ impl CloneError {
             Self::MissingCommit { .. } => {
                 "the branch was rewritten or deleted after the push".to_owned()
             }
+            Self::UnknownRevision { .. } => {
+                "the repository exists, but no ref matches the name".to_owned()
+            }
+            Self::AmbiguousRevision { .. } => "the short SHA is not unique".to_owned(),
+            Self::NotConfigured { .. } => "the URL of the repository is not set".to_owned(),
             Self::LoginNeeded { .. } => "the repository is private".to_owned(),
             Self::LoginRefused { .. } => "authentication failed".to_owned(),
             Self::NoRepository { .. } => "not found".to_owned(),

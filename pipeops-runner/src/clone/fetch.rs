@@ -19,6 +19,7 @@ use pipeops_core::tls::client_config;
 use super::error::{Source, chain_text};
 use super::tally::Tally;
 use super::{CloneError, CloneRequest, Cloned};
+use crate::git::RepositoryUrl;
 use crate::project::Login;
 
 /// How long the server may take to accept a connection.
@@ -38,7 +39,7 @@ pub(super) fn fetch(
     write_files(&mut checkout, request, stop)?;
     // The history is not needed, and a build context should be the files alone.
     fs::remove_dir_all(folder.join(".git"))
-        .map_err(|error| CloneError::internal(request, error))?;
+        .map_err(|error| CloneError::internal(&request.url, error))?;
     Ok(Cloned::new(commit_time, tally.files, tally.bytes))
 }
 
@@ -56,7 +57,7 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
         .and_then(|prepared| prepared.with_revision(Some(request.commit.as_str())))
         .map_err(failed)?
         .with_shallow(depth);
-    let http = http_options(request)?;
+    let http = http_options(request.login.as_ref(), request.limits.idle).map_err(failed)?;
     Ok(prepared.configure_connection(move |connection| {
         connection.set_transport_options(Box::new(http.clone()));
         // Without this gix would ask the machine's credential helpers, or a terminal.
@@ -65,9 +66,11 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
     }))
 }
 
-fn http_options(request: &CloneRequest) -> Result<http::Options, CloneError> {
-    let tls = client_config(&[]).map_err(|error| CloneError::internal(request, error))?;
-    let idle = request.limits.idle;
+pub(super) fn http_options(
+    login: Option<&Login>,
+    idle: Duration,
+) -> Result<http::Options, gix::Error> {
+    let tls = client_config(&[]).map_err(gix::Error::from_error)?;
     let configure_client = move |client: reqwest::blocking::ClientBuilder| {
         Ok(client
             .connect_timeout(CONNECT_TIMEOUT)
@@ -79,9 +82,9 @@ fn http_options(request: &CloneRequest) -> Result<http::Options, CloneError> {
         configure_request: None,
     };
     Ok(http::Options {
-        extra_headers: request.login.iter().map(authorization).collect(),
+        extra_headers: login.into_iter().map(authorization).collect(),
         // A redirect could lead to another host: never with credentials.
-        follow_redirects: match request.login {
+        follow_redirects: match login {
             Some(_) => http::options::FollowRedirects::None,
             None => http::options::FollowRedirects::Initial,
         },
@@ -147,22 +150,27 @@ impl CloneError {
     }
 
     /// Something on this machine failed that has nothing to do with the repository.
-    pub(super) fn internal(request: &CloneRequest, source: impl Into<Source>) -> Self {
+    pub(super) fn internal(url: &RepositoryUrl, source: impl Into<Source>) -> Self {
         Self::Protocol {
-            url: request.url.clone(),
+            url: url.clone(),
             source: source.into(),
         }
     }
 
-    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
+    /// The error of a fetch, in which the server can say that it does not have the commit.
     pub(super) fn git(request: &CloneRequest, error: gix::Error) -> Self {
-        let url = || request.url.clone();
-        let said = chain_text(&error);
-        if is_missing_commit(&said) {
-            return Self::missing_commit(request);
+        match is_missing_commit(&chain_text(&error)) {
+            true => Self::missing_commit(request),
+            false => Self::remote(&request.url, request.login.as_ref(), error),
         }
+    }
+
+    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
+    pub(super) fn remote(url: &RepositoryUrl, login: Option<&Login>, error: gix::Error) -> Self {
+        let said = chain_text(&error);
+        let url = || url.clone();
         if error.is_unauthenticated() {
-            return match &request.login {
+            return match login {
                 None => Self::LoginNeeded { url: url() },
                 Some(login) => Self::LoginRefused {
                     url: url(),
@@ -177,7 +185,7 @@ impl CloneError {
             let source = error.into();
             return Self::Unreachable { url: url(), source };
         }
-        Self::internal(request, error)
+        Self::internal(&url(), error)
     }
 }
 

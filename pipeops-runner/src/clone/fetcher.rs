@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pipeops_core::Failure;
+use pipeops_core::{CommitSha, Failure};
 use tokio::task::spawn_blocking;
 
 use super::tally::bytes_text;
-use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, source_folder};
+use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, resolve, source_folder};
+use crate::project::Project;
 use crate::workspace::{Workspace, usage};
 
 /// How often the size of the workspace is measured.
@@ -27,6 +28,50 @@ impl SourceFetcher for GitFetcher {
         request: &CloneRequest,
     ) -> Result<Cloned, Failure> {
         Ok(clone(workspace, request).await?)
+    }
+}
+
+impl GitFetcher {
+    /// Resolves a branch, a tag or a short SHA at the project's git server to the full SHA of its commit.
+    ///
+    /// `revision` is one of these; a branch takes precedence over a tag with the same name:
+    /// - a branch or a tag: `main`, `v1.2`
+    /// - a full ref name: `refs/heads/main`, or `HEAD` for the server's default branch
+    /// - at least four digits of a commit that a branch or a tag points to: `1f7a7a4`
+    /// - a full SHA, which is returned without asking the server
+    ///
+    /// ```no_run
+    /// use pipeops_runner::{Project, clone::GitFetcher};
+    ///
+    /// # async fn resolve() -> Result<(), Box<dyn std::error::Error>> {
+    /// let project = Project::new("shop")?.repository("https://git.example.com/team/shop.git".parse()?);
+    /// let head = GitFetcher.resolve(&project, "main").await?;
+    /// println!("main is at {head}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CloneError::UnknownRevision`] and [`CloneError::AmbiguousRevision`] when the name matches no commit or several;
+    /// [`CloneError::NotConfigured`] when the project has no repository; otherwise the errors of a clone.
+    pub async fn resolve(
+        &self,
+        project: &Project,
+        revision: &str,
+    ) -> Result<CommitSha, CloneError> {
+        if let Ok(commit) = revision.parse() {
+            return Ok(commit);
+        }
+        let url = project.repository.clone();
+        let url = url.ok_or_else(|| CloneError::NotConfigured {
+            project: project.name.clone(),
+        })?;
+        let work = {
+            let (url, login) = (url.clone(), project.secrets.git.clone());
+            let revision = revision.to_owned();
+            spawn_blocking(move || resolve::resolve(&url, login.as_ref(), &revision))
+        };
+        work.await
+            .unwrap_or_else(|panic| Err(CloneError::internal(&url, panic)))
     }
 }
 
@@ -50,7 +95,7 @@ pub async fn clone(
     };
     let limits = &request.limits;
     tokio::select! {
-        done = &mut work => done.unwrap_or_else(|panic| Err(CloneError::internal(request, panic))),
+        done = &mut work => done.unwrap_or_else(|panic| Err(CloneError::internal(&request.url, panic))),
         () = tokio::time::sleep(limits.time) => Err(CloneError::Timeout {
             url: request.url.clone(),
             limit: limits.time,

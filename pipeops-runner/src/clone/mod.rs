@@ -12,6 +12,8 @@ mod fetch;
 mod fetcher;
 mod limits;
 #[cfg(feature = "git")]
+mod resolve;
+#[cfg(feature = "git")]
 mod tally;
 
 use std::fmt;

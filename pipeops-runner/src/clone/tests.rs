@@ -10,6 +10,7 @@ use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::git::{GitOptions, GitServer, Repo};
 
 use super::*;
+use crate::project::Project;
 use crate::workspace::Workspaces;
 
 struct Setup {
@@ -87,6 +88,43 @@ async fn a_commit_that_is_not_there_is_named() {
         "{error:?}"
     );
     assert_eq!(error.diagnosis().title, "Deployment failed: CommitNotFound");
+}
+
+#[tokio::test]
+async fn a_branch_a_tag_and_a_short_sha_resolve_to_their_commit() {
+    let setup = setup(GitOptions::default().token("s3cr3t-token")).await;
+    let old = setup.repo.commit(&[("a", "1")], "First").unwrap();
+    let new = setup.repo.commit(&[("a", "2")], "Second").unwrap();
+    setup.repo.tag("v1", &old).unwrap();
+    let public = Project::new("shop")
+        .unwrap()
+        .repository(setup.repo.url().parse().unwrap());
+    let project = public.clone().git_login("bob", "s3cr3t-token");
+    let resolve = async |name: &str| GitFetcher.resolve(&project, name).await;
+    for (name, commit) in [
+        ("main", &new),
+        ("refs/heads/main", &new),
+        ("HEAD", &new),
+        ("v1", &old),
+        ("refs/tags/v1", &old),
+        (&new[..7], &new),
+        (&old.to_uppercase()[..7], &old),
+        (new.as_str(), &new),
+    ] {
+        assert_eq!(resolve(name).await.unwrap().as_str(), commit, "{name}");
+    }
+    for name in ["mai", "main2", "refs/heads/", "a\nb", "", "0000000"] {
+        let error = resolve(name).await.unwrap_err();
+        assert!(
+            matches!(error, CloneError::UnknownRevision { .. }),
+            "{name}: {error:?}"
+        );
+    }
+    let error = GitFetcher.resolve(&public, "main").await.unwrap_err();
+    assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
+    let empty = Project::new("shop").unwrap();
+    let error = GitFetcher.resolve(&empty, "main").await.unwrap_err();
+    assert!(error.diagnosis().fixes[0].contains("repository"));
 }
 
 #[tokio::test]
