@@ -18,6 +18,18 @@ use crate::secret::SecretString;
 pub use crate::cache::{BuildCache, S3Cache};
 
 /// One image to build from a folder and to push.
+///
+/// ```
+/// use pipeops_core::build::BuildRequest;
+///
+/// let image = "registry.example.com/shop/web:v1".parse()?;
+/// let request = BuildRequest::new("/srv/checkout", image)
+///     .build_arg("NODE_VERSION", "24")
+///     .secret("npm-token", "s3cr3t")
+///     .platform("linux/amd64");
+/// assert_eq!(request.build_args["NODE_VERSION"], "24");
+/// # Ok::<(), pipeops_core::image::ImageNameError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BuildRequest {
@@ -70,6 +82,90 @@ impl BuildRequest {
             insecure_registry: false,
             no_cache: false,
         }
+    }
+
+    /// Sets where the Dockerfile comes from.
+    #[must_use]
+    pub fn dockerfile(mut self, dockerfile: DockerfileSource) -> Self {
+        self.dockerfile = dockerfile;
+        self
+    }
+
+    /// Adds a build argument. A later value of the same name wins, here and in the other maps.
+    #[must_use]
+    pub fn build_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.build_args.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a label to the image.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the stage to build.
+    #[must_use]
+    pub fn target(mut self, stage: impl Into<String>) -> Self {
+        self.target = Some(stage.into());
+        self
+    }
+
+    /// Adds a platform to build for: `os/arch[/variant]`.
+    #[must_use]
+    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+        self.platforms.push(platform.into());
+        self
+    }
+
+    /// Adds a secret, which `RUN --mount=type=secret,id=…` reads.
+    #[must_use]
+    pub fn secret(mut self, id: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.secrets.insert(id.into(), value.into());
+        self
+    }
+
+    /// Adds a place to read build cache from.
+    #[must_use]
+    pub fn cache_from(mut self, cache: BuildCache) -> Self {
+        self.cache_from.push(cache);
+        self
+    }
+
+    /// Adds a place to write the build cache to.
+    #[must_use]
+    pub fn cache_to(mut self, cache: BuildCache) -> Self {
+        self.cache_to.push(cache);
+        self
+    }
+
+    /// Sets the commit's time.
+    #[must_use]
+    pub fn commit_time(mut self, time: Timestamp) -> Self {
+        self.commit_time = Some(time);
+        self
+    }
+
+    /// Sets the credentials for base images and for the push.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Arc<dyn CredentialProvider>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Sets whether the registry in `image` speaks plain HTTP.
+    #[must_use]
+    pub fn insecure_registry(mut self, insecure: bool) -> Self {
+        self.insecure_registry = insecure;
+        self
+    }
+
+    /// Sets whether to ignore all cache.
+    #[must_use]
+    pub fn no_cache(mut self, ignore: bool) -> Self {
+        self.no_cache = ignore;
+        self
     }
 }
 

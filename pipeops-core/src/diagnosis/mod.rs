@@ -203,7 +203,23 @@ pub trait Diagnose: std::error::Error + Send + Sync + 'static {
 
 /// Any error that explains itself, as the traits between the crates return it.
 ///
-/// Every [`Diagnose`] error converts into it with `?`.
+/// Every [`Diagnose`] error converts into it with `?`, and it converts into `Box<dyn Error>`, which can be downcast to the
+/// original error. `{}` is the error's own message, `{:?}` adds its causes, `{:#?}` is the original error's `Debug`.
+///
+/// ```
+/// use pipeops_core::diagnosis::{Diagnosis, Failure, codes};
+///
+/// fn deploy() -> Result<(), Failure> {
+///     let diagnosis = Diagnosis::new(&codes::UNKNOWN).title("Deployment failed");
+///     Err(Failure::from_diagnosis(diagnosis))
+/// }
+///
+/// fn run() -> Result<(), Box<dyn std::error::Error>> {
+///     Ok(deploy()?)
+/// }
+///
+/// assert_eq!(run().unwrap_err().to_string(), "Deployment failed");
+/// ```
 pub struct Failure(Box<dyn Diagnose>);
 
 impl Failure {
@@ -234,9 +250,34 @@ impl<E: Diagnose> From<E> for Failure {
     }
 }
 
+impl From<Failure> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+impl From<Failure> for Box<dyn std::error::Error> {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+/// What `main` prints when it returns the failure.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        if f.alternate() {
+            return fmt::Debug::fmt(&self.0, f);
+        }
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        if source.is_some() {
+            write!(f, "\n\nCaused by:")?;
+        }
+        while let Some(cause) = source {
+            write!(f, "\n    {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
     }
 }
 
@@ -292,6 +333,28 @@ mod tests {
             text,
             "❌ T\n\nReason: R\n\nLast output:\n    a\n    b\n\nFix:\n1. F\n"
         );
+    }
+
+    #[test]
+    fn a_failure_is_readable_and_becomes_a_boxed_error() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read the settings")]
+        struct Unreadable(#[source] std::io::Error);
+        impl Diagnose for Unreadable {
+            fn diagnosis(&self) -> Diagnosis {
+                diagnosis()
+            }
+        }
+        let failure = || Failure::from(Unreadable(std::io::Error::other("disk full")));
+        assert_eq!(
+            format!("{:?}", failure()),
+            "cannot read the settings\n\nCaused by:\n    disk full"
+        );
+        assert!(format!("{:#?}", failure()).starts_with("Unreadable("));
+        let boxed: Box<dyn std::error::Error> = failure().into();
+        assert!(boxed.is::<Unreadable>());
+        let boxed: Box<dyn std::error::Error + Send + Sync> = failure().into();
+        assert!(boxed.is::<Unreadable>());
     }
 
     #[test]
