@@ -1,4 +1,4 @@
-//! What an image builder is asked for and what it answers.
+//! Requests to an image builder, and their results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::secret::SecretString;
 
 pub use crate::cache::{BuildCache, S3Cache};
 
-/// One image to build from a folder and to push.
+/// A request to build an image from a folder and push it.
 ///
 /// ```
 /// use pipeops_core::build::BuildRequest;
@@ -37,29 +37,29 @@ pub struct BuildRequest {
     pub context: PathBuf,
     /// Where the Dockerfile comes from. Default: `Dockerfile` in the context.
     pub dockerfile: DockerfileSource,
-    /// The name under which the image is pushed; must have a tag.
+    /// The name to push the image as; must have a tag.
     pub image: ImageRef,
     /// Build arguments. `pipeops_dockerfile::filter` keeps those that the Dockerfile declares.
     pub build_args: BTreeMap<String, String>,
     /// Labels of the image.
     pub labels: BTreeMap<String, String>,
-    /// The stage to build; the last one by default.
+    /// The stage to build. Default: the last one.
     pub target: Option<String>,
-    /// `os/arch[/variant]`; the daemon's own platform by default.
+    /// Each `os/arch[/variant]`. Default: the daemon's own platform.
     pub platforms: Vec<String>,
-    /// Secrets for `RUN --mount=type=secret,id=…`, by id. Never in the image, its history or the cache key.
+    /// Secrets for `RUN --mount=type=secret,id=…`, by id. They are never in the image, its history or the cache key.
     pub secrets: BTreeMap<String, SecretString>,
-    /// Where to read build cache from, in this order.
+    /// Where to read build cache from, in order of preference.
     pub cache_from: Vec<BuildCache>,
     /// Where to write the build cache to.
     pub cache_to: Vec<BuildCache>,
-    /// The commit's time: becomes `SOURCE_DATE_EPOCH`.
+    /// The commit's time. It becomes `SOURCE_DATE_EPOCH`.
     pub commit_time: Option<Timestamp>,
     /// Credentials for base images and for the push.
     pub credentials: Arc<dyn CredentialProvider>,
-    /// The registry in `image` speaks plain HTTP. Default: false; daemons treat loopback so by themselves.
+    /// Whether the registry in `image` uses plain HTTP. Default: false. Daemons use plain HTTP for loopback anyway.
     pub insecure_registry: bool,
-    /// Ignore all cache. Default: false.
+    /// Whether to ignore all cache. Default: false.
     pub no_cache: bool,
 }
 
@@ -91,7 +91,7 @@ impl BuildRequest {
         self
     }
 
-    /// Adds a build argument. A later value of the same name wins, here and in the other maps.
+    /// Adds a build argument, or replaces the one of this name.
     #[must_use]
     pub fn build_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.build_args.insert(name.into(), value.into());
@@ -154,7 +154,7 @@ impl BuildRequest {
         self
     }
 
-    /// Sets whether the registry in `image` speaks plain HTTP.
+    /// Sets whether the registry in `image` uses plain HTTP.
     #[must_use]
     pub fn insecure_registry(mut self, insecure: bool) -> Self {
         self.insecure_registry = insecure;
@@ -173,9 +173,9 @@ impl BuildRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DockerfileSource {
-    /// A file of the context, by its path from the context's root.
+    /// A file in the context: its path from the context's root.
     Path(String),
-    /// This text; the context is left as it is.
+    /// This text. The context isn't changed.
     Inline(String),
 }
 
@@ -190,18 +190,18 @@ impl Default for DockerfileSource {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BuiltImage {
-    /// Name and tag, pinned to the digest that the registry took.
+    /// The name and tag, pinned to the pushed digest.
     pub image: ImageRef,
-    /// The manifest's digest: this is what is deployed.
+    /// The digest of the manifest, which is what gets deployed.
     pub digest: Digest,
-    /// Steps that ran or were taken from cache.
+    /// The number of build steps, including those from cache.
     pub steps: usize,
-    /// Steps of these that were taken from cache.
+    /// The number of steps that came from cache.
     pub cached: usize,
 }
 
 impl BuiltImage {
-    /// The result of a push of `image` that the registry keeps as `digest`.
+    /// The result of pushing `image` with this `digest`.
     pub fn new(image: &ImageRef, digest: Digest, steps: usize, cached: usize) -> Self {
         Self {
             image: image.with_digest(digest.clone()),
@@ -212,13 +212,13 @@ impl BuiltImage {
     }
 }
 
-/// Something that builds images.
+/// Builds images.
 #[async_trait]
 pub trait ImageBuilder: fmt::Debug + Send + Sync + 'static {
-    /// Builds and pushes one image, reporting progress to `events`. Dropping the future cancels the build.
+    /// Builds and pushes one image, and reports progress to `events`. Dropping the future cancels the build.
     ///
     /// # Errors
-    /// Whatever kept the image from being pushed, with its diagnosis.
+    /// Why the image wasn't pushed, with its diagnosis.
     async fn build(
         &self,
         request: BuildRequest,
@@ -237,22 +237,22 @@ impl<B: ImageBuilder + ?Sized> ImageBuilder for Arc<B> {
     }
 }
 
-/// The registry that images are pushed to, as far as a builder has to ask it itself, beside what its daemon does there.
+/// Registry operations that a builder does itself instead of leaving them to its daemon.
 ///
-/// It logs in with the request's own credentials, as the daemon does.
+/// It logs in with the request's credentials, as the daemon does.
 #[async_trait]
 pub trait ImageRegistry: fmt::Debug + Send + Sync + 'static {
-    /// The digest that the request's image stands for now; `None` when there is no such image. With a digest in its name:
-    /// whether that image is there.
+    /// The digest that the request's image currently has; `None` if there is no such image. For a reference with a digest,
+    /// that digest if the image exists.
     ///
     /// # Errors
-    /// When the registry cannot be asked, or does not let us see it.
+    /// If the registry can't be reached or denies access.
     async fn digest(&self, request: &BuildRequest) -> Result<Option<Digest>, Failure>;
 
-    /// Makes one image for several platforms out of `parts`, which are in the request's repository already, and gives it
-    /// the request's tag. A part may itself be an index, such as an image with its attestations.
+    /// Combines `parts`, which are already in the request's repository, into one multi-platform image with the request's tag.
+    /// A part may itself be an index, such as an image with its attestations.
     ///
     /// # Errors
-    /// When a part is missing or is not what its digest says, two parts are for one platform, or the push fails.
+    /// If a part is missing or doesn't match its digest, two parts have the same platform, or the push fails.
     async fn join(&self, request: &BuildRequest, parts: &[Digest]) -> Result<Digest, Failure>;
 }

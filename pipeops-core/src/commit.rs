@@ -24,12 +24,12 @@ impl CommitSha {
         &self.0
     }
 
-    /// The first seven digits, for people.
+    /// The first seven digits, for messages.
     pub fn short(&self) -> &str {
         &self.0[..7]
     }
 
-    /// Parses an id where all zeros mean that there is no commit. Forges send zeros for a ref that was created or deleted.
+    /// Parses an id; all zeros are `None`. Forges send zeros for a ref that was created or deleted.
     ///
     /// # Errors
     /// When the text is neither an id nor all zeros.

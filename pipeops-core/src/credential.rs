@@ -1,4 +1,4 @@
-//! The one trait through which a registry credential reaches whoever needs it.
+//! Registry credentials, and the trait that provides them.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use crate::diagnosis::Failure;
 use crate::secret::SecretString;
 
-/// What a credential is wanted for: one repository, to read or to write.
+/// What a credential is needed for: reading or writing one repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct RegistryScope {
-    /// The path inside the registry, such as `team/app`; `None` when the caller cannot know it.
+    /// The path inside the registry, such as `team/app`; `None` if the caller doesn't know it.
     pub repository: Option<String>,
-    /// Whether the caller is going to push.
+    /// Whether the caller will push.
     pub push: bool,
 }
 
 impl RegistryScope {
-    /// To read one repository.
+    /// Read access to one repository.
     pub fn pull(repository: impl Into<String>) -> Self {
         Self {
             repository: Some(repository.into()),
@@ -27,7 +27,7 @@ impl RegistryScope {
         }
     }
 
-    /// To read and write one repository.
+    /// Read and write access to one repository.
     pub fn push(repository: impl Into<String>) -> Self {
         Self {
             repository: Some(repository.into()),
@@ -36,30 +36,30 @@ impl RegistryScope {
     }
 }
 
-/// How to log in at a registry. Its `Debug` shows no secret.
+/// A login for a registry. Its `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Credential {
-    /// What to present.
+    /// The login itself.
     pub kind: CredentialKind,
-    /// When it stops working; `None` when it does not expire, or when that is unknown.
+    /// When it expires; `None` if it doesn't, or if that is unknown.
     pub expires: Option<Timestamp>,
 }
 
-/// What is presented to the registry or to its token server.
+/// What the client presents to the registry or to its token server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialKind {
-    /// Nothing: public repositories only.
+    /// Nothing, for public repositories.
     Anonymous,
-    /// User name and password (or access token).
+    /// A user name and a password or access token.
     Basic {
         /// The user name.
         username: String,
         /// The password or access token.
         password: SecretString,
     },
-    /// An OAuth refresh token, exchanged at the registry's token server (docker's `identitytoken`).
+    /// An OAuth refresh token, which the registry's token server exchanges (docker's `identitytoken`).
     IdentityToken(SecretString),
 }
 
@@ -84,14 +84,14 @@ impl Credential {
         }
     }
 
-    /// Sets when it stops working.
+    /// Sets when it expires.
     #[must_use]
     pub fn expires(mut self, at: Timestamp) -> Self {
         self.expires = Some(at);
         self
     }
 
-    /// The secrets in it, for a [`Redactor`](crate::Redactor).
+    /// Its secrets, for a [`Redactor`](crate::Redactor).
     pub fn secrets(&self) -> impl Iterator<Item = SecretString> + use<> {
         let secret = match &self.kind {
             CredentialKind::Anonymous => None,
@@ -102,20 +102,20 @@ impl Credential {
     }
 }
 
-/// Where credentials come from.
+/// A source of registry credentials.
 ///
-/// Implementations cache inside and renew before expiry: callers ask on each use and keep nothing.
+/// Implementations cache credentials and renew them before they expire. Callers ask before each use and keep nothing.
 #[async_trait]
 pub trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
-    /// The credential for `host` (`docker.io`, `127.0.0.1:5000`), good for `scope`.
+    /// The credential for `host` (`docker.io`, `127.0.0.1:5000`) that covers `scope`.
     ///
-    /// Answers [`Credential::anonymous`] for a host that it has nothing for.
+    /// Returns [`Credential::anonymous`] for hosts without a configured credential.
     ///
     /// # Errors
-    /// When a credential is configured for this host and could not be had.
+    /// If a credential is configured for this host but can't be obtained.
     async fn credential(&self, host: &str, scope: &RegistryScope) -> Result<Credential, Failure>;
 
-    /// Forgets what is cached for `host`, because the registry refused it.
+    /// Drops the cached credential for `host`, because the registry refused it.
     fn refused(&self, host: &str) {
         let _ = host;
     }

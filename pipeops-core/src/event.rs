@@ -1,4 +1,4 @@
-//! The one stream of events that shows a deployment while it happens.
+//! The event stream of a deployment.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::commit::CommitSha;
 use crate::diagnosis::Diagnosis;
 use crate::revision::Revision;
 
-/// One event of a deployment, as it is stored, streamed and printed (one JSON object a line).
+/// One event of a deployment, as it is stored, streamed and printed: one JSON object per line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Position in the stream, from 1, without gaps; replay starts after any of them.
+    /// The position in the stream: 1, 2, 3, … without gaps. A replay can start after any of them.
     pub seq: u64,
     /// When it happened.
     pub at: Timestamp,
@@ -24,27 +24,27 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// A step on the way of a commit.
+/// A step of the deployment pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Step {
-    /// Fetching exactly the commit.
+    /// Fetch the commit.
     Clone,
-    /// Finding the language, framework and start command.
+    /// Detect the language, framework and start command.
     Detect,
-    /// Choosing the Dockerfile and filtering build args.
+    /// Choose the Dockerfile and filter build arguments.
     Plan,
-    /// Building and pushing the image.
+    /// Build and push the image.
     Build,
-    /// Generating the Kubernetes objects.
+    /// Generate the Kubernetes objects.
     Manifests,
-    /// Applying and watching them.
+    /// Apply the objects and watch the rollout.
     Rollout,
 }
 
 impl Step {
-    /// All steps in their order.
+    /// All steps, in order.
     pub const ALL: [Self; 6] = [
         Self::Clone,
         Self::Detect,
@@ -95,33 +95,33 @@ pub enum EventKind {
     Claimed {
         /// The runner's name.
         runner: String,
-        /// How many runners took it before and did not finish.
+        /// The number of runners that took it before and didn't finish.
         attempt: u32,
     },
-    /// A step began.
+    /// A step started.
     StepStarted {
-        /// Which.
+        /// The step.
         step: Step,
     },
-    /// A step ended well.
+    /// A step succeeded.
     StepFinished {
-        /// Which.
+        /// The step.
         step: Step,
         /// How long it took.
         millis: u64,
-        /// Its result in a few words.
+        /// A short description of its result.
         summary: String,
     },
-    /// A step ended badly.
+    /// A step failed.
     StepFailed {
-        /// Which.
+        /// The step.
         step: Step,
         /// How long it took.
         millis: u64,
     },
-    /// The build waits for a daemon that has room.
+    /// The build waits for a daemon with capacity.
     BuildWaiting {
-        /// Builds that get their place before this one, as far as it is known.
+        /// The number of builds ahead of this one, if known.
         ahead: u64,
     },
     /// A step of the build changed.
@@ -130,9 +130,9 @@ pub enum EventKind {
         id: String,
         /// Such as `[2/4] RUN pip install -r requirements.txt`.
         name: String,
-        /// Where it is.
+        /// Its state.
         state: VertexState,
-        /// How long it ran, once it ended.
+        /// How long it ran; only set once it has ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         millis: Option<u64>,
     },
@@ -140,78 +140,78 @@ pub enum EventKind {
     Log {
         /// The vertex that printed it.
         vertex: String,
-        /// The line, without its end.
+        /// The line, without its line break.
         line: String,
     },
-    /// A part of a build step moves or ends: a layer that is fetched, the context that is sent, the image that is pushed.
+    /// A part of a build step made progress or ended: a layer download, the context transfer, the image push.
     ///
-    /// It may begin when its step has ended: a base image is fetched when it is needed, after its `FROM`.
+    /// It can start after its step has ended: BuildKit fetches a base image when it needs it, after the `FROM`.
     Transfer {
-        /// The vertex that it is part of.
+        /// The vertex that it belongs to.
         #[serde(default)]
         vertex: String,
-        /// What it is, such as a layer's digest or `pushing layers`: unique within its vertex.
+        /// Its name, such as a layer's digest or `pushing layers`. Unique within its vertex.
         id: String,
-        /// Bytes (or files) so far; 0 for what is not counted.
+        /// Bytes or files so far; 0 if not counted.
         current: u64,
-        /// Bytes (or files) in all; 0 when not known.
+        /// Bytes or files in total; 0 if unknown.
         total: u64,
-        /// How long it took, once it ended.
+        /// How long it took; only set once it has ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         millis: Option<u64>,
     },
-    /// The rollout moved.
+    /// The rollout made progress.
     Rollout {
-        /// For people: `Pod 2/3 ready`, `Waiting for health checks`, `Rollout complete`.
+        /// A readable message: `Pod 2/3 ready`, `Waiting for health checks`, `Rollout complete`.
         message: String,
-        /// Pods of the new revision that are ready.
+        /// The number of ready pods of the new revision.
         ready: u32,
-        /// Pods wanted.
+        /// The desired number of pods.
         desired: u32,
     },
     /// A pod of the application changed.
     Pod {
         /// Its name.
         name: String,
-        /// Its revision's name: the ReplicaSet.
+        /// The name of its ReplicaSet.
         revision: String,
-        /// `Pending`, `Running`, or the reason that it waits: `ImagePullBackOff`.
+        /// `Pending`, `Running`, or the reason why it waits: `ImagePullBackOff`.
         status: String,
-        /// Whether it answers requests.
+        /// Whether it is ready.
         ready: bool,
-        /// Whether it belongs to the revision that is being rolled out.
+        /// Whether it belongs to the new revision.
         current: bool,
         /// True once the pod is gone.
         #[serde(default)]
         gone: bool,
     },
-    /// Something that does not stop the deployment but that a person should know.
+    /// A warning. The deployment continues.
     Warning {
-        /// For people.
+        /// The message.
         message: String,
     },
-    /// The old revision is being brought back.
+    /// A rollback to the previous revision started.
     RollingBack {
         /// Why.
         diagnosis: Diagnosis,
-        /// The revision that comes back.
+        /// The revision to roll back to.
         to: Revision,
     },
-    /// The deployment ended well.
+    /// The deployment succeeded.
     Succeeded {
-        /// The image that runs, by digest.
+        /// The running image, by digest.
         image: String,
-        /// From the webhook to the end.
+        /// The time from the webhook to the end.
         millis: u64,
     },
-    /// The deployment ended badly.
+    /// The deployment failed.
     Failed {
-        /// Why, and what to do.
+        /// Why, and how to fix it.
         diagnosis: Diagnosis,
-        /// Whether the old revision is serving again (or still).
+        /// Whether the previous revision serves requests, again or still.
         rolled_back: bool,
     },
-    /// The deployment was given up before it began or because a newer commit replaces it.
+    /// The deployment was canceled: before it started, or because a newer commit replaces it.
     Cancelled {
         /// Why.
         reason: String,
@@ -219,7 +219,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// True for the last event of a deployment.
+    /// Whether this is the last event of a deployment.
     pub fn is_final(&self) -> bool {
         matches!(
             self,
@@ -228,32 +228,32 @@ impl EventKind {
     }
 }
 
-/// Where a build step is.
+/// The state of a build step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum VertexState {
-    /// It runs.
+    /// Running.
     Started,
-    /// It ended.
+    /// Done.
     Done,
-    /// Its result was taken from cache.
+    /// Its result came from cache.
     Cached,
-    /// It failed.
+    /// Failed.
     Failed,
-    /// It was given up because something else failed.
+    /// Canceled because another step failed.
     Cancelled,
 }
 
-/// Where the events of one deployment go.
+/// Receives the events of one deployment.
 ///
-/// `emit` never waits: a slow reader must not slow a build. Implementations drop or buffer, and redact secrets.
+/// `emit` never blocks, so a slow reader can't slow a build down. Implementations drop or buffer events, and redact secrets.
 pub trait EventSink: Send + Sync {
-    /// Takes one event.
+    /// Receives one event.
     fn emit(&self, kind: EventKind);
 }
 
-/// Takes events and keeps none.
+/// Discards all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Discard;
 
@@ -261,7 +261,7 @@ impl EventSink for Discard {
     fn emit(&self, _kind: EventKind) {}
 }
 
-/// Every function of one event is a sink.
+/// Any function that takes an event is a sink.
 impl<F: Fn(EventKind) + Send + Sync> EventSink for F {
     fn emit(&self, kind: EventKind) {
         self(kind);

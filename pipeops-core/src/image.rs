@@ -1,4 +1,4 @@
-//! Names of images: repository, tag and digest.
+//! Image references: repository, tag and digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::diagnosis::{Diagnose, Diagnosis, codes};
 
 /// The digest of a manifest: `sha256:` and 64 lower-case hexadecimal digits.
 ///
-/// Other algorithms of the [OCI image specification] are refused: no registry in use serves them.
+/// Other algorithms of the [OCI image specification] are rejected, because no common registry serves them.
 ///
 /// [OCI image specification]: https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,9 +69,9 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The full name of an image: `host/path:tag@digest`.
+/// An image reference: `host/path:tag@digest`.
 ///
-/// Short names are completed as Docker does: `python` is `docker.io/library/python`. The grammar is that of
+/// Short names expand as in Docker: `python` is `docker.io/library/python`. The grammar is that of
 /// [distribution/reference](https://github.com/distribution/reference/blob/main/reference.go).
 ///
 /// ```
@@ -92,7 +92,7 @@ pub struct ImageRef {
 }
 
 impl ImageRef {
-    /// The registry's host, with its port if it has one: `docker.io`, `127.0.0.1:5000`.
+    /// The registry's host, with its port if there is one: `docker.io`, `127.0.0.1:5000`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -102,12 +102,12 @@ impl ImageRef {
         &self.repository
     }
 
-    /// The tag, if one is written.
+    /// The tag, if there is one.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, if one is written.
+    /// The digest, if there is one.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
@@ -117,10 +117,10 @@ impl ImageRef {
         format!("{}/{}", self.host, self.repository)
     }
 
-    /// The same repository under another tag, without digest.
+    /// The same repository with another tag and no digest.
     ///
     /// # Errors
-    /// When the tag is not 1 to 128 of `A-Za-z0-9_.-`, or begins with `.` or `-`.
+    /// If the tag isn't 1 to 128 characters of `A-Za-z0-9_.-`, or begins with `.` or `-`.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ImageNameError> {
         check_tag(tag)?;
         Ok(Self {
@@ -199,14 +199,14 @@ impl fmt::Display for ImageRef {
     }
 }
 
-/// A text that is not the name of an image.
+/// A text that isn't an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an image name: {why}")]
 #[non_exhaustive]
 pub struct ImageNameError {
     /// The text, cut to 200 characters.
     pub text: String,
-    /// Which rule it breaks.
+    /// The rule that it breaks.
     pub why: String,
 }
 

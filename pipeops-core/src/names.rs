@@ -14,7 +14,7 @@ pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// What manages the object: [`MANAGER`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// The revision, as far as a label's value can hold it. It changes with every deployment, so no selector uses it.
+/// The revision, shortened to fit a label. It changes with every deployment, so no selector uses it.
 pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
 
 /// The value of [`MANAGED_BY_LABEL`], and the field manager of every server-side apply.

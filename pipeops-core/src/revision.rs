@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::CommitSha;
 
-/// One version of an application in the cluster: the commit that it was built from, or a name for what was not deployed
-/// from git. 1 to 128 letters, digits, `.`, `_` and `-`; the first is a letter or a digit.
+/// One version of an application in the cluster: the commit that it was built from, or a name if it wasn't deployed from
+/// git. 1 to 128 letters, digits, `.`, `_` and `-`; the first is a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision(String);
 
 impl Revision {
-    /// The revision of what runs in the cluster without a valid revision.
+    /// The revision of running objects that have no valid revision.
     pub fn unknown() -> Self {
         Self("unknown".to_owned())
     }

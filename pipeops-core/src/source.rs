@@ -1,4 +1,4 @@
-//! A tree of untrusted files, read without ever leaving it.
+//! Trees of untrusted files, read without ever leaving them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The name, without path.
+    /// The name, without its path.
     pub name: String,
     /// What it is.
     pub kind: EntryKind,
 }
 
-/// What an entry of a folder is. Symlinks are neither file nor folder: they are never followed.
+/// The type of a folder's entry. Symlinks are neither files nor folders: they are never followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum EntryKind {
@@ -28,32 +28,32 @@ pub enum EntryKind {
     Other,
 }
 
-/// A tree of files that can be listed and read, and never left.
+/// A tree of files that can be listed and read.
 ///
-/// Paths are relative, separated by `/`; the root is `""`. A path that is absolute or contains `..` does not exist.
+/// Paths are relative, separated by `/`; the root is `""`. Absolute paths and paths with `..` don't exist.
 pub trait SourceTree: fmt::Debug + Send + Sync {
-    /// The entries of a folder, sorted by name; empty when there is no such folder.
+    /// The entries of a folder, sorted by name. A missing folder has none.
     ///
     /// # Errors
-    /// When the folder is there and cannot be read.
+    /// If the folder exists but can't be read.
     fn list(&self, dir: &str) -> io::Result<Vec<Entry>>;
 
-    /// The first `limit` bytes of a file; `None` when there is no such regular file.
+    /// The first `limit` bytes of a file; `None` if there is no regular file at this path.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// If the file exists but can't be read.
     fn read(&self, path: &str, limit: usize) -> io::Result<Option<Vec<u8>>>;
 }
 
-/// Conveniences over every [`SourceTree`].
+/// Convenience methods for every [`SourceTree`].
 pub trait SourceTreeExt: SourceTree {
-    /// The most that [`SourceTreeExt::text`] reads: 1 MiB, more than any file that decides a language.
+    /// The most that [`SourceTreeExt::text`] reads: 1 MiB, more than any file that matters to detection.
     const TEXT_LIMIT: usize = 1 << 20;
 
-    /// A small file as text; `None` when there is no such file or it cannot be read.
+    /// A small file as text; `None` if it is missing or can't be read.
     ///
-    /// A byte order mark is left out. Where it says UTF-16 (as Windows PowerShell writes files) it is read as that; in all
-    /// else what is not UTF-8 is replaced.
+    /// A byte order mark is removed. UTF-16 with a byte order mark, as Windows PowerShell writes it, is decoded. Everything
+    /// else is read as UTF-8, and invalid bytes are replaced.
     fn text(&self, path: &str) -> Option<String> {
         let bytes = self.read(path, Self::TEXT_LIMIT).ok()??;
         Some(decode(&bytes))
@@ -93,14 +93,14 @@ impl DirTree {
     /// The tree under `root`.
     ///
     /// # Errors
-    /// When `root` is not a folder that can be opened.
+    /// If `root` isn't a folder or can't be opened.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
         let root = fs::canonicalize(root)?;
         fs::read_dir(&root)?;
         Ok(Self { root })
     }
 
-    /// The path on disk, or `None` where a part of it is a symlink, missing, or would leave the tree.
+    /// The path on disk; `None` if a part of it is missing, a symlink, or outside the tree.
     fn locate(&self, path: &str) -> Option<PathBuf> {
         let mut at = self.root.clone();
         for part in parts(path)? {
@@ -148,7 +148,7 @@ impl SourceTree for DirTree {
     }
 }
 
-/// A tree in memory, for tests and for trees that come from elsewhere.
+/// A tree in memory, for tests and for sources other than a disk.
 ///
 /// ```
 /// use pipeops_core::source::{MemTree, SourceTreeExt};
@@ -210,7 +210,7 @@ impl SourceTree for MemTree {
     }
 }
 
-/// The parts of a relative path; `None` where it would leave the tree.
+/// The parts of a relative path; `None` if it would leave the tree.
 fn parts(path: &str) -> Option<Vec<&str>> {
     if path.starts_with('/') || path.contains(['\\', '\0']) {
         return None;

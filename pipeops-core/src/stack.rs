@@ -1,4 +1,4 @@
-//! The objects of one application, on their way from the manifests to the cluster.
+//! The Kubernetes objects of one application, as manifests generate them and rollouts apply them.
 
 use std::fmt;
 
@@ -9,8 +9,7 @@ use crate::revision::Revision;
 
 /// One Kubernetes object as JSON, with the fields that every object has.
 ///
-/// Core knows no Kubernetes types: whoever generates objects has typed ones and converts, whoever applies them needs only
-/// their coordinates.
+/// This crate has no Kubernetes types: generators convert from their typed objects, and rollouts need only the coordinates.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Object(Value);
@@ -42,7 +41,7 @@ impl Object {
         self.text("/metadata/name").unwrap_or_default()
     }
 
-    /// `metadata.namespace`; `None` for cluster-wide objects and where none is written.
+    /// `metadata.namespace`; `None` for cluster-scoped objects and objects without one.
     pub fn namespace(&self) -> Option<&str> {
         self.text("/metadata/namespace")
     }
@@ -52,7 +51,7 @@ impl Object {
         &self.0
     }
 
-    /// The JSON, to change. Keep `apiVersion`, `kind` and `metadata.name`.
+    /// The JSON, mutable. Keep `apiVersion`, `kind` and `metadata.name`.
     pub fn value_mut(&mut self) -> &mut Value {
         &mut self.0
     }
@@ -62,7 +61,7 @@ impl Object {
     }
 }
 
-/// Shows the coordinates only: a `Secret`'s data must not reach a log.
+/// Shows only the coordinates: the data of a `Secret` must not reach a log.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -75,18 +74,18 @@ impl fmt::Display for Object {
     }
 }
 
-/// All objects of one revision of an application, in the order in which they are applied.
+/// All objects of one revision of an application, in apply order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Stack {
-    /// The application's name: also the name of its workload.
+    /// The application's name, which is also its workload's name.
     pub app: String,
-    /// The namespace in which all of it lives.
+    /// The namespace of all objects.
     pub namespace: String,
-    /// Which version this is.
+    /// The revision.
     pub revision: Revision,
-    /// The objects in apply order: what others refer to comes first, the workload last.
+    /// The objects in apply order: referenced objects first, the workload last.
     pub objects: Vec<Object>,
 }
 
@@ -106,14 +105,14 @@ impl Stack {
         }
     }
 
-    /// The object of this kind and name.
+    /// The object with this kind and name.
     pub fn get(&self, kind: &str, name: &str) -> Option<&Object> {
         self.objects
             .iter()
             .find(|object| object.kind() == kind && object.name() == name)
     }
 
-    /// The workload: the object that runs pods and carries the app's name.
+    /// The workload: the object that runs pods and has the app's name.
     pub fn workload(&self) -> Option<&Object> {
         ["Deployment", "StatefulSet"]
             .iter()

@@ -1,4 +1,4 @@
-//! TLS for clients: ring, and the certificate authorities that the machine trusts.
+//! TLS for clients, with ring and the certificate authorities that the machine trusts.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ use rustls_platform_verifier::Verifier;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// An extra certificate authority isn't one.
+    /// An extra certificate authority can't be parsed.
     #[error("an extra certificate authority {0}")]
     Root(String),
     /// TLS can't be set up.
@@ -20,14 +20,15 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// A client that trusts the machine's certificate authorities and the extra ones (each in PEM), and shows no certificate.
+/// A client configuration that trusts the machine's certificate authorities and the extra ones (PEM), without a client
+/// certificate.
 ///
-/// The provider, ring, is passed explicitly: a library must not install one for the process. The configuration without
-/// extra authorities is made once.
+/// The crypto provider, ring, is passed explicitly: a library must not install one for the whole process. The configuration
+/// without extra authorities is created once and shared.
 ///
 /// # Errors
-/// [`TlsError::Root`] when an extra authority can't be read, [`TlsError::Setup`] when rustls refuses or the machine has no
-/// certificate authorities.
+/// [`TlsError::Root`] if an extra authority can't be parsed, [`TlsError::Setup`] if rustls rejects the configuration or the
+/// machine has no certificate authorities.
 pub fn client_config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
     static DEFAULT: OnceLock<ClientConfig> = OnceLock::new();
     if !extra_roots.is_empty() {
@@ -40,16 +41,16 @@ pub fn client_config(extra_roots: &[String]) -> Result<ClientConfig, TlsError> {
     Ok(DEFAULT.get_or_init(|| config).clone())
 }
 
-/// A client that trusts no server, for machines without certificate authorities: connections without TLS still work.
+/// A client configuration that trusts no server, for machines without certificate authorities. Plain connections still work.
 ///
 /// # Errors
-/// [`TlsError::Setup`] when rustls refuses.
+/// [`TlsError::Setup`] if rustls rejects the configuration.
 pub fn without_authorities() -> Result<ClientConfig, TlsError> {
     let config = builder()?.with_root_certificates(RootCertStore::empty());
     Ok(config.with_no_client_auth())
 }
 
-/// Whether TLS is why a connection failed.
+/// Whether a connection failed because of TLS.
 pub fn is_cause(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,4 +1,4 @@
-//! Times and sizes as people read them, the same in every view and message.
+//! Durations and sizes in readable form, the same in every view and message.
 
 /// `0.4s`, `12.3s`, `2m 05s`.
 ///

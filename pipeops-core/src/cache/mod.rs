@@ -1,4 +1,4 @@
-//! Build cache outside of a builder: which places there are, and how a cache is named.
+//! Build caches outside of the builder: where they can be, and how they are named.
 
 mod namespace;
 
@@ -10,32 +10,32 @@ pub use namespace::CacheNamespace;
 use crate::image::ImageRef;
 use crate::secret::SecretString;
 
-/// One place for build cache.
+/// A place for build cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildCache {
-    /// An S3 bucket, as BuildKit's `s3` cache back end takes it.
+    /// An S3 bucket, through BuildKit's `s3` cache backend.
     S3(S3Cache),
     /// An image in a registry.
     Registry {
         /// The cache image's name.
         image: ImageRef,
     },
-    /// Inside the image itself; only written. It holds the steps of the last stage, and is read as
-    /// [`BuildCache::Registry`] with the name of an image that was pushed with it.
+    /// Inside the image itself, write-only: it holds the steps of the last stage. Read it as [`BuildCache::Registry`] with
+    /// the name of the pushed image.
     Inline,
     /// The cache service of GitHub Actions.
     Gha(GhaCache),
     /// A container of Azure Blob Storage.
     Azblob(AzblobCache),
-    /// A folder on the disk of the process that asks for the build.
+    /// A folder on the client's disk.
     Local(LocalCache),
 }
 
 /// Build cache in an S3 bucket.
 ///
-/// Without keys the daemon uses its own role. That is the safer way: keys in a request are kept in plain text in the
-/// daemon's build history, which every client of that daemon can read.
+/// Without keys, the daemon uses its own role. That is safer: the daemon keeps the keys of a request in plain text in its
+/// build history, which each of its clients can read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct S3Cache {
@@ -43,9 +43,9 @@ pub struct S3Cache {
     pub bucket: String,
     /// The region; `us-east-1` for most S3-compatible servers.
     pub region: String,
-    /// The server's address for S3-compatible servers; AWS by default.
+    /// The address of an S3-compatible server. Default: AWS.
     pub endpoint: Option<String>,
-    /// Prefix of all keys, ending in `/` if it is a folder.
+    /// The prefix of all keys. End a folder with `/`.
     pub prefix: String,
     /// The cache's name: one manifest in the bucket; see [`CacheNamespace`].
     pub name: String,
@@ -53,16 +53,17 @@ pub struct S3Cache {
     pub keys: Option<(String, SecretString)>,
     /// The session token that belongs to temporary keys. Default: none.
     pub session_token: Option<SecretString>,
-    /// How many manifests this name has. Each build writes one and reads all, so that as many builds at once keep what each
-    /// of them made; with one, the last to end wins. Default: 1 (also when this is 0), which is what other clients read.
+    /// The number of manifests under this name. Each build writes one of them and reads all, so this many concurrent builds
+    /// keep their results. With one manifest, the last build to finish wins. Default: 1 (0 means 1), which other clients
+    /// can read.
     pub slots: u8,
-    /// A blob that is older is renewed when a build uses it, so that a collector sees that it lives. Default: BuildKit's, a
-    /// day. A collector must know of a longer one.
+    /// The age after which a build that uses a blob renews it, so that a garbage collector keeps it. Default: BuildKit's,
+    /// one day. Configure a collector to match a longer one.
     pub touch_refresh: Option<Duration>,
 }
 
 impl S3Cache {
-    /// A cache with this name in this bucket, with the daemon's own role.
+    /// A cache in this bucket, accessed with the daemon's own role.
     pub fn new(
         bucket: impl Into<String>,
         region: impl Into<String>,
@@ -88,8 +89,8 @@ impl S3Cache {
 }
 
 impl CacheNamespace {
-    /// Where a build of this namespace reads and writes in a bucket: its own cache first, then those of the branches that
-    /// others start from, such as `["main"]`; written is its own only. A cache that is not there yet costs one request.
+    /// The caches that a build of this namespace reads and the one that it writes. It reads its own first, then those of
+    /// `base_branches`, such as `["main"]`, and writes only its own. A missing cache costs one request.
     pub fn in_bucket(&self, place: &S3Cache, fallbacks: &[&str]) -> (Vec<BuildCache>, BuildCache) {
         let own = BuildCache::S3(place.named(self));
         let others = fallbacks.iter().filter(|branch| **branch != self.branch);
@@ -103,7 +104,7 @@ impl CacheNamespace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GhaCache {
-    /// The cache's name. Caches of one repository with the same scope overwrite each other.
+    /// The cache's name. Caches with the same scope in one repository overwrite each other.
     pub scope: String,
     /// The service's address: `ACTIONS_RESULTS_URL` of the job.
     pub url: String,
@@ -112,7 +113,7 @@ pub struct GhaCache {
 }
 
 impl GhaCache {
-    /// A cache with this scope at version 2 of the service.
+    /// A cache with this scope, through version 2 of the service.
     pub fn new(
         scope: impl Into<String>,
         url: impl Into<String>,
@@ -134,7 +135,7 @@ pub struct AzblobCache {
     pub account_url: String,
     /// The container. Default: BuildKit's, `buildkit-cache`.
     pub container: Option<String>,
-    /// Prefix of all keys.
+    /// The prefix of all keys.
     pub prefix: String,
     /// The cache's name: one manifest.
     pub name: String,
@@ -153,12 +154,12 @@ impl AzblobCache {
     }
 }
 
-/// Build cache in a folder on the disk of the process that asks for the build, in the form of an OCI image layout. Its blobs go
-/// through the build's session, in both directions. Nothing is ever deleted from it: remove the folder when it has grown.
+/// Build cache in a folder on the client's disk, as an OCI image layout. Its blobs are transferred through the build's
+/// session. Nothing is ever deleted from it: remove the folder when it has grown too large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LocalCache {
-    /// The folder. It is made when a cache is written; where there is none, nothing is read.
+    /// The folder. Writing creates it; reading a missing folder finds no cache.
     pub folder: PathBuf,
     /// The name of the cache in the folder's index. Default: `latest`.
     pub tag: String,

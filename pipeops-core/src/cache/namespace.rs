@@ -6,25 +6,24 @@ use std::fmt::Write;
 
 use hmac_sha256::Hash;
 
-/// Longest name: what a registry takes as a tag, and far below what S3 takes as a key.
+/// The longest name: a registry's limit for tags, far below S3's limit for keys.
 const LONGEST: usize = 128;
 
-/// Stands between the parts of a name.
+/// Separates the parts of a name.
 const SEPARATOR: &str = "_-_";
 
 /// Characters kept of repository, branch and Dockerfile, at most, when a name is too long. With the separators and the hash
 /// they make a name of the longest length.
 const KEPT: [usize; 3] = [35, 26, 26];
 
-/// Digits of the hash in a name that was too long: 128 bits, as whoever may name a branch must not hit another's cache.
+/// Digits of the hash in a shortened name: 128 bits, so that a branch name can't be chosen to collide with another cache.
 const HASH: usize = 32;
 
-/// Whose cache it is: one for each repository, branch and Dockerfile, so that they do not push out each other's steps.
+/// The owner of a cache: one repository, branch and Dockerfile. Separate caches don't evict each other's steps.
 ///
-/// Its [`name`](Self::name) consists of letters, digits, `.`, `-` and `_` only, so that no server, signature or file system
-/// reads it differently, and it is a valid tag for a registry. Different namespaces never share a name: `/` is written as
-/// `__`, every other byte as `_` and two hexadecimal digits, and a name that is too long is cut and ends in a hash of the
-/// whole.
+/// Its [`name`](Self::name) contains only letters, digits, `.`, `-` and `_`: safe in keys, signatures and file systems, and a
+/// valid registry tag. Different namespaces never share a name: `/` becomes `__`, every other byte becomes `_` and two
+/// hexadecimal digits, and a name that is too long is shortened and ends in a hash of the whole.
 ///
 /// ```
 /// use pipeops_core::cache::CacheNamespace;
@@ -40,13 +39,13 @@ pub struct CacheNamespace {
     pub repository: String,
     /// The branch.
     pub branch: String,
-    /// The Dockerfile's path from the repository's root. What else tells two builds of a branch apart (a target, a
-    /// platform built alone) belongs here too.
+    /// The Dockerfile's path from the repository's root. Add whatever else distinguishes two builds of one branch, such as
+    /// the target or the platform.
     pub dockerfile: String,
 }
 
 impl CacheNamespace {
-    /// The namespace of these three. Credentials in the repository's address are left out.
+    /// The namespace of these three. Credentials in the repository's address are dropped.
     pub fn new(
         repository: impl AsRef<str>,
         branch: impl Into<String>,
@@ -97,7 +96,7 @@ impl CacheNamespace {
         name
     }
 
-    /// The namespace that a name stands for; `None` when it was cut, or is not such a name.
+    /// The namespace that `name` encodes; `None` if it was shortened or isn't such a name.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = vec![Vec::new()];
         let mut rest = name.as_bytes();
@@ -137,7 +136,7 @@ impl CacheNamespace {
     }
 }
 
-/// The three parts, for people.
+/// The three parts in readable form.
 impl fmt::Display for CacheNamespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.repository, self.branch, self.dockerfile)
@@ -175,8 +174,8 @@ fn escape(part: &str) -> String {
     text
 }
 
-/// The beginning of an escaped part. It never ends within an escape: what is left of one would read as another with what
-/// follows, and then as another namespace.
+/// The beginning of an escaped part. It never ends inside an escape: the rest of one could combine with what follows and
+/// read as another namespace.
 fn cut(escaped: &str, longest: usize) -> &str {
     let mut end = 0;
     loop {

@@ -10,8 +10,8 @@ use super::page::Page;
 
 /// The stable name of a cause: `area/cause` in kebab case, such as `image-pull/auth`.
 ///
-/// A code keeps its meaning in all versions. A program that reads diagnoses of a newer version may meet codes that it doesn't
-/// know, so any text can be read as a code.
+/// A code keeps its meaning in all versions. Diagnoses of a newer version can contain unknown codes, so any text can be parsed
+/// as a code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Code(Cow<'static, str>);
@@ -29,7 +29,7 @@ impl Code {
 }
 
 impl Default for Code {
-    /// The code of diagnoses that were stored before there were codes.
+    /// The code of diagnoses that were stored before codes existed.
     fn default() -> Self {
         Self::from(&codes::UNKNOWN)
     }

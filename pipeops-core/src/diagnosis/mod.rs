@@ -54,28 +54,28 @@ pub struct Diagnosis {
     /// The stable name of the cause. Programs compare it; texts may change.
     #[serde(default)]
     pub code: Code,
-    /// One line: what failed, ending in the cause's short name.
+    /// One line: what failed, and the short name of the cause.
     pub title: String,
-    /// What the failing system said, in its own words, secrets redacted.
+    /// The failing system's own message, with secrets redacted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// Why it happened, as far as it is known.
+    /// Why it happened, if known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// What to do, the likeliest first.
+    /// What to do, most likely fix first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<String>,
-    /// A command that starts the first fix. PipeOps' libraries leave it empty: the embedding program knows its own commands,
-    /// and chooses one by [`code`](Self::code) and [`context`](Self::context).
+    /// A command that starts the first fix. PipeOps' libraries leave it empty. The embedding program fills it with one of its
+    /// own commands, chosen by [`code`](Self::code) and [`context`](Self::context).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// What the diagnosis is about, by kind: `app`, `namespace`, `project`, `revision`, `host`.
+    /// What the diagnosis is about: values for `app`, `namespace`, `project`, `revision`, `host` and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context: BTreeMap<String, String>,
     /// The last lines that the failing part printed, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     #[serde(default)]
     pub class: RetryClass,
 }
@@ -96,14 +96,14 @@ impl Diagnosis {
         }
     }
 
-    /// Replaces the page's title, where a better one depends on values.
+    /// Replaces the page's title.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
     }
 
-    /// Sets what the failing system said.
+    /// Sets the failing system's own message.
     #[must_use]
     pub fn error(mut self, error: impl Into<String>) -> Self {
         self.error = error.into();
@@ -117,14 +117,14 @@ impl Diagnosis {
         self
     }
 
-    /// Replaces the page's fixes, where better ones depend on values.
+    /// Replaces the page's fixes.
     #[must_use]
     pub fn fixes(mut self, fixes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.fixes = fixes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Adds one fix after those already there.
+    /// Adds a fix after the existing ones.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fixes.push(fix.into());
@@ -145,14 +145,14 @@ impl Diagnosis {
         self
     }
 
-    /// Names one thing that the diagnosis is about, such as `("app", "shop")`.
+    /// Adds a value that the diagnosis is about, such as `("app", "shop")`.
     #[must_use]
     pub fn context(mut self, kind: impl Into<String>, value: impl Into<String>) -> Self {
         self.context.insert(kind.into(), value.into());
         self
     }
 
-    /// Sets whether trying again can help.
+    /// Sets whether a retry can help.
     #[must_use]
     pub fn class(mut self, class: RetryClass) -> Self {
         self.class = class;
@@ -197,11 +197,11 @@ impl fmt::Display for Diagnosis {
     note = "implement `pipeops_core::Diagnose` for the error: title, error, reason, fixes and retry class"
 )]
 pub trait Diagnose: std::error::Error + Send + Sync + 'static {
-    /// The explanation for a person. Never contains secrets.
+    /// The explanation. It never contains secrets.
     fn diagnosis(&self) -> Diagnosis;
 }
 
-/// Any error that explains itself, as the traits between the crates return it.
+/// Any error that explains itself: the error type of the traits that connect the crates.
 ///
 /// Every [`Diagnose`] error converts into it with `?`, and it converts into `Box<dyn Error>`, which can be downcast to the
 /// original error. `{}` is the error's own message, `{:?}` adds its causes, `{:#?}` is the original error's `Debug`.
@@ -223,22 +223,22 @@ pub trait Diagnose: std::error::Error + Send + Sync + 'static {
 pub struct Failure(Box<dyn Diagnose>);
 
 impl Failure {
-    /// A failure that is nothing but its diagnosis.
+    /// A failure with this diagnosis and no underlying error.
     pub fn from_diagnosis(diagnosis: Diagnosis) -> Self {
         Self(Box::new(DiagnosisError(diagnosis)))
     }
 
-    /// The explanation for a person.
+    /// The explanation.
     pub fn diagnosis(&self) -> Diagnosis {
         self.0.diagnosis()
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub fn retry_class(&self) -> RetryClass {
         self.0.diagnosis().class
     }
 
-    /// The error itself with its chain of sources.
+    /// The underlying error, with its chain of sources.
     pub fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.0
     }
@@ -287,7 +287,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A diagnosis that came from elsewhere (the journal, another process) and whose error is gone.
+/// A diagnosis from a journal or another process, without its error.
 #[derive(Debug)]
 struct DiagnosisError(Diagnosis);
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a code means and how to fix it. Every [`Diagnosis`](super::Diagnosis) starts from one.
 ///
-/// PipeOps' own pages are in [`codes`](super::codes). A program can add pages for errors of its own.
+/// PipeOps' own pages are in [`codes`](super::codes). A program can add pages for its own errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -17,7 +17,7 @@ pub struct Page {
     pub title: &'static str,
     /// What happened, and how PipeOps knows.
     pub meaning: &'static str,
-    /// What to do, the likeliest first.
+    /// What to do, most likely fix first.
     pub fixes: &'static [&'static str],
 }
 

@@ -1,12 +1,12 @@
-//! `WWW-Authenticate`: what a registry wants before it answers.
+//! `WWW-Authenticate` headers: how a registry asks for authentication.
 
 use std::collections::BTreeMap;
 
-/// Longest part of a header that is read.
+/// The longest part of a header that is read.
 const MAX_BYTES: usize = 8 * 1024;
-/// Most challenges that are read from one header.
+/// The most challenges that are read from one header.
 const MAX_CHALLENGES: usize = 16;
-/// Most parameters that are kept of one challenge.
+/// The most parameters that are kept per challenge.
 const MAX_PARAMETERS: usize = 32;
 
 /// One challenge of a `WWW-Authenticate` header ([RFC 9110, 11.6.1]).
@@ -68,7 +68,7 @@ impl Challenge {
         self.parameters.get(name).map(String::as_str)
     }
 
-    /// Whether the presented token is valid but doesn't reach far enough: another login wouldn't help.
+    /// Whether the token is valid but its scope is too small. Another login wouldn't help.
     pub fn lacks_scope(&self) -> bool {
         self.get("error") == Some("insufficient_scope")
     }

@@ -1,11 +1,11 @@
-//! Error codes: what registries, clouds and token servers put into the body of a refusal.
+//! Error codes in the response bodies of registries, clouds and token servers.
 
 use serde_json::Value;
 
-/// Longest text that is read.
+/// The longest text that is read.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
-/// More errors of one body aren't read.
+/// The most errors that are read from one body.
 const MAX_ERRORS: usize = 16;
 
 /// Codes that are recognized in texts. In JSON any code is.
@@ -52,7 +52,7 @@ pub struct ErrorEntry {
 }
 
 impl ErrorEntry {
-    /// Free text in the place of a code belongs to the message.
+    /// Free text in place of a code belongs to the message.
     fn new(code: &str, message: &str) -> Self {
         // Some put the status there.
         let is_status = code.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Names of registries: one registry, one name.
+//! Names of registries. Each registry has one canonical name.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,7 +20,7 @@ const DOCKER_HUB_ALIASES: [&str; 4] = [
     "registry.hub.docker.com",
 ];
 
-/// The one name of a registry: lower case, without scheme and path, Docker Hub's aliases resolved.
+/// The canonical name of a registry: lower case, without scheme and path. Docker Hub's aliases become `docker.io`.
 ///
 /// ```
 /// use pipeops_core::registry::host::canonical;
@@ -95,13 +95,13 @@ pub fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Whether a registry speaks plain HTTP: it is on this machine, as docker and BuildKit have it, or it is `listed` by its
+/// Whether a registry uses plain HTTP: it is on this machine, which is Docker's and BuildKit's rule, or `listed` contains its
 /// [`canonical`] name.
 pub fn speaks_plain_http(registry: &str, listed: &BTreeSet<String>) -> bool {
     is_loopback(registry) || listed.contains(&canonical(registry))
 }
 
-/// Ends of names that only private networks know.
+/// Suffixes of names that exist only in private networks.
 const INTERNAL_SUFFIXES: [&str; 8] = [
     ".consul",
     ".home.arpa",

@@ -1,10 +1,10 @@
-//! The registry protocol without its I/O: names, logins and refusals of container registries.
+//! The registry protocol without I/O: names, logins and error responses of container registries.
 //!
-//! Every crate that talks to a registry, or that reads what another program says about one, decides by these rules:
+//! Every crate that calls a registry, or reads another program's messages about one, uses these rules:
 //!
 //! - [`host`]: one name per registry, and which registries speak plain HTTP;
 //! - [`challenge`]: what a `WWW-Authenticate` header asks for;
-//! - [`scope`]: what a token is good for;
+//! - [`scope`]: what a token allows;
 //! - [`realm`] (feature `realm`): which token servers may receive a credential;
 //! - [`codes`] and [`refusal`]: what a status and the error codes of a body mean;
 //! - [`report`]: the same for the messages of BuildKit, containerd, CRI-O and Docker.

@@ -1,7 +1,7 @@
 //! Realms: which token servers may receive a registry's credential.
 //!
-//! The registry names its token server in a challenge. A hostile or broken one could collect passwords that way, or make
-//! this process call services inside its own network. See [`RealmPolicy`] for the rule.
+//! A registry names its token server in a challenge. A hostile registry could collect passwords that way, or make this
+//! process call internal services. See [`RealmPolicy`] for the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use url::Url;
 
 use super::host::{address, api_host, canonical, is_ecr, is_internal, without_port};
 
-/// Suffixes below which every host belongs to another customer, or may: each host there trusts only itself. The public
-/// suffix list lacks them. Amazon's private registries are [`is_ecr`].
+/// Suffixes whose hosts can belong to different customers, so each host trusts only itself. The public suffix list lacks
+/// them. Amazon's private registries are [`is_ecr`].
 const SHARED_SUFFIXES: &[&str] = &[
     // Alibaba Cloud: registry.REGION.aliyuncs.com, NAME.REGION.cr.aliyuncs.com, and buckets of everybody.
     "aliyuncs.com",
@@ -40,7 +40,7 @@ const SHARED_SUFFIXES: &[&str] = &[
     "vultrcr.com",
 ];
 
-/// Hosts that a caller trusts with the credentials of a registry, beyond what [`RealmPolicy`] allows anyway.
+/// Hosts that a caller trusts with the credentials of a registry, in addition to those that [`RealmPolicy`] allows.
 ///
 /// ```
 /// use pipeops_core::registry::TrustedRealms;
@@ -75,7 +75,7 @@ impl TrustedRealms {
     }
 }
 
-/// Decides where a registry may send a client to.
+/// Decides where a registry may send a client.
 ///
 /// A credential goes only to a realm
 ///
@@ -85,8 +85,8 @@ impl TrustedRealms {
 ///   (`azurecr.io`, Amazon's ECR, …), or
 /// - that the caller trusts for this registry.
 ///
-/// It goes over TLS, except to the own host of a registry that speaks plain HTTP. A request without a secret may go to
-/// any public host over TLS as well. URLs with a user name or password are refused.
+/// TLS is required, except for the registry's own host if the registry uses plain HTTP. A request without a secret may also go
+/// to any public host over TLS. URLs with a user name or password are refused.
 ///
 /// ```
 /// use pipeops_core::registry::{RealmPolicy, TrustedRealms};

@@ -1,7 +1,7 @@
-//! What registries mean by their refusals: one table, most of it exceptions.
+//! The meaning of registry errors, as one table. Most rows are exceptions.
 //!
-//! The [distribution specification] lists codes and statuses; registries have their own ideas. Each row of [`RULES`] says
-//! why it is there.
+//! The [distribution specification] lists codes and statuses, but many registries deviate. Each row of [`RULES`] says why it
+//! exists.
 //!
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 
@@ -14,25 +14,25 @@ use super::host::{canonical, is_ecr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalClass {
-    /// Too many requests: wait, then try again.
+    /// Too many requests: wait, then retry.
     Throttled,
     /// Wrong credentials, or none.
     Unauthorized,
-    /// The credential was good and has expired: renew it, then try once more.
+    /// The credential has expired: renew it, then retry once.
     Expired,
-    /// The credential is good and doesn't allow this.
+    /// The credential is valid but doesn't allow this.
     Denied,
-    /// The repository doesn't exist, or the caller may not see it: the registry doesn't tell which.
+    /// The repository doesn't exist, or the caller may not see it. The registry doesn't say which.
     Concealed,
     /// There is no such repository.
     NameUnknown,
     /// There is no such image or blob.
     NotFound,
-    /// The tag exists and may not move.
+    /// The tag exists and is immutable.
     ImmutableTag,
-    /// The registry has trouble: try again.
+    /// The registry has a problem: retry.
     Unavailable,
-    /// The request itself is refused; the same one will be refused again.
+    /// The request itself is invalid. A retry would fail too.
     Invalid,
 }
 
@@ -42,13 +42,13 @@ impl RefusalClass {
         matches!(self, Self::Unauthorized | Self::Expired)
     }
 
-    /// Whether a token server that answers so refused the credential: it says 401, 403 or 400 with `invalid_grant`.
+    /// Whether a token server refused the credential: status 401 or 403, or 400 with `invalid_grant`.
     pub fn refuses_login(self) -> bool {
         self.needs_credential() || matches!(self, Self::Denied | Self::Concealed)
     }
 }
 
-/// A refusal: what a registry or a token server answered instead of a success.
+/// A refusal: the error response of a registry or a token server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -58,12 +58,12 @@ pub struct Refusal {
     pub status: u16,
     /// The errors of the body.
     pub errors: Vec<ErrorEntry>,
-    /// Whether it asks to wait (`Retry-After`).
+    /// Whether the response has `Retry-After`.
     pub retry_after: bool,
 }
 
 impl Refusal {
-    /// An HTTP answer. `retry_after` says whether it has that header, with a time that can be read.
+    /// Reads an HTTP response. `retry_after` says whether it has a valid `Retry-After` header.
     pub fn from_response(host: &str, status: u16, body: &str, retry_after: bool) -> Self {
         let mut errors = codes::entries(body);
         // Proxies wrap the answers of other registries: `{"code":"UNKNOWN","message":"toomanyrequests: …"}`.
@@ -86,7 +86,7 @@ impl Refusal {
         }
     }
 
-    /// What it means. `None` only without a status, when neither a code nor the words of a message say it.
+    /// What it means. `None` only if there is no status and neither a code nor a message decides.
     ///
     /// ```
     /// use pipeops_core::registry::{Refusal, RefusalClass};
@@ -123,7 +123,7 @@ pub fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::try_from(wait).unwrap_or_default().min(MAX_WAIT))
 }
 
-/// One row: a refusal that meets all of its conditions is of `class`.
+/// One row: a refusal that meets all conditions has this `class`.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Rule {
@@ -140,11 +140,11 @@ pub struct Rule {
     pub retry_after: bool,
     /// What it means.
     pub class: RefusalClass,
-    /// Why the row is there.
+    /// Why the row exists.
     pub why: &'static str,
 }
 
-/// Which registries a row is about.
+/// The registries that a row applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hosts {
@@ -156,7 +156,7 @@ pub enum Hosts {
     Ecr,
 }
 
-/// Which statuses a row is about.
+/// The statuses that a row applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Statuses {
@@ -180,10 +180,10 @@ const ANY: Rule = Rule {
     why: "",
 };
 
-/// A refusal by the request's fault, or one without a status.
+/// A client error, or no status.
 const REFUSED: Statuses = Statuses::KnownOrNone(400, 499);
 
-/// The table. The first row that fits decides: exceptions stand above their rules.
+/// The table. The first matching row decides, so exceptions precede their rules.
 pub const RULES: &[Rule] = &[
     Rule {
         codes: &[

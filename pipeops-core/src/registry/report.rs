@@ -1,4 +1,4 @@
-//! Refusals in the messages of other programs: BuildKit, containerd, CRI-O, Docker.
+//! Registry errors in messages of other programs: BuildKit, containerd, CRI-O, Docker.
 
 use super::codes;
 use super::host::canonical;
@@ -21,7 +21,7 @@ const PHRASES: [(u16, &str); 13] = [
     (504, "gateway time"),
 ];
 
-/// What stands in front of the reference in the messages of BuildKit and containerd, and what was done.
+/// The text before the image reference in messages of BuildKit and containerd, and the operation that it means.
 const MARKS: [(&str, Operation); 4] = [
     ("failed to push ", Operation::Push),
     ("failed to resolve source metadata for ", Operation::Resolve),
@@ -39,7 +39,7 @@ pub enum Operation {
     Resolve,
 }
 
-/// A registry's refusal as another program tells it.
+/// A registry error as another program reports it.
 ///
 /// ```
 /// use pipeops_core::registry::{RefusalClass, Report};
@@ -51,9 +51,9 @@ pub enum Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// What was done, if the message says it.
+    /// The operation, if the message names it.
     pub operation: Option<Operation>,
-    /// The image that it was done with, as the message writes it.
+    /// The image, as the message writes it.
     pub image: Option<String>,
     /// The registry: the host of an address in the message, or of the image.
     pub host: Option<String>,
@@ -62,7 +62,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads a message. The last status counts; codes count where they stand alone between colons.
+    /// Reads a message. The last status counts. Codes count only where they are alone between colons.
     pub fn read(message: &str) -> Self {
         let message = codes::bounded(message);
         let lower = message.to_ascii_lowercase();
@@ -106,20 +106,20 @@ impl Report {
         }
     }
 
-    /// What the registry meant; `None` when the message tells of no refusal.
+    /// What the registry meant; `None` if the message reports no registry error.
     pub fn class(&self) -> Option<RefusalClass> {
         self.refusal.class()
     }
 }
 
-/// Whether the text ends a registry's answer with `permission denied`. Files and sockets can be denied as well.
+/// Whether the text ends a registry's response with `permission denied`. The same words can be about files and sockets.
 fn is_denied(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let mut segments = text.split(": ").map(str::trim);
     segments.any(|segment| segment == "permission denied") && !text.contains("dial ")
 }
 
-/// The last HTTP status that stands in a text with its reason phrase: `429 Too Many Requests`.
+/// The last HTTP status in a text that has its reason phrase: `429 Too Many Requests`.
 fn status(text: &str) -> Option<u16> {
     let text = text.to_ascii_lowercase();
     let found = PHRASES.iter().filter_map(|(status, phrase)| {

@@ -1,9 +1,9 @@
-//! Scopes: what a token is good for.
+//! Scopes: what a token allows.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a token is good for ([token scopes]): a resource and the actions on it.
+/// What a token allows ([token scopes]): actions on a resource.
 ///
 /// ```
 /// use pipeops_core::registry::Scope;
@@ -28,17 +28,17 @@ pub struct Scope {
 pub struct InvalidScope(String);
 
 impl Scope {
-    /// To read one repository.
+    /// Read one repository.
     pub fn pull(repository: impl Into<String>) -> Self {
         Self::of_repository(repository, &["pull"])
     }
 
-    /// To read and write one repository.
+    /// Read and write one repository.
     pub fn push(repository: impl Into<String>) -> Self {
         Self::of_repository(repository, &["pull", "push"])
     }
 
-    /// To read, write and delete in one repository.
+    /// Read, write and delete in one repository.
     pub fn delete(repository: impl Into<String>) -> Self {
         Self::of_repository(repository, &["pull", "push", "delete"])
     }

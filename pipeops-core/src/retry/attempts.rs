@@ -1,4 +1,4 @@
-//! The loop that tries again.
+//! The retry loop.
 
 use std::fmt;
 use std::future::Future;
@@ -9,9 +9,9 @@ use super::backoff::Backoff;
 use super::class::RetryClass;
 use crate::diagnosis::{Diagnose, Diagnosis, Failure};
 
-/// The attempts at one operation: says after each failure whether there is another one.
+/// The attempts at one operation: decides after each failure whether there is another one.
 ///
-/// [`retry`] is the loop over it. Callers with more to do between two attempts write their own loop.
+/// [`retry`] is the loop around it. Write your own loop if you have more to do between attempts.
 ///
 /// ```
 /// use pipeops_core::retry::{Attempts, Backoff, Next, RetryClass};
@@ -35,12 +35,12 @@ pub struct Attempts {
 pub enum Next {
     /// Time.
     After(Duration),
-    /// Another credential.
+    /// A new credential.
     WithNewCredential,
 }
 
 impl Attempts {
-    /// The first attempt begins now.
+    /// Starts the first attempt now.
     pub fn new(backoff: Backoff) -> Self {
         Self {
             backoff,
@@ -50,20 +50,20 @@ impl Attempts {
         }
     }
 
-    /// Attempts begun so far.
+    /// The number of attempts started so far.
     pub fn made(&self) -> u32 {
         self.made
     }
 
-    /// The time since the first attempt began.
+    /// The time since the first attempt started.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Whether there is an attempt after one that failed with this class, and what it needs. `retry_after` is what the
+    /// What the next attempt needs after a failure of this class, or `None` to give up. `retry_after` is the wait that the
     /// server asked for.
     ///
-    /// Transient failures are retried as the back-off allows, a refused credential once.
+    /// Transient failures are retried as the backoff allows, a refused credential once.
     pub fn next(&mut self, class: RetryClass, retry_after: Option<Duration>) -> Option<Next> {
         let next = match class {
             RetryClass::Transient => {
@@ -84,12 +84,12 @@ impl Attempts {
     }
 }
 
-/// An error that knows whether another try can help.
+/// An error that knows whether a retry can help.
 pub trait Retryable: Sized {
-    /// Whether another try can help. [`retry`] repeats only [`RetryClass::Transient`].
+    /// Whether a retry can help. [`retry`] retries only [`RetryClass::Transient`].
     fn retry_class(&self) -> RetryClass;
 
-    /// How long the other side asked us to wait.
+    /// The wait that the server asked for.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -113,10 +113,10 @@ impl Retryable for Failure {
     }
 }
 
-/// A transient failure that outlasted all attempts.
+/// A transient failure after all attempts were used up.
 #[derive(Debug)]
 pub struct Exhausted {
-    /// Attempts made.
+    /// The number of attempts made.
     pub attempts: u32,
     /// The last failure.
     pub failure: Failure,
@@ -144,8 +144,8 @@ impl Diagnose for Exhausted {
     }
 }
 
-/// Calls `operation` until it succeeds, fails for good, or `backoff` is used up. `sleep` waits between two calls: this
-/// crate has no runtime.
+/// Calls `operation` until it succeeds, fails permanently, or uses up `backoff`. `sleep` waits between two calls, because
+/// this crate has no async runtime.
 ///
 /// ```
 /// use pipeops_core::Failure;
@@ -163,7 +163,7 @@ impl Diagnose for Exhausted {
 /// ```
 ///
 /// # Errors
-/// The last error. A transient one that outlasted several attempts comes back as [`Retryable::exhausted`].
+/// The last error. A transient error that was retried is marked by [`Retryable::exhausted`].
 pub async fn retry<T, E, Sleep, Fut>(
     backoff: Backoff,
     sleep: impl FnMut(Duration) -> Sleep,
@@ -177,7 +177,7 @@ where
     retry_notified(backoff, sleep, operation, |_, _, _| {}).await
 }
 
-/// Like [`retry`], and tells `notify` the error, the number of the failed attempt and the wait before each further one.
+/// Like [`retry`], and calls `notify` before each wait with the error, the number of the failed attempt and the wait.
 ///
 /// # Errors
 /// As [`retry`].
@@ -210,7 +210,7 @@ where
     }
 }
 
-/// From 0.0 to 1.0. Each hasher of the standard library has random keys, which is enough to spread waits.
+/// A number from 0.0 to 1.0. The standard library's hashers have random keys, which is enough to spread waits.
 fn fraction() -> f64 {
     let random = RandomState::new().hash_one(0_u8) >> 32;
     random as f64 / f64::from(u32::MAX)

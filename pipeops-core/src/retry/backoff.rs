@@ -1,11 +1,10 @@
-//! How long to wait before another try.
+//! How long to wait before the next attempt.
 
 use std::time::Duration;
 
-/// Exponential back-off with full jitter, bounded by attempts and by total time.
+/// Exponential backoff with full jitter, limited by attempts and by total time.
 ///
-/// The waits follow "full jitter": a random part of `base * 2^n`, so that many clients that failed together do not come
-/// back together. Default: 3 attempts, 500 ms base, 30 s cap, 2 min in total.
+/// Each wait is a random part of `base * 2^n` ("full jitter"), so clients that fail together don't retry together. Default: 3 attempts, 500 ms base, 30 s cap, 2 min in total.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,13 +19,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {
-    /// Tries in all, the first included.
+    /// The number of attempts, including the first.
     pub attempts: u32,
-    /// Longest wait before the second try.
+    /// The longest wait before the second attempt.
     pub base: Duration,
-    /// Longest single wait.
+    /// The longest single wait.
     pub cap: Duration,
-    /// No further try starts once this much time has passed since the first one.
+    /// No attempt starts once this much time has passed since the first one.
     pub total: Duration,
 }
 
@@ -42,21 +41,21 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Sets the number of tries, the first included.
+    /// Sets the number of attempts, including the first.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// Sets the longest wait before the second try.
+    /// Sets the longest wait before the second attempt.
     #[must_use]
     pub fn base(mut self, base: Duration) -> Self {
         self.base = base;
         self
     }
 
-    /// Sets the time after which no further try starts.
+    /// Sets the time after which no further attempt starts.
     #[must_use]
     pub fn total(mut self, total: Duration) -> Self {
         self.total = total;

@@ -1,19 +1,19 @@
-//! Whether an error is worth another try.
+//! Whether an operation is worth retrying.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether trying again can help.
+/// Whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum RetryClass {
     /// A later attempt may succeed: throttling, a cut connection, a daemon that restarts.
     Transient,
-    /// It was transient, was tried again below, and still failed: callers don't retry it.
+    /// Transient, but already retried: callers don't retry it again.
     Exhausted,
-    /// The credential was refused or has expired: renew it, then try once more.
+    /// The credential was refused or has expired: renew it, then retry once.
     NeedsCredential,
-    /// The same input fails again: a person has to change something.
+    /// The same input would fail again.
     #[default]
     Permanent,
 }

@@ -1,4 +1,4 @@
-//! Whether an error is worth another try, how long to wait before it, and the loop that does both.
+//! Retries: which errors to retry, how long to wait, and the loop that does it.
 
 mod attempts;
 mod backoff;

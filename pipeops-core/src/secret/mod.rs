@@ -1,4 +1,4 @@
-//! Secrets that cannot be printed by accident, and their removal from text that others wrote.
+//! Secrets that can't be printed by accident, and redaction of text from other programs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,12 +9,12 @@ mod suspicion;
 
 pub use suspicion::{Suspicion, suspicion};
 
-/// What stands where a secret stood.
+/// Replaces a secret in redacted text.
 pub const REDACTED: &str = "[redacted]";
 
 /// A secret text: its `Debug` and `Display` never show it, and its memory is cleared on drop.
 ///
-/// It does not serialize: whoever writes a secret somewhere must say so with [`SecretString::expose`].
+/// It doesn't implement `Serialize`: code that writes a secret must call [`SecretString::expose`].
 ///
 /// ```
 /// use pipeops_core::SecretString;
@@ -32,12 +32,12 @@ impl SecretString {
         Self(secret.into())
     }
 
-    /// The secret itself, for the one place that sends it.
+    /// The secret itself. Call it only where the secret is sent.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True when nothing is inside.
+    /// Whether the secret is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -73,10 +73,10 @@ impl From<&str> for SecretString {
     }
 }
 
-/// Takes known secrets, and user information in URLs, out of text.
+/// Removes known secrets, and user information in URLs, from text.
 ///
-/// Logs of builds, messages of registries and events of clusters are written by others and can repeat a secret: every
-/// such text passes through a `Redactor` before it is stored or shown.
+/// Build logs, registry messages and cluster events can repeat a secret. Pass each such text through a `Redactor` before you
+/// store or show it.
 ///
 /// ```
 /// use pipeops_core::{Redactor, SecretString};
@@ -87,15 +87,15 @@ impl From<&str> for SecretString {
 /// ```
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first, so that a secret that contains another one leaves no remainder.
+    /// Longest first, so a secret that contains another one leaves no remainder.
     secrets: Vec<SecretString>,
 }
 
 impl Redactor {
-    /// Secrets shorter than this are not searched for: they would blank out ordinary words.
+    /// Shorter secrets aren't searched for: they would redact ordinary words.
     pub const SHORTEST: usize = 4;
 
-    /// A redactor for these secrets. Secrets of several lines are also searched for line by line, as logs show them.
+    /// A redactor for these secrets. It also looks for each line of a multi-line secret, because logs show lines.
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut all = Vec::new();
         for secret in secrets {
@@ -112,7 +112,7 @@ impl Redactor {
         Self { secrets: all }
     }
 
-    /// The text without secrets; borrowed when there was nothing to take out.
+    /// The text without secrets; borrowed if it contains none.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut clean = redact_urls(text);
         for secret in &self.secrets {

@@ -1,16 +1,16 @@
-//! Whether a named value looks like a secret that somebody put where it stays readable.
+//! Detects values that look like secrets but are stored where they stay readable.
 
 use std::fmt;
 
-/// Why a named value looks like a secret. Its `Display` goes on from "it looks like a secret": `by its name`.
+/// Why a named value looks like a secret. Its `Display` completes the sentence "it looks like a secret …": `by its name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Suspicion {
-    /// Its name says so.
+    /// Its name.
     Name,
-    /// Its value has the form of a known kind of secret.
+    /// Its value has the format of a known kind of secret.
     Format(&'static str),
-    /// Its value is as random as keys are.
+    /// Its value is as random as a key.
     Entropy,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Suspicion {
     }
 }
 
-/// Starts of values that their issuers chose to be recognized.
+/// Prefixes that issuers chose so that their tokens can be recognized.
 const PREFIXES: &[(&str, &str)] = &[
     ("sk-ant-", "an Anthropic key"),
     ("sk-proj-", "an OpenAI key"),
@@ -60,13 +60,13 @@ const PREFIXES: &[(&str, &str)] = &[
     ("eyJ", "a JSON web token"),
 ];
 
-/// How much must follow a prefix before it is more than a word.
+/// The characters that must follow a prefix: fewer could be a word.
 const MIN_SECRET: usize = 12;
 
-/// Why a named value, such as a build argument or a variable, looks like a secret, if it does.
+/// Why a named value, such as a build argument or an environment variable, looks like a secret; `None` if it doesn't.
 ///
-/// Three things are looked at: the name, the forms that issuers gave their tokens, and how random the value is. Commits,
-/// digests, switches (`true`) and names that only lead to a secret (`TOKEN_FILE`) are let pass.
+/// Checks the name, the known formats of tokens, and the randomness of the value. Commits, digests, switches (`true`) and
+/// names that only refer to a secret (`TOKEN_FILE`) pass.
 ///
 /// ```
 /// use pipeops_core::secret::suspicion;
@@ -115,7 +115,7 @@ fn has_url_password(value: &str) -> bool {
     password.is_some_and(|(_, password)| !password.is_empty() && !password.starts_with('$'))
 }
 
-/// The words that BuildKit's own lint rule takes for secrets, between underscores or dashes.
+/// The words that BuildKit's lint rule treats as secrets, between underscores or dashes.
 fn is_secret_name(key: &str) -> bool {
     const WORDS: &[&str] = &[
         "apikey",
@@ -155,7 +155,7 @@ fn is_switch(value: &str) -> bool {
     )
 }
 
-/// At least as long and as mixed as keys are, and neither a commit nor a digest.
+/// As long and as mixed as a key, and neither a commit nor a digest.
 fn is_random(value: &str) -> bool {
     const MIN_LENGTH: usize = 24;
     const MIN_BITS: f64 = 4.2;
@@ -170,7 +170,7 @@ fn is_random(value: &str) -> bool {
     value.len() >= MIN_LENGTH && mixed && !is_hash && bits_per_character(value) >= MIN_BITS
 }
 
-/// Shannon's entropy of the characters' frequencies.
+/// The Shannon entropy of the characters.
 fn bits_per_character(value: &str) -> f64 {
     let mut counts = [0_u32; 256];
     value
