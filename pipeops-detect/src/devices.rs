@@ -63,33 +63,21 @@ mod tests {
     use super::*;
     use pipeops_core::source::MemTree;
 
+    // One line per file.
+    #[rustfmt::skip]
+    const FILES: &[(&str, &str, bool)] = &[
+        ("package.json", r#"{"dependencies": {"react-native": "0.74"}}"#, true),
+        ("package.json", r#"{"devDependencies": {"electron": "30"}}"#, true),
+        ("package.json", r#"{"dependencies": {"expo": "51"}, "scripts": {"build": "expo export -p web"}}"#, false),
+        ("package.json", r#"{"dependencies": {"react-native-web": "1"}}"#, false),
+        ("app/build.gradle", "id 'com.android.application'", true),
+        ("build.gradle", "id 'application'", false),
+        ("tauri.conf.json", "{}", true),
+    ];
+
     #[test]
     fn phones_and_desktops() {
-        for (file, text, expected) in [
-            (
-                "package.json",
-                r#"{"dependencies": {"react-native": "0.74"}}"#,
-                true,
-            ),
-            (
-                "package.json",
-                r#"{"devDependencies": {"electron": "30"}}"#,
-                true,
-            ),
-            (
-                "package.json",
-                r#"{"dependencies": {"expo": "51"}, "scripts": {"build": "expo export -p web"}}"#,
-                false,
-            ),
-            (
-                "package.json",
-                r#"{"dependencies": {"react-native-web": "1"}}"#,
-                false,
-            ),
-            ("app/build.gradle", "id 'com.android.application'", true),
-            ("build.gradle", "id 'application'", false),
-            ("tauri.conf.json", "{}", true),
-        ] {
+        for &(file, text, expected) in FILES {
             let tree = MemTree::from([(file, text)]);
             assert_eq!(only(&Folder::open(&tree, "")), expected, "{file} {text}");
         }

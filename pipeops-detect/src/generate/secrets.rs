@@ -60,50 +60,7 @@ fn python(app: &App<'_>) -> Vec<BuildSecret> {
 
 /// Modules of hosts that are no public forge need a login, which git and Go read from `.netrc`.
 fn go(app: &App<'_>) -> Vec<BuildSecret> {
-    const PUBLIC: &[&str] = &[
-        "bitbucket.org",
-        "buf.build",
-        "cloud.google.com",
-        "codeberg.org",
-        "dario.cat",
-        "filippo.io",
-        "git.sr.ht",
-        "gitee.com",
-        "github.com",
-        "gitlab.com",
-        "go.etcd.io",
-        "go.mongodb.org",
-        "go.opencensus.io",
-        "go.opentelemetry.io",
-        "go.starlark.net",
-        "go.uber.org",
-        "go4.org",
-        "golang.org",
-        "google.golang.org",
-        "gonum.org",
-        "gopkg.in",
-        "gorm.io",
-        "gotest.tools",
-        "honnef.co",
-        "istio.io",
-        "k8s.io",
-        "knative.dev",
-        "modernc.org",
-        "mvdan.cc",
-        "nhooyr.io",
-        "oras.land",
-        "rsc.io",
-        "sigs.k8s.io",
-        "connectrpc.com",
-        "entgo.io",
-        "helm.sh",
-        "lukechampine.com",
-        "storj.io",
-        "tailscale.com",
-        "zombiezen.com",
-        "gocloud.dev",
-        "cel.dev",
-    ];
+    const PUBLIC: &[&str] = &["bitbucket.org", "git.sr.ht", "gitlab.com"];
     const PRIVATE_MARKS: &[&str] = &["git.", "gitlab.", "gitea.", "bitbucket.", "stash.", "code."];
     let text = app.folder.text("go.mod").unwrap_or_default();
     let modules = text
@@ -364,162 +321,62 @@ fn is_public(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::secret::SecretTarget;
     use super::*;
-    use crate::{BaseImages, generate};
-    use crate::{Detector, LanguageDetector};
+    use crate::generate::secret::SecretTarget;
+    use crate::{BaseImages, Detector, LanguageDetector, generate};
     use pipeops_core::source::MemTree;
 
-    fn secrets(language: Language, files: &[(&str, &str)]) -> Vec<(String, String)> {
-        let tree: MemTree = files
-            .iter()
-            .copied()
-            .chain([("Procfile", "web: x")])
-            .collect();
-        let detection = Detector::new().language(language).detect(&tree);
-        let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
-        for secret in &generated.secrets {
-            assert!(
-                generated
-                    .dockerfile
-                    .contains(&format!("--mount={} ", secret.mount())),
-                "{secret:?} is not mounted in\n{}",
-                generated.dockerfile
-            );
-        }
-        let target = |secret: BuildSecret| match secret.target {
-            SecretTarget::Env(target) | SecretTarget::File(target) => (secret.id, target),
-        };
-        generated.secrets.into_iter().map(target).collect()
-    }
+    /// A language, the files of a project, the secrets and where they are mounted.
+    type Case = (
+        Language,
+        &'static [(&'static str, &'static str)],
+        &'static [(&'static str, &'static str)],
+    );
+
+    const PACKAGE: (&str, &str) = ("package.json", r#"{"dependencies": {"a": "1"}}"#);
+    const MAIN: (&str, &str) = ("main.go", "package main");
+
+    // One line per project.
+    #[rustfmt::skip]
+    const CASES: &[Case] = &[
+        (Language::Nodejs, &[PACKAGE, (".npmrc", "//npm.example.com/:_authToken=${NPM_TOKEN}\n")], &[("NPM_TOKEN", "NPM_TOKEN")]),
+        (Language::Nodejs, &[PACKAGE, (".npmrc", "save-exact=true")], &[]),
+        (Language::Python, &[("requirements.txt", "--index-url https://x:${PIP_TOKEN}@pypi.example.com/simple\nflask")], &[("PIP_TOKEN", "PIP_TOKEN")]),
+        (Language::Python, &[("pyproject.toml", "[project]\nname='x'\n[[tool.uv.index]]\nname='in-house'\nurl='https://pypi.example.com/simple'\n[[tool.uv.index]]\nname='pypi'\nurl='https://pypi.org/simple'"), ("uv.lock", "")], &[("UV_INDEX_IN_HOUSE_PASSWORD", "UV_INDEX_IN_HOUSE_PASSWORD"), ("UV_INDEX_IN_HOUSE_USERNAME", "UV_INDEX_IN_HOUSE_USERNAME")]),
+        (Language::Go, &[("go.mod", "module x\n\nrequire (\n\tgit.example.com/a/b v1.0.0\n\tgithub.com/a/b v1.0.0\n)"), MAIN], &[("netrc", "/root/.netrc")]),
+        (Language::Go, &[("go.mod", "module x\nrequire gorm.io/gorm v1.25.0\n"), MAIN], &[]),
+        (Language::Java, &[("pom.xml", "<project><artifactId>shop</artifactId><version>1</version><parent><artifactId>spring-boot-starter-parent</artifactId></parent><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build><repositories><repository><id>x</id><url>https://nexus.example.com/m2</url></repository></repositories></project>")], &[("maven-settings", "/root/.m2/settings.xml")]),
+        (Language::Rust, &[("Cargo.toml", "[package]\nname='x'"), ("src/main.rs", ""), (".cargo/config.toml", "[registries.in-house]\nindex='sparse+https://x/'")], &[("CARGO_REGISTRIES_IN_HOUSE_TOKEN", "CARGO_REGISTRIES_IN_HOUSE_TOKEN")]),
+        (Language::Ruby, &[("Gemfile", "source 'https://rubygems.org'\nsource \"https://gems.my-shop.com\" do\nend")], &[("BUNDLE_GEMS__MY___SHOP__COM", "BUNDLE_GEMS__MY___SHOP__COM")]),
+        (Language::Php, &[("composer.json", r#"{"repositories": [{"type": "composer", "url": "https://repo.example.com"}]}"#), ("index.php", "")], &[("COMPOSER_AUTH", "COMPOSER_AUTH")]),
+        (Language::Dotnet, &[("a.csproj", "<Project Sdk=\"Microsoft.NET.Sdk.Web\">"), ("nuget.config", "<add key=\"ClearTextPassword\" value=\"%NUGET_TOKEN%\" />")], &[("NUGET_TOKEN", "NUGET_TOKEN")]),
+    ];
 
     #[test]
     fn settings_of_private_registries_name_their_secrets() {
-        let package = ("package.json", r#"{"dependencies": {"a": "1"}}"#);
-        for (language, files, expected) in [
-            (
-                Language::Nodejs,
-                &[
-                    package,
-                    (".npmrc", "//npm.example.com/:_authToken=${NPM_TOKEN}\n"),
-                ] as &[_],
-                &[("NPM_TOKEN", "NPM_TOKEN")] as &[_],
-            ),
-            (
-                Language::Nodejs,
-                &[package, (".npmrc", "save-exact=true")],
-                &[],
-            ),
-            (
-                Language::Python,
-                &[(
-                    "requirements.txt",
-                    "--index-url https://x:${PIP_TOKEN}@pypi.example.com/simple\nflask",
-                )],
-                &[("PIP_TOKEN", "PIP_TOKEN")],
-            ),
-            (
-                Language::Python,
-                &[
-                    (
-                        "pyproject.toml",
-                        "[project]\nname='x'\n[[tool.uv.index]]\nname='in-house'\nurl='https://pypi.example.com/simple'\n[[tool.uv.index]]\nname='pypi'\nurl='https://pypi.org/simple'",
-                    ),
-                    ("uv.lock", ""),
-                ],
-                &[
-                    ("UV_INDEX_IN_HOUSE_PASSWORD", "UV_INDEX_IN_HOUSE_PASSWORD"),
-                    ("UV_INDEX_IN_HOUSE_USERNAME", "UV_INDEX_IN_HOUSE_USERNAME"),
-                ],
-            ),
-            (
-                Language::Go,
-                &[
-                    (
-                        "go.mod",
-                        "module x\n\nrequire (\n\tgit.example.com/a/b v1.0.0\n\tgithub.com/a/b v1.0.0\n)",
-                    ),
-                    ("main.go", "package main"),
-                ],
-                &[("netrc", "/root/.netrc")],
-            ),
-            (
-                Language::Go,
-                &[
-                    ("go.mod", "module x\nrequire gorm.io/gorm v1.25.0\n"),
-                    ("main.go", "package main"),
-                ],
-                &[],
-            ),
-            (
-                Language::Java,
-                &[(
-                    "pom.xml",
-                    "<project><artifactId>shop</artifactId><version>1</version><parent><artifactId>spring-boot-starter-parent</artifactId></parent><build><plugins><plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build><repositories><repository><id>x</id><url>https://nexus.example.com/m2</url></repository></repositories></project>",
-                )],
-                &[("maven-settings", "/root/.m2/settings.xml")],
-            ),
-            (
-                Language::Rust,
-                &[
-                    ("Cargo.toml", "[package]\nname='x'"),
-                    ("src/main.rs", ""),
-                    (
-                        ".cargo/config.toml",
-                        "[registries.in-house]\nindex='sparse+https://x/'",
-                    ),
-                ],
-                &[(
-                    "CARGO_REGISTRIES_IN_HOUSE_TOKEN",
-                    "CARGO_REGISTRIES_IN_HOUSE_TOKEN",
-                )],
-            ),
-            (
-                Language::Ruby,
-                &[(
-                    "Gemfile",
-                    "source 'https://rubygems.org'\nsource \"https://gems.my-shop.com\" do\nend",
-                )],
-                &[("BUNDLE_GEMS__MY___SHOP__COM", "BUNDLE_GEMS__MY___SHOP__COM")],
-            ),
-            (
-                Language::Php,
-                &[
-                    (
-                        "composer.json",
-                        r#"{"repositories": [{"type": "composer", "url": "https://repo.example.com"}]}"#,
-                    ),
-                    ("index.php", ""),
-                ],
-                &[("COMPOSER_AUTH", "COMPOSER_AUTH")],
-            ),
-            (
-                Language::Dotnet,
-                &[
-                    ("a.csproj", "<Project Sdk=\"Microsoft.NET.Sdk.Web\">"),
-                    (
-                        "nuget.config",
-                        "<add key=\"ClearTextPassword\" value=\"%NUGET_TOKEN%\" />",
-                    ),
-                ],
-                &[("NUGET_TOKEN", "NUGET_TOKEN")],
-            ),
-        ] {
-            let found = secrets(language, files);
-            let expected: Vec<(String, String)> = expected
+        for (language, files, expected) in CASES {
+            let tree: MemTree = files
                 .iter()
-                .map(|(id, target): &(&str, &str)| ((*id).to_owned(), (*target).to_owned()))
+                .copied()
+                .chain([("Procfile", "web: x")])
                 .collect();
-            assert_eq!(found, expected, "{files:?}");
+            let detection = Detector::new().language(*language).detect(&tree);
+            let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
+            let mut found = Vec::new();
+            for secret in &generated.secrets {
+                let mount = format!("--mount={} ", secret.mount());
+                assert!(generated.dockerfile.contains(&mount), "{secret:?}");
+                let (SecretTarget::Env(target) | SecretTarget::File(target)) = &secret.target;
+                found.push((secret.id.as_str(), target.as_str()));
+            }
+            assert_eq!(found, *expected, "{files:?}");
         }
     }
 
     #[test]
     fn hosts_are_read_without_logins() {
-        assert_eq!(
-            host("https://user:x@pypi.example.com:8443/simple"),
-            "pypi.example.com"
-        );
+        let url = "https://user:x@pypi.example.com:8443/simple";
+        assert_eq!(host(url), "pypi.example.com");
         assert!(
             is_public("https://rubygems.org") && !is_public("https://rubygems.org.example.com")
         );

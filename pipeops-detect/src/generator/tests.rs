@@ -11,461 +11,96 @@ fn generated(files: &[(&str, &str)]) -> Generated {
 }
 
 /// Small projects, one for each recipe and each way through it.
+// One line per project.
+#[rustfmt::skip]
 const PROJECTS: &[&[(&str, &str)]] = &[
-    &[(
-        "app.py",
-        "from http.server import HTTPServer\nos.environ['PORT']",
-    )],
-    &[
-        ("requirements.txt", "flask\ngunicorn\n-r more.txt"),
-        ("more.txt", "x"),
-        ("app.py", "app = Flask(__name__)"),
-    ],
-    &[
-        (
-            "requirements.txt",
-            "fastapi\nuvicorn\nx @ git+https://example.com/x",
-        ),
-        ("main.py", "app = FastAPI()"),
-    ],
-    &[
-        (
-            "pyproject.toml",
-            "[project]\ndependencies=[\"flask\"]\n[build-system]",
-        ),
-        ("uv.lock", ""),
-        ("app.py", "app = Flask(__name__)"),
-    ],
-    &[
-        ("pyproject.toml", "[tool.poetry.dependencies]\nflask='*'"),
-        ("poetry.lock", ""),
-        ("app.py", "app = Flask(__name__)"),
-    ],
-    &[
-        ("pyproject.toml", "[project]\nname='x'"),
-        ("pdm.lock", ""),
-        ("main.py", ""),
-    ],
-    &[
-        ("Pipfile", "[packages]\nflask='*'"),
-        ("Pipfile.lock", ""),
-        ("main.py", ""),
-    ],
-    &[(
-        "pyproject.toml",
-        "[project]\nname='x'\n[project.scripts]\nserve='x:main'",
-    )],
+    &[("app.py", "from http.server import HTTPServer\nos.environ['PORT']")],
+    &[("requirements.txt", "flask\ngunicorn\n-r more.txt"), ("more.txt", "x"), ("app.py", "app = Flask(__name__)")],
+    &[("requirements.txt", "fastapi\nuvicorn\nx @ git+https://example.com/x"), ("main.py", "app = FastAPI()")],
+    &[("pyproject.toml", "[project]\ndependencies=[\"flask\"]\n[build-system]"), ("uv.lock", ""), ("app.py", "app = Flask(__name__)")],
+    &[("pyproject.toml", "[tool.poetry.dependencies]\nflask='*'"), ("poetry.lock", ""), ("app.py", "app = Flask(__name__)")],
+    &[("pyproject.toml", "[project]\nname='x'"), ("pdm.lock", ""), ("main.py", "")],
+    &[("Pipfile", "[packages]\nflask='*'"), ("Pipfile.lock", ""), ("main.py", "")],
+    &[("pyproject.toml", "[project]\nname='x'\n[project.scripts]\nserve='x:main'")],
     &[("requirements.txt", "mkdocs"), ("mkdocs.yml", "")],
-    &[
-        ("environment.yml", "dependencies:\n  - python=3.11\n"),
-        ("main.py", ""),
-    ],
-    &[
-        ("runtime.txt", "python-2.7.18"),
-        ("requirements.txt", "flask"),
-        ("main.py", ""),
-    ],
-    &[
-        ("pyproject.toml", "[project]\ndependencies=[\"fastapi\"]"),
-        ("main.py", "from fastapi import FastAPI\napp = FastAPI()"),
-    ],
-    &[
-        (
-            "pyproject.toml",
-            "[project]\n[tool.uv.workspace]\nmembers=['a']",
-        ),
-        ("uv.lock", ""),
-        ("main.py", ""),
-    ],
-    &[
-        (
-            "pyproject.toml",
-            "[tool.poetry]\nname='x'\n[tool.poetry.scripts]\nserve='x:main'",
-        ),
-        ("poetry.lock", ""),
-    ],
-    &[
-        ("requirements.txt", "django\ngunicorn\npsycopg2\nplaywright"),
-        (
-            "manage.py",
-            "'DJANGO_SETTINGS_MODULE', 'a.settings'\nimport django",
-        ),
-        ("a/wsgi.py", ""),
-        ("a/settings.py", "STATIC_ROOT = 'x'"),
-        ("package.json", r#"{"scripts":{"build":"vite build"}}"#),
-        ("package-lock.json", "{}"),
-    ],
-    &[
-        ("package.json", r#"{"scripts":{"start":"node server.js"}}"#),
-        ("server.js", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"}}"#,
-        ),
-        ("package-lock.json", "{}"),
-        ("server.js", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
-        ),
-        ("pnpm-lock.yaml", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"start":"tsx a.ts","postinstall":"x"},"devDependencies":{"tsx":"4"}}"#,
-        ),
-        ("yarn.lock", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}}"#,
-        ),
-        ("bun.lock", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
-        ),
-        ("next.config.mjs", "export default { output: 'standalone' }"),
-        ("public/a.svg", ""),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
-        ),
-        ("yarn.lock", "__metadata:"),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
-        ),
-        ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
-        ("package-lock.json", "{}"),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"start":"node a.js"},"dependencies":{"@prisma/client":"5","prisma":"5","bcrypt":"5"}}"#,
-        ),
-        ("prisma/schema.prisma", ""),
-        ("a.js", "x.listen(process.env.PORT)"),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"workspaces":["apps/*"],"scripts":{"start":"npm start -w web"}}"#,
-        ),
-        (
-            "apps/web/package.json",
-            r#"{"name":"web","scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
-        ),
-        ("package-lock.json", "{}"),
-    ],
-    &[
-        (
-            "package.json",
-            r#"{"scripts":{"build":"astro build"},"dependencies":{"astro":"5"}}"#,
-        ),
-        ("bun.lock", ""),
-    ],
-    &[
-        (
-            "deno.json",
-            r#"{"imports":{"lume/":"https://deno.land/x/lume/"}}"#,
-        ),
-        (".npmrc", "//r/:_authToken=${NPM_TOKEN}"),
-    ],
-    &[
-        ("go.mod", "module x\ngo 1.22"),
-        ("go.sum", ""),
-        ("main.go", "package main\nfunc main() {}"),
-        ("templates/a.html", ""),
-    ],
-    &[
-        ("go.mod", "module x\nrequire github.com/mattn/go-sqlite3 v1"),
-        ("cmd/api/main.go", "package main\nfunc main() {}"),
-    ],
-    &[
-        ("go.work", "go 1.22\nuse (\n./api\n./lib\n)"),
-        ("api/go.mod", "module api\nreplace x => ../lib"),
-        ("api/main.go", "package main\nimport \"C\"\nfunc main() {}"),
-        ("lib/go.mod", "module lib"),
-    ],
-    &[
-        ("go.mod", "module x"),
-        ("vendor/modules.txt", ""),
-        ("main.go", "package main\nfunc main() {}"),
-    ],
+    &[("environment.yml", "dependencies:\n  - python=3.11\n"), ("main.py", "")],
+    &[("runtime.txt", "python-2.7.18"), ("requirements.txt", "flask"), ("main.py", "")],
+    &[("pyproject.toml", "[project]\ndependencies=[\"fastapi\"]"), ("main.py", "from fastapi import FastAPI\napp = FastAPI()")],
+    &[("pyproject.toml", "[project]\n[tool.uv.workspace]\nmembers=['a']"), ("uv.lock", ""), ("main.py", "")],
+    &[("pyproject.toml", "[tool.poetry]\nname='x'\n[tool.poetry.scripts]\nserve='x:main'"), ("poetry.lock", "")],
+    &[("requirements.txt", "django\ngunicorn\npsycopg2\nplaywright"), ("manage.py", "'DJANGO_SETTINGS_MODULE', 'a.settings'\nimport django"), ("a/wsgi.py", ""), ("a/settings.py", "STATIC_ROOT = 'x'"), ("package.json", r#"{"scripts":{"build":"vite build"}}"#), ("package-lock.json", "{}")],
+    &[("package.json", r#"{"scripts":{"start":"node server.js"}}"#), ("server.js", "")],
+    &[("package.json", r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4"}}"#), ("package-lock.json", "{}"), ("server.js", "")],
+    &[("package.json", r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#), ("pnpm-lock.yaml", "")],
+    &[("package.json", r#"{"scripts":{"start":"tsx a.ts","postinstall":"x"},"devDependencies":{"tsx":"4"}}"#), ("yarn.lock", "")],
+    &[("package.json", r#"{"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}}"#), ("bun.lock", "")],
+    &[("package.json", r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#), ("next.config.mjs", "export default { output: 'standalone' }"), ("public/a.svg", "")],
+    &[("package.json", r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#), ("yarn.lock", "__metadata:")],
+    &[("package.json", r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#), ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"), ("package-lock.json", "{}")],
+    &[("package.json", r#"{"scripts":{"start":"node a.js"},"dependencies":{"@prisma/client":"5","prisma":"5","bcrypt":"5"}}"#), ("prisma/schema.prisma", ""), ("a.js", "x.listen(process.env.PORT)")],
+    &[("package.json", r#"{"workspaces":["apps/*"],"scripts":{"start":"npm start -w web"}}"#), ("apps/web/package.json", r#"{"name":"web","scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#), ("package-lock.json", "{}")],
+    &[("package.json", r#"{"scripts":{"build":"astro build"},"dependencies":{"astro":"5"}}"#), ("bun.lock", "")],
+    &[("deno.json", r#"{"imports":{"lume/":"https://deno.land/x/lume/"}}"#), (".npmrc", "//r/:_authToken=${NPM_TOKEN}")],
+    &[("go.mod", "module x\ngo 1.22"), ("go.sum", ""), ("main.go", "package main\nfunc main() {}"), ("templates/a.html", "")],
+    &[("go.mod", "module x\nrequire github.com/mattn/go-sqlite3 v1"), ("cmd/api/main.go", "package main\nfunc main() {}")],
+    &[("go.work", "go 1.22\nuse (\n./api\n./lib\n)"), ("api/go.mod", "module api\nreplace x => ../lib"), ("api/main.go", "package main\nimport \"C\"\nfunc main() {}"), ("lib/go.mod", "module lib")],
+    &[("go.mod", "module x"), ("vendor/modules.txt", ""), ("main.go", "package main\nfunc main() {}")],
     &[("main.go", "package main\nfunc main() {}")],
-    &[(
-        "pom.xml",
-        "<artifactId>a</artifactId><version>1</version><java.version>17</java.version> spring-boot-maven-plugin",
-    )],
-    &[
-        ("pom.xml", "io.quarkus quarkus-maven-plugin"),
-        ("mvnw", ""),
-        (".mvn/wrapper/x", ""),
-    ],
-    &[
-        (
-            "pom.xml",
-            "<packaging>pom</packaging><module>core</module><module>api</module>",
-        ),
-        ("core/pom.xml", "<artifactId>core</artifactId>"),
-        ("api/pom.xml", "<artifactId>api</artifactId>"),
-        (
-            "api/src/main/java/a/A.java",
-            "package a;\nclass A { static void main(String[] x) {} }",
-        ),
-    ],
+    &[("pom.xml", "<artifactId>a</artifactId><version>1</version><java.version>17</java.version> spring-boot-maven-plugin")],
+    &[("pom.xml", "io.quarkus quarkus-maven-plugin"), ("mvnw", ""), (".mvn/wrapper/x", "")],
+    &[("pom.xml", "<packaging>pom</packaging><module>core</module><module>api</module>"), ("core/pom.xml", "<artifactId>core</artifactId>"), ("api/pom.xml", "<artifactId>api</artifactId>"), ("api/src/main/java/a/A.java", "package a;\nclass A { static void main(String[] x) {} }")],
     &[("pom.xml", "<packaging>war</packaging> jakarta.servlet")],
-    &[
-        (
-            "pom.xml",
-            "<mainClass>a.B</mainClass> maven-shade-plugin io.dropwizard",
-        ),
-        ("config.yml", ""),
-    ],
-    &[
-        ("settings.gradle.kts", "include(\"app\")"),
-        ("app/build.gradle.kts", "plugins {\n    application\n}"),
-        ("gradlew", ""),
-        ("gradle/libs.versions.toml", ""),
-    ],
-    &[
-        ("build.sbt", "name := \"shop\""),
-        ("project/plugins.sbt", "\"sbt-native-packager\""),
-    ],
-    &[
-        ("build.sbt", "assembly / assemblyJarName := \"x.jar\""),
-        ("project/plugins.sbt", "\"sbt-assembly\""),
-    ],
-    &[
-        ("build.sbt", "name := \"shop\""),
-        ("src/main/scala/Main.scala", ""),
-    ],
-    &[
-        ("build.mill", "object api extends ScalaModule {}"),
-        ("mill", ""),
-    ],
+    &[("pom.xml", "<mainClass>a.B</mainClass> maven-shade-plugin io.dropwizard"), ("config.yml", "")],
+    &[("settings.gradle.kts", "include(\"app\")"), ("app/build.gradle.kts", "plugins {\n    application\n}"), ("gradlew", ""), ("gradle/libs.versions.toml", "")],
+    &[("build.sbt", "name := \"shop\""), ("project/plugins.sbt", "\"sbt-native-packager\"")],
+    &[("build.sbt", "assembly / assemblyJarName := \"x.jar\""), ("project/plugins.sbt", "\"sbt-assembly\"")],
+    &[("build.sbt", "name := \"shop\""), ("src/main/scala/Main.scala", "")],
+    &[("build.mill", "object api extends ScalaModule {}"), ("mill", "")],
     &[("project.clj", "(defproject shop \"0.1\" :main shop.core)")],
-    &[
-        ("deps.edn", "{:aliases {:build {}}}"),
-        (
-            "build.clj",
-            "(def uber-file \"target/shop.jar\")\n(defn uber [_])",
-        ),
-    ],
-    &[
-        (
-            "mix.exs",
-            "app: :shop,\nmod: {Shop, []}\n{:phoenix, \"~> 1.7\"}\n\"assets.deploy\": []",
-        ),
-        ("mix.lock", ""),
-        ("config/config.exs", ""),
-        ("assets/package.json", "{}"),
-    ],
+    &[("deps.edn", "{:aliases {:build {}}}"), ("build.clj", "(def uber-file \"target/shop.jar\")\n(defn uber [_])")],
+    &[("mix.exs", "app: :shop,\nmod: {Shop, []}\n{:phoenix, \"~> 1.7\"}\n\"assets.deploy\": []"), ("mix.lock", ""), ("config/config.exs", ""), ("assets/package.json", "{}")],
     &[("mix.exs", "app: :tool,\nescript: [main_module: Tool]\n")],
-    &[
-        ("build.gradle", "id 'org.springframework.boot'"),
-        ("gradlew", ""),
-    ],
-    &[
-        ("Cargo.toml", "[package]\nname='shop'"),
-        ("Cargo.lock", "[[package]]\nname='pq-sys'"),
-        ("src/main.rs", ""),
-        ("src/lib.rs", ""),
-        ("templates/a.html", ""),
-    ],
-    &[
-        (
-            "Cargo.toml",
-            "[package]\nname='shop'\n[dependencies]\nx={path='../x'}\nrocket='0.5'",
-        ),
-        ("Cargo.lock", "[[package]]\nname='prost-build'"),
-        ("src/main.rs", ""),
-    ],
-    &[
-        (
-            "Cargo.toml",
-            "[package]\nname='page'\n[dependencies]\nyew='0.21'",
-        ),
-        ("src/main.rs", ""),
-        ("Trunk.toml", ""),
-    ],
-    &[
-        (
-            "Cargo.toml",
-            "[package]\nname='page'\n[package.metadata.leptos]\nx=1",
-        ),
-        ("src/main.rs", ""),
-    ],
-    &[
-        ("Gemfile", "gem 'rails'"),
-        ("Gemfile.lock", ""),
-        ("config/application.rb", ""),
-        ("app/assets/x", ""),
-    ],
-    &[
-        (
-            "Gemfile",
-            "gem 'rails'\ngem 'propshaft'\ngem 'bootsnap'\ngem 'pg'",
-        ),
-        ("config/application.rb", ""),
-        ("package.json", r#"{"scripts":{"build":"esbuild"}}"#),
-        ("yarn.lock", ""),
-    ],
-    &[
-        ("Gemfile", "gem 'x', path: 'x'\ngem 'execjs'"),
-        ("app.rb", ""),
-    ],
+    &[("build.gradle", "id 'org.springframework.boot'"), ("gradlew", "")],
+    &[("Cargo.toml", "[package]\nname='shop'"), ("Cargo.lock", "[[package]]\nname='pq-sys'"), ("src/main.rs", ""), ("src/lib.rs", ""), ("templates/a.html", "")],
+    &[("Cargo.toml", "[package]\nname='shop'\n[dependencies]\nx={path='../x'}\nrocket='0.5'"), ("Cargo.lock", "[[package]]\nname='prost-build'"), ("src/main.rs", "")],
+    &[("Cargo.toml", "[package]\nname='page'\n[dependencies]\nyew='0.21'"), ("src/main.rs", ""), ("Trunk.toml", "")],
+    &[("Cargo.toml", "[package]\nname='page'\n[package.metadata.leptos]\nx=1"), ("src/main.rs", "")],
+    &[("Gemfile", "gem 'rails'"), ("Gemfile.lock", ""), ("config/application.rb", ""), ("app/assets/x", "")],
+    &[("Gemfile", "gem 'rails'\ngem 'propshaft'\ngem 'bootsnap'\ngem 'pg'"), ("config/application.rb", ""), ("package.json", r#"{"scripts":{"build":"esbuild"}}"#), ("yarn.lock", "")],
+    &[("Gemfile", "gem 'x', path: 'x'\ngem 'execjs'"), ("app.rb", "")],
     &[("Gemfile", "gem 'jekyll'"), ("_config.yml", "")],
     &[("config.ru", "")],
-    &[
-        ("composer.json", r#"{"require":{"slim/slim":"4"}}"#),
-        ("public/index.php", ""),
-    ],
-    &[
-        ("composer.json", r#"{"require":{"laravel/framework":"12"}}"#),
-        ("composer.lock", "{}"),
-        ("public/index.php", ""),
-        ("package.json", r#"{"scripts":{"build":"vite build"}}"#),
-    ],
-    &[
-        (
-            "composer.json",
-            r#"{"require":{"symfony/framework-bundle":"7"}}"#,
-        ),
-        ("public/index.php", ""),
-    ],
+    &[("composer.json", r#"{"require":{"slim/slim":"4"}}"#), ("public/index.php", "")],
+    &[("composer.json", r#"{"require":{"laravel/framework":"12"}}"#), ("composer.lock", "{}"), ("public/index.php", ""), ("package.json", r#"{"scripts":{"build":"vite build"}}"#)],
+    &[("composer.json", r#"{"require":{"symfony/framework-bundle":"7"}}"#), ("public/index.php", "")],
     &[("bot.php", "<?php")],
     &[("index.php", "")],
-    &[(
-        "Web.csproj",
-        "Microsoft.NET.Sdk.Web <TargetFramework>net8.0",
-    )],
-    &[
-        (
-            "Shop.sln",
-            "\"src\\Api\\Api.csproj\", \"src\\Core\\Core.csproj\"",
-        ),
-        (
-            "src/Api/Api.csproj",
-            "Microsoft.NET.Sdk.Web <TargetFrameworks>net8.0;net9.0</TargetFrameworks><PublishAot>true<ProjectReference Include=\"..\\Core\\Core.csproj\"/>",
-        ),
-        ("src/Core/Core.csproj", ""),
-        ("global.json", r#"{"sdk":{"version":"9.0.100"}}"#),
-    ],
-    &[(
-        "Job.csproj",
-        "Microsoft.NET.Sdk.Worker <TargetFramework>net8.0<",
-    )],
+    &[("Web.csproj", "Microsoft.NET.Sdk.Web <TargetFramework>net8.0")],
+    &[("Shop.sln", "\"src\\Api\\Api.csproj\", \"src\\Core\\Core.csproj\""), ("src/Api/Api.csproj", "Microsoft.NET.Sdk.Web <TargetFrameworks>net8.0;net9.0</TargetFrameworks><PublishAot>true<ProjectReference Include=\"..\\Core\\Core.csproj\"/>"), ("src/Core/Core.csproj", ""), ("global.json", r#"{"sdk":{"version":"9.0.100"}}"#)],
+    &[("Job.csproj", "Microsoft.NET.Sdk.Worker <TargetFramework>net8.0<")],
     &[("deno.json", "{}"), ("main.ts", "Deno.serve")],
     &[("index.html", "")],
     &[("hugo.toml", ""), ("content/a.md", "")],
-    &[
-        ("hugo.toml", ""),
-        ("go.mod", "module x"),
-        ("package-lock.json", "{}"),
-    ],
+    &[("hugo.toml", ""), ("go.mod", "module x"), ("package-lock.json", "{}")],
     &[("config.toml", "base_url='x'"), ("content/a.md", "")],
     &[("_config.yml", ""), ("_posts/a.md", "")],
     &[("book.toml", ""), ("src/SUMMARY.md", "")],
     &[("mkdocs.yml", ""), ("docs/index.md", "")],
-    &[
-        ("Staticfile", "root: web\npushstate: enabled"),
-        ("web/x.html", ""),
-    ],
-    &[
-        ("gleam.toml", "name='shop'\n[dependencies]\nwisp='1'"),
-        ("src/shop.gleam", "pub fn main() {}"),
-    ],
-    &[
-        (
-            "gleam.toml",
-            "name='shop'\ntarget='javascript'\n[dependencies]\nlustre='5'",
-        ),
-        ("manifest.toml", ""),
-    ],
-    &[
-        (
-            "shard.yml",
-            "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\n",
-        ),
-        ("shard.lock", ""),
-    ],
-    &[
-        (
-            "shard.yml",
-            "name: shop\ndependencies:\n  kemal:\n    github: x\n",
-        ),
-        ("src/shop.cr", ""),
-    ],
-    &[
-        (
-            "pubspec.yaml",
-            "name: shop\ndependencies:\n  shelf: ^1.0.0\n",
-        ),
-        ("bin/server.dart", ""),
-    ],
-    &[
-        (
-            "pubspec.yaml",
-            "name: shop\ndependencies:\n  dart_frog: ^1.0.0\n",
-        ),
-        ("routes/index.dart", ""),
-        ("pubspec.lock", ""),
-    ],
-    &[
-        (
-            "pubspec.yaml",
-            "dependencies:\n  flutter:\n    sdk: flutter\n",
-        ),
-        ("web/index.html", ""),
-    ],
-    &[
-        (
-            "Package.swift",
-            ".package(url: \"https://github.com/vapor/vapor.git\")\n.executableTarget(name: \"App\")",
-        ),
-        ("Public/x", ""),
-    ],
-    &[
-        ("stack.yaml", "resolver: lts-22.1"),
-        (
-            "package.yaml",
-            "name: shop\ndependencies:\n- hasql\nexecutables:\n  shop:\n    main: Main.hs\n",
-        ),
-    ],
+    &[("Staticfile", "root: web\npushstate: enabled"), ("web/x.html", "")],
+    &[("gleam.toml", "name='shop'\n[dependencies]\nwisp='1'"), ("src/shop.gleam", "pub fn main() {}")],
+    &[("gleam.toml", "name='shop'\ntarget='javascript'\n[dependencies]\nlustre='5'"), ("manifest.toml", "")],
+    &[("shard.yml", "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\n"), ("shard.lock", "")],
+    &[("shard.yml", "name: shop\ndependencies:\n  kemal:\n    github: x\n"), ("src/shop.cr", "")],
+    &[("pubspec.yaml", "name: shop\ndependencies:\n  shelf: ^1.0.0\n"), ("bin/server.dart", "")],
+    &[("pubspec.yaml", "name: shop\ndependencies:\n  dart_frog: ^1.0.0\n"), ("routes/index.dart", ""), ("pubspec.lock", "")],
+    &[("pubspec.yaml", "dependencies:\n  flutter:\n    sdk: flutter\n"), ("web/index.html", "")],
+    &[("Package.swift", ".package(url: \"https://github.com/vapor/vapor.git\")\n.executableTarget(name: \"App\")"), ("Public/x", "")],
+    &[("stack.yaml", "resolver: lts-22.1"), ("package.yaml", "name: shop\ndependencies:\n- hasql\nexecutables:\n  shop:\n    main: Main.hs\n")],
     &[("cabal.project", ""), ("shop.cabal", "executable shop\n")],
-    &[
-        ("build.zig", "b.addExecutable(.{ .name = \"shop\" })"),
-        ("build.zig.zon", ".minimum_zig_version = \"0.14.0\""),
-    ],
-    &[
-        (
-            "CMakeLists.txt",
-            "project(shop)\nfind_package(OpenSSL REQUIRED)\nadd_executable(shop main.cc)",
-        ),
-        ("main.cc", "#include <crow.h>\nint main() {}"),
-    ],
-    &[(
-        "meson.build",
-        "executable('shop', 'main.cc')\ndependency('libpq')",
-    )],
-    &[
-        ("configure.ac", ""),
-        ("src/Makefile.am", "bin_PROGRAMS = shop"),
-    ],
+    &[("build.zig", "b.addExecutable(.{ .name = \"shop\" })"), ("build.zig.zon", ".minimum_zig_version = \"0.14.0\"")],
+    &[("CMakeLists.txt", "project(shop)\nfind_package(OpenSSL REQUIRED)\nadd_executable(shop main.cc)"), ("main.cc", "#include <crow.h>\nint main() {}")],
+    &[("meson.build", "executable('shop', 'main.cc')\ndependency('libpq')")],
+    &[("configure.ac", ""), ("src/Makefile.am", "bin_PROGRAMS = shop")],
     &[("Makefile", "TARGET = shop"), ("main.c", "int main() {}")],
     &[("src/main.cbl", "       IDENTIFICATION DIVISION.")],
     &[("haunt.scm", "")],

@@ -22,6 +22,8 @@ pub(crate) mod gleam;
 pub(crate) mod go;
 pub(crate) mod haskell;
 pub(crate) mod java;
+#[cfg(test)]
+pub(crate) mod layouts;
 pub(crate) mod nodejs;
 pub(crate) mod php;
 pub(crate) mod python;

@@ -169,49 +169,21 @@ fn code(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Archives have the names that the build gives them.
+        (&[("project.clj", "(defproject acme/shop \"0.1\" :main shop.core [compojure \"1\"])")], &["start java -jar target/shop-0.1-standalone.jar", "framework compojure"]),
+        (&[("project.clj", "(defproject shop \"0.1\" :main x :target-path \"target/%s/\" :profiles {:uberjar {:uberjar-name \"shop.jar\"}})")], &["start java -jar target/uberjar/shop.jar", "framework"]),
+        (&[("deps.edn", "{:deps {io.pedestal/x {}} :aliases {:build {}}}"), ("build.clj", "(def uber-file \"target/shop.jar\")\n(defn uber [_])")], &["build clojure -T:build uber", "start java -jar target/shop.jar"]),
+        (&[("deps.edn", "{}")], &["role Library"]),
+    ];
 
     #[test]
-    fn archives_have_the_names_that_the_build_gives_them() {
-        for (file, text, start, framework) in [
-            (
-                "project.clj",
-                "(defproject acme/shop \"0.1\" :main shop.core [compojure \"1\"])",
-                "java -jar target/shop-0.1-standalone.jar",
-                Some("compojure"),
-            ),
-            (
-                "project.clj",
-                "(defproject shop \"0.1\" :main x :target-path \"target/%s/\" :profiles {:uberjar {:uberjar-name \"shop.jar\"}})",
-                "java -jar target/uberjar/shop.jar",
-                None,
-            ),
-        ] {
-            let found = found(&[(file, text)]);
-            assert_eq!(
-                (found.start().as_deref(), found.framework.as_deref()),
-                (Some(start), framework),
-                "{text}"
-            );
-        }
-        let tools = found(&[
-            (
-                "deps.edn",
-                "{:deps {io.pedestal/x {}} :aliases {:build {}}}",
-            ),
-            (
-                "build.clj",
-                "(def uber-file \"target/shop.jar\")\n(defn uber [_])",
-            ),
-        ]);
-        assert_eq!(tools.build().as_deref(), Some("clojure -T:build uber"));
-        assert_eq!(tools.start().as_deref(), Some("java -jar target/shop.jar"));
-        assert_eq!(found(&[("deps.edn", "{}")]).role, Role::Library);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -54,30 +54,20 @@ fn is_free(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Fixed columns, and free format.
+        (&[("a.cbl", ""), ("main.cbl", "       IDENTIFICATION DIVISION.")], &["build cobc -x -o bin/main main.cbl"]),
+        (&[("src/pay.cob", "IDENTIFICATION DIVISION.\n")], &["build cobc -x -free -o bin/pay src/pay.cob"]),
+        (&[("x.c", "")], &["found false"]),
+    ];
 
     #[test]
-    fn programs_and_formats() {
-        let found = |files: &[(&str, &str)]| {
-            detect(&Folder::open(
-                &files.iter().copied().collect::<MemTree>(),
-                "",
-            ))
-        };
-        let fixed = found(&[
-            ("a.cbl", ""),
-            ("main.cbl", "       IDENTIFICATION DIVISION."),
-        ]);
-        assert_eq!(
-            fixed.build().as_deref(),
-            Some("cobc -x -o bin/main main.cbl")
-        );
-        let free = found(&[("src/pay.cob", "IDENTIFICATION DIVISION.\n")]);
-        assert_eq!(
-            free.build().as_deref(),
-            Some("cobc -x -free -o bin/pay src/pay.cob")
-        );
-        assert!(!found(&[("x.c", "")]).found());
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -134,103 +134,39 @@ fn program(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
-
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
     const MAIN: (&str, &str) = (
         "src/main.cpp",
         "#include <httplib.h>\nint main() { server.listen(\"0.0.0.0\", 9000); }",
     );
+    const LIBRARY: (&str, &str) = ("CMakeLists.txt", "add_library(x x.cc)");
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Programs of build files.
+        (&[("CMakeLists.txt", "project(shop CXX)\n# add_executable(old x)\nadd_executable(unit_tests t.cc)\nadd_executable(${PROJECT_NAME}\n  src/main.cpp)"), MAIN], &["start ./build/shop"]),
+        (&[("CMakeLists.txt", "project(x)\nadd_subdirectory(server)"), ("server/CMakeLists.txt", "add_executable(shopd main.cc)")], &["start ./build/server/shopd"]),
+        (&[("CMakeLists.txt", "set(APP \"shop\")\nadd_executable(${APP} main.cc)")], &["start ./build/shop"]),
+        (&[("meson.build", "project('x')\nexecutable('shop', 'main.cc')")], &["start ./build/shop"]),
+        (&[("configure.ac", ""), ("src/Makefile.am", "bin_PROGRAMS = shop")], &["start ./src/shop"]),
+        (&[("Makefile", "TARGET := shop\nall: $(TARGET)\n"), MAIN], &["start ./shop"]),
+        (&[("Makefile", "all:\n\tg++ src/main.cpp -o shop\n"), MAIN], &["start ./shop"]),
+        (&[LIBRARY], &["start", "role Library"]),
+        (&[("Makefile", "run:\n\tpython x.py")], &["start"]),
+        // Parts of other languages, and devices, are no apps.
+        (&[LIBRARY, ("package.json", "")], &["role Tools"]),
+        (&[("Makefile", ""), ("x.c", "int main(){}"), ("go.mod", "")], &["found false"]),
+        (&[("CMakeLists.txt", "include($ENV{IDF_PATH}/tools/cmake/project.cmake)\nproject(x)")], &["role Tools"]),
+        // Servers have ports.
+        (&[("CMakeLists.txt", "project(x)\nset(CMAKE_CXX_STANDARD 17)\nadd_executable(x src/main.cpp)"), MAIN], &["framework httplib", "port 9000", "version 17"]),
+        (&[("CMakeLists.txt", "project(x)\nadd_executable(x m.cc)"), ("m.cc", "int main() {}")], &["port"]),
+    ];
 
     #[test]
-    fn programs_of_build_files() {
-        for (files, start) in [
-            (
-                &[
-                    (
-                        "CMakeLists.txt",
-                        "project(shop CXX)\n# add_executable(old x)\nadd_executable(unit_tests t.cc)\nadd_executable(${PROJECT_NAME}\n  src/main.cpp)",
-                    ),
-                    MAIN,
-                ] as &[_],
-                Some("./build/shop"),
-            ),
-            (
-                &[
-                    ("CMakeLists.txt", "project(x)\nadd_subdirectory(server)"),
-                    ("server/CMakeLists.txt", "add_executable(shopd main.cc)"),
-                ],
-                Some("./build/server/shopd"),
-            ),
-            (
-                &[(
-                    "CMakeLists.txt",
-                    "set(APP \"shop\")\nadd_executable(${APP} main.cc)",
-                )],
-                Some("./build/shop"),
-            ),
-            (
-                &[("meson.build", "project('x')\nexecutable('shop', 'main.cc')")],
-                Some("./build/shop"),
-            ),
-            (
-                &[
-                    ("configure.ac", ""),
-                    ("src/Makefile.am", "bin_PROGRAMS = shop"),
-                ],
-                Some("./src/shop"),
-            ),
-            (
-                &[("Makefile", "TARGET := shop\nall: $(TARGET)\n"), MAIN],
-                Some("./shop"),
-            ),
-            (
-                &[("Makefile", "all:\n\tg++ src/main.cpp -o shop\n"), MAIN],
-                Some("./shop"),
-            ),
-            (&[("CMakeLists.txt", "add_library(x x.cc)")], None),
-            (&[("Makefile", "run:\n\tpython x.py")], None),
-        ] {
-            assert_eq!(found(files).start().as_deref(), start, "{files:?}");
-        }
-    }
-
-    #[test]
-    fn parts_of_other_languages_and_devices_are_no_apps() {
-        let library = ("CMakeLists.txt", "add_library(x x.cc)");
-        assert_eq!(found(&[library]).role, Role::Library);
-        assert_eq!(found(&[library, ("package.json", "")]).role, Role::Tools);
-        assert!(!found(&[("Makefile", ""), ("x.c", "int main(){}"), ("go.mod", "")]).found());
-        let device = (
-            "CMakeLists.txt",
-            "include($ENV{IDF_PATH}/tools/cmake/project.cmake)\nproject(x)",
-        );
-        assert_eq!(found(&[device]).role, Role::Tools);
-    }
-
-    #[test]
-    fn servers_have_ports() {
-        let server = found(&[
-            (
-                "CMakeLists.txt",
-                "project(x)\nset(CMAKE_CXX_STANDARD 17)\nadd_executable(x src/main.cpp)",
-            ),
-            MAIN,
-        ]);
-        assert_eq!(
-            (server.framework.as_deref(), server.port),
-            (Some("httplib"), Some(9000))
-        );
-        assert_eq!(server.version.as_deref(), Some("17"));
-        let command = found(&[
-            ("CMakeLists.txt", "project(x)\nadd_executable(x m.cc)"),
-            ("m.cc", "int main() {}"),
-        ]);
-        assert_eq!(command.port, None);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -101,32 +101,19 @@ fn runs(found: &mut Findings, folder: &Folder<'_>, name: &str, file: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("shard.yml", "name: shop\ncrystal: '>= 1.4.1'\ntargets:\n  shop:\n    main: src/shop.cr\n"), ("src/shop.cr", "puts 1")], &["start ./bin/shop", "port", "version 1.4.1"]),
+        (&[("shard.yml", "name: shop\ndependencies:\n  kemal:\n    github: kemalcr/kemal\n"), ("src/shop.cr", "Kemal.run")], &["framework kemal", "port 3000"]),
+        (&[("shard.yml", "name: shop\n"), ("src/shop.cr", "")], &["role Library"]),
+    ];
 
     #[test]
-    fn targets_are_programs() {
-        let found = |shard: &str, source: &str| {
-            let tree = MemTree::from([("shard.yml", shard), ("src/shop.cr", source)]);
-            detect(&Folder::open(&tree, ""))
-        };
-        let command = found(
-            "name: shop\ncrystal: '>= 1.4.1'\ntargets:\n  shop:\n    main: src/shop.cr\n",
-            "puts 1",
-        );
-        assert_eq!(command.start().as_deref(), Some("./bin/shop"));
-        assert_eq!(
-            (command.port, command.version.as_deref()),
-            (None, Some("1.4.1"))
-        );
-        let server = found(
-            "name: shop\ndependencies:\n  kemal:\n    github: kemalcr/kemal\n",
-            "Kemal.run",
-        );
-        assert_eq!(
-            (server.framework.as_deref(), server.port),
-            (Some("kemal"), Some(3000))
-        );
-        assert_eq!(found("name: shop\n", "").role, Role::Library);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -140,51 +140,26 @@ fn entry(folder: &Folder<'_>, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    const FLUTTER: (&str, &str) = (
+        "pubspec.yaml",
+        "dependencies:\n  flutter:\n    sdk: flutter\n",
+    );
 
-    #[test]
-    fn servers_and_commands() {
-        let server = found(&[
-            (
-                "pubspec.yaml",
-                "name: api\nenvironment:\n  sdk: ^3.4.0\ndependencies:\n  shelf: ^1.4.0\n",
-            ),
-            ("bin/server.dart", "Platform.environment['PORT']"),
-        ]);
-        assert_eq!(server.start().as_deref(), Some("./bin/server"));
-        assert_eq!(
-            (server.port, server.version.as_deref()),
-            (Some(8080), Some("3.9"))
-        );
-        let command = found(&[
-            ("pubspec.yaml", "name: x"),
-            ("bin/x.dart", ""),
-            ("bin/y.dart", ""),
-        ]);
-        assert_eq!(
-            (command.start().as_deref(), command.port),
-            (Some("./bin/x"), None)
-        );
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("pubspec.yaml", "name: api\nenvironment:\n  sdk: ^3.4.0\ndependencies:\n  shelf: ^1.4.0\n"), ("bin/server.dart", "Platform.environment['PORT']")], &["start ./bin/server", "port 8080", "version 3.9"]),
+        (&[("pubspec.yaml", "name: x"), ("bin/x.dart", ""), ("bin/y.dart", "")], &["start ./bin/x", "port"]),
+        // Of Flutter only the web is served.
+        (&[FLUTTER, ("ios/Runner/x", "")], &["output", "role Tools"]),
+        (&[FLUTTER, ("web/index.html", "")], &["output build/web", "role Frontend"]),
+    ];
 
     #[test]
-    fn of_flutter_only_the_web_is_served() {
-        let pubspec = (
-            "pubspec.yaml",
-            "dependencies:\n  flutter:\n    sdk: flutter\n",
-        );
-        let phone = found(&[pubspec, ("ios/Runner/x", "")]);
-        assert_eq!((phone.output, phone.role), (None, Role::Tools));
-        let web = found(&[pubspec, ("web/index.html", "")]);
-        assert_eq!(
-            (web.output.as_deref(), web.role),
-            (Some("build/web"), Role::Frontend)
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

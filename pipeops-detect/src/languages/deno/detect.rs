@@ -327,116 +327,34 @@ fn run(file: &str, text: &str, all: bool) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        detect(&Folder::open(
-            &files.iter().copied().collect::<MemTree>(),
-            "",
-        ))
-    }
+    const SERVE: (&str, &str) = ("main.ts", "Deno.serve(f)");
 
-    #[test]
-    fn only_denos_own_programs_count() {
-        assert!(found(&[("main.ts", "Deno.serve(() => new Response())")]).found());
-        assert!(!found(&[("main.ts", "import express from 'express'")]).found());
-        assert!(!found(&[("main.ts", "// Deno.serve\nimport 'x'")]).found());
-        assert_eq!(
-            found(&[("deno.json", r#"{"lint": {}, "fmt": {}}"#)]).role,
-            Role::Tools
-        );
-    }
-
-    #[test]
-    fn the_command_is_a_task_or_the_program() {
-        let serve = ("main.ts", "Deno.serve(f)");
-        for (files, start, port) in [
-            (
-                &[("deno.json", r#"{"tasks": {"start": "x"}}"#)] as &[_],
-                Some("deno task start"),
-                Some(8080),
-            ),
-            (
-                &[
-                    (
-                        "deno.jsonc",
-                        "{\n// x\n\"tasks\": {\"start\": {\"command\": \"deno run main.ts\"},},}",
-                    ),
-                    serve,
-                ],
-                Some("deno task start"),
-                Some(8000),
-            ),
-            (
-                &[
-                    (
-                        "deno.json",
-                        r#"{"tasks": {"dev": "deno run -A --watch main.ts"}}"#,
-                    ),
-                    serve,
-                ],
-                Some("deno run -A main.ts"),
-                Some(8000),
-            ),
-            (
-                &[serve],
-                Some("deno run --allow-net --allow-env --allow-read main.ts"),
-                Some(8000),
-            ),
-            (
-                &[(
-                    "main.ts",
-                    "#!/usr/bin/env -S deno run --allow-net\nDeno.serve({ port: 3000 }, f)",
-                )],
-                Some("deno run --allow-net main.ts"),
-                Some(3000),
-            ),
-            (
-                &[(
-                    "main.ts",
-                    "Deno.serve({ port: Number(Deno.env.get(\"PORT\")) }, f)",
-                )],
-                Some("deno run --allow-net --allow-env --allow-read main.ts"),
-                Some(8080),
-            ),
-            (
-                &[(
-                    "deno.json",
-                    r#"{"imports": {"lume/": "https://deno.land/x/lume/"}}"#,
-                )],
-                None,
-                Some(8080),
-            ),
-        ] {
-            let found = found(files);
-            assert_eq!(
-                (found.start().as_deref(), found.port),
-                (start, port),
-                "{files:?}"
-            );
-        }
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Only Deno's own programs count.
+        (&[("main.ts", "Deno.serve(() => new Response())")], &["found true"]),
+        (&[("main.ts", "import express from 'express'")], &["found false"]),
+        (&[("main.ts", "// Deno.serve\nimport 'x'")], &["found false"]),
+        (&[("deno.json", r#"{"lint": {}, "fmt": {}}"#)], &["role Tools"]),
+        // The command is a task or the program.
+        (&[("deno.json", r#"{"tasks": {"start": "x"}}"#)], &["start deno task start", "port 8080"]),
+        (&[("deno.jsonc", "{\n// x\n\"tasks\": {\"start\": {\"command\": \"deno run main.ts\"},},}"), SERVE], &["start deno task start", "port 8000"]),
+        (&[("deno.json", r#"{"tasks": {"dev": "deno run -A --watch main.ts"}}"#), SERVE], &["start deno run -A main.ts", "port 8000"]),
+        (&[SERVE], &["start deno run --allow-net --allow-env --allow-read main.ts", "port 8000"]),
+        (&[("main.ts", "#!/usr/bin/env -S deno run --allow-net\nDeno.serve({ port: 3000 }, f)")], &["start deno run --allow-net main.ts", "port 3000"]),
+        (&[("main.ts", "Deno.serve({ port: Number(Deno.env.get(\"PORT\")) }, f)")], &["start deno run --allow-net --allow-env --allow-read main.ts", "port 8080"]),
+        (&[("deno.json", r#"{"imports": {"lume/": "https://deno.land/x/lume/"}}"#)], &["start", "port 8080"]),
+        // Frameworks and members.
+        (&[("deno.json", r#"{"imports": {"$fresh/": "https://deno.land/x/fresh/"}, "tasks": {"start": "deno run -A --watch=static/ dev.ts"}}"#), ("main.ts", "import { start } from '$fresh/server.ts'")], &["framework fresh", "port 8080"]),
+        (&[("deno.json", r#"{"workspace": ["./api", "./lib"]}"#), ("api/deno.json", "{}"), ("api/main.ts", "Deno.serve(f)"), ("lib/deno.json", r#"{"exports": "./x.ts"}"#)], &["members api"]),
+    ];
 
     #[test]
-    fn frameworks_and_members() {
-        let fresh = found(&[
-            (
-                "deno.json",
-                r#"{"imports": {"$fresh/": "https://deno.land/x/fresh/"}, "tasks": {"start": "deno run -A --watch=static/ dev.ts"}}"#,
-            ),
-            ("main.ts", "import { start } from '$fresh/server.ts'"),
-        ]);
-        assert_eq!(
-            (fresh.framework.as_deref(), fresh.port),
-            (Some("fresh"), Some(8080))
-        );
-        let workspace = found(&[
-            ("deno.json", r#"{"workspace": ["./api", "./lib"]}"#),
-            ("api/deno.json", "{}"),
-            ("api/main.ts", "Deno.serve(f)"),
-            ("lib/deno.json", r#"{"exports": "./x.ts"}"#),
-        ]);
-        assert_eq!(workspace.members, ["api"]);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -204,63 +204,29 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
     const WEB: &str =
         "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><TargetFramework>net8.0</TargetFramework>";
+    const REFERS: &str = "<Project Sdk=\"Microsoft.NET.Sdk.Web\"><ProjectReference Include=\"..\\Core\\Core.csproj\" />";
     const LIBRARY: &str = "<Project Sdk=\"Microsoft.NET.Sdk\">";
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // The project that serves is taken.
+        (&[("Shop.sln", ""), ("src/Shop.Core/Shop.Core.csproj", LIBRARY), ("src/Shop.Web/Shop.Web.csproj", WEB), ("src/Shop.Web/Program.cs", "app.Run(\"http://*:5050\");"), ("tests/Shop.Tests/Shop.Tests.csproj", "Microsoft.NET.Test.Sdk")], &["framework aspnet", "version 8.0", "start dotnet out/Shop.Web.dll", "port 5050"]),
+        // Projects that refer to one another are one build.
+        (&[("Api/Api.csproj", REFERS), ("Core/Core.csproj", LIBRARY)], &["start dotnet out/Api.dll"]),
+        (&[("Api/Api.csproj", WEB), ("Core/Core.csproj", LIBRARY)], &["found false"]),
+        (&[("back/Api/Api.csproj", REFERS), ("back/Core/Core.csproj", LIBRARY)], &["found false"]),
+        // Services side by side are listed.
+        (&[("Shop.slnx", ""), ("Basket/Basket.csproj", WEB), ("Orders/Orders.csproj", WEB)], &["start", "members Basket Orders"]),
+    ];
 
     #[test]
-    fn the_project_that_serves_is_taken() {
-        let found = found(&[
-            ("Shop.sln", ""),
-            ("src/Shop.Core/Shop.Core.csproj", LIBRARY),
-            ("src/Shop.Web/Shop.Web.csproj", WEB),
-            ("src/Shop.Web/Program.cs", "app.Run(\"http://*:5050\");"),
-            (
-                "tests/Shop.Tests/Shop.Tests.csproj",
-                "Microsoft.NET.Test.Sdk",
-            ),
-        ]);
-        assert_eq!(found.framework.as_deref(), Some("aspnet"));
-        assert_eq!(found.version.as_deref(), Some("8.0"));
-        assert_eq!(found.start().as_deref(), Some("dotnet out/Shop.Web.dll"));
-        assert_eq!(found.port, Some(5050));
-    }
-
-    #[test]
-    fn projects_that_refer_to_one_another_are_one_build() {
-        let reference = format!("{WEB}<ProjectReference Include=\"..\\Core\\Core.csproj\" />");
-        let api = ("Api/Api.csproj", reference.as_str());
-        assert_eq!(
-            found(&[api, ("Core/Core.csproj", LIBRARY)])
-                .start()
-                .as_deref(),
-            Some("dotnet out/Api.dll")
-        );
-        assert!(!found(&[("Api/Api.csproj", WEB), ("Core/Core.csproj", LIBRARY)]).found());
-        assert!(
-            !found(&[
-                ("back/Api/Api.csproj", reference.as_str()),
-                ("back/Core/Core.csproj", LIBRARY)
-            ])
-            .found()
-        );
-    }
-
-    #[test]
-    fn services_side_by_side_are_listed() {
-        let found = found(&[
-            ("Shop.slnx", ""),
-            ("Basket/Basket.csproj", WEB),
-            ("Orders/Orders.csproj", WEB),
-        ]);
-        assert_eq!((found.start(), found.members.len()), (None, 2));
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

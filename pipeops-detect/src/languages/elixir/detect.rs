@@ -211,63 +211,26 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
-
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
     const PHOENIX: &str = "def project do [\n app: :shop,\n elixir: \"~> 1.15\",\n]\n mod: {Shop.Application, []}\n {:phoenix, \"~> 1.7\"},\n \"assets.deploy\": [\"esbuild\"]";
+    const APP: (&str, &str) = ("mix.exs", "app: :a, mod: {A, []}");
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("mix.exs", PHOENIX), ("mix.lock", "")], &["framework phoenix", "version 1.15", "start _build/prod/rel/shop/bin/shop start", "build mix assets.deploy && mix release"]),
+        // Umbrellas start the release that they name.
+        (&[("mix.exs", "apps_path: \"apps\", releases: [\n shop_all: [applications: []]]"), ("apps/shop_web/mix.exs", PHOENIX)], &["start _build/prod/rel/shop_all/bin/shop_all start", "framework phoenix", "members apps/shop_web"]),
+        (&[("mix.exs", "apps_path: \"apps\""), ("apps/shop_web/mix.exs", PHOENIX)], &["start"]),
+        // Versions have a minor part.
+        (&[APP, ("mise.toml", "[tools]\nelixir = \"1.18.3\"")], &["version 1.18.3"]),
+        (&[APP, ("mise.toml", "[tools]\nelixir = \"1\"")], &["version"]),
+    ];
 
     #[test]
-    fn phoenix() {
-        let found = found(&[("mix.exs", PHOENIX), ("mix.lock", "")]);
-        assert_eq!(found.framework.as_deref(), Some("phoenix"));
-        assert_eq!(found.version.as_deref(), Some("1.15"));
-        assert_eq!(
-            found.start().as_deref(),
-            Some("_build/prod/rel/shop/bin/shop start")
-        );
-        assert_eq!(
-            found.build().as_deref(),
-            Some("mix assets.deploy && mix release")
-        );
-    }
-
-    #[test]
-    fn umbrellas_start_the_release_that_they_name() {
-        let web = ("apps/shop_web/mix.exs", PHOENIX);
-        let named = found(&[
-            (
-                "mix.exs",
-                "apps_path: \"apps\", releases: [\n shop_all: [applications: []]]",
-            ),
-            web,
-        ]);
-        assert_eq!(
-            named.start().as_deref(),
-            Some("_build/prod/rel/shop_all/bin/shop_all start")
-        );
-        assert_eq!(
-            (named.framework.as_deref(), named.members.len()),
-            (Some("phoenix"), 1)
-        );
-        assert_eq!(
-            found(&[("mix.exs", "apps_path: \"apps\""), web]).start(),
-            None
-        );
-    }
-
-    #[test]
-    fn versions_have_a_minor_part() {
-        let mise =
-            |text| found(&[("mix.exs", "app: :a, mod: {A, []}"), ("mise.toml", text)]).version;
-        assert_eq!(
-            mise("[tools]\nelixir = \"1.18.3\""),
-            Some("1.18.3".to_owned())
-        );
-        assert_eq!(mise("[tools]\nelixir = \"1\""), None);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -92,34 +92,24 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(manifest: &str, source: &str) -> Findings {
-        let tree = MemTree::from([("gleam.toml", manifest), ("src/app.gleam", source)]);
-        detect(&Folder::open(&tree, ""))
-    }
+    const MAIN: (&str, &str) = (
+        "src/app.gleam",
+        "pub fn main() { mist.new(f) |> mist.port(4000) }",
+    );
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("gleam.toml", "name = \"app\"\ngleam = \">= 1.4.0\"\n[dependencies]\nwisp = \"1\""), MAIN], &["framework wisp", "port 4000", "version 1.13.0"]),
+        (&[("gleam.toml", "name = \"app\"\ntarget = \"javascript\"\n[dependencies]\nlustre = \"5\""), MAIN], &["output dist"]),
+        (&[("gleam.toml", "name = \"app\""), ("src/app.gleam", "pub fn add() {}")], &["role Library"]),
+    ];
 
     #[test]
-    fn servers_pages_and_libraries() {
-        let main = "pub fn main() { mist.new(f) |> mist.port(4000) }";
-        let server = found(
-            "name = \"app\"\ngleam = \">= 1.4.0\"\n[dependencies]\nwisp = \"1\"",
-            main,
-        );
-        assert_eq!(server.framework.as_deref(), Some("wisp"));
-        assert_eq!(
-            (server.port, server.version.as_deref()),
-            (Some(4000), Some("1.13.0"))
-        );
-        let page = found(
-            "name = \"app\"\ntarget = \"javascript\"\n[dependencies]\nlustre = \"5\"",
-            main,
-        );
-        assert_eq!(page.output.as_deref(), Some("dist"));
-        assert_eq!(
-            found("name = \"app\"", "pub fn add() {}").role,
-            Role::Library
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

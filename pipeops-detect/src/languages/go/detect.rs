@@ -297,54 +297,31 @@ fn address(source: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeops_core::source::MemTree;
+    use crate::languages::layouts::{Layout, check};
 
     const MAIN: &str = "package main\n\nfunc main() {}\n";
+    const MODULE: (&str, &str) = ("go.mod", "module github.com/acme/shop\n");
+    const SERVE: &str = "package cmd\nvar c = &cobra.Command{\n\tUse:   \"serve\",\n}\n";
 
-    fn build(files: &[&str]) -> Option<String> {
-        let mut all = vec![("go.mod", "module github.com/acme/shop\n")];
-        all.extend(files.iter().map(|file| (*file, MAIN)));
-        let tree: MemTree = all.into_iter().collect();
-        detect(&Folder::open(&tree, "")).build()
-    }
-
-    #[test]
-    fn one_of_several_programs_is_the_app() {
-        for (files, expected) in [
-            (
-                &["cmd/migrate/main.go", "cmd/shop/main.go", "cmd/api/main.go"] as &[_],
-                Some("./cmd/shop"),
-            ),
-            (
-                &["cmd/migrate/main.go", "cmd/api/main.go"],
-                Some("./cmd/api"),
-            ),
-            (
-                &["cmd/shopctl/run.go", "cmd/shop-server/run.go"],
-                Some("./cmd/shop-server"),
-            ),
-            (&["cmd/web/main.go", "cmd/api/main.go"], Some("./cmd/api")),
-            (&["cmd/api/main.go", "app.go"], Some(".")),
-            (&["cmd/main.go", "tools/gen/main.go"], Some("./cmd")),
-            (&["server/main.go"], Some("./server")),
-            (&["cmd/a/main.go", "cmd/b/main.go"], None),
-        ] {
-            let expected = expected.map(|package| format!("go build -o app {package}"));
-            assert_eq!(build(files), expected, "{files:?}");
-        }
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // One of several programs is the app.
+        (&[MODULE, ("cmd/migrate/main.go", MAIN), ("cmd/shop/main.go", MAIN), ("cmd/api/main.go", MAIN)], &["build go build -o app ./cmd/shop"]),
+        (&[MODULE, ("cmd/migrate/main.go", MAIN), ("cmd/api/main.go", MAIN)], &["build go build -o app ./cmd/api"]),
+        (&[MODULE, ("cmd/shopctl/run.go", MAIN), ("cmd/shop-server/run.go", MAIN)], &["build go build -o app ./cmd/shop-server"]),
+        (&[MODULE, ("cmd/web/main.go", MAIN), ("cmd/api/main.go", MAIN)], &["build go build -o app ./cmd/api"]),
+        (&[MODULE, ("cmd/api/main.go", MAIN), ("app.go", MAIN)], &["build go build -o app ."]),
+        (&[MODULE, ("cmd/main.go", MAIN), ("tools/gen/main.go", MAIN)], &["build go build -o app ./cmd"]),
+        (&[MODULE, ("server/main.go", MAIN)], &["build go build -o app ./server"]),
+        (&[MODULE, ("cmd/a/main.go", MAIN), ("cmd/b/main.go", MAIN)], &["build"]),
+        // A program of several commands serves by one.
+        (&[MODULE, ("main.go", MAIN), ("cmd/serve.go", SERVE)], &["start ./app serve"]),
+    ];
 
     #[test]
-    fn a_program_of_several_commands_serves_by_one() {
-        let serve = "package cmd\nvar c = &cobra.Command{\n\tUse:   \"serve\",\n}\n";
-        let files = [
-            ("go.mod", "module x\n"),
-            ("main.go", MAIN),
-            ("cmd/serve.go", serve),
-        ];
-        let tree: MemTree = files.into_iter().collect();
-        let found = detect(&Folder::open(&tree, ""));
-        assert_eq!(found.start().as_deref(), Some("./app serve"));
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 
     #[test]

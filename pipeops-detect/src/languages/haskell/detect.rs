@@ -233,36 +233,21 @@ fn run_port(source: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeops_core::source::MemTree;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("stack.yaml", "resolver: lts-22.7\n"), ("package.yaml", "name: shop\ndependencies:\n- base >= 4.7\n- scotty\nexecutables:\n  shop-exe:\n    main: Main.hs\n")], &["start ./bin/shop-exe", "framework scotty", "port 3000", "version 9.6"]),
+        (&[("x.cabal", "executable x\n  build-depends: base, servant-server >= 0.19\n")], &["framework servant"]),
+        (&[("x.cabal", "library\n")], &["role Library"]),
+        (&[("package.yaml", "name: x\n")], &["found false"]),
+    ];
 
     #[test]
-    fn programs_of_both_kinds_of_package() {
-        let stack = found(&[
-            ("stack.yaml", "resolver: lts-22.7\n"),
-            (
-                "package.yaml",
-                "name: shop\ndependencies:\n- base >= 4.7\n- scotty\nexecutables:\n  shop-exe:\n    main: Main.hs\n",
-            ),
-        ]);
-        assert_eq!(stack.start().as_deref(), Some("./bin/shop-exe"));
-        assert_eq!(
-            (stack.framework.as_deref(), stack.port),
-            (Some("scotty"), Some(3000))
-        );
-        assert_eq!(stack.version.as_deref(), Some("9.6"));
-        let cabal = found(&[(
-            "x.cabal",
-            "executable x\n  build-depends: base, servant-server >= 0.19\n",
-        )]);
-        assert_eq!(cabal.framework.as_deref(), Some("servant"));
+    fn layouts() {
+        check(detect, LAYOUTS);
         assert_eq!(run_port("main = Warp.run 8081 app"), Some(8081));
-        assert_eq!(found(&[("x.cabal", "library\n")]).role, Role::Library);
-        assert!(!found(&[("package.yaml", "name: x\n")]).found());
     }
 
     #[test]

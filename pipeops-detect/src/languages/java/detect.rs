@@ -356,42 +356,22 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
-
-    #[test]
-    fn what_is_commented_out_is_not_used() {
-        let pom = "<!-- <artifactId>spring-boot-starter</artifactId> --><artifactId>x</artifactId>";
-        assert_eq!(found(&[("pom.xml", pom)]).framework, None);
-        assert_eq!(
-            found(&[("build.gradle", "// id 'io.quarkus'\n")]).framework,
-            None
-        );
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // What is commented out is not used.
+        (&[("pom.xml", "<!-- <artifactId>spring-boot-starter</artifactId> --><artifactId>x</artifactId>")], &["framework"]),
+        (&[("build.gradle", "// id 'io.quarkus'\n")], &["framework"]),
+        // Wrappers are used where they are.
+        (&[("pom.xml", "<artifactId>spring-boot-starter-web</artifactId>"), ("mvnw", "")], &["framework spring-boot", "build ./mvnw --batch-mode package -DskipTests"]),
+        (&[("build.gradle.kts", "")], &["build gradle --no-daemon build -x test"]),
+    ];
 
     #[test]
-    fn wrappers_are_used_where_they_are() {
-        let maven = found(&[
-            (
-                "pom.xml",
-                "<artifactId>spring-boot-starter-web</artifactId>",
-            ),
-            ("mvnw", ""),
-        ]);
-        assert_eq!(maven.framework.as_deref(), Some("spring-boot"));
-        assert_eq!(
-            maven.build().as_deref(),
-            Some("./mvnw --batch-mode package -DskipTests")
-        );
-        let gradle = found(&[("build.gradle.kts", "")]);
-        assert_eq!(
-            gradle.build().as_deref(),
-            Some("gradle --no-daemon build -x test")
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -228,86 +228,51 @@ mod tests {
     use super::*;
     use pipeops_core::source::MemTree;
 
-    fn kinds(files: &[(&str, &str)]) -> Vec<(String, Kind)> {
+    fn kinds(files: &[(&str, &str)]) -> Vec<Kind> {
         let tree: MemTree = files.iter().copied().collect();
-        let project = read(&Folder::open(&tree, ""));
-        project
-            .modules
-            .into_iter()
-            .map(|module| (module.dir, module.kind))
-            .collect()
+        let modules = read(&Folder::open(&tree, "")).modules;
+        modules.into_iter().map(|module| module.kind).collect()
     }
 
+    fn jar(name: &str) -> Kind {
+        Kind::Jar(name.to_owned())
+    }
+
+    // One line per file.
+    #[rustfmt::skip]
     #[test]
     fn what_the_root_gives_to_all_is_theirs() {
-        let root = "subprojects {\n  apply plugin: 'java'\n  apply plugin: 'org.springframework.boot'\n}\n";
-        let main = "package a;\n@SpringBootApplication\nclass A {}";
         let found = kinds(&[
             ("settings.gradle", "include 'api', 'core'"),
-            ("build.gradle", root),
+            ("build.gradle", "subprojects {\n  apply plugin: 'java'\n  apply plugin: 'org.springframework.boot'\n}\n"),
             ("api/build.gradle", ""),
-            ("api/src/main/java/a/A.java", main),
+            ("api/src/main/java/a/A.java", "package a;\n@SpringBootApplication\nclass A {}"),
             ("core/build.gradle", ""),
         ]);
-        let kinds_of: Vec<&Kind> = found.iter().map(|(_, kind)| kind).collect();
-        assert_eq!(
-            kinds_of,
-            [
-                &Kind::Library,
-                &Kind::Jar("api.jar".to_owned()),
-                &Kind::Library
-            ]
-        );
+        assert_eq!(found, [Kind::Library, jar("api.jar"), Kind::Library]);
     }
 
+    // One line per file.
+    #[rustfmt::skip]
     #[test]
     fn projects_make_what_their_plugins_say() {
-        let settings = (
-            "settings.gradle.kts",
-            "rootProject.name = \"shop\"\nincludeBuild(\"logic\")\ninclude(\n  \":api\",\n  \"libs:core\",\n)\n",
-        );
         let found = kinds(&[
-            settings,
-            (
-                "build.gradle.kts",
-                "plugins {\n  id(\"org.springframework.boot\") version \"3\" apply false\n}",
-            ),
-            (
-                "api/build.gradle.kts",
-                "plugins {\n  alias(libs.plugins.spring.boot)\n}\nversion = \"1.2\"",
-            ),
+            ("settings.gradle.kts", "rootProject.name = \"shop\"\nincludeBuild(\"logic\")\ninclude(\n  \":api\",\n  \"libs:core\",\n)\n"),
+            ("build.gradle.kts", "plugins {\n  id(\"org.springframework.boot\") version \"3\" apply false\n}"),
+            ("api/build.gradle.kts", "plugins {\n  alias(libs.plugins.spring.boot)\n}\nversion = \"1.2\""),
             ("libs/core/build.gradle.kts", "plugins { `java-library` }"),
-            (
-                "gradle/libs.versions.toml",
-                "[plugins]\nspring-boot = { id = \"org.springframework.boot\", version = \"3\" }",
-            ),
+            ("gradle/libs.versions.toml", "[plugins]\nspring-boot = { id = \"org.springframework.boot\", version = \"3\" }"),
         ]);
-        let kinds_of: Vec<&Kind> = found.iter().map(|(_, kind)| kind).collect();
-        assert_eq!(
-            kinds_of,
-            [
-                &Kind::Library,
-                &Kind::Jar("api-1.2.jar".to_owned()),
-                &Kind::Library
-            ]
-        );
+        assert_eq!(found, [Kind::Library, jar("api-1.2.jar"), Kind::Library]);
+        let script = || Kind::Script("app".to_owned());
         for (text, expected) in [
-            (
-                "plugins { id 'application' }",
-                Kind::Script("app".to_owned()),
-            ),
+            ("plugins { id 'application' }", script()),
             ("apply plugin: 'war'", Kind::War("app.war".to_owned())),
-            (
-                "plugins {\n    application\n    id(\"com.gradleup.shadow\")\n}",
-                Kind::Script("app".to_owned()),
-            ),
-            (
-                "jar { manifest { attributes 'Main-Class': 'a.B' } }",
-                Kind::Jar("app.jar".to_owned()),
-            ),
+            ("plugins {\n    application\n    id(\"com.gradleup.shadow\")\n}", script()),
+            ("jar { manifest { attributes 'Main-Class': 'a.B' } }", jar("app.jar")),
             ("plugins { id 'java' }", Kind::Library),
         ] {
-            assert_eq!(kinds(&[("build.gradle", text)])[0].1, expected, "{text}");
+            assert_eq!(kinds(&[("build.gradle", text)]), [expected], "{text}");
         }
     }
 }

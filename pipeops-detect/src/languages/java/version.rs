@@ -72,40 +72,25 @@ pub(crate) fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)
 mod tests {
     use super::*;
 
+    // One line per file.
+    #[rustfmt::skip]
+    const FILES: &[(&str, &str, &str)] = &[
+        ("pom.xml", "<java.version> 17 </java.version>", "17"),
+        ("pom.xml", "<maven.compiler.release>21</maven.compiler.release><java.version>8</java.version>", "21"),
+        ("pom.xml", "<maven.compiler.source>1.8</maven.compiler.source>", "8"),
+        ("build.gradle", "java { toolchain { languageVersion = JavaLanguageVersion.of(21) } }", "21"),
+        ("build.gradle", "sourceCompatibility = JavaVersion.VERSION_1_8", "8"),
+        ("build.gradle.kts", "kotlin { jvmToolchain(17) }", "17"),
+    ];
+
     #[test]
     fn versions_of_build_files() {
-        for (file, text, expected) in [
-            ("pom.xml", "<java.version> 17 </java.version>", "17"),
-            (
-                "pom.xml",
-                "<maven.compiler.release>21</maven.compiler.release><java.version>8</java.version>",
-                "21",
-            ),
-            (
-                "pom.xml",
-                "<maven.compiler.source>1.8</maven.compiler.source>",
-                "8",
-            ),
-            (
-                "build.gradle",
-                "java { toolchain { languageVersion = JavaLanguageVersion.of(21) } }",
-                "21",
-            ),
-            (
-                "build.gradle",
-                "sourceCompatibility = JavaVersion.VERSION_1_8",
-                "8",
-            ),
-            ("build.gradle.kts", "kotlin { jvmToolchain(17) }", "17"),
-        ] {
-            assert_eq!(read(file, text).as_deref(), Some(expected), "{text}");
-        }
-    }
-
-    fn read(file: &str, text: &str) -> Option<String> {
-        match file {
-            "pom.xml" => maven_version(text),
-            _ => gradle_version(text),
+        for &(file, text, expected) in FILES {
+            let found = match file {
+                "pom.xml" => maven_version(text),
+                _ => gradle_version(text),
+            };
+            assert_eq!(found.as_deref(), Some(expected), "{text}");
         }
     }
 }

@@ -27,36 +27,23 @@ type Several = (
 
 /// Programs that know several commands: those that build, those that serve what was built, those that run it. Each other
 /// command is for developers.
+// One line per program.
+#[rustfmt::skip]
 const SEVERAL: &[Several] = &[
     ("astro", &["build", "check", "sync"], &["preview"], &[]),
     ("blitz", &["build", "codegen", "prisma"], &[], &["start"]),
     ("craco", &["build"], &[], &[]),
     ("docusaurus", &["build"], &["serve"], &[]),
     ("ember", &["build", "b"], &[], &[]),
-    (
-        "expo",
-        &["export", "export:web", "prebuild"],
-        &["serve"],
-        &[],
-    ),
+    ("expo", &["export", "export:web", "prebuild"], &["serve"], &[]),
     ("expo-cli", &["build:web"], &[], &[]),
     ("farm", &["build"], &["preview"], &[]),
     ("gatsby", &["build"], &["serve"], &[]),
     ("hexo", &["generate", "g"], &[], &[]),
     ("next", &["build", "export", "lint"], &[], &["start"]),
     ("ng", &["build", "b"], &[], &["run"]),
-    (
-        "nuxi",
-        &["build", "generate", "prepare"],
-        &[],
-        &["preview", "start"],
-    ),
-    (
-        "nuxt",
-        &["build", "generate", "prepare"],
-        &[],
-        &["preview", "start"],
-    ),
+    ("nuxi", &["build", "generate", "prepare"], &[], &["preview", "start"]),
+    ("nuxt", &["build", "generate", "prepare"], &[], &["preview", "start"]),
     ("nuxt-ts", &["build", "generate"], &[], &["start"]),
     ("parcel", &["build"], &[], &[]),
     ("preact", &["build"], &["serve"], &[]),
@@ -69,12 +56,7 @@ const SEVERAL: &[Several] = &[
     ("slidev", &["build"], &[], &[]),
     ("snowpack", &["build"], &[], &[]),
     ("stencil", &["build"], &[], &[]),
-    (
-        "svelte-kit",
-        &["build", "sync", "package"],
-        &["preview"],
-        &[],
-    ),
+    ("svelte-kit", &["build", "sync", "package"], &["preview"], &[]),
     ("vinxi", &["build"], &[], &["start"]),
     ("vite", &["build", "optimize"], &["preview"], &[]),
     ("vitepress", &["build"], &["preview", "serve"], &[]),

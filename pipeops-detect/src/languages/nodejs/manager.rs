@@ -122,78 +122,31 @@ fn install(manager: &str, folder: &Folder<'_>, package: &Package) -> &'static st
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::super::detect::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    const EMPTY: (&str, &str) = ("package.json", "{}");
+    const YARN: (&str, &str) = ("yarn.lock", "");
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[EMPTY], &["manager npm", "install npm install"]),
+        (&[EMPTY, ("package-lock.json", "{}")], &["manager npm", "install npm ci"]),
+        (&[EMPTY, YARN], &["manager yarn", "install yarn install --frozen-lockfile"]),
+        (&[EMPTY, YARN, (".yarnrc.yml", "")], &["manager yarn", "install yarn install --immutable"]),
+        (&[EMPTY, ("yarn.lock", "__metadata:\n")], &["manager yarn", "install yarn install --immutable"]),
+        (&[("package.json", r#"{"packageManager": "yarn@4.5.0"}"#), YARN], &["manager yarn", "install yarn install --immutable"]),
+        (&[("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#), ("package-lock.json", "")], &["manager pnpm", "install pnpm install"]),
+        (&[("package.json", r#"{"engines": {"pnpm": ">=9"}}"#)], &["manager pnpm", "install pnpm install"]),
+        (&[("package.json", r#"{"scripts": {"preinstall": "npx only-allow pnpm"}}"#)], &["manager pnpm", "install pnpm install"]),
+        (&[("package.json", r#"{"devDependencies": {"@types/bun": "1"}}"#)], &["manager bun", "install bun install"]),
+        (&[EMPTY, ("bun.lock", "")], &["manager bun", "install bun install --frozen-lockfile"]),
+        (&[("package.json5", "{}")], &["manager pnpm", "install pnpm install"]),
+    ];
 
     #[test]
     fn the_manager_is_told_or_left_traces() {
-        let empty = ("package.json", "{}");
-        for (files, manager, install) in [
-            (&[empty] as &[_], "npm", "npm install"),
-            (&[empty, ("package-lock.json", "{}")], "npm", "npm ci"),
-            (
-                &[empty, ("yarn.lock", "")],
-                "yarn",
-                "yarn install --frozen-lockfile",
-            ),
-            (
-                &[empty, ("yarn.lock", ""), (".yarnrc.yml", "")],
-                "yarn",
-                "yarn install --immutable",
-            ),
-            (
-                &[empty, ("yarn.lock", "__metadata:\n")],
-                "yarn",
-                "yarn install --immutable",
-            ),
-            (
-                &[
-                    ("package.json", r#"{"packageManager": "yarn@4.5.0"}"#),
-                    ("yarn.lock", ""),
-                ],
-                "yarn",
-                "yarn install --immutable",
-            ),
-            (
-                &[
-                    ("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#),
-                    ("package-lock.json", ""),
-                ],
-                "pnpm",
-                "pnpm install",
-            ),
-            (
-                &[("package.json", r#"{"engines": {"pnpm": ">=9"}}"#)],
-                "pnpm",
-                "pnpm install",
-            ),
-            (
-                &[(
-                    "package.json",
-                    r#"{"scripts": {"preinstall": "npx only-allow pnpm"}}"#,
-                )],
-                "pnpm",
-                "pnpm install",
-            ),
-            (
-                &[(
-                    "package.json",
-                    r#"{"devDependencies": {"@types/bun": "1"}}"#,
-                )],
-                "bun",
-                "bun install",
-            ),
-            (
-                &[empty, ("bun.lock", "")],
-                "bun",
-                "bun install --frozen-lockfile",
-            ),
-            (&[("package.json5", "{}")], "pnpm", "pnpm install"),
-        ] {
-            let tree: MemTree = files.iter().copied().collect();
-            let found = super::super::detect::detect(&Folder::open(&tree, ""));
-            assert_eq!(found.package_manager.as_deref(), Some(manager), "{files:?}");
-            assert_eq!(found.install().as_deref(), Some(install), "{files:?}");
-        }
+        check(detect, LAYOUTS);
     }
 }

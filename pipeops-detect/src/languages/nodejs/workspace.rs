@@ -347,9 +347,22 @@ fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<Build> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::super::detect::detect;
+    use crate::languages::layouts::{Layout, check, found};
 
+    const LIST: (&str, &str) = (
+        "package.json",
+        r#"{"private": true, "workspaces": ["apps/*", "packages/*"]}"#,
+    );
+    const OBJECT: (&str, &str) = (
+        "package.json",
+        r#"{"private": true, "workspaces": {"packages": ["**", "!**/api"]}}"#,
+    );
+    const PNPM: (&str, &str) = ("pnpm-workspace.yaml", "packages:\n  - 'apps/**'\n");
+    const ALL: (&str, &str) = (
+        "package.json",
+        r#"{"workspaces": ["apps/*"], "scripts": {"start": "turbo run start"}}"#,
+    );
     const WEB: (&str, &str) = (
         "apps/web/package.json",
         r#"{"name": "@x/web", "scripts": {"build": "next build", "start": "next start -p 3001"}, "dependencies": {"next": "15"}}"#,
@@ -363,28 +376,21 @@ mod tests {
         r#"{"name": "ui", "main": "index.js", "dependencies": {"react": "19"}}"#,
     );
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        super::super::detect::detect(&Folder::open(&tree, ""))
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Members that run are listed.
+        (&[LIST, WEB, API, UI], &["members apps/api apps/web"]),
+        (&[OBJECT, WEB, API, UI], &["members apps/web"]),
+        (&[("package.json", "{}"), PNPM, WEB, API, UI], &["members apps/api apps/web"]),
+        // The root starts one of several only if its script names it.
+        (&[ALL, WEB, API], &["start"]),
+        (&[ALL, WEB, UI], &["start cd apps/web && npm run start"]),
+    ];
 
     #[test]
-    fn members_that_run_are_listed() {
-        let list = r#"{"private": true, "workspaces": ["apps/*", "packages/*"]}"#;
-        let object = r#"{"private": true, "workspaces": {"packages": ["**", "!**/api"]}}"#;
-        assert_eq!(
-            found(&[("package.json", list), WEB, API, UI]).members,
-            ["apps/api", "apps/web"]
-        );
-        assert_eq!(
-            found(&[("package.json", object), WEB, API, UI]).members,
-            ["apps/web"]
-        );
-        let pnpm = ("pnpm-workspace.yaml", "packages:\n  - 'apps/**'\n");
-        assert_eq!(
-            found(&[("package.json", "{}"), pnpm, WEB, API, UI]).members,
-            ["apps/api", "apps/web"]
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 
     #[test]
@@ -401,20 +407,11 @@ mod tests {
         ] {
             let root =
                 format!(r#"{{"workspaces": ["apps/*"], "scripts": {{"start": "{script}"}}}}"#);
-            let found = found(&[("package.json", &root), WEB, API]);
-            assert_eq!(
-                found.start().as_deref(),
-                Some("cd apps/web && npm run start"),
-                "{script}"
-            );
-            assert_eq!(
-                (found.framework.as_deref(), found.port),
-                (Some("next"), Some(3001)),
-                "{script}"
-            );
+            let found = found(detect, &[("package.json", &root), WEB, API]);
+            let start = found.start().unwrap_or_default();
+            let found = (start.as_str(), found.framework.as_deref(), found.port);
+            let expected = ("cd apps/web && npm run start", Some("next"), Some(3001));
+            assert_eq!(found, expected, "{script}");
         }
-        let all = r#"{"workspaces": ["apps/*"], "scripts": {"start": "turbo run start"}}"#;
-        assert_eq!(found(&[("package.json", all), WEB, API]).start(), None);
-        assert!(found(&[("package.json", all), WEB, UI]).start().is_some());
     }
 }

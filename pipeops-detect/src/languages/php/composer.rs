@@ -152,58 +152,41 @@ pub(crate) fn version(
 
 #[cfg(test)]
 mod tests {
+    use super::super::detect::detect;
     use super::*;
+    use crate::languages::layouts::{Layout, check};
     use pipeops_core::source::MemTree;
 
-    fn found(files: &[(&str, &str)]) -> Option<String> {
-        let tree: MemTree = files.iter().copied().collect();
-        let folder = Folder::open(&tree, "");
-        version(&folder, &Composer::read(&folder)).map(|(_, version, _)| version)
-    }
+    const JSON: (&str, &str) = ("composer.json", r#"{"require": {"php": "^8.0"}}"#);
+    const LOCK: (&str, &str) = (
+        "composer.lock",
+        r#"{"packages": [{"name": "a/b", "require": {"php": "^7.4 || ^8.0"}}, {"name": "c/d", "require": {"php": ">=8.2"}}]}"#,
+    );
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("composer.json", r#"{"require": {"php": "^8.2"}}"#)], &["version 8.2"]),
+        (&[("composer.json", r#"{"require": {"php": "^8.2|^8.3"}}"#)], &["version 8.3"]),
+        (&[("composer.json", r#"{"require": {"php": "^7.4 || ^8.0"}}"#)], &["version 8.0"]),
+        (&[("composer.json", r#"{"require": {"php": ">= 7.4"}}"#)], &["version 8.3"]),
+        (&[("composer.json", r#"{"require": {"php": "^8.1"}, "config": {"platform": {"php": "8.4.1"}}}"#)], &["version 8.4.1"]),
+        (&[("composer.json", r#"{"require": {}}"#)], &["version"]),
+        (&[JSON, LOCK], &["version 8.2"]),
+        (&[JSON, (".php-version", "8.4\n")], &["version 8.4"]),
+    ];
 
     #[test]
     fn versions_of_composer() {
-        for (json, expected) in [
-            (r#"{"require": {"php": "^8.2"}}"#, Some("8.2")),
-            (r#"{"require": {"php": "^8.2|^8.3"}}"#, Some("8.3")),
-            (r#"{"require": {"php": "^7.4 || ^8.0"}}"#, Some("8.0")),
-            (r#"{"require": {"php": ">= 7.4"}}"#, Some(DEFAULT_VERSION)),
-            (
-                r#"{"require": {"php": "^8.1"}, "config": {"platform": {"php": "8.4.1"}}}"#,
-                Some("8.4.1"),
-            ),
-            (r#"{"require": {}}"#, None),
-        ] {
-            assert_eq!(
-                found(&[("composer.json", json)]).as_deref(),
-                expected,
-                "{json}"
-            );
-        }
-        let json = ("composer.json", r#"{"require": {"php": "^8.0"}}"#);
-        let lock = r#"{"packages": [{"name": "a/b", "require": {"php": "^7.4 || ^8.0"}}, {"name": "c/d", "require": {"php": ">=8.2"}}]}"#;
-        assert_eq!(
-            found(&[json, ("composer.lock", lock)]).as_deref(),
-            Some("8.2")
-        );
-        assert_eq!(
-            found(&[json, (".php-version", "8.4\n")]).as_deref(),
-            Some("8.4")
-        );
+        check(detect, LAYOUTS);
     }
 
     #[test]
     fn extensions_are_those_that_images_lack() {
-        let tree = MemTree::from([
-            (
-                "composer.json",
-                r#"{"require": {"ext-json": "*", "ext-intl": "*", "ext-Zend-OPcache": "*"}}"#,
-            ),
-            (
-                "composer.lock",
-                r#"{"packages": [{"require": {"ext-gd": "*", "ext-dom": "*"}}]}"#,
-            ),
-        ]);
+        let required =
+            r#"{"require": {"ext-json": "*", "ext-intl": "*", "ext-Zend-OPcache": "*"}}"#;
+        let locked = r#"{"packages": [{"require": {"ext-gd": "*", "ext-dom": "*"}}]}"#;
+        let tree = MemTree::from([("composer.json", required), ("composer.lock", locked)]);
         let composer = Composer::read(&Folder::open(&tree, ""));
         assert_eq!(composer.extensions(), ["gd", "intl", "opcache"]);
     }

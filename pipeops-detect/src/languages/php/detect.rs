@@ -182,73 +182,24 @@ fn assets(found: &mut Findings, folder: &Folder<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
-
-    #[test]
-    fn a_framework_beside_its_frontend() {
-        let found = found(&[
-            (
-                "composer.json",
-                r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#,
-            ),
-            ("artisan", ""),
-            ("public/index.php", ""),
-            ("package.json", r#"{"scripts": {"build": "vite build"}}"#),
-        ]);
-        assert_eq!(found.framework.as_deref(), Some("laravel"));
-        assert_eq!(found.version.as_deref(), Some("8.2"));
-        assert_eq!(
-            found.start().as_deref(),
-            Some("php -S 0.0.0.0:$PORT -t public")
-        );
-        assert_eq!(found.build().as_deref(), Some("npm run build"));
-        assert!(found.confidence() > 0.85);
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // A framework beside its front end.
+        (&[("composer.json", r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#), ("artisan", ""), ("public/index.php", ""), ("package.json", r#"{"scripts": {"build": "vite build"}}"#)], &["framework laravel", "version 8.2", "start php -S 0.0.0.0:$PORT -t public", "build npm run build", "confidence 0.92"]),
+        // Roots and programs.
+        (&[("webroot/index.php", ""), ("index.php", "")], &["framework", "start php -S 0.0.0.0:$PORT -t webroot", "port 8080"]),
+        (&[("index.php", ""), ("wp-settings.php", "")], &["framework wordpress", "start php -S 0.0.0.0:$PORT -t .", "port 8080"]),
+        (&[("index.php", "use React\\Http\\HttpServer; port: 9000")], &["framework", "start php index.php", "port 9000"]),
+        (&[("bot.php", "<?php")], &["framework", "start php bot.php", "port"]),
+        (&[("composer.json", "{}"), ("src/A.php", "")], &["role Library"]),
+    ];
 
     #[test]
-    fn roots_and_programs() {
-        for (files, framework, start, port) in [
-            (
-                &[("webroot/index.php", ""), ("index.php", "")] as &[_],
-                "",
-                "php -S 0.0.0.0:$PORT -t webroot",
-                Some(8080),
-            ),
-            (
-                &[("index.php", ""), ("wp-settings.php", "")],
-                "wordpress",
-                "php -S 0.0.0.0:$PORT -t .",
-                Some(8080),
-            ),
-            (
-                &[("index.php", "use React\\Http\\HttpServer; port: 9000")],
-                "",
-                "php index.php",
-                Some(9000),
-            ),
-            (&[("bot.php", "<?php")], "", "php bot.php", None),
-        ] {
-            let found = found(files);
-            assert_eq!(
-                found.framework.as_deref().unwrap_or_default(),
-                framework,
-                "{files:?}"
-            );
-            assert_eq!(
-                (found.start().as_deref(), found.port),
-                (Some(start), port),
-                "{files:?}"
-            );
-        }
-        assert_eq!(
-            found(&[("composer.json", "{}"), ("src/A.php", "")]).role,
-            Role::Library
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -202,64 +202,32 @@ fn name(pyproject: &Table) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    const PACKAGE: (&str, &str) = ("src/shop/__init__.py", "");
 
-    #[test]
-    fn settings_of_linters_are_no_project() {
-        let linted = found(&[("pyproject.toml", "[tool.ruff]\nline-length = 100")]);
-        assert_eq!(linted.role, Role::Tools);
-        assert!(linted.confidence() < 0.2);
-    }
-
-    #[test]
-    fn documents_are_the_app_only_where_they_stand_alone() {
-        for (files, output) in [
-            (
-                &[("requirements.txt", "mkdocs-material"), ("mkdocs.yml", "")] as &[_],
-                Some("site"),
-            ),
-            (
-                &[
-                    ("requirements.txt", "mkdocs"),
-                    ("mkdocs.yml", ""),
-                    ("main.py", ""),
-                ],
-                None,
-            ),
-            (
-                &[("requirements.txt", "sphinx"), ("source/conf.py", "")],
-                Some("site"),
-            ),
-            (&[("requirements.txt", "sphinx")], None),
-        ] {
-            assert_eq!(found(files).output.as_deref(), output, "{files:?}");
-        }
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Settings of linters are no project.
+        (&[("pyproject.toml", "[tool.ruff]\nline-length = 100")], &["role Tools", "confidence 0.1"]),
+        // Documents are the app only where they stand alone.
+        (&[("requirements.txt", "mkdocs-material"), ("mkdocs.yml", "")], &["output site"]),
+        (&[("requirements.txt", "mkdocs"), ("mkdocs.yml", ""), ("main.py", "")], &["output"]),
+        (&[("requirements.txt", "sphinx"), ("source/conf.py", "")], &["output site"]),
+        (&[("requirements.txt", "sphinx")], &["output"]),
+        // Old programs say so.
+        (&[("main.py", "print 'x'\n")], &["version 2.7"]),
+        (&[("main.py", "print('x')\n")], &["version"]),
+        // Commands of the project start it.
+        (&[("pyproject.toml", "[project]\nname = 'shop'\n[project.scripts]\ntool = 'shop:main'"), PACKAGE], &["start tool"]),
+        (&[("pyproject.toml", "[project]\nname = 'shop'\n[project.scripts]\na = 'a:b'\nshop = 'shop:main'"), PACKAGE], &["start shop"]),
+        (&[("pyproject.toml", "[project]\nname = 'shop'\n[project.scripts]\na = 'a:b'\nb = 'shop:main'"), PACKAGE], &["start"]),
+    ];
 
     #[test]
-    fn old_programs_say_so() {
-        let files = [("main.py", "print 'x'\n")];
-        assert_eq!(found(&files).version.as_deref(), Some("2.7"));
-        assert_eq!(found(&[("main.py", "print('x')\n")]).version, None);
-    }
-
-    #[test]
-    fn commands_of_the_project_start_it() {
-        let project = |scripts: &str| {
-            let text = format!("[project]\nname = 'shop'\n[project.scripts]\n{scripts}");
-            found(&[("pyproject.toml", &text), ("src/shop/__init__.py", "")]).start()
-        };
-        assert_eq!(project("tool = 'shop:main'").as_deref(), Some("tool"));
-        assert_eq!(
-            project("a = 'a:b'\nshop = 'shop:main'").as_deref(),
-            Some("shop")
-        );
-        assert_eq!(project("a = 'a:b'\nb = 'shop:main'"), None);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -265,97 +265,37 @@ fn stand_in(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::Language;
-    use pipeops_core::source::MemTree;
+    use super::super::detect::detect;
+    use crate::languages::layouts::{Layout, check};
 
     const MANAGE: &str =
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nimport django";
+    const WSGI: (&str, &str) = ("shop/wsgi.py", "");
+    const ASGI: (&str, &str) = ("shop/asgi.py", "");
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        let folder = Folder::open(&tree, "");
-        let mut found = Findings::none(Language::Python);
-        find(&mut found, &folder, &Packages::read(&folder));
-        found
-    }
-
-    #[test]
-    fn the_server_is_one_that_is_installed() {
-        for (packages, expected) in [
-            (
-                "django\ngunicorn",
-                "gunicorn --bind 0.0.0.0:$PORT shop.wsgi:application",
-            ),
-            (
-                "django\nuvicorn",
-                "uvicorn --host 0.0.0.0 --port $PORT shop.asgi:application",
-            ),
-            (
-                "django\nchannels\ndaphne\ngunicorn",
-                "daphne -b 0.0.0.0 -p $PORT shop.asgi:application",
-            ),
-            (
-                "django",
-                "python manage.py runserver --noreload 0.0.0.0:$PORT",
-            ),
-        ] {
-            let files = [
-                ("manage.py", MANAGE),
-                ("requirements.txt", packages),
-                ("shop/wsgi.py", ""),
-                ("shop/asgi.py", ""),
-            ];
-            assert_eq!(
-                found(&files).start().as_deref(),
-                Some(expected),
-                "{packages}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_project_one_folder_down_is_served_from_there() {
-        let files = [
-            ("requirements.txt", "Django\ngunicorn"),
-            ("site/manage.py", MANAGE),
-            ("site/shop/wsgi.py", ""),
-        ];
-        let expected = "gunicorn --pythonpath site --bind 0.0.0.0:$PORT shop.wsgi:application";
-        assert_eq!(found(&files).start().as_deref(), Some(expected));
-        assert_eq!(
-            found(&[("manage.py", "from flask_script import Manager")]).start(),
-            None
-        );
-    }
-
-    #[test]
-    fn static_files_are_collected_with_the_settings_of_production() {
-        let files = [
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // The server is one that is installed.
+        (&[("requirements.txt", "django\ngunicorn"), ("manage.py", MANAGE), WSGI, ASGI], &["start gunicorn --bind 0.0.0.0:$PORT shop.wsgi:application"]),
+        (&[("requirements.txt", "django\nuvicorn"), ("manage.py", MANAGE), WSGI, ASGI], &["start uvicorn --host 0.0.0.0 --port $PORT shop.asgi:application"]),
+        (&[("requirements.txt", "django\nchannels\ndaphne\ngunicorn"), ("manage.py", MANAGE), WSGI, ASGI], &["start daphne -b 0.0.0.0 -p $PORT shop.asgi:application"]),
+        (&[("requirements.txt", "django"), ("manage.py", MANAGE), WSGI, ASGI], &["start python manage.py runserver --noreload 0.0.0.0:$PORT"]),
+        // A project one folder down is served from there.
+        (&[("requirements.txt", "Django\ngunicorn"), ("site/manage.py", MANAGE), ("site/shop/wsgi.py", "")], &["start gunicorn --pythonpath site --bind 0.0.0.0:$PORT shop.wsgi:application"]),
+        (&[("manage.py", "from flask_script import Manager")], &["framework"]),
+        // Static files are collected with the settings of production.
+        (&[
             ("requirements.txt", "django\ngunicorn"),
-            (
-                "manage.py",
-                "'DJANGO_SETTINGS_MODULE', 'config.settings.local' django",
-            ),
-            (
-                "config/wsgi.py",
-                "setdefault(\"DJANGO_SETTINGS_MODULE\", \"config.settings.production\")",
-            ),
-            (
-                "config/settings/base.py",
-                "STATIC_ROOT = '/static'\nDATABASES = {'default': env.db('DATABASE_URL')}",
-            ),
-            (
-                "config/settings/production.py",
-                "SECRET_KEY = os.environ['SECRET_KEY']\nX = os.environ.get('X')",
-            ),
-        ];
-        assert_eq!(
-            found(&files).build().as_deref(),
-            Some(
-                "DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only \
-                 DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"
-            )
-        );
+            ("manage.py", "'DJANGO_SETTINGS_MODULE', 'config.settings.local' django"),
+            ("config/wsgi.py", "setdefault(\"DJANGO_SETTINGS_MODULE\", \"config.settings.production\")"),
+            ("config/settings/base.py", "STATIC_ROOT = '/static'\nDATABASES = {'default': env.db('DATABASE_URL')}"),
+            ("config/settings/production.py", "SECRET_KEY = os.environ['SECRET_KEY']\nX = os.environ.get('X')"),
+        ], &["build DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"]),
+    ];
+
+    #[test]
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -51,11 +51,8 @@ const fn client(
     kind: Kind,
 ) -> Framework {
     Framework {
-        package,
-        name,
-        creates,
-        kind,
         alone: false,
+        ..row(package, name, creates, kind)
     }
 }
 
@@ -68,25 +65,12 @@ const PANEL: &str = "panel serve FILE --address 0.0.0.0 --port $PORT --allow-web
 const MESOP: &str = "mesop FILE --prod --port $PORT";
 
 /// Where a project has several, those that wrap others come first.
+// One line per framework.
+#[rustfmt::skip]
 pub(crate) const ALL: &[Framework] = &[
-    row(
-        "chainlit",
-        "chainlit",
-        &["import chainlit"],
-        Kind::Command(CHAINLIT),
-    ),
-    row(
-        "streamlit",
-        "streamlit",
-        &["import streamlit", "from streamlit"],
-        Kind::Command(STREAMLIT),
-    ),
-    row(
-        "python-fasthtml",
-        "fasthtml",
-        &["fast_app(", "FastHTML("],
-        Kind::Asgi,
-    ),
+    row("chainlit", "chainlit", &["import chainlit"], Kind::Command(CHAINLIT)),
+    row("streamlit", "streamlit", &["import streamlit", "from streamlit"], Kind::Command(STREAMLIT)),
+    row("python-fasthtml", "fasthtml", &["fast_app(", "FastHTML("], Kind::Asgi),
     row("nicegui", "nicegui", &["ui.run("], Kind::Program),
     row("dash", "dash", &["Dash("], Kind::Wsgi),
     row("fastapi", "fastapi", &["FastAPI("], Kind::Asgi),
@@ -98,42 +82,17 @@ pub(crate) const ALL: &[Framework] = &[
     row("robyn", "robyn", &["Robyn("], Kind::Program),
     row("pyramid", "pyramid", &["make_wsgi_app("], Kind::Wsgi),
     row("falcon", "falcon", &["falcon.asgi.App("], Kind::Asgi),
-    row(
-        "falcon",
-        "falcon",
-        &["falcon.App(", "falcon.API("],
-        Kind::Wsgi,
-    ),
-    row(
-        "cherrypy",
-        "cherrypy",
-        &["cherrypy.quickstart(", "cherrypy.engine.start("],
-        Kind::Program,
-    ),
+    row("falcon", "falcon", &["falcon.App(", "falcon.API("], Kind::Wsgi),
+    row("cherrypy", "cherrypy", &["cherrypy.quickstart(", "cherrypy.engine.start("], Kind::Program),
     row("gradio", "gradio", &[".launch("], Kind::Command(GRADIO)),
-    row(
-        "shiny",
-        "shiny",
-        &["App(", "from shiny.express"],
-        Kind::Command(SHINY),
-    ),
+    row("shiny", "shiny", &["App(", "from shiny.express"], Kind::Command(SHINY)),
     row("panel", "panel", &[".servable("], Kind::Command(PANEL)),
     row("mesop", "mesop", &["import mesop"], Kind::Command(MESOP)),
     row("fastmcp", "mcp", &["FastMCP("], Kind::Program),
     client("starlette", "starlette", &["Starlette("], Kind::Asgi),
-    row(
-        "bottle",
-        "bottle",
-        &["Bottle(", "import bottle", "from bottle import"],
-        Kind::Wsgi,
-    ),
+    row("bottle", "bottle", &["Bottle(", "import bottle", "from bottle import"], Kind::Wsgi),
     client("aiohttp", "aiohttp", &["web.Application("], Kind::Program),
-    client(
-        "tornado",
-        "tornado",
-        &["tornado.web", "web.Application("],
-        Kind::Program,
-    ),
+    client("tornado", "tornado", &["tornado.web", "web.Application("], Kind::Program),
     client("mcp", "mcp", &["FastMCP("], Kind::Program),
 ];
 

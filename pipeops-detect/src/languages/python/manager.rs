@@ -83,71 +83,27 @@ fn is_packaged(pyproject: &Table) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::super::detect::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("uv.lock", ""), ("requirements.txt", "")], &["manager uv", "install uv sync --locked --no-dev"]),
+        (&[("poetry.lock", "")], &["manager poetry", "install poetry install --only main"]),
+        (&[("pdm.lock", "")], &["manager pdm", "install pdm install --prod --frozen-lockfile"]),
+        (&[("Pipfile", "")], &["manager pipenv", "install pipenv install --skip-lock"]),
+        (&[("requirements.in", "")], &["manager pip", "install pip install -r requirements.in"]),
+        (&[("pyproject.toml", "[tool.poetry]")], &["manager poetry", "install poetry install --only main"]),
+        (&[("pyproject.toml", "[project]\n[build-system]")], &["manager pip", "install pip install ."]),
+        (&[("pyproject.toml", "[project]")], &["manager pip", "install uv pip install -r pyproject.toml"]),
+        (&[("pyproject.toml", "[project]\n[build-system]\n[tool.hatch.envs.x]")], &["manager hatch", "install pip install ."]),
+        (&[("setup.cfg", "")], &["manager pip", "install pip install ."]),
+        (&[("environment.yml", "")], &["manager conda", "install conda env create --file environment.yml"]),
+    ];
 
     #[test]
     fn managers_leave_traces() {
-        for (files, name, install) in [
-            (
-                &[("uv.lock", ""), ("requirements.txt", "")] as &[_],
-                "uv",
-                "uv sync --locked --no-dev",
-            ),
-            (
-                &[("poetry.lock", "")],
-                "poetry",
-                "poetry install --only main",
-            ),
-            (
-                &[("pdm.lock", "")],
-                "pdm",
-                "pdm install --prod --frozen-lockfile",
-            ),
-            (&[("Pipfile", "")], "pipenv", "pipenv install --skip-lock"),
-            (
-                &[("requirements.in", "")],
-                "pip",
-                "pip install -r requirements.in",
-            ),
-            (
-                &[("pyproject.toml", "[tool.poetry]")],
-                "poetry",
-                "poetry install --only main",
-            ),
-            (
-                &[("pyproject.toml", "[project]\n[build-system]")],
-                "pip",
-                "pip install .",
-            ),
-            (
-                &[("pyproject.toml", "[project]")],
-                "pip",
-                "uv pip install -r pyproject.toml",
-            ),
-            (
-                &[(
-                    "pyproject.toml",
-                    "[project]\n[build-system]\n[tool.hatch.envs.x]",
-                )],
-                "hatch",
-                "pip install .",
-            ),
-            (&[("setup.cfg", "")], "pip", "pip install ."),
-            (
-                &[("environment.yml", "")],
-                "conda",
-                "conda env create --file environment.yml",
-            ),
-        ] {
-            let tree: MemTree = files.iter().copied().collect();
-            let (found, command) = manager(&Folder::open(&tree, ""));
-            let command = command.map(|command| command.shell());
-            assert_eq!(
-                (found, command.as_deref()),
-                (name, Some(install)),
-                "{files:?}"
-            );
-        }
+        check(detect, LAYOUTS);
     }
 }

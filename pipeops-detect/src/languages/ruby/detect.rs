@@ -121,45 +121,36 @@ fn locked(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeops_core::source::MemTree;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
+    const APP: (&str, &str) = ("app.rb", "");
+    const FILE: (&str, &str) = (".ruby-version", "ruby-3.3.1\n");
+    const GEMFILE: (&str, &str) = ("Gemfile", "ruby \"~> 3.2.0\"\n");
+    const TOOLS: (&str, &str) = (".tool-versions", "ruby 3.1.4\n");
+    const LOCK: (&str, &str) = ("Gemfile.lock", "RUBY VERSION\n   ruby 3.0.2p107\n");
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("Gemfile", "ruby '3.3.0'\ngem 'rails'"), ("config/application.rb", "")], &["port 3000", "version 3.3.0"]),
+        (&[("Gemfile", "gem 'fastlane'")], &["role Tools"]),
+        (&[("Gemfile", "group :development do\n  gem 'rubocop'\nend")], &["role Tools"]),
+        (&[("x.txt", "")], &["found false"]),
+        // Versions have their order.
+        (&[FILE, GEMFILE, TOOLS, LOCK, APP], &["version 3.3.1"]),
+        (&[GEMFILE, TOOLS, LOCK, APP], &["version 3.2.0"]),
+        (&[TOOLS, LOCK, APP], &["version 3.1.4"]),
+        (&[LOCK, APP], &["version 3.0.2"]),
+        (&[(".ruby-version", "jruby-9.4"), APP], &["version"]),
+    ];
+
+    #[test]
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 
     #[test]
-    fn apps_and_tools() {
-        let rails = found(&[
-            ("Gemfile", "ruby '3.3.0'\ngem 'rails'"),
-            ("config/application.rb", ""),
-        ]);
-        assert_eq!(
-            (rails.port, rails.version.as_deref()),
-            (Some(3000), Some("3.3.0"))
-        );
-        assert_eq!(found(&[("Gemfile", "gem 'fastlane'")]).role, Role::Tools);
-        let linted = "group :development do\n  gem 'rubocop'\nend";
-        assert_eq!(found(&[("Gemfile", linted)]).role, Role::Tools);
-        assert!(!found(&[("x.txt", "")]).found());
-    }
-
-    #[test]
-    fn versions_have_their_order() {
-        let all = [
-            (".ruby-version", "ruby-3.3.1\n"),
-            ("Gemfile", "ruby \"~> 3.2.0\"\n"),
-            (".tool-versions", "ruby 3.1.4\n"),
-            ("Gemfile.lock", "RUBY VERSION\n   ruby 3.0.2p107\n"),
-        ];
-        for (from, expected) in ["3.3.1", "3.2.0", "3.1.4", "3.0.2"].into_iter().enumerate() {
-            assert_eq!(
-                found(&[&all[from..], &[("app.rb", "")]].concat())
-                    .version
-                    .as_deref(),
-                Some(expected)
-            );
-        }
+    fn gemfiles_ask_for_versions() {
         for (line, expected) in [
             ("ruby file: \".ruby-version\"", None),
             ("ruby '>= 3.1'", Some(DEFAULT_VERSION)),
@@ -168,9 +159,5 @@ mod tests {
         ] {
             assert_eq!(gemfile(line).as_deref(), expected, "{line}");
         }
-        assert_eq!(
-            found(&[("app.rb", ""), (".ruby-version", "jruby-9.4")]).version,
-            None
-        );
     }
 }

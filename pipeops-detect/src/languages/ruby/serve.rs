@@ -247,8 +247,7 @@ fn port(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::super::detect::detect;
-    use crate::repository::folder::Folder;
-    use pipeops_core::source::MemTree;
+    use crate::languages::layouts::found;
 
     /// The Gemfile, other files, framework, command or folder to serve, and port.
     type Case = (
@@ -277,47 +276,37 @@ mod tests {
 
     #[test]
     fn each_app_is_started_by_what_is_installed() {
-        for (gemfile, files, framework, start, port) in CASES {
-            let own = [("Gemfile", *gemfile)];
-            let tree: MemTree = own.iter().chain(*files).copied().collect();
-            let found = detect(&Folder::open(&tree, ""));
+        for &(gemfile, files, framework, start, port) in CASES {
+            let found = found(detect, &[&[("Gemfile", gemfile)], files].concat());
             let runs = found.start().or(found.output.clone());
-            assert_eq!(runs.as_deref(), Some(*start), "{gemfile} {files:?}");
-            assert_eq!(
-                found.framework.as_deref().unwrap_or_default(),
-                *framework,
-                "{gemfile} {files:?}"
-            );
-            assert_eq!(found.port, *port, "{gemfile} {files:?}");
+            let texts = [found.framework.clone(), runs].map(Option::unwrap_or_default);
+            let found = (texts[0].as_str(), texts[1].as_str(), found.port);
+            assert_eq!(found, (framework, start, port), "{gemfile} {files:?}");
         }
     }
 
     #[test]
     fn assets_are_built_where_there_are_some() {
-        let build = |gemfile: &str, config: &str, lock: &str| {
+        let dummy =
+            "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile";
+        let old = dummy.replace("SECRET_KEY_BASE_DUMMY=1", "SECRET_KEY_BASE=build-only");
+        let propshaft = "gem 'rails'\ngem 'propshaft'";
+        for (gemfile, config, lock, expected) in [
+            (propshaft, "", "", Some(dummy)),
+            (propshaft, "", "    rails (7.0.3)\n", Some(old.as_str())),
+            (propshaft, "  config.api_only = true", "", None),
+            ("gem 'rails'", "", "", None),
+        ] {
             let files = [
                 ("Gemfile", gemfile),
                 ("config/application.rb", config),
                 ("Gemfile.lock", lock),
             ];
-            detect(&Folder::open(&files.into_iter().collect::<MemTree>(), "")).build()
-        };
-        let dummy =
-            "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile";
-        assert_eq!(
-            build("gem 'rails'\ngem 'propshaft'", "", "").as_deref(),
-            Some(dummy)
-        );
-        let old = build("gem 'rails'\ngem 'propshaft'", "", "    rails (7.0.3)\n").unwrap();
-        assert!(old.contains("SECRET_KEY_BASE=build-only"), "{old}");
-        assert_eq!(
-            build(
-                "gem 'rails'\ngem 'propshaft'",
-                "  config.api_only = true",
-                ""
-            ),
-            None
-        );
-        assert_eq!(build("gem 'rails'", "", ""), None);
+            assert_eq!(
+                found(detect, &files).build().as_deref(),
+                expected,
+                "{files:?}"
+            );
+        }
     }
 }

@@ -279,89 +279,40 @@ fn browser(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    const SHOP: (&str, &str) = (
+        "Cargo.toml",
+        "[package]\nname = \"shop\"\nrust-version = \"1.85\"\n[dependencies]\naxum = \"0.8\"\n",
+    );
+    const BARE: (&str, &str) = ("Cargo.toml", "[package]\nname='shop'");
+    const MAIN: (&str, &str) = ("src/main.rs", "");
+    const API: (&str, &str) = ("src/bin/api.rs", "");
+    const MIGRATE: (&str, &str) = ("src/bin/migrate.rs", "");
 
-    #[test]
-    fn programs_and_libraries() {
-        let manifest =
-            "[package]\nname = \"shop\"\nrust-version = \"1.85\"\n[dependencies]\naxum = \"0.8\"\n";
-        let program = found(&[
-            ("Cargo.toml", manifest),
-            ("src/main.rs", "env::var(\"PORT\")"),
-        ]);
-        assert_eq!(program.start().as_deref(), Some("./target/release/shop"));
-        assert_eq!(program.framework.as_deref(), Some("axum"));
-        assert_eq!(program.version.as_deref(), Some("1.85"));
-        assert_eq!(
-            found(&[("Cargo.toml", manifest), ("src/lib.rs", "")]).role,
-            Role::Library
-        );
-    }
-
-    #[test]
-    fn a_workspace_with_one_program_is_that_program() {
-        let found = found(&[
-            ("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]"),
-            ("crates/a/Cargo.toml", "[package]\nname = \"server\""),
-            ("crates/a/src/main.rs", ""),
-            ("crates/b/src/lib.rs", ""),
-        ]);
-        assert_eq!(found.members, ["crates/a"]);
-        assert_eq!(found.start().as_deref(), Some("./target/release/server"));
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[SHOP, ("src/main.rs", "env::var(\"PORT\")")], &["start ./target/release/shop", "framework axum", "version 1.85"]),
+        (&[SHOP, ("src/lib.rs", "")], &["role Library"]),
+        // A workspace with one program is that program.
+        (&[("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]"), ("crates/a/Cargo.toml", "[package]\nname = \"server\""), ("crates/a/src/main.rs", ""), ("crates/b/src/lib.rs", "")], &["members crates/a", "start ./target/release/server"]),
+        // Channels are no versions.
+        (&[BARE, MAIN, ("rust-toolchain.toml", "[toolchain]\nchannel = \"nightly-2024-08-12\"")], &["version"]),
+        (&[BARE, MAIN, ("rust-toolchain.toml", "[toolchain]\nchannel = \"1.88.0\"")], &["version 1.88.0"]),
+        (&[BARE, MAIN, ("rust-toolchain", "stable\n")], &["version"]),
+        (&[BARE, MAIN, ("rust-toolchain", "1.80\n")], &["version 1.80"]),
+        (&[BARE, MAIN, ("rust-toolchain", "[toolchain]\nchannel = \"1.81\"")], &["version 1.81"]),
+        // One of several programs is the app.
+        (&[BARE, API, MIGRATE], &["start ./target/release/api"]),
+        (&[("Cargo.toml", "[package]\nname='shop'\ndefault-run='migrate'"), API, MIGRATE], &["start ./target/release/migrate"]),
+        (&[BARE, MAIN, API], &["start ./target/release/shop"]),
+        (&[BARE, ("src/bin/x.rs", ""), ("src/bin/y.rs", "")], &["start"]),
+    ];
 
     #[test]
-    fn channels_are_no_versions() {
-        for (file, text, expected) in [
-            (
-                "rust-toolchain.toml",
-                "[toolchain]\nchannel = \"nightly-2024-08-12\"",
-                None,
-            ),
-            (
-                "rust-toolchain.toml",
-                "[toolchain]\nchannel = \"1.88.0\"",
-                Some("1.88.0"),
-            ),
-            ("rust-toolchain", "stable\n", None),
-            ("rust-toolchain", "1.80\n", Some("1.80")),
-            (
-                "rust-toolchain",
-                "[toolchain]\nchannel = \"1.81\"",
-                Some("1.81"),
-            ),
-        ] {
-            let files = [
-                ("Cargo.toml", "[package]\nname='a'\nedition='2024'"),
-                ("src/main.rs", ""),
-                (file, text),
-            ];
-            assert_eq!(found(&files).version.as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn one_of_several_programs_is_the_app() {
-        let two = |bins: &str| format!("[package]\nname='shop'\n{bins}");
-        let of = |manifest: &str, a: &str, b: &str| {
-            found(&[("Cargo.toml", manifest), (a, ""), (b, "")]).start()
-        };
-        let (a, b) = ("src/bin/api.rs", "src/bin/migrate.rs");
-        assert_eq!(of(&two(""), a, b).as_deref(), Some("./target/release/api"));
-        assert_eq!(
-            of(&two("default-run='migrate'"), a, b).as_deref(),
-            Some("./target/release/migrate")
-        );
-        assert_eq!(
-            of(&two(""), "src/main.rs", a).as_deref(),
-            Some("./target/release/shop")
-        );
-        assert_eq!(of(&two(""), "src/bin/x.rs", "src/bin/y.rs"), None);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

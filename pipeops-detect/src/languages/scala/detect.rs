@@ -333,67 +333,31 @@ fn staged(dir: &str, script: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    const PACKAGER: (&str, &str) = (
+        "project/plugins.sbt",
+        "addSbtPlugin(\"com.github.sbt\" % \"sbt-native-packager\" % \"1.10.4\")",
+    );
+    const PLAY: (&str, &str) = (
+        "project/plugins.sbt",
+        "addSbtPlugin(\"org.playframework\" % \"sbt-plugin\" % \"3.0.5\")",
+    );
 
-    #[test]
-    fn apps_are_packaged_by_the_plugin_of_the_build() {
-        let packager = (
-            "project/plugins.sbt",
-            "addSbtPlugin(\"com.github.sbt\" % \"sbt-native-packager\" % \"1.10.4\")",
-        );
-        let one = found(&[
-            (
-                "build.sbt",
-                "name := \"My Shop\"\nlibraryDependencies += \"org.http4s\" %% \"http4s-ember-server\" % \"1\"",
-            ),
-            packager,
-        ]);
-        assert_eq!(
-            one.start().as_deref(),
-            Some("target/universal/stage/bin/my-shop")
-        );
-        assert_eq!(one.framework.as_deref(), Some("http4s"));
-        let several = found(&[
-            (
-                "build.sbt",
-                "lazy val core = project\nlazy val api = (project in file(\"modules/api\")).enablePlugins(JavaAppPackaging)\n",
-            ),
-            packager,
-        ]);
-        assert_eq!(several.build().as_deref(), Some("sbt api/stage"));
-        assert_eq!(
-            several.start().as_deref(),
-            Some("modules/api/target/universal/stage/bin/api")
-        );
-        let play = found(&[
-            ("build.sbt", "name := \"site\""),
-            (
-                "project/plugins.sbt",
-                "addSbtPlugin(\"org.playframework\" % \"sbt-plugin\" % \"3.0.5\")",
-            ),
-        ]);
-        assert_eq!(play.framework.as_deref(), Some("play"));
-        assert!(
-            play.start()
-                .is_some_and(|start| start.contains("-Dhttp.port=$PORT"))
-        );
-        assert_eq!(found(&[("build.sbt", "name := \"lib\"")]).start(), None);
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Apps are packaged by the plugin of the build.
+        (&[("build.sbt", "name := \"My Shop\"\nlibraryDependencies += \"org.http4s\" %% \"http4s-ember-server\" % \"1\""), PACKAGER], &["start target/universal/stage/bin/my-shop", "framework http4s"]),
+        (&[("build.sbt", "lazy val core = project\nlazy val api = (project in file(\"modules/api\")).enablePlugins(JavaAppPackaging)\n"), PACKAGER], &["build sbt api/stage", "start modules/api/target/universal/stage/bin/api"]),
+        (&[("build.sbt", "name := \"site\""), PLAY], &["framework play", "start target/universal/stage/bin/site -Dhttp.port=$PORT -Dpidfile.path=/dev/null"]),
+        (&[("build.sbt", "name := \"lib\"")], &["start"]),
+        (&[("build.mill", "object api extends ScalaModule {\n  object test extends ScalaTests\n}\n"), ("mill", "")], &["build ./mill api.assembly"]),
+    ];
 
     #[test]
-    fn mill() {
-        let build = "object api extends ScalaModule {\n  object test extends ScalaTests\n}\n";
-        assert_eq!(
-            found(&[("build.mill", build), ("mill", "")])
-                .build()
-                .as_deref(),
-            Some("./mill api.assembly")
-        );
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

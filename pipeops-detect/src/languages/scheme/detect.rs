@@ -42,19 +42,19 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("haunt.scm", "")], &["output site"]),
+        (&[("main.scm", "(use-modules (web server))")], &["start guile main.scm", "port 8080"]),
+        (&[("guix.scm", "")], &["found false"]),
+    ];
 
     #[test]
-    fn sites_and_programs() {
-        let found =
-            |file: &str, text: &str| detect(&Folder::open(&MemTree::from([(file, text)]), ""));
-        assert_eq!(found("haunt.scm", "").output.as_deref(), Some("site"));
-        let server = found("main.scm", "(use-modules (web server))");
-        assert_eq!(
-            (server.start().as_deref(), server.port),
-            (Some("guile main.scm"), Some(8080))
-        );
-        assert!(!found("guix.scm", "").found());
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -255,91 +255,42 @@ fn staticfile(found: &mut Findings, folder: &Folder<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
 
-    fn found(files: &[(&str, &str)]) -> Findings {
-        let tree: MemTree = files.iter().copied().collect();
-        detect(&Folder::open(&tree, ""))
-    }
+    const DOCUMENT: (&str, &str) = ("content/a.md", "");
+    const BOOK: (&str, &str) = ("src/SUMMARY.md", "");
+    const PAGE: (&str, &str) = ("index.html", "");
 
-    #[test]
-    fn generators_by_their_layouts() {
-        for (files, framework) in [
-            (
-                &[("hugo.toml", ""), ("content/a.md", "")] as &[_],
-                Some("hugo"),
-            ),
-            (
-                &[("config.toml", "baseURL = 'x'"), ("themes/a/x", "")],
-                Some("hugo"),
-            ),
-            (
-                &[
-                    ("config/_default/config.yaml", "baseURL: x"),
-                    ("content/a.md", ""),
-                ],
-                Some("hugo"),
-            ),
-            (&[("hugo.yaml", ""), ("go.mod", "module x")], Some("hugo")),
-            (
-                &[("config.toml", "base_url = 'x'"), ("content/a.md", "")],
-                Some("zola"),
-            ),
-            (&[("config.toml", "x = 1"), ("content/a.md", "")], None),
-            (&[("_config.yml", ""), ("_posts/a.md", "")], Some("jekyll")),
-            (
-                &[("_config.yml", "theme: minima"), ("index.md", "")],
-                Some("jekyll"),
-            ),
-            (
-                &[("_config.yml", ""), ("_posts/a.md", ""), ("Gemfile", "")],
-                None,
-            ),
-            (&[("book.toml", ""), ("src/SUMMARY.md", "")], Some("mdbook")),
-            (&[("mkdocs.yml", ""), ("docs/index.md", "")], Some("mkdocs")),
-            (
-                &[
-                    ("mkdocs.yml", ""),
-                    ("docs/index.md", ""),
-                    ("requirements.txt", ""),
-                ],
-                None,
-            ),
-        ] {
-            assert_eq!(found(files).framework.as_deref(), framework, "{files:?}");
-        }
-    }
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        // Generators by their layouts.
+        (&[("hugo.toml", ""), DOCUMENT], &["framework hugo"]),
+        (&[("config.toml", "baseURL = 'x'"), ("themes/a/x", "")], &["framework hugo"]),
+        (&[("config/_default/config.yaml", "baseURL: x"), DOCUMENT], &["framework hugo"]),
+        (&[("hugo.yaml", ""), ("go.mod", "module x")], &["framework hugo"]),
+        (&[("config.toml", "base_url = 'x'"), DOCUMENT], &["framework zola"]),
+        (&[("config.toml", "x = 1"), DOCUMENT], &["framework"]),
+        (&[("_config.yml", ""), ("_posts/a.md", "")], &["framework jekyll"]),
+        (&[("_config.yml", "theme: minima"), ("index.md", "")], &["framework jekyll"]),
+        (&[("_config.yml", ""), ("_posts/a.md", ""), ("Gemfile", "")], &["framework"]),
+        (&[("book.toml", ""), BOOK], &["framework mdbook"]),
+        (&[("mkdocs.yml", ""), ("docs/index.md", "")], &["framework mkdocs"]),
+        (&[("mkdocs.yml", ""), ("docs/index.md", ""), ("requirements.txt", "")], &["framework"]),
+        // Pages and where they are.
+        (&[PAGE], &["output ."]),
+        (&[("public/index.html", "")], &["output public"]),
+        (&[("Staticfile", "root: ./web/"), ("web/a.html", ""), PAGE], &["output web"]),
+        (&[("Staticfile", ""), PAGE], &["output ."]),
+        (&[("Staticfile", "root: ../.."), PAGE], &["output"]),
+        // What documents a project counts little.
+        (&[("book.toml", ""), BOOK, ("Cargo.toml", "")], &["role Tools"]),
+        (&[("docs/index.html", "")], &["output docs", "role Tools"]),
+    ];
 
     #[test]
-    fn pages_and_where_they_are() {
-        for (files, output) in [
-            (&[("index.html", "")] as &[_], Some(".")),
-            (&[("public/index.html", "")], Some("public")),
-            (&[("docs/index.html", "")], Some("docs")),
-            (
-                &[
-                    ("Staticfile", "root: ./web/"),
-                    ("web/a.html", ""),
-                    ("index.html", ""),
-                ],
-                Some("web"),
-            ),
-            (&[("Staticfile", ""), ("index.html", "")], Some(".")),
-            (&[("Staticfile", "root: ../.."), ("index.html", "")], None),
-        ] {
-            assert_eq!(found(files).output.as_deref(), output, "{files:?}");
-        }
-    }
-
-    #[test]
-    fn what_documents_a_project_counts_little() {
-        let book = found(&[
-            ("book.toml", ""),
-            ("src/SUMMARY.md", ""),
-            ("Cargo.toml", ""),
-        ]);
-        assert_eq!(book.role, Role::Tools);
-        assert_eq!(found(&[("docs/index.html", "")]).role, Role::Tools);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

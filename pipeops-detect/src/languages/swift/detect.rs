@@ -107,32 +107,18 @@ fn names(manifest: &str, kind: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("Package.swift", "// swift-tools-version:5.9\n.package(url: \"https://github.com/vapor/vapor.git\", from: \"4\"),\n.executableTarget(\n  name: \"App\"),\n.testTarget(name: \"T\")")], &["version 5.9", "framework vapor", "port 8080", "start ./.build/release/App serve --env production --hostname 0.0.0.0 --port $PORT"]),
+        (&[("Package.swift", "// .executableTarget(name: \"x\")\n.target(name: \"Kit\")")], &["role Library", "port"]),
+    ];
 
     #[test]
-    fn programs_and_libraries() {
-        let found = |manifest: &str| {
-            detect(&Folder::open(
-                &MemTree::from([("Package.swift", manifest)]),
-                "",
-            ))
-        };
-        let vapor = found(
-            "// swift-tools-version:5.9\n.package(url: \"https://github.com/vapor/vapor.git\", from: \"4\"),\n.executableTarget(\n  name: \"App\"),\n.testTarget(name: \"T\")",
-        );
-        assert_eq!(vapor.version.as_deref(), Some("5.9"));
-        assert_eq!(
-            (vapor.framework.as_deref(), vapor.port),
-            (Some("vapor"), Some(8080))
-        );
-        assert!(
-            vapor
-                .start()
-                .unwrap()
-                .starts_with("./.build/release/App serve")
-        );
-        let library = found("// .executableTarget(name: \"x\")\n.target(name: \"Kit\")");
-        assert_eq!((library.role, library.port), (Role::Library, None));
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -69,26 +69,18 @@ fn program(found: &mut Findings, folder: &Folder<'_>, build: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use pipeops_core::source::MemTree;
+    use super::detect;
+    use crate::languages::layouts::{Layout, check};
+
+    // One line per layout.
+    #[rustfmt::skip]
+    const LAYOUTS: &[Layout] = &[
+        (&[("build.zig", "b.addExecutable(.{\n .name = \"shop\",\n});"), ("build.zig.zon", ".minimum_zig_version = \"0.14.0\",\n.dependencies = .{ .httpz = .{} }")], &["start ./zig-out/bin/shop", "framework httpz", "port 8080", "version 0.14.0"]),
+        (&[("build.zig", "b.addStaticLibrary(.{})")], &["role Library"]),
+    ];
 
     #[test]
-    fn programs_and_libraries() {
-        let found = |build: &str, packages: &str| {
-            let tree = MemTree::from([("build.zig", build), ("build.zig.zon", packages)]);
-            detect(&Folder::open(&tree, ""))
-        };
-        let build = "b.addExecutable(.{\n .name = \"shop\",\n});";
-        let server = found(
-            build,
-            ".minimum_zig_version = \"0.14.0\",\n.dependencies = .{ .httpz = .{} }",
-        );
-        assert_eq!(server.start().as_deref(), Some("./zig-out/bin/shop"));
-        assert_eq!(
-            (server.framework.as_deref(), server.port),
-            (Some("httpz"), Some(8080))
-        );
-        assert_eq!(server.version.as_deref(), Some("0.14.0"));
-        assert_eq!(found("b.addStaticLibrary(.{})", "").role, Role::Library);
+    fn layouts() {
+        check(detect, LAYOUTS);
     }
 }

@@ -1,72 +1,35 @@
-use super::*;
-use pipeops_core::source::MemTree;
+use super::detect;
+use crate::languages::layouts::{self, check, found};
 
-fn found(files: &[(&str, &str)]) -> Findings {
-    let tree: MemTree = files.iter().copied().collect();
-    detect(&Folder::open(&tree, ""))
-}
+// One line per layout.
+#[rustfmt::skip]
+const ROLES: &[layouts::Layout] = &[
+    // What only accompanies another language counts little.
+    (&[("package.json", r#"{"devDependencies": {"prettier": "3"}}"#)], &["role Tools"]),
+    (&[("package.json", r#"{"devDependencies": {"vite": "5"}, "scripts": {"build": "vite build"}}"#)], &["role Frontend"]),
+    (&[("package.json", r#"{"dependencies": {"react": "18", "react-scripts": "5"}, "scripts": {"start": "react-scripts start"}}"#)], &["role Frontend"]),
+    (&[("package.json", r#"{"dependencies": {"lodash": "4"}}"#)], &["role Library"]),
+    (&[("package.json", r#"{"dependencies": {"express": "4"}}"#)], &["role Server"]),
+    (&[("package.json", r#"{"devDependencies": {"express": "4"}, "dependencies": {"a": "1"}}"#)], &["role Server"]),
+    (&[("package.json", r#"{"scripts": {"start": "node x.js"}}"#)], &["role Server"]),
+    (&[("package.json", r#"{"scripts": {"start": "python app.py"}, "devDependencies": {"prettier": "3"}}"#)], &["role Tools"]),
+    (&[("package.json", r#"{"scripts": {"build": "tailwindcss -i a -o b", "start": "tailwindcss -w"}, "devDependencies": {"tailwindcss": "3"}}"#)], &["role Tools"]),
+    (&[("package.yaml", "name: x\ndependencies:\n- base >= 4.7\nexecutables:\n  x:\n    main: Main.hs\n"), ("stack.yaml", "")], &["found false"]),
+    // The program is found.
+    (&[("package.json", r#"{"scripts": {"start": "node x"}}"#)], &["start npm run start"]),
+    (&[("package.json", r#"{"main": "./src/a.js"}"#), ("src/a.js", ""), ("index.js", "")], &["start node src/a.js"]),
+    (&[("package.json", "{}"), SERVER], &["start node server.js"]),
+    (&[SERVER, ("x.html", "")], &["start node server.js"]),
+    (&[("index.js", "document.title")], &["start"]),
+    (&[("package.json", r#"{"dependencies": {"next": "15"}}"#)], &["start next start"]),
+    (&[("index.js", "require('http').createServer().listen(3000)")], &["port 3000"]),
+];
 
-#[test]
-fn what_only_accompanies_another_language_counts_little() {
-    for (json, role) in [
-        (r#"{"devDependencies": {"prettier": "3"}}"#, Role::Tools),
-        (
-            r#"{"devDependencies": {"vite": "5"}, "scripts": {"build": "vite build"}}"#,
-            Role::Frontend,
-        ),
-        (
-            r#"{"dependencies": {"react": "18", "react-scripts": "5"}, "scripts": {"start": "react-scripts start"}}"#,
-            Role::Frontend,
-        ),
-        (r#"{"dependencies": {"lodash": "4"}}"#, Role::Library),
-        (r#"{"dependencies": {"express": "4"}}"#, Role::Server),
-        (
-            r#"{"devDependencies": {"express": "4"}, "dependencies": {"a": "1"}}"#,
-            Role::Server,
-        ),
-        (r#"{"scripts": {"start": "node x.js"}}"#, Role::Server),
-        (
-            r#"{"scripts": {"start": "python app.py"}, "devDependencies": {"prettier": "3"}}"#,
-            Role::Tools,
-        ),
-        (
-            r#"{"scripts": {"build": "tailwindcss -i a -o b", "start": "tailwindcss -w"}, "devDependencies": {"tailwindcss": "3"}}"#,
-            Role::Tools,
-        ),
-    ] {
-        assert_eq!(found(&[("package.json", json)]).role, role, "{json}");
-    }
-}
+const SERVER: (&str, &str) = ("server.js", "http.createServer(f).listen(process.env.PORT)");
 
 #[test]
-fn the_program_is_found() {
-    let server = ("server.js", "http.createServer(f).listen(process.env.PORT)");
-    for (files, start) in [
-        (
-            &[("package.json", r#"{"scripts": {"start": "node x"}}"#)] as &[_],
-            "npm run start",
-        ),
-        (
-            &[
-                ("package.json", r#"{"main": "./src/a.js"}"#),
-                ("src/a.js", ""),
-                ("index.js", ""),
-            ],
-            "node src/a.js",
-        ),
-        (&[("package.json", "{}"), server], "node server.js"),
-        (&[server, ("x.html", "")], "node server.js"),
-        (&[("index.js", "document.title")], ""),
-        (
-            &[("package.json", r#"{"dependencies": {"next": "15"}}"#)],
-            "next start",
-        ),
-    ] {
-        let found = found(files);
-        assert_eq!(found.start().unwrap_or_default(), start, "{files:?}");
-    }
-    let port = found(&[("index.js", "require('http').createServer().listen(3000)")]).port;
-    assert_eq!(port, Some(3000));
+fn roles_and_programs() {
+    check(detect, ROLES);
 }
 
 /// Why the layout is there, its files, and what is found: framework, start, output, port.
@@ -159,7 +122,7 @@ const LAYOUTS: &[Layout] = &[
 fn layouts_are_started_as_their_developers_would() {
     let mut wrong = Vec::new();
     for &(reason, files, [framework, start, output], port) in LAYOUTS {
-        let found = found(files);
+        let found = found(detect, files);
         let texts = [&found.framework, &found.start(), &found.output];
         let texts = texts.map(|text| text.as_deref().unwrap_or_default());
         if (texts, found.port) != ([framework, start, output], port) {
@@ -167,10 +130,4 @@ fn layouts_are_started_as_their_developers_would() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn the_package_of_haskell_is_none_of_node() {
-    let hpack = "name: x\ndependencies:\n- base >= 4.7\nexecutables:\n  x:\n    main: Main.hs\n";
-    assert!(!found(&[("package.yaml", hpack), ("stack.yaml", "")]).found());
 }

@@ -1,12 +1,5 @@
-use crate::findings::Findings;
-use crate::repository::folder::Folder;
-use pipeops_core::source::MemTree;
-
-fn found(requirements: &str, files: &[(&str, &str)]) -> Findings {
-    let own = [("requirements.txt", requirements)];
-    let tree: MemTree = own.iter().chain(files).copied().collect();
-    super::super::detect::detect(&Folder::open(&tree, ""))
-}
+use super::super::detect::detect;
+use crate::languages::layouts::found;
 
 const FLASK: &str = "from flask import Flask\nweb = Flask(__name__)\nif x:\n    web.run()";
 const FACTORY: &str = "from flask import Flask\ndef create_app(config=None):\n    app = Flask(__name__)\n    return app";
@@ -63,18 +56,10 @@ const CASES: &[Case] = &[
 
 #[test]
 fn each_program_is_started_by_what_is_installed() {
-    for (packages, files, framework, start, port) in CASES {
-        let found = found(packages, files);
-        assert_eq!(
-            found.start().as_deref(),
-            Some(*start),
-            "{packages} {files:?}"
-        );
-        assert_eq!(
-            found.framework.as_deref().unwrap_or_default(),
-            *framework,
-            "{packages} {files:?}"
-        );
-        assert_eq!(found.port, *port, "{packages} {files:?}");
+    for &(packages, files, framework, start, port) in CASES {
+        let found = found(detect, &[&[("requirements.txt", packages)], files].concat());
+        let texts = [found.framework.clone(), found.start()].map(Option::unwrap_or_default);
+        let found = (texts[0].as_str(), texts[1].as_str(), found.port);
+        assert_eq!(found, (framework, start, port), "{packages} {files:?}");
     }
 }
