@@ -1,13 +1,13 @@
-//! Commands of the embedding program in diagnoses.
+//! The commands that diagnoses suggest.
 
 use std::fmt;
 use std::sync::Arc;
 
 use pipeops_core::Diagnosis;
 
-/// Supplies [`Diagnosis::run`], the command that starts the first fix. Default: no diagnosis has a command.
+/// Supplies [`Diagnosis::run`], the command that starts the first fix. Default: no commands.
 ///
-/// The embedding program knows its own commands. It chooses one by the diagnosis's code and context:
+/// Your program chooses one of its own commands by the code and context of the diagnosis:
 ///
 /// ```
 /// use pipeops_core::diagnosis::codes;
@@ -26,17 +26,12 @@ pub struct Commands(Option<Arc<Choose>>);
 type Choose = dyn Fn(&Diagnosis) -> Option<String> + Send + Sync;
 
 impl Commands {
-    /// The commands that this function chooses.
+    /// Commands that this function chooses.
     pub fn new(choose: impl Fn(&Diagnosis) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(choose)))
     }
 
-    /// These, or the others where these are none.
-    pub(crate) fn or(self, others: Self) -> Self {
-        Self(self.0.or(others.0))
-    }
-
-    /// Adds the command to a diagnosis that has none.
+    /// Adds a command to a diagnosis without one.
     pub(crate) fn complete(&self, diagnosis: &mut Diagnosis) {
         if let (None, Some(choose)) = (&diagnosis.run, &self.0) {
             diagnosis.run = choose(diagnosis);

@@ -1,4 +1,4 @@
-//! From a webhook or a manual request to queued deployments.
+//! Turns webhooks and manual requests into queued deployments.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,42 +19,42 @@ use crate::store::{Store, StoreError};
 use crate::webhook::{self, ParseError, Payload, PushEvent, Verified, VerifyError};
 use pipeops_core::CommitSha;
 
-/// Decides what is deployed, and stores it.
+/// Decides what a webhook or a request deploys, and queues it.
 #[derive(Debug, Clone)]
 pub struct Controller {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
     hub: Hub,
-    /// The clusters that the service can deploy to.
+    /// The names of the clusters.
     clusters: Arc<BTreeSet<String>>,
 }
 
-/// What a webhook led to. Its JSON is the answer to the forge.
+/// The result of a webhook. Its JSON is the response to the forge.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Reply {
-    /// Deployments were stored and wait for a runner.
+    /// Deployments are queued.
     Queued {
-        /// Those of this push, also the ones that were there before.
+        /// All deployments of this push, including earlier ones.
         deployments: Vec<Deployment>,
     },
-    /// The push was received before.
+    /// The same push was received before.
     Duplicate {
-        /// What it led to then.
+        /// Its earlier deployments.
         deployments: Vec<Deployment>,
     },
     /// There is nothing to deploy.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The forge tested whether the webhook responds.
+    /// The forge tested the webhook.
     Pong,
 }
 
 impl Controller {
-    /// A controller for deployments to these clusters.
+    /// A controller for deployments to the clusters with these names.
     pub fn new(
         store: Arc<dyn Store>,
         queue: Arc<dyn Queue>,
@@ -69,10 +69,11 @@ impl Controller {
         }
     }
 
-    /// Handles a webhook for a project: verifies, decides, stores.
+    /// Handles a webhook for a project: verifies its signature, decides what to deploy, and queues it.
     ///
     /// # Errors
-    /// [`ControllerError`]; nothing is stored then.
+    /// When the project doesn't exist or is incomplete, the signature or body is invalid, or the store doesn't answer. Nothing
+    /// is queued then.
     pub async fn webhook(
         &self,
         project: &str,
@@ -93,12 +94,12 @@ impl Controller {
         }
     }
 
-    /// Queues a manual deployment, even of a commit that was deployed before, and even while the project is disabled.
+    /// Queues a manual deployment, even if the commit was deployed before or the project is disabled.
     ///
-    /// `environment` may be `None` when the project has only one.
+    /// `environment` can be `None` if the project has only one. `GitFetcher::resolve` finds the commit of a branch.
     ///
     /// # Errors
-    /// When the project or environment does not exist or is incomplete.
+    /// When the project or environment doesn't exist or is incomplete.
     pub async fn deploy(
         &self,
         project: &str,
@@ -174,9 +175,9 @@ impl Controller {
             return skip(format!("{reference} is a tag"));
         };
         if let Some(marker) = &push.skip {
-            return skip(format!("the commit's message says {marker}"));
+            return skip(format!("the commit message contains {marker}"));
         }
-        // A project that cannot deploy at all says so even for branches that it would not deploy.
+        // An incomplete project says so even for branches that it doesn't deploy.
         let missing = self.missing(project, &project.environments);
         if !missing.is_empty() {
             return Err(incomplete(project, missing));
@@ -190,13 +191,13 @@ impl Controller {
             environments.retain(|environment| environment.watches(changed));
         }
         if environments.is_empty() {
-            return skip("no watched folder was changed".to_owned());
+            return skip("the push changes no watched folder".to_owned());
         }
         let names = environments.into_iter().map(|environment| environment.name);
         Ok(Decision::Deploy(commit, names.collect()))
     }
 
-    /// What the project lacks for these environments, unknown clusters included.
+    /// What the project lacks for these environments, including unknown clusters.
     fn missing(&self, project: &Project, environments: &[Environment]) -> Vec<Missing> {
         let wanted = |name: &str| environments.iter().any(|e| e.name == name);
         let mut missing = project.missing();
@@ -223,20 +224,20 @@ impl Controller {
     async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, ControllerError> {
         let submitted = self.store.submit(new).await?;
         self.hub.wake();
-        // The deployment is stored: without an announcement, the queue finds it later.
+        // The deployment is stored. Without an announcement, runners find it later.
         if let Err(error) = self.queue.announce().await {
             let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "runners cannot be notified of a new deployment");
+            tracing::warn!(error, "cannot notify runners of a new deployment");
         }
         Ok(submitted)
     }
 }
 
-/// What is done with a push.
+/// What to do with a push.
 enum Decision {
     /// Deploy this commit to these environments.
     Deploy(CommitSha, Vec<String>),
-    /// Nothing, and why.
+    /// Deploy nothing, for this reason.
     Skip(String),
 }
 
@@ -296,8 +297,8 @@ fn other_branch(project: &Project, branch: &str) -> String {
     )
 }
 
-/// The webhook must be of the project's repository. Only its path is compared: a forge may know itself by another host
-/// name than we do, the signature says who it is, and the configured URL is the one that is fetched from.
+/// Checks that the webhook belongs to the project's repository. It compares only the path, because a forge can have several
+/// host names. The signature proves the sender, and PipeOps fetches from the configured URL.
 fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), ControllerError> {
     let Some(url) = &project.repository else {
         return Ok(());
@@ -315,7 +316,7 @@ fn check_repository(project: &Project, pushes: &[PushEvent]) -> Result<(), Contr
     }
 }
 
-/// Forges ignore case in names; Bitbucket Data Center serves `PROJECT/repo` under `/scm/project/repo`.
+/// Forges ignore case in names. Bitbucket Data Center serves `PROJECT/repo` under `/scm/project/repo`.
 fn same_repository(configured: &str, pushed: &str) -> bool {
     let configured = configured.strip_prefix("scm/").unwrap_or(configured);
     configured.eq_ignore_ascii_case(pushed)
@@ -328,11 +329,11 @@ fn incomplete(project: &Project, missing: Vec<Missing>) -> ControllerError {
     }
 }
 
-/// Why nothing is deployed.
+/// Why a request deploys nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControllerError {
-    /// No project has this name.
+    /// There is no project with this name.
     #[error("there is no project {name:?}")]
     UnknownProject {
         /// The name, cut to 100 characters.
@@ -341,11 +342,11 @@ pub enum ControllerError {
     /// The signature is missing or wrong.
     #[error(transparent)]
     Unverified(#[from] VerifyError),
-    /// The body is not what the forge should send.
+    /// The body is invalid.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// The webhook is of another repository than the project's.
-    #[error("project {project} is for {configured:?}; the webhook comes from {pushed:?}")]
+    /// The webhook belongs to another repository.
+    #[error("project {project} deploys {configured:?}, but the webhook comes from {pushed:?}")]
     WrongRepository {
         /// The project.
         project: String,
@@ -354,7 +355,7 @@ pub enum ControllerError {
         /// The repository in the webhook.
         pushed: String,
     },
-    /// The project cannot be deployed yet.
+    /// The project lacks settings.
     #[error("project {project} lacks {}", names(missing))]
     Incomplete {
         /// The project.
@@ -372,18 +373,18 @@ impl Diagnose for ControllerError {
         match self {
             Self::UnknownProject { .. } => Diagnosis::new(&codes::webhook::UNKNOWN_PROJECT)
                 .error(self.to_string())
-                .reason("the webhook's address names a project that does not exist here"),
+                .reason("the URL of the webhook names a project that does not exist"),
             Self::Unverified(error) => error.diagnosis(),
             Self::Unreadable(error) => error.diagnosis(),
             Self::WrongRepository { project, .. } => {
                 Diagnosis::new(&codes::webhook::WRONG_REPOSITORY)
                     .error(self.to_string())
-                    .reason("the webhook was set up in another repository")
+                    .reason("the webhook is configured in another repository")
                     .context("project", project)
             }
             Self::Incomplete { project, missing } => Diagnosis::new(&codes::project::INCOMPLETE)
                 .error(self.to_string())
-                .reason("it is not configured")
+                .reason("the project is incomplete")
                 .context("project", project)
                 .fixes(missing.iter().map(Missing::fix)),
             Self::Store(error) => error.diagnosis(),

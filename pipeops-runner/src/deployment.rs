@@ -1,4 +1,4 @@
-//! A deployment: one commit for one environment.
+//! Deployments: one commit for one environment.
 
 use std::fmt;
 
@@ -16,40 +16,40 @@ use pipeops_core::CommitSha;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Deployment {
-    /// Its id: later deployments have greater ones.
+    /// The id. Later deployments have greater ids.
     pub id: String,
     /// The project's name.
     pub project: String,
     /// The environment's name.
     pub environment: String,
-    /// The repository's path inside the forge.
+    /// The path of the repository at the forge: `team/shop`.
     pub repository: String,
-    /// The branch or tag that was pushed.
+    /// The pushed branch or tag.
     pub reference: GitRef,
     /// The commit.
     pub commit: CommitSha,
     /// The first line of the commit's message.
     pub message: Option<String>,
-    /// Who pushed it.
+    /// The user who pushed it.
     pub pusher: Option<String>,
-    /// Its state.
+    /// The state.
     pub status: Status,
-    /// The image that was deployed, by digest; once it succeeded.
+    /// The deployed image, by digest, once the deployment succeeded.
     pub image: Option<String>,
-    /// Why it failed, if it did.
+    /// Why the deployment failed.
     pub diagnosis: Option<Diagnosis>,
-    /// Whether the old revision serves again (or still) after it failed.
+    /// Whether the previous revision serves after a failure, because of a rollback or because the cluster wasn't changed.
     pub rolled_back: bool,
     /// When it was stored.
     pub created: Timestamp,
-    /// When a runner first took it.
+    /// When a runner first claimed it.
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
 }
 
 impl Deployment {
-    /// A deployment that was just stored and waits for a runner.
+    /// A new deployment, which waits for a runner.
     pub fn queued(id: impl Into<String>, new: &NewDeployment, created: Timestamp) -> Self {
         let repository = new.project.repository.as_ref();
         Self {
@@ -77,20 +77,20 @@ impl Deployment {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
-    /// It waits for a runner.
+    /// Waits for a runner.
     Queued,
-    /// A runner claimed it.
+    /// Claimed by a runner.
     Running,
-    /// It succeeded.
+    /// The new revision is healthy.
     Succeeded,
-    /// It failed.
+    /// A step failed.
     Failed,
-    /// A newer commit replaced it before it started.
+    /// Replaced by a newer commit before it started.
     Cancelled,
 }
 
 impl Status {
-    /// The name in JSON and in stores.
+    /// The name in JSON and stores, such as `queued`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -101,7 +101,7 @@ impl Status {
         }
     }
 
-    /// True once it cannot change any more.
+    /// True once the state can't change any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -113,34 +113,35 @@ impl fmt::Display for Status {
     }
 }
 
-/// A deployment to submit: everything that a runner needs, as it is now.
+/// A deployment to submit, with everything that a runner needs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewDeployment {
-    /// The project with its secrets: later changes to it do not change this deployment.
+    /// The project with its secrets. Later changes to the project don't affect this deployment.
     pub project: Project,
     /// The environment's name.
     pub environment: String,
-    /// The branch or tag that was pushed.
+    /// The pushed branch or tag.
     pub reference: GitRef,
-    /// Where it was before; `None` when it is new or not known.
+    /// The commit before the push; `None` when the ref is new or the commit isn't known.
     pub before: Option<CommitSha>,
     /// The commit to deploy.
     pub commit: CommitSha,
     /// The first line of the commit's message.
     pub message: Option<String>,
-    /// Who pushed it.
+    /// The user who pushed it.
     pub pusher: Option<String>,
-    /// The delivery id of the webhook; `None` when a person asks.
+    /// The delivery id of the webhook; `None` for a manual deployment.
     pub delivery: Option<String>,
-    /// Greater ones go first. Default: 0.
+    /// Deployments with a greater priority run first. Default: 0.
     pub priority: i32,
-    /// Whether a deployment of the same push makes this one a duplicate. Webhooks: true; people: false.
+    /// Whether this is a duplicate when the same push was deployed before. True for webhooks, false for manual
+    /// deployments.
     pub deduplicate: bool,
 }
 
 impl NewDeployment {
-    /// A deployment that is never a duplicate.
+    /// A manual deployment, which is never a duplicate.
     pub fn new(
         project: Project,
         environment: impl Into<String>,
@@ -166,14 +167,14 @@ impl NewDeployment {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Submitted {
-    /// It was stored and waits for a runner.
+    /// The deployment was stored and waits for a runner.
     Queued(Deployment),
-    /// It is the same push as this deployment, which came first.
+    /// An earlier deployment of the same push exists.
     Duplicate(Deployment),
 }
 
 impl Submitted {
-    /// The deployment, new or old.
+    /// The new deployment, or the earlier one.
     pub fn deployment(&self) -> &Deployment {
         match self {
             Self::Queued(deployment) | Self::Duplicate(deployment) => deployment,
@@ -181,18 +182,18 @@ impl Submitted {
     }
 }
 
-/// The right to write for one deployment. A runner whose lease was lost holds an old token and is refused.
+/// The right to write for one deployment. After a lost lease, a runner's token is outdated and its writes are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Fence {
     /// The deployment's id.
     pub deployment: String,
-    /// Greater for each claim.
+    /// A number that grows with each claim.
     pub token: u64,
 }
 
 impl Fence {
-    /// The right that this claim gives.
+    /// The right of one claim.
     pub fn new(deployment: impl Into<String>, token: u64) -> Self {
         Self {
             deployment: deployment.into(),
@@ -201,22 +202,22 @@ impl Fence {
     }
 }
 
-/// A finished step, as the journal keeps it.
+/// A finished step in the journal.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct JournalEntry {
-    /// Which.
+    /// The step.
     pub step: Step,
-    /// How long it took.
+    /// The duration in milliseconds.
     pub millis: u64,
-    /// Its result in a few words.
+    /// The result in a few words.
     pub summary: String,
-    /// Its typed output as JSON. Stores encrypt it: a stack holds Secrets.
+    /// The typed output as JSON. Stores encrypt it, because a stack contains Secrets.
     pub output: Value,
 }
 
 impl JournalEntry {
-    /// A step that took this long, with its result in a few words and its typed output as JSON.
+    /// A finished step.
     pub fn new(step: Step, millis: u64, summary: impl Into<String>, output: Value) -> Self {
         Self {
             step,
@@ -238,9 +239,9 @@ pub enum Ending {
     },
     /// The deployment failed.
     Failed {
-        /// Why, and what to do; secrets redacted.
+        /// The reason and its fixes, with secrets redacted.
         diagnosis: Diagnosis,
-        /// Whether the old revision serves again (or still).
+        /// Whether the previous revision serves.
         rolled_back: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! Names of refs and repositories.
+//! Names of git refs and URLs of repositories.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use pipeops_core::{Diagnose, Diagnosis};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-/// The longest ref name and repository path that is accepted.
+/// The longest accepted ref name, in bytes.
 const MAX_NAME: usize = 255;
 
-/// A branch or a tag, written as its full ref name.
+/// A branch or a tag. Its text form is the full ref name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -23,14 +23,7 @@ pub enum GitRef {
 }
 
 impl GitRef {
-    /// The name without `refs/heads/` or `refs/tags/`.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Branch(name) | Self::Tag(name) => name,
-        }
-    }
-
-    /// The branch's name; `None` for a tag.
+    /// The name of the branch; `None` for a tag.
     pub fn branch(&self) -> Option<&str> {
         match self {
             Self::Branch(name) => Some(name),
@@ -49,24 +42,13 @@ impl FromStr for GitRef {
             } else if let Some(name) = text.strip_prefix("refs/tags/") {
                 (name, Self::Tag)
             } else {
-                return Err(GitNameError::new(text, "only branches and tags are known"));
+                return Err(GitNameError::new(
+                    text,
+                    "only refs/heads/ and refs/tags/ are supported",
+                ));
             };
         check_ref_name(name).map_err(|why| GitNameError::new(text, why))?;
         Ok(make(name.to_owned()))
-    }
-}
-
-impl TryFrom<String> for GitRef {
-    type Error = GitNameError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<GitRef> for String {
-    fn from(reference: GitRef) -> Self {
-        reference.to_string()
     }
 }
 
@@ -79,7 +61,7 @@ impl fmt::Display for GitRef {
     }
 }
 
-/// Where a repository is fetched from: `https://`, or `http://` on this machine's loopback. Never with credentials in it.
+/// The URL of a git repository: `https://`, or `http://` for loopback addresses. It can't contain credentials.
 ///
 /// ```
 /// use pipeops_runner::RepositoryUrl;
@@ -100,19 +82,10 @@ impl RepositoryUrl {
         self.0.as_str()
     }
 
-    /// The path inside the forge, without `.git`: `team/shop`.
+    /// The path of the repository without `.git`: `team/shop`.
     pub fn full_name(&self) -> &str {
         let path = self.0.path().trim_matches('/');
         path.strip_suffix(".git").unwrap_or(path)
-    }
-
-    /// The host's name, with its port if one is written.
-    pub fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
     }
 }
 
@@ -120,18 +93,22 @@ impl FromStr for RepositoryUrl {
     type Err = GitNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A refused text may hold a password: the error does not repeat it.
-        let refuse = |why: &str| Err(GitNameError::new("the repository's URL", why));
+        // The error doesn't repeat the text, which may contain a password.
+        let refuse = |why: &str| Err(GitNameError::new("the repository URL", why));
         let Ok(url) = Url::parse(text) else {
             return refuse("write it as https://HOST/PATH");
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("it holds credentials: set them as the project's git login instead");
+            return refuse(
+                "it contains credentials: set them as the git login of the project instead",
+            );
         }
         match (url.scheme(), is_loopback(&url)) {
             ("https", _) | ("http", true) => {}
-            ("http", false) => return refuse("http:// is for loopback only: use https://"),
-            _ => return refuse("only https:// is spoken (and http:// on loopback)"),
+            ("http", false) => {
+                return refuse("http:// is only allowed for loopback addresses: use https://");
+            }
+            _ => return refuse("only https:// is supported, and http:// for loopback addresses"),
         }
         if url.query().is_some() || url.fragment().is_some() || text.len() > 2048 {
             return refuse("it has a query or a fragment, or is longer than 2048 bytes");
@@ -144,34 +121,41 @@ impl FromStr for RepositoryUrl {
     }
 }
 
-impl TryFrom<String> for RepositoryUrl {
-    type Error = GitNameError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<RepositoryUrl> for String {
-    fn from(url: RepositoryUrl) -> Self {
-        url.0.into()
-    }
-}
-
 impl fmt::Display for RepositoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// A text that names nothing in git.
+/// How both types are serialized: as their text.
+macro_rules! as_text {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = GitNameError;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    )*};
+}
+
+as_text!(GitRef, RepositoryUrl);
+
+/// An invalid ref name or repository URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is refused: {why}")]
+#[error("{text:?} is invalid: {why}")]
 #[non_exhaustive]
 pub struct GitNameError {
-    /// The text, cut to 100 characters; what it stands for, where the text may hold a secret.
+    /// The text, cut to 100 characters. For a URL, which may contain a secret, a description instead.
     pub text: String,
-    /// Which rule it breaks.
+    /// The violated rule.
     pub why: String,
 }
 
@@ -192,17 +176,17 @@ impl Diagnose for GitNameError {
     }
 }
 
-/// The part of `git check-ref-format` that keeps a name from being an option, a path escape or a control sequence.
+/// The rules of `git check-ref-format` that prevent options, path escapes and control sequences.
 pub(crate) fn check_ref_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.len() > MAX_NAME {
-        return Err("a ref name has 1 to 255 bytes");
+        return Err("a ref name must have 1 to 255 bytes");
     }
     let forbidden = |c: char| c.is_control() || " ~^:?*[\\\u{7f}".contains(c);
     if name.contains(forbidden) || name.contains("..") || name.contains("@{") {
-        return Err("it has characters that git forbids in ref names");
+        return Err("it contains characters that git forbids in ref names");
     }
     if name.starts_with(['-', '/', '.']) || name.ends_with(['/', '.']) || name.contains("//") {
-        return Err("it begins or ends as git forbids for ref names");
+        return Err("it starts or ends with a character that git forbids there");
     }
     Ok(())
 }
@@ -222,50 +206,35 @@ mod tests {
 
     #[test]
     fn refs_that_git_forbids_are_refused() {
-        for text in [
-            "main",
-            "refs/heads/",
-            "refs/heads/-x",
-            "refs/heads/a..b",
-            "refs/heads/a b",
-            "refs/heads/a\n",
-            "refs/notes/x",
-            "refs/heads//a",
-        ] {
+        for name in ["", "-x", "a..b", "a b", "a\n", "/a", "a/", "a@{1}"] {
+            let text = format!("refs/heads/{name}");
+            assert!(text.parse::<GitRef>().is_err(), "{text:?} was accepted");
+        }
+        for text in ["main", "refs/notes/x"] {
             assert!(text.parse::<GitRef>().is_err(), "{text:?} was accepted");
         }
         let tag: GitRef = "refs/tags/v1.0".parse().unwrap();
-        assert_eq!((tag.name(), tag.branch()), ("v1.0", None));
+        assert_eq!(tag.branch(), None);
         assert_eq!(tag.to_string(), "refs/tags/v1.0");
     }
 
     #[test]
     fn a_repository_is_https_or_loopback() {
-        for good in [
-            "https://h/a/b.git",
-            "http://127.0.0.1:3000/a/b",
-            "http://localhost/a",
-            "http://[::1]:1/a",
-        ] {
+        let good =
+            "https://h/a/b.git http://127.0.0.1:3000/a/b http://localhost/a http://[::1]:1/a";
+        for good in good.split(' ') {
             assert!(good.parse::<RepositoryUrl>().is_ok(), "{good}");
         }
-        for bad in [
-            "file:///etc",
-            "ssh://git@h/a",
-            "https://h/",
-            "https://h/a?b=c",
-            "http://10.0.0.1/a",
-            "/a/b",
-        ] {
+        let bad = "file:///etc ssh://git@h/a https://h/ https://h/a?b=c http://10.0.0.1/a /a/b";
+        for bad in bad.split(' ') {
             assert!(bad.parse::<RepositoryUrl>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_refused_url_is_not_repeated() {
-        let error = "https://bob:hunter22@h/a"
-            .parse::<RepositoryUrl>()
-            .unwrap_err();
+        let refused = "https://bob:hunter22@h/a".parse::<RepositoryUrl>();
+        let error = refused.unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter22"));
     }
 }

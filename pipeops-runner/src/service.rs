@@ -1,6 +1,7 @@
-//! All parts together, to embed in a server.
+//! All parts as one service, to embed in a server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +20,26 @@ use crate::http::{self, Access, HttpOptions};
 use crate::hub::Hub;
 use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts};
 use crate::queue::Queue;
-use crate::runner::{Runner, RunnerOptions};
+use crate::runner::{Runner, RunnerOptions, SharedRunner};
 use crate::store::{Store, StoreError};
 use crate::workspace::{WorkspaceError, Workspaces};
 
-/// A running PipeOps: webhooks in, deployments out, a dashboard beside it.
+/// A running PipeOps: it receives webhooks, deploys, and serves a dashboard.
+///
+/// Deployments run as long as the service or one of its routers exists, so a host that only needs the routes can drop the
+/// service. [`Service::shutdown`] stops it earlier.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_runner::{Service, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Without an image builder it accepts webhooks and leaves deployments to other processes on the same store.
+/// let service = Service::builder(SqliteStore::in_memory()?).start().await?;
+/// let app: axum::Router = axum::Router::new().nest_service("/deploy", service.router());
+/// service.shutdown(Duration::from_secs(30)).await;
+/// # drop(app); Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Service {
     store: Arc<dyn Store>,
@@ -31,7 +47,9 @@ pub struct Service {
     controller: Controller,
     #[cfg(feature = "http")]
     http: HttpOptions,
-    runner: Option<Runner>,
+    #[cfg(feature = "http")]
+    commands: Commands,
+    runner: Arc<SharedRunner>,
 }
 
 impl Service {
@@ -42,18 +60,23 @@ impl Service {
         ServiceBuilder::new(Arc::new(store), Arc::new(queue))
     }
 
-    /// Its routes: webhooks, API, dashboard. They can be nested under a path of the caller's own router.
+    /// Its routes: webhooks, API and dashboard, for a host with any state. They keep the service alive.
+    ///
+    /// Mount them with `nest_service("/deploy", service.router())`, which answers `/deploy` and `/deploy/`. axum's `nest`
+    /// works too, but answers only `/deploy`.
     #[cfg(feature = "http")]
-    pub fn router(&self) -> Router {
-        http::router(
-            self.controller.clone(),
-            Arc::clone(&self.store),
-            self.hub.clone(),
-            self.http.clone(),
-        )
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        http::router(http::State {
+            controller: self.controller.clone(),
+            store: Arc::clone(&self.store),
+            hub: self.hub.clone(),
+            options: self.http.clone(),
+            commands: self.commands.clone(),
+            runner: Arc::clone(&self.runner),
+        })
     }
 
-    /// Where projects and deployments are kept.
+    /// Where projects and deployments are stored.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -68,17 +91,17 @@ impl Service {
         &self.controller
     }
 
-    /// Stops claiming, waits this long for running deployments, then releases the rest to the queue. Another process
-    /// resumes them from the last finished step.
-    pub async fn shutdown(mut self, grace: Duration) {
-        if let Some(runner) = self.runner.take() {
-            runner.shutdown(grace).await;
-        }
+    /// Stops claiming deployments, waits up to `grace` for the running ones, then releases the rest to the queue. Another
+    /// process, or the next start, resumes them after the last finished step.
+    ///
+    /// From now on the routes answer webhooks and `/healthz` with 503, so that a forge sends the webhook again. API and
+    /// dashboard still answer.
+    pub async fn shutdown(self, grace: Duration) {
+        self.runner.shutdown(grace).await;
     }
 }
 
 /// Settings of a [`Service`] that is about to start.
-#[derive(Debug)]
 pub struct ServiceBuilder {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
@@ -86,26 +109,21 @@ pub struct ServiceBuilder {
     builder: Option<Arc<dyn ImageBuilder>>,
     manifests: Option<Arc<dyn ManifestGenerator>>,
     credentials: Option<Arc<dyn CredentialProvider>>,
-    detector: Detector,
+    detector: Option<Arc<dyn LanguageDetector>>,
     clusters: BTreeMap<String, Arc<dyn Deployer>>,
     workspaces: PathBuf,
     pipeline: PipelineOptions,
     runner: RunnerOptions,
-    commands: Commands,
     #[cfg(feature = "http")]
     http: HttpOptions,
 }
 
-/// A detector, which need not be `Debug`.
-struct Detector(Option<Arc<dyn LanguageDetector>>);
-
-impl std::fmt::Debug for Detector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "custom"
-        } else {
-            "built-in"
-        })
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder")
+            .field("store", &self.store)
+            .field("clusters", &self.clusters.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,12 +137,11 @@ impl ServiceBuilder {
             builder: None,
             manifests: None,
             credentials: None,
-            detector: Detector(None),
+            detector: None,
             clusters: BTreeMap::new(),
             workspaces: std::env::temp_dir().join("pipeops-workspaces"),
             pipeline: PipelineOptions::default(),
             runner: RunnerOptions::default(),
-            commands: Commands::default(),
             #[cfg(feature = "http")]
             http: HttpOptions::default(),
         }
@@ -159,7 +176,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// Sets registry credentials for projects without a login of their own, and for base images.
+    /// Sets registry credentials for base images, and for projects that have no registry login.
     #[must_use]
     pub fn credentials(mut self, provider: impl CredentialProvider) -> Self {
         self.credentials = Some(Arc::new(provider));
@@ -169,32 +186,32 @@ impl ServiceBuilder {
     /// Sets what detects languages. Default: the built-in rules.
     #[must_use]
     pub fn detector(mut self, detector: impl LanguageDetector + 'static) -> Self {
-        self.detector = Detector(Some(Arc::new(detector)));
+        self.detector = Some(Arc::new(detector));
         self
     }
 
-    /// Sets the folder for workspaces. Default: `pipeops-workspaces` in the system's folder for temporary files.
+    /// Sets the folder for workspaces. Default: `pipeops-workspaces` in the system's temporary folder.
     #[must_use]
     pub fn workspaces(mut self, folder: impl Into<PathBuf>) -> Self {
         self.workspaces = folder.into();
         self
     }
 
-    /// Sets bounds and habits of the pipeline.
+    /// Sets the limits and options of the pipeline.
     #[must_use]
     pub fn pipeline(mut self, options: PipelineOptions) -> Self {
         self.pipeline = options;
         self
     }
 
-    /// Sets how the runner works.
+    /// Sets the options of the runner, including [`ServiceBuilder::workers`] and [`ServiceBuilder::commands`].
     #[must_use]
     pub fn runner(mut self, options: RunnerOptions) -> Self {
         self.runner = options;
         self
     }
 
-    /// Sets how many deployments run at once.
+    /// Sets how many deployments run at once. Default: 8.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.runner = self.runner.workers(workers);
@@ -207,11 +224,11 @@ impl ServiceBuilder {
         mut self,
         choose: impl Fn(&Diagnosis) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.commands = Commands::new(choose);
+        self.runner = self.runner.commands(Commands::new(choose));
         self
     }
 
-    /// Sets bounds and access rules of the routes.
+    /// Sets the limits of the routes and who may read the API, including [`ServiceBuilder::access`].
     #[cfg(feature = "http")]
     #[must_use]
     pub fn http(mut self, options: HttpOptions) -> Self {
@@ -219,7 +236,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// Sets who may read the API and see the dashboard's data.
+    /// Sets who may read the API and the dashboard. Default: [`Access::Local`].
     #[cfg(feature = "http")]
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
@@ -227,10 +244,10 @@ impl ServiceBuilder {
         self
     }
 
-    /// Starts it on the current tokio runtime: workspaces of killed processes are swept, the runner begins to claim.
+    /// Starts the service on the current tokio runtime. It first removes the workspaces that killed processes left.
     ///
     /// # Errors
-    /// When the store does not answer or the folder for workspaces cannot be used.
+    /// When the store doesn't answer or the folder for workspaces can't be used.
     pub async fn start(self) -> Result<Service, StartError> {
         let hub = Hub::start(Arc::clone(&self.store)).await?;
         let controller = Controller::new(
@@ -243,11 +260,10 @@ impl ServiceBuilder {
             store: Arc::clone(&self.store),
             controller,
             #[cfg(feature = "http")]
-            http: self
-                .http
-                .clone()
-                .commands(self.commands.clone().or(self.http.commands.clone())),
-            runner: self.start_runner(hub.clone())?,
+            http: self.http.clone(),
+            #[cfg(feature = "http")]
+            commands: self.runner.commands.clone(),
+            runner: SharedRunner::new(self.start_runner(hub.clone())?),
             hub,
         })
     }
@@ -262,13 +278,11 @@ impl ServiceBuilder {
         let store = Arc::clone(&self.store);
         let mut parts = PipelineParts::new(store, workspaces, fetcher, builder);
         parts.clusters = self.clusters;
-        parts.detector = self.detector.0;
+        parts.detector = self.detector;
         parts.manifests = self.manifests.unwrap_or(parts.manifests);
         parts.credentials = self.credentials.unwrap_or(parts.credentials);
         let pipeline = Pipeline::new(parts, self.pipeline);
-        let commands = self.commands.or(self.runner.commands.clone());
-        let options = self.runner.commands(commands);
-        let runner = Runner::start(pipeline, self.store, self.queue, hub, options);
+        let runner = Runner::start(pipeline, self.store, self.queue, hub, self.runner);
         Ok(Some(runner))
     }
 }
@@ -281,18 +295,18 @@ fn built_in_fetcher() -> Option<Arc<dyn SourceFetcher>> {
     fetcher
 }
 
-/// A service cannot start.
+/// Why a service can't start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The store does not answer.
+    /// The store doesn't answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The folder for workspaces cannot be used.
+    /// The folder for workspaces can't be used.
     #[error(transparent)]
     Workspaces(#[from] WorkspaceError),
-    /// An image builder is set and nothing fetches its sources.
-    #[error("no source fetcher is set, and the feature `git` is left out")]
+    /// An image builder is set, but no source fetcher.
+    #[error("no source fetcher is set, and the feature `git` is off")]
     NoFetcher,
 }
 

@@ -1,4 +1,4 @@
-//! A private folder for each build, removed with the build.
+//! A private folder for each build, removed when the build ends.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,41 +7,55 @@ use std::path::{Path, PathBuf};
 use pipeops_core::diagnosis::codes;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
-/// The lock that serializes making and sweeping, in the folder of workspaces.
+/// The lock file that serializes creating and sweeping, in the folder of workspaces.
 const GATE: &str = ".gate";
 
-/// The end of the name of a workspace's lock file.
+/// The extension of a workspace's lock file.
 const LOCK: &str = "lock";
 
 /// The folder that holds the workspaces.
 ///
-/// Each workspace `ID/` has a lock file `ID.lock` beside it, which its process holds locked for as long as it lives: the
-/// operating system lets go of the lock at `kill -9`, so a workspace whose lock is free is abandoned.
+/// Each workspace `ID/` has a lock file `ID.lock` beside it, which its process keeps locked. The operating system releases
+/// the lock even at `kill -9`, so a workspace whose lock is free is abandoned.
+///
+/// ```
+/// use pipeops_runner::workspace::Workspaces;
+///
+/// let root = tempfile::tempdir()?;
+/// let workspace = Workspaces::open(root.path())?.create()?;
+/// std::fs::write(workspace.path().join("file"), "content")?;
+/// let path = workspace.path().to_owned();
+/// drop(workspace);
+/// assert!(!path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Workspaces {
     root: PathBuf,
 }
 
 impl Workspaces {
-    /// Opens the folder, which is made (mode 0700) when it is not there, and removes what killed processes left in it.
+    /// Opens the folder, creating it (mode 0700) if needed, and removes what killed processes left in it.
     ///
     /// # Errors
-    /// When the folder cannot be made or swept.
+    /// When the folder can't be created or swept, for example because another user owns it.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkspaceError> {
         let workspaces = Self { root: root.into() };
-        make_dir_all(&workspaces.root)
+        private_folders()
+            .recursive(true)
+            .create(&workspaces.root)
             .and_then(|()| make_private(&workspaces.root))
-            .map_err(|source| workspaces.error("made", source))?;
+            .map_err(|source| workspaces.error("created", source))?;
         workspaces.sweep()?;
         Ok(workspaces)
     }
 
-    /// Makes an empty workspace (mode 0700) with a unique id.
+    /// Creates an empty workspace (mode 0700) with a unique id.
     ///
     /// # Errors
-    /// When the disk is full or the folder is not ours.
+    /// When the disk is full or the folder can't be written.
     pub fn create(&self) -> Result<Workspace, WorkspaceError> {
-        let failed = |source| self.error("made", source);
+        let failed = |source| self.error("created", source);
         let _gate = self.gate().map_err(failed)?;
         let path = self.root.join(uuid::Uuid::now_v7().simple().to_string());
         let lock_path = lock_path(&path);
@@ -53,14 +67,14 @@ impl Workspaces {
             lock,
         };
         workspace.lock.lock().map_err(failed)?;
-        make_dir(&workspace.path).map_err(failed)?;
+        private_folders().create(&workspace.path).map_err(failed)?;
         Ok(workspace)
     }
 
-    /// Removes the workspaces whose processes are gone. Returns how many.
+    /// Removes the workspaces of processes that have ended, and returns their number.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder can't be read.
     pub fn sweep(&self) -> Result<usize, WorkspaceError> {
         let failed = |source| self.error("swept", source);
         let _gate = self.gate().map_err(failed)?;
@@ -75,7 +89,7 @@ impl Workspaces {
         Ok(removed)
     }
 
-    /// While the gate is held, no other process makes or sweeps, so none sees a lock file that is not locked yet.
+    /// While the gate is held, no other process creates or sweeps, so none sees a lock file that isn't locked yet.
     fn gate(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let gate = options
@@ -96,7 +110,7 @@ impl Workspaces {
     }
 }
 
-/// One build's folder. Dropping it removes the folder with all that is in it.
+/// One build's folder. Dropping it removes the folder and its content.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
@@ -118,17 +132,18 @@ impl Drop for Workspace {
     }
 }
 
-/// What a folder holds.
+/// The size of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Usage {
     /// Files, symlinks included.
     pub files: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// What is under this folder. Symlinks count themselves and are not followed; what vanishes meanwhile is not counted.
+/// Counts the files below this folder. Symlinks aren't followed: each counts as one file of its own size. Files that vanish
+/// meanwhile aren't counted.
 pub fn usage(folder: &Path) -> Usage {
     let mut total = Usage::default();
     let mut folders = vec![folder.to_owned()];
@@ -150,14 +165,14 @@ pub fn usage(folder: &Path) -> Usage {
     total
 }
 
-/// A workspace cannot be made or swept.
+/// A workspace can't be created or swept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkspaceError {
-    /// The file system refused.
+    /// The file system refused the operation.
     #[error("workspaces in {path} cannot be {what}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The operation: `created` or `swept`.
         what: &'static str,
         /// The folder of workspaces.
         path: PathBuf,
@@ -184,7 +199,7 @@ fn lock_path(workspace: &Path) -> PathBuf {
     workspace.with_extension(LOCK)
 }
 
-/// True when no process holds the lock. On a file system without locks, every workspace counts as in use.
+/// True when no process holds the lock. On file systems without locks, every workspace counts as in use.
 fn is_abandoned(lock: &Path) -> bool {
     let Ok(file) = File::open(lock) else {
         return false;
@@ -195,31 +210,26 @@ fn is_abandoned(lock: &Path) -> bool {
     }
 }
 
-/// The folder first: should we die between the two, the lock file leads the next sweep to the rest.
+/// Removes the folder first: if the process dies in between, the lock file leads the next sweep to the rest.
 fn remove(folder: &Path, lock: &Path) {
     let removed = match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::remove_file(lock),
     };
     if let Err(error) = removed {
-        tracing::warn!(folder = %folder.display(), %error, "a workspace could not be removed; it is swept at the next start");
+        tracing::warn!(folder = %folder.display(), %error, "cannot remove a workspace; the next start sweeps it");
     }
 }
 
-fn make_dir(path: &Path) -> io::Result<()> {
+/// Makes folders of mode 0700.
+fn private_folders() -> DirBuilder {
     let mut builder = DirBuilder::new();
-    private(&mut builder);
-    builder.create(path)
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
-fn make_dir_all(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    private(&mut builder);
-    builder.recursive(true).create(path)
-}
-
-/// The system refuses when another user owns the folder: in a shared folder for temporary files, anybody could have made it
-/// first.
+/// Fails when another user owns the folder: in a shared temporary folder, anyone could have made it first.
 #[cfg(unix)]
 fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -229,14 +239,6 @@ fn make_private(path: &Path) -> io::Result<()> {
 fn make_private(_path: &Path) -> io::Result<()> {
     Ok(())
 }
-
-#[cfg(unix)]
-fn private(builder: &mut DirBuilder) {
-    std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
-}
-
-#[cfg(not(unix))]
-fn private(_builder: &mut DirBuilder) {}
 
 #[cfg(test)]
 mod tests {

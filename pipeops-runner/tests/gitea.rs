@@ -2,18 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pipeops_core::{EventSink, Stack};
+use pipeops_rollout::{Rollout, RolloutOptions};
 use pipeops_runner::clone::{CloneError, CloneRequest, clone, source_folder};
 use pipeops_runner::project::Login;
 use pipeops_runner::store::DeploymentFilter;
 use pipeops_runner::workspace::Workspaces;
-use pipeops_runner::{
-    Deployer, Deployment, Environment, Project, RolledOut, Service, SqliteStore, StepFailure, Store,
-};
+use pipeops_runner::{Deployment, Environment, Project, Service, SqliteStore};
 use serde_json::{Value, json};
 
 const SECRET: &str = "the secret of the hook";
@@ -85,19 +82,21 @@ impl Repository {
     }
 }
 
+/// The forge is on loopback with plain HTTP, but a client without a TLS provider cannot be built.
 fn client() -> reqwest::Client {
-    // The forge is on loopback and speaks plain HTTP, but the client wants to know how it would speak TLS.
-    let roots = rustls::RootCertStore::empty();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .build()
-        .unwrap()
+    let tls = pipeops_core::tls::client_config(&[]).unwrap();
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls);
+    client.build().unwrap()
+}
+
+macro_rules! assert_is {
+    ($error:expr, $variant:ident) => {
+        assert!(
+            matches!($error, CloneError::$variant { .. }),
+            "{:?}",
+            $error
+        )
+    };
 }
 
 #[tokio::test]
@@ -121,27 +120,17 @@ async fn a_private_repository_is_cloned_by_token_and_each_refusal_has_its_name()
     assert_eq!(cloned.unwrap(), (1, false), "the first commit alone");
 
     let error = attempt(request.clone()).await.unwrap_err();
-    assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
-    let error = attempt(request.login(repository.login("wrong")))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, CloneError::LoginRefused { .. }),
-        "{error:?}"
-    );
+    assert_is!(error, LoginNeeded);
+    let wrong = request.login(repository.login("wrong"));
+    let error = attempt(wrong).await.unwrap_err();
+    assert_is!(error, LoginRefused);
     let missing = repository.request(&"d".repeat(40)).login(right.clone());
     let error = attempt(missing).await.unwrap_err();
-    assert!(
-        matches!(error, CloneError::MissingCommit { .. }),
-        "{error:?}"
-    );
+    assert_is!(error, MissingCommit);
     let elsewhere = format!("{}/{}-other.git", repository.forge, repository.path());
     let elsewhere = CloneRequest::new(elsewhere.parse().unwrap(), first.parse().unwrap());
     let error = attempt(elsewhere.login(right)).await.unwrap_err();
-    assert!(
-        matches!(error, CloneError::NoRepository { .. }),
-        "{error:?}"
-    );
+    assert_is!(error, NoRepository);
 }
 
 #[tokio::test]
@@ -160,20 +149,23 @@ async fn a_real_push_is_verified_and_stored_once() {
         .webhook_secret(SECRET)
         .environment(environment);
     store.put_project(&project).await.unwrap();
+    // Without an image builder, the service runs no deployment and needs no cluster.
+    let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+    let nowhere = kube::Client::try_from(nowhere).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = Service::builder(store)
-        .cluster("default", NoCluster)
+        .cluster("default", Rollout::new(nowhere, RolloutOptions::default()))
         .start()
         .await
         .unwrap();
     tokio::spawn(axum::serve(listener, service.router()).into_future());
 
-    let hook = json!({"type": "gitea", "active": true, "events": ["push"], "config": {
-        "url": format!("http://{address}/webhooks/shop"), "content_type": "json", "secret": SECRET}});
-    repository
-        .post(&format!("repos/{}/hooks", repository.path()), &hook)
-        .await;
+    let url = format!("http://{address}/webhooks/shop");
+    let config = json!({"url": url, "content_type": "json", "secret": SECRET});
+    let hook = json!({"type": "gitea", "active": true, "events": ["push"], "config": config});
+    let path = format!("repos/{}/hooks", repository.path());
+    repository.post(&path, &hook).await;
     let sha = repository.commit("app.py", "print(1)").await;
 
     let deployment = first_deployment(&service).await;
@@ -184,29 +176,8 @@ async fn a_real_push_is_verified_and_stored_once() {
 
 async fn first_deployment(service: &Service) -> Deployment {
     let mut stream = service.hub().subscribe(0, None);
-    let event = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
-    event.expect("no webhook within a minute").unwrap();
+    stream.next().await.unwrap();
     let filter = DeploymentFilter::default();
-    service
-        .store()
-        .deployments(&filter)
-        .await
-        .unwrap()
-        .remove(0)
-}
-
-/// Takes nothing: the service of this test has no runner.
-#[derive(Debug)]
-struct NoCluster;
-
-#[async_trait::async_trait]
-impl Deployer for NoCluster {
-    async fn deploy(
-        &self,
-        _: &str,
-        _: &Stack,
-        _: &dyn EventSink,
-    ) -> Result<RolledOut, StepFailure> {
-        Ok(RolledOut::new("nothing to do"))
-    }
+    let deployments = service.store().deployments(&filter).await;
+    deployments.unwrap().remove(0)
 }

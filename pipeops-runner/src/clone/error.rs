@@ -1,4 +1,4 @@
-//! Causes of failed clones.
+//! Why a commit can't be fetched.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::project::Missing;
 
 pub(super) type Source = Box<dyn Error + Send + Sync>;
 
-/// A commit cannot be fetched.
+/// Why a commit can't be fetched or a name can't be resolved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloneError {
-    /// The repository is there, the commit is not: a forced push or a deleted branch took it away.
+    /// The repository doesn't have the commit, for example after a forced push or because its branch was deleted.
     #[error("{url} has no commit {commit}")]
     MissingCommit {
         /// The repository.
@@ -45,35 +45,35 @@ pub enum CloneError {
         /// The project's name.
         project: String,
     },
-    /// The server wants a login and the project has none.
-    #[error("{url} asks for a login and the project has none")]
+    /// The server requires a login, and the project has none.
+    #[error("{url} requires a login, and the project has none")]
     LoginNeeded {
         /// The repository.
         url: RepositoryUrl,
     },
-    /// The server refused the project's login.
-    #[error("{url} refused the login of user {username:?}")]
+    /// The server rejected the project's login.
+    #[error("{url} rejected the login of user {username:?}")]
     LoginRefused {
         /// The repository.
         url: RepositoryUrl,
         /// The user name.
         username: String,
     },
-    /// The server does not know the repository, or hides it from this login.
-    #[error("{url} does not exist, or this login may not see it")]
+    /// The repository doesn't exist, or this login can't read it.
+    #[error("{url} does not exist, or this login cannot read it")]
     NoRepository {
         /// The repository.
         url: RepositoryUrl,
     },
-    /// No answer, or one that ended early.
-    #[error("{url} cannot be reached")]
+    /// The server didn't answer, or the connection broke.
+    #[error("cannot reach {url}")]
     Unreachable {
         /// The repository.
         url: RepositoryUrl,
-        /// Why.
+        /// The cause.
         source: Source,
     },
-    /// More than the limits allow.
+    /// The commit exceeds a limit of size.
     #[error("{url} is too large: more than {what}")]
     TooLarge {
         /// The repository.
@@ -81,28 +81,28 @@ pub enum CloneError {
         /// The limit.
         what: String,
     },
-    /// Slower than the limits allow.
-    #[error("{url} was not fetched within {} s", limit.as_secs())]
+    /// The clone exceeds the limit of time.
+    #[error("cloning {url} took longer than {} s", limit.as_secs())]
     Timeout {
         /// The repository.
         url: RepositoryUrl,
         /// The limit.
         limit: Duration,
     },
-    /// A file cannot be written.
-    #[error("the file {path:?} of the commit cannot be written")]
+    /// A file can't be written.
+    #[error("cannot write the file {path:?} of the commit")]
     Write {
-        /// Its path.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// The cause.
         source: Source,
     },
-    /// The server does not speak git as it should.
-    #[error("fetching from {url} failed")]
+    /// The server's answer isn't valid in the git protocol, or fetching failed for another reason.
+    #[error("cannot fetch from {url}")]
     Protocol {
         /// The repository.
         url: RepositoryUrl,
-        /// Why.
+        /// The cause.
         source: Source,
     },
 }
@@ -159,7 +159,7 @@ impl CloneError {
             Self::LoginNeeded { .. } => "the repository is private".to_owned(),
             Self::LoginRefused { .. } => "authentication failed".to_owned(),
             Self::NoRepository { .. } => "not found".to_owned(),
-            Self::TooLarge { .. } => "the clone's limit is reached".to_owned(),
+            Self::TooLarge { .. } => "the commit exceeds the limits of clones".to_owned(),
             Self::Timeout { .. } => "the server is slow, or the repository is large".to_owned(),
             Self::Unreachable { source, .. }
             | Self::Write { source, .. }
@@ -168,7 +168,7 @@ impl CloneError {
     }
 }
 
-/// The texts of an error and its sources, each once.
+/// The texts of an error and its sources, without repetitions.
 pub(super) fn chain_text(error: &(dyn Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();

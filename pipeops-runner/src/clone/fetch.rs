@@ -1,4 +1,4 @@
-//! The blocking part: gix.
+//! The blocking part, with gix.
 
 use std::fs;
 use std::num::NonZeroU32;
@@ -25,7 +25,7 @@ use crate::project::Login;
 /// How long the server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Fetches into `folder`, which must not be there. Stops soon after `stop` is set.
+/// Fetches into `folder`, which must not exist. Stops soon after `stop` is set.
 pub(super) fn fetch(
     folder: &Path,
     request: &CloneRequest,
@@ -37,7 +37,7 @@ pub(super) fn fetch(
     let (commit_time, tree) = commit_of(&checkout, request)?;
     let tally = Tally::of(tree, checkout.repo(), request)?;
     write_files(&mut checkout, request, stop)?;
-    // The history is not needed, and a build context should be the files alone.
+    // A build context is only the files.
     fs::remove_dir_all(folder.join(".git"))
         .map_err(|error| CloneError::internal(&request.url, error))?;
     Ok(Cloned::new(commit_time, tally.files, tally.bytes))
@@ -60,7 +60,7 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
     let http = http_options(request.login.as_ref(), request.limits.idle).map_err(failed)?;
     Ok(prepared.configure_connection(move |connection| {
         connection.set_transport_options(Box::new(http.clone()));
-        // Without this gix would ask the machine's credential helpers, or a terminal.
+        // By default, gix asks credential helpers or the terminal.
         connection.set_credentials(|_| Ok(None));
         Ok(())
     }))
@@ -83,7 +83,7 @@ pub(super) fn http_options(
     };
     Ok(http::Options {
         extra_headers: login.into_iter().map(authorization).collect(),
-        // A redirect could lead to another host: never with credentials.
+        // With credentials, never follow a redirect to another host.
         follow_redirects: match login {
             Some(_) => http::options::FollowRedirects::None,
             None => http::options::FollowRedirects::Initial,
@@ -98,7 +98,7 @@ fn authorization(login: &Login) -> String {
     format!("Authorization: Basic {}", STANDARD.encode(pair))
 }
 
-/// The time and the tree of the commit, which must be the one that was asked for.
+/// The time and tree of the commit, after checking that it's the requested one.
 fn commit_of(
     checkout: &PrepareCheckout,
     request: &CloneRequest,
@@ -149,7 +149,7 @@ impl CloneError {
         }
     }
 
-    /// Something on this machine failed that has nothing to do with the repository.
+    /// A failure on this machine.
     pub(super) fn internal(url: &RepositoryUrl, source: impl Into<Source>) -> Self {
         Self::Protocol {
             url: url.clone(),
@@ -157,7 +157,7 @@ impl CloneError {
         }
     }
 
-    /// The error of a fetch, in which the server can say that it does not have the commit.
+    /// The error of a fetch. The server may say that it doesn't have the commit.
     pub(super) fn git(request: &CloneRequest, error: gix::Error) -> Self {
         match is_missing_commit(&chain_text(&error)) {
             true => Self::missing_commit(request),
@@ -165,7 +165,7 @@ impl CloneError {
         }
     }
 
-    /// Tells gix's errors apart: by their class where they have one, else by what the server said.
+    /// Classifies an error of gix by its class, or else by the server's message.
     pub(super) fn remote(url: &RepositoryUrl, login: Option<&Login>, error: gix::Error) -> Self {
         let said = chain_text(&error);
         let url = || url.clone();
@@ -189,7 +189,7 @@ impl CloneError {
     }
 }
 
-/// What `git upload-pack` and the forges' own servers answer for a commit that they do not have or do not show.
+/// The messages of git servers for a commit that they don't have or don't show.
 fn is_missing_commit(said: &str) -> bool {
     ["not our ref", "unadvertised object", "not a valid object"]
         .iter()

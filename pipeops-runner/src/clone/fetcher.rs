@@ -1,4 +1,4 @@
-//! The built-in fetcher: gix on a blocking thread, within limits.
+//! The built-in fetcher: gix on a blocking thread, with limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::workspace::{Workspace, usage};
 /// How often the size of the workspace is measured.
 const SIZE_CHECK: Duration = Duration::from_millis(100);
 
-/// Fetches from git servers over https: [`clone`] as a [`SourceFetcher`].
+/// Fetches from git servers over https with [gix](https://docs.rs/gix), without a git binary.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GitFetcher;
 
@@ -75,14 +75,14 @@ impl GitFetcher {
     }
 }
 
-/// Fetches the commit into the workspace's source folder.
+/// Fetches the commit into the source folder of the workspace.
 ///
-/// Files have git's modes (0644 or 0755). Symlinks are written as they are, also those that lead out of the tree: whoever
-/// reads the folder must not follow them. Dropping the future stops the work soon after; the workspace lives until then.
+/// Files have git's modes, 0644 or 0755. Symlinks are written unchanged, even if they lead out of the tree: don't follow them.
+/// Dropping the future stops the work soon after. The workspace exists until then.
 ///
 /// # Errors
-/// A missing commit, a refused login, a server that is not reached, and a repository that is too large are different
-/// variants of [`CloneError`].
+/// When the server can't be reached, rejects the login, or doesn't have the repository or commit, and when the commit exceeds
+/// a limit.
 pub async fn clone(
     workspace: &Arc<Workspace>,
     request: &CloneRequest,
@@ -107,7 +107,7 @@ pub async fn clone(
     }
 }
 
-/// Ends once the workspace holds more than this. The pack arrives in one file: looking at it costs little.
+/// Completes once the workspace exceeds this size. Measuring is cheap, because a pack is one file.
 async fn grows_beyond(workspace: &Arc<Workspace>, bytes: u64) {
     loop {
         tokio::time::sleep(SIZE_CHECK).await;
@@ -119,7 +119,7 @@ async fn grows_beyond(workspace: &Arc<Workspace>, bytes: u64) {
     }
 }
 
-/// Stops the blocking thread when the future is dropped.
+/// Stops the blocking thread on drop.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 

@@ -1,18 +1,18 @@
-//! Bounds of a clone: sources are not trusted to be small.
+//! Limits of a clone.
 
 use std::time::Duration;
 
-/// Bounds of one clone.
+/// Limits of one clone. A repository may be too large by mistake or on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloneLimits {
-    /// For the whole clone. Default: 5 minutes.
+    /// The time for the whole clone. Default: 5 minutes.
     pub time: Duration,
-    /// Without a byte from the server. Default: 30 seconds.
+    /// The time without a byte from the server. Default: 30 seconds.
     pub idle: Duration,
-    /// For what is fetched, and again for the files that come out of it. Default: 2 GiB.
+    /// The size of the fetched pack, and of the files in it, each in bytes. Default: 2 GiB.
     pub bytes: u64,
-    /// Files and folders. Default: 500,000.
+    /// The number of files and folders. Default: 500,000.
     pub entries: u64,
 }
 
@@ -24,35 +24,5 @@ impl Default for CloneLimits {
             bytes: 2 << 30,
             entries: 500_000,
         }
-    }
-}
-
-impl CloneLimits {
-    /// Sets the time for the whole clone.
-    #[must_use]
-    pub fn time(mut self, time: Duration) -> Self {
-        self.time = time;
-        self
-    }
-
-    /// Sets the time without a byte from the server.
-    #[must_use]
-    pub fn idle(mut self, idle: Duration) -> Self {
-        self.idle = idle;
-        self
-    }
-
-    /// Sets the size in bytes.
-    #[must_use]
-    pub fn bytes(mut self, bytes: u64) -> Self {
-        self.bytes = bytes;
-        self
-    }
-
-    /// Sets the number of files and folders.
-    #[must_use]
-    pub fn entries(mut self, entries: u64) -> Self {
-        self.entries = entries;
-        self
     }
 }

@@ -1,9 +1,8 @@
-//! Exactly one commit of a repository, without its history.
+//! Fetches one commit of a repository, without its history.
 //!
-//! A [`SourceFetcher`] puts the files of a commit into a workspace. The built-in one, `GitFetcher` (feature `git`), runs
-//! [gix](https://docs.rs/gix) inside this process: no git binary, no configuration of the machine or the user, no hooks,
-//! no filters, no submodules. It sends credentials in one request header, never in a URL, an argument or a file, and
-//! refuses redirects while it sends them.
+//! A [`SourceFetcher`] writes the files of a commit to a workspace. The built-in `GitFetcher` (feature `git`) uses
+//! [gix](https://docs.rs/gix): no git binary, no git configuration, no hooks, filters or submodules. It sends credentials in
+//! a request header, never in a URL, an argument or a file, and doesn't follow redirects with them.
 
 mod error;
 #[cfg(feature = "git")]
@@ -34,16 +33,16 @@ use crate::git::RepositoryUrl;
 use crate::project::Login;
 use crate::workspace::Workspace;
 
-/// The folder of the source inside the workspace.
+/// The folder of the source in the workspace.
 const SOURCE: &str = "source";
 
-/// Fetches the files of one commit.
+/// Fetches the files of a commit.
 #[async_trait]
 pub trait SourceFetcher: fmt::Debug + Send + Sync + 'static {
-    /// Puts the files of the commit into the workspace's [`source_folder`], which does not exist yet.
+    /// Writes the files of the commit to the [`source_folder`] of the workspace, which doesn't exist yet.
     ///
     /// # Errors
-    /// When the commit cannot be fetched; [`CloneError`] has the usual causes.
+    /// When the commit can't be fetched. [`CloneError`] lists the usual causes.
     async fn fetch(
         &self,
         workspace: &Arc<Workspace>,
@@ -51,22 +50,22 @@ pub trait SourceFetcher: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Cloned, Failure>;
 }
 
-/// What to fetch.
+/// A commit to fetch.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CloneRequest {
-    /// From where.
+    /// The repository.
     pub url: RepositoryUrl,
-    /// Which commit.
+    /// The commit.
     pub commit: CommitSha,
-    /// User name and token, unless the repository is public.
+    /// User name and token; `None` for a public repository.
     pub login: Option<Login>,
-    /// Bounds of time and size.
+    /// Limits of time and size.
     pub limits: CloneLimits,
 }
 
 impl CloneRequest {
-    /// A commit of a public repository, within the default limits.
+    /// A commit of a public repository, with the default limits.
     pub fn new(url: RepositoryUrl, commit: CommitSha) -> Self {
         Self {
             url,
@@ -83,7 +82,7 @@ impl CloneRequest {
         self
     }
 
-    /// Sets the bounds of time and size.
+    /// Sets the limits of time and size.
     #[must_use]
     pub fn limits(mut self, limits: CloneLimits) -> Self {
         self.limits = limits;
@@ -91,21 +90,21 @@ impl CloneRequest {
     }
 }
 
-/// What was fetched.
+/// A fetched commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Cloned {
-    /// The committer's time.
+    /// The time of the commit.
     pub commit_time: Timestamp,
-    /// Files, symlinks included.
+    /// The number of files, including symlinks.
     pub files: u64,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
 impl Cloned {
-    /// A commit of this time, with this many files and bytes.
+    /// A commit with this time, number of files and size in bytes.
     pub fn new(commit_time: Timestamp, files: u64, bytes: u64) -> Self {
         Self {
             commit_time,
@@ -115,7 +114,7 @@ impl Cloned {
     }
 }
 
-/// The folder into which a [`SourceFetcher`] puts the files of a commit. There is no `.git` in it.
+/// The folder to which a [`SourceFetcher`] writes the files of a commit. It contains no `.git`.
 pub fn source_folder(workspace: &Workspace) -> PathBuf {
     workspace.path().join(SOURCE)
 }

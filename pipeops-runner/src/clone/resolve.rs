@@ -1,4 +1,4 @@
-//! What a branch, a tag or a short SHA names at the git server.
+//! Resolves a branch, a tag or a short SHA at the git server.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ pub(super) fn resolve(
     }
 }
 
-/// A full ref name is taken literally. Of a branch and a tag with the same name, the branch is meant.
+/// Finds a full ref name, a branch or a tag, in this order.
 fn named<'a>(targets: &'a [Target], revision: &str) -> Option<&'a CommitSha> {
     let find = |wanted: &str| targets.iter().find(|(name, _)| name == wanted);
     let found = find(revision)
@@ -71,7 +71,7 @@ fn is_short_sha(revision: &str) -> bool {
     revision.len() >= MIN_DIGITS && revision.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// What the server is asked for. Servers of protocol versions 0 and 1 send all refs.
+/// The refs to ask the server for. Servers with protocol version 0 or 1 send all refs.
 fn prefixes(revision: &str) -> RefPrefixes {
     let names = if is_short_sha(revision) {
         vec!["refs/heads/".to_owned(), "refs/tags/".to_owned()]
@@ -95,7 +95,7 @@ fn list(
     let mut transport = connect(url.as_str(), Default::default())?;
     transport.configure(&http_options(login, CloneLimits::default().idle)?)?;
     let service = Service::UploadPack;
-    // Without this gix would ask the machine's credential helpers, or a terminal.
+    // By default, gix asks credential helpers or the terminal.
     let no_login = |_| Ok(None);
     let handshake =
         gix::protocol::handshake(&mut transport, service, no_login, Vec::new(), &mut Discard)?;
@@ -114,7 +114,7 @@ fn list(
     Ok(refs.iter().filter_map(target).collect())
 }
 
-/// Of an annotated tag, the commit that it points to; `None` for a branch without commits.
+/// For an annotated tag, its commit; `None` for a branch without commits.
 fn target(reference: &Ref) -> Option<Target> {
     let (name, object, peeled) = reference.unpack();
     Some((

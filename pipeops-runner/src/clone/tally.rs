@@ -1,8 +1,8 @@
-//! The size of a commit, counted before its files are written.
+//! Measures a commit before its files are written.
 
 use super::{CloneError, CloneRequest};
 
-/// The size of a commit's tree on disk, counted before anything is written: a small pack can hold a huge tree.
+/// The size of a commit's files, measured before they are written, because a small pack can contain a huge tree.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) files: u64,
@@ -11,7 +11,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Walks a tree without recursion, and stops at the first limit.
+    /// Walks a tree, and stops at the first exceeded limit.
     pub(super) fn of(
         tree: gix::ObjectId,
         repository: &gix::Repository,
@@ -55,7 +55,7 @@ impl Tally {
     }
 }
 
-/// `2147483648` as `2048 MiB`; below a MiB in bytes.
+/// `2147483648` becomes `2048 MiB`. Sizes below 1 MiB are in bytes.
 pub(super) fn bytes_text(bytes: u64) -> String {
     match bytes >> 20 {
         0 => format!("{bytes} bytes"),

@@ -46,6 +46,17 @@ impl Setup {
     }
 }
 
+/// Asserts that an error is of this variant, and shows it otherwise.
+macro_rules! assert_is {
+    ($error:expr, $variant:ident) => {
+        assert!(
+            matches!($error, CloneError::$variant { .. }),
+            "{:?}",
+            $error
+        )
+    };
+}
+
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -79,14 +90,9 @@ async fn exactly_the_commit_is_fetched_with_gits_modes_and_without_history() {
 async fn a_commit_that_is_not_there_is_named() {
     let setup = setup(GitOptions::default()).await;
     setup.repo.commit(&[("a", "1")], "First").unwrap();
-    let error = setup
-        .clone(&setup.request(&"d".repeat(40)))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, CloneError::MissingCommit { .. }),
-        "{error:?}"
-    );
+    let missing = setup.request(&"d".repeat(40));
+    let error = setup.clone(&missing).await.unwrap_err();
+    assert_is!(error, MissingCommit);
     assert_eq!(error.diagnosis().title, "Deployment failed: CommitNotFound");
 }
 
@@ -115,13 +121,10 @@ async fn a_branch_a_tag_and_a_short_sha_resolve_to_their_commit() {
     }
     for name in ["mai", "main2", "refs/heads/", "a\nb", "", "0000000"] {
         let error = resolve(name).await.unwrap_err();
-        assert!(
-            matches!(error, CloneError::UnknownRevision { .. }),
-            "{name}: {error:?}"
-        );
+        assert_is!(error, UnknownRevision);
     }
     let error = GitFetcher.resolve(&public, "main").await.unwrap_err();
-    assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
+    assert_is!(error, LoginNeeded);
     let empty = Project::new("shop").unwrap();
     let error = GitFetcher.resolve(&empty, "main").await.unwrap_err();
     assert!(error.diagnosis().fixes[0].contains("repository"));
@@ -134,15 +137,12 @@ async fn a_token_opens_a_private_repository_and_is_in_no_url() {
     let request = setup.request(&sha);
 
     let error = setup.clone(&request).await.unwrap_err();
-    assert!(matches!(error, CloneError::LoginNeeded { .. }), "{error:?}");
+    assert_is!(error, LoginNeeded);
     let wrong = request
         .clone()
         .login(Some(Login::new("bob", "wrong-token")));
     let error = setup.clone(&wrong).await.unwrap_err();
-    assert!(
-        matches!(error, CloneError::LoginRefused { .. }),
-        "{error:?}"
-    );
+    assert_is!(error, LoginRefused);
     assert_eq!(error.diagnosis().class, RetryClass::NeedsCredential);
     assert!(!format!("{error:?} {}", error.diagnosis()).contains("wrong-token"));
 
@@ -158,10 +158,7 @@ async fn a_repository_that_is_not_there_is_no_login_problem() {
     let url = setup.server.url("team/other").parse().unwrap();
     let request = CloneRequest::new(url, "d".repeat(40).parse().unwrap());
     let error = setup.clone(&request).await.unwrap_err();
-    assert!(
-        matches!(error, CloneError::NoRepository { .. }),
-        "{error:?}"
-    );
+    assert_is!(error, NoRepository);
 }
 
 #[tokio::test]
@@ -170,19 +167,19 @@ async fn a_server_that_is_down_or_cuts_the_connection_may_be_back() {
     let sha = setup.repo.commit(&[("a", "1")], "First").unwrap();
     setup.server.crash();
     let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
-    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+    assert_is!(error, Unreachable);
     assert_eq!(error.diagnosis().class, RetryClass::Transient);
 
     setup.server.restart().await.unwrap();
     let faults = setup.server.faults();
     faults.add(Fault::status(503).on(Matcher::operation("refs")).times(1));
     let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
-    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+    assert_is!(error, Unreachable);
 
     let cut = Fault::Cut { after_bytes: 40 };
     faults.add(cut.on(Matcher::operation("fetch")).times(1));
     let error = setup.clone(&setup.request(&sha)).await.unwrap_err();
-    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+    assert_is!(error, Unreachable);
 
     setup.clone(&setup.request(&sha)).await.unwrap();
 }
@@ -195,13 +192,13 @@ async fn sizes_are_counted_before_files_are_written() {
         .repo
         .commit(&[("a", &zeros), ("b", &zeros)], "Big")
         .unwrap();
-    for limits in [
-        CloneLimits::default().bytes(150_000),
-        CloneLimits::default().entries(1),
-    ] {
+    let (mut small, mut few) = (CloneLimits::default(), CloneLimits::default());
+    small.bytes = 150_000;
+    few.entries = 1;
+    for limits in [small, few] {
         let request = setup.request(&sha).limits(limits);
         let error = setup.clone(&request).await.unwrap_err();
-        assert!(matches!(error, CloneError::TooLarge { .. }), "{error:?}");
+        assert_is!(error, TooLarge);
         assert_eq!(error.diagnosis().class, RetryClass::Permanent);
         assert!(!source_folder(&setup.workspace).join("a").exists());
     }
@@ -224,10 +221,13 @@ async fn a_server_that_hangs_is_given_up() {
             .await
             .unwrap_err()
     };
-    let error = error_with(CloneLimits::default().time(short)).await;
-    assert!(matches!(error, CloneError::Timeout { .. }), "{error:?}");
-    let error = error_with(CloneLimits::default().idle(short)).await;
-    assert!(matches!(error, CloneError::Unreachable { .. }), "{error:?}");
+    let (mut brief, mut impatient) = (CloneLimits::default(), CloneLimits::default());
+    brief.time = short;
+    impatient.idle = short;
+    let error = error_with(brief).await;
+    assert_is!(error, Timeout);
+    let error = error_with(impatient).await;
+    assert_is!(error, Unreachable);
 }
 
 #[tokio::test]

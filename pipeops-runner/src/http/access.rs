@@ -14,24 +14,32 @@ use subtle::ConstantTimeEq;
 
 use super::answer::Error;
 
-/// Before this stands the token in the list of WebSocket protocols: browsers cannot set other headers there.
+/// The prefix of the token in the list of WebSocket protocols, the only header that a browser can set for a WebSocket.
 const TOKEN_PROTOCOL: &str = "bearer.";
 
-/// Who may read the API: deployments, logs, projects. Webhooks are not concerned: they are signed.
+/// Who may read the API and the dashboard's data: projects, deployments and logs. Webhooks need no access: they are signed.
+///
+/// ```no_run
+/// use pipeops_runner::{ServiceBuilder, http::Access};
+///
+/// fn public(builder: ServiceBuilder, token: &str) -> ServiceBuilder {
+///     builder.access(Access::Token(token.into()))
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Access {
-    /// Requests to `localhost`, `127.0.0.1` or `[::1]`. For servers that listen on loopback only: there it also keeps
-    /// out web pages whose host name resolves to this machine.
+    /// Requests whose `Host` is `localhost`, `127.0.0.1` or `[::1]`. Use it only for servers on loopback. There it also refuses
+    /// web pages of other host names that resolve to this machine (DNS rebinding).
     #[default]
     Local,
-    /// Requests with `Authorization: Bearer TOKEN`, from anywhere. The dashboard asks for the token.
+    /// Requests with `Authorization: Bearer TOKEN`. The dashboard asks for the token.
     Token(SecretString),
-    /// Every request: something in front of the router checks them.
+    /// All requests. A proxy or middleware in front of the router must check them.
     Open,
 }
 
-/// Lets a request through to the API, or refuses it.
+/// Passes a request to the API, or refuses it.
 pub(super) async fn guard(
     State(access): State<Access>,
     request: Request,
@@ -43,7 +51,7 @@ pub(super) async fn guard(
 
 fn check(access: &Access, headers: &HeaderMap) -> Result<(), Error> {
     let host = text(headers, &HOST).unwrap_or_default();
-    // A page of another site may open a WebSocket here without asking: browsers then say whose page it is.
+    // A page of another site can open a WebSocket here. Browsers then send the origin of the page.
     if let Some(origin) = text(headers, &ORIGIN)
         && authority(origin).as_deref() != Some(host)
     {
@@ -53,7 +61,7 @@ fn check(access: &Access, headers: &HeaderMap) -> Result<(), Error> {
         Access::Open => Ok(()),
         Access::Local if is_local(host) => Ok(()),
         Access::Local => Err(forbidden(
-            "without an API token only local requests are answered",
+            "without an API token, only local requests are allowed",
         )),
         Access::Token(token) if holds_token(headers, token) => Ok(()),
         Access::Token(_) => Err(token_needed()),

@@ -1,4 +1,4 @@
-//! Answers: errors as diagnoses, and headers that belong on every one.
+//! Responses: errors as diagnoses, and the headers of all responses.
 
 use axum::Json;
 use axum::extract::Request;
@@ -14,7 +14,7 @@ use crate::Commands;
 use crate::controller::ControllerError;
 use crate::store::StoreError;
 
-/// An error as an answer: `{"error": DIAGNOSIS}`.
+/// An error response: `{"error": DIAGNOSIS}`.
 #[derive(Debug)]
 pub(super) struct Error {
     status: StatusCode,
@@ -29,11 +29,18 @@ impl Error {
         }
     }
 
-    /// The error of a refused webhook, with the embedding program's command.
+    /// A refused webhook, with the command of the embedding program.
     pub(super) fn refused(error: ControllerError, commands: &Commands) -> Self {
         let mut refused = Self::from(error);
         commands.complete(&mut refused.diagnosis);
         refused
+    }
+
+    pub(super) fn stopped() -> Self {
+        let diagnosis = Diagnosis::new(&codes::api::UNAVAILABLE)
+            .error("the service is shut down")
+            .fixes(["Send the webhook again once the service runs again"]);
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, diagnosis)
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -64,7 +71,7 @@ impl From<StoreError> for Error {
     }
 }
 
-/// The database's message goes to the server's log, not to the client.
+/// Logs the message of the database, and hides it from the client.
 fn store_error(error: &StoreError) -> Error {
     let source: &dyn std::error::Error = error;
     tracing::error!(error = source, "the store does not answer");
@@ -78,7 +85,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Headers for every answer: no guessing of types, no caching, no framing, no referrers.
+/// Adds headers to all responses: no MIME sniffing, caching, framing or referrers.
 pub(super) async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = [

@@ -1,4 +1,4 @@
-//! Plain reads: projects, deployments, health.
+//! Projects, deployments and health.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -20,7 +20,7 @@ pub(super) struct ListQuery {
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeploymentList {
     deployments: Vec<Deployment>,
-    /// Events up to this one are in the list: a stream that begins after it misses nothing.
+    /// The list contains the effects of events up to this one. A stream that starts after it misses none.
     last_event: u64,
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn deployments(
     State(state): State<super::state::State>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<DeploymentList>, Error> {
-    // First the number, then the list: what happens in between is seen twice rather than never.
+    // The number comes first: an event in between is seen twice rather than never.
     let last_event = state.store.last_event().await?;
     let mut filter = DeploymentFilter::default();
     filter.project = query.project;
@@ -57,6 +57,9 @@ pub(super) async fn projects(
 }
 
 pub(super) async fn health(State(state): State<super::state::State>) -> Result<Json<Value>, Error> {
+    if state.runner.is_stopped() {
+        return Err(Error::stopped());
+    }
     state.store.last_event().await?;
     Ok(Json(json!({"status": "ok"})))
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("dashboard/style.css");
 
-/// In the order in which they define what the next one uses.
+/// In order of their dependencies.
 const SCRIPTS: [&str; 5] = [
     include_str!("dashboard/dom.js"),
     include_str!("dashboard/connection.js"),
@@ -39,8 +39,8 @@ pub(super) async fn page() -> Response {
     (headers, page.as_str()).into_response()
 }
 
-/// Only this style and this script, by their hashes, and connections to this server. Logs are untrusted text:
-/// if a line ever became markup, nothing in it would run or load.
+/// Allows only this style and script, by their hashes, and connections to this server. Logs are untrusted: even if a line
+/// became markup, it couldn't run or load anything.
 fn policy(style: &str, script: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(

@@ -1,4 +1,4 @@
-//! Events as they happen: one JSON object a message, or a line.
+//! Live events: one JSON object per message or line.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use tokio::time::{Instant, interval_at, timeout};
 use super::answer::Error;
 use crate::hub::Subscription;
 
-/// The WebSocket protocol that is spoken here.
+/// The WebSocket protocol.
 const PROTOCOL: &str = "pipeops.events";
 
-/// How often a silent client is pinged.
+/// How often clients are pinged.
 const PING: Duration = Duration::from_secs(20);
 
-/// A client that accepts nothing for this long is disconnected. It can reconnect and replay what it missed.
+/// A client that accepts no data for this long is disconnected. It can reconnect and replay missed events.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Messages of clients are ignored, so the limit is small.
+/// The limit for messages of clients, which are ignored.
 const MAX_MESSAGE: usize = 4 << 10;
 
 #[derive(Deserialize)]
@@ -37,9 +37,12 @@ pub(super) struct StreamQuery {
     after: u64,
     /// Only events of this deployment.
     deployment: Option<String>,
-    /// Whether lines of logs, build steps and transfers are wanted too.
+    /// Whether to send log lines, build steps and transfers too.
     #[serde(default = "yes")]
     logs: bool,
+    /// Whether to wait for future events until the deployment ends.
+    #[serde(default)]
+    follow: bool,
 }
 
 pub(super) async fn websocket(
@@ -56,7 +59,7 @@ pub(super) async fn websocket(
         })
 }
 
-/// Sends events until the client goes away.
+/// Sends events until the client disconnects.
 async fn serve(socket: WebSocket, mut subscription: Subscription, logs: bool) {
     let (mut sender, mut receiver) = socket.split();
     let mut pings = interval_at(Instant::now() + PING, PING);
@@ -64,7 +67,7 @@ async fn serve(socket: WebSocket, mut subscription: Subscription, logs: bool) {
         let messages: Vec<Message> = tokio::select! {
             events = subscription.next() => match events {
                 Ok(events) => events.iter().filter_map(|event| message(event, logs)).collect(),
-                // The client can reconnect and replay what it missed.
+                // The client can reconnect and replay missed events.
                 Err(_) => break,
             },
             _ = pings.tick() => vec![Message::Ping(Vec::new().into())],
@@ -103,34 +106,21 @@ fn message(event: &Event, logs: bool) -> Option<Message> {
     Some(Message::Text(serde_json::to_string(event).ok()?.into()))
 }
 
-#[derive(Deserialize)]
-pub(super) struct LinesQuery {
-    /// The number of the last event that the client has.
-    #[serde(default)]
-    after: u64,
-    /// Whether to wait for what is still to come, until the deployment ends.
-    #[serde(default)]
-    follow: bool,
-}
-
 pub(super) async fn lines(
     State(state): State<super::state::State>,
     Path(id): Path<String>,
-    Query(query): Query<LinesQuery>,
+    Query(query): Query<StreamQuery>,
 ) -> Result<Response, Error> {
     let deployment = state.store.deployment(&id).await?;
     let deployment = deployment.ok_or_else(|| Error::not_found("deployment"))?;
     let last = state.store.last_event().await?;
     let subscription = state.hub.subscribe(query.after, Some(deployment.id));
-    let body = if query.follow {
-        Body::from_stream(line_stream(subscription, None))
-    } else {
-        Body::from_stream(line_stream(subscription, Some(last)))
-    };
+    let until = (!query.follow).then_some(last);
+    let body = Body::from_stream(line_stream(subscription, until));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// The events as lines, up to the deployment's last event, or up to this number.
+/// The events as lines, up to the last event of the deployment or up to this number.
 fn line_stream(
     subscription: Subscription,
     until: Option<u64>,

@@ -1,14 +1,14 @@
-//! Webhooks, the API and the dashboard as one axum router.
+//! The routes of [`Service::router`](crate::Service::router): webhooks, API and dashboard.
 //!
-//! | Route | Answer |
+//! | Route | Response |
 //! |---|---|
-//! | `POST /webhooks/{project}` | what the push led to; 202 when something was queued |
-//! | `GET /api/projects` | the projects, without secrets |
-//! | `GET /api/deployments?project=&limit=` | the newest deployments, and the number of the newest event |
+//! | `POST /webhooks/{project}` | the result of the push: 202 if it queued a deployment, 200 if it's a duplicate or is skipped, 503 after a shutdown |
+//! | `GET /api/projects` | all projects, without secrets |
+//! | `GET /api/deployments?project=&limit=` | the newest deployments (default: 50), and the number of the newest event |
 //! | `GET /api/deployments/{id}` | one deployment |
-//! | `GET /api/deployments/{id}/events?after=&follow=` | its events, one JSON object a line |
-//! | `GET /api/events?after=&deployment=&logs=` | WebSocket: events as they happen, one JSON object a message |
-//! | `GET /healthz` | 200 while the store answers |
+//! | `GET /api/deployments/{id}/events?after=&follow=` | its events, one JSON object per line; `follow=true` waits for its end |
+//! | `GET /api/events?after=&deployment=&logs=` | WebSocket: live events, one JSON object per message |
+//! | `GET /healthz` | 200 while the service runs and the store answers |
 //! | `GET /` | the dashboard |
 
 mod access;
@@ -19,33 +19,16 @@ mod live;
 mod state;
 mod webhooks;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use access::Access;
 pub use state::HttpOptions;
+pub(crate) use state::State;
 
-use crate::controller::Controller;
-use crate::hub::Hub;
-use crate::store::Store;
-use state::State;
-
-/// All routes. They can be nested under a path of the caller's own router.
-pub fn router(
-    controller: Controller,
-    store: Arc<dyn Store>,
-    hub: Hub,
-    options: HttpOptions,
-) -> Router {
-    let state = State {
-        controller,
-        store,
-        hub,
-        options: Arc::new(options),
-    };
+/// All routes, for a host with any state.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(state: State) -> Router<S> {
     let guarded = Router::new()
         .route("/api/projects", get(api::projects))
         .route("/api/deployments", get(api::deployments))

@@ -1,4 +1,4 @@
-//! Options of the router, and what its handlers share.
+//! Options of the routes, and the state of their handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,19 @@ use super::Access;
 use crate::Commands;
 use crate::controller::Controller;
 use crate::hub::Hub;
+use crate::runner::SharedRunner;
 use crate::store::Store;
 
-/// Bounds and access rules of the router.
+/// Limits of the routes, and who may read the API.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
     /// Who may read the API. Default: [`Access::Local`].
     pub access: Access,
-    /// The longest webhook body, in bytes. Default: 5 MiB.
+    /// The largest webhook body, in bytes. Default: 5 MiB. Larger ones get 413.
     pub body_limit: usize,
-    /// How long a webhook's body may take to arrive. Default: 30 s.
+    /// How long the body of a webhook may take to arrive. Default: 30 s. Slower ones get 408.
     pub body_timeout: Duration,
-    /// Commands of the embedding program in diagnoses. Default: none.
-    pub commands: Commands,
 }
 
 impl Default for HttpOptions {
@@ -29,7 +28,6 @@ impl Default for HttpOptions {
             access: Access::default(),
             body_limit: 5 << 20,
             body_timeout: Duration::from_secs(30),
-            commands: Commands::default(),
         }
     }
 }
@@ -42,26 +40,22 @@ impl HttpOptions {
         self
     }
 
-    /// Sets the longest webhook body, in bytes.
+    /// Sets the largest webhook body, in bytes.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
-
-    /// Sets the commands of the embedding program in diagnoses.
-    #[must_use]
-    pub fn commands(mut self, commands: Commands) -> Self {
-        self.commands = commands;
-        self
-    }
 }
 
-/// What the handlers share.
+/// The state of the handlers.
 #[derive(Debug, Clone)]
-pub(super) struct State {
-    pub(super) controller: Controller,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) hub: Hub,
-    pub(super) options: Arc<HttpOptions>,
+pub(crate) struct State {
+    pub(crate) controller: Controller,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Hub,
+    pub(crate) options: HttpOptions,
+    pub(crate) commands: Commands,
+    /// The routes keep the runner alive, so that the host can drop the service.
+    pub(crate) runner: Arc<SharedRunner>,
 }

@@ -1,5 +1,7 @@
 //! The routes, as forges, programs and browsers use them.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use futures::StreamExt;
@@ -17,31 +19,29 @@ use super::*;
 use crate::Service;
 use crate::project::Project;
 use crate::store::conformance::shop;
-use crate::store::{DeploymentFilter, SqliteStore};
+use crate::store::{DeploymentFilter, SqliteStore, Store};
 
 const SECRET: &str = "hunter22";
 
 struct Server {
-    service: Service,
+    store: SqliteStore,
+    service: Option<Service>,
     router: Router,
 }
 
 async fn server_on(store: SqliteStore, options: HttpOptions) -> Server {
-    let service = Service::builder(store)
+    let service = Service::builder(store.clone())
         .cluster("default", crate::testing::Cluster::default())
         .http(options)
         .commands(|diagnosis| {
-            Some(format!(
-                "deployctl edit {}",
-                diagnosis.context.get("project")?
-            ))
-        })
-        .start()
-        .await
-        .unwrap();
+            let project = diagnosis.context.get("project")?;
+            Some(format!("deployctl edit {project}"))
+        });
+    let service = service.start().await.unwrap();
     Server {
+        store,
         router: service.router(),
-        service,
+        service: Some(service),
     }
 }
 
@@ -56,18 +56,18 @@ async fn server() -> Server {
 }
 
 impl Server {
+    async fn respond(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        (
-            status,
-            serde_json::from_slice(&body(response).await).unwrap_or_default(),
-        )
+        let response = self.respond(request).await;
+        let (status, body) = (response.status(), body(response).await);
+        (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let request = Request::get(path).header("host", "localhost");
-        self.send(request.body(Body::empty()).unwrap()).await
+        self.send(get(path, "localhost")).await
     }
 
     async fn push(&self, payload: &Value) -> (StatusCode, Value) {
@@ -76,23 +76,18 @@ impl Server {
 
     async fn deployments(&self) -> usize {
         let filter = DeploymentFilter::default();
-        self.service
-            .store()
-            .deployments(&filter)
-            .await
-            .unwrap()
-            .len()
+        self.store.deployments(&filter).await.unwrap().len()
     }
 }
 
+fn get(path: &str, host: &str) -> Request<Body> {
+    let request = Request::get(path).header("host", host);
+    request.body(Body::empty()).unwrap()
+}
+
 async fn body(response: Response) -> Vec<u8> {
-    response
-        .into_body()
-        .collect()
-        .await
-        .unwrap()
-        .to_bytes()
-        .to_vec()
+    let body = response.into_body().collect().await;
+    body.unwrap().to_bytes().to_vec()
 }
 
 fn signature(body: &str, secret: &str) -> String {
@@ -149,14 +144,12 @@ async fn without_the_right_signature_nothing_is_stored() {
     for request in [signed("shop", &payload('1', '2'), "wrong"), unsigned] {
         let (status, answer) = server.send(request).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(
-            answer["error"]["title"],
-            "Webhook refused: InvalidSignature"
-        );
+        let title = &answer["error"]["title"];
+        assert_eq!(title, "Webhook refused: InvalidSignature");
         assert!(!answer.to_string().contains(SECRET));
     }
     assert_eq!(server.deployments().await, 0);
-    assert_eq!(server.service.store().last_event().await.unwrap(), 0);
+    assert_eq!(server.store.last_event().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -171,12 +164,8 @@ async fn an_unknown_project_and_a_body_that_is_too_long_are_refused() {
     assert!(answer["error"]["error"].as_str().unwrap().contains("other"));
 
     let long = json!({"padding": "x".repeat(2000)});
-    let (status, _) = server.send(signed("shop", &long, SECRET)).await;
-    assert_eq!(
-        status,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "its length is announced"
-    );
+    let announced = server.send(signed("shop", &long, SECRET)).await;
+    assert_eq!(announced.0, StatusCode::PAYLOAD_TOO_LARGE);
     let chunks = (0..20).map(|_| Ok::<_, std::io::Error>("x".repeat(100)));
     let unannounced = Request::post("/webhooks/shop")
         .body(Body::from_stream(futures::stream::iter(chunks)))
@@ -213,7 +202,7 @@ async fn what_is_not_deployed_says_why() {
         ),
         (
             with(json!({"head_commit": {"id": "2".repeat(40), "message": "x [skip ci]"}})),
-            "the commit's message says [skip ci]",
+            "the commit message contains [skip ci]",
         ),
     ];
     for (payload, reason) in cases {
@@ -222,6 +211,30 @@ async fn what_is_not_deployed_says_why() {
         assert_eq!(answer, json!({"outcome": "skipped", "reason": reason}));
     }
     assert_eq!(server.deployments().await, 0);
+}
+
+#[tokio::test]
+async fn a_service_that_is_shut_down_refuses_webhooks() {
+    let mut server = server().await;
+    let service = server.service.take().unwrap();
+    service.shutdown(Duration::ZERO).await;
+    let (status, answer) = server.push(&payload('1', '2')).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["error"]["error"], "the service is shut down");
+    let (status, _) = server.get("/healthz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.deployments().await, 0);
+}
+
+#[tokio::test]
+async fn the_routes_fit_into_a_host_with_its_own_state() {
+    let service = server().await.service.unwrap();
+    let host = Router::<&str>::new().nest_service("/a", service.router());
+    let host = host.nest("/b", service.router()).with_state("state");
+    for path in ["/a", "/a/", "/a/healthz", "/b", "/b/healthz"] {
+        let response = host.clone().oneshot(get(path, "localhost")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -282,18 +295,10 @@ async fn the_api_lists_shows_and_streams_without_secrets() {
     assert_eq!(status, StatusCode::OK);
 
     let path = format!("/api/deployments/{id}/events");
-    let request = Request::get(&path)
-        .header("host", "localhost")
-        .body(Body::empty())
-        .unwrap();
-    let response = server.router.clone().oneshot(request).await.unwrap();
+    let response = server.respond(get(&path, "localhost")).await;
     assert_eq!(response.headers()["content-type"], "application/x-ndjson");
-    let text = String::from_utf8(body(response).await).unwrap();
-    let events: Vec<Event> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(events.len(), 1);
+    let event: Event = serde_json::from_slice(&body(response).await).unwrap();
+    assert_eq!(event.deployment, id, "the only event, in one line");
     let (_, rest) = server.get(&format!("{path}?after=1")).await;
     assert_eq!(rest, Value::Null);
 }
@@ -301,17 +306,14 @@ async fn the_api_lists_shows_and_streams_without_secrets() {
 #[tokio::test]
 async fn strangers_read_nothing() {
     let server = server().await;
-    let request = Request::get("/api/projects").header("host", "evil.example");
-    let (status, _) = server.send(request.body(Body::empty()).unwrap()).await;
+    let (status, _) = server.send(get("/api/projects", "evil.example")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
 
     let store = SqliteStore::in_memory().unwrap();
     let options = HttpOptions::default().access(Access::Token("t0ken".into()));
     let server = server_on(store, options).await;
-    assert_eq!(
-        server.get("/api/projects").await.0,
-        StatusCode::UNAUTHORIZED
-    );
+    let (status, _) = server.get("/api/projects").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
     let request = Request::get("/api/projects").header("authorization", "Bearer t0ken");
     let (status, _) = server.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::OK);
@@ -320,18 +322,12 @@ async fn strangers_read_nothing() {
 #[tokio::test]
 async fn the_dashboard_is_one_hardened_page() {
     let server = server().await;
-    let request = Request::get("/").body(Body::empty()).unwrap();
-    let response = server.router.clone().oneshot(request).await.unwrap();
-    let policy = response.headers()["content-security-policy"]
-        .to_str()
-        .unwrap();
+    let response = server.respond(get("/", "localhost")).await;
+    let headers = response.headers();
+    let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("frame-ancestors 'none'"));
-    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-    assert!(
-        String::from_utf8(body(response).await)
-            .unwrap()
-            .starts_with("<!doctype html>")
-    );
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert!(body(response).await.starts_with(b"<!doctype html>"));
 }
 
 async fn listen(server: &Server) -> String {
@@ -343,7 +339,7 @@ async fn listen(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_websocket_replays_and_goes_on() {
+async fn a_websocket_replays_and_then_follows() {
     let server = server().await;
     server.push(&payload('1', '2')).await;
     server.push(&payload('2', '3')).await;

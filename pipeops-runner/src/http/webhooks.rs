@@ -19,6 +19,9 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
+    if state.runner.is_stopped() {
+        return Err(Error::stopped());
+    }
     let limit = state.options.body_limit;
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     if announced.and_then(|length| length.parse::<u64>().ok()) > Some(limit as u64) {
@@ -28,7 +31,7 @@ pub(super) async fn receive(
         .await
         .map_err(|_| slow())??;
     let reply = state.controller.webhook(&project, &headers, &body).await;
-    let reply = reply.map_err(|error| Error::refused(error, &state.options.commands))?;
+    let reply = reply.map_err(|error| Error::refused(error, &state.commands))?;
     let status = match reply {
         Reply::Queued { .. } => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
@@ -36,7 +39,7 @@ pub(super) async fn receive(
     Ok((status, Json(reply)).into_response())
 }
 
-/// Reads a body that may claim to be short and be long.
+/// Reads a body that may be longer than announced.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
     let mut chunks = body.into_data_stream();
     let mut all = Vec::new();
@@ -51,8 +54,8 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
 
 fn too_large(limit: usize) -> Error {
     let diagnosis = Diagnosis::new(&codes::webhook::BODY_TOO_LARGE)
-        .error(format!("the body is longer than {limit} bytes"))
-        .reason("the push has very many commits or files");
+        .error(format!("the body is larger than {limit} bytes"))
+        .reason("the push has a great number of commits or files");
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, diagnosis)
 }
 

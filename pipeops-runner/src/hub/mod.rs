@@ -1,8 +1,8 @@
-//! The one stream of events, written and read.
+//! The stream of events, for writers and readers.
 //!
-//! Builds write to a [`DeploymentEvents`], which never waits. One task stores pending events, one transaction per batch,
-//! and notifies the readers. A [`Subscription`] reads the newest events from memory, and older ones from the store. A slow
-//! reader slows no other, and uses no memory but its position.
+//! Deployments write to [`DeploymentEvents`], which never blocks. One task stores pending events, in one transaction per
+//! batch, and notifies the readers. A [`Subscription`] reads the newest events from memory and older ones from the store. A
+//! slow reader doesn't slow others, and uses no memory but its position.
 
 mod shared;
 mod sink;
@@ -22,19 +22,19 @@ use crate::queue::Claim;
 use crate::store::{Store, StoreError};
 use shared::Shared;
 
-/// The stream of events of one store. Clones are the same hub; its tasks end with the last one.
+/// The stream of events of one store. Clones share it; its tasks end with the last clone.
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,
-    /// Aborts the tasks when the last clone goes.
+    /// Aborts the tasks when the last clone is dropped.
     _tasks: Arc<JoinSet<()>>,
 }
 
 impl Hub {
-    /// Starts the hub of this store.
+    /// Starts the hub of this store on the current tokio runtime.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     pub async fn start(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let last = store.last_event().await?;
         let shared = Arc::new(Shared {
@@ -55,17 +55,17 @@ impl Hub {
         })
     }
 
-    /// Where the events of one claimed deployment go. The project's secrets are redacted from all text.
+    /// The sink for events of one claimed deployment. It redacts the project's secrets from all texts.
     pub fn sink(&self, claim: &Claim) -> DeploymentEvents {
         DeploymentEvents::new(Arc::clone(&self.shared), claim)
     }
 
-    /// All events after this number, old and new; of one deployment or of all.
+    /// All events with greater numbers than `after`, stored and future ones, of one deployment or of all.
     pub fn subscribe(&self, after: u64, deployment: Option<String>) -> Subscription {
         Subscription::new(Arc::clone(&self.shared), after, deployment)
     }
 
-    /// Tells the hub that the store has events that the hub did not write.
+    /// Tells the hub that the store has new events that the hub didn't write.
     pub fn wake(&self) {
         self.shared.elsewhere.notify_one();
     }

@@ -1,4 +1,4 @@
-//! What the hub, its tasks, its sinks and its subscriptions share.
+//! The state that the hub, its tasks, sinks and subscriptions share.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::store::{NewEvent, Store};
 
-/// Events kept in memory for readers that are up to date.
+/// How many events are kept in memory for readers that are up to date.
 pub(super) const RECENT: usize = 4096;
 
-/// Log lines and transfers beyond this many unwritten events are dropped, with a warning in their place.
+/// With more pending events than this, log lines and transfers are dropped and replaced by one warning.
 pub(super) const MAX_PENDING: usize = 20_000;
 
 /// What the hub, its tasks, its sinks and its subscriptions share.
@@ -22,14 +22,14 @@ pub(super) struct Shared {
     pub(super) news: Notify,
     /// A flush waits for what is pending.
     pub(super) urgent: Notify,
-    /// The store may have events that the hub did not write.
+    /// The store may have events that the hub didn't write.
     pub(super) elsewhere: Notify,
     pub(super) recent: Mutex<Recent>,
     /// The number of the newest event in `recent`.
     pub(super) head: watch::Sender<u64>,
 }
 
-/// What was emitted and is not stored yet.
+/// Emitted events that aren't stored yet.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) events: Vec<NewEvent>,
@@ -42,7 +42,7 @@ impl Pending {
     }
 }
 
-/// The newest events without a gap, oldest first.
+/// The newest events, oldest first and without a gap.
 #[derive(Default)]
 pub(super) struct Recent {
     pub(super) events: VecDeque<Arc<Event>>,
@@ -57,7 +57,7 @@ impl Shared {
         lock(&self.recent)
     }
 
-    /// Adds stored events that follow the newest one; false when there is a gap, which only the store can fill.
+    /// Adds stored events after the newest one. Returns false when there is a gap, which only the store can fill.
     pub(super) fn extend(&self, events: Vec<Event>) -> bool {
         let Some(last) = events.last().map(|event| event.seq) else {
             return true;
@@ -78,7 +78,7 @@ impl Shared {
     }
 }
 
-/// Locks, even after a panic of another holder: each change under these locks is complete by itself.
+/// Locks even after a panic of another holder, because each change under these locks is complete.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

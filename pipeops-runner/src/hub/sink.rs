@@ -1,4 +1,4 @@
-//! The writing end, for one deployment.
+//! The writer for one deployment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,15 @@ use crate::deployment::Fence;
 use crate::queue::Claim;
 use crate::store::NewEvent;
 
-/// The longest line of a log that is kept, in bytes.
+/// How much of a log line is kept, in bytes.
 const MAX_LINE: usize = 8 << 10;
 
-/// The most that the log of one deployment takes, in bytes. What comes after is left out, with a warning.
+/// How much log of one deployment is kept, in bytes. Later lines are dropped with a warning.
 const MAX_LOG: u64 = 32 << 20;
 
-/// Where the events of one deployment go: redacted, bounded, and never waited for.
+/// The sink for events of one deployment. It redacts secrets, drops log lines beyond its limits, and never blocks.
+///
+/// It keeps 8 KiB of each log line and 32 MiB of log in all.
 #[derive(Clone)]
 pub struct DeploymentEvents {
     shared: Arc<Shared>,
@@ -38,7 +40,7 @@ pub struct DeploymentEvents {
 struct Budget {
     /// Bytes of log so far.
     log: AtomicU64,
-    /// Events that were dropped and not yet reported.
+    /// Dropped events that aren't reported yet.
     left_out: AtomicU64,
 }
 
@@ -62,7 +64,7 @@ impl DeploymentEvents {
         self
     }
 
-    /// A diagnosis as people read it: about this deployment, secrets redacted, with the embedding program's command.
+    /// Completes a diagnosis with project, revision and the command of the embedding program, and redacts secrets.
     pub fn explain(&self, mut diagnosis: Diagnosis) -> Diagnosis {
         self.complete(&mut diagnosis);
         let redact = |text: &mut String| *text = self.redactor.redact(text).into_owned();
@@ -88,7 +90,7 @@ impl DeploymentEvents {
         self.commands.complete(diagnosis);
     }
 
-    /// Waits until all that was emitted is stored.
+    /// Waits until all emitted events are stored.
     pub async fn flush(&self) {
         let (done, stored) = oneshot::channel();
         self.shared.pending().flushes.push(done);
@@ -98,17 +100,17 @@ impl DeploymentEvents {
         let _ = stored.await;
     }
 
-    /// Tells the hub that the store has events of this deployment that did not come through here.
+    /// Tells the hub that the store has events of this deployment that another writer stored.
     pub fn wake(&self) {
         self.shared.elsewhere.notify_one();
     }
 
-    /// The redactor that all text passes through.
+    /// The redactor for all texts.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    /// Whether there is room for one more event that may be left out.
+    /// Whether the limits allow one more event that may be dropped.
     fn has_room(&self, kind: &EventKind, pending: usize) -> bool {
         let EventKind::Log { line, .. } = kind else {
             return pending < MAX_PENDING;
@@ -120,7 +122,7 @@ impl DeploymentEvents {
         pending < MAX_PENDING && before < MAX_LOG
     }
 
-    /// A warning in place of the events that were left out since the last one.
+    /// A warning for the events that were dropped since the last one.
     fn gap(&self) -> Option<EventKind> {
         let left_out = self.budget.left_out.swap(0, Ordering::Relaxed);
         (left_out > 0).then(|| EventKind::Warning {
@@ -144,7 +146,7 @@ impl EventSink for DeploymentEvents {
             self.budget.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // The next event of another kind reports the gap: a report between lines would use their room.
+        // The next event of another kind reports the gap.
         if !may_be_left_out {
             pending.events.extend(self.gap().map(new));
         }
@@ -171,7 +173,7 @@ fn redact(redactor: &Redactor, kind: EventKind) -> EventKind {
     }
 }
 
-/// Redacts every text of an event, whatever its kind, by way of its JSON.
+/// Redacts every text of an event of any kind, through its JSON.
 fn redact_all(redactor: &Redactor, kind: EventKind) -> EventKind {
     let Ok(mut value) = serde_json::to_value(&kind) else {
         return kind;

@@ -1,4 +1,4 @@
-//! The reading end.
+//! The reader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use pipeops_core::Event;
 use super::shared::Shared;
 use crate::store::StoreError;
 
-/// Events that are handed out at once, at most.
+/// The most events that one call returns.
 const BATCH: usize = 256;
 
-/// A position in the stream. Drop it to end it.
+/// A position in the stream of events. Dropping it ends the subscription.
 pub struct Subscription {
     shared: Arc<Shared>,
-    /// The number of the last event that was looked at.
+    /// The number of the last event that was read.
     after: u64,
     deployment: Option<String>,
     head: tokio::sync::watch::Receiver<u64>,
@@ -31,10 +31,10 @@ impl Subscription {
         }
     }
 
-    /// The next events, at least one, oldest first. Waits until there are some. Cancelling it loses nothing.
+    /// Waits for the next events, and returns at least one, oldest first. Dropping the future loses no event.
     ///
     /// # Errors
-    /// When the store does not answer. Another call resumes at the same position.
+    /// When the store doesn't answer. Another call resumes at the same position.
     pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, StoreError> {
         loop {
             let head = *self.head.borrow_and_update();
@@ -47,10 +47,10 @@ impl Subscription {
         }
     }
 
-    /// The next events like [`Subscription::next`], or `None` when there are none up to this number.
+    /// The next events like [`Subscription::next`], or `None` if there are no more up to the number `last`.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     pub async fn next_until(&mut self, last: u64) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
         while self.after < last {
             let events = self.read(last).await?;
@@ -61,7 +61,7 @@ impl Subscription {
         Ok(None)
     }
 
-    /// What there is beyond the position, up to `head`, and moves the position.
+    /// Reads events after the position, up to `head`, and moves the position.
     async fn read(&mut self, head: u64) -> Result<Vec<Arc<Event>>, StoreError> {
         if self.after >= head {
             return Ok(Vec::new());
@@ -78,13 +78,13 @@ impl Subscription {
             .await?;
         self.after = match events.last() {
             Some(last) => last.seq,
-            // Nothing of this deployment up to what was the newest event when the store was asked.
+            // There is no event of this deployment up to `head`.
             None => head,
         };
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    /// The next events from memory with the new position, or `None` when memory does not have the next one.
+    /// The next events from memory with the new position, or `None` if the next one isn't in memory.
     fn in_memory(&self) -> Option<(Vec<Arc<Event>>, u64)> {
         let recent = self.shared.recent();
         let skip = (self.after + 1).checked_sub(recent.events.front()?.seq)?;

@@ -85,11 +85,8 @@ async fn a_reader_that_comes_late_or_is_slow_misses_nothing() {
 #[tokio::test]
 async fn a_reader_of_one_deployment_sees_no_other() {
     let setup = setup().await;
-    setup
-        .store
-        .submit(vec![push(shop("b"), '1', '2')])
-        .await
-        .unwrap();
+    let other = push(shop("b"), '1', '2');
+    setup.store.submit(vec![other]).await.unwrap();
     setup.hub.wake();
     let id = setup.claim.deployment.id.clone();
     let mut subscription = setup.hub.subscribe(0, Some(id.clone()));
@@ -102,16 +99,9 @@ async fn a_reader_of_one_deployment_sees_no_other() {
 async fn what_others_wrote_to_the_store_is_seen() {
     let setup = setup().await;
     let mut subscription = setup.hub.subscribe(0, None);
-    let diagnosis = Diagnosis::new(&codes::UNKNOWN);
-    let ending = Ending::Failed {
-        diagnosis,
-        rolled_back: false,
-    };
-    setup
-        .store
-        .finish(&setup.claim.fence, &ending)
-        .await
-        .unwrap();
+    let ending = Ending::Succeeded { image: "i".into() };
+    let (store, fence) = (&setup.store, &setup.claim.fence);
+    store.finish(fence, &ending).await.unwrap();
     setup.hub.wake();
     let events = read(&mut subscription, 2).await;
     assert!(events.last().unwrap().kind.is_final());

@@ -1,4 +1,4 @@
-//! The tasks of a hub: one stores what was emitted, one looks for what other processes stored.
+//! The tasks of a hub: one stores emitted events, one reads the events of other processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use pipeops_core::Event;
 use super::shared::{Pending, RECENT, Shared};
 use crate::store::{NewEvent, StoreError};
 
-/// How often the store is asked for events of other processes.
+/// How often the store is read for events of other processes.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Waiting this little for more to come makes batches of what would be many transactions.
+/// The pause before a write, so that one transaction stores many events.
 const BATCH_DELAY: Duration = Duration::from_millis(20);
 
 /// The pause after an error of the store.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Stores what is pending, for ever.
+/// Stores pending events until the task is aborted.
 pub(super) async fn write(shared: Arc<Shared>) {
     loop {
         shared.news.notified().await;
@@ -35,7 +35,7 @@ pub(super) async fn write(shared: Arc<Shared>) {
     }
 }
 
-/// Retries until the store accepts the events, so that a full disk loses none.
+/// Retries until the store accepts the events. A full disk loses none.
 async fn store_events(shared: &Shared, events: Vec<NewEvent>) {
     loop {
         match shared.store.append_events(events.clone()).await {
@@ -49,13 +49,13 @@ async fn store_events(shared: &Shared, events: Vec<NewEvent>) {
 }
 
 async fn publish(shared: &Shared, stored: Vec<Event>) {
-    // Another process wrote in between: the store has the whole.
+    // Another process wrote in between: the store has all events.
     if !shared.extend(stored) {
         catch_up_logged(shared).await;
     }
 }
 
-/// Reads events of other processes and of the store itself, when woken and at intervals.
+/// Reads events of other processes and of the store itself, at wake-ups and at intervals.
 pub(super) async fn follow(shared: Arc<Shared>) {
     loop {
         let _ = tokio::time::timeout(POLL, shared.elsewhere.notified()).await;
@@ -69,7 +69,7 @@ async fn catch_up_logged(shared: &Shared) {
     }
 }
 
-/// Reads what the store has beyond the newest event here.
+/// Reads the events that follow the newest one in memory.
 async fn catch_up(shared: &Shared) -> Result<(), StoreError> {
     loop {
         let head = *shared.head.borrow();
@@ -84,5 +84,5 @@ async fn catch_up(shared: &Shared) -> Result<(), StoreError> {
 
 fn log(what: &str, error: &StoreError) {
     let error: &dyn std::error::Error = error;
-    tracing::error!(error, "events cannot be {what}; trying again");
+    tracing::error!(error, "events cannot be {what}; retrying");
 }

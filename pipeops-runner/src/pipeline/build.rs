@@ -18,11 +18,11 @@ use crate::deployment::Deployment;
 use crate::git::{GitRef, RepositoryUrl};
 use crate::project::Project;
 
-/// The branches whose caches a new branch starts with. A push does not say which one is the repository's default; asking for
-/// a cache that does not exist costs one request.
+/// The branches whose caches a new branch starts with. A push doesn't name the default branch, and a missing cache costs only
+/// one request.
 const DEFAULT_BRANCHES: [&str; 2] = ["main", "master"];
 
-/// Checks that the registry accepts the push, before minutes are spent on the build.
+/// Checks that the registry accepts the push before the build starts.
 pub(super) async fn check_push(
     image: &ImageRef,
     credentials: &Arc<dyn CredentialProvider>,
@@ -36,7 +36,7 @@ pub(super) async fn check_push(
     Ok(client.check_push(image).await?)
 }
 
-/// What the builder is asked for, credentials and cache aside.
+/// The request to the builder, without credentials and cache.
 pub(super) fn request(
     project: &Project,
     plan: &Plan,
@@ -71,7 +71,7 @@ pub(super) fn labels(
     .into()
 }
 
-/// Sets the cache of a deployment's build. A tag has its own, and so has each target of a Dockerfile.
+/// Sets the cache of the build. Each branch, tag, Dockerfile and target has its own.
 pub(super) fn set_cache(
     request: &mut BuildRequest,
     cache: &S3Cache,
@@ -103,7 +103,7 @@ fn dockerfile_key(folder: &str, file: &str, target: Option<&str>) -> String {
     }
 }
 
-/// The app's folder on disk, with the `.dockerignore` of a generated Dockerfile in it.
+/// The folder of the app on disk, with the `.dockerignore` of a generated Dockerfile.
 pub(super) async fn context(source: PathBuf, plan: Plan) -> Result<PathBuf, StepFailure> {
     blocking(move || {
         let folder = folder_inside(&source, &plan.context)?;
@@ -115,20 +115,20 @@ pub(super) async fn context(source: PathBuf, plan: Plan) -> Result<PathBuf, Step
     .await?
 }
 
-/// A folder of the source. A symlink in the repository must not lead the build out of it.
+/// A folder of the source. Refuses symlinks that lead out of the repository.
 fn folder_inside(source: &Path, path: &str) -> Result<PathBuf, StepFailure> {
     let root = fs::canonicalize(source).map_err(unreadable)?;
     match fs::canonicalize(root.join(path.trim_start_matches('/'))) {
         Ok(folder) if folder.starts_with(&root) && folder.is_dir() => Ok(folder),
         _ => Err(StepFailure::from_diagnosis(
             Diagnosis::new(&codes::deployment::FOLDER_NOT_FOUND)
-                .error(format!("the app's folder {path:?} is not in the commit"))
-                .reason("there is no such folder, or it is a link out of the repository"),
+                .error(format!("the app folder {path:?} is not in the commit"))
+                .reason("the folder does not exist, or is a symlink out of the repository"),
         )),
     }
 }
 
-/// `create_new` follows no symlink, and what the repository brings stays as it is.
+/// Keeps a file of the repository. `create_new` follows no symlink.
 fn write_unless_there(path: &Path, text: &str) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => file.write_all(text.as_bytes()),

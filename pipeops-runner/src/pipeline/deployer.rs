@@ -1,4 +1,4 @@
-//! What rolls objects out to a cluster.
+//! Rolls objects out to a cluster.
 
 use std::fmt;
 
@@ -9,13 +9,31 @@ use serde::{Deserialize, Serialize};
 
 use super::StepFailure;
 
-/// Applies stacks to one cluster and watches them until they are healthy or have failed.
+/// Applies stacks to one cluster, and watches each until it's healthy or has failed.
+///
+/// [`Rollout`] is the implementation for Kubernetes. Another one, for example for a test:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use pipeops_core::{EventSink, Stack};
+/// use pipeops_runner::{Deployer, RolledOut, StepFailure};
+///
+/// #[derive(Debug)]
+/// struct DryRun;
+///
+/// #[async_trait]
+/// impl Deployer for DryRun {
+///     async fn deploy(&self, _deployment: &str, stack: &Stack, _events: &dyn EventSink) -> Result<RolledOut, StepFailure> {
+///         Ok(RolledOut::new(format!("{} objects, not applied", stack.objects.len())))
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Deployer: fmt::Debug + Send + Sync + 'static {
-    /// Rolls the stack out for this deployment. After a crash it is called again with the same id and resumes.
+    /// Rolls out the stack of the deployment with this id. After a crash, it's called again with the same id and resumes.
     ///
     /// # Errors
-    /// When the revision did not become healthy; [`StepFailure::of_rollout`] says whether the old one serves again.
+    /// When the revision doesn't become healthy. [`StepFailure::of_rollout`] says whether the previous one serves.
     async fn deploy(
         &self,
         deployment: &str,
@@ -51,17 +69,17 @@ impl Deployer for Rollout {
     }
 }
 
-/// A revision that is healthy.
+/// The result of a successful rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RolledOut {
-    /// For people: `3 of 3 pods ready`.
+    /// A message for users, such as `3 of 3 pods ready`.
     pub message: String,
 }
 
 impl RolledOut {
-    /// A healthy revision.
+    /// A successful rollout with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

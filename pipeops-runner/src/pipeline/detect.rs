@@ -1,4 +1,4 @@
-//! The step that finds out what the source is.
+//! The step that detects language and framework.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) async fn detect(
     detected.await?.map_err(unreadable)
 }
 
-/// The built-in rules with the project's settings.
+/// The built-in detector with the settings of the project.
 pub(super) fn built_in(config: &BuildConfig) -> Arc<dyn LanguageDetector> {
     let path = config.path.trim_start_matches("./");
     Arc::new(Detector::new().language(config.language).path(path))

@@ -1,4 +1,4 @@
-//! How a step fails.
+//! Failures of steps.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct StepFailure {
 }
 
 impl StepFailure {
-    /// A failure before the cluster was changed.
+    /// A failure that didn't change the cluster.
     pub fn new(failure: impl Into<Failure>) -> Self {
         Self {
             failure: failure.into(),
@@ -25,7 +25,7 @@ impl StepFailure {
         }
     }
 
-    /// A failed rollout, and whether the old revision serves again (or still).
+    /// A failed rollout, and whether the previous revision serves.
     pub fn of_rollout(failure: impl Into<Failure>, rolled_back: bool) -> Self {
         Self {
             failure: failure.into(),
@@ -33,27 +33,27 @@ impl StepFailure {
         }
     }
 
-    /// A failure that is nothing but its diagnosis.
+    /// A failure with only a diagnosis.
     pub fn from_diagnosis(diagnosis: Diagnosis) -> Self {
         Self::new(Failure::from_diagnosis(diagnosis))
     }
 
-    /// The step took longer than it may.
+    /// The step exceeded its time limit.
     pub(super) fn timeout(step: Step, limit: Duration) -> Self {
         let seconds = limit.as_secs();
         Self::from_diagnosis(
             Diagnosis::new(&codes::deployment::STEP_TIMEOUT)
-                .error(format!("the step {step} did not end within {seconds} s"))
-                .reason("it hangs, or its limit is too short"),
+                .error(format!("the step {step} took longer than {seconds} s"))
+                .reason("the step hangs, or its time limit is too short"),
         )
     }
 
-    /// The explanation for a person.
+    /// The diagnosis.
     pub fn diagnosis(&self) -> Diagnosis {
         self.failure.diagnosis()
     }
 
-    /// Whether the old revision serves again (or still); `None` when the cluster was not touched.
+    /// Whether the previous revision serves; `None` if the cluster wasn't changed.
     pub fn rolled_back(&self) -> Option<bool> {
         self.rolled_back
     }
@@ -74,7 +74,7 @@ impl<E: Diagnose> From<E> for StepFailure {
 impl Retryable for StepFailure {
     fn retry_class(&self) -> RetryClass {
         match self.rolled_back {
-            // The rollout failed in the cluster: a person decides whether to retry.
+            // The rollout failed in the cluster: a user decides whether to retry.
             Some(_) => RetryClass::Exhausted,
             None => self.failure.retry_class(),
         }
@@ -88,12 +88,12 @@ impl Retryable for StepFailure {
     }
 }
 
-/// Why the pipeline ends before its last step.
+/// Why a pipeline stops before its last step.
 #[derive(Debug)]
 pub(super) enum StepsError {
-    /// A step failed: the deployment has failed.
+    /// A step failed, and with it the deployment.
     Failed(StepFailure),
-    /// The journal cannot be written: another runner has the deployment, or it waits.
+    /// The journal can't be read or written. The deployment isn't over: this or another runner resumes it.
     Store(StoreError),
 }
 

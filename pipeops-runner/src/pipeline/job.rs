@@ -1,4 +1,4 @@
-//! What one deployment needs, checked before its first step.
+//! The configuration of a deployment, checked before its first step.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ pub(super) struct Job<'a> {
     pub(super) repository: &'a RepositoryUrl,
     pub(super) environment: &'a Environment,
     pub(super) deployer: &'a dyn Deployer,
-    /// The image's name with the commit as its tag.
+    /// The name of the image, with the commit as its tag.
     pub(super) image: ImageRef,
-    /// The project's own login first, then the service's credentials.
+    /// The project's login first, then the credentials of the service.
     pub(super) credentials: Arc<dyn CredentialProvider>,
 }
 
 impl<'a> Job<'a> {
     /// # Errors
-    /// When the project lacks a setting. Only a deployment that a person asked for gets here without it.
+    /// When the project lacks a setting, which only happens in manual deployments.
     pub(super) fn new(claim: &'a Claim, parts: &'a PipelineParts) -> Result<Self, StepFailure> {
         let project = &claim.project;
         let lacks = |missing| incomplete(project, &missing);
@@ -77,7 +77,7 @@ fn incomplete(project: &Project, missing: &Missing) -> StepFailure {
         Diagnosis::new(&codes::project::INCOMPLETE)
             .title("Deployment failed: ProjectIncomplete")
             .error(format!("project {} lacks {missing}", project.name))
-            .reason("it is not configured")
+            .reason("the project is incomplete")
             .fixes([missing.fix()]),
     )
 }

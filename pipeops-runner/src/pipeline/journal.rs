@@ -1,4 +1,4 @@
-//! Runs each step once, also across restarts.
+//! Runs each step once, even across restarts.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::hub::DeploymentEvents;
 use crate::queue::Claim;
 use crate::store::{Store, StoreError};
 
-/// The journal of one deployment, as far as it was when it was opened.
+/// The journal of one deployment.
 pub(super) struct Journal<'a> {
     store: &'a dyn Store,
     options: &'a PipelineOptions,
@@ -26,7 +26,7 @@ pub(super) struct Journal<'a> {
     done: Vec<JournalEntry>,
 }
 
-/// What a step hands to the next ones.
+/// The output of a step.
 pub(super) trait StepOutput: Serialize + DeserializeOwned {
     /// The result in a few words.
     fn summary(&self) -> String;
@@ -49,7 +49,7 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// The output of a step: from the journal, or from running it. Transient failures are retried.
+    /// Returns the output of a step from the journal, or runs the step. Transient failures are retried.
     pub(super) async fn step<T, F, Fut>(&self, step: Step, mut run: F) -> Result<T, StepsError>
     where
         T: StepOutput,
@@ -91,7 +91,7 @@ impl<'a> Journal<'a> {
         let summary = self.events.redactor().redact(&summary);
         let output = serde_json::to_value(output).map_err(|source| unreadable(step, source))?;
         let entry = JournalEntry::new(step, millis(took), summary, output);
-        // The step's own events come before its end.
+        // The events of the step precede its end.
         self.events.flush().await;
         self.store.record_step(&self.claim.fence, &entry).await?;
         self.events.wake();
@@ -100,7 +100,7 @@ impl<'a> Journal<'a> {
 
     fn warn_retry(&self, step: Step, failure: &StepFailure, attempt: u32, wait: Duration) {
         let message = format!(
-            "{step}: attempt {attempt} failed: {failure}; trying again in {:.1} s",
+            "{step}: attempt {attempt} failed: {failure}; retrying in {:.1} s",
             wait.as_secs_f64()
         );
         self.events.emit(EventKind::Warning { message });

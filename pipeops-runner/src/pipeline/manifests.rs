@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Plan, StepFailure};
 use crate::project::{Environment, Project};
 
-/// The app as this environment runs it, without its pull secret.
+/// The app in this environment, without its pull secret.
 pub(super) fn app(
     project: &Project,
     environment: &Environment,
@@ -34,13 +34,13 @@ pub(super) fn app(
         app.health = HealthCheck::http(path);
     }
     let mut app = overridden(app, &environment.app)?;
-    // Set last: secrets are not in the JSON that overrides are merged into.
+    // Set last, because the merged JSON contains no secrets.
     let secrets = &project.secrets.variables;
     app.secrets = secrets.get(&environment.name).cloned().unwrap_or_default();
     Ok(app)
 }
 
-/// What the cluster pulls the image with: the same login that it was pushed with.
+/// The secret for pulling the image, with the login that pushed it.
 pub(super) async fn pull_secret(
     credentials: &dyn CredentialProvider,
     image: &ImageRef,
@@ -55,7 +55,7 @@ pub(super) async fn pull_secret(
     Ok(Some(pull_secret_json(&[(host, credential)])))
 }
 
-/// The app with the environment's own settings, by their names in the app's JSON.
+/// The app with the overrides of the environment, by their names in the JSON of the app.
 fn overridden(app: App, settings: &Map<String, Value>) -> Result<App, StepFailure> {
     if settings.is_empty() {
         return Ok(app);
@@ -67,7 +67,7 @@ fn overridden(app: App, settings: &Map<String, Value>) -> Result<App, StepFailur
     read.map_err(|error| {
         StepFailure::from_diagnosis(
             Diagnosis::new(&codes::deployment::INVALID_APP)
-                .error("the environment's settings for the app cannot be read")
+                .error("the app settings of the environment are invalid")
                 .reason(error.to_string()),
         )
     })

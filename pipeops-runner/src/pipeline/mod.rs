@@ -1,6 +1,6 @@
 //! The deployment pipeline, step by step.
 //!
-//! | Step | From | To |
+//! | Step | Input | Output |
 //! |---|---|---|
 //! | clone | the commit | [`Cloned`] |
 //! | detect | the source tree | [`Detection`] |
@@ -9,9 +9,9 @@
 //! | manifests | plan and image | [`Stack`] |
 //! | rollout | the stack | [`RolledOut`] |
 //!
-//! Each output is written to the journal before the next step begins. After a crash, the next runner reads the journal and
-//! resumes after the last finished step: a finished build is not built again. A workspace does not outlive its process, so
-//! the source is fetched again for the steps that read it.
+//! Each output is written to the journal before the next step starts. After a crash, the next runner reads the journal and
+//! resumes after the last finished step, so a finished build isn't repeated. A workspace doesn't outlive its process, so the
+//! source is fetched again for the steps that read it.
 
 mod build;
 mod deployer;
@@ -58,12 +58,14 @@ impl Pipeline {
         Self { parts, options }
     }
 
-    /// Runs a deployment from the last step in its journal to its end, which the caller writes.
+    /// Runs a deployment from the last finished step to its end, and returns the [`Ending`] for [`Store::finish`].
     ///
-    /// Dropping the future stops the current step; another call resumes it.
+    /// Dropping the future stops the current step. Another call resumes the deployment.
+    ///
+    /// [`Store::finish`]: crate::Store::finish
     ///
     /// # Errors
-    /// When the store does not answer or the lease is lost. That the deployment failed is an [`Ending`], not an error.
+    /// When the store doesn't answer or the lease is lost. A failed deployment is an [`Ending`], not an error.
     pub async fn run(
         &self,
         claim: &Claim,
@@ -84,7 +86,7 @@ impl Pipeline {
         })
     }
 
-    /// All steps in their order. Returns the image that runs.
+    /// Runs all steps in order. Returns the deployed image.
     async fn steps(&self, claim: &Claim, events: &DeploymentEvents) -> Result<String, StepsError> {
         let Self { parts, options } = self;
         let (deployment, project) = (&claim.deployment, &claim.project);
@@ -147,8 +149,7 @@ impl Pipeline {
         Ok(built.image.to_string())
     }
 
-    /// Whether an earlier deployment of this environment succeeded: its revision still serves when the cluster was not
-    /// changed.
+    /// Whether an earlier deployment of this environment succeeded. Its revision still serves if the cluster wasn't changed.
     async fn has_succeeded_before(&self, deployment: &Deployment) -> Result<bool, StoreError> {
         let filter = DeploymentFilter::default().project(&deployment.project);
         let recent = self.parts.store.deployments(&filter).await?;

@@ -1,4 +1,4 @@
-//! The parts of a pipeline, and its limits.
+//! The parts and options of a pipeline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,26 +19,26 @@ use crate::workspace::Workspaces;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PipelineParts {
-    /// Where journals are written.
+    /// Stores journals.
     pub store: Arc<dyn Store>,
-    /// Where sources are put.
+    /// The folder for sources.
     pub workspaces: Workspaces,
-    /// What fetches sources.
+    /// Fetches sources.
     pub fetcher: Arc<dyn SourceFetcher>,
-    /// What builds images.
+    /// Builds images.
     pub builder: Arc<dyn ImageBuilder>,
-    /// What generates Kubernetes objects. Default: [`StandardManifests`].
+    /// Generates Kubernetes objects. Default: [`StandardManifests`].
     pub manifests: Arc<dyn ManifestGenerator>,
-    /// What rolls out, by the name of the cluster.
+    /// Rolls out, by the name of the cluster.
     pub clusters: BTreeMap<String, Arc<dyn Deployer>>,
-    /// Registry credentials for projects without a login, and for base images. Default: none.
+    /// Registry credentials for base images, and for projects without a registry login. Default: none.
     pub credentials: Arc<dyn CredentialProvider>,
-    /// What detects languages; `None` for the built-in rules, which know the project's settings.
+    /// Detects languages. Default: the built-in detector with the settings of the project.
     pub detector: Option<Arc<dyn LanguageDetector>>,
 }
 
 impl PipelineParts {
-    /// These parts, without clusters.
+    /// A pipeline of these parts, without clusters.
     pub fn new(
         store: Arc<dyn Store>,
         workspaces: Workspaces,
@@ -57,7 +57,7 @@ impl PipelineParts {
         }
     }
 
-    /// Adds a cluster, or replaces the one of the same name.
+    /// Adds a cluster, or replaces the one with the same name.
     #[must_use]
     pub fn cluster(mut self, name: impl Into<String>, deployer: Arc<dyn Deployer>) -> Self {
         self.clusters.insert(name.into(), deployer);
@@ -75,7 +75,16 @@ impl std::fmt::Debug for PipelineParts {
     }
 }
 
-/// Limits and settings of a pipeline.
+/// Options of a pipeline.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_runner::PipelineOptions;
+///
+/// let mut options = PipelineOptions::default();
+/// options.limits.build = Duration::from_secs(20 * 60);
+/// options.clone.bytes = 500 << 20;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PipelineOptions {
@@ -83,13 +92,13 @@ pub struct PipelineOptions {
     pub clone: CloneLimits,
     /// How long each step may take.
     pub limits: StepLimits,
-    /// How steps with transient failures are retried. Default: 3 attempts within an hour.
+    /// How steps with transient failures are retried. Default: 3 attempts in at most an hour.
     pub retry: Backoff,
     /// The base images of generated Dockerfiles.
     pub base_images: BaseImages,
-    /// Options of the client that checks whether a registry accepts the push.
+    /// Options of the registry client that checks whether a push is allowed.
     pub registry: ClientOptions,
-    /// Build cache in S3; its name is set for each project and branch. Default: none.
+    /// The S3 bucket for build caches. Each project and branch has its own cache. Default: none.
     pub cache: Option<S3Cache>,
 }
 
@@ -107,20 +116,6 @@ impl Default for PipelineOptions {
 }
 
 impl PipelineOptions {
-    /// Sets the limits of clones.
-    #[must_use]
-    pub fn clone_limits(mut self, limits: CloneLimits) -> Self {
-        self.clone = limits;
-        self
-    }
-
-    /// Sets how long each step may take.
-    #[must_use]
-    pub fn limits(mut self, limits: StepLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
     /// Sets how steps with transient failures are retried.
     #[must_use]
     pub fn retry(mut self, retry: Backoff) -> Self {
@@ -135,7 +130,7 @@ impl PipelineOptions {
         self
     }
 
-    /// Sets the bucket for build cache.
+    /// Sets the S3 bucket for build caches.
     #[must_use]
     pub fn cache(mut self, cache: S3Cache) -> Self {
         self.cache = Some(cache);
@@ -143,15 +138,15 @@ impl PipelineOptions {
     }
 }
 
-/// The time limit of each attempt of a step. The rollout's own deadline is shorter.
+/// Time limits of steps, for each attempt. The deadline of a rollout, in its own options, is normally shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StepLimits {
     /// Default: 10 minutes.
     pub clone: Duration,
-    /// For detection, plan and manifests each. Default: 1 minute.
+    /// For detect, plan and manifests each. Default: 1 minute.
     pub compute: Duration,
-    /// Default: 70 minutes, so that a builder's own limit of an hour comes first.
+    /// Default: 70 minutes, so that a builder's own limit of an hour applies first.
     pub build: Duration,
     /// Default: 30 minutes.
     pub rollout: Duration,
@@ -170,20 +165,6 @@ impl Default for StepLimits {
 }
 
 impl StepLimits {
-    /// Sets the limit of the build.
-    #[must_use]
-    pub fn build(mut self, limit: Duration) -> Self {
-        self.build = limit;
-        self
-    }
-
-    /// Sets the limit of the rollout.
-    #[must_use]
-    pub fn rollout(mut self, limit: Duration) -> Self {
-        self.rollout = limit;
-        self
-    }
-
     /// The limit of a step.
     pub fn of(&self, step: Step) -> Duration {
         match step {

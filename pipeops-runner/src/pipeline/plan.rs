@@ -15,40 +15,40 @@ use serde::{Deserialize, Serialize};
 use super::StepFailure;
 use super::source::{blocking, unreadable};
 
-/// Longer Dockerfiles are refused.
+/// The longest accepted Dockerfile, in bytes.
 const MAX_DOCKERFILE: usize = 1 << 20;
 
-/// How the image is going to be built.
+/// How the image is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Plan {
-    /// The build context, from the root of the repository; `.` is the root.
+    /// The path of the build context from the root of the repository; `.` is the root.
     pub context: String,
     /// The Dockerfile.
     pub dockerfile: PlannedDockerfile,
-    /// The build arguments that the Dockerfile declares.
+    /// The build arguments, without those that the Dockerfile doesn't declare.
     pub build_args: BTreeMap<String, String>,
-    /// The language that was detected.
+    /// The detected language.
     pub language: Option<Language>,
-    /// The port that the app listens on, if the source names it.
+    /// The port of the app, if the source names it.
     pub port: Option<u16>,
-    /// The numeric user that the app runs as, if the Dockerfile names it.
+    /// The numeric user of the app, if the Dockerfile names it.
     pub uid: Option<u32>,
 }
 
-/// Where the Dockerfile comes from.
+/// The Dockerfile of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum PlannedDockerfile {
-    /// It is in the repository: its path, from the build context.
+    /// A Dockerfile of the repository, by its path from the build context.
     Own(String),
-    /// It was generated.
+    /// A generated Dockerfile.
     Generated {
         /// Its text.
         text: String,
-        /// The `.dockerignore` for it, used when the repository has none.
+        /// Its `.dockerignore`, used if the repository has none.
         ignore: String,
     },
 }
@@ -67,10 +67,10 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What a plan is made from.
+/// The input of a plan.
 pub(super) struct PlanRequest {
     pub(super) detection: Detection,
-    /// The Dockerfile that the project names, from the app's folder.
+    /// The Dockerfile in the project settings, from the app folder.
     pub(super) dockerfile: Option<String>,
     pub(super) args: BTreeMap<String, String>,
     pub(super) metadata: BuildMetadata,
@@ -80,7 +80,7 @@ pub(super) struct PlanRequest {
 }
 
 impl PlanRequest {
-    /// The plan for the source in this folder, and warnings for people.
+    /// The plan for the source in this folder, and warnings.
     pub(super) async fn run(self, folder: PathBuf) -> Result<(Plan, Vec<String>), StepFailure> {
         blocking(move || self.plan(&DirTree::new(&folder).map_err(unreadable)?)).await?
     }
@@ -92,7 +92,7 @@ impl PlanRequest {
         }
     }
 
-    /// The Dockerfile in the repository with its path from the app's folder, if there is one.
+    /// The Dockerfile of the repository with its path from the app folder, if there is one.
     fn own_dockerfile(
         &self,
         tree: &dyn SourceTree,
@@ -111,8 +111,8 @@ impl PlanRequest {
             .map_err(unreadable)?;
         match bytes {
             Some(bytes) if bytes.len() <= MAX_DOCKERFILE => Ok(Some((path.to_owned(), bytes))),
-            Some(_) => Err(bad_dockerfile(path, "it is longer than 1 MiB")),
-            None => Err(bad_dockerfile(path, "there is no such file in the commit")),
+            Some(_) => Err(bad_dockerfile(path, "it is larger than 1 MiB")),
+            None => Err(bad_dockerfile(path, "the commit has no such file")),
         }
     }
 
@@ -142,7 +142,7 @@ impl PlanRequest {
         Ok((plan, warnings))
     }
 
-    /// Secrets that the build can use and the project lacks. The build may succeed without them.
+    /// Warns of secrets that the build can use and the project lacks. The build may succeed without them.
     fn missing_secrets(&self, wanted: &[BuildSecret]) -> impl Iterator<Item = String> {
         let missing = wanted
             .iter()
@@ -194,7 +194,7 @@ impl Facts {
     }
 }
 
-/// `USER 1000` or `USER 1000:1000`; only the image can resolve names, and root is never used.
+/// The user of `USER 1000` or `USER 1000:1000`. Only the image can resolve names, and root is never used.
 fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
     let mut users = stage
         .instructions()
@@ -209,7 +209,7 @@ fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
 fn bad_dockerfile(path: &str, why: &str) -> StepFailure {
     StepFailure::from_diagnosis(
         Diagnosis::new(&codes::deployment::DOCKERFILE_NOT_FOUND)
-            .error(format!("the Dockerfile {path:?} cannot be used"))
+            .error(format!("cannot use the Dockerfile {path:?}"))
             .reason(why),
     )
 }
@@ -217,12 +217,12 @@ fn bad_dockerfile(path: &str, why: &str) -> StepFailure {
 fn nothing_detected(detection: &Detection) -> StepFailure {
     StepFailure::from_diagnosis(if detection.apps.is_empty() {
         Diagnosis::new(&codes::deployment::NO_LANGUAGE)
-            .error("no language was detected and there is no Dockerfile")
-            .reason("none of the files that languages are known by is in the app's folder")
+            .error("no language was detected, and there is no Dockerfile")
+            .reason("the app folder contains no file that identifies a language")
     } else {
         Diagnosis::new(&codes::deployment::SEVERAL_APPS)
-            .error("there are several apps side by side and none at the root")
-            .reason(format!("apps were found in {}", detection.apps.join(", ")))
+            .error("the repository contains several apps and none at its root")
+            .reason(format!("the apps are in {}", detection.apps.join(", ")))
     })
 }
 

@@ -1,4 +1,4 @@
-//! The source of the commit, on disk.
+//! The source of a commit on disk.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::StepFailure;
 use crate::clone::{CloneRequest, Cloned, SourceFetcher, source_folder};
 use crate::workspace::{Workspace, Workspaces};
 
-/// The source of one commit. It is fetched once per process, when a step first asks for it, and removed on drop.
+/// The source of one commit, which is fetched when a step first needs it and removed on drop.
 pub(super) struct Source<'a> {
     workspaces: &'a Workspaces,
     fetcher: &'a dyn SourceFetcher,
@@ -35,12 +35,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What was fetched.
+    /// The fetched commit.
     pub(super) async fn cloned(&self) -> Result<Cloned, StepFailure> {
         Ok(self.fetched().await?.1.clone())
     }
 
-    /// The folder with the commit's files.
+    /// The folder with the files of the commit.
     pub(super) async fn folder(&self) -> Result<PathBuf, StepFailure> {
         Ok(source_folder(&self.fetched().await?.0))
     }
@@ -57,7 +57,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Runs blocking work on a thread for it.
+/// Runs work on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StepFailure> {
@@ -65,16 +65,16 @@ pub(super) async fn blocking<T: Send + 'static>(
         StepFailure::from_diagnosis(
             Diagnosis::new(&codes::deployment::INTERNAL)
                 .error(error.to_string())
-                .reason("the step crashed: this is a defect of PipeOps"),
+                .reason("the step panicked: this is a bug in PipeOps"),
         )
     })
 }
 
-/// The source on disk cannot be read.
+/// The source on disk can't be read.
 pub(super) fn unreadable(error: io::Error) -> StepFailure {
     StepFailure::from_diagnosis(
         Diagnosis::new(&codes::deployment::WORKSPACE)
-            .error("the source cannot be read")
+            .error("cannot read the source")
             .reason(error.to_string()),
     )
 }

@@ -1,16 +1,16 @@
-//! What a project still needs before it can be deployed.
+//! Settings that a project needs before it can be deployed.
 
 use std::fmt;
 
-/// One thing that is not configured. Its `Display` names it for people.
+/// A missing setting of a project. Its `Display` is a phrase such as `the webhook secret`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// The repository's URL.
+    /// The URL of the repository.
     Repository,
     /// The secret that the forge signs webhooks with.
     WebhookSecret,
-    /// The image's name in a registry.
+    /// The name of the image.
     Registry,
     /// Any environment.
     Environment,
@@ -24,43 +24,45 @@ pub enum Missing {
         /// The environment.
         environment: String,
     },
-    /// The service does not know the cluster of an environment.
+    /// The service has no cluster with the name that an environment uses.
     UnknownCluster {
         /// The environment.
         environment: String,
-        /// The name that it has for it.
+        /// The name of the cluster in the environment.
         cluster: String,
-        /// The names that the service knows.
+        /// The clusters of the service.
         known: Vec<String>,
     },
 }
 
 impl Missing {
-    /// How to add it.
+    /// How to set it.
     pub fn fix(&self) -> String {
         match self {
-            Self::Repository => "Set the repository's URL in the project".to_owned(),
+            Self::Repository => "Set the URL of the repository in the project".to_owned(),
             Self::WebhookSecret => {
-                "Set a webhook secret in the project, and the same one in the forge".to_owned()
+                "Set the same webhook secret in the project and in the forge".to_owned()
             }
             Self::Registry => {
-                "Set the image's name in the project, such as registry.example.com/team/app"
+                "Set the name of the image in the project, such as registry.example.com/team/app"
                     .to_owned()
             }
             Self::Environment => "Add an environment to the project".to_owned(),
             Self::Branch { environment } => {
-                format!("Set the branch that is deployed to {environment}")
+                format!("Set the branch of the environment {environment}")
             }
-            Self::Cluster { environment } => format!("Set the cluster of {environment}"),
+            Self::Cluster { environment } => {
+                format!("Set the cluster of the environment {environment}")
+            }
             Self::UnknownCluster {
                 environment, known, ..
             } if known.is_empty() => {
-                format!("Start the service with a cluster for {environment}")
+                format!("Start the service with a cluster for the environment {environment}")
             }
             Self::UnknownCluster {
                 environment, known, ..
             } => format!(
-                "Set the cluster of {environment} to one of: {}",
+                "Set the cluster of the environment {environment} to one of: {}",
                 known.join(", ")
             ),
         }

@@ -1,4 +1,4 @@
-//! What is configured: projects and their environments.
+//! The configuration: projects and their environments.
 
 mod missing;
 mod secrets;
@@ -17,12 +17,12 @@ pub use secrets::{Login, ProjectSecrets};
 
 use crate::git::RepositoryUrl;
 
-/// The longest name of a project, an environment and a namespace: they become names and labels of Kubernetes objects.
+/// The longest name of a project or environment. The names become names and labels of Kubernetes objects.
 const MAX_NAME: usize = 53;
 
-/// One application: where its source is, how it is built, and where it is deployed to.
+/// One application: its repository, how it's built and where it's deployed.
 ///
-/// Its JSON holds no secrets; stores keep [`Project::secrets`] apart, encrypted.
+/// The JSON of a project contains no secrets. Stores keep [`Project::secrets`] apart, encrypted.
 ///
 /// ```
 /// use pipeops_runner::{Environment, Project};
@@ -40,34 +40,34 @@ const MAX_NAME: usize = 53;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Project {
-    /// Its name: a DNS label of at most 53 characters. Also the app's name in the cluster.
+    /// The name of the project and of its app in the cluster: a DNS label of at most 53 characters.
     pub name: String,
-    /// Whether pushes are deployed. Default: true.
+    /// Whether pushes are deployed. Manual deployments always are. Default: true.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Where the source is fetched from.
+    /// The git repository.
     pub repository: Option<RepositoryUrl>,
-    /// The image's repository in the registry; each build adds the commit as its tag.
+    /// The repository of the image, such as `registry.example.com/team/shop`. Each build adds its commit as the tag.
     pub image: Option<ImageRef>,
-    /// The registry speaks plain HTTP although it is not on loopback. Default: false.
+    /// Whether to use plain HTTP for a registry that isn't on loopback. Default: false.
     #[serde(default)]
     pub insecure_registry: bool,
-    /// How the image is built.
+    /// How the image is built. Default: the root of the repository, with detected language or Dockerfile.
     #[serde(default)]
     pub build: BuildConfig,
-    /// Where it is deployed to.
+    /// Where the app is deployed.
     #[serde(default)]
     pub environments: Vec<Environment>,
-    /// Secrets: never in the JSON.
+    /// Secrets, which are never in the JSON.
     #[serde(skip)]
     pub secrets: ProjectSecrets,
 }
 
 impl Project {
-    /// A project with this name and nothing else; [`Project::missing`] says what it still needs.
+    /// A project with only a name. [`Project::missing`] lists what it still needs.
     ///
     /// # Errors
-    /// When the name is not a DNS label of at most 53 characters.
+    /// When the name isn't a DNS label of at most 53 characters.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
         Ok(Self {
             name: checked("project", name.into())?,
@@ -81,14 +81,14 @@ impl Project {
         })
     }
 
-    /// Sets where the source is fetched from.
+    /// Sets the git repository.
     #[must_use]
     pub fn repository(mut self, url: RepositoryUrl) -> Self {
         self.repository = Some(url);
         self
     }
 
-    /// Sets the image's repository in the registry. A tag or digest in it is not used.
+    /// Sets the repository of the image. A tag or digest is ignored.
     #[must_use]
     pub fn image(mut self, image: ImageRef) -> Self {
         self.image = Some(image);
@@ -102,7 +102,7 @@ impl Project {
         self
     }
 
-    /// Adds an environment, or replaces the one of the same name.
+    /// Adds an environment, or replaces the one with the same name.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environments
@@ -118,7 +118,7 @@ impl Project {
         self
     }
 
-    /// Sets the login for fetching the source: user name and access token.
+    /// Sets the login for the git server: user name and access token.
     #[must_use]
     pub fn git_login(
         mut self,
@@ -129,7 +129,7 @@ impl Project {
         self
     }
 
-    /// Sets the login for the image's registry: user name and password (or access token).
+    /// Sets the login for the image's registry: user name and password, or access token.
     #[must_use]
     pub fn registry_login(
         mut self,
@@ -140,14 +140,14 @@ impl Project {
         self
     }
 
-    /// Sets a secret for `RUN --mount=type=secret,id=…` of the build.
+    /// Adds a secret for `RUN --mount=type=secret,id=…` in the Dockerfile.
     #[must_use]
     pub fn build_secret(mut self, id: impl Into<String>, secret: impl Into<SecretString>) -> Self {
         self.secrets.build.insert(id.into(), secret.into());
         self
     }
 
-    /// Sets a secret environment variable of the app in one environment.
+    /// Adds a secret environment variable of the app in one environment.
     #[must_use]
     pub fn secret_variable(
         mut self,
@@ -164,14 +164,14 @@ impl Project {
         self
     }
 
-    /// The environment of this name.
+    /// The environment with this name.
     pub fn find_environment(&self, name: &str) -> Option<&Environment> {
         self.environments
             .iter()
             .find(|environment| environment.name == name)
     }
 
-    /// What it still needs before it can be deployed, in the order in which a person would set it.
+    /// What the project still needs before it can be deployed, in the order in which a user sets it.
     pub fn missing(&self) -> Vec<Missing> {
         let secret = self.secrets.webhook.as_ref();
         let parts = [
@@ -210,17 +210,17 @@ impl Project {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct BuildConfig {
-    /// The app's folder in the repository; it is the build context. Default: `.`
+    /// The folder of the app in the repository, which is the build context. Default: `.`
     pub path: String,
-    /// The language, where detection is not wanted.
+    /// The language. Default: detected.
     pub language: Option<Language>,
-    /// The Dockerfile, from the app's folder. Default: `Dockerfile` if it is there, else one is generated.
+    /// The path of the Dockerfile from the app's folder. Default: `Dockerfile` if it exists; otherwise it's generated.
     pub dockerfile: Option<String>,
-    /// The stage to build; the last one by default.
+    /// The stage to build. Default: the last one.
     pub target: Option<String>,
-    /// Build arguments; those that the Dockerfile does not declare are dropped, with the reason.
+    /// Build arguments. Those that the Dockerfile doesn't declare are dropped with a warning.
     pub args: BTreeMap<String, String>,
-    /// `os/arch[/variant]`; the BuildKit daemon's own platform by default.
+    /// Platforms as `os/arch[/variant]`. Default: the platform of the BuildKit daemon.
     pub platforms: Vec<String>,
 }
 
@@ -238,14 +238,14 @@ impl Default for BuildConfig {
 }
 
 impl BuildConfig {
-    /// Sets the app's folder.
+    /// Sets the folder of the app.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Sets the language, where detection is not wanted.
+    /// Sets the language instead of detecting it.
     #[must_use]
     pub fn language(mut self, language: Language) -> Self {
         self.language = Some(language);
@@ -260,44 +260,46 @@ impl BuildConfig {
     }
 }
 
-/// One place where an application runs.
+/// One place where an app runs: a cluster and a namespace, for the pushes to one branch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Environment {
-    /// Its name: `production`.
+    /// The name, such as `production`.
     pub name: String,
-    /// Pushes to this branch are deployed here.
+    /// The branch whose pushes are deployed here.
     pub branch: Option<String>,
-    /// The cluster, by the name under which the service knows it.
+    /// The name of the cluster, as given to [`ServiceBuilder::cluster`](crate::ServiceBuilder::cluster).
     pub cluster: Option<String>,
-    /// The namespace; the project's name by default.
+    /// The namespace. Default: the name of the project.
     pub namespace: Option<String>,
-    /// Only pushes that change a file under one of these folders are deployed; empty: every push.
+    /// Folders of the repository. Only pushes that change a file below one of them are deployed. Default: none, so that
+    /// every push is deployed.
     #[serde(default)]
     pub watch: Vec<String>,
-    /// Whether it answers requests or works in the background. Default: web.
+    /// Whether the app answers requests or works in the background. Default: web.
     #[serde(default)]
     pub kind: Kind,
-    /// The port that it listens on; detected by default.
+    /// The port that the app listens on. Default: detected.
     pub port: Option<u16>,
-    /// How many pods; [`App`](pipeops_manifest::App)'s own default when `None`.
+    /// The number of pods. Default: that of [`App`](pipeops_manifest::App).
     pub replicas: Option<u32>,
-    /// Environment variables that are no secrets.
+    /// Environment variables that aren't secret.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
-    /// The path that answers health checks. Default: `/health`.
+    /// The path of the health check. Default: `/health`.
     pub health_path: Option<String>,
-    /// Everything else of the [`App`](pipeops_manifest::App), by its names in the app's JSON; merged over the rest.
+    /// Other settings of the [`App`](pipeops_manifest::App), by their names in the JSON of the app. They override the fields
+    /// above (JSON merge patch).
     #[serde(default)]
     pub app: Map<String, Value>,
 }
 
 impl Environment {
-    /// An environment with this name and nothing else.
+    /// An environment with only a name.
     ///
     /// # Errors
-    /// When the name is not a DNS label of at most 53 characters.
+    /// When the name isn't a DNS label of at most 53 characters.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
         Ok(Self {
             name: checked("environment", name.into())?,
@@ -321,7 +323,7 @@ impl Environment {
         self
     }
 
-    /// Sets the cluster, by the name under which the service knows it.
+    /// Sets the name of the cluster.
     #[must_use]
     pub fn cluster(mut self, cluster: impl Into<String>) -> Self {
         self.cluster = Some(cluster.into());
@@ -335,7 +337,7 @@ impl Environment {
         self
     }
 
-    /// Sets the port that it listens on.
+    /// Sets the port that the app listens on.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -349,21 +351,21 @@ impl Environment {
         self
     }
 
-    /// Adds an environment variable that is no secret.
+    /// Adds an environment variable that isn't secret.
     #[must_use]
     pub fn variable(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.insert(key.into(), value.into());
         self
     }
 
-    /// Sets the path that answers health checks.
+    /// Sets the path of the health check.
     #[must_use]
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.health_path = Some(path.into());
         self
     }
 
-    /// Sets anything of the [`App`](pipeops_manifest::App), by its name in the app's JSON:
+    /// Sets any other setting of the [`App`](pipeops_manifest::App), by its name in the JSON of the app:
     /// `.app("ingress", json!({"hosts": ["shop.example.com"]}))`.
     #[must_use]
     pub fn app(mut self, name: impl Into<String>, value: Value) -> Self {
@@ -371,7 +373,7 @@ impl Environment {
         self
     }
 
-    /// Whether a push that changed these paths is to be deployed here.
+    /// Whether a push that changed these paths is deployed here.
     pub(crate) fn watches(&self, changed: &[String]) -> bool {
         let under = |path: &String, folder: &String| {
             let folder = folder.trim_matches('/');
@@ -385,14 +387,14 @@ impl Environment {
     }
 }
 
-/// A name that Kubernetes objects cannot have.
+/// A name that Kubernetes objects can't have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} cannot be the name of a {what}: use up to 53 lower-case letters, digits and dashes, beginning with a letter"
+    "{name:?} is not a valid {what} name: use up to 53 lower-case letters, digits and dashes, starting with a letter"
 )]
 #[non_exhaustive]
 pub struct InvalidName {
-    /// What it was to name.
+    /// `project` or `environment`.
     pub what: &'static str,
     /// The name, cut to 100 characters.
     pub name: String,
@@ -402,7 +404,7 @@ impl Diagnose for InvalidName {
     fn diagnosis(&self) -> Diagnosis {
         Diagnosis::new(&codes::project::INVALID_NAME)
             .error(self.to_string())
-            .reason("it becomes the name and the label of Kubernetes objects")
+            .reason("the name becomes a name and a label of Kubernetes objects")
     }
 }
 

@@ -1,12 +1,12 @@
-//! The secrets of a project, apart from its configuration.
+//! The secrets of a project, kept apart from its configuration.
 
 use std::collections::BTreeMap;
 
 use pipeops_core::SecretString;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
 
-/// A user name and its password or access token. Its `Debug` shows no secret.
+/// A user name with its password or access token. Its `Debug` output is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Login {
@@ -26,13 +26,13 @@ impl Login {
     }
 }
 
-/// The secrets of a project. Its `Debug` shows none, and it has no JSON form.
+/// The secrets of a project. Its `Debug` output is redacted, and it has no JSON form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProjectSecrets {
-    /// What the forge signs webhooks with.
+    /// The secret that the forge signs webhooks with.
     pub webhook: Option<SecretString>,
-    /// The login for fetching the source.
+    /// The login for the git server.
     pub git: Option<Login>,
     /// The login for the image's registry.
     pub registry: Option<Login>,
@@ -43,7 +43,7 @@ pub struct ProjectSecrets {
 }
 
 impl ProjectSecrets {
-    /// Every secret in it, for a [`Redactor`](pipeops_core::Redactor).
+    /// Every secret, for a [`Redactor`](pipeops_core::Redactor).
     pub fn all(&self) -> Vec<SecretString> {
         let logins = [&self.git, &self.registry];
         let passwords = logins
@@ -61,7 +61,7 @@ impl ProjectSecrets {
             .collect()
     }
 
-    /// All secrets as plain JSON, for a store to encrypt. The memory is cleared on drop.
+    /// All secrets as plain JSON, for a store to encrypt. The memory is zeroed on drop.
     pub fn expose(&self) -> Zeroizing<Vec<u8>> {
         let exposed = Exposed::from(self);
         // Strings and maps of strings always serialize.
@@ -71,76 +71,76 @@ impl ProjectSecrets {
     /// Reads what [`ProjectSecrets::expose`] wrote.
     ///
     /// # Errors
-    /// When it is other JSON.
+    /// When the JSON has another format.
     pub fn from_exposed(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice::<Exposed>(json).map(|mut exposed| exposed.take())
+        serde_json::from_slice::<Exposed>(json).map(Self::from)
     }
 }
 
-/// The same in plain text. It is private, so no other code can serialize secrets by accident.
-#[derive(Serialize, Deserialize, Default)]
+/// The secrets in plain text. The type is private, so that no other code serializes secrets by accident.
+#[derive(Serialize, Deserialize)]
 struct Exposed {
-    webhook: Option<String>,
-    git: Option<(String, String)>,
-    registry: Option<(String, String)>,
-    build: BTreeMap<String, String>,
-    variables: BTreeMap<String, BTreeMap<String, String>>,
+    webhook: Option<Plain>,
+    git: Option<(String, Plain)>,
+    registry: Option<(String, Plain)>,
+    build: BTreeMap<String, Plain>,
+    variables: BTreeMap<String, BTreeMap<String, Plain>>,
+}
+
+/// A secret that serializes as plain text. Like every [`SecretString`], it's zeroed on drop.
+struct Plain(SecretString);
+
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
 }
 
 impl From<&ProjectSecrets> for Exposed {
     fn from(secrets: &ProjectSecrets) -> Self {
-        let login = |login: &Login| (login.username.clone(), login.password.expose().to_owned());
+        let plain = |secret: &SecretString| Plain(secret.clone());
+        let login = |login: &Login| (login.username.clone(), plain(&login.password));
+        let map = |map: &BTreeMap<String, SecretString>| {
+            let entries = map.iter().map(|(key, secret)| (key.clone(), plain(secret)));
+            entries.collect()
+        };
+        let variables = secrets.variables.iter();
         Self {
-            webhook: secrets.webhook.as_ref().map(|s| s.expose().to_owned()),
+            webhook: secrets.webhook.as_ref().map(plain),
             git: secrets.git.as_ref().map(login),
             registry: secrets.registry.as_ref().map(login),
-            build: plain(&secrets.build),
-            variables: secrets
-                .variables
-                .iter()
-                .map(|(environment, map)| (environment.clone(), plain(map)))
+            build: map(&secrets.build),
+            variables: variables
+                .map(|(key, variables)| (key.clone(), map(variables)))
                 .collect(),
         }
     }
 }
 
-impl Exposed {
-    fn take(&mut self) -> ProjectSecrets {
-        let login = |(username, password): (String, String)| Login::new(username, password);
-        let wrap = |map: BTreeMap<String, String>| {
-            map.into_iter()
-                .map(|(key, value)| (key, SecretString::from(value)))
-                .collect()
+impl From<Exposed> for ProjectSecrets {
+    fn from(exposed: Exposed) -> Self {
+        let login = |(username, password): (String, Plain)| Login::new(username, password.0);
+        let map = |map: BTreeMap<String, Plain>| {
+            let entries = map.into_iter().map(|(key, secret)| (key, secret.0));
+            entries.collect()
         };
-        ProjectSecrets {
-            webhook: self.webhook.take().map(SecretString::from),
-            git: self.git.take().map(login),
-            registry: self.registry.take().map(login),
-            build: wrap(std::mem::take(&mut self.build)),
-            variables: std::mem::take(&mut self.variables)
-                .into_iter()
-                .map(|(environment, map)| (environment, wrap(map)))
+        let variables = exposed.variables.into_iter();
+        Self {
+            webhook: exposed.webhook.map(|secret| secret.0),
+            git: exposed.git.map(login),
+            registry: exposed.registry.map(login),
+            build: map(exposed.build),
+            variables: variables
+                .map(|(key, variables)| (key, map(variables)))
                 .collect(),
         }
     }
-}
-
-impl Drop for Exposed {
-    fn drop(&mut self) {
-        self.webhook.zeroize();
-        for (_, password) in [&mut self.git, &mut self.registry].into_iter().flatten() {
-            password.zeroize();
-        }
-        self.build.values_mut().for_each(Zeroize::zeroize);
-        let variables = self.variables.values_mut().flat_map(BTreeMap::values_mut);
-        variables.for_each(Zeroize::zeroize);
-    }
-}
-
-fn plain(map: &BTreeMap<String, SecretString>) -> BTreeMap<String, String> {
-    map.iter()
-        .map(|(key, value)| (key.clone(), value.expose().to_owned()))
-        .collect()
 }
 
 #[cfg(test)]

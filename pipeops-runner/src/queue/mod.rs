@@ -1,4 +1,4 @@
-//! Which runner may run which deployment.
+//! Assigns deployments to runners.
 
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -17,18 +17,18 @@ use crate::store::StoreError;
 
 /// Hands queued deployments to runners, each to one runner at a time.
 ///
-/// The database is authoritative: a stored deployment is queued by being stored, and a claim is a lease on its row. A
-/// message broker only notifies runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost, and nothing runs
-/// twice, when the broker, a runner or the database is killed.
+/// The database is authoritative: storing a deployment queues it, and a claim is a lease on its row. A message broker only
+/// notifies runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost or run twice when the broker, a runner
+/// or the database is killed.
 ///
-/// One deployment of a project and environment runs at a time; among those that may run, greater priority goes first,
-/// then the project that has fewest running, then the oldest.
+/// Each environment of a project runs one deployment at a time. The order is: greater priority first, then the project
+/// with the fewest running deployments, then the oldest deployment.
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
-    /// Takes the next deployment that may run: a queued one, or one whose lease expired.
+    /// Claims the next deployment: a queued one, or one with an expired lease. Returns `None` when there is none.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database doesn't answer.
     async fn claim(&self, runner: &str, lease: Duration) -> Result<Option<Claim>, StoreError>;
 
     /// Extends the lease.
@@ -37,38 +37,38 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::LeaseLost`] when another runner has claimed the deployment or it has ended.
     async fn heartbeat(&self, fence: &Fence, lease: Duration) -> Result<(), StoreError>;
 
-    /// Releases the deployment, so that another runner resumes it, because this one stops.
+    /// Releases the deployment, because the runner stops. Another one resumes it.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`], or when the database does not answer.
+    /// [`StoreError::LeaseLost`], or when the database doesn't answer.
     async fn release(&self, fence: &Fence) -> Result<(), StoreError>;
 
-    /// Notifies waiting runners that there may be something to claim.
+    /// Notifies waiting runners of a new deployment.
     ///
     /// # Errors
-    /// When the broker does not answer. The deployment is queued nevertheless and is found later.
+    /// When the broker doesn't answer. The deployment is queued anyway, and runners find it later.
     async fn announce(&self) -> Result<(), StoreError>;
 
-    /// Waits until there may be something to claim, at most this long.
+    /// Waits for a notification, up to `longest`.
     async fn wait(&self, longest: Duration);
 }
 
-/// A deployment that this runner may run until its lease runs out.
+/// A deployment that a runner may run until its lease expires.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Claim {
-    /// What is to be deployed.
+    /// The deployment.
     pub deployment: Deployment,
-    /// The project as it was when the deployment was stored, with its secrets.
+    /// The project with its secrets, as it was when the deployment was stored.
     pub project: Project,
-    /// The right to write for it.
+    /// The right to write for the deployment.
     pub fence: Fence,
-    /// How many runners claimed it before and did not finish.
+    /// The number of earlier claims that didn't finish.
     pub attempt: u32,
 }
 
 impl Claim {
-    /// A claim on this deployment, which `attempt` runners took before.
+    /// A claim on this deployment, after `attempt` earlier claims.
     pub fn new(deployment: Deployment, project: Project, token: u64, attempt: u32) -> Self {
         Self {
             fence: Fence::new(&deployment.id, token),

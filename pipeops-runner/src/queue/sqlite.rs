@@ -1,4 +1,4 @@
-//! The queue in the store's own database.
+//! The queue in the database of the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::store::sqlite::{
 };
 use crate::store::{SecretCipher, SqliteStore, StoreError};
 
-/// The queue of a [`SqliteStore`]: the rows of its deployments. Clones share who waits.
+/// The queue of a [`SqliteStore`], in its table of deployments. A notification reaches the clones of this value; other
+/// processes find new deployments by polling.
 #[derive(Debug, Clone)]
 pub struct SqliteQueue {
     database: Database,
@@ -25,7 +26,7 @@ pub struct SqliteQueue {
 }
 
 impl SqliteQueue {
-    /// The queue in this store's database.
+    /// The queue in the database of this store.
     pub fn new(store: &SqliteStore) -> Self {
         Self {
             database: store.database().clone(),
@@ -50,7 +51,7 @@ impl Queue for SqliteQueue {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
-        // A lease that has run out is free for all; giving back is no failed attempt.
+        // An expired lease can be claimed by anyone. A release is no failed attempt.
         set_lease(&self.database, fence, 0, 1).await?;
         self.news.notify_one();
         Ok(())
@@ -62,13 +63,12 @@ impl Queue for SqliteQueue {
     }
 
     async fn wait(&self, longest: Duration) {
-        // Other processes cannot notify this one: the limit is what finds their deployments.
+        // Other processes can't notify this one: the limit is what finds their deployments.
         let _ = tokio::time::timeout(longest, self.news.notified()).await;
     }
 }
 
-/// A deployment may run when it is queued or its lease has run out, and no other one of its project and environment has
-/// been started and not ended.
+/// Selects a deployment that is queued or has an expired lease, while no other one of its environment is running.
 const CLAIMABLE: &str = "
     SELECT d.number FROM deployments d
     WHERE (d.status = 'queued' OR (d.status = 'running' AND d.lease <= ?1))
@@ -97,7 +97,7 @@ fn claim(
             return Ok(None);
         };
         match take(tx, cipher, number, runner, lease) {
-            // One that cannot be read must not keep all others from being claimed.
+            // An unreadable deployment must not block the others.
             Err(error @ (StoreError::Corrupt { .. } | StoreError::Cipher { .. })) => {
                 fail_unreadable(tx, number, &error)?;
             }
@@ -176,17 +176,18 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(60);
 
-    async fn queue() -> (SqliteStore, SqliteQueue) {
+    /// A queue with a push to each of these projects.
+    async fn queue(projects: &[&str]) -> (SqliteStore, SqliteQueue) {
         let store = SqliteStore::in_memory().unwrap();
         let queue = SqliteQueue::new(&store);
+        let pushes = projects.iter().map(|name| push(shop(name), '1', '2'));
+        store.submit(pushes.collect()).await.unwrap();
         (store, queue)
     }
 
     #[tokio::test]
     async fn each_deployment_is_claimed_once() {
-        let (store, queue) = queue().await;
-        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
-        store.submit(vec![push(shop("b"), '1', '2')]).await.unwrap();
+        let (_, queue) = queue(&["a", "b"]).await;
         let first = queue.claim("r1", LEASE).await.unwrap().unwrap();
         let second = queue.claim("r2", LEASE).await.unwrap().unwrap();
         assert_ne!(first.deployment.id, second.deployment.id);
@@ -195,8 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_project_and_environment_run_one_deployment_at_a_time() {
-        let (store, queue) = queue().await;
-        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
+        let (store, queue) = queue(&["a"]).await;
         let first = queue.claim("r1", LEASE).await.unwrap().unwrap();
         store.submit(vec![push(shop("a"), '2', '3')]).await.unwrap();
         assert!(queue.claim("r2", LEASE).await.unwrap().is_none());
@@ -206,28 +206,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_lease_is_taken_over_before_newer_commits_and_the_old_runner_is_shut_out() {
-        let (store, queue) = queue().await;
-        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
+    async fn an_expired_lease_is_taken_over_before_newer_commits_and_the_old_runner_is_shut_out() {
+        let (store, queue) = queue(&["a"]).await;
         let dead = queue.claim("dead", Duration::ZERO).await.unwrap().unwrap();
         store.submit(vec![push(shop("a"), '2', '3')]).await.unwrap();
         let heir = queue.claim("heir", LEASE).await.unwrap().unwrap();
         assert_eq!(heir.deployment.id, dead.deployment.id);
         assert_eq!((dead.attempt, heir.attempt), (0, 1));
-        assert!(
-            queue
-                .heartbeat(&dead.fence, LEASE)
-                .await
-                .unwrap_err()
-                .is_lease_lost()
-        );
+        let late = queue.heartbeat(&dead.fence, LEASE).await;
+        assert!(late.unwrap_err().is_lease_lost());
         queue.heartbeat(&heir.fence, LEASE).await.unwrap();
     }
 
     #[tokio::test]
-    async fn giving_back_is_no_failed_attempt() {
-        let (store, queue) = queue().await;
-        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
+    async fn a_release_is_no_failed_attempt() {
+        let (_store, queue) = queue(&["a"]).await;
         let first = queue.claim("r1", LEASE).await.unwrap().unwrap();
         queue.release(&first.fence).await.unwrap();
         let second = queue.claim("r2", LEASE).await.unwrap().unwrap();
@@ -238,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn priority_goes_first_then_the_project_that_has_fewest_running() {
-        let (store, queue) = queue().await;
+        let (store, queue) = queue(&[]).await;
         let in_environment = |project: &str, environment: &str| {
             let mut new = push(shop(project), '1', '2');
             new.environment = environment.into();
@@ -246,14 +239,12 @@ mod tests {
         };
         let mut urgent = in_environment("late", "production");
         urgent.priority = 1;
-        for new in [
-            in_environment("busy", "one"),
-            in_environment("busy", "two"),
-            in_environment("idle", "one"),
-            urgent,
-        ] {
-            store.submit(vec![new]).await.unwrap();
-        }
+        let busy = ["one", "two"].map(|environment| in_environment("busy", environment));
+        let all = Vec::from_iter(
+            busy.into_iter()
+                .chain([in_environment("idle", "one"), urgent]),
+        );
+        store.submit(all).await.unwrap();
         let mut order = Vec::new();
         while let Some(claim) = queue.claim("r", LEASE).await.unwrap() {
             order.push(claim.deployment.project);
@@ -263,9 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployment_that_cannot_be_read_fails_and_stops_no_other() {
-        let (store, queue) = queue().await;
-        store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
-        store.submit(vec![push(shop("b"), '1', '2')]).await.unwrap();
+        let (store, queue) = queue(&["a", "b"]).await;
         let damage = "UPDATE deployments SET sealed_project_secrets = x'00' WHERE project = 'a'";
         let damaged = store.database().write(|tx| Ok(tx.execute(damage, [])?));
         assert_eq!(damaged.await.unwrap(), 1);
@@ -279,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_waiting_runner_is_told() {
-        let (_store, queue) = queue().await;
+        let (_store, queue) = queue(&[]).await;
         let other = queue.clone();
         let waiting = tokio::spawn(async move { other.wait(Duration::from_secs(600)).await });
         queue.announce().await.unwrap();

@@ -1,4 +1,6 @@
-//! Takes deployments from the queue and runs many of them at once.
+//! Claims deployments from the queue and runs many of them at once.
+
+mod shared;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use pipeops_core::{Diagnosis, EventKind, EventSink};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+pub(crate) use shared::SharedRunner;
+
 use crate::Commands;
 use crate::deployment::{Ending, Fence};
 use crate::hub::{DeploymentEvents, Hub};
@@ -20,24 +24,25 @@ use crate::store::{Store, StoreError};
 /// The pause after an error of the queue or the store.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How long stopping jobs have to release their deployments.
+/// How long jobs may take to release their deployments when the runner stops.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a runner works.
+/// Options of a runner.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunnerOptions {
-    /// Its name in events. Default: `runner-` and the process id.
+    /// The name of the runner in events. Default: `runner-` and the process id.
     pub name: String,
-    /// Deployments at once. Default: 8. A waiting build costs little, so 50 and more work.
+    /// The number of concurrent deployments. Default: 8. A deployment mostly waits, so 50 or more are possible.
     pub workers: usize,
-    /// How long a silent runner keeps its deployments. It renews the lease three times in this period. Default: 15 s.
+    /// How long an unresponsive runner keeps its deployments. A runner renews its leases three times in this period. Default:
+    /// 15 s.
     pub lease: Duration,
-    /// How often the runner asks the queue without an announcement. Default: 5 s.
+    /// How often the runner polls the queue. Default: 5 s. Announced deployments start at once.
     pub poll: Duration,
-    /// How many runners may be lost with a deployment before it fails. Default: 5.
+    /// How many runners may die while they run a deployment before it fails. Default: 5.
     pub attempts: u32,
-    /// Commands of the embedding program in diagnoses. Default: none.
+    /// The commands that diagnoses suggest. Default: none.
     pub commands: Commands,
 }
 
@@ -55,28 +60,28 @@ impl Default for RunnerOptions {
 }
 
 impl RunnerOptions {
-    /// Sets its name in events.
+    /// Sets the name of the runner in events.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Sets how many deployments run at once; at least one.
+    /// Sets the number of concurrent deployments, at least one.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self
     }
 
-    /// Sets how long a silent runner keeps its deployments.
+    /// Sets how long an unresponsive runner keeps its deployments.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets the commands of the embedding program in diagnoses.
+    /// Sets the commands that diagnoses suggest.
     #[must_use]
     pub fn commands(mut self, commands: Commands) -> Self {
         self.commands = commands;
@@ -84,7 +89,7 @@ impl RunnerOptions {
     }
 }
 
-/// Runs deployments until it is shut down.
+/// Runs deployments until it's shut down or dropped.
 #[derive(Debug)]
 pub struct Runner {
     stop_claiming: watch::Sender<bool>,
@@ -92,7 +97,7 @@ pub struct Runner {
     task: JoinHandle<()>,
 }
 
-/// What the jobs of a runner share.
+/// The state that the jobs of a runner share.
 struct Shared {
     options: RunnerOptions,
     pipeline: Pipeline,
@@ -102,7 +107,7 @@ struct Shared {
 }
 
 impl Runner {
-    /// Starts to claim deployments and to run them, on the current tokio runtime.
+    /// Starts to claim and run deployments on the current tokio runtime.
     pub fn start(
         pipeline: Pipeline,
         store: Arc<dyn Store>,
@@ -127,8 +132,8 @@ impl Runner {
         }
     }
 
-    /// Stops claiming, waits this long for running deployments, then releases the rest. Another runner resumes them
-    /// from the last finished step.
+    /// Stops claiming, waits up to `grace` for running deployments, then releases the rest. Another runner resumes them after
+    /// the last finished step.
     pub async fn shutdown(mut self, grace: Duration) {
         self.stop_claiming.send_replace(true);
         if tokio::time::timeout(grace, &mut self.task).await.is_ok() {
@@ -145,13 +150,13 @@ impl Runner {
 }
 
 impl Drop for Runner {
-    /// Without [`Runner::shutdown`] the jobs stop at once, and their leases expire.
+    /// Without [`Runner::shutdown`], the jobs stop at once and their leases expire.
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Claims whenever a worker is free. One task asks the queue for all workers: idle ones cost nothing.
+/// Claims a deployment whenever a worker is free. One task polls the queue for all workers.
 async fn dispatch(
     shared: Arc<Shared>,
     mut stop_claiming: watch::Receiver<bool>,
@@ -167,7 +172,7 @@ async fn dispatch(
         let Some(claim) = next_claim(&shared, &mut stop_claiming).await else {
             break;
         };
-        // Finished jobs are taken out here, so that their number stays bounded by the workers.
+        // Removes finished jobs, so that the set doesn't grow.
         while jobs.try_join_next().is_some() {}
         let (shared, stop) = (Arc::clone(&shared), stop_working.clone());
         jobs.spawn(async move {
@@ -178,8 +183,8 @@ async fn dispatch(
     while jobs.join_next().await.is_some() {}
 }
 
-/// Waits for a deployment that may run; `None` once the runner stops. The claim itself is never cancelled: its answer
-/// would be lost, and the deployment with it until the lease runs out.
+/// Waits for a claim; `None` once the runner stops. A started claim is never cancelled, because a lost answer would block its
+/// deployment until the lease expires.
 async fn next_claim(shared: &Shared, stop: &mut watch::Receiver<bool>) -> Option<Claim> {
     let options = &shared.options;
     while !*stop.borrow() {
@@ -199,7 +204,7 @@ async fn next_claim(shared: &Shared, stop: &mut watch::Receiver<bool>) -> Option
     None
 }
 
-/// Ends when the runner stops or is dropped.
+/// Completes when the runner stops or is dropped.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -224,15 +229,15 @@ async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
         Err(error) if error.is_lease_lost() => {
             tracing::warn!(
                 deployment = claim.deployment.id,
-                "another runner took the deployment over"
+                "another runner took over the deployment"
             );
         }
-        // A release would let it be claimed and fail again at once. An expiring lease adds a pause and counts the attempt.
+        // After a release it would be claimed and fail again at once. An expiring lease adds a pause and counts the attempt.
         Err(error) => log_store_error("run", &error),
     }
 }
 
-/// The pipeline, with a panic in it kept to this one deployment.
+/// Runs the pipeline. A panic fails only this deployment.
 async fn work(
     shared: &Shared,
     claim: &Claim,
@@ -254,7 +259,7 @@ async fn work(
     }
 }
 
-/// Keeps the lease, and ends when it is lost or could not be kept.
+/// Renews the lease. Completes when it's lost or can't be renewed in time.
 async fn until_lease_is_lost(shared: &Shared, fence: &Fence) {
     let lease = shared.options.lease;
     let mut kept = Instant::now();
@@ -265,7 +270,7 @@ async fn until_lease_is_lost(shared: &Shared, fence: &Fence) {
             Err(error) if error.is_lease_lost() => return,
             Err(error) => log_store_error("kept", &error),
         }
-        // Another runner may have it now, even though the store could not say so.
+        // Another runner may have it now, although the store couldn't say so.
         if kept.elapsed() >= lease {
             return;
         }
@@ -289,7 +294,7 @@ async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, endin
         }
     }
     shared.hub.wake();
-    // The next commit of the same project may run now.
+    // The next deployment of the environment can run now.
     if let Err(error) = shared.queue.announce().await {
         log_store_error("announced", &error);
     }
@@ -297,7 +302,10 @@ async fn finish(shared: &Shared, claim: &Claim, events: &DeploymentEvents, endin
 
 async fn release(shared: &Shared, claim: &Claim, events: &DeploymentEvents) {
     events.emit(EventKind::Warning {
-        message: format!("{} stops; another runner resumes", shared.options.name),
+        message: format!(
+            "{} stops; another runner resumes the deployment",
+            shared.options.name
+        ),
     });
     events.flush().await;
     if let Err(error) = shared.queue.release(&claim.fence).await {
@@ -315,7 +323,7 @@ fn failed(events: &DeploymentEvents, diagnosis: Diagnosis) -> Ending {
 fn runner_lost(attempts: u32) -> Diagnosis {
     Diagnosis::new(&codes::deployment::RUNNER_LOST)
         .error(format!(
-            "{attempts} runners took the deployment and did not finish it"
+            "{attempts} runners claimed the deployment and did not finish it"
         ))
         .reason("each of them was killed, or lost its connection to the database")
 }
@@ -323,7 +331,7 @@ fn runner_lost(attempts: u32) -> Diagnosis {
 fn panicked(message: &str) -> Diagnosis {
     Diagnosis::new(&codes::deployment::INTERNAL)
         .error(format!("the runner crashed: {message}"))
-        .reason("this is a defect of PipeOps or of a part that was plugged into it")
+        .reason("this is a bug in PipeOps or in a component of the embedding program")
 }
 
 fn log_store_error(what: &str, error: &StoreError) {

@@ -13,13 +13,13 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-/// The first byte of everything sealed: the format.
+/// The first byte of sealed data: the version of the format.
 const FORMAT: u8 = 1;
 
-/// Seals secrets with one key: ChaCha20-Poly1305, a random nonce for each, bound to where it is stored.
+/// Encrypts secrets with one key: ChaCha20-Poly1305, with a random nonce, bound to the place where they are stored.
 ///
-/// The key is 32 bytes, written in base64 (`openssl rand -base64 32`). The database and the key together reveal the
-/// secrets: keep them apart in backups.
+/// The key is 32 bytes in base64 (`openssl rand -base64 32`). The database and the key together reveal the secrets, so keep
+/// them apart in backups.
 ///
 /// ```
 /// use pipeops_runner::store::SecretCipher;
@@ -36,13 +36,13 @@ pub struct SecretCipher {
 }
 
 impl SecretCipher {
-    /// The environment variable that [`SecretCipher::from_env_or_file`] asks first.
+    /// The environment variable that [`SecretCipher::from_env_or_file`] reads first.
     pub const VARIABLE: &'static str = "PIPEOPS_KEY";
 
     /// A cipher with this key, in base64.
     ///
     /// # Errors
-    /// When it is not the base64 of 32 bytes.
+    /// When it isn't the base64 of 32 bytes.
     pub fn new(key: &SecretString) -> Result<Self, SecretCipherError> {
         let bytes = STANDARD.decode(key.expose().trim()).ok();
         let bytes = Zeroizing::new(bytes.ok_or(SecretCipherError::BadKey)?);
@@ -54,19 +54,19 @@ impl SecretCipher {
         })
     }
 
-    /// A cipher with a random key that is not stored: for stores in memory.
+    /// A cipher with a random key that isn't stored, for stores in memory.
     ///
     /// # Errors
-    /// When the machine gives no random numbers.
+    /// When the system has no random numbers.
     pub fn ephemeral() -> Result<Self, SecretCipherError> {
         Self::new(&random_key()?)
     }
 
-    /// A cipher with the key in `PIPEOPS_KEY`, else with the one in this file, which is made (mode 0600) when it is not
-    /// there.
+    /// A cipher with the key in `PIPEOPS_KEY`, or else with the key in this file. A missing file is created with a random key
+    /// (mode 0600).
     ///
     /// # Errors
-    /// When the key is malformed, or the file can neither be read nor made.
+    /// When the key is malformed, or the file can't be read or created.
     pub fn from_env_or_file(path: &Path) -> Result<Self, SecretCipherError> {
         if let Ok(key) = std::env::var(Self::VARIABLE) {
             return Self::new(&SecretString::from(key));
@@ -85,10 +85,10 @@ impl SecretCipher {
         }
     }
 
-    /// Encrypts. `context` says where it is stored: it opens only under the same one.
+    /// Encrypts. `context` names the place of storage; [`SecretCipher::open`] must be given the same.
     ///
     /// # Errors
-    /// When the machine gives no random numbers.
+    /// When the system has no random numbers.
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SecretCipherError> {
         let mut nonce = [0; NONCE_LEN];
         self.random
@@ -110,10 +110,10 @@ impl SecretCipher {
         Ok(sealed)
     }
 
-    /// Decrypts what [`SecretCipher::seal`] made under the same context.
+    /// Decrypts the result of [`SecretCipher::seal`].
     ///
     /// # Errors
-    /// When the key is another one, or the bytes were changed or moved.
+    /// When the key or the context differs, or the bytes were changed.
     pub fn open(
         &self,
         context: &str,
@@ -152,8 +152,7 @@ fn random_key() -> Result<SecretString, SecretCipherError> {
     Ok(SecretString::from(STANDARD.encode(key.as_slice())))
 }
 
-/// Writes the key to a draft and links it into place: two processes that start at once agree on one key, and none reads
-/// half of it.
+/// Writes the key to a draft and links it into place, so that processes that start at once agree on one complete key.
 fn make_key_file(path: &Path, key: &SecretString) -> io::Result<SecretString> {
     let draft = with_suffix(path, &uuid::Uuid::now_v7().simple().to_string());
     let mut options = fs::OpenOptions::new();
@@ -174,7 +173,7 @@ fn make_key_file(path: &Path, key: &SecretString) -> io::Result<SecretString> {
     }
 }
 
-/// `pipeops.db` and `key` make `pipeops.db.key`.
+/// `pipeops.db` with `key` becomes `pipeops.db.key`.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -182,26 +181,26 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Secrets cannot be sealed or opened.
+/// Why secrets can't be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretCipherError {
     /// The key is malformed.
     #[error("the key is not the base64 of 32 bytes")]
     BadKey,
-    /// The key file can neither be read nor made.
-    #[error("the key file {path} cannot be used", path = path.display())]
+    /// The key file can't be read or created.
+    #[error("cannot use the key file {path}", path = path.display())]
     KeyFile {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// Sealed with another key, or changed since.
-    #[error("sealed with another key, or changed since")]
+    /// The data was encrypted with another key, or changed since.
+    #[error("encrypted with another key, or changed since")]
     WrongKey,
-    /// The machine gives no random numbers.
-    #[error("the machine gives no random numbers")]
+    /// The system has no random numbers.
+    #[error("the system has no random numbers")]
     NoRandomness,
 }
 
@@ -212,7 +211,7 @@ impl Diagnose for SecretCipherError {
             Self::KeyFile { source, .. } => (&codes::store::KEY_FILE, source.to_string()),
             Self::WrongKey => (
                 &codes::store::WRONG_KEY,
-                "the key in use is not the one that the secrets were sealed with".to_owned(),
+                "the secrets were encrypted with another key than the one in use".to_owned(),
             ),
             Self::NoRandomness => (&codes::store::NO_RANDOMNESS, String::new()),
         };
@@ -228,27 +227,15 @@ mod tests {
     fn what_was_changed_or_sealed_with_another_key_does_not_open() {
         let cipher = SecretCipher::ephemeral().unwrap();
         let mut sealed = cipher.seal("a", b"secret").unwrap();
-        assert!(
-            SecretCipher::ephemeral()
-                .unwrap()
-                .open("a", &sealed)
-                .is_err()
-        );
+        assert_ne!(sealed, cipher.seal("a", b"secret").unwrap());
+        let other = SecretCipher::ephemeral().unwrap();
+        assert!(other.open("a", &sealed).is_err());
         let last = sealed.len() - 1;
         sealed[last] ^= 1;
         assert!(cipher.open("a", &sealed).is_err());
         for cut in 0..sealed.len() {
             assert!(cipher.open("a", &sealed[..cut]).is_err());
         }
-    }
-
-    #[test]
-    fn the_same_text_is_sealed_differently_each_time() {
-        let cipher = SecretCipher::ephemeral().unwrap();
-        assert_ne!(
-            cipher.seal("a", b"x").unwrap(),
-            cipher.seal("a", b"x").unwrap()
-        );
     }
 
     #[cfg(unix)]
@@ -258,26 +245,19 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipeops.db.key");
-        let sealed = SecretCipher::from_env_or_file(&path)
-            .unwrap()
-            .seal("a", b"x")
-            .unwrap();
+        let cipher = SecretCipher::from_env_or_file(&path).unwrap();
+        let sealed = cipher.seal("a", b"x").unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = SecretCipher::from_env_or_file(&path).unwrap();
         assert_eq!(again.open("a", &sealed).unwrap().as_slice(), b"x");
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "a draft is left"
-        );
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1, "a draft is left");
     }
 
     #[test]
     fn a_malformed_key_is_refused() {
-        assert!(matches!(
-            SecretCipher::new(&SecretString::from("short")),
-            Err(SecretCipherError::BadKey)
-        ));
+        let cipher = SecretCipher::new(&SecretString::from("short"));
+        assert!(matches!(cipher, Err(SecretCipherError::BadKey)));
     }
 }

@@ -23,81 +23,94 @@ pub use sqlite::SqliteStore;
 use crate::deployment::{Deployment, Ending, Fence, JournalEntry, NewDeployment, Submitted};
 use crate::project::Project;
 
-/// State that outlives a process.
+/// Storage of projects, deployments, journals and events.
 ///
-/// One conformance suite runs over every implementation. Writes for a deployment take a [`Fence`]: they are refused with
-/// [`StoreError::LeaseLost`] once another runner has claimed it.
+/// Writes for a deployment take a [`Fence`]. They are refused with [`StoreError::LeaseLost`] once another runner has claimed
+/// the deployment.
+///
+/// ```
+/// use pipeops_runner::{Project, SqliteStore, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteStore::in_memory()?;
+/// store.put_project(&Project::new("shop")?.webhook_secret("s3cr3t")).await?;
+/// let project = store.project("shop").await?.expect("it was just stored");
+/// assert!(project.secrets.webhook.is_some());
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Stores a project, or replaces the one of the same name. Its secrets are encrypted.
+    /// Stores a project, or replaces the one with the same name. Secrets are encrypted.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn put_project(&self, project: &Project) -> Result<(), StoreError>;
 
-    /// The project of this name, with its secrets.
+    /// The project with this name, including its secrets.
     ///
     /// # Errors
-    /// When the store does not answer, or the secrets cannot be decrypted.
+    /// When the store doesn't answer or the secrets can't be decrypted.
     async fn project(&self, name: &str) -> Result<Option<Project>, StoreError>;
 
-    /// All projects by name, without their secrets.
+    /// All projects, sorted by name, without their secrets.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn projects(&self) -> Result<Vec<Project>, StoreError>;
 
-    /// Stores deployments and queues them, all or none, each with its [`EventKind::Queued`].
+    /// Stores and queues deployments, all or none, each with an [`EventKind::Queued`]. A new deployment replaces a queued one
+    /// of the same environment.
     ///
-    /// The same push twice is one deployment; see [`Submitted::Duplicate`]. A push is the same when its delivery id is
-    /// known; when its commit is the newest of this ref and environment; or when ref, old and new commit are those of an
-    /// earlier deployment, unless the ref has just moved from that old commit (a branch that is set back and forth is
-    /// deployed each time). A queued deployment of the same project and environment is replaced.
+    /// A repeated push is a [`Submitted::Duplicate`]. A push is repeated when
+    /// - its delivery id is known,
+    /// - its commit is the newest of the ref and environment, or
+    /// - an earlier deployment has the same ref, old and new commit. It's no repetition if the newest deployment is of the
+    ///   old commit: a branch that moves back and forth is deployed each time.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, StoreError>;
 
-    /// The deployment of this id.
+    /// The deployment with this id.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn deployment(&self, id: &str) -> Result<Option<Deployment>, StoreError>;
 
     /// The newest deployments, newest first.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn deployments(&self, filter: &DeploymentFilter) -> Result<Vec<Deployment>, StoreError>;
 
-    /// The finished steps of a deployment, in their order.
+    /// The finished steps of a deployment, in order.
     ///
     /// # Errors
-    /// When the store does not answer, or an output cannot be decrypted.
+    /// When the store doesn't answer or an output can't be decrypted.
     async fn journal(&self, deployment: &str) -> Result<Vec<JournalEntry>, StoreError>;
 
-    /// Writes a finished step, with its [`EventKind::StepFinished`]. Writing it again replaces it.
+    /// Writes a finished step with its [`EventKind::StepFinished`]. A second write replaces the first.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`], or when the store does not answer.
+    /// [`StoreError::LeaseLost`], or when the store doesn't answer.
     async fn record_step(&self, fence: &Fence, entry: &JournalEntry) -> Result<(), StoreError>;
 
-    /// Ends a deployment, with its last event. Nothing is written for it after that.
+    /// Ends a deployment with its last event. Later writes for it are refused.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`], or when the store does not answer.
+    /// [`StoreError::LeaseLost`], or when the store doesn't answer.
     async fn finish(&self, fence: &Fence, ending: &Ending) -> Result<(), StoreError>;
 
-    /// Appends to the stream. Returns the events with their numbers, in order, without those of a lost lease.
+    /// Appends events to the stream, and returns them in order with their numbers. Events of a lost lease are dropped.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn append_events(&self, events: Vec<NewEvent>) -> Result<Vec<Event>, StoreError>;
 
-    /// The events after this number, oldest first; of one deployment, or of all.
+    /// The events with greater numbers than `after`, oldest first, of one deployment or of all.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn events_after(
         &self,
         after: u64,
@@ -105,20 +118,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Event>, StoreError>;
 
-    /// The number of the newest event; 0 when there is none.
+    /// The number of the newest event; 0 if there is none.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store doesn't answer.
     async fn last_event(&self) -> Result<u64, StoreError>;
 }
 
-/// Which deployments are wanted.
+/// Selects deployments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeploymentFilter {
-    /// Of one project; of all by default.
+    /// Only deployments of this project. Default: all.
     pub project: Option<String>,
-    /// How many at most. Default: 50.
+    /// The greatest number of deployments. Default: 50.
     pub limit: usize,
 }
 
@@ -132,14 +145,14 @@ impl Default for DeploymentFilter {
 }
 
 impl DeploymentFilter {
-    /// Those of one project only.
+    /// Selects the deployments of one project.
     #[must_use]
     pub fn project(mut self, name: impl Into<String>) -> Self {
         self.project = Some(name.into());
         self
     }
 
-    /// How many at most.
+    /// Sets the greatest number of deployments.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -147,15 +160,15 @@ impl DeploymentFilter {
     }
 }
 
-/// An event on its way into the stream, before it has a number.
+/// An event that isn't stored yet and has no number.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NewEvent {
-    /// Who may write it.
+    /// The right to write it.
     pub fence: Fence,
     /// When it happened.
     pub at: Timestamp,
-    /// What happened, secrets redacted.
+    /// What happened, with secrets redacted.
     pub kind: EventKind,
 }
 
@@ -166,7 +179,7 @@ impl NewEvent {
     }
 }
 
-/// An operation of the store failed.
+/// Why an operation of a store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -176,43 +189,43 @@ pub enum StoreError {
         /// The deployment's id.
         deployment: String,
     },
-    /// The database cannot be opened.
-    #[error("the database {path} cannot be opened", path = path.display())]
+    /// The database can't be opened.
+    #[error("cannot open the database {path}", path = path.display())]
     Open {
         /// Its file.
         path: PathBuf,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The database was written by a newer version.
+    /// A newer version of PipeOps wrote the database.
     #[error("the database has schema version {found}; this program knows {known}")]
     NewerSchema {
         /// The database's version.
         found: i64,
-        /// The newest version that is known here.
+        /// The newest version that this program knows.
         known: i64,
     },
     /// The database refused the operation.
     #[error("the database refused the operation")]
     Database(#[source] Box<dyn Error + Send + Sync>),
-    /// What is stored cannot be read back.
-    #[error("{what} in the database cannot be read")]
+    /// Stored data can't be read.
+    #[error("cannot read {what} from the database")]
     Corrupt {
-        /// What it is.
+        /// Which data.
         what: String,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A secret cannot be decrypted.
-    #[error("{what} in the database cannot be decrypted")]
+    /// A secret can't be decrypted.
+    #[error("cannot decrypt {what} from the database")]
     Cipher {
-        /// What it is.
+        /// Which data.
         what: String,
         /// Why.
         source: SecretCipherError,
     },
-    /// The thread that did the work is gone: the process ends.
-    #[error("the database's thread ended")]
+    /// The thread of the database ended, because the process ends.
+    #[error("the thread of the database ended")]
     Stopped,
 }
 
@@ -224,7 +237,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// True when another runner has taken over.
+    /// True for [`StoreError::LeaseLost`].
     pub fn is_lease_lost(&self) -> bool {
         matches!(self, Self::LeaseLost { .. })
     }
@@ -251,7 +264,7 @@ impl Diagnose for StoreError {
     }
 }
 
-/// The text of the deepest source, where there is one.
+/// The text of the deepest source.
 fn reason(error: &StoreError) -> String {
     let mut source = Error::source(error);
     let mut deepest = None;

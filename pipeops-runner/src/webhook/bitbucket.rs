@@ -6,7 +6,7 @@ use super::body::{BodyError, from_json};
 use super::payload::Payload;
 use super::push::{PushEvent, RawPush};
 
-/// More changes than this in one event are ignored.
+/// The most changes of one event that are read.
 const MAX_CHANGES: usize = 100;
 
 pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
@@ -55,7 +55,6 @@ mod cloud {
     struct Change {
         old: Option<RefState>,
         new: Option<RefState>,
-        forced: Option<bool>,
     }
 
     #[derive(Deserialize)]
@@ -97,7 +96,6 @@ mod cloud {
                 before: self.old.as_ref().map(|old| old.target.hash.clone()),
                 message: self.new.as_ref().and_then(|new| new.target.message.clone()),
                 after: self.new.map(|new| new.target.hash),
-                forced: self.forced,
                 pusher,
                 ..RawPush::default()
             })
@@ -186,16 +184,15 @@ mod tests {
             "actor": {"display_name": "Ada L.", "nickname": "ada"},
             "repository": {"full_name": "team/shop"},
             "push": {"changes": [
-                {"old": place("branch", "main", OLD), "new": place("branch", "main", NEW), "forced": true},
-                {"old": null, "new": place("tag", "v1", NEW), "forced": false},
-                {"old": place("branch", "gone", OLD), "new": null, "forced": false},
+                {"old": place("branch", "main", OLD), "new": place("branch", "main", NEW)},
+                {"old": null, "new": place("tag", "v1", NEW)},
+                {"old": place("branch", "gone", OLD), "new": null},
             ]},
         });
         let pushes = pushes("repo:push", &body);
         let refs: Vec<String> = pushes.iter().map(|p| p.reference.to_string()).collect();
         assert_eq!(refs, ["refs/heads/main", "refs/tags/v1", "refs/heads/gone"]);
-        assert_eq!(pushes[0].forced, Some(true));
-        assert!(pushes[1].is_new() && pushes[2].is_deleted());
+        assert!(pushes[1].before.is_none() && pushes[2].after.is_none());
         assert_eq!(pushes[0].message.as_deref(), Some("M"));
     }
 

@@ -1,15 +1,15 @@
-//! Reading a webhook's body.
+//! Reads the body of a webhook.
 
 use serde::de::DeserializeOwned;
 
-/// What is wrong with a webhook's body.
+/// Why the body of a webhook can't be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It is not JSON, or a field is missing or of another type.
+    /// It isn't JSON, or a field is missing or has another type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// A ref in it has no possible name.
+    /// The name of a ref is invalid.
     #[error(transparent)]
     Name(#[from] crate::git::GitNameError),
     /// A commit is not a full SHA.

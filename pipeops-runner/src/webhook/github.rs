@@ -1,4 +1,4 @@
-//! Push events of GitHub, and of Gitea and Forgejo, which send the same shape.
+//! Push events of GitHub, Gitea and Forgejo, which have the same format.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::body::{BodyError, from_json};
 use super::payload::Payload;
 use super::push::{Commit, PushEvent, RawPush, changed_paths};
 
-/// GitHub lists no more commits than this in one event.
+/// The most commits that GitHub lists in one event.
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
 const MAX_COMMITS: usize = 2048;
 
@@ -24,14 +24,13 @@ struct Push {
     head_commit: Option<Commit>,
     #[serde(default)]
     commits: Vec<Commit>,
-    /// Gitea's count of all commits, of which it lists the newest only.
+    /// Gitea's count of all commits. It lists only the newest ones.
     total_commits: Option<usize>,
 }
 
 #[derive(Deserialize)]
 struct Repository {
     full_name: String,
-    clone_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,17 +58,15 @@ impl From<Push> for RawPush {
         let message = message.and_then(|commit| commit.message.clone());
         let after = match push.head_commit {
             _ if push.deleted => None,
-            // An annotated tag's `after` is the tag object; what it points at is what can be deployed.
+            // The `after` of an annotated tag is the tag object, not its commit.
             Some(commit) if tag => Some(commit.id),
             _ => push.after,
         };
         Self {
             repository: push.repository.full_name,
-            clone_url: push.repository.clone_url,
             reference: push.reference,
             before: push.before,
             after,
-            forced: push.forced,
             pusher: push.pusher.and_then(|user| user.login.or(user.name)),
             message,
             changed,
@@ -77,7 +74,7 @@ impl From<Push> for RawPush {
     }
 }
 
-/// Whether the listed commits are all that differs from `before`. After a forced push they are not.
+/// Whether the listed commits are all that differ from `before`. After a forced push they aren't.
 fn lists_all(push: &Push) -> bool {
     let listed = push.commits.len();
     let total = push.total_commits.unwrap_or(listed);
@@ -88,26 +85,21 @@ fn lists_all(push: &Push) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::payload::only_push;
     use super::*;
 
     const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const NEW: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn push(changes: Value) -> PushEvent {
-        let mut body = json!({
+        let body = json!({
             "ref": "refs/heads/main", "before": OLD, "after": NEW, "forced": false, "deleted": false,
-            "repository": {"full_name": "team/shop", "clone_url": "https://github.com/team/shop.git"},
+            "repository": {"full_name": "team/shop"},
             "pusher": {"name": "ada", "email": "ada@example.com"},
             "head_commit": {"id": NEW, "message": "Sell more\n\nMuch more"},
             "commits": [{"id": NEW, "message": "Sell more", "added": ["b"], "modified": ["a"], "removed": ["b"]}],
         });
-        body.as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
-        match parse("push", body.to_string().as_bytes()).unwrap() {
-            Payload::Push(mut pushes) => pushes.remove(0),
-            other => panic!("{other:?}"),
-        }
+        only_push(parse, "push", body, changes)
     }
 
     #[test]
@@ -118,7 +110,6 @@ mod tests {
         assert_eq!(push.message.as_deref(), Some("Sell more"));
         assert_eq!(push.pusher.as_deref(), Some("ada"));
         assert_eq!(push.changed.unwrap(), ["a", "b"]);
-        assert_eq!(push.forced, Some(false));
     }
 
     #[test]
@@ -131,7 +122,7 @@ mod tests {
     #[test]
     fn a_deleted_branch_has_no_commit() {
         let push = push(json!({"deleted": true, "head_commit": null, "commits": []}));
-        assert!(push.is_deleted());
+        assert_eq!(push.after, None);
     }
 
     #[test]

@@ -12,14 +12,14 @@ struct Push {
     reference: String,
     before: Option<String>,
     after: Option<String>,
-    /// The commit, also where `after` is an annotated tag; null for a deleted ref.
+    /// The commit, even if `after` is an annotated tag; null for a deleted ref.
     checkout_sha: Option<String>,
     user_username: Option<String>,
     user_name: Option<String>,
     project: Project,
     #[serde(default)]
     commits: Vec<Commit>,
-    /// GitLab lists the newest 20 commits only.
+    /// GitLab lists only the newest 20 commits.
     /// <https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events>
     total_commits_count: Option<usize>,
 }
@@ -27,7 +27,6 @@ struct Push {
 #[derive(Deserialize)]
 struct Project {
     path_with_namespace: String,
-    git_http_url: Option<String>,
 }
 
 pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
@@ -56,11 +55,9 @@ impl From<Push> for RawPush {
             .and_then(|commit| commit.message.clone());
         Self {
             repository: push.project.path_with_namespace,
-            clone_url: push.project.git_http_url,
             reference: push.reference,
             before: push.before,
             after,
-            forced: None,
             pusher: push.user_username.or(push.user_name),
             message,
             changed,
@@ -72,29 +69,24 @@ impl From<Push> for RawPush {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::payload::only_push;
     use super::*;
 
     const OLD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const NEW: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn push(event: &str, changes: Value) -> PushEvent {
-        let mut body = json!({
+        let body = json!({
             "object_kind": "push", "ref": "refs/heads/main", "before": OLD, "after": NEW, "checkout_sha": NEW,
             "user_username": "ada", "user_name": "Ada L.",
-            "project": {"path_with_namespace": "team/sub/shop", "git_http_url": "https://gitlab.com/team/sub/shop.git"},
+            "project": {"path_with_namespace": "team/sub/shop"},
             "commits": [
                 {"id": OLD, "message": "First", "added": ["x"], "modified": [], "removed": []},
                 {"id": NEW, "message": "Second [ci skip]", "added": [], "modified": ["y"], "removed": []},
             ],
             "total_commits_count": 2,
         });
-        body.as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
-        match parse(event, body.to_string().as_bytes()).unwrap() {
-            Payload::Push(mut pushes) => pushes.remove(0),
-            other => panic!("{other:?}"),
-        }
+        only_push(parse, event, body, changes)
     }
 
     #[test]
@@ -104,7 +96,6 @@ mod tests {
         assert_eq!(push.skip.as_deref(), Some("[ci skip]"));
         assert_eq!(push.changed.unwrap(), ["x", "y"]);
         assert_eq!(push.pusher.as_deref(), Some("ada"));
-        assert_eq!(push.forced, None);
     }
 
     #[test]
@@ -124,6 +115,6 @@ mod tests {
     #[test]
     fn a_deleted_branch_has_no_commit() {
         let changes = json!({"after": "0".repeat(40), "checkout_sha": null, "commits": [], "total_commits_count": 0});
-        assert!(push("Push Hook", changes).is_deleted());
+        assert_eq!(push("Push Hook", changes).after, None);
     }
 }

@@ -1,7 +1,7 @@
-//! Webhooks of the forges: who sent them, and what was pushed.
+//! Verifies and reads webhooks of git forges.
 //!
-//! [`verify`] checks a request's signature before anything else looks at it; [`parse`] then turns the body into
-//! [`PushEvent`]s, the same type for every forge.
+//! [`verify`] checks the signature of a request first. [`parse`] then turns the body into [`PushEvent`]s, one type for all
+//! forges.
 //!
 //! | Forge | Signature | Event | Delivery id |
 //! |---|---|---|---|
@@ -32,9 +32,9 @@ pub use payload::Payload;
 pub use push::PushEvent;
 pub use verify::{Verified, VerifyError, verify};
 
-/// Reads the body of a webhook whose signature was verified.
+/// Reads the body of a verified webhook.
 ///
-/// `content_type` is the request's header: GitHub's default wraps the JSON in a form field named `payload`.
+/// `content_type` is the request's header of that name. GitHub's default wraps the JSON in a form field named `payload`.
 ///
 /// ```
 /// use pipeops_runner::webhook::{self, Payload};
@@ -55,7 +55,7 @@ pub use verify::{Verified, VerifyError, verify};
 /// ```
 ///
 /// # Errors
-/// When the body is not the JSON that this forge sends for this event.
+/// When the body isn't the JSON that this forge sends for this event.
 pub fn parse(
     verified: &Verified,
     content_type: Option<&str>,
@@ -71,20 +71,20 @@ pub fn parse(
     read.map_err(|source| ParseError::Body { forge, source })
 }
 
-/// A webhook's body cannot be read.
+/// Why a webhook can't be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// The body is not what this forge sends for this event.
-    #[error("the body is not a push event as {forge} sends it")]
+    /// The body isn't a push event of this forge.
+    #[error("the body is not a push event of {forge}")]
     Body {
         /// The forge that the headers name.
         forge: Forge,
-        /// What is wrong with it.
+        /// The reason.
         source: BodyError,
     },
-    /// A form without the field `payload`.
-    #[error("the webhook of {forge} is a form without a field named payload")]
+    /// The body is a form without the field `payload`.
+    #[error("the webhook of {forge} is a form without the field `payload`")]
     NoPayloadField {
         /// The forge that the headers name.
         forge: Forge,
@@ -101,7 +101,7 @@ impl Diagnose for ParseError {
     }
 }
 
-/// The JSON itself, taken out of the form that GitHub may wrap it in.
+/// The JSON, unwrapped from the form that GitHub may send.
 fn json_of<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     let form = content_type
         .is_some_and(|kind| kind.trim().starts_with("application/x-www-form-urlencoded"));
@@ -137,18 +137,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn no_body_makes_it_panic(
-            body in proptest::collection::vec(any::<u8>(), 0..400),
-            event in "push|Push Hook|Tag Push Hook|repo:push|repo:refs_changed|[a-z:]{0,8}",
-            form in any::<bool>(),
-        ) {
-            let kind = form.then_some("application/x-www-form-urlencoded");
-            for forge in [Forge::GitHub, Forge::GitLab, Forge::Gitea, Forge::Forgejo, Forge::Bitbucket] {
-                let _ = parse(&verified(forge, &event), kind, &body);
-            }
-        }
-
         /// JSON of the right shape with wrong values reaches further into the code than noise does.
         #[test]
         fn no_push_shaped_json_makes_it_panic(
@@ -173,7 +161,7 @@ mod tests {
             ] {
                 if let Ok(Payload::Push(pushes)) = parse(&verified(forge, event), None, body.as_bytes()) {
                     for push in pushes {
-                        prop_assert!(push.repository.len() <= 255);
+                        prop_assert!(push.repository.chars().count() <= 255);
                         prop_assert!(push.message.is_none_or(|text| text.chars().count() <= 200));
                     }
                 }

@@ -1,4 +1,4 @@
-//! A push, the same type for all forges.
+//! A push, as one type for all forges.
 
 use std::collections::BTreeSet;
 
@@ -8,63 +8,46 @@ use super::BodyError;
 use crate::git::GitRef;
 use pipeops_core::CommitSha;
 
-/// Markers in a commit's message that prevent a deployment.
+/// Markers that prevent a deployment, in lower case.
 const SKIP_MARKERS: [&str; 4] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip deploy]"];
 
-/// Longer lists of changed paths count as unknown.
+/// Longer lists of changed paths are dropped.
 const MAX_PATHS: usize = 10_000;
 
-/// The longest first line of a commit's message that is kept, in characters.
+/// How much of the first line of a commit message is kept, in characters.
 const MAX_MESSAGE: usize = 200;
 
-/// One ref that moved. All its text comes from the forge, with bounded lengths.
+/// A ref that was created, moved or deleted. Its texts come from the forge and are cut to a bounded length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PushEvent {
-    /// The repository's path inside the forge: `team/shop`.
+    /// The path of the repository at the forge: `team/shop`.
     pub repository: String,
-    /// Where the forge says that it can be cloned from. For people: the configured URL is the one that is used.
-    pub clone_url: Option<String>,
     /// The branch or tag.
     pub reference: GitRef,
-    /// Where it was; `None` when it is new.
+    /// The commit before the push; `None` for a new ref.
     pub before: Option<CommitSha>,
-    /// The commit where it is now; `None` when it was deleted.
+    /// The commit after the push; `None` for a deleted ref.
     pub after: Option<CommitSha>,
-    /// Whether history was rewritten; `None` when the forge does not say.
-    pub forced: Option<bool>,
-    /// Who pushed.
+    /// The user who pushed.
     pub pusher: Option<String>,
     /// The first line of the newest commit's message.
     pub message: Option<String>,
-    /// Paths that were added, changed or removed; `None` when the forge does not list all of them.
+    /// The paths that were added, changed or removed; `None` when the forge doesn't list all of them.
     pub changed: Option<Vec<String>>,
-    /// The marker in the newest commit's message that asks for no deployment: `[skip ci]`.
+    /// The marker in the newest commit's message that prevents a deployment: `[skip ci]`, `[ci skip]`, `[no ci]` or
+    /// `[skip deploy]`.
     pub skip: Option<String>,
 }
 
-impl PushEvent {
-    /// True when the ref did not exist before.
-    pub fn is_new(&self) -> bool {
-        self.before.is_none()
-    }
-
-    /// True when the ref is gone.
-    pub fn is_deleted(&self) -> bool {
-        self.after.is_none()
-    }
-}
-
-/// The raw values that the forges' own structures are read into, before they are checked and cut.
+/// The values of a forge's payload, before they are checked and cut.
 #[derive(Debug, Default)]
 pub(super) struct RawPush {
     pub(super) repository: String,
-    pub(super) clone_url: Option<String>,
     pub(super) reference: String,
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
-    pub(super) forced: Option<bool>,
     pub(super) pusher: Option<String>,
     pub(super) message: Option<String>,
     pub(super) changed: Option<Vec<String>>,
@@ -79,12 +62,10 @@ impl TryFrom<RawPush> for PushEvent {
             None => Ok(None),
         };
         Ok(Self {
-            repository: cut_bytes(&raw.repository, 255),
-            clone_url: raw.clone_url.map(|url| cut_bytes(&url, 1024)),
+            repository: raw.repository.chars().take(255).collect(),
             reference: raw.reference.parse()?,
             before: sha(raw.before)?,
             after: sha(raw.after)?,
-            forced: raw.forced,
             pusher: raw.pusher.map(|name| one_line(&name)),
             skip: raw.message.as_deref().and_then(skip_marker),
             message: raw.message.map(|text| one_line(&text)),
@@ -93,7 +74,7 @@ impl TryFrom<RawPush> for PushEvent {
     }
 }
 
-/// A commit as GitHub, GitLab and Gitea list it in a push event.
+/// A commit in a push event of GitHub, GitLab, Gitea and Forgejo.
 #[derive(Deserialize)]
 pub(super) struct Commit {
     pub(super) id: String,
@@ -106,8 +87,8 @@ pub(super) struct Commit {
     removed: Vec<String>,
 }
 
-/// The paths of all commits together, each once; `None` where they cannot be all that differs from `before`: the forge
-/// cut the list, or the branch is new.
+/// The changed paths of all commits, each once; `None` when they may be incomplete, because the forge cut the list or the
+/// branch is new.
 pub(super) fn changed_paths(
     before: Option<&str>,
     commits: &[Commit],
@@ -132,21 +113,13 @@ fn skip_marker(message: &str) -> Option<String> {
     Some((*found).to_owned())
 }
 
-/// The first line without control characters, cut.
+/// The first line without control characters, cut to [`MAX_MESSAGE`].
 fn one_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line.chars()
         .filter(|c| !c.is_control())
         .take(MAX_MESSAGE)
         .collect()
-}
-
-fn cut_bytes(text: &str, longest: usize) -> String {
-    let mut end = text.len().min(longest);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -166,14 +139,14 @@ mod tests {
     #[test]
     fn zeros_mean_new_and_deleted() {
         let new: PushEvent = raw().try_into().unwrap();
-        assert!(new.is_new() && !new.is_deleted());
+        assert!(new.before.is_none() && new.after.is_some());
         let raw = RawPush {
             before: Some("a".repeat(40)),
             after: Some("0".repeat(40)),
             ..raw()
         };
         let deleted: PushEvent = raw.try_into().unwrap();
-        assert!(deleted.is_deleted() && !deleted.is_new());
+        assert!(deleted.before.is_some() && deleted.after.is_none());
     }
 
     #[test]

@@ -1,58 +1,58 @@
 //! All of PipeOps on stand-ins: git server, registry, BuildKit daemon, Kubernetes cluster.
 
-use std::time::Duration;
-
+use axum::Router;
+use axum::body::{Body, to_bytes};
 use hmac::{Hmac, KeyInit, Mac};
+use http::{Request, StatusCode};
 use pipeops_buildkit::{Address, Builder, BuilderOptions};
 use pipeops_core::{Diagnosis, Event, EventKind};
 use pipeops_rollout::{Rollout, RolloutOptions};
-use pipeops_runner::{Environment, Project, Service, SqliteStore, Store};
-use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
-use pipeops_testkit::git::{GitOptions, GitServer, Repo};
-use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
-use pipeops_testkit::registry::{Registry, RegistryOptions};
+use pipeops_runner::{Environment, Project, Service, SqliteStore};
+use pipeops_testkit::buildkit::BuildkitDaemon;
+use pipeops_testkit::git::{GitServer, Repo};
+use pipeops_testkit::kubernetes::Cluster;
+use pipeops_testkit::registry::Registry;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tower::ServiceExt;
+
+pub(crate) const DOCKERFILE: &str =
+    "FROM scratch\nCOPY app /app\nUSER 1000\nENTRYPOINT [\"/app\"]\n";
 
 const SECRET: &str = "hunter22-of-the-forge";
 
 pub(crate) struct World {
     _git: GitServer,
-    pub(crate) repo: Repo,
+    repo: Repo,
     pub(crate) registry: Registry,
     pub(crate) buildkit: BuildkitDaemon,
     pub(crate) cluster: Cluster,
-    pub(crate) store: SqliteStore,
+    store: SqliteStore,
     folder: tempfile::TempDir,
     head: String,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let git = GitServer::start(GitOptions::default()).await.unwrap();
+        let git = GitServer::start(Default::default()).await.unwrap();
         Self {
             repo: git.create("team/shop"),
             _git: git,
-            registry: Registry::start(RegistryOptions::default()).await.unwrap(),
-            buildkit: BuildkitDaemon::start(BuildkitOptions::default())
-                .await
-                .unwrap(),
-            cluster: Cluster::start(ClusterOptions::default()).await.unwrap(),
+            registry: Registry::start(Default::default()).await.unwrap(),
+            buildkit: BuildkitDaemon::start(Default::default()).await.unwrap(),
+            cluster: Cluster::start(Default::default()).await.unwrap(),
             store: SqliteStore::in_memory().unwrap(),
             folder: tempfile::tempdir().unwrap(),
             head: "0".repeat(40),
         }
     }
 
-    /// Starts a service on the stand-ins; several may run on the same store.
+    /// Starts a service on the stand-ins; several can run on the same store.
     pub(crate) async fn service(&self) -> Service {
         let address = Address::parse(&self.buildkit.address()).unwrap();
         let config = kube::Config::new(self.cluster.url().parse().unwrap());
         let client = kube::Client::try_from(config).unwrap();
-        let options = RolloutOptions::default()
-            .create_namespace(true)
-            .deadline(Duration::from_secs(30));
+        let options = RolloutOptions::default().create_namespace(true);
         self.store.put_project(&self.project()).await.unwrap();
         Service::builder(self.store.clone())
             .image_builder(Builder::new(address, BuilderOptions::default()))
@@ -61,6 +61,12 @@ impl World {
             .start()
             .await
             .unwrap()
+    }
+
+    /// A host that mounts the routes and keeps nothing else of the service.
+    pub(crate) async fn host(&self) -> Router {
+        let service = self.service().await;
+        Router::new().nest_service("/deploy", service.router())
     }
 
     fn project(&self) -> Project {
@@ -77,67 +83,68 @@ impl World {
             .image(image.parse().unwrap())
             .webhook_secret(SECRET)
             .environment(environment)
-            .secret_variable(
-                "production",
-                "DATABASE_URL",
-                "postgres://shop:s3cr3t@db/shop",
-            )
+            .secret_variable("production", "DATABASE_URL", "postgres://u:s3cr3t@db/shop")
     }
 
-    /// Commits these files. Returns the commit's SHA.
-    pub(crate) fn commit(&self, files: &[(&str, &str)], message: &str) -> String {
-        self.repo.commit(files, message).unwrap()
+    /// Commits an app. Returns the commit's SHA.
+    pub(crate) fn commit(&self, dockerfile: &str, version: &str) -> String {
+        let app = format!("#!/bin/sh\necho {version}\n");
+        let files = [("Dockerfile", dockerfile), ("app", &app)];
+        self.repo.commit(&files, version).unwrap()
     }
 
-    /// Sends the signed webhook that a forge would send, and returns its status and the deployment's id.
-    pub(crate) async fn push(
-        &mut self,
-        service: &Service,
-        commit: &str,
-        message: &str,
-    ) -> (u16, String) {
+    /// Sends the signed webhook that a forge would send. Returns the deployment's id.
+    pub(crate) async fn push(&mut self, host: &Router, commit: &str) -> String {
         let body = json!({
             "ref": "refs/heads/main", "before": self.head, "after": commit,
             "repository": {"full_name": "team/shop"},
             "pusher": {"name": "ada"},
-            "head_commit": {"id": commit, "message": message},
+            "head_commit": {"id": commit, "message": "Sell more"},
         })
         .to_string();
         self.head = commit.to_owned();
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-        let request = http::Request::post("/webhooks/shop")
+        let request = Request::post("/deploy/webhooks/shop")
             .header("x-github-event", "push")
             .header("x-hub-signature-256", signature)
-            .body(axum::body::Body::from(body))
+            .body(Body::from(body))
             .unwrap();
-        let response = service.router().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
-            .await
-            .unwrap();
-        let answer: Value = serde_json::from_slice(&body).unwrap();
-        let id = answer["deployments"][0]["id"].as_str();
-        (status, id.unwrap_or_else(|| panic!("{answer}")).to_owned())
+        let (status, body) = send(host, request).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        answer["deployments"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The image that the Deployment names; `None` when there is no Deployment.
+    pub(crate) fn deployed_image(&self) -> Option<String> {
+        let deployment = self
+            .cluster
+            .object("apps/v1", "Deployment", "shop", "shop")?;
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        container["image"].as_str().map(str::to_owned)
     }
 }
 
-/// All events of a deployment, up to its last one.
-pub(crate) async fn events_of(service: &Service, id: &str) -> Vec<Event> {
-    let mut stream = service.hub().subscribe(0, Some(id.to_owned()));
-    let mut all: Vec<Event> = Vec::new();
-    while !all.last().is_some_and(|event| event.kind.is_final()) {
-        all.extend(
-            stream
-                .next()
-                .await
-                .unwrap()
-                .iter()
-                .map(|event| (**event).clone()),
-        );
-    }
-    all
+async fn send(host: &Router, request: Request<Body>) -> (StatusCode, String) {
+    let response = host.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 24).await.unwrap();
+    (status, String::from_utf8(body.into()).unwrap())
+}
+
+pub(crate) async fn get(host: &Router, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).header("host", "localhost");
+    send(host, request.body(Body::empty()).unwrap()).await
+}
+
+/// All events of a deployment, as a client of the API follows them.
+pub(crate) async fn events_of(host: &Router, id: &str) -> Vec<Event> {
+    let path = format!("/deploy/api/deployments/{id}/events?follow=true");
+    let (_, lines) = get(host, &path).await;
+    let event = |line: &str| serde_json::from_str(line).unwrap();
+    lines.lines().map(event).collect()
 }
 
 /// Why a deployment failed, and whether the old revision serves.

@@ -1,4 +1,4 @@
-//! Connections to one SQLite database, used from async code.
+//! Connections to one SQLite database, for async code.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use super::rows::{seal, unseal};
 use super::schema;
 use crate::store::{SecretCipher, StoreError};
 
-/// How long a write waits for another process that writes.
+/// How long a write waits for a write of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that read while another one writes.
+/// The number of connections for reads.
 const READERS: usize = 4;
 
-/// One database: a connection that writes, and some that read beside it. Clones share them.
+/// One database with one connection for writes and several for reads. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     writer: Arc<Mutex<Connection>>,
-    /// Empty for a database in memory, which has one connection only.
+    /// Empty for a database in memory, which has only one connection.
     readers: Arc<[Arc<Mutex<Connection>>]>,
     next: Arc<AtomicUsize>,
 }
 
 impl Database {
-    /// Opens a file, which is made (mode 0600) when it is not there, and brings its schema up to date.
+    /// Opens a file, creating it (mode 0600) if needed, and migrates its schema.
     pub(super) fn open(path: &Path, cipher: &SecretCipher) -> Result<Self, StoreError> {
         make_private_file(path);
         let failed = |error: rusqlite::Error| StoreError::Open {
@@ -38,7 +38,7 @@ impl Database {
         };
         let mut writer = Connection::open(path).map_err(failed)?;
         configure(&writer).map_err(failed)?;
-        // Write-ahead log: readers do not wait for the writer. FULL: what was answered survives a power cut.
+        // Write-ahead log: reads don't wait for writes. FULL: a completed write survives a power cut.
         writer
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .map_err(failed)?;
@@ -49,7 +49,7 @@ impl Database {
         Ok(Self::new(writer, readers.map_err(failed)?))
     }
 
-    /// A database that dies with its last clone.
+    /// A database in memory.
     pub(super) fn in_memory() -> Result<Self, StoreError> {
         let mut connection = Connection::open_in_memory()?;
         configure(&connection)?;
@@ -66,15 +66,15 @@ impl Database {
         }
     }
 
-    /// Runs `work` in one transaction, which is committed when it succeeds.
+    /// Runs `work` in one transaction, which is committed on success.
     ///
-    /// Work that has begun is finished even when the caller goes away.
+    /// Started work finishes even if the future is dropped.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        // Waiting in line costs no thread: only the one whose turn it is blocks one.
+        // Waiting blocks no thread.
         let mut connection = Arc::clone(&self.writer).lock_owned().await;
         let done = spawn_blocking(move || {
             let transaction =
@@ -86,7 +86,7 @@ impl Database {
         done.await.map_err(|_| StoreError::Stopped)?
     }
 
-    /// Runs `work` on a connection that sees one state of the database for each statement.
+    /// Runs `work` on a connection for reads. Each statement sees one state of the database.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -103,7 +103,7 @@ impl Database {
     }
 }
 
-/// Opens with another key than last time would lose every secret, one at a time and late: it is refused at once.
+/// Refuses another key than last time at once, rather than at the first secret.
 fn check_key(connection: &mut Connection, cipher: &SecretCipher) -> Result<(), StoreError> {
     const CHECK: &str = "the check of the key";
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -121,7 +121,7 @@ fn check_key(connection: &mut Connection, cipher: &SecretCipher) -> Result<(), S
     Ok(())
 }
 
-/// SQLite gives its other files the mode of the first one. If this fails, opening reports why.
+/// SQLite creates its other files with the mode of the first one. If this fails, opening the file reports the error.
 fn make_private_file(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

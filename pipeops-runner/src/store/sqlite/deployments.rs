@@ -10,7 +10,7 @@ use super::rows::{DEPLOYMENT_COLUMNS, deployment_from_row, from_micros, now, to_
 use crate::deployment::{Deployment, Ending, Fence, Status};
 use crate::store::{DeploymentFilter, StoreError};
 
-/// More deployments than this are never listed at once.
+/// The most deployments that are listed at once.
 const MAX_LISTED: usize = 500;
 
 pub(super) async fn get(store: &SqliteStore, id: &str) -> Result<Option<Deployment>, StoreError> {
@@ -68,7 +68,7 @@ pub(super) async fn finish(
         .await
 }
 
-/// Fails a deployment whose stored data cannot be read.
+/// Fails a deployment whose stored data can't be read.
 pub(crate) fn fail_unreadable(
     tx: &Transaction<'_>,
     number: i64,
@@ -92,7 +92,7 @@ pub(crate) fn fail_unreadable(
     events::insert(tx, &id, now, &failed)
 }
 
-/// Sets the final state. Returns when the deployment was created.
+/// Sets the final state. Returns the time at which the deployment was created.
 fn close(
     tx: &Transaction<'_>,
     fence: &Fence,

@@ -8,7 +8,7 @@ use super::handle::SqliteStore;
 use super::rows::{from_json, from_micros, to_json, to_micros};
 use crate::store::{NewEvent, StoreError};
 
-/// Appends one event of a deployment whatever its state.
+/// Appends one event of a deployment, whatever the state of its lease.
 pub(super) fn insert(
     tx: &Transaction<'_>,
     deployment: &str,
@@ -63,7 +63,7 @@ pub(super) async fn after(
     store
         .database
         .read(move |db| {
-            // Two statements: with "?2 IS NULL OR …" SQLite would not use the deployment's index.
+            // Two statements, because with "?2 IS NULL OR …" SQLite wouldn't use the index.
             let condition = match deployment {
                 Some(_) => "deployment = ?2",
                 None => "?2 IS NULL",

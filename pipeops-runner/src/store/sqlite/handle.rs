@@ -15,23 +15,23 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in this file, which is made when it is not there.
+    /// Opens the database in this file, or creates it.
     ///
-    /// Secrets are sealed with the key in the environment variable `PIPEOPS_KEY`, else with the one in the file of the
-    /// same name and `.key`, which is made when it is not there.
+    /// Secrets are encrypted with the key in the environment variable `PIPEOPS_KEY`, or else with the key in the file with
+    /// the same name and `.key`, which is created if needed.
     ///
     /// # Errors
-    /// When the file cannot be opened, was written by a newer version, or the key cannot be had.
+    /// When the file can't be opened, a newer version wrote it, or the key can't be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let key_file = with_suffix(path.as_ref(), "key");
         let cipher = SecretCipher::from_env_or_file(&key_file).map_err(no_key)?;
         Self::open_with_cipher(path, cipher)
     }
 
-    /// Opens the database in this file with a key of the caller's.
+    /// Opens the database in this file with the caller's key.
     ///
     /// # Errors
-    /// When the file cannot be opened, was written by a newer version, or its secrets are sealed with another key.
+    /// When the file can't be opened, a newer version wrote it, or its secrets are encrypted with another key.
     pub fn open_with_cipher(
         path: impl AsRef<Path>,
         cipher: SecretCipher,
@@ -40,10 +40,10 @@ impl SqliteStore {
         Ok(Self::new(database, cipher))
     }
 
-    /// A store that dies with its last clone: for tests and demonstrations.
+    /// A store in memory, for tests and demonstrations. It's lost with its last clone.
     ///
     /// # Errors
-    /// When SQLite has no memory.
+    /// When SQLite can't allocate memory.
     pub fn in_memory() -> Result<Self, StoreError> {
         let cipher = SecretCipher::ephemeral().map_err(no_key)?;
         Ok(Self::new(Database::in_memory()?, cipher))

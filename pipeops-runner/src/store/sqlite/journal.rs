@@ -1,4 +1,4 @@
-//! Journals in SQLite. Outputs are sealed: a stack holds Secrets.
+//! Journals in SQLite. Outputs are encrypted, because a stack contains Secrets.
 
 use std::sync::Arc;
 

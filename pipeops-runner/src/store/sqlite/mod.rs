@@ -1,4 +1,4 @@
-//! A [`Store`] in one SQLite file, for one machine: several processes may share it.
+//! A [`Store`] in one SQLite file. Several processes of one machine can share it.
 
 mod database;
 mod deployments;
@@ -26,15 +26,15 @@ use crate::project::Project;
 #[async_trait]
 impl Store for SqliteStore {
     async fn put_project(&self, project: &Project) -> Result<(), StoreError> {
-        projects::put(self, project).await
+        Self::put_project(self, project).await
     }
 
     async fn project(&self, name: &str) -> Result<Option<Project>, StoreError> {
-        projects::get(self, name).await
+        Self::project(self, name).await
     }
 
     async fn projects(&self) -> Result<Vec<Project>, StoreError> {
-        projects::list(self).await
+        Self::projects(self).await
     }
 
     async fn submit(&self, new: Vec<NewDeployment>) -> Result<Vec<Submitted>, StoreError> {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::store::{SecretCipher, conformance};
 
-    /// In memory and in a file: only the file has several connections.
+    /// In memory and in a file. Only the file has several connections.
     fn stores() -> (Vec<SqliteStore>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let cipher = SecretCipher::ephemeral().unwrap();

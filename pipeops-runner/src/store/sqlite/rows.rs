@@ -1,4 +1,4 @@
-//! Rows of the tables as values.
+//! Reads values from rows.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use crate::deployment::{Deployment, Status};
 use crate::project::{Project, ProjectSecrets};
 use crate::store::{SecretCipher, StoreError};
 
-/// The columns that `deployment_from_row` reads, in its order.
+/// The columns of `deployment_from_row`, in order.
 pub(crate) const DEPLOYMENT_COLUMNS: &str = "id, project, environment, repository, reference, commit_sha, message, \
     pusher, status, image, diagnosis, rolled_back, created, started, finished";
 
@@ -41,7 +41,7 @@ pub(crate) fn deployment_from_row(row: &Row<'_>) -> Result<Deployment, StoreErro
     })
 }
 
-/// A project from its JSON and its sealed secrets.
+/// A project from its JSON and its encrypted secrets.
 pub(crate) fn project_from_parts(
     cipher: &SecretCipher,
     context: &str,
@@ -94,7 +94,7 @@ pub(super) fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<Stri
     readable(|| what.to_owned(), serde_json::to_string(value))
 }
 
-/// Turns "what is stored is malformed" into a [`StoreError::Corrupt`] that says what it is.
+/// Turns an error of malformed data into a [`StoreError::Corrupt`] that names the data.
 pub(super) fn readable<T, E: Into<Box<dyn Error + Send + Sync>>>(
     what: impl Fn() -> String,
     result: Result<T, E>,
@@ -113,12 +113,12 @@ pub(crate) fn to_micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// This moment, as exact as it is stored: what is written and what is read back are equal.
+/// The current time, in the precision of the store, so that written and read times are equal.
 pub(super) fn now() -> Timestamp {
     from_micros(to_micros(Timestamp::now()))
 }
 
-/// The latest time for values out of range, which no version writes.
+/// Values out of range, which no version writes, become the latest time.
 pub(super) fn from_micros(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }

@@ -1,15 +1,15 @@
-//! The tables, and how older databases become the newest.
+//! The tables and their migrations.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::StoreError;
 
-/// One script for each version of the schema; a database of version N has run the first N of them.
+/// One script for each version of the schema. A database of version N has run the first N scripts.
 const MIGRATIONS: [&str; 1] = [VERSION_1];
 
-/// Times are microseconds since 1970 in UTC. Columns named `sealed…` are encrypted.
+/// Times are microseconds since 1970 in UTC. Columns named `sealed_…` are encrypted.
 ///
-/// A deployment is its own place in the queue: `status`, `lease`, `fence` and `attempts` say who may run it.
+/// A row of `deployments` is also an entry of the queue, by `status`, `lease`, `fence` and `attempts`.
 const VERSION_1: &str = "
 CREATE TABLE vault (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -70,10 +70,10 @@ CREATE TABLE events (
 CREATE INDEX events_by_deployment ON events (deployment, seq);
 ";
 
-/// Brings a database up to date: all missing versions in one transaction.
+/// Runs all missing scripts in one transaction.
 ///
 /// # Errors
-/// When it was written by a newer program, or a script fails.
+/// When a newer version wrote the database, or a script fails.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as i64;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -49,7 +49,7 @@ fn submit_one(
     Ok(Submitted::Queued(deployment))
 }
 
-/// The deployment that this push already made. The rule is documented at [`Store::submit`](crate::store::Store::submit).
+/// An earlier deployment of the same push, by the rule of [`Store::submit`](crate::store::Store::submit).
 fn duplicate_of(
     tx: &Transaction<'_>,
     new: &NewDeployment,
@@ -99,7 +99,7 @@ fn find(
     rows.next()?.map(deployment_from_row).transpose()
 }
 
-/// A queued deployment that a newer commit replaces never starts.
+/// Cancels the queued deployments of the environment.
 fn supersede(tx: &Transaction<'_>, new: &NewDeployment, now: Timestamp) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
         "UPDATE deployments SET status = 'cancelled', finished = ?3
@@ -153,7 +153,7 @@ fn insert(
     Ok(deployment)
 }
 
-/// What the secrets in a deployment's copy of its project are bound to.
+/// The context of the encrypted secrets in a deployment's copy of its project.
 pub(crate) fn snapshot_context(deployment: &str) -> String {
     format!("project of deployment {deployment}")
 }
