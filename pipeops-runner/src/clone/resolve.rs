@@ -103,7 +103,7 @@ fn list(
         Some(refs) => refs,
         None => {
             let agent = gix::protocol::agent(gix::env::agent());
-            let agent = ("agent", Some(agent.into()));
+            let agent = ("agent", Some(agent));
             LsRefsCommand::new(Some(prefixes), &handshake.capabilities, agent).invoke_blocking(
                 &mut transport,
                 &mut Discard,

@@ -144,7 +144,7 @@ pub(crate) fn condition(deployment: &Deployment, kind: &str) -> Option<(String, 
         .conditions
         .iter()
         .flatten()
-        .find(|c| c.type_ == kind)?;
+        .find(|c| c.type_.as_deref() == Some(kind))?;
     let condition = serde_json::to_value(condition).unwrap();
     let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
     Some((text("status"), text("reason")))
