@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use pipeops_core::credential::CredentialKind;
 use pipeops_core::event::EventKind;
-use pipeops_core::registry::TrustedRealms;
 use pipeops_core::retry::{Attempts, Next};
 use pipeops_core::{
     Backoff, BuildRequest, BuiltImage, Diagnose, EventSink, Failure, ImageBuilder, RegistryScope,
@@ -18,7 +17,6 @@ use crate::cause::Cause;
 use crate::client::{Client, ConnectOptions};
 use crate::error::Error;
 use crate::hook::Hook;
-use crate::leak::LeakCheck;
 use crate::solve::{Solve, Solved};
 
 /// Sets options of a build beyond its request.
@@ -35,12 +33,6 @@ pub struct BuilderOptions {
     /// When and how often a build is retried after a transient failure: a registry that throttles or is down, a lost daemon.
     /// Finished steps come from the daemon's cache. Default: 3 attempts, waits of up to 2 s and 4 s.
     pub backoff: Backoff,
-    /// How long the server of a build cache may stay silent: see [`Solve::cache_timeout`]. Default: 60 s.
-    pub cache_timeout: Duration,
-    /// Trusted hosts of token servers that are not on their registry's host.
-    pub trusted_realms: TrustedRealms,
-    /// How far the leak check after each build goes; `None` skips it. Default: image and record, without layers.
-    pub leak_check: Option<LeakCheck>,
     customize: Option<Hook<Customize>>,
 }
 
@@ -52,9 +44,6 @@ impl Default for BuilderOptions {
             backoff: Backoff::default()
                 .base(Duration::from_secs(2))
                 .total(Solve::TIMEOUT),
-            cache_timeout: Solve::CACHE_TIMEOUT,
-            trusted_realms: TrustedRealms::default(),
-            leak_check: Some(LeakCheck::default()),
             customize: None,
         }
     }
@@ -79,27 +68,6 @@ impl BuilderOptions {
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
-        self
-    }
-
-    /// Sets how long the server of a build cache may stay silent.
-    #[must_use]
-    pub fn cache_timeout(mut self, limit: Duration) -> Self {
-        self.cache_timeout = limit;
-        self
-    }
-
-    /// Lets the credentials of `registry` be sent to a token server on the host `realm`: see [`Solve::trust_realm`].
-    #[must_use]
-    pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
-        self.trusted_realms.insert(registry, realm);
-        self
-    }
-
-    /// Sets how far the leak check after each build goes.
-    #[must_use]
-    pub fn leak_check(mut self, check: Option<LeakCheck>) -> Self {
-        self.leak_check = check;
         self
     }
 
@@ -242,10 +210,7 @@ impl<'a> Tries<'a> {
         let left = self.options.timeout.saturating_sub(self.attempts.elapsed());
         let mut solve = Solve::new(self.request.clone())
             .again(self.attempts.made() > 1)
-            .timeout(left)
-            .cache_timeout(self.options.cache_timeout);
-        solve.leak_check.clone_from(&self.options.leak_check);
-        solve.trusted_realms.extend(&self.options.trusted_realms);
+            .timeout(left);
         if let Some(Hook(customize)) = &self.options.customize {
             solve = customize(solve)?;
             solve.timeout = solve.timeout.min(left);

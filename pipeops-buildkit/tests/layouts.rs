@@ -8,20 +8,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::daemons::Daemon;
-use common::{Context, Recorder, client, unique};
-use pipeops_buildkit::{
-    Client, ConnectOptions, Error, NamedContext, Output, OutputTarget, Solve, Solved,
-};
-use pipeops_core::EventSink;
+use common::{Context, Recorder, run, solve, unique};
+use pipeops_buildkit::{NamedContext, Output, OutputTarget, Solve};
 use pipeops_core::build::BuildCache;
 use pipeops_core::cache::LocalCache;
 use pipeops_core::event::Discard;
-
-async fn run(client: Client, solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
-    client
-        .solve(solve.timeout(Duration::from_secs(120)), events)
-        .await
-}
 
 #[tokio::test]
 #[ignore = "needs testbed: buildkit, registry"]
@@ -38,7 +29,7 @@ async fn an_image_in_a_folder_is_a_named_context() {
     let write = Solve::new(base.request())
         .without_push()
         .output(Output::oci(OutputTarget::file(&archive)));
-    run(client().await, write, &Discard).await.unwrap();
+    run(write, &Discard).await.unwrap();
     let unpacked = Command::new("tar")
         .arg("-xf")
         .arg(&archive)
@@ -60,11 +51,9 @@ async fn an_image_in_a_folder_is_a_named_context() {
             .context("vendor/base:1", base)
     };
     let events = Recorder::default();
-    run(client().await, solve(None), &events).await.unwrap();
+    run(solve(None), &events).await.unwrap();
     assert_eq!(events.logs(), [mark]);
-    let error = run(client().await, solve(Some("other")), &Discard)
-        .await
-        .unwrap_err();
+    let error = run(solve(Some("other")), &Discard).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -85,18 +74,14 @@ async fn a_cache_in_a_folder_serves_an_empty_daemon() {
     request.cache_from = vec![BuildCache::Local(cache.clone())];
     request.cache_to = vec![BuildCache::Local(cache)];
     let events = Recorder::default();
-    let solve = Solve::new(request.clone());
-    let first = run(client().await, solve, &events).await.unwrap();
+    let first = solve(request.clone(), &events).await.unwrap();
     assert_eq!((first.steps, first.cached), (2, 0));
     assert_eq!(events.warnings(), Vec::<String>::new());
 
     let empty = Daemon::start("empty").await;
-    let connected = Client::connect(&empty.address(), ConnectOptions::default())
-        .await
-        .unwrap();
     let events = Recorder::default();
-    let solve = Solve::new(request.clone());
-    let second = run(connected, solve, &events).await.unwrap();
+    let again = Solve::new(request.clone()).timeout(Duration::from_secs(120));
+    let second = empty.client().await.solve(again, &events).await.unwrap();
     assert_eq!((second.steps, second.cached), (2, 2));
     assert_eq!(events.warnings(), Vec::<String>::new());
 
@@ -106,8 +91,7 @@ async fn a_cache_in_a_folder_serves_an_empty_daemon() {
     request.cache_from.clear();
     request.cache_to = vec![BuildCache::Local(LocalCache::new(&file))];
     let events = Recorder::default();
-    let solve = Solve::new(request);
-    let third = run(client().await, solve, &events).await.unwrap();
+    let third = solve(request, &events).await.unwrap();
     assert_eq!(third.caches.unwritten.len(), 1, "{:?}", third.caches);
     assert_eq!(events.warnings().len(), 1, "{:?}", events.warnings());
 }

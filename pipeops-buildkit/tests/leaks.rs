@@ -10,7 +10,7 @@ use pipeops_core::BuildRequest;
 use pipeops_core::event::Discard;
 
 mod common;
-use common::{Context, Recorder, client, unique};
+use common::{Context, Recorder, client, run, solve, unique};
 
 fn places(report: &LeakReport) -> Vec<String> {
     assert_eq!(report.unchecked, [""; 0]);
@@ -35,8 +35,8 @@ async fn a_secret_that_is_only_mounted_leaks_nowhere() {
         "FROM busybox\nRUN --mount=type=secret,id=tok wc -c /run/secrets/tok\n",
     )]);
     let events = Recorder::default();
-    let solve = Solve::new(with_secret(&context, &unique("s3cr3t")));
-    let solved = client().await.solve(solve, &events).await.unwrap();
+    let request = with_secret(&context, &unique("s3cr3t"));
+    let solved = solve(request, &events).await.unwrap();
     assert!(solved.leaks.is_clean(), "{:?}", solved.leaks);
     assert_eq!(solved.leaks.searched, ["build secret \"tok\""]);
     assert_eq!(events.warnings(), [""; 0]);
@@ -53,11 +53,7 @@ async fn arguments_that_become_variables_and_history_are_found() {
         .build_args
         .insert("API_TOKEN".into(), secret.clone());
     let events = Recorder::default();
-    let solved = client()
-        .await
-        .solve(Solve::new(request), &events)
-        .await
-        .unwrap();
+    let solved = solve(request, &events).await.unwrap();
     assert_eq!(
         places(&solved.leaks),
         [
@@ -86,10 +82,7 @@ async fn a_secret_that_was_printed_is_taken_from_the_daemons_history() {
             format!("FROM busybox\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; {end}\n");
         let context = Context::new(&[("Dockerfile", &dockerfile)]);
         let events = Recorder::default();
-        let result = client()
-            .await
-            .solve(Solve::new(with_secret(&context, &secret)), &events)
-            .await;
+        let result = solve(with_secret(&context, &secret), &events).await;
         assert_eq!(matches!(result, Err(Error::Build(_))), fails, "{result:?}");
         let told = events.warnings();
         assert_eq!(
@@ -123,7 +116,7 @@ async fn a_record_is_kept_on_request() {
     )]);
     let solve =
         Solve::new(with_secret(&context, &secret)).leak_check(LeakCheck::default().keep_record());
-    let solved = client().await.solve(solve, &Discard).await.unwrap();
+    let solved = run(solve, &Discard).await.unwrap();
     let search = LeakSearch::default().secret("tok", secret.as_str());
     let again = client()
         .await
@@ -148,8 +141,9 @@ async fn a_secret_that_was_copied_into_the_image_is_found_in_its_layer() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cp /run/secrets/tok /leak; mkdir /a; base64 -w0 /run/secrets/tok > /a/b64\nRUN rm /leak\n";
     let context = Context::new(&[("Dockerfile", dockerfile)]);
-    let plain = Solve::new(with_secret(&context, &secret));
-    let solved = client().await.solve(plain, &Discard).await.unwrap();
+    let solved = solve(with_secret(&context, &secret), &Discard)
+        .await
+        .unwrap();
     assert!(
         solved.leaks.is_clean(),
         "layers are read on request only: {:?}",
@@ -157,7 +151,7 @@ async fn a_secret_that_was_copied_into_the_image_is_found_in_its_layer() {
     );
 
     let deep = Solve::new(with_secret(&context, &secret)).leak_check(LeakCheck::default().layers());
-    let solved = client().await.solve(deep, &Discard).await.unwrap();
+    let solved = run(deep, &Discard).await.unwrap();
     let path = |place: &LeakPlace| match place {
         LeakPlace::Layer { path, .. } => path.clone(),
         other => panic!("{other}"),

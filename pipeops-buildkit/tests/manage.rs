@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Context, client, solve, unique};
+use common::{Context, Recorder, client, solve, unique};
 use futures::TryStreamExt;
 use pipeops_buildkit::{BuildRecord, Error, PruneOptions};
 use pipeops_core::event::Discard;
@@ -143,15 +143,10 @@ async fn a_build_that_is_dropped_runs_no_longer() {
             .iter()
             .any(|build| build.attributes.get("build-arg:MARK") == Some(&mark))
     };
-    let (started, mut sleeping) = tokio::sync::mpsc::unbounded_channel();
-    let watch = move |event: pipeops_core::event::EventKind| {
-        if let pipeops_core::event::EventKind::Log { line, .. } = event {
-            drop(started.send(line));
-        }
-    };
+    let events = Recorder::default();
     tokio::select! {
-        result = solve(request, &watch) => panic!("ended: {result:?}"),
-        line = sleeping.recv() => assert_eq!(line.as_ref(), Some(&mark)),
+        result = solve(request, &events) => panic!("ended: {result:?}"),
+        () = events.heard(&mark) => {}
     }
     let dropped = std::time::Instant::now();
     // Asked again and again: the daemon tells nobody when a build has ended.

@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::Recorder;
+use common::standin::{World, make};
 use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Solve};
+use pipeops_core::Diagnose;
 use pipeops_core::event::{Discard, EventKind};
-use pipeops_core::{BuildRequest, Diagnose};
-use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
-use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
+use pipeops_testkit::buildkit::BuildkitDaemon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -136,10 +139,8 @@ async fn pass_time(time: Duration) {
 /// The daemon takes two pings of an idle connection for an attack and ends it (GOAWAY, too_many_pings).
 #[tokio::test]
 async fn an_idle_connection_sends_no_pings() {
-    let daemon = BuildkitDaemon::start(BuildkitOptions::default())
-        .await
-        .unwrap();
-    let network = Network::to(&daemon).await;
+    let world = World::new().await;
+    let network = Network::to(world.daemon()).await;
     let client = network.client().await;
     client.info().await.unwrap();
     pass_time(Duration::from_secs(3_600)).await;
@@ -156,32 +157,16 @@ async fn an_idle_connection_sends_no_pings() {
 /// Nobody closes the connection: only the silence says that the daemon is gone.
 #[tokio::test]
 async fn a_network_that_falls_silent_is_a_lost_daemon() {
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    registry
-        .seed("library/base", "1", &BaseImage::new())
-        .unwrap();
-    let hour = RunRule::matching("make").takes(Duration::from_secs(36_000));
-    let options = BuildkitOptions::default()
-        .mirror("docker.io", registry.host())
-        .run(RunScript::default().rule(hour));
-    let daemon = BuildkitDaemon::start(options).await.unwrap();
-    let context = tempfile::tempdir().unwrap();
-    std::fs::write(context.path().join("Dockerfile"), "FROM base:1\nRUN make\n").unwrap();
-    let image = format!("{}/team/app:1", registry.host());
-    let request = BuildRequest::new(context.path(), image.parse().unwrap());
-
-    let network = Network::to(&daemon).await;
+    let world = World::of([make(|rule| rule.takes(Duration::from_secs(36_000)))]).await;
+    let network = Network::to(world.daemon()).await;
     let client = network.client().await;
-    let (started, mut running) = tokio::sync::mpsc::unbounded_channel();
-    let build = tokio::spawn(async move {
-        let watch = move |event: EventKind| {
-            if matches!(&event, EventKind::Vertex { name, .. } if name.contains("RUN make")) {
-                let _ = started.send(());
-            }
-        };
-        client.solve(Solve::new(request), &watch).await
-    });
-    running.recv().await.unwrap();
+    let (solve, events) = (
+        Solve::new(world.request("app")),
+        Arc::new(Recorder::default()),
+    );
+    let watch = Arc::clone(&events);
+    let build = tokio::spawn(async move { client.solve(solve, &*watch).await });
+    events.began("RUN make").await;
     network.freeze();
     // Much less than the build's own limit of an hour.
     pass_time(Duration::from_secs(120)).await;
@@ -201,24 +186,8 @@ async fn a_network_that_falls_silent_is_a_lost_daemon() {
 /// gRPC clients take 4 MiB by default; the daemon sends up to 16.
 #[tokio::test]
 async fn a_message_of_many_megabytes_is_taken() {
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    registry
-        .seed("library/base", "1", &BaseImage::new())
-        .unwrap();
     let line = "a line of sixty-four bytes, which comes again and again and aga\n";
-    let long = RunRule::matching("make").stdout(line.repeat(15 << 14));
-    let options = BuildkitOptions::default()
-        .mirror("docker.io", registry.host())
-        .run(RunScript::default().rule(long));
-    let daemon = BuildkitDaemon::start(options).await.unwrap();
-    let context = tempfile::tempdir().unwrap();
-    std::fs::write(context.path().join("Dockerfile"), "FROM base:1\nRUN make\n").unwrap();
-    let image = format!("{}/team/app:1", registry.host());
-    let request = BuildRequest::new(context.path(), image.parse().unwrap());
-    let address = Address::parse(&daemon.address()).unwrap();
-    let client = Client::connect(&address, ConnectOptions::default())
-        .await
-        .unwrap();
+    let world = World::of([make(|rule| rule.stdout(line.repeat(15 << 14)))]).await;
     let lines = Mutex::new(0);
     let count = |event: EventKind| {
         if let EventKind::Log { line: shown, .. } = event {
@@ -226,8 +195,7 @@ async fn a_message_of_many_megabytes_is_taken() {
             *lines.lock().unwrap() += 1;
         }
     };
-    let solve = Solve::new(request).timeout(Duration::from_secs(120));
-    client.solve(solve, &count).await.unwrap();
+    world.solve(world.request("app"), &count).await.unwrap();
     assert_eq!(*lines.lock().unwrap(), 15 << 14);
 }
 
@@ -235,22 +203,12 @@ async fn a_message_of_many_megabytes_is_taken() {
 #[tokio::test]
 async fn a_daemon_that_reads_slowly_gets_everything() {
     const SIZE: usize = 2 << 20;
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    let daemon = BuildkitDaemon::start(BuildkitOptions::default())
-        .await
-        .unwrap();
-    let context = tempfile::tempdir().unwrap();
-    std::fs::write(
-        context.path().join("Dockerfile"),
-        "FROM scratch\nCOPY a /\n",
-    )
-    .unwrap();
+    let world = World::new().await;
+    world.write("Dockerfile", "FROM scratch\nCOPY a /\n");
     let content: Vec<u8> = (0..SIZE).map(|at| (at / 7) as u8).collect();
-    std::fs::write(context.path().join("a"), content).unwrap();
-    let image = format!("{}/team/app:1", registry.host());
-    let request = BuildRequest::new(context.path(), image.parse().unwrap());
-    let network = Network::with(&daemon, Duration::from_millis(2)).await;
-    let solve = Solve::new(request).timeout(Duration::from_secs(120));
+    world.context.write("a", &content);
+    let network = Network::with(world.daemon(), Duration::from_millis(2)).await;
+    let solve = Solve::new(world.request("app")).timeout(Duration::from_secs(120));
     let solved = network.client().await.solve(solve, &Discard).await.unwrap();
     assert!(solved.context.bytes >= SIZE as u64, "{:?}", solved.context);
     assert!(network.said.lock().unwrap().len() >= SIZE);

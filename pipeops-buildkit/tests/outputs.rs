@@ -4,28 +4,17 @@
 
 mod common;
 
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use common::{Context, Recorder, client, env, registry_get, unique};
+use common::{Context, Recorder, Sink, env, registry_get, registry_json, run, unique};
 use pipeops_buildkit::{
     AnnotationLevel, Compression, Error, ImageOptions, NamedContext, Network, Output, OutputTarget,
-    Provenance, Solve, Solved,
+    Provenance, Solve,
 };
+use pipeops_core::Diagnose;
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind};
-use pipeops_core::{Diagnose, EventSink};
-
-async fn run(solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
-    client()
-        .await
-        .solve(solve.timeout(Duration::from_secs(120)), events)
-        .await
-}
 
 /// A tree with what archives and folders must keep.
 const TREE: &str = "FROM busybox AS made\nRUN mkdir -p /r/d/e && cd /r && echo text > d/a && chmod 4750 d/a && ln d/a d/hard \
@@ -73,28 +62,6 @@ async fn a_folder_gets_the_tree_and_keeps_what_it_had() {
     assert!(moved, "its progress is shown");
 }
 
-/// Takes bytes from a build.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl tokio::io::AsyncWrite for Sink {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Poll::Ready(self.0.lock().unwrap().write(bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// The names in a tar archive.
 fn names(archive: &[u8]) -> Vec<String> {
     let (mut names, mut at) = (Vec::new(), 0);
@@ -131,7 +98,7 @@ async fn an_image_is_pushed_and_written_in_every_form_at_once() {
         solved.digest.as_ref().map(|digest| digest.as_str())
     );
 
-    let tar = sink.0.lock().unwrap().clone();
+    let tar = sink.bytes();
     assert!(names(&tar).contains(&"d/a".to_owned()), "{:?}", names(&tar));
     assert_eq!(solved.outputs[0].bytes, tar.len() as u64);
     let oci = names(&std::fs::read(dir.path().join("oci.tar")).unwrap());
@@ -204,12 +171,11 @@ async fn an_image_is_written_as_its_options_say() {
         .provenance(Provenance::Min);
     let solved = run(solve, &Discard).await.unwrap();
     let repository = request.image.repository().to_owned();
-    let (digest, index) = registry_get(&format!("{repository}/manifests/1")).await;
+    let (digest, index) = registry_json(&format!("{repository}/manifests/1")).await;
     assert_eq!(
         digest.as_deref(),
         solved.digest.as_ref().map(|digest| digest.as_str())
     );
-    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["annotations"]["org.example.b"], "3");
     assert_eq!(
         index["manifests"].as_array().unwrap().len(),
@@ -217,8 +183,7 @@ async fn an_image_is_written_as_its_options_say() {
         "the image and its provenance: {index}"
     );
     let first = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
-    let (_, manifest) = registry_get(&format!("{repository}/manifests/{first}")).await;
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let (_, manifest) = registry_json(&format!("{repository}/manifests/{first}")).await;
     assert_eq!(manifest["annotations"]["org.example.a"], "1,2");
     assert!(
         manifest["layers"][0]["mediaType"]
@@ -314,13 +279,12 @@ async fn a_step_talks_to_the_agent_that_it_may_use() {
     let socket = dir.path().join("agent.sock");
     let _agent = tokio::net::UnixListener::bind(&socket).unwrap();
     // Busybox has no client of such sockets: what goes through one is tested beside the service.
-    let ask = "RUN --mount=type=ssh,required=true ls -l $SSH_AUTH_SOCK | cut -c1\n";
+    let ask = "RUN --mount=type=ssh,id=deploy,required=true ls -l $SSH_AUTH_SOCK | cut -c1\n";
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\n{ask}"))]);
     let solve = || Solve::new(context.fresh_request()).without_push();
     let events = Recorder::default();
-    run(solve().ssh_agent("default", &socket), &events)
-        .await
-        .unwrap();
+    let agent = solve().ssh_agent("deploy", &socket);
+    run(agent, &events).await.unwrap();
     assert_eq!(events.logs()[0], "s", "{:?}", events.logs());
     let error = run(solve(), &Discard).await.unwrap_err();
     assert!(error.to_string().contains("ssh"), "{error}");

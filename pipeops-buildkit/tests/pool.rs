@@ -2,186 +2,116 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::pin::Pin;
+mod common;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use common::standin::{World, hasty, leaves_no_task, make};
+use common::{Recorder, Sink, holds, until};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use pipeops_buildkit::{
-    Address, AnnotationLevel, BuilderOptions, Discover, Error, ImageOptions, Member, MemberState,
-    MemberStatus, NamedContext, Output, OutputTarget, Pool, PoolOptions, Solve, StaticMembers,
+    Address, AnnotationLevel, Discover, Error, ImageOptions, Member, MemberState, MemberStatus,
+    NamedContext, Output, OutputTarget, Pool, PoolOptions, Solve, StaticMembers,
 };
 use pipeops_core::diagnosis::codes;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{
-    Backoff, BuildRequest, Diagnose, Diagnosis, Digest, EventSink, Failure, ImageRef,
-    ImageRegistry, RetryClass,
+    BuildRequest, BuiltImage, Diagnose, Diagnosis, Digest, Failure, ImageRef, ImageRegistry,
+    RetryClass,
 };
 use pipeops_registry::Registries;
-use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions, RunRule, RunScript};
-use pipeops_testkit::fault::{Fault, Matcher};
-use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
+use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
+use pipeops_testkit::fault::{Fault, Handle, Matcher};
 
-/// No test needs as long; one that hangs fails here.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Some daemons, a registry with a base image, and a context.
-struct World {
-    daemons: Vec<BuildkitDaemon>,
-    registry: Registry,
-    context: tempfile::TempDir,
+/// Daemons for this machine, in which `make` takes this long.
+async fn world(daemons: usize, time: Duration) -> World {
+    World::of((0..daemons).map(|_| make(|rule| rule.takes(time)))).await
 }
 
-impl World {
-    /// All daemons build for this machine, and `make` takes this long.
-    async fn new(daemons: usize, make: Duration) -> Self {
-        let here = BuildkitOptions::default().platforms;
-        let platforms: Vec<Vec<String>> = vec![here; daemons];
-        Self::with(&platforms, make).await
-    }
+fn members(world: &World) -> StaticMembers {
+    let member = |(number, daemon): (usize, &BuildkitDaemon)| {
+        let address = Address::parse(&daemon.address()).unwrap();
+        Member::new(address).name(format!("m{number}"))
+    };
+    StaticMembers::new(world.daemons.iter().enumerate().map(member))
+}
 
-    /// One daemon for each list of platforms.
-    async fn with(platforms: &[Vec<String>], make: Duration) -> Self {
-        let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-        for architecture in ["amd64", "arm64"] {
-            let base = BaseImage::new().architecture(architecture);
-            registry.seed("library/base", architecture, &base).unwrap();
-        }
-        let mut world = Self {
-            daemons: Vec::new(),
-            registry,
-            context: tempfile::tempdir().unwrap(),
-        };
-        for platforms in platforms {
-            let script = RunScript::default().rule(RunRule::matching("make").takes(make));
-            let options = BuildkitOptions::default()
-                .mirror("docker.io", world.registry.host())
-                .platforms(platforms)
-                .run(script);
-            world
-                .daemons
-                .push(BuildkitDaemon::start(options).await.unwrap());
-        }
-        world.write("Dockerfile", "FROM base:amd64\nCOPY a /a\nRUN make\n");
-        world.write("a", "content of a");
-        world
-    }
+fn start(world: &World, options: PoolOptions) -> Pool {
+    Pool::start(members(world), options)
+}
 
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.context.path().join(name), text).unwrap();
-    }
+/// A pool over stand-ins that take no time.
+async fn pool(daemons: usize) -> (World, Pool) {
+    let world = world(daemons, Duration::ZERO).await;
+    let pool = start(&world, options());
+    (world, pool)
+}
 
-    fn request(&self, app: &str) -> BuildRequest {
-        let image = format!("{}/team/{app}:1", self.registry.host());
-        BuildRequest::new(self.context.path(), image.parse().unwrap())
-    }
+/// The daemon that a project belongs to.
+async fn home<'a>(world: &'a World, pool: &Pool) -> &'a BuildkitDaemon {
+    build(world, pool).await.unwrap();
+    let mut daemons = world.daemons.iter();
+    let home = daemons.find(|daemon| !daemon.builds().is_empty()).unwrap();
+    home.prune();
+    home
+}
 
-    fn members(&self) -> StaticMembers {
-        let member = |(number, daemon): (usize, &BuildkitDaemon)| {
-            let address = Address::parse(&daemon.address()).unwrap();
-            Member::new(address).name(format!("m{number}"))
-        };
-        StaticMembers::new(self.daemons.iter().enumerate().map(member))
-    }
+async fn build(world: &World, pool: &Pool) -> Result<BuiltImage, Error> {
+    pool.build(world.request("app"), &Discard).await
+}
 
-    fn pool(&self, options: PoolOptions) -> Pool {
-        Pool::start(self.members(), options)
-    }
+/// A daemon does what it was asked, and its answer is lost.
+const LOST_ANSWER: Fault = Fault::Cut { after_bytes: 0 };
 
-    /// The daemon that a project belongs to.
-    async fn home(&self, pool: &Pool, app: &str) -> &BuildkitDaemon {
-        pool.build(self.request(app), &Discard).await.unwrap();
-        let home = self
-            .daemons
-            .iter()
-            .find(|daemon| !daemon.builds().is_empty());
-        let home = home.unwrap();
-        home.prune();
-        home
-    }
+/// The next call of this kind meets the fault.
+fn fails(daemon: &BuildkitDaemon, fault: Fault, operation: &str) -> Handle {
+    daemon.faults().add(fault.on(Matcher::operation(operation)))
+}
 
-    /// Builds that all daemons were asked for.
-    fn asked(&self) -> usize {
-        self.daemons
-            .iter()
-            .map(|daemon| daemon.builds().len())
-            .sum()
-    }
+/// Builds that all daemons were asked for.
+fn asked(world: &World) -> usize {
+    let builds = world.daemons.iter().map(|daemon| daemon.builds().len());
+    builds.sum()
+}
 
-    fn digest(&self, app: &str) -> Option<Digest> {
-        let manifest = self.registry.manifest(&format!("team/{app}"), "1");
-        manifest.map(|manifest| manifest.digest)
-    }
+fn digest(world: &World, app: &str) -> Option<Digest> {
+    let manifest = world.registry.manifest(&format!("team/{app}"), "1");
+    manifest.map(|manifest| manifest.digest)
 }
 
 fn options() -> PoolOptions {
-    let backoff = Backoff::default().base(Duration::from_millis(20));
     PoolOptions::default()
-        .builder(BuilderOptions::default().backoff(backoff).timeout(LIMIT))
+        .builder(hasty())
         .registry(Arc::new(Registries::default()))
 }
 
-fn state(pool: &Pool, address: &str) -> MemberStatus {
-    let members = pool.members();
+fn state(pool: &Pool, daemon: &BuildkitDaemon) -> MemberStatus {
+    let mut members = pool.members().into_iter();
     members
-        .into_iter()
-        .find(|member| member.address == address)
+        .find(|member| member.address == daemon.address())
         .unwrap()
 }
 
-/// Keeps all events.
-#[derive(Default)]
-struct Events(Mutex<Vec<EventKind>>);
-
-impl EventSink for Events {
-    fn emit(&self, kind: EventKind) {
-        self.0.lock().unwrap().push(kind);
-    }
-}
-
-impl Events {
-    fn warnings(&self) -> String {
-        let text = |event: &EventKind| match event {
-            EventKind::Warning { message } => Some(format!("{message}\n")),
-            _ => None,
-        };
-        self.0.lock().unwrap().iter().filter_map(text).collect()
-    }
-
-    fn positions(&self) -> Vec<u64> {
-        let ahead = |event: &EventKind| match event {
-            EventKind::BuildWaiting { ahead } => Some(*ahead),
-            _ => None,
-        };
-        self.0.lock().unwrap().iter().filter_map(ahead).collect()
-    }
-}
-
-/// Waits for something that will be so in the end.
-async fn until(what: impl Fn() -> bool) {
-    let wait = async {
-        while !what() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, wait)
-        .await
-        .expect("it never happens");
+async fn all_up(pool: &Pool, count: usize) {
+    until(|| {
+        let members = pool.members();
+        members.len() == count && members.iter().all(|member| member.state == MemberState::Up)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_project_stays_at_one_daemon_and_finds_its_cache() {
-    let world = World::new(3, Duration::ZERO).await;
-    let pool = world.pool(options());
+    let (world, pool) = pool(3).await;
     for app in ["one", "two", "three", "four"] {
         let first = pool.build(world.request(app), &Discard).await.unwrap();
         assert_eq!(
             (first.cached, Some(&first.digest)),
-            (0, world.digest(app).as_ref())
+            (0, digest(&world, app).as_ref())
         );
         let second = pool.build(world.request(app), &Discard).await.unwrap();
         assert_eq!((second.steps, second.cached), (2, 2), "{app}");
@@ -195,14 +125,9 @@ async fn a_project_stays_at_one_daemon_and_finds_its_cache() {
 
 #[tokio::test]
 async fn many_builds_are_spread_and_no_daemon_gets_more_than_it_may() {
-    let world = World::new(3, Duration::from_millis(50)).await;
-    let pool = world.pool(options().capacity(2));
-    until(|| {
-        let members = pool.members();
-        let up = |member: &&MemberStatus| member.state == MemberState::Up;
-        members.iter().filter(up).count() == 3
-    })
-    .await;
+    let world = world(3, Duration::from_millis(50)).await;
+    let pool = start(&world, options().capacity(2));
+    all_up(&pool, 3).await;
     let most = Arc::new(AtomicUsize::new(0));
     let builds = (0..24).map(|number| {
         let (pool, most) = (pool.clone(), Arc::clone(&most));
@@ -226,87 +151,68 @@ async fn many_builds_are_spread_and_no_daemon_gets_more_than_it_may() {
             .iter()
             .all(|daemon| daemon.builds().len() >= 2)
     );
-    assert_eq!((world.asked(), pool.waiting()), (24, 0));
+    assert_eq!((asked(&world), pool.waiting()), (24, 0));
 }
 
 #[tokio::test]
 async fn a_build_that_lost_its_daemon_is_done_elsewhere_and_says_why() {
     for point in ["build.context", "build.step", "build.export", "build.push"] {
-        let world = World::new(3, Duration::ZERO).await;
-        let pool = world.pool(options());
-        let home = world.home(&pool, "app").await;
-        let crash = home
-            .faults()
-            .add(Fault::Crash.on(Matcher::operation(point)));
-        let events = Events::default();
+        let (world, pool) = pool(3).await;
+        let home = home(&world, &pool).await;
+        let crash = fails(home, Fault::Crash, point);
+        let events = Recorder::default();
         let built = pool.build(world.request("app"), &events).await.unwrap();
         assert_eq!(crash.fired(), 1, "{point}");
-        assert_eq!(world.digest("app"), Some(built.digest), "{point}");
-        let warnings = events.warnings();
-        for part in [
+        assert_eq!(digest(&world, "app"), Some(built.digest), "{point}");
+        events.assert_warned(&[
             "DaemonLost",
             &home.address(),
             "building again elsewhere (try 2 of 3)",
-        ] {
-            assert!(
-                warnings.contains(part),
-                "{point}: {part} is not in {warnings}"
-            );
-        }
+        ]);
         assert_eq!(
-            world.asked(),
+            asked(&world),
             3,
             "{point}: one that was lost, and one before and after it"
         );
-        until(|| state(&pool, &home.address()).state == MemberState::Down).await;
-        assert_eq!(state(&pool, &home.address()).lost, 1);
+        until(|| state(&pool, home).state == MemberState::Down).await;
+        assert_eq!(state(&pool, home).lost, 1);
     }
 }
 
 #[tokio::test]
 async fn a_cut_connection_is_done_elsewhere_too() {
     for operation in ["session", "solve"] {
-        let world = World::new(2, Duration::ZERO).await;
-        let pool = world.pool(options());
-        let home = world.home(&pool, "app").await;
-        let cut = home
-            .faults()
-            .add(Fault::Refuse.on(Matcher::operation(operation)));
-        let events = Events::default();
+        let (world, pool) = pool(2).await;
+        let home = home(&world, &pool).await;
+        let cut = fails(home, Fault::Refuse, operation);
+        let events = Recorder::default();
         pool.build(world.request("app"), &events).await.unwrap();
         assert_eq!(cut.fired(), 1);
-        assert!(events.warnings().contains("elsewhere"), "{operation}");
+        events.assert_warned(&["elsewhere"]);
         // Only the connection was cut: a probe finds it well. One that takes no sessions is left alone for a while.
         if operation == "solve" {
-            until(|| state(&pool, &home.address()).state == MemberState::Up).await;
+            until(|| state(&pool, home).state == MemberState::Up).await;
         }
     }
 }
 
 #[tokio::test]
 async fn an_image_that_was_pushed_is_not_built_again() {
-    let world = World::new(2, Duration::ZERO).await;
-    let pool = world.pool(options());
-    let home = world.home(&pool, "app").await;
+    let (world, pool) = pool(2).await;
+    let home = home(&world, &pool).await;
     world.write("a", "another content");
-    // The daemon does all of it, and its answer is lost.
-    let cut = Fault::Cut { after_bytes: 0 }.on(Matcher::operation("solve"));
-    let cut = home.faults().add(cut);
-    let events = Events::default();
+    let cut = fails(home, LOST_ANSWER, "solve");
+    let events = Recorder::default();
     let built = pool.build(world.request("app"), &events).await.unwrap();
     assert_eq!(cut.fired(), 1);
-    assert_eq!(world.digest("app"), Some(built.digest));
+    assert_eq!(digest(&world, "app"), Some(built.digest));
     assert_eq!((built.steps, built.cached), (2, 0));
     assert_eq!(
-        world.asked(),
+        asked(&world),
         2,
         "the first build, and the one that was lost"
     );
-    assert!(
-        events.warnings().contains("was pushed before"),
-        "{}",
-        events.warnings()
-    );
+    events.assert_warned(&["was pushed before"]);
 }
 
 /// A registry in which somebody else moved the tag.
@@ -327,34 +233,28 @@ impl ImageRegistry for Moved {
 
 #[tokio::test]
 async fn another_image_under_the_tag_is_not_taken_for_the_own() {
-    let world = World::new(2, Duration::ZERO).await;
+    let world = world(2, Duration::ZERO).await;
     let moved = Arc::new(Moved(AtomicUsize::new(0)));
-    let pool = world.pool(options().registry(moved.clone()));
-    let home = world.home(&pool, "app").await;
-    home.faults()
-        .add(Fault::Cut { after_bytes: 0 }.on(Matcher::operation("solve")));
-    pool.build(world.request("app"), &Discard).await.unwrap();
-    assert_eq!((world.asked(), moved.0.load(Ordering::Relaxed)), (3, 1));
+    let pool = start(&world, options().registry(moved.clone()));
+    let home = home(&world, &pool).await;
+    fails(home, LOST_ANSWER, "solve");
+    build(&world, &pool).await.unwrap();
+    assert_eq!((asked(&world), moved.0.load(Ordering::Relaxed)), (3, 1));
 }
 
 #[tokio::test]
 async fn a_daemon_without_disk_gets_nothing_for_a_while() {
-    let world = World::new(2, Duration::ZERO).await;
-    let pool = world.pool(options());
-    let home = world.home(&pool, "app").await;
+    let (world, pool) = pool(2).await;
+    let home = home(&world, &pool).await;
     let full = Fault::status(500).body("failed to copy files: write /x: no space left on device");
     home.faults()
         .add(full.on(Matcher::operation("build.step")).always());
-    let events = Events::default();
+    let events = Recorder::default();
     pool.build(world.request("app"), &events).await.unwrap();
-    assert!(
-        events.warnings().contains("DiskFull"),
-        "{}",
-        events.warnings()
-    );
-    pool.build(world.request("app"), &Discard).await.unwrap();
+    events.assert_warned(&["DiskFull"]);
+    build(&world, &pool).await.unwrap();
     assert_eq!(home.builds().len(), 2, "it was not asked a third time");
-    assert_eq!(state(&pool, &home.address()).state, MemberState::Down);
+    assert_eq!(state(&pool, home).state, MemberState::Down);
 }
 
 /// What containerd says of a blob that came damaged, and for as long as it keeps it.
@@ -362,68 +262,39 @@ const DAMAGED: &str = "failed to load cache key: failed commit on ref \"layer-sh
 
 #[tokio::test]
 async fn a_daemon_that_keeps_a_damaged_blob_is_left_and_goes_on_to_serve() {
-    let world = World::new(2, Duration::ZERO).await;
-    let pool = world.pool(options());
-    let home = world.home(&pool, "app").await;
-    let damaged = Fault::status(412)
-        .body(DAMAGED)
-        .on(Matcher::operation("build.resolve"))
-        .always();
+    let (world, pool) = pool(2).await;
+    let home = home(&world, &pool).await;
+    let damaged = Fault::status(412).body(DAMAGED);
+    let damaged = damaged.on(Matcher::operation("build.resolve")).always();
     let damaged = home.faults().add(damaged);
-    let before = world.asked();
-    pool.build(world.request("app"), &Discard).await.unwrap();
-    assert_eq!((damaged.fired(), world.asked()), (1, before + 2));
+    let before = asked(&world);
+    build(&world, &pool).await.unwrap();
+    assert_eq!((damaged.fired(), asked(&world)), (1, before + 2));
     // It is not ill: others need other blobs.
-    assert_eq!(state(&pool, &home.address()).state, MemberState::Up);
-}
-
-#[tokio::test]
-async fn a_blob_that_is_damaged_everywhere_ends_the_attempts() {
-    let world = World::new(2, Duration::ZERO).await;
-    let pool = world.pool(options());
-    for daemon in &world.daemons {
-        let damaged = Fault::status(412).body(DAMAGED);
-        daemon
-            .faults()
-            .add(damaged.on(Matcher::operation("build.resolve")).always());
-    }
-    let failure = pool
-        .build(world.request("app"), &Discard)
-        .await
-        .unwrap_err();
-    assert_eq!(failure.diagnosis().title, "Build failed: ContentDamaged");
-    assert_eq!(
-        failure.diagnosis().class,
-        RetryClass::Exhausted,
-        "{failure}"
-    );
-    assert_eq!(world.asked(), 3);
+    assert_eq!(state(&pool, home).state, MemberState::Up);
 }
 
 #[tokio::test]
 async fn an_error_of_the_dockerfile_is_not_tried_elsewhere() {
-    let world = World::new(3, Duration::ZERO).await;
-    world.write("Dockerfile", "FROM base:amd64\nCOPY missing /\n");
-    let pool = world.pool(options());
-    let failure = pool
-        .build(world.request("app"), &Discard)
-        .await
-        .unwrap_err();
+    let world = world(3, Duration::ZERO).await;
+    world.write("Dockerfile", "FROM base:1\nCOPY missing /\n");
+    let pool = start(&world, options());
+    let failure = build(&world, &pool).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: FileMissing");
-    assert_eq!(world.asked(), 1);
+    assert_eq!(asked(&world), 1);
 }
 
 #[tokio::test]
 async fn a_registry_that_throttles_is_asked_again_by_the_same_daemon() {
-    let world = World::new(3, Duration::ZERO).await;
+    let world = world(3, Duration::ZERO).await;
     let throttled = world.registry.faults().add(
         Fault::too_many_requests(1)
             .on(Matcher::operation("manifest.put"))
             .times(1),
     );
-    let pool = world.pool(options());
-    pool.build(world.request("app"), &Discard).await.unwrap();
-    assert_eq!((throttled.fired(), world.asked()), (1, 2));
+    let pool = start(&world, options());
+    build(&world, &pool).await.unwrap();
+    assert_eq!((throttled.fired(), asked(&world)), (1, 2));
     let used = world
         .daemons
         .iter()
@@ -432,36 +303,31 @@ async fn a_registry_that_throttles_is_asked_again_by_the_same_daemon() {
 }
 
 #[tokio::test]
-async fn a_build_that_kills_its_daemons_is_given_up() {
-    let world = World::new(5, Duration::ZERO).await;
-    for daemon in &world.daemons {
-        daemon
-            .faults()
-            .add(Fault::Crash.on(Matcher::operation("build.step")));
+async fn a_build_that_fails_at_every_daemon_is_given_up() {
+    let damaged = Fault::status(412).body(DAMAGED);
+    for (fault, operation, title) in [
+        (Fault::Crash, "build.step", "DaemonLost"),
+        (damaged, "build.resolve", "ContentDamaged"),
+    ] {
+        let (world, pool) = pool(5).await;
+        for daemon in &world.daemons {
+            let fault = fault.clone().on(Matcher::operation(operation));
+            daemon.faults().add(fault.always());
+        }
+        let failure = build(&world, &pool).await.unwrap_err();
+        let diagnosis = failure.diagnosis();
+        assert_eq!(diagnosis.class, RetryClass::Exhausted, "{diagnosis}");
+        assert_eq!(diagnosis.title, format!("Build failed: {title}"));
+        assert!(diagnosis.reason.contains("3 attempts"), "{diagnosis}");
+        assert_eq!(asked(&world), 3, "two daemons were not asked");
     }
-    let pool = world.pool(options());
-    let failure = pool
-        .build(world.request("app"), &Discard)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure.diagnosis().class,
-        RetryClass::Exhausted,
-        "{failure}"
-    );
-    assert!(failure.diagnosis().reason.contains("3 attempts"));
-    assert_eq!(world.asked(), 3, "two daemons are left alive");
 }
 
 #[tokio::test]
 async fn daemons_that_refuse_connections_cost_no_try() {
-    let world = World::new(5, Duration::ZERO).await;
-    let pool = world.pool(options().attempts(1));
-    let up = || {
-        let members = pool.members();
-        members.len() == 5 && members.iter().all(|member| member.state == MemberState::Up)
-    };
-    until(up).await;
+    let world = world(5, Duration::ZERO).await;
+    let pool = start(&world, options().attempts(1));
+    all_up(&pool, 5).await;
     // Nobody has noticed yet.
     world.daemons[1..].iter().for_each(BuildkitDaemon::drain);
     for app in ["one", "two", "three", "four"] {
@@ -472,15 +338,13 @@ async fn daemons_that_refuse_connections_cost_no_try() {
 
 #[tokio::test]
 async fn a_single_daemon_that_restarts_is_waited_for() {
-    let world = World::new(1, Duration::ZERO).await;
+    let world = world(1, Duration::ZERO).await;
     let daemon = &world.daemons[0];
-    let pool = world.pool(options());
-    daemon
-        .faults()
-        .add(Fault::Crash.on(Matcher::operation("build.step")));
-    let events = Events::default();
+    let pool = start(&world, options());
+    fails(daemon, Fault::Crash, "build.step");
+    let events = Recorder::default();
     let revive = async {
-        until(|| events.warnings().contains("DaemonLost")).await;
+        until(|| events.about("DaemonLost") > 0).await;
         daemon.restart().await.unwrap();
     };
     let (built, ()) = tokio::join!(pool.build(world.request("app"), &events), revive);
@@ -490,35 +354,35 @@ async fn a_single_daemon_that_restarts_is_waited_for() {
 
 #[tokio::test]
 async fn a_draining_daemon_ends_its_build_and_the_next_goes_elsewhere() {
-    let world = World::new(2, Duration::from_millis(300)).await;
-    let pool = world.pool(options().probe_interval(Duration::from_millis(20)));
-    let home = world.home(&pool, "app").await;
-    let drain = |event: EventKind| {
-        if matches!(&event, EventKind::Vertex { name, .. } if name.contains("RUN make")) {
-            home.drain();
-        }
-    };
-    let events = Events::default();
+    // Long enough for a probe, however slow this machine is.
+    let world = world(2, Duration::from_secs(3)).await;
+    let pool = start(&world, options().probe_interval(Duration::from_millis(20)));
+    world.write("Dockerfile", "FROM base:1\nCOPY a /a\n");
+    let home = home(&world, &pool).await;
+    world.write("Dockerfile", "FROM base:1\nCOPY a /a\nRUN make\n");
+    let (drained, events) = (Recorder::default(), Recorder::default());
     let next = async {
-        until(|| state(&pool, &home.address()).state == MemberState::Draining).await;
-        assert_eq!(state(&pool, &home.address()).running, 1);
+        drained.began("RUN make").await;
+        home.drain();
+        until(|| state(&pool, home).state == MemberState::Draining).await;
+        assert_eq!(state(&pool, home).running, 1);
         pool.build(world.request("app"), &events).await.unwrap();
     };
-    let (running, ()) = tokio::join!(pool.build(world.request("app"), &drain), next);
+    let (running, ()) = tokio::join!(pool.build(world.request("app"), &drained), next);
     running.unwrap();
     assert_eq!(home.builds().len(), 2);
-    assert_eq!((world.asked(), events.warnings()), (3, String::new()));
+    assert_eq!((asked(&world), events.warnings().len()), (3, 0));
 }
 
 #[tokio::test]
 async fn a_pool_without_a_daemon_says_which_do_not_answer() {
-    let world = World::new(2, Duration::ZERO).await;
+    let world = world(2, Duration::ZERO).await;
     world.daemons.iter().for_each(BuildkitDaemon::crash);
-    let pool = world.pool(options().unreachable_timeout(Duration::from_secs(1)));
-    let failure = pool
-        .build(world.request("app"), &Discard)
-        .await
-        .unwrap_err();
+    let pool = start(
+        &world,
+        options().unreachable_timeout(Duration::from_secs(1)),
+    );
+    let failure = build(&world, &pool).await.unwrap_err();
     let text = failure.diagnosis().to_string();
     for daemon in &world.daemons {
         assert!(text.contains(&daemon.address()), "{text}");
@@ -565,11 +429,11 @@ async fn a_list_that_cannot_be_had_is_the_reason() {
 
 #[tokio::test]
 async fn who_waits_is_told_and_may_leave_at_any_time() {
-    let world = World::new(1, Duration::from_secs(3600)).await;
-    let pool = world.pool(options().capacity(1).queue_limit(2));
+    let world = world(1, Duration::from_secs(3600)).await;
+    let pool = start(&world, options().capacity(1).queue_limit(2));
     let build = |app: &str| {
         let (pool, request) = (pool.clone(), world.request(app));
-        let events = Arc::new(Events::default());
+        let events = Arc::new(Recorder::default());
         let told = Arc::clone(&events);
         (
             events,
@@ -597,15 +461,16 @@ async fn who_waits_is_told_and_may_leave_at_any_time() {
     first.abort();
     // The place of the first is the third's at once.
     until(|| pool.waiting() == 0).await;
-    until(|| world.asked() == 2).await;
+    until(|| asked(&world) == 2).await;
     third.abort();
     until(|| pool.members()[0].running == 0).await;
 }
 
 /// Every daemon builds for one platform.
 async fn two_platforms() -> World {
-    let platforms = ["linux/amd64", "linux/arm64"].map(|name| vec![name.to_owned()]);
-    let world = World::with(&platforms, Duration::ZERO).await;
+    let platforms = ["linux/amd64", "linux/arm64"];
+    let daemon = |name| BuildkitOptions::default().platforms([name]);
+    let world = World::of(platforms.map(daemon)).await;
     world.write(
         "Dockerfile",
         "ARG TARGETARCH\nFROM base:${TARGETARCH}\nCOPY a /a\nRUN make\n",
@@ -626,10 +491,13 @@ fn for_both(world: &World) -> BuildRequest {
 #[tokio::test]
 async fn platforms_of_different_daemons_become_one_image() {
     let world = two_platforms().await;
-    let pool = world.pool(options());
-    let events = Events::default();
+    let pool = start(&world, options());
+    let events = Recorder::default();
     let built = pool.build(for_both(&world), &events).await.unwrap();
-    assert_eq!((built.steps, world.digest("app")), (4, Some(built.digest)));
+    assert_eq!(
+        (built.steps, digest(&world, "app")),
+        (4, Some(built.digest))
+    );
     assert_eq!(
         world.registry.tags("team/app"),
         ["1"],
@@ -647,27 +515,19 @@ async fn platforms_of_different_daemons_become_one_image() {
         let digest = entry.unwrap()["digest"].as_str().unwrap();
         assert_eq!(builds[0].outcome, Some(Ok(digest.to_owned())));
     }
-    let marked = events.0.lock().unwrap().iter().any(|event| {
-        matches!(event, EventKind::Vertex { name, .. } if name.starts_with("[linux/arm64/v8 ") && name.ends_with("RUN make"))
-    });
-    assert!(marked, "nobody can tell the platforms' steps apart");
+    // The platforms' steps can be told apart.
+    events.began("[linux/arm64/v8 ").await;
 }
 
 #[tokio::test]
 async fn a_part_that_was_pushed_is_not_built_again() {
     let world = two_platforms().await;
-    let pool = world.pool(options());
-    world.daemons[1]
-        .faults()
-        .add(Fault::Cut { after_bytes: 0 }.on(Matcher::operation("solve")));
-    let events = Events::default();
+    let pool = start(&world, options());
+    fails(&world.daemons[1], LOST_ANSWER, "solve");
+    let events = Recorder::default();
     pool.build(for_both(&world), &events).await.unwrap();
-    assert_eq!(world.asked(), 2);
-    assert!(
-        events.warnings().contains("linux/arm64/v8: "),
-        "{}",
-        events.warnings()
-    );
+    assert_eq!(asked(&world), 2);
+    events.assert_warned(&["linux/arm64/v8: "]);
 }
 
 #[tokio::test]
@@ -677,7 +537,7 @@ async fn a_part_that_fails_ends_the_others_and_leaves_no_tag() {
         "Dockerfile",
         "ARG TARGETARCH\nFROM base:${TARGETARCH}\nRUN make\n",
     );
-    let pool = world.pool(options());
+    let pool = start(&world, options());
     world.daemons[1].faults().add(
         Fault::status(500)
             .body("process \"make\" did not complete successfully: exit code: 2")
@@ -685,13 +545,13 @@ async fn a_part_that_fails_ends_the_others_and_leaves_no_tag() {
     );
     let failure = pool.build(for_both(&world), &Discard).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: InstructionFailed");
-    assert_eq!(world.digest("app"), None);
+    assert_eq!(digest(&world, "app"), None);
 }
 
 #[tokio::test]
 async fn platforms_that_nobody_builds_for_or_joins_are_errors() {
     let world = two_platforms().await;
-    let pool = world.pool(options());
+    let pool = start(&world, options());
     let mut request = world.request("app");
     request.platforms = vec!["linux/amd64".into(), "linux/s390x".into()];
     let failure = pool.build(request, &Discard).await.unwrap_err();
@@ -700,33 +560,10 @@ async fn platforms_that_nobody_builds_for_or_joins_are_errors() {
         text.contains("NoDaemonForPlatform") && text.contains("linux/amd64, linux/arm64"),
         "{text}"
     );
-    let without = world.pool(PoolOptions::default());
+    let without = start(&world, PoolOptions::default());
     let failure = without.build(for_both(&world), &Discard).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: NoRegistryClient");
-    assert_eq!(world.asked(), 0);
-}
-
-/// What a writer was given.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl tokio::io::AsyncWrite for Written {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+    assert_eq!(asked(&world), 0);
 }
 
 fn customized(
@@ -739,24 +576,27 @@ fn customized(
 
 #[tokio::test]
 async fn everything_that_a_solve_can_say_reaches_the_daemon_through_a_pool() {
-    let world = World::new(1, Duration::ZERO).await;
+    let world = world(1, Duration::ZERO).await;
     let ssh = "RUN --mount=type=ssh,id=deploy,required make";
     world.write("Dockerfile", &format!("FROM base:none\nCOPY a /a\n{ssh}\n"));
-    let base: ImageRef = "base:amd64".parse().unwrap();
-    let archive = Written::default();
-    let pool = world.pool(customized({
-        let archive = archive.clone();
-        move |solve| {
-            let image = ImageOptions::default();
-            let team = solve.request().labels["team"].clone();
-            Ok(solve
-                .ssh_agent("deploy", "/nowhere/agent")
-                .context("base:none", NamedContext::Image(base.clone()))
-                .image(image.annotation(AnnotationLevel::Manifest, "team", team))
-                .ulimit("nofile", 1024, 2048)
-                .output(Output::tar(OutputTarget::writer(archive.clone()))))
-        }
-    }));
+    let base: ImageRef = "base:1".parse().unwrap();
+    let archive = Sink::default();
+    let pool = start(
+        &world,
+        customized({
+            let archive = archive.clone();
+            move |solve| {
+                let image = ImageOptions::default();
+                let team = solve.request().labels["team"].clone();
+                Ok(solve
+                    .ssh_agent("deploy", "/nowhere/agent")
+                    .context("base:none", NamedContext::Image(base.clone()))
+                    .image(image.annotation(AnnotationLevel::Manifest, "team", team))
+                    .ulimit("nofile", 1024, 2048)
+                    .output(Output::tar(OutputTarget::writer(archive.clone()))))
+            }
+        }),
+    );
     let mut request = world.request("app");
     request.labels.insert("team".into(), "shop".into());
     pool.build(request, &Discard).await.unwrap();
@@ -766,7 +606,7 @@ async fn everything_that_a_solve_can_say_reaches_the_daemon_through_a_pool() {
     let attributes = &seen.frontend_attrs;
     assert_eq!(
         attributes["context:base:none"],
-        "docker-image://docker.io/library/base:amd64"
+        "docker-image://docker.io/library/base:1"
     );
     assert_eq!(attributes["ulimit"], "nofile=1024:2048");
     let exporters: Vec<&str> = seen
@@ -778,71 +618,54 @@ async fn everything_that_a_solve_can_say_reaches_the_daemon_through_a_pool() {
     let manifest = world.registry.manifest("team/app", "1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
     assert_eq!(manifest["annotations"]["team"], "shop");
-    let archive = archive.0.lock().unwrap();
-    let content = "content of a".as_bytes();
-    assert!(archive.windows(content.len()).any(|part| part == content));
+    assert!(holds(&archive.bytes(), "content of a"));
 }
 
 #[tokio::test]
 async fn an_attempt_at_another_daemon_gets_writers_of_its_own() {
-    let world = World::new(2, Duration::ZERO).await;
-    let archives: Arc<Mutex<Vec<Written>>> = Arc::default();
-    let pool = world.pool(customized({
-        let archives = Arc::clone(&archives);
-        move |solve| {
-            let archive = Written::default();
-            archives.lock().unwrap().push(archive.clone());
-            Ok(solve.output(Output::tar(OutputTarget::writer(archive))))
-        }
-    }));
+    let world = world(2, Duration::ZERO).await;
+    let archives: Arc<Mutex<Vec<Sink>>> = Arc::default();
+    let pool = start(
+        &world,
+        customized({
+            let archives = Arc::clone(&archives);
+            move |solve| {
+                let archive = Sink::default();
+                archives.lock().unwrap().push(archive.clone());
+                Ok(solve.output(Output::tar(OutputTarget::writer(archive))))
+            }
+        }),
+    );
     // The image is there, but whether the archive is complete is not known: it is built again.
-    let home = world.home(&pool, "app").await;
-    home.faults()
-        .add(Fault::Cut { after_bytes: 0 }.on(Matcher::operation("solve")));
-    pool.build(world.request("app"), &Discard).await.unwrap();
+    let home = home(&world, &pool).await;
+    fails(home, LOST_ANSWER, "solve");
+    build(&world, &pool).await.unwrap();
     let archives = archives.lock().unwrap();
-    assert_eq!((world.asked(), archives.len()), (3, 3));
-    assert!(!archives[2].0.lock().unwrap().is_empty());
+    assert_eq!((asked(&world), archives.len()), (3, 3));
+    assert!(!archives[2].bytes().is_empty());
 }
 
 #[tokio::test]
 async fn an_error_of_the_customization_ends_the_build() {
-    let world = World::new(1, Duration::ZERO).await;
-    let pool = world.pool(customized(|_| {
-        Err(Error::Invalid {
-            field: "ssh_key",
-            why: "no such key".to_owned(),
-        })
-    }));
-    let error = pool
-        .build(world.request("app"), &Discard)
-        .await
-        .unwrap_err();
+    let world = world(1, Duration::ZERO).await;
+    let pool = start(
+        &world,
+        customized(|_| {
+            Err(Error::Invalid {
+                field: "ssh_key",
+                why: "no such key".to_owned(),
+            })
+        }),
+    );
+    let error = build(&world, &pool).await.unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
-    assert_eq!(world.asked(), 0);
+    assert_eq!(asked(&world), 0);
 }
 
 #[test]
 fn a_dropped_pool_leaves_nothing_behind() {
-    let servers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let world = servers.block_on(World::new(2, Duration::ZERO));
-    let client = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    client.block_on(async {
-        let pool = world.pool(options());
-        pool.build(world.request("app"), &Discard).await.unwrap();
-        drop(pool);
-        let tasks = || {
-            tokio::runtime::Handle::current()
-                .metrics()
-                .num_alive_tasks()
-        };
-        until(|| tasks() == 0).await;
+    leaves_no_task(BuildkitOptions::default(), async |world| {
+        let pool = start(world, options());
+        build(world, &pool).await.unwrap();
     });
 }

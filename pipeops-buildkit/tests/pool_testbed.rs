@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::daemons::{Daemon, Network};
-use common::{Context, Recorder, env, registry_get, unique};
+use common::{Context, Recorder, env, platform_manifests, registry_get, unique, until};
 use pipeops_buildkit::{Error, Member, MemberState, Pool, PoolOptions, StaticMembers};
 use pipeops_core::event::Discard;
 use pipeops_core::{BuildRequest, BuiltImage, Diagnose};
@@ -177,42 +177,37 @@ async fn a_daemon_stopped_in_the_middle_ends_its_builds() {
     assert_eq!(members[0].state, MemberState::Down);
 }
 
+/// A daemon that gets all builds, behind a network that can be cut, and another one.
+async fn near_and_far() -> (Vec<Daemon>, Network, Pool) {
+    let daemons = daemons(2).await;
+    let network = Network::to(&daemons[0].address()).await;
+    let near = Member::new(network.address()).name(daemons[0].name());
+    let members = StaticMembers::new([near.region("near"), daemons[1].member()]);
+    let pool = Pool::start(members, options().region("near"));
+    (daemons, network, pool)
+}
+
 #[tokio::test]
 #[ignore = "needs testbed: buildkit, registry"]
 async fn a_cut_network_moves_the_build_elsewhere() {
-    let daemons = daemons(2).await;
-    let network = Network::to(&daemons[0]).await;
-    // Alone at first, so that the build is where the cut will be.
-    let cut_off = Member::new(network.address()).name(daemons[0].name());
-    let members = StaticMembers::new([cut_off.region("near"), daemons[1].member()]);
-    let pool = Pool::start(members, options().region("near"));
+    let (_daemons, network, pool) = near_and_far().await;
     let dockerfile = "FROM busybox\nRUN echo started && sleep 3\n";
     let context = Context::new(&[("Dockerfile", dockerfile)]);
     let events = Recorder::default();
     let cut = async {
-        while events.logs().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        events.heard("started").await;
         drop(network);
     };
     let (built, ()) = tokio::join!(pool.build(context.fresh_request(), &events), cut);
     built.unwrap();
-    let warnings = events.warnings();
-    assert!(
-        warnings[0].contains("DaemonLost") && warnings[0].contains("building again elsewhere"),
-        "{warnings:?}"
-    );
+    events.assert_warned(&["DaemonLost", "building again elsewhere"]);
     assert_eq!(pool.members()[1].finished, 1);
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: buildkit, registry"]
 async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
-    let daemons = daemons(2).await;
-    let network = Network::to(&daemons[0]).await;
-    let cut_off = Member::new(network.address()).name(daemons[0].name());
-    let members = StaticMembers::new([cut_off.region("near"), daemons[1].member()]);
-    let pool = Pool::start(members, options().region("near"));
+    let (_daemons, network, pool) = near_and_far().await;
     // The push takes long enough for the reports of the export to arrive here.
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
     let slow = Fault::Delay(Duration::from_secs(2)).on(Matcher::operation("manifest.put"));
@@ -228,9 +223,7 @@ async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
         slow.wait_fired(1).await;
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         network.freeze();
-        while registry.manifest("team/app", "1").is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(|| registry.manifest("team/app", "1").is_some()).await;
         drop(network);
     };
     let (built, ()) = tokio::join!(pool.build(request, &events), cut);
@@ -238,11 +231,7 @@ async fn an_image_pushed_by_a_daemon_that_was_lost_then_is_taken() {
         built.unwrap().digest,
         registry.manifest("team/app", "1").unwrap().digest
     );
-    assert!(
-        events.warnings()[0].contains("was pushed before"),
-        "{:?}",
-        events.warnings()
-    );
+    events.assert_warned(&["was pushed before"]);
     assert_eq!(slow.fired(), 1);
     assert_eq!(pool.members()[1].finished, 0, "nothing was built again");
 }
@@ -267,24 +256,7 @@ async fn platforms_of_different_daemons_become_one_image() {
     let mut request = context.request();
     request.platforms = vec!["linux/amd64".into(), "linux/arm64".into()];
     let built = pool.build(request.clone(), &Discard).await.unwrap();
-    let repository = request.image.repository();
-    let (digest, index) = registry_get(&format!("{repository}/manifests/1")).await;
-    assert_eq!(digest.as_deref(), Some(built.digest.as_str()));
-    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-    let entries = index["manifests"].as_array().unwrap();
-    assert_eq!(entries.len(), 2);
-    for (entry, architecture) in entries.iter().zip(["amd64", "arm64"]) {
-        assert_eq!(entry["platform"]["architecture"], architecture);
-        let digest = entry["digest"].as_str().unwrap();
-        let (told, manifest) = registry_get(&format!("{repository}/manifests/{digest}")).await;
-        assert_eq!(told.as_deref(), Some(digest));
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-        let config = manifest["config"]["digest"].as_str().unwrap();
-        let (_, config) = registry_get(&format!("{repository}/blobs/{config}")).await;
-        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
-        assert_eq!(config["architecture"], architecture);
-    }
-    println!("{} = {index}", built.image);
+    platform_manifests(&request.image, built.digest.as_str(), &["amd64", "arm64"]).await;
     let host = env("REGISTRY");
     assert!(built.image.to_string().starts_with(&host));
 }
@@ -308,11 +280,7 @@ async fn a_blob_that_came_damaged_is_fetched_by_another_daemon() {
     let events = Recorder::default();
     pool.build(context.request(), &events).await.unwrap();
     assert_eq!(damaged.fired(), 1);
-    assert!(
-        events.warnings()[0].contains("ContentDamaged"),
-        "{:?}",
-        events.warnings()
-    );
+    events.assert_warned(&["ContentDamaged"]);
     let members = pool.members();
     assert!(
         members

@@ -4,14 +4,11 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use common::{Context, Recorder, client, env, solve, unique};
+use common::{Context, Login, Recorder, client, env, holds, run, solve, unique};
 use pipeops_buildkit::{Cause, Output, OutputTarget, Solve};
 use pipeops_core::event::Discard;
-use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
 /// The daemon keeps no socket bit in a mode: with it, the entry would be refused.
 #[tokio::test]
@@ -43,15 +40,10 @@ async fn extended_attributes_stay_here() {
     let archive = out.path().join("out.tar");
     let output = Output::tar(OutputTarget::file(&archive));
     let solve = Solve::new(context.request()).without_push().output(output);
-    client().await.solve(solve, &Discard).await.unwrap();
+    run(solve, &Discard).await.unwrap();
     let archive = std::fs::read(archive).unwrap();
-    let holds = |text: &str| {
-        archive
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
-    assert!(holds("a-"), "the file is in it");
-    assert!(!holds("xattr") && !holds("downloaded"));
+    assert!(holds(&archive, "a-"), "the file is in it");
+    assert!(!holds(&archive, "xattr") && !holds(&archive, "downloaded"));
 }
 
 /// The daemon would look for the other name, which it never got.
@@ -117,21 +109,6 @@ async fn a_cache_mount_is_kept_from_build_to_build() {
     }
 }
 
-/// The login of the registry that wants one.
-#[derive(Debug)]
-struct Login;
-
-#[async_trait]
-impl CredentialProvider for Login {
-    async fn credential(&self, host: &str, _scope: &RegistryScope) -> Result<Credential, Failure> {
-        let password = env("REGISTRY_AUTH_PASSWORD");
-        Ok(match host == env("REGISTRY_AUTH") {
-            true => Credential::basic(env("REGISTRY_AUTH_USERNAME"), password.as_str()),
-            false => Credential::anonymous(),
-        })
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs testbed: buildkit, registry, registry-auth"]
 async fn a_private_base_image_is_pulled_with_the_providers_credential() {
@@ -143,7 +120,12 @@ async fn a_private_base_image_is_pulled_with_the_providers_credential() {
     ]);
     let mut request = context.request();
     request.image = base.parse().unwrap();
-    request.credentials = Arc::new(Login);
+    let login = Login::new(
+        env("REGISTRY_AUTH"),
+        env("REGISTRY_AUTH_USERNAME"),
+        env("REGISTRY_AUTH_PASSWORD"),
+    );
+    request.credentials = login.clone();
     solve(request, &Discard).await.unwrap();
 
     let dockerfile =
@@ -156,7 +138,7 @@ async fn a_private_base_image_is_pulled_with_the_providers_credential() {
         "{error:?}"
     );
     let mut request = context.fresh_request();
-    request.credentials = Arc::new(Login);
+    request.credentials = login;
     let events = Recorder::default();
     solve(request, &events).await.unwrap();
     assert_eq!(events.logs(), [mark]);

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pipeops_buildkit::{Address, Client, ConnectOptions, Member};
+use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Member};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
@@ -22,23 +22,42 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one and waits until it answers.
     pub(crate) async fn start(name: &str) -> Self {
+        Self::start_after(name, "true").await
+    }
+
+    /// Starts one on a disk of this size.
+    pub(crate) async fn with_disk(size: &str) -> Self {
+        let mount = format!("mount -t tmpfs -o size={size} none \"$ROOT\"");
+        Self::start_after("small", &mount).await
+    }
+
+    /// Starts one after a shell command in its namespaces.
+    async fn start_after(name: &str, command: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir(&root).unwrap();
         let registry = env("REGISTRY");
         let config = format!(
             "root = \"{root}\"\n\
-             [grpc]\naddress = [\"unix://{root}/sock\"]\n\
+             [grpc]\naddress = [\"unix://{folder}/sock\"]\n\
              [worker.oci]\nenabled = true\n[worker.containerd]\nenabled = false\n[cdi]\ndisabled = true\n\
              [registry.\"docker.io\"]\nmirrors = [\"{registry}\"]\n[registry.\"{registry}\"]\nhttp = true\n",
-            root = folder.path().display(),
+            root = root.display(),
+            folder = folder.path().display(),
         );
         let path = folder.path().join("buildkitd.toml");
         std::fs::write(&path, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let process = Command::new("unshare")
             .args(["--fork", "--kill-child", "--pid", "--mount", "--mount-proc"])
+            .args([
+                "sh",
+                "-c",
+                &format!("{command} && exec \"$0\" --config \"$1\""),
+            ])
             .arg(env("BUILDKITD"))
-            .arg("--config")
             .arg(path)
+            .env("ROOT", root)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -66,6 +85,14 @@ impl Daemon {
         &self.name
     }
 
+    pub(crate) async fn client(&self) -> Client {
+        self.try_connect().await.unwrap()
+    }
+
+    async fn try_connect(&self) -> Result<Client, Error> {
+        Client::connect(&self.address(), ConnectOptions::default()).await
+    }
+
     /// `kill -9`, at once with all that it runs.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -82,7 +109,7 @@ impl Daemon {
 
     async fn wait(&self) {
         for _ in 0..300 {
-            if let Ok(client) = Client::connect(&self.address(), ConnectOptions::default()).await
+            if let Ok(client) = self.try_connect().await
                 && client.workers().await.is_ok()
             {
                 return;
@@ -109,11 +136,12 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) async fn to(daemon: &Daemon) -> Self {
+    /// `daemon` listens on a Unix socket.
+    pub(crate) async fn to(daemon: &Address) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("tcp://{}", listener.local_addr().unwrap());
-        let Address::Unix(socket) = daemon.address() else {
-            unreachable!("daemons of tests listen on sockets")
+        let Address::Unix(socket) = daemon.clone() else {
+            panic!("{daemon} is not a socket")
         };
         let (frozen, watch) = watch::channel(false);
         let mut tasks = JoinSet::new();
