@@ -1,10 +1,10 @@
-//! Builds a folder and pushes the image, showing what happens.
+//! Builds a folder, pushes the image and shows the progress.
 //!
 //! ```text
 //! cargo run -p pipeops-buildkit --features terminal --example build -- DIR --tag 127.0.0.1:5000/app:1
 //! ```
 //!
-//! `--help` says what else it takes. Ctrl-C cancels the build.
+//! `--help` lists the options. Ctrl-C cancels the build.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,15 +16,15 @@ use pipeops_buildkit::{
 const HELP: &str = "\
 usage: build DIR --tag IMAGE [OPTION]…
 
-  --tag IMAGE            the name under which the image is pushed, such as 127.0.0.1:5000/app:1
-  --file PATH            the Dockerfile, from DIR; default: Dockerfile
+  --tag IMAGE            the image to push, such as 127.0.0.1:5000/app:1
+  --file PATH            the Dockerfile, relative to DIR; default: Dockerfile
   --target STAGE         the stage to build; default: the last one
-  --build-arg KEY=VALUE  a build argument; may be given several times
-  --secret ID=FILE       a secret for RUN --mount=type=secret,id=ID; may be given several times
-  --platform OS/ARCH     a platform; may be given several times; default: the daemon's
-  --no-cache             runs all steps again
+  --build-arg KEY=VALUE  a build argument; can be repeated
+  --secret ID=FILE       a secret for RUN --mount=type=secret,id=ID; can be repeated
+  --platform OS/ARCH     a platform; can be repeated; default: the daemon's
+  --no-cache             run all steps again
 
-The daemon is the one that BUILDKIT_HOST names; default: unix:///run/buildkit/buildkitd.sock";
+BUILDKIT_HOST names the daemon; default: unix:///run/buildkit/buildkitd.sock";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
     let view = View::auto();
     let built = tokio::select! {
         built = builder.build(request, &view) => Some(built),
-        // The build's future is dropped: that cancels it at the daemon.
+        // Dropping the build's future cancels it on the daemon.
         _ = tokio::signal::ctrl_c() => None,
     };
     view.finish();
@@ -88,33 +88,30 @@ fn arguments() -> Result<(Address, BuildRequest), Box<dyn Error>> {
     let image = tag.ok_or("--tag is missing")?.parse()?;
     let mut request = BuildRequest::new(folder.ok_or("the folder is missing")?, image);
     for (option, value) in options {
-        set(&mut request, &option, value)?;
+        request = set(request, &option, value)?;
     }
     Ok((address, request))
 }
 
-fn set(request: &mut BuildRequest, option: &str, value: String) -> Result<(), Box<dyn Error>> {
+fn set(request: BuildRequest, option: &str, value: String) -> Result<BuildRequest, Box<dyn Error>> {
     let pair = || {
         value
             .split_once('=')
-            .ok_or(format!("{option} wants KEY=VALUE"))
+            .ok_or(format!("{option} needs KEY=VALUE"))
     };
-    match option {
-        "--file" => request.dockerfile = DockerfileSource::Path(value),
-        "--target" => request.target = Some(value),
-        "--platform" => request.platforms.push(value),
-        "--no-cache" => request.no_cache = true,
+    Ok(match option {
+        "--file" => request.dockerfile(DockerfileSource::Path(value)),
+        "--target" => request.target(value),
+        "--platform" => request.platform(value),
+        "--no-cache" => request.no_cache(true),
         "--build-arg" => {
             let (key, value) = pair()?;
-            request.build_args.insert(key.to_owned(), value.to_owned());
+            request.build_arg(key, value)
         }
         "--secret" => {
             let (id, file) = pair()?;
-            request
-                .secrets
-                .insert(id.to_owned(), std::fs::read_to_string(file)?.into());
+            request.secret(id, std::fs::read_to_string(file)?)
         }
-        _ => return Err(format!("{option} is not known").into()),
-    }
-    Ok(())
+        _ => return Err(format!("unknown option {option}").into()),
+    })
 }

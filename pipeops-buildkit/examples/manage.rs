@@ -1,4 +1,4 @@
-//! What a BuildKit daemon is, keeps and remembers:
+//! Shows a BuildKit daemon's version, disk usage and history, or prunes its cache:
 //!
 //! ```text
 //! cargo run -p pipeops-buildkit --example manage -- [info | usage | prune | history] [ADDRESS]
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 );
             }
             println!(
-                "{:>12} bytes in all",
+                "{:>12} bytes in total",
                 records.iter().map(|record| record.size).sum::<u64>()
             );
         }
@@ -60,7 +60,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 );
             }
         }
-        other => return Err(format!("{other:?} is none of info, usage, prune, history").into()),
+        other => {
+            return Err(
+                format!("unknown command {other:?}: use info, usage, prune or history").into(),
+            );
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Where a daemon listens.
+//! Addresses of daemons.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,26 +20,26 @@ use pipeops_core::{Diagnose, Diagnosis};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Address {
-    /// A Unix socket of this machine: `unix:///run/buildkit/buildkitd.sock`.
+    /// A Unix socket: `unix:///run/buildkit/buildkitd.sock`.
     Unix(PathBuf),
     /// A TCP port: `tcp://host:1234`.
     Tcp {
         /// Host name or IP address, IPv6 without brackets.
         host: String,
-        /// The port; `buildkitd`'s customary 1234 when the text has none.
+        /// The port. Default: 1234.
         port: u16,
     },
 }
 
 impl Address {
-    /// The port of a `tcp://` address that names none.
+    /// The port of a `tcp://` address without one: 1234.
     pub const DEFAULT_PORT: u16 = 1234;
 
-    /// Reads `unix:///path` or `tcp://host[:port]`.
+    /// Parses `unix:///path` or `tcp://host[:port]`. `FromStr` does the same.
     ///
     /// # Errors
-    /// When the text is neither. Addresses that start a program (`docker-container://`, `kube-pod://`, `ssh://`) are
-    /// refused: a library does not run other people's binaries.
+    /// If the text is neither. Addresses that would start a program (`docker-container://`, `kube-pod://`, `ssh://`) aren't
+    /// supported; the error names an alternative.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let refuse = |why: &str| AddressError {
             text: text.chars().take(200).collect(),
@@ -49,7 +49,9 @@ impl Address {
             Some(("unix", path)) if Path::new(path).is_absolute() && !path.contains('\0') => {
                 Ok(Self::Unix(PathBuf::from(path)))
             }
-            Some(("unix", _)) => Err(refuse("the path of a socket is absolute: unix:///path")),
+            Some(("unix", _)) => Err(refuse(
+                "the path of a socket must be absolute: unix:///path",
+            )),
             Some(("tcp", rest)) => parse_tcp(rest).map_err(refuse),
             Some((scheme, _)) => Err(refuse(foreign(scheme))),
             None => Err(refuse("an address begins with unix:// or tcp://")),
@@ -67,7 +69,7 @@ impl Address {
 }
 
 impl Default for Address {
-    /// Where `buildkitd` listens by default.
+    /// The default socket of `buildkitd`: `/run/buildkit/buildkitd.sock`.
     fn default() -> Self {
         Self::Unix(PathBuf::from("/run/buildkit/buildkitd.sock"))
     }
@@ -91,12 +93,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// A text that is not the address of a daemon.
+/// Invalid daemon address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not the address of a BuildKit daemon: {why}")]
 #[non_exhaustive]
 pub struct AddressError {
-    /// The text, cut to 200 characters.
+    /// The text, truncated to 200 characters.
     pub text: String,
     /// Which rule it breaks.
     pub why: String,
@@ -113,17 +115,19 @@ impl Diagnose for AddressError {
 /// Why an address of this kind is refused, and what to do instead.
 fn foreign(scheme: &str) -> &'static str {
     match scheme {
-        "npipe" => "named pipes are Windows' own: let buildkitd listen on tcp:// with certificates",
+        "npipe" => "named pipes aren't supported: let buildkitd listen on tcp:// with certificates",
         "docker-container" | "podman-container" | "nerdctl-container" => {
-            "it would run another program: publish the container's port 1234, or mount its socket, and use tcp:// or unix://"
+            "it would run another program; instead publish the container's port 1234, or mount its socket, and use tcp:// or unix://"
         }
-        "kube-pod" => "it would run kubectl: use a Service, or `kubectl port-forward`, and tcp://",
+        "kube-pod" => {
+            "it would run kubectl; instead use a Service, or `kubectl port-forward`, and tcp://"
+        }
         "ssh" => {
-            "it would run ssh: forward the socket with `ssh -L /tmp/buildkitd.sock:/run/buildkit/buildkitd.sock HOST` and use \
+            "it would run ssh; instead forward the socket with `ssh -L /tmp/buildkitd.sock:/run/buildkit/buildkitd.sock HOST` and use \
              unix:///tmp/buildkitd.sock"
         }
-        "http" | "https" => "write tcp://, with certificates in the options for TLS",
-        _ => "only unix:// and tcp:// are known",
+        "http" | "https" => "use tcp://, and for TLS set certificates in the options",
+        _ => "only unix:// and tcp:// are supported",
     }
 }
 
@@ -146,11 +150,11 @@ fn parse_tcp(rest: &str) -> Result<Address, &'static str> {
             .parse()
             .ok()
             .filter(|port| *port > 0)
-            .ok_or("the port is a number from 1 to 65535")?,
+            .ok_or("the port must be a number from 1 to 65535")?,
     };
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
     if host.is_empty() || !host.chars().all(valid) {
-        return Err("the host has characters that no host has");
+        return Err("the host is empty or has invalid characters");
     }
     Ok(Address::Tcp {
         host: host.to_owned(),
@@ -189,11 +193,11 @@ mod tests {
             ("tcp://host:99999", "port"),
             ("tcp://[::1", "bracket"),
             ("tcp://user@host:1", "characters"),
-            ("npipe:////./pipe/buildkitd", "Windows' own"),
+            ("npipe:////./pipe/buildkitd", "named pipes"),
             ("docker-container://x", "publish the container's port"),
             ("kube-pod://x", "kubectl port-forward"),
             ("ssh://host", "ssh -L"),
-            ("https://host:1", "tcp://, with certificates"),
+            ("https://host:1", "set certificates"),
             ("fd://3", "only unix"),
         ] {
             let error = Address::parse(text).unwrap_err();

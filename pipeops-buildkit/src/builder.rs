@@ -1,4 +1,4 @@
-//! Builds and pushes images at one daemon, with retries.
+//! Builds and pushes images on one daemon, with retries.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,16 +22,33 @@ use crate::solve::{Solve, Solved};
 /// Sets options of a build beyond its request.
 type Customize = dyn Fn(Solve) -> Result<Solve, Error> + Send + Sync;
 
-/// How a [`Builder`] builds.
+/// How a [`Builder`] connects, retries and limits builds.
+///
+/// Everything else that a build can have is set on its [`Solve`]: see [`BuilderOptions::customize`].
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_buildkit::{Backoff, BuilderOptions, ConnectOptions, LeakCheck};
+///
+/// let options = BuilderOptions::default()
+///     .connect(ConnectOptions::default().connect_timeout(Duration::from_secs(3)))
+///     .timeout(Duration::from_secs(20 * 60))
+///     .backoff(Backoff::default().attempts(5))
+///     .customize(|solve| {
+///         let check = LeakCheck::default().timeout(Duration::from_secs(20));
+///         Ok(solve.leak_check(check).trust_realm("registry.example.com", "login.example.net"))
+///     });
+/// assert_eq!(options.timeout.as_secs(), 1_200);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BuilderOptions {
-    /// How to reach the daemon.
+    /// How to connect to the daemon. Default: 10 s for the connection, no TLS.
     pub connect: ConnectOptions,
-    /// Time limit for one image, all attempts together. Default: 1 h.
+    /// Time limit for one image, including all attempts and waits. Default: 1 h.
     pub timeout: Duration,
-    /// When and how often a build is retried after a transient failure: a registry that throttles or is down, a lost daemon.
-    /// Finished steps come from the daemon's cache. Default: 3 attempts, waits of up to 2 s and 4 s.
+    /// How often a build is retried after a transient failure, such as a throttling registry or a lost daemon, and how long it
+    /// waits in between. Finished steps come from the daemon's cache. Default: 3 attempts, waits of up to 2 s and 4 s.
     pub backoff: Backoff,
     customize: Option<Hook<Customize>>,
 }
@@ -50,34 +67,35 @@ impl Default for BuilderOptions {
 }
 
 impl BuilderOptions {
-    /// Sets how to reach the daemon.
+    /// Sets how to connect to the daemon.
     #[must_use]
     pub fn connect(mut self, options: ConnectOptions) -> Self {
         self.connect = options;
         self
     }
 
-    /// Sets the time limit for one image.
+    /// Sets the time limit for one image, including all attempts and waits.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Sets when and how often a build is retried.
+    /// Sets how often a build is retried, and the waits in between.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Sets options that a [`BuildRequest`] does not have: SSH agents and keys, named contexts, attestations, annotations, more
-    /// outputs, limits of steps. The closure receives each build with its [`request`](Solve::request) and returns it with more
-    /// options. An error ends the build.
+    /// Sets options that a [`BuildRequest`] doesn't have: SSH agents and keys, named contexts, attestations, annotations,
+    /// outputs, limits of steps, the leak check, the time limit for silent caches. The closure receives each build with its
+    /// [`request`](Solve::request) and returns it with more options. If it returns an error, the build fails with that error.
+    /// A second call replaces the first closure.
     ///
-    /// It is called once per attempt, at whichever daemon, so streams and writers that serve one build are made inside it. A
-    /// pool that builds each platform on its own daemon calls it for each of them, with one platform in the request. The time
-    /// limit of [`BuilderOptions::timeout`] stays in force, and the image is always pushed.
+    /// The closure runs once per attempt, so create streams and writers that serve one build inside it. A pool that builds
+    /// each platform on a separate daemon calls it for each platform, with that platform alone in the request.
+    /// [`BuilderOptions::timeout`] stays in force, and the image is always pushed.
     ///
     /// ```
     /// use pipeops_buildkit::{AnnotationLevel, BuilderOptions, ImageOptions, NamedContext};
@@ -103,10 +121,33 @@ impl BuilderOptions {
     }
 }
 
-/// Builds images at one daemon.
+/// Builds and pushes images on one daemon. For several daemons use a `Pool`.
 ///
-/// Each attempt opens a connection and a session. The builder waits for a daemon that restarts, renews credentials that a
-/// registry refuses, once, and skips a damaged build cache.
+/// Each attempt opens a new connection. The builder waits for a daemon that restarts, renews a refused credential once, and
+/// skips a damaged build cache. Clones are cheap, and any number of builds can run at once.
+///
+/// ```
+/// use pipeops_buildkit::{Address, BuildRequest, Builder, BuilderOptions, Diagnose, EventKind};
+/// # use pipeops_testkit::{buildkit::{BuildkitDaemon, BuildkitOptions}, registry::{Registry, RegistryOptions}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let registry = Registry::start(RegistryOptions::default()).await?;
+/// # let daemon = BuildkitDaemon::start(BuildkitOptions::default()).await?;
+/// # let (daemon_address, registry_host) = (daemon.address(), registry.host());
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nARG VERSION\nCOPY Dockerfile /\n")?;
+/// let builder = Builder::new(Address::parse(&daemon_address)?, BuilderOptions::default());
+/// let image = format!("{registry_host}/team/app:3f2a1c").parse()?;
+/// let request = BuildRequest::new(folder.path(), image).build_arg("VERSION", "1.2").label("team", "shop");
+/// let show = |event: EventKind| if let EventKind::Log { line, .. } = event { println!("{line}") };
+/// match builder.build(request, &show).await {
+///     Ok(built) => println!("{}: {} steps, {} from cache", built.image, built.steps, built.cached),
+///     Err(error) => panic!("{}", error.diagnosis()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     address: Address,
@@ -114,16 +155,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder at `address`. It connects when it builds.
+    /// Creates a builder for the daemon at `address`. It connects when it builds, not here.
     pub fn new(address: Address, options: BuilderOptions) -> Self {
         Self { address, options }
     }
 
-    /// Builds and pushes one image and reports to `events`. Dropping the future cancels the build.
+    /// Builds and pushes one image and reports progress to `events`: a `View`, a closure, or [`Discard`](crate::Discard). To
+    /// cancel the build, drop the future.
     ///
     /// # Errors
-    /// [`Error::Build`] when the build failed, [`Error::Exhausted`] when it was retried in vain, other variants when it could
-    /// not start.
+    /// [`Error::Build`] if the build failed, [`Error::Exhausted`] if all attempts failed, other variants if the build couldn't
+    /// start.
     pub async fn build(
         &self,
         request: BuildRequest,

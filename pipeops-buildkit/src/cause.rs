@@ -2,97 +2,103 @@
 
 use pipeops_core::RetryClass;
 
-/// What kind of failure a build had.
+/// The kind of a build failure.
+///
+/// Match on it to react to a failure; [`Error`](crate::Error) has an example. [`Cause::retry_class`] says whether a retry can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// A command of the Dockerfile ended with an error.
+    /// A command of the Dockerfile failed. [`BuildFailure::exit_code`](crate::BuildFailure::exit_code) has its exit code,
+    /// [`BuildFailure::log`](crate::BuildFailure::log) its last output.
     Instruction,
     /// A command was killed because it needed more memory than the daemon has.
     OutOfMemory,
-    /// A command of the Dockerfile is for another processor.
+    /// A program in the Dockerfile is for another processor architecture, so the kernel refused to start it (`exec format
+    /// error`). Usually the base image is for another platform and the daemon has no emulation.
     ForeignPlatform,
-    /// The daemon's disk is full.
+    /// The daemon's disk is full. Free space with [`Client::prune`](crate::Client::prune).
     DiskFull,
-    /// The Dockerfile cannot be parsed, or an instruction is invalid.
+    /// The Dockerfile can't be parsed, or an instruction is invalid.
     Dockerfile {
-        /// The line, when the daemon said which.
+        /// The line number, if known.
         line: Option<usize>,
     },
-    /// There is no such file in the build context (or `.dockerignore` keeps it out).
+    /// A copied file doesn't exist in the build context, or `.dockerignore` excludes it.
     FileMissing {
-        /// Its path.
+        /// The file's path.
         path: String,
     },
-    /// A secret that a step requires was not given.
+    /// A secret that a step requires is missing from the request.
     SecretMissing {
-        /// Its id.
+        /// The secret's id.
         id: String,
     },
-    /// A base image does not exist, or is private.
+    /// A base image doesn't exist or is private.
     BaseImageMissing {
-        /// Its name.
+        /// The image's name.
         image: String,
     },
-    /// A registry requires a credential, or another one.
+    /// A registry requires a credential or refused it. A [`Builder`](crate::Builder) asks the request's credential provider for
+    /// a new one and retries once.
     Unauthorized {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// A registry accepted the credential but denies access.
+    /// A registry accepted the credential but denies access: the account lacks a permission.
     Denied {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// A registry throttles.
+    /// A registry throttles requests (status 429 or `TOOMANYREQUESTS`). Retried with increasing waits.
     RateLimited {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// The repository does not exist and the registry does not create it.
+    /// The repository doesn't exist, and the registry doesn't create it on push.
     RepositoryMissing {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// The tag exists and must not change.
+    /// The tag exists and the registry doesn't allow it to change.
     TagImmutable {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// A registry failed: an answer of 500 or above.
+    /// A registry returned a server error (5xx). Retried with increasing waits.
     RegistryDown {
-        /// The registry, when it is known.
+        /// The registry's host, if known.
         host: Option<String>,
     },
-    /// The daemon cannot reach a server.
+    /// The daemon can't reach a server: DNS, routing, a refused connection, or TLS. Retried with increasing waits.
     Network {
-        /// The server, when it is known.
+        /// The server's host, if known.
         host: Option<String>,
     },
-    /// A part of the build cache is gone from its bucket or registry.
+    /// A blob of a build cache is missing from its bucket or registry. A [`Builder`](crate::Builder) retries without that cache.
     CacheMissing,
-    /// The server of a build cache refuses access, or returns other bytes than its manifest says.
+    /// The server of a build cache refuses access, or returns data that doesn't match its manifest. A
+    /// [`Builder`](crate::Builder) retries without that cache.
     CacheUnreadable,
     /// The server of a build cache accepts connections but never responds. It stalls every build of the daemon until it
-    /// responds or hangs up.
+    /// responds or closes the connection.
     CacheSilent {
-        /// The cache that was to be read: `s3:NAME`, or the name of an image.
+        /// The cache: `s3:NAME`, or the name of an image.
         cache: String,
     },
-    /// The daemon cannot write a build cache, or its server does not accept it.
+    /// The daemon can't write a build cache, or its server doesn't accept it.
     CacheUnwritable,
-    /// A part of an image or cache does not match its digest. The daemon may keep it and fail again.
+    /// A blob of an image or cache doesn't match its digest. The daemon may keep it and fail again.
     ContentDamaged,
-    /// The build was cancelled at the daemon.
+    /// The build was cancelled on the daemon.
     Cancelled,
-    /// The daemon lost this process's session.
+    /// The daemon lost the session with this process.
     SessionLost,
-    /// None of these.
+    /// Any other failure.
     Unknown,
 }
 
 impl Cause {
-    /// Whether a retry can help.
+    /// Returns whether a retry can help.
     pub fn retry_class(&self) -> RetryClass {
         match self {
             // A build that this process cancels reports no error, so here the daemon was stopped.

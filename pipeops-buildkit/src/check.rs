@@ -1,4 +1,4 @@
-//! Checks of a build that need no daemon.
+//! Checks of a request that need no daemon.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) fn check_names(request: &BuildRequest, push: bool) -> Result<(), Erro
         return refuse(
             "image",
             format!(
-                "{} is pinned to a digest, which the build cannot know",
+                "{} has a digest, which is unknown before the build",
                 request.image
             ),
         );
@@ -30,11 +30,14 @@ pub(crate) fn check_names(request: &BuildRequest, push: bool) -> Result<(), Erro
         .keys()
         .find(|key| key.is_empty() || key.contains(['=', '\0']))
     {
-        return refuse("build_args", format!("{key:?} is not a name"));
+        return refuse("build_args", format!("{key:?} is not a valid name"));
     }
     let platform = |name: &&String| name.is_empty() || name.contains([',', ' ']);
     if let Some(name) = request.platforms.iter().find(platform) {
-        return refuse("platforms", format!("{name:?} is not of the form os/arch"));
+        return refuse(
+            "platforms",
+            format!("{name:?} is not of the form os/arch[/variant]"),
+        );
     }
     Ok(())
 }
@@ -44,7 +47,7 @@ pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     if path.starts_with('/') || path == ".." || path.starts_with("../") {
         return Err(Error::Invalid {
             field: "dockerfile",
-            why: format!("{path} is outside of the build context"),
+            why: format!("{path} is outside the build context"),
         });
     }
     let there = |path: &str| {

@@ -1,7 +1,7 @@
-//! Tells one kind of build failure from another.
+//! Classifies build failures.
 //!
-//! BuildKit has no codes for them: only texts. The ones here were taken from running daemons and registries; the tests hold
-//! the originals. What registries say is classified by [`pipeops_core::registry`].
+//! BuildKit has no codes for them, only texts. The texts here are from real daemons and registries; the tests contain the
+//! originals. Messages of registries are classified by [`pipeops_core::registry`].
 
 use pipeops_core::registry::report::Operation;
 use pipeops_core::registry::{RefusalClass, Report};

@@ -22,15 +22,25 @@ pub(crate) const HEADER_LIMIT: u32 = 16 << 20;
 /// messages may wait; many builds over one connection have many.
 pub(crate) const WINDOW: u32 = 16 << 20;
 
-/// How to reach a daemon and how long to wait for it.
+/// How to connect to a daemon, and how long to wait for it.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pipeops_buildkit::{ConnectOptions, Tls};
+///
+/// let options = ConnectOptions::default()
+///     .connect_timeout(Duration::from_secs(3))
+///     .tls(Tls::from_folder("/etc/buildkit/client")?);
+/// # Ok::<(), pipeops_buildkit::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectOptions {
-    /// Longest time until the connection stands. Default: 10 s.
+    /// Time limit for establishing the connection. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Longest time for a short call ([`Client::info`], [`Client::workers`]). Default: 30 s.
+    /// Time limit for a short call, such as [`Client::info`] or [`Client::disk_usage`]. Default: 30 s.
     pub call_timeout: Duration,
-    /// Certificates, for a daemon on TCP. Default: none, plain text.
+    /// Certificates for a daemon on TCP. Default: none; the connection is in plain text.
     pub tls: Option<Tls>,
 }
 
@@ -45,21 +55,21 @@ impl Default for ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Sets the longest time until the connection stands.
+    /// Sets the time limit for establishing the connection.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// Sets the longest time for a short call.
+    /// Sets the time limit for a short call.
     #[must_use]
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.call_timeout = limit;
         self
     }
 
-    /// Speaks TLS, with these certificates.
+    /// Uses TLS with these certificates.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -67,7 +77,28 @@ impl ConnectOptions {
     }
 }
 
-/// A connection to one BuildKit daemon. Clones share it; any number of builds run over it at the same time.
+/// A connection to one BuildKit daemon. Clones share it, and any number of builds can run over it at once.
+///
+/// It doesn't reconnect and doesn't retry; a [`Builder`](crate::Builder) does.
+///
+/// ```
+/// use pipeops_buildkit::{Address, Client, ConnectOptions, PruneOptions};
+/// # use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let daemon = BuildkitDaemon::start(BuildkitOptions::default()).await?;
+/// # let daemon_address = daemon.address();
+/// let client = Client::connect(&Address::parse(&daemon_address)?, ConnectOptions::default()).await?;
+/// println!("BuildKit {}", client.info().await?.version);
+/// for worker in client.workers().await? {
+///     println!("builds for {}", worker.platforms.join(", "));
+/// }
+/// let bytes: u64 = client.disk_usage(&[]).await?.iter().map(|record| record.size).sum();
+/// println!("its cache holds {bytes} bytes");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) control: ControlClient<Channel>,
@@ -87,22 +118,22 @@ pub struct DaemonInfo {
     pub revision: String,
 }
 
-/// Something that runs build steps inside the daemon.
+/// A worker of the daemon: the part that runs build steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Worker {
-    /// Its id.
+    /// The worker's id.
     pub id: String,
-    /// What it can build for: `linux/amd64`, `linux/arm/v7`.
+    /// The platforms that it can build for: `linux/amd64`, `linux/arm/v7`.
     pub platforms: Vec<String>,
 }
 
 impl Client {
-    /// Connects.
+    /// Connects to the daemon at `address`.
     ///
     /// # Errors
-    /// [`Error::Connect`] when no daemon answers in time, or certificates don't fit; [`Error::Invalid`] for certificates with a
-    /// Unix socket.
+    /// [`Error::Connect`] if no daemon answers in time or the certificates don't match, [`Error::Invalid`] if certificates are
+    /// set for a Unix socket.
     pub async fn connect(address: &Address, options: ConnectOptions) -> Result<Self, Error> {
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Connect {
             address: address.clone(),
@@ -111,7 +142,7 @@ impl Client {
         if options.tls.is_some() && matches!(address, Address::Unix(_)) {
             return Err(Error::Invalid {
                 field: "tls",
-                why: format!("{address} is a socket of this machine, which has no certificates"),
+                why: format!("{address} is a Unix socket; certificates need a tcp:// address"),
             });
         }
         let endpoint =
@@ -121,7 +152,7 @@ impl Client {
             Ok(Err(error)) => return Err(fail(error.into())),
             Err(_) => {
                 return Err(fail(
-                    format!("no answer within {:?}", options.connect_timeout).into(),
+                    format!("no response within {:?}", options.connect_timeout).into(),
                 ));
             }
         };
@@ -136,15 +167,15 @@ impl Client {
         })
     }
 
-    /// The address of the daemon.
+    /// Returns the address of the daemon.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The daemon's version.
+    /// Returns the daemon's version.
     ///
     /// # Errors
-    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
+    /// [`Error::Call`] if the daemon refuses, [`Error::Timeout`] if it doesn't answer in time.
     pub async fn info(&self) -> Result<DaemonInfo, Error> {
         let mut control = self.control.clone();
         let answer = self.call("Info", control.info(InfoRequest {})).await?;
@@ -155,10 +186,10 @@ impl Client {
         })
     }
 
-    /// What runs build steps there; the first one is used.
+    /// Lists the daemon's workers. Builds use the first one.
     ///
     /// # Errors
-    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
+    /// [`Error::Call`] if the daemon refuses, [`Error::Timeout`] if it doesn't answer in time.
     pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
         let mut control = self.control.clone();
         let answer = self

@@ -1,4 +1,4 @@
-//! Each error with its page in the book of codes, and why it happened.
+//! Diagnoses of errors: the page in the book of codes, and the reason.
 
 use std::borrow::Cow;
 
@@ -57,7 +57,7 @@ impl Diagnose for Error {
 }
 
 impl Error {
-    /// Why it happened, unless another error explains itself.
+    /// The reason, unless a nested error has its own diagnosis.
     fn reason(&self) -> Cow<'_, str> {
         let reason = match self {
             Self::Invalid { why, .. } => why,
@@ -65,17 +65,21 @@ impl Error {
                 return format!("credentials of {host} are not sent to other hosts").into();
             }
             Self::Connect { .. } => "no daemon answers at this address",
-            Self::DaemonLost { .. } => "buildkitd was stopped, crashed, or the network to it broke",
+            Self::DaemonLost { .. } => {
+                "buildkitd stopped or crashed, or the network connection broke"
+            }
             Self::Session { .. } => "the daemon is overloaded or shutting down",
-            Self::Timeout { .. } => "the limit for this build was reached",
-            Self::Call { .. } => "the daemon refused the call",
+            Self::Timeout { .. } => "the time limit was reached",
+            Self::Call { .. } => "the daemon rejected the call",
             Self::DockerfileMissing { .. } => "the repository has no such file",
-            Self::Context { .. } => "the user that runs the build cannot read the file",
-            Self::ContextChanged { .. } => "another program writes into the build context",
+            Self::Context { .. } => "the user that runs the build can't read the file",
+            Self::ContextChanged { .. } => "another program is writing to the build context",
             Self::Certificate { .. } => "a certificate file is missing or unreadable",
-            Self::Output { .. } => "the build succeeded, but its result cannot be written here",
+            Self::Output { .. } => {
+                "the build succeeded, but its result can't be written on this machine"
+            }
             Self::NoDigest => {
-                "the daemon is older than BuildKit v0.11, or a proxy changed its answer"
+                "the daemon is older than BuildKit v0.11, or a proxy changed its response"
             }
             Self::NoRandomness => "getrandom failed",
             _ => "",
@@ -94,14 +98,14 @@ fn credentials(host: &str, source: &CredentialError) -> Diagnosis {
         ),
         CredentialError::TokenServer { refused: true, .. } => (
             RetryClass::NeedsCredential,
-            format!("{host} knows no such user, or the password or token has expired"),
+            format!("{host} doesn't know the user, or the password or token is wrong or expired"),
         ),
         CredentialError::TokenServer { transient, .. } => (
             match transient {
                 true => RetryClass::Transient,
                 false => RetryClass::Permanent,
             },
-            format!("the token server of {host} does not work"),
+            format!("the token server of {host} failed"),
         ),
     };
     Diagnosis::new(&build::CREDENTIAL_UNAVAILABLE)
@@ -146,50 +150,50 @@ impl BuildFailure {
                 format!("the command at {place} was killed because it needed more memory than the daemon has")
             }
             Cause::ForeignPlatform => {
-                format!("the program started at {place} is for another processor than the daemon's")
+                format!("the program started at {place} is for a different processor than the daemon's")
             }
             Cause::DiskFull => "the daemon's disk is full".to_owned(),
             Cause::SessionLost => {
                 "the daemon lost the connection through which it reads the build context".to_owned()
             }
-            Cause::ContentDamaged => "a part of an image or cache does not match its digest; the daemon may keep it and fail again".to_owned(),
+            Cause::ContentDamaged => "a blob of an image or cache doesn't match its digest; the daemon may keep it and fail again".to_owned(),
             Cause::Cancelled => "the build was cancelled, or the daemon was stopped".to_owned(),
             Cause::Dockerfile { .. } => format!("{place} is not a valid instruction"),
             Cause::FileMissing { path } => {
-                format!("{path}, copied at {place}, is not in the build context, or .dockerignore excludes it")
+                format!("{path}, copied at {place}, doesn't exist in the build context, or .dockerignore excludes it")
             }
-            Cause::SecretMissing { id } => format!("the step requires the secret {id:?}, which was not given"),
+            Cause::SecretMissing { id } => format!("the step requires the secret {id:?}, which the request doesn't have"),
             Cause::BaseImageMissing { image } => {
-                format!("{image} does not exist, or this credential may not read it")
+                format!("{image} doesn't exist, or the credential doesn't permit to pull it")
             }
             Cause::Unauthorized { .. } => format!("{host} refused the credential, or requires one"),
             Cause::Denied { .. } => {
-                format!("{host} accepted the credential, but the account may not write here")
+                format!("{host} accepted the credential, but the account isn't permitted to do this")
             }
             Cause::RateLimited { .. } => format!("{host} throttles requests"),
-            Cause::RepositoryMissing { .. } => format!("{host} does not create repositories"),
-            Cause::TagImmutable { .. } => format!("{host} does not allow a tag to change"),
+            Cause::RepositoryMissing { .. } => format!("{host} doesn't create repositories on push"),
+            Cause::TagImmutable { .. } => format!("{host} doesn't allow existing tags to change"),
             Cause::RegistryDown { .. } => format!("{host} is down"),
             Cause::CacheMissing => {
-                "the bucket lost a part of the build cache, and the build needed it".to_owned()
+                "a blob of the build cache is missing, and the build needs it".to_owned()
             }
-            Cause::CacheUnreadable => "the server of the build cache refuses access, or returns other bytes than were written".to_owned(),
+            Cause::CacheUnreadable => "the server of the build cache refuses access, or returns data that doesn't match the manifest".to_owned(),
             Cause::CacheSilent { cache } => {
                 format!("the server of the build cache {cache} accepts connections but never responds")
             }
             Cause::CacheUnwritable => {
-                "the daemon does not support this kind of cache, or one of its settings".to_owned()
+                "the daemon doesn't support this kind of cache, or one of its settings".to_owned()
             }
             Cause::Network { host } => {
-                format!("the daemon cannot reach {}", host.as_deref().unwrap_or("a server"))
+                format!("the daemon can't reach {}", host.as_deref().unwrap_or("a server"))
             }
-            Cause::Unknown => "the daemon gives no other reason".to_owned(),
+            Cause::Unknown => "the daemon reported no further reason".to_owned(),
         }
     }
 }
 
 impl Cause {
-    /// Its page in the book of codes.
+    /// Returns its page in the book of codes.
     pub fn page(&self) -> &'static Page {
         match self {
             Self::Instruction => &build::INSTRUCTION,
@@ -218,7 +222,7 @@ impl Cause {
         }
     }
 
-    /// The registry or server that it is about, if known.
+    /// The registry or server, if known.
     fn host(&self) -> Option<&str> {
         match self {
             Self::Unauthorized { host }

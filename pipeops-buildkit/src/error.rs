@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The error type.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,95 +10,112 @@ use pipeops_core::Failure;
 use crate::address::{Address, AddressError};
 use crate::failure::BuildFailure;
 
-/// Why a daemon did not do what it was asked for. Its texts contain no secrets.
+/// Why a build or a call failed. Its texts contain no secrets.
+///
+/// [`Diagnose::diagnosis`](crate::Diagnose::diagnosis) explains it to a user. To react in code, match on the variants and on
+/// the [`Cause`](crate::Cause) of a failed build:
+///
+/// ```
+/// use pipeops_buildkit::{Cause, Diagnose, Error};
+///
+/// fn tell(error: &Error) -> String {
+///     match error.build_failure() {
+///         Some(failure) if failure.cause == Cause::Instruction => {
+///             format!("{} failed with exit code {:?}", failure.step.as_deref().unwrap_or("a step"), failure.exit_code)
+///         }
+///         _ => error.diagnosis().to_string(),
+///     }
+/// }
+/// # assert!(tell(&Error::NoDigest).contains("digest"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The daemon's address is none.
+    /// Invalid daemon address.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// No daemon answers at the address.
     #[error("cannot connect to the BuildKit daemon at {address}")]
     Connect {
-        /// Where.
+        /// The daemon's address.
         address: Address,
-        /// Why not.
+        /// The underlying error.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// A certificate or key for the daemon cannot be read.
+    /// A certificate or key for the daemon can't be read.
     #[error("cannot read {path}")]
     Certificate {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why not.
+        /// The underlying error.
         source: io::Error,
     },
-    /// The daemon was there and is gone.
+    /// The connection to the daemon was lost after it had been established.
     #[error("the connection to the BuildKit daemon at {address} was lost: {why}")]
     DaemonLost {
-        /// Where.
+        /// The daemon's address.
         address: Address,
-        /// How that was noticed.
+        /// How the loss was noticed.
         why: String,
     },
     /// The daemon refused a short call.
     #[error("the BuildKit daemon at {address} refused {call}: {why}")]
     Call {
-        /// Where.
+        /// The daemon's address.
         address: Address,
         /// The gRPC method.
         call: &'static str,
-        /// What it said.
+        /// The daemon's message.
         why: String,
     },
-    /// The daemon did not take the session that a build needs.
+    /// The daemon didn't open the session that a build needs.
     #[error("the BuildKit daemon did not open a session: {why}")]
     Session {
-        /// What it said.
+        /// The daemon's message.
         why: String,
     },
     /// A time limit was reached.
     #[error("{what} took longer than {limit:?}")]
     Timeout {
-        /// What.
+        /// The operation, such as `the build`.
         what: String,
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// The request is invalid, whichever daemon builds it.
-    #[error("the build request is not valid: {field}: {why}")]
+    /// The request is invalid, regardless of the daemon.
+    #[error("invalid build request: {field}: {why}")]
     Invalid {
-        /// Which part of it.
+        /// The field or setter.
         field: &'static str,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         why: String,
     },
-    /// The context has no such Dockerfile.
+    /// The build context has no such Dockerfile.
     #[error("there is no {path} in the build context")]
     DockerfileMissing {
         /// Its path from the context's root.
         path: String,
     },
-    /// A file of the context cannot be read.
+    /// A file of the build context can't be read.
     #[error("cannot read {path} of the build context")]
     Context {
         /// Its path from the context's root.
         path: String,
-        /// Why not.
+        /// The underlying error.
         source: io::Error,
     },
-    /// A file of the context changed while it was sent. The daemon would have kept a mixture.
+    /// A file of the build context changed while it was sent, so the daemon would have received a mixture.
     #[error("{path} changed while the build read it")]
     ContextChanged {
         /// Its path from the context's root.
         path: String,
     },
-    /// A result of the build cannot be written here.
+    /// An [`Output`](crate::Output) of the build can't be written.
     #[error("cannot write {path}")]
     Output {
-        /// Which file or folder.
+        /// The file or folder.
         path: String,
-        /// Why not.
+        /// The underlying error.
         source: io::Error,
     },
     /// No credential for a registry is available.
@@ -106,10 +123,10 @@ pub enum Error {
     Credentials {
         /// The registry's host.
         host: String,
-        /// Why not.
+        /// The underlying error.
         source: CredentialError,
     },
-    /// A registry names a token server on a foreign host.
+    /// A registry names a token server on a host that isn't trusted: see [`Solve::trust_realm`](crate::Solve::trust_realm).
     #[error("the registry {host} names a token server on another host: {realm}")]
     ForeignRealm {
         /// The registry's host.
@@ -124,18 +141,18 @@ pub enum Error {
     #[cfg(feature = "pool")]
     #[error(transparent)]
     Pool(#[from] crate::pool::error::PoolError),
-    /// The daemon pushed an image but did not report its digest.
+    /// The daemon pushed an image but didn't report its digest.
     #[error("the daemon did not report the digest of the image that it pushed")]
     NoDigest,
-    /// The operating system gave no random numbers.
-    #[error("the operating system gave no random numbers")]
+    /// The operating system's random number generator failed.
+    #[error("the operating system's random number generator failed")]
     NoRandomness,
     /// All attempts failed.
     #[error("gave up after {attempts} attempts")]
     Exhausted {
-        /// Number of attempts.
+        /// The number of attempts.
         attempts: u32,
-        /// Why the last one failed.
+        /// The error of the last attempt.
         source: Box<Error>,
     },
 }
@@ -144,25 +161,25 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// The provider failed.
+    /// The credential provider failed.
     #[error("{}", ProviderError(.0))]
     Provider(Failure),
-    /// The provider did not answer.
-    #[error("the credential provider did not answer within {0:?}")]
+    /// The credential provider didn't respond.
+    #[error("the credential provider did not respond within {0:?}")]
     Slow(Duration),
-    /// The registry's token server gave no token.
+    /// The registry's token server issued no token.
     #[error("{source}")]
     TokenServer {
-        /// It knew the credential and refused it.
+        /// Whether it refused the credential.
         refused: bool,
-        /// Trying again later may help.
+        /// Whether a retry may help.
         transient: bool,
-        /// What happened. Its own source, if any, is not repeated here.
+        /// The underlying error.
         source: Box<dyn StdError + Send + Sync>,
     },
 }
 
-/// Shows a provider's failure with its source, because a [`Failure`] is not part of the error chain.
+/// Displays a provider's failure with its source, because a [`Failure`] isn't part of the error chain.
 struct ProviderError<'a>(&'a Failure);
 
 impl fmt::Display for ProviderError<'_> {
@@ -195,7 +212,7 @@ impl Error {
         Self::Session { why: why.into() }
     }
 
-    /// The failure of the build itself, also that of the last attempt.
+    /// Returns the failure of the build itself, including that of the last of several attempts; `None` for other errors.
     pub fn build_failure(&self) -> Option<&BuildFailure> {
         match self {
             Self::Build(failure) => Some(failure),

@@ -1,4 +1,4 @@
-//! The lines of a Dockerfile that a build failure is about, with carets below the word.
+//! Excerpts of a Dockerfile around the failing instruction, with carets below the word.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ const MOST_LINES: usize = 24;
 /// Characters kept of each line.
 const WIDTH: usize = 300;
 
-/// Lines of a Dockerfile, the failing ones marked. Its `Display` shows them with their numbers.
+/// An excerpt of a Dockerfile with marked failing lines. `Display` prints it with line numbers:
 ///
 /// ```text
 /// Dockerfile:3
@@ -35,9 +35,9 @@ pub struct SourceLines {
     pub file: String,
     /// The first failing line, from 1.
     pub line: usize,
-    /// The lines.
+    /// The failing lines with two lines before and after them, at most 24.
     pub lines: Vec<SourceLine>,
-    /// The word that the failure is about, when that is known.
+    /// The word that caused the failure, if known.
     pub pointer: Option<Pointer>,
 }
 
@@ -45,16 +45,16 @@ pub struct SourceLines {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceLine {
-    /// Its number, from 1.
+    /// The line number, from 1.
     pub number: usize,
-    /// Its text.
+    /// The text, without secrets and control characters, at most 300 characters.
     pub text: String,
     /// Whether it belongs to the failing instruction.
     pub failing: bool,
 }
 
 impl SourceLines {
-    /// The text of the failing lines.
+    /// Returns the text of the failing lines.
     pub fn instruction(&self) -> String {
         let failing = self
             .lines
@@ -79,15 +79,15 @@ impl fmt::Display for SourceLines {
     }
 }
 
-/// A word of a Dockerfile's line.
+/// The position of a word in a Dockerfile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pointer {
     /// The line's number, from 1.
     pub line: usize,
-    /// Characters before the word.
+    /// The number of characters before the word.
     pub column: usize,
-    /// Characters of the word.
+    /// The number of characters of the word.
     pub width: usize,
 }
 

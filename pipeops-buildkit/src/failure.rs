@@ -1,4 +1,4 @@
-//! What a failed build says: the daemon's error with its details, decoded.
+//! Decodes the daemon's error for a failed build.
 
 use std::fmt;
 
@@ -12,24 +12,40 @@ use crate::excerpt::SourceLines;
 use crate::lines::readable_text;
 use crate::live_redactor::LiveRedactor;
 
-/// Characters kept of the daemon's message.
+/// Limit for the daemon's message, in characters.
 const MESSAGE: usize = 4_000;
 
-/// A build that failed at the daemon.
+/// Why a build failed on the daemon.
+///
+/// ```no_run
+/// # async fn run(builder: pipeops_buildkit::Builder, request: pipeops_buildkit::BuildRequest) {
+/// use pipeops_buildkit::Discard;
+///
+/// if let Err(error) = builder.build(request, &Discard).await
+///     && let Some(failure) = error.build_failure()
+/// {
+///     eprintln!("{:?}, exit code {:?}", failure.cause, failure.exit_code);
+///     if let Some(source) = &failure.source {
+///         eprintln!("{source}"); // the failing lines of the Dockerfile
+///     }
+///     eprintln!("{}", failure.log.join("\n"));
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub cause: Cause,
-    /// What the daemon said, secrets taken out.
+    /// The daemon's message, with secrets redacted.
     pub message: String,
-    /// The failing instruction in its Dockerfile, when the daemon said which.
+    /// The failing instruction with the lines around it; `None` if the daemon didn't report it.
     pub source: Option<SourceLines>,
-    /// The exit code of the step's command, when it ran and failed.
+    /// The exit code of the step's command; `None` if no command ran.
     pub exit_code: Option<u32>,
-    /// The failing step's name: `[2/4] RUN make`.
+    /// The failing step's name, such as `[2/4] RUN make`.
     pub step: Option<String>,
-    /// The last lines that the failing step printed, oldest first.
+    /// The last lines that the failing step printed, oldest first, with secrets redacted.
     pub log: Vec<String>,
 }
 
@@ -51,7 +67,7 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// Decodes what stands beside a status; what is not understood is left out.
+    /// Decodes the details of a status, and skips unknown ones.
     pub(crate) fn decode(bytes: &[u8], redactor: &LiveRedactor) -> Self {
         let mut details = Self::default();
         let Ok(status) = rpc::Status::decode(bytes) else {
@@ -79,7 +95,7 @@ impl Details {
         details
     }
 
-    /// Makes the failure of it, with what else is known.
+    /// Creates the failure.
     pub(crate) fn into_failure(
         self,
         message: &str,

@@ -1,4 +1,5 @@
-//! Doors for the fuzz targets in `fuzz/`, to what reads bytes of strangers. Compiled with `--cfg fuzzing` only: no part of the API.
+//! Entry points for the fuzz targets in `fuzz/`, to code that parses untrusted bytes. Not part of the API: compiled with
+//! `--cfg fuzzing` only.
 
 use std::path::Path;
 

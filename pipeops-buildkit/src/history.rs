@@ -1,4 +1,4 @@
-//! The builds that a daemon remembers.
+//! A daemon's build history.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,46 +11,55 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::usage::{timestamp, unsigned};
 
-/// One build that a daemon remembers.
+/// One build in a daemon's history.
 ///
-/// A daemon shows it to each of its clients, with all build arguments in plain text. Here the values of those that look like
-/// secrets are `[redacted]`.
+/// The daemon shows it to all clients, with build arguments in plain text. Here, values that look like secrets are
+/// `[redacted]`.
+///
+/// ```no_run
+/// # async fn run(client: pipeops_buildkit::Client) -> Result<(), pipeops_buildkit::Error> {
+/// for build in client.history(Some(20)).await? {
+///     println!("{}: {} of {} steps cached, {:?}", build.id, build.cached_steps, build.steps, build.error);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct BuildRecord {
     /// The build's id.
     pub id: String,
-    /// `dockerfile.v0`, or a gateway's image.
+    /// The frontend: `dockerfile.v0`, or the image of a gateway.
     pub frontend: String,
-    /// What the frontend was told: `target`, `build-arg:KEY`, `label:KEY`, …
+    /// The frontend's attributes: `target`, `build-arg:KEY`, `label:KEY`, …
     pub attributes: BTreeMap<String, String>,
-    /// The exporters, with their attributes.
+    /// The exporters with their attributes.
     pub exporters: Vec<(String, BTreeMap<String, String>)>,
-    /// What the daemon said about the result: `containerimage.digest`, …
+    /// The metadata of the result: `containerimage.digest`, …
     pub response: BTreeMap<String, String>,
-    /// Why it failed.
+    /// Why it failed; `None` if it succeeded or still runs.
     pub error: Option<String>,
-    /// When it began.
+    /// When it started.
     pub created: Option<Timestamp>,
-    /// When it ended; `None` while it runs.
+    /// When it ended; `None` if it still runs.
     pub completed: Option<Timestamp>,
-    /// Steps in all.
+    /// The number of steps.
     pub steps: u64,
-    /// Steps that ended.
+    /// The number of finished steps.
     pub completed_steps: u64,
-    /// Steps that were taken from cache.
+    /// The number of cached steps.
     pub cached_steps: u64,
-    /// Warnings of the frontend.
+    /// The number of warnings from the frontend.
     pub warnings: u64,
-    /// The daemon does not forget it by itself.
+    /// Whether the daemon keeps it until it's deleted.
     pub pinned: bool,
 }
 
 impl Client {
-    /// The builds that the daemon remembers, running ones included, newest first; at most `limit` of them, or all.
+    /// Lists the daemon's history, newest first, including running builds. `None` lists all builds.
     ///
     /// # Errors
-    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer.
+    /// [`Error::Call`] if the daemon refuses, [`Error::Timeout`] if it doesn't answer in time.
     pub async fn history(&self, limit: Option<u32>) -> Result<Vec<BuildRecord>, Error> {
         let request = proto::BuildHistoryRequest {
             limit: limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX)),
@@ -65,7 +74,7 @@ impl Client {
         Ok(records)
     }
 
-    /// The builds that run now.
+    /// Lists the running builds.
     ///
     /// # Errors
     /// As [`Client::history`].
@@ -77,7 +86,7 @@ impl Client {
         .await
     }
 
-    /// One build; `None` when the daemon does not remember it.
+    /// Returns one build; `None` if the history doesn't have it.
     ///
     /// # Errors
     /// As [`Client::history`].
@@ -94,7 +103,7 @@ impl Client {
         }
     }
 
-    /// Lets the daemon forget a build.
+    /// Deletes a build from the history.
     ///
     /// # Errors
     /// As [`Client::history`].
@@ -107,10 +116,11 @@ impl Client {
         .await
     }
 
-    /// Keeps the daemon from forgetting a build by itself, or allows it again.
+    /// Pins a build, so that the daemon keeps it until it's deleted, or unpins it. By default a daemon keeps builds for 48 hours,
+    /// or longer if there are fewer than 50.
     ///
     /// # Errors
-    /// As [`Client::history`]; for a build that the daemon does not remember, too.
+    /// As [`Client::history`], and if the history doesn't have the build.
     pub async fn pin_history(&self, id: &str, pinned: bool) -> Result<(), Error> {
         self.update(proto::UpdateBuildHistoryRequest {
             r#ref: id.to_owned(),

@@ -11,7 +11,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     Uncompressed,
     /// gzip, the default; levels 0 to 9.
     Gzip,
@@ -40,7 +40,7 @@ impl Compression {
     }
 }
 
-/// What an annotation is attached to.
+/// The part of an image that an annotation is attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum AnnotationLevel {
@@ -49,7 +49,7 @@ pub enum AnnotationLevel {
     Manifest,
     /// The descriptors of the manifests, inside the index.
     ManifestDescriptor,
-    /// The index; there is one when several platforms or attestations are built.
+    /// The index, which exists if the image has several platforms or attestations.
     Index,
     /// The descriptor of the index, in an OCI layout.
     IndexDescriptor,
@@ -70,7 +70,7 @@ impl AnnotationLevel {
     }
 }
 
-/// How an image is written. Default: as the daemon does, with OCI media types.
+/// How an image is written. Default: the daemon's defaults, with OCI media types.
 ///
 /// ```
 /// use pipeops_buildkit::{AnnotationLevel, Compression, ImageOptions};
@@ -97,7 +97,7 @@ pub struct ImageOptions {
     annotations: BTreeMap<(AnnotationLevel, String), String>,
 }
 
-/// What an image's options are checked against.
+/// The image that the options apply to.
 pub(crate) struct Subject<'a> {
     pub(crate) image: &'a ImageRef,
     pub(crate) commit_time: Option<Timestamp>,
@@ -108,77 +108,77 @@ pub(crate) struct Subject<'a> {
 }
 
 impl ImageOptions {
-    /// Gives the image one more name.
+    /// Adds a name under which the image is pushed too.
     #[must_use]
     pub fn name(mut self, name: ImageRef) -> Self {
         self.names.push(name);
         self
     }
 
-    /// Pushes by digest only, without a tag: for one platform of an image that is joined elsewhere.
+    /// Pushes by digest only, without a tag, for example one platform of an image that is joined later.
     #[must_use]
     pub fn push_by_digest(mut self) -> Self {
         self.push_by_digest = true;
         self
     }
 
-    /// Names the image `name@digest` too, in the daemon's image store.
+    /// Also names the image `name@digest` in the daemon's image store.
     #[must_use]
     pub fn name_canonical(mut self) -> Self {
         self.name_canonical = true;
         self
     }
 
-    /// Unpacks the image in the daemon's image store, or not; the OCI worker has no store.
+    /// Sets whether the image is unpacked in the daemon's image store. The OCI worker has no store.
     #[must_use]
     pub fn unpack(mut self, unpack: bool) -> Self {
         self.unpack = Some(unpack);
         self
     }
 
-    /// Writes Docker's media types instead of OCI's.
+    /// Uses Docker's media types instead of OCI's.
     #[must_use]
     pub fn docker_media_types(mut self) -> Self {
         self.docker_media_types = true;
         self
     }
 
-    /// Compresses new layers so.
+    /// Sets the compression of new layers. Default: gzip.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);
         self
     }
 
-    /// Compresses at this level: 0 to 9, for zstd 0 to 22.
+    /// Sets the compression level: 0 to 9, for zstd 0 to 22. Default: the daemon's.
     #[must_use]
     pub fn compression_level(mut self, level: u8) -> Self {
         self.level = Some(level);
         self
     }
 
-    /// Compresses the layers of base images anew too.
+    /// Also recompresses existing layers, such as those of base images.
     #[must_use]
     pub fn force_compression(mut self) -> Self {
         self.force_compression = true;
         self
     }
 
-    /// Sets the time of the image instead of the commit's.
+    /// Sets the creation time of the image (`SOURCE_DATE_EPOCH`). Default: the request's commit time.
     #[must_use]
     pub fn source_date_epoch(mut self, time: Timestamp) -> Self {
         self.source_date_epoch = Some(time);
         self
     }
 
-    /// Sets the times of files in layers that are later than the image's time to that time.
+    /// Clamps the times of files in layers to the image's creation time.
     #[must_use]
     pub fn rewrite_timestamp(mut self) -> Self {
         self.rewrite_timestamp = true;
         self
     }
 
-    /// Keeps attestations inside the image also where the daemon would not.
+    /// Includes attestations in the image even where the daemon wouldn't by default.
     #[must_use]
     pub fn inline_attestations(mut self) -> Self {
         self.inline_attestations = true;
@@ -197,12 +197,12 @@ impl ImageOptions {
         self
     }
 
-    /// More names of the image.
+    /// Additional names of the image.
     pub(crate) fn names(&self) -> &[ImageRef] {
         &self.names
     }
 
-    /// The attributes that the daemon takes.
+    /// The exporter's attributes.
     pub(crate) fn attributes(
         &self,
         subject: &Subject<'_>,
@@ -265,7 +265,7 @@ impl ImageOptions {
         names.join(",")
     }
 
-    /// Refuses what the daemon would refuse after the build, or silently not do.
+    /// Rejects what the daemon would reject after the build, or silently ignore.
     fn check(&self, subject: &Subject<'_>) -> Result<(), Error> {
         let refuse = |field, why: String| Err(Error::Invalid { field, why });
         let compression = self.compression.unwrap_or(Compression::Gzip);
@@ -277,7 +277,7 @@ impl ImageOptions {
             let (name, first, last) = (compression.as_str(), range.start(), range.end());
             return refuse(
                 "compression_level",
-                format!("{level} is no level of {name}: {first} to {last}"),
+                format!("{level} is not a level of {name}: use {first} to {last}"),
             );
         }
         if self.docker_media_types
@@ -291,13 +291,13 @@ impl ImageOptions {
         if self.rewrite_timestamp && self.source_date_epoch.or(subject.commit_time).is_none() {
             return refuse(
                 "rewrite_timestamp",
-                "there is no time to rewrite to: set commit_time or source_date_epoch".to_owned(),
+                "there is no time to clamp to: set commit_time or source_date_epoch".to_owned(),
             );
         }
         if let Some(name) = self.names.iter().find(|name| name.digest().is_some()) {
             return refuse(
                 "names",
-                format!("{name} is pinned to a digest, which the build cannot know"),
+                format!("{name} has a digest, which is unknown before the build"),
             );
         }
         if let Some(name) = self
@@ -313,11 +313,13 @@ impl ImageOptions {
     fn check_annotations(&self, subject: &Subject<'_>) -> Result<(), Error> {
         for (level, key) in self.annotations.keys() {
             let why = if key.is_empty() || key.contains(char::is_whitespace) {
-                format!("{key:?} is not a key")
+                format!("{key:?} is not a valid key")
             } else if self.docker_media_types {
-                format!("{key}: Docker's media types have no annotations")
+                format!("{key}: Docker's media types don't support annotations")
             } else if level.needs_index() && !subject.index {
-                format!("{key}: the image has no index, as it has one platform and no attestations")
+                format!(
+                    "{key}: the image has no index, because it has one platform and no attestations"
+                )
             } else {
                 continue;
             };
@@ -420,7 +422,10 @@ mod tests {
     fn what_the_daemon_would_refuse_late_is_refused_early() {
         let o = ImageOptions::default;
         for (options, why) in [
-            (o().compression_level(10), "10 is no level of gzip: 0 to 9"),
+            (
+                o().compression_level(10),
+                "10 is not a level of gzip: use 0 to 9",
+            ),
             (
                 o().compression(Compression::Uncompressed)
                     .compression_level(1),
@@ -430,11 +435,11 @@ mod tests {
                 o().compression(Compression::Zstd).docker_media_types(),
                 "needs OCI media types",
             ),
-            (o().rewrite_timestamp(), "no time to rewrite to"),
+            (o().rewrite_timestamp(), "no time to clamp to"),
             (o().name("a.io/b".parse().unwrap()), "has no tag"),
             (
                 o().annotation(AnnotationLevel::Manifest, "a b", ""),
-                "not a key",
+                "not a valid key",
             ),
             (
                 o().annotation(AnnotationLevel::Index, "a", ""),
@@ -443,7 +448,7 @@ mod tests {
             (
                 o().docker_media_types()
                     .annotation(AnnotationLevel::Manifest, "a", ""),
-                "no annotations",
+                "support annotations",
             ),
         ] {
             let error = attributes(options, false, None).unwrap_err();

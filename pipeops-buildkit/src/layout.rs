@@ -1,7 +1,7 @@
-//! Folders in the form of an OCI image layout: blobs named by their digests, and an index of what they are.
+//! Folders with an OCI image layout: blobs named by their digests, and an index.
 //!
-//! The form is that of the [OCI image specification]; `skopeo copy … oci:FOLDER` and `buildctl … --output type=oci,tar=false`
-//! write it.
+//! The format is defined by the [OCI image specification]. `skopeo copy … oci:FOLDER` and `buildctl … --output
+//! type=oci,tar=false` write it.
 //!
 //! [OCI image specification]: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
@@ -19,10 +19,10 @@ use crate::random;
 /// The annotation that holds an entry's tag.
 const TAG: &str = "org.opencontainers.image.ref.name";
 
-/// An index is kilobytes; what is larger is none.
+/// Limit for the size of an index, which usually has a few KiB.
 const INDEX_LIMIT: u64 = 8 << 20;
 
-/// A folder in this form, or one that will become it.
+/// A folder with this layout. It may not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     folder: PathBuf,
@@ -35,8 +35,8 @@ impl Layout {
         }
     }
 
-    /// The digest of the manifest with this tag; without a tag, of the only one. `None` when there is no such entry, or no
-    /// index.
+    /// Returns the digest of the manifest with this tag, or of the only manifest if there's no tag. `None` if there is no such
+    /// entry or no index.
     pub(crate) fn find(&self, tag: Option<&str>) -> io::Result<Option<Digest>> {
         let entries = self.entries()?;
         let found = match tag {
@@ -48,13 +48,13 @@ impl Layout {
         Ok(digest)
     }
 
-    /// Gives this tag to a manifest whose blob is there, and takes it from any other.
+    /// Moves this tag to a manifest whose blob exists.
     pub(crate) fn tag(&self, descriptor: &Value, tag: &str) -> io::Result<()> {
         let digest: Option<Digest> = descriptor["digest"]
             .as_str()
             .and_then(|digest| digest.parse().ok());
         if digest.is_none_or(|digest| self.size(&digest).is_none()) {
-            return Err(io::Error::other("the manifest itself is not there"));
+            return Err(io::Error::other("the manifest is missing"));
         }
         let lock = File::create(self.folder.join("index.json.lock"))?;
         lock.lock()?;
@@ -70,7 +70,7 @@ impl Layout {
         self.write("index.json", index.to_string().as_bytes())
     }
 
-    /// The size of a blob in bytes; `None` when it is not there.
+    /// The size of a blob in bytes; `None` if it doesn't exist.
     pub(crate) fn size(&self, digest: &Digest) -> Option<u64> {
         let path = self.readable(digest)?;
         fs::metadata(path).ok().map(|metadata| metadata.len())
@@ -97,7 +97,7 @@ impl Layout {
         })
     }
 
-    /// Where a blob is: a regular file in this folder, not one that a link leads to elsewhere.
+    /// The path of a blob. It must be a regular file in this folder; links aren't followed.
     fn readable(&self, digest: &Digest) -> Option<PathBuf> {
         let root = self.folder.canonicalize().ok()?;
         let path = self.blob(digest).canonicalize().ok()?;
@@ -125,7 +125,7 @@ impl Layout {
         }
     }
 
-    /// Writes a file as a whole: whoever reads meanwhile finds the old one or the new one.
+    /// Replaces a file atomically.
     fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let partial = self.folder.join(format!(
             ".{name}-{}",
@@ -150,7 +150,7 @@ fn tagged(descriptor: &Value, tag: &str) -> Value {
     entry.into()
 }
 
-/// A blob that gets its name when it is complete, and is removed when it is not.
+/// A blob that is being written. It gets its name when it's complete; an incomplete one is removed.
 pub(crate) struct NewBlob {
     layout: Layout,
     file: File,

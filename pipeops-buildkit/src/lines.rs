@@ -1,4 +1,4 @@
-//! Turns pieces of output into whole lines.
+//! Splits output into lines.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Redacts secrets in the daemon's output, also those that become known during the build.
+//! Redacts secrets in the daemon's output, including those that become known during the build.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

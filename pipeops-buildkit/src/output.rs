@@ -1,4 +1,4 @@
-//! Results of a build besides the pushed image: files, folders and streams of this machine.
+//! Outputs of a build besides the pushed image: local files, folders and streams.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,22 @@ use tokio::io::AsyncWrite;
 use crate::error::Error;
 use crate::image_options::{ImageOptions, Subject};
 
-/// A result to write besides the pushed image: see [`Solve::output`](crate::Solve::output).
+/// An output of a build besides the pushed image, for [`Solve::output`](crate::Solve::output).
 ///
 /// ```
-/// use pipeops_buildkit::{Output, OutputTarget};
+/// use pipeops_buildkit::{BuildRequest, Output, OutputTarget, Solve};
 ///
-/// let outputs = [
-///     Output::oci(OutputTarget::file("app.oci.tar")),
-///     Output::local("dist").platform_split(false),
-///     Output::tar(OutputTarget::writer(tokio::io::sink())),
-/// ];
-/// # let _ = outputs;
+/// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?);
+/// let solve = Solve::new(request)
+///     .without_push()
+///     .output(Output::oci("app.oci.tar"))
+///     .output(Output::local("dist").platform_split(false))
+///     .output(Output::tar(OutputTarget::writer(tokio::io::sink())));
+/// # let _ = solve;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`Solved::outputs`](crate::Solved::outputs) says what each output received.
 #[derive(Debug, Clone)]
 pub struct Output {
     pub(crate) kind: Kind,
@@ -30,7 +34,7 @@ pub struct Output {
     platform_split: Option<bool>,
 }
 
-/// In which form.
+/// The format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Tar,
@@ -39,41 +43,41 @@ pub(crate) enum Kind {
     Local,
 }
 
-/// Where to.
+/// The destination.
 #[derive(Debug, Clone)]
 pub(crate) enum To {
     Stream(OutputTarget),
     Folder(PathBuf),
 }
 
-/// Where a stream of bytes goes.
+/// The destination of an archive: a file or a writer. Paths convert into it.
 #[derive(Clone)]
 pub struct OutputTarget(pub(crate) TargetKind);
 
-/// Something that takes bytes.
+/// A writer.
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 #[derive(Clone)]
 pub(crate) enum TargetKind {
     File(PathBuf),
-    /// Taken out by the one build that writes to it.
+    /// Taken by the build that writes to it.
     Writer(Arc<Mutex<Option<Writer>>>),
 }
 
 impl OutputTarget {
-    /// A file. It is replaced when it is complete: a failed build leaves an older file unchanged.
+    /// A file. It's replaced once the archive is complete, so a failed build leaves an existing file unchanged.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(TargetKind::File(path.into()))
     }
 
-    /// A writer, flushed and shut down at the end. It serves one attempt; a retry needs another one.
+    /// A writer, which is flushed and shut down at the end. It serves one attempt; a retry needs a new one.
     pub fn writer(writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(TargetKind::Writer(Arc::new(Mutex::new(Some(Box::new(
             writer,
         ))))))
     }
 
-    /// Takes the writer out, the first time.
+    /// Takes the writer; `None` if it was taken before.
     pub(crate) fn take(writer: &Mutex<Option<Writer>>) -> Option<Writer> {
         writer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -106,15 +110,15 @@ impl From<PathBuf> for OutputTarget {
     }
 }
 
-/// How much of one [`Output`] was written.
+/// What one [`Output`] received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct OutputStats {
-    /// Files; 1 for a stream that ended well.
+    /// The number of written files; 1 for a complete archive.
     pub files: u64,
-    /// Bytes of these.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Entries that are not written to a folder: devices, pipes, sockets.
+    /// The number of entries that aren't written to a folder: devices, pipes, sockets.
     pub skipped: u64,
 }
 
@@ -129,14 +133,14 @@ impl Output {
         Self::new(Kind::Oci, To::Stream(target.into()))
     }
 
-    /// The image as a tar archive that `docker load` takes.
+    /// The image as a tar archive for `docker load`.
     pub fn docker(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Docker, To::Stream(target.into()))
     }
 
-    /// The root file system in a folder, which is created if necessary. Existing files stay, unless they have the same name.
-    /// Nothing is written outside the folder. Files belong to this process, and setuid and setgid bits are dropped, so that a
-    /// program of the image can't run with this user's rights. Unix only.
+    /// The root file system in a folder, which is created if necessary. Existing files stay unless they have the same name.
+    /// Nothing is written outside the folder. Files belong to this process's user, and setuid and setgid bits are dropped, so
+    /// that a program from the image can't run with this user's permissions. Unix only.
     pub fn local(folder: impl Into<PathBuf>) -> Self {
         Self::new(Kind::Local, To::Folder(folder.into()))
     }
@@ -150,14 +154,14 @@ impl Output {
         }
     }
 
-    /// Sets how the image is written; for [`Output::oci`] and [`Output::docker`].
+    /// Sets how the image is written. Only for [`Output::oci`] and [`Output::docker`].
     #[must_use]
     pub fn options(mut self, options: ImageOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Sets whether each platform gets a separate folder; for [`Output::tar`] and [`Output::local`]. Default: only when there
+    /// Sets whether each platform gets a separate folder. Only for [`Output::tar`] and [`Output::local`]. Default: only if there
     /// are several platforms.
     #[must_use]
     pub fn platform_split(mut self, split: bool) -> Self {
@@ -203,7 +207,7 @@ impl Output {
             }
             (Kind::Oci | Kind::Docker, Some(_)) => {
                 let why = format!(
-                    "the {} exporter has one archive for all platforms",
+                    "the {} exporter writes one archive for all platforms",
                     self.exporter()
                 );
                 return Err(Error::Invalid {

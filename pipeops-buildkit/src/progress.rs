@@ -1,4 +1,4 @@
-//! What the daemon reports while it builds, as events.
+//! Turns the daemon's reports into events.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::failure::BuildFailure;
 use crate::lines::{Lines, readable};
 use crate::live_redactor::LiveRedactor;
 
-/// Lines of output kept for the error of a step.
+/// Limit for the output lines that are kept for a step's error.
 const TAIL: usize = 20;
 
-/// Characters kept of each of them.
+/// Limit for the length of these lines, in characters.
 const TAIL_WIDTH: usize = 500;
 
-/// Steps and transfers of one build that are remembered; what a daemon reports beyond is not shown.
+/// Limit for the tracked steps and transfers of one build. Further ones aren't shown.
 const MOST: usize = 10_000;
 
 /// Follows one build.
@@ -28,7 +28,7 @@ pub(crate) struct Progress<'a> {
     events: &'a dyn EventSink,
     redactor: LiveRedactor,
     vertices: HashMap<String, Vertex>,
-    /// How far each part of a vertex was when it was last told, by vertex and id.
+    /// The last reported progress of each part of a vertex, by vertex and id.
     transfers: HashMap<(String, String), Moved>,
     lines: Lines,
     labels: Labels,
@@ -41,11 +41,11 @@ struct Vertex {
     name: String,
     state: Option<VertexState>,
     tail: VecDeque<String>,
-    /// When the daemon last said something about it.
+    /// The time of the daemon's last report about it.
     heard: Option<Instant>,
 }
 
-/// How far a part of a vertex is.
+/// The progress of a part of a vertex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Moved {
     current: u64,
@@ -54,17 +54,17 @@ struct Moved {
     millis: Option<u64>,
 }
 
-/// Steps of the Dockerfile, counted.
+/// Counters of Dockerfile steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
-    /// Steps that ended well.
+    /// Successful steps.
     pub(crate) steps: usize,
-    /// Those whose result came from cache.
+    /// Cached ones among them.
     pub(crate) cached: usize,
 }
 
 impl<'a> Progress<'a> {
-    /// Reports to `events`, with secrets taken out by `redactor`.
+    /// Reports to `events`, with secrets redacted by `redactor`.
     pub(crate) fn new(events: &'a dyn EventSink, redactor: LiveRedactor) -> Self {
         Self {
             events,
@@ -77,13 +77,13 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Calls caches by these names.
+    /// Uses these names for caches.
     pub(crate) fn with_labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
     }
 
-    /// The caches that could not be used.
+    /// The caches that couldn't be used.
     pub(crate) fn caches(&self) -> &CacheOutcome {
         &self.caches
     }
@@ -129,7 +129,7 @@ impl<'a> Progress<'a> {
         })
     }
 
-    /// Ends the report: steps that never ended were given up.
+    /// Ends the report. Steps that never ended are reported as cancelled.
     pub(crate) fn finish(&mut self) {
         let open = |vertex: &Vertex| vertex.state == Some(VertexState::Started);
         let ids: Vec<String> = self
@@ -143,7 +143,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Tells people something that does not stop the build.
+    /// Emits a warning.
     pub(crate) fn warn(&self, message: impl AsRef<str>) {
         let message = message.as_ref().replace(['\n', '\r'], " ");
         self.events.emit(EventKind::Warning {
@@ -165,7 +165,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Name and last lines of a step; without id, of the step that failed.
+    /// Returns the name and the last lines of a step; without id, of the step that failed.
     pub(crate) fn failed_step(&self, id: Option<&str>) -> Option<(String, Vec<String>)> {
         let named = id.and_then(|id| self.vertices.get(id));
         let failed = || {
@@ -208,7 +208,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// A cache that cannot be read or written costs time, not the build.
+    /// Reports a cache that couldn't be read or written as a warning.
     fn cache_failed(&mut self, update: &proto::Vertex, name: &str) {
         let missing = name.starts_with(IMPORT) && update.error.contains("not found");
         if missing {
@@ -296,13 +296,13 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// How much longer than one that is read a cache may be silent while it is written.
+/// The factor by which the limit for silence is longer while a cache is written.
 const WRITING: u32 = 10;
 
 fn silent(name: &str, limit: Duration, cause: Cause) -> BuildFailure {
     BuildFailure {
         cause,
-        message: format!("{name}: no answer within {limit:?}"),
+        message: format!("{name}: no response within {limit:?}"),
         source: None,
         exit_code: None,
         step: None,
@@ -522,7 +522,7 @@ mod tests {
         let export = failed("exporting cache to Amazon S3", "NoSuchBucket\nmore");
         assert_eq!(
             export[1],
-            "! The cache is not written, and the next build starts with an older one: exporting cache to Amazon S3 (0.0 s): there is no such bucket: NoSuchBucket"
+            "! The cache couldn't be written, so the next build starts with an older one: exporting cache to Amazon S3 (0.0 s): there is no such bucket: NoSuchBucket"
         );
     }
 
@@ -557,7 +557,7 @@ mod tests {
         assert_eq!(failure.cause, Cause::CacheUnwritable);
         assert_eq!(
             failure.message,
-            "exporting cache to Amazon S3: no answer within 600s"
+            "exporting cache to Amazon S3: no response within 600s"
         );
 
         progress.take(running("importing cache manifest from s3:own"));

@@ -12,7 +12,7 @@ use crate::client::{Client, MESSAGE_LIMIT};
 
 const READ: &str = "/containerd.services.content.v1.Content/Read";
 
-/// Manifests and configurations are kilobytes; what is larger is none.
+/// Limit for the size of a manifest or configuration, which usually has a few KiB.
 const DOCUMENT_LIMIT: usize = 8 << 20;
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -34,7 +34,7 @@ struct ReadResponse {
     data: Bytes,
 }
 
-/// A blob on its way here, in pieces.
+/// A blob that is being received, in pieces.
 pub(crate) struct Blob(Streaming<ReadResponse>);
 
 impl Blob {

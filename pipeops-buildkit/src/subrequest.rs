@@ -1,4 +1,4 @@
-//! Questions about a Dockerfile that the daemon's frontend answers without building: warnings, targets, outline.
+//! Queries to the Dockerfile frontend that don't build: lint warnings, targets, outline.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -19,61 +19,61 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::solve::{FRONTEND, Prepared, Solve};
 
-/// The build whose frontend a call of the gateway speaks for.
+/// The header with the id of the build whose frontend is called.
 const BUILD: &str = "buildkit-controlapi-buildid";
 
-/// Longest time between the answer and the end of the build.
+/// Time limit between the answer and the end of the build.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the frontend's linter says about a Dockerfile.
+/// The result of the frontend's linter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Lint {
-    /// In the order of the file.
+    /// The warnings, in the order of the file.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub warnings: Vec<LintWarning>,
-    /// Why it cannot be built at all.
+    /// Why the Dockerfile can't be built, if it can't.
     #[serde(default, rename = "buildError")]
     pub error: Option<LintError>,
 }
 
-/// One warning.
+/// A warning of the linter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct LintWarning {
-    /// The rule's name: `StageNameCasing`.
+    /// The rule's name, such as `StageNameCasing`.
     #[serde(rename = "ruleName")]
     pub rule: String,
-    /// What the rule is about.
+    /// The rule's description.
     pub description: String,
-    /// Where it is explained.
+    /// The URL of the rule's documentation.
     pub url: String,
-    /// What breaks it here.
+    /// What violates the rule.
     pub detail: String,
     location: Location,
 }
 
 impl LintWarning {
-    /// The lines that break the rule, from 1.
+    /// Returns the lines that violate the rule, from 1.
     pub fn lines(&self) -> Option<RangeInclusive<u32>> {
         self.location.lines()
     }
 }
 
-/// Why a Dockerfile cannot be built.
+/// Why a Dockerfile can't be built.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct LintError {
-    /// What the frontend says.
+    /// The frontend's message.
     pub message: String,
     location: Location,
 }
 
 impl LintError {
-    /// The lines that it is about, from 1.
+    /// Returns the lines with the error, from 1.
     pub fn lines(&self) -> Option<RangeInclusive<u32>> {
         self.location.lines()
     }
@@ -84,19 +84,19 @@ impl LintError {
 #[serde(default)]
 #[non_exhaustive]
 pub struct BuildTarget {
-    /// Its name; empty when it has none.
+    /// The stage's name; empty if it has none.
     pub name: String,
-    /// It is built when the request names no target.
+    /// Whether it's built if the request names no target.
     pub default: bool,
     /// The comment above it, `# name …`.
     pub description: String,
-    /// The image that it begins with.
+    /// The base image.
     pub base: String,
-    /// Its platform, where the Dockerfile says one.
+    /// The platform, if the Dockerfile sets it; otherwise empty.
     pub platform: String,
 }
 
-/// What a target takes.
+/// The inputs of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -105,16 +105,16 @@ pub struct Outline {
     pub name: String,
     /// The comment above it.
     pub description: String,
-    /// Build arguments.
+    /// The build arguments.
     #[serde(deserialize_with = "null_is_empty")]
     pub args: Vec<OutlineArg>,
-    /// Secrets.
+    /// The secrets.
     #[serde(deserialize_with = "null_is_empty")]
     pub secrets: Vec<OutlineMount>,
-    /// SSH agents.
+    /// The SSH agents.
     #[serde(deserialize_with = "null_is_empty")]
     pub ssh: Vec<OutlineMount>,
-    /// Cache mounts; BuildKit v0.34 leaves them out.
+    /// The cache mounts; BuildKit v0.34 doesn't report them.
     #[serde(deserialize_with = "null_is_empty")]
     pub cache: Vec<OutlineCache>,
 }
@@ -128,7 +128,7 @@ pub struct OutlineArg {
     pub name: String,
     /// The comment above it.
     pub description: String,
-    /// Its value in this build.
+    /// The value in this build.
     pub value: String,
 }
 
@@ -139,7 +139,7 @@ pub struct OutlineArg {
 pub struct OutlineMount {
     /// Its id.
     pub name: String,
-    /// The build fails without it.
+    /// Whether the build fails without it.
     pub required: bool,
 }
 
@@ -154,15 +154,26 @@ pub struct OutlineCache {
 }
 
 impl Client {
-    /// What the frontend's linter says about the Dockerfile of `solve`. Nothing is built.
+    /// Runs the frontend's linter on the Dockerfile of `solve`, without building.
+    ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client, request: pipeops_buildkit::BuildRequest) -> Result<(), pipeops_buildkit::Error> {
+    /// use pipeops_buildkit::Solve;
+    ///
+    /// for warning in client.lint(Solve::new(request).without_push()).await?.warnings {
+    ///     println!("{:?} {}: {}", warning.lines(), warning.rule, warning.detail);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`Client::solve`]. A Dockerfile that cannot be built is no error here but [`Lint::error`].
+    /// As [`Client::solve`]. A Dockerfile that can't be built isn't an error: see [`Lint::error`].
     pub async fn lint(&self, solve: Solve) -> Result<Lint, Error> {
         self.ask(solve, "frontend.lint").await
     }
 
-    /// The stages that the Dockerfile of `solve` has.
+    /// Lists the stages of the Dockerfile of `solve`, without building.
     ///
     /// # Errors
     /// As [`Client::solve`].
@@ -176,7 +187,7 @@ impl Client {
         Ok(answer.targets)
     }
 
-    /// What the target of `solve` takes: arguments, secrets, agents.
+    /// Lists the inputs of the target of `solve`, without building: arguments, secrets, SSH agents.
     ///
     /// # Errors
     /// As [`Client::solve`].

@@ -207,9 +207,9 @@ impl std::fmt::Display for Doubt {
         let Self { line, target, why } = self;
         write!(
             f,
-            "The files of the context keep their times from the disk, so that a fresh clone is sent whole: line {line} of \
-             the Dockerfile keeps state in the cache mount {target}, and {why}. To send only what changed, mount only \
-             folders of downloads there (such as /usr/local/cargo/registry or /root/.m2), and let the results be a layer."
+            "File times come from the disk, so a fresh clone is sent in full: line {line} of the Dockerfile keeps state in \
+             the cache mount {target}, and {why}. To send only changes, mount only download folders there (such as \
+             /usr/local/cargo/registry or /root/.m2), and keep results in the layer."
         )
     }
 }
@@ -280,13 +280,11 @@ fn comparison(script: &str) -> Option<String> {
     let comparing = |word| COMPARING.iter().find(|(tool, _)| *tool == base_name(word));
     if let Some((tool, how)) = anywhere.filter(|word| !word.is_empty()).find_map(comparing) {
         return Some(format!(
-            "{tool} builds only what is newer than its state ({how})"
+            "{tool} rebuilds only files that are newer than its state ({how})"
         ));
     }
     let unknown = commands(script).find(|command| !HARMLESS.contains(&base_name(command)))?;
-    Some(format!(
-        "{unknown} may compare the times of files with those of its state"
-    ))
+    Some(format!("{unknown} may compare file times with its state"))
 }
 
 /// The words with which commands begin.
@@ -373,7 +371,7 @@ mod tests {
         for part in [
             "line 3",
             "/app/target",
-            "cargo builds only what is newer",
+            "cargo rebuilds only files that are newer",
             "mount only",
         ] {
             assert!(message.contains(part), "{message}");

@@ -1,4 +1,4 @@
-//! Certificates for a daemon that listens on TCP.
+//! Certificates for daemons on TCP.
 
 use std::fmt;
 use std::io;
@@ -9,8 +9,11 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::error::Error;
 
-/// The daemon's CA and this client's certificate. Without it, the connection to a daemon on TCP is in plain text, and everyone
-/// who can reach the daemon can build.
+/// The daemon's CA and this client's certificate. Without TLS, the connection to a daemon on TCP is in plain text, and everyone
+/// who can reach the daemon can use it.
+///
+/// Start the daemon with `--tlscacert ca.pem --tlscert server.pem --tlskey server.key`, so that it accepts only clients whose
+/// certificate that CA signed. The client's folder has `ca.pem`, `cert.pem` and `key.pem`:
 ///
 /// ```no_run
 /// use pipeops_buildkit::{ConnectOptions, Tls};
@@ -27,7 +30,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Trusts what this CA signed (PEM), and nothing else: not what the machine trusts.
+    /// Trusts daemons whose certificate this CA (PEM) signed. The CAs of the system aren't trusted.
     pub fn new(ca: impl Into<String>) -> Self {
         Self {
             ca: ca.into(),
@@ -36,7 +39,7 @@ impl Tls {
         }
     }
 
-    /// Shows this certificate to the daemon (both PEM), as `--tlscert` and `--tlskey` of `buildctl`.
+    /// Sets this client's certificate and private key (PEM), like `--tlscert` and `--tlskey` of `buildctl`.
     #[must_use]
     pub fn identity(
         mut self,
@@ -47,17 +50,18 @@ impl Tls {
         self
     }
 
-    /// Expects this name in the daemon's certificate, instead of the address's host.
+    /// Sets the name that the daemon's certificate must have. Default: the host of the address.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// Reads `ca.pem`, and `cert.pem` with `key.pem` if they are there, as `--tlsdir` of `buildctl`. Reads the disk.
+    /// Reads `ca.pem` and, if they exist, `cert.pem` and `key.pem` from a folder, like `--tlsdir` of `buildctl`. Blocks on disk
+    /// access.
     ///
     /// # Errors
-    /// [`Error::Certificate`] when one cannot be read, or one of certificate and key is missing.
+    /// [`Error::Certificate`] if a file can't be read, or only one of certificate and key exists.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = folder.as_ref();
         let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));

@@ -1,4 +1,4 @@
-//! What a daemon keeps on its disk, and how to make room.
+//! A daemon's disk usage, and how to prune it.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use tonic::Streaming;
 use crate::client::Client;
 use crate::error::Error;
 
-/// A record of the daemon's local cache: the result of a step, a context, a cache mount.
+/// A record of the daemon's local cache, such as the result of a step, a context or a cache mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheRecord {
-    /// Its id at this daemon.
+    /// The record's id on this daemon.
     pub id: String,
-    /// `regular`, `source.local`, `exec.cachemount`, `frontend`, `internal`, …
+    /// The kind: `regular`, `source.local`, `exec.cachemount`, `frontend`, `internal`, …
     pub kind: String,
-    /// In bytes, without what its parents hold.
+    /// The size in bytes, without its parents.
     pub size: u64,
-    /// A build uses it, so it is not pruned.
+    /// Whether a build uses it. It isn't pruned then.
     pub in_use: bool,
-    /// Other records share its bytes.
+    /// Whether its data is shared with other records.
     pub shared: bool,
-    /// It can change: a context or cache mount, not a finished step.
+    /// Whether it can change, as a context or a cache mount can.
     pub mutable: bool,
-    /// The records that it builds upon.
+    /// The ids of the records that it builds upon.
     pub parents: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<Timestamp>,
-    /// When it was used last.
+    /// When it was last used.
     pub last_used: Option<Timestamp>,
-    /// How often it was used.
+    /// The number of times that it was used.
     pub uses: u64,
-    /// For people: `mount / from exec /bin/sh -c make`.
+    /// A readable description, such as `mount / from exec /bin/sh -c make`.
     pub description: String,
 }
 
-/// What [`Client::prune`] removes. Default: what no image refers to, all of it.
+/// What [`Client::prune`] removes. Default: all records that no image refers to.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,43 +55,43 @@ pub struct CacheRecord {
 pub struct PruneOptions(proto::PruneRequest);
 
 impl PruneOptions {
-    /// Also removes what is internal to the daemon: frontend images, contexts in use by images.
+    /// Also removes internal records: frontend images, and contexts that images use.
     #[must_use]
     pub fn all(mut self) -> Self {
         self.0.all = true;
         self
     }
 
-    /// Removes only what fits this filter, such as `type==exec.cachemount` or `description~=cargo`. Several filters: what
-    /// fits any.
+    /// Removes only records that match this filter, such as `type==exec.cachemount` or `description~=cargo`. With several
+    /// filters, a record must match one of them.
     #[must_use]
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.0.filter.push(filter.into());
         self
     }
 
-    /// Keeps what was used within this time.
+    /// Keeps records that were used within this time.
     #[must_use]
     pub fn keep_duration(mut self, duration: Duration) -> Self {
         self.0.keep_duration = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         self
     }
 
-    /// Keeps at least this many bytes, whatever the other limits say.
+    /// Keeps at least this many bytes, regardless of the other limits.
     #[must_use]
     pub fn reserved_space(mut self, bytes: u64) -> Self {
         self.0.reserved_space = signed(bytes);
         self
     }
 
-    /// Removes the oldest until no more than this many bytes are used.
+    /// Removes the oldest records until at most this many bytes are used.
     #[must_use]
     pub fn max_used_space(mut self, bytes: u64) -> Self {
         self.0.max_used_space = signed(bytes);
         self
     }
 
-    /// Removes the oldest until this many bytes of the disk are free.
+    /// Removes the oldest records until at least this many bytes of the disk are free.
     #[must_use]
     pub fn min_free_space(mut self, bytes: u64) -> Self {
         self.0.min_free_space = signed(bytes);
@@ -100,11 +100,11 @@ impl PruneOptions {
 }
 
 impl Client {
-    /// What the daemon keeps, where each record fits any of the filters (see [`PruneOptions::filter`]); all without any.
+    /// Lists the records of the daemon's cache that match one of the filters (see [`PruneOptions::filter`]), or all records if
+    /// there are no filters.
     ///
     /// # Errors
-    /// [`Error::Call`] when the daemon refuses, such as a filter that it does not understand; [`Error::Timeout`] when it does
-    /// not answer.
+    /// [`Error::Call`] if the daemon refuses, for example an invalid filter; [`Error::Timeout`] if it doesn't answer in time.
     pub async fn disk_usage(&self, filters: &[&str]) -> Result<Vec<CacheRecord>, Error> {
         let request = proto::DiskUsageRequest {
             filter: filters.iter().map(|filter| (*filter).to_owned()).collect(),
@@ -115,7 +115,7 @@ impl Client {
         Ok(answer.record.into_iter().map(CacheRecord::from).collect())
     }
 
-    /// Removes what the daemon keeps; gives each record as it goes. Dropping the stream stops the daemon.
+    /// Removes records from the daemon's cache and streams the removed ones. To stop, drop the stream.
     ///
     /// ```no_run
     /// # async fn run(client: pipeops_buildkit::Client) -> Result<(), pipeops_buildkit::Error> {
@@ -133,8 +133,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Call`] when the daemon refuses, [`Error::Timeout`] when it does not answer, [`Error::DaemonLost`] when it
-    /// goes away in the middle.
+    /// [`Error::Call`] if the daemon refuses, [`Error::Timeout`] if it doesn't answer in time, [`Error::DaemonLost`] if the
+    /// connection breaks.
     pub async fn prune(
         &self,
         options: PruneOptions,
@@ -188,12 +188,12 @@ impl From<proto::UsageRecord> for CacheRecord {
     }
 }
 
-/// A time of the daemon; `None` for one that is no time.
+/// Converts a time; `None` if it's invalid.
 pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Option<Timestamp> {
     Timestamp::new(seconds, nanos).ok()
 }
 
-/// A count of the daemon, which is not negative.
+/// Converts a count, which is never negative.
 pub(crate) fn unsigned<T>(count: T) -> u64
 where
     u64: TryFrom<T>,

@@ -11,7 +11,7 @@ use common::{
 use pipeops_buildkit::{Builder, BuilderOptions, Cause, Error};
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, VertexState};
-use pipeops_core::{Backoff, BuildRequest, Diagnose, RetryClass, SecretString};
+use pipeops_core::{Backoff, BuildRequest, Diagnose, RetryClass};
 
 const SCRATCH: &str = "FROM scratch\nCOPY . /\n";
 
@@ -181,10 +181,7 @@ async fn a_secret_is_mounted_and_stays_out_of_image_and_log() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nRUN --mount=type=secret,id=tok cat /run/secrets/tok; wc -c < /run/secrets/tok > /length\n";
     let context = Context::new(&[("Dockerfile", dockerfile)]);
-    let mut request = context.fresh_request();
-    request
-        .secrets
-        .insert("tok".into(), SecretString::from(secret.as_str()));
+    let request = context.fresh_request().secret("tok", secret.as_str());
     let events = Recorder::default();
     solve(request.clone(), &events).await.unwrap();
     assert_eq!(events.logs(), ["[redacted]"]);
@@ -314,10 +311,7 @@ async fn a_session_outlives_the_daemons_health_checks() {
     // Without an answer to them it would end after ten seconds, and COPY would find nobody.
     let dockerfile = "FROM busybox\nRUN sleep 16\nCOPY a /a\nRUN --mount=type=secret,id=late cat /run/secrets/late | wc -c\n";
     let context = Context::new(&[("Dockerfile", dockerfile), ("a", "1")]);
-    let mut request = context.fresh_request();
-    request
-        .secrets
-        .insert("late".into(), SecretString::from("12345"));
+    let request = context.fresh_request().secret("late", "12345");
     let events = Recorder::default();
     solve(request, &events).await.unwrap();
     assert_eq!(events.logs(), ["5"]);
@@ -363,11 +357,11 @@ async fn links_and_odd_names_arrive_as_they_are() {
 #[ignore = "needs testbed: buildkit, registry"]
 async fn an_inline_dockerfile_leaves_the_context_alone() {
     let context = Context::new(&[("Dockerfile", "FROM nothing-of-this-name"), ("a", "1")]);
-    let mut request = context.fresh_request();
-    request.dockerfile = DockerfileSource::Inline(
-        "FROM busybox\nARG WHO\nCOPY a Dockerfile /\nRUN cat /a; echo $WHO\n".into(),
-    );
-    request.build_args.insert("WHO".into(), "me".into());
+    let dockerfile = "FROM busybox\nARG WHO\nCOPY a Dockerfile /\nRUN cat /a; echo $WHO\n";
+    let request = context
+        .fresh_request()
+        .dockerfile(DockerfileSource::Inline(dockerfile.into()))
+        .build_arg("WHO", "me");
     let events = Recorder::default();
     solve(request, &events).await.unwrap();
     assert_eq!(events.logs(), ["1me"]);

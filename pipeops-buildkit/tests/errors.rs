@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::daemons::{Daemon, Network};
 use common::{Context, Recorder, env, solve, unique};
-use pipeops_buildkit::{Cause, Client, ConnectOptions, Error, Solve};
+use pipeops_buildkit::{Cause, Error, Solve};
 use pipeops_core::event::Discard;
 use pipeops_core::{Diagnose, RetryClass};
 
@@ -84,8 +84,7 @@ async fn a_daemon_that_is_killed_or_cut_off_is_lost() {
     for kills in [true, false] {
         let mut daemon = Daemon::start("lost").await;
         let network = Network::to(&daemon.address()).await;
-        let client = Client::connect(&network.address(), ConnectOptions::default());
-        let client = client.await.unwrap();
+        let client = network.client().await;
         let (context, events) = (Context::new(&[("Dockerfile", HOLD)]), Recorder::default());
         let lose = async {
             events.heard("holding").await;

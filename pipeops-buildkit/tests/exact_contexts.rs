@@ -81,7 +81,7 @@ async fn a_tool_that_builds_what_is_newer_than_its_state_sees_the_change() {
     let warnings = events.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].contains("line 5") && warnings[0].contains("make builds only"),
+        warnings[0].contains("line 5") && warnings[0].contains("make rebuilds only"),
         "{warnings:?}"
     );
 

@@ -69,10 +69,11 @@ async fn a_cache_in_a_folder_serves_an_empty_daemon() {
     let cache = LocalCache::new(folder.path().join("cache"));
     let dockerfile = format!("FROM busybox\nRUN echo {mark} > /a\nRUN cat /a\n");
     let context = Context::new(&[("Dockerfile", &dockerfile)]);
-    let mut request = context.request();
     // The first build finds no folder, and makes it.
-    request.cache_from = vec![BuildCache::Local(cache.clone())];
-    request.cache_to = vec![BuildCache::Local(cache)];
+    let request = context.request();
+    let mut request = request
+        .cache_from(BuildCache::Local(cache.clone()))
+        .cache_to(BuildCache::Local(cache));
     let events = Recorder::default();
     let first = solve(request.clone(), &events).await.unwrap();
     assert_eq!((first.steps, first.cached), (2, 0));

@@ -22,9 +22,7 @@ fn places(report: &LeakReport) -> Vec<String> {
 }
 
 fn with_secret(context: &Context, value: &str) -> BuildRequest {
-    let mut request = context.fresh_request();
-    request.secrets.insert("tok".into(), value.into());
-    request
+    context.fresh_request().secret("tok", value)
 }
 
 #[tokio::test]
@@ -48,10 +46,7 @@ async fn arguments_that_become_variables_and_history_are_found() {
     let secret = unique("s3cr3t");
     let dockerfile = "FROM busybox\nARG API_TOKEN\nARG DB_PASSWORD=hunter2hunter2\nENV T=$API_TOKEN\nLABEL l=x-$API_TOKEN\nRUN true\nWORKDIR /w\n";
     let context = Context::new(&[("Dockerfile", dockerfile)]);
-    let mut request = context.fresh_request();
-    request
-        .build_args
-        .insert("API_TOKEN".into(), secret.clone());
+    let request = context.fresh_request().build_arg("API_TOKEN", &secret);
     let events = Recorder::default();
     let solved = solve(request, &events).await.unwrap();
     assert_eq!(
@@ -87,10 +82,10 @@ async fn a_secret_that_was_printed_is_taken_from_the_daemons_history() {
         let told = events.warnings();
         assert_eq!(
             told[0],
-            "build secret \"tok\" can be read in the daemon's record of the build (log)"
+            "build secret \"tok\" leaks into the daemon's record of the build (log)"
         );
         assert!(
-            told[1].contains("record of this build was removed"),
+            told[1].contains("contained a secret and was removed"),
             "{told:?}"
         );
         if let Ok(solved) = result {

@@ -134,8 +134,7 @@ async fn a_build_that_is_dropped_runs_no_longer() {
         "Dockerfile",
         "FROM busybox\nARG MARK\nRUN echo $MARK; sleep 600\n",
     )]);
-    let mut request = context.request();
-    request.build_args.insert("MARK".into(), mark.clone());
+    let request = context.request().build_arg("MARK", &mark);
     let client = client().await;
     let running = async || {
         let builds = client.running_builds().await.unwrap();

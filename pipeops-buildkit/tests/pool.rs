@@ -167,7 +167,7 @@ async fn a_build_that_lost_its_daemon_is_done_elsewhere_and_says_why() {
         events.assert_warned(&[
             "DaemonLost",
             &home.address(),
-            "building again elsewhere (try 2 of 3)",
+            "retrying on another daemon (attempt 2 of 3)",
         ]);
         assert_eq!(
             asked(&world),
@@ -188,7 +188,7 @@ async fn a_cut_connection_is_done_elsewhere_too() {
         let events = Recorder::default();
         pool.build(world.request("app"), &events).await.unwrap();
         assert_eq!(cut.fired(), 1);
-        events.assert_warned(&["elsewhere"]);
+        events.assert_warned(&["on another daemon"]);
         // Only the connection was cut: a probe finds it well. One that takes no sessions is left alone for a while.
         if operation == "solve" {
             until(|| state(&pool, home).state == MemberState::Up).await;
@@ -212,7 +212,7 @@ async fn an_image_that_was_pushed_is_not_built_again() {
         2,
         "the first build, and the one that was lost"
     );
-    events.assert_warned(&["was pushed before"]);
+    events.assert_warned(&["was already pushed"]);
 }
 
 /// A registry in which somebody else moved the tag.
@@ -479,13 +479,8 @@ async fn two_platforms() -> World {
 }
 
 fn for_both(world: &World) -> BuildRequest {
-    let mut request = world.request("app");
-    request.platforms = vec![
-        "linux/amd64".into(),
-        "linux/arm64/v8".into(),
-        "linux/aarch64".into(),
-    ];
-    request
+    let request = world.request("app").platform("linux/amd64");
+    request.platform("linux/arm64/v8").platform("linux/aarch64")
 }
 
 #[tokio::test]
@@ -552,8 +547,10 @@ async fn a_part_that_fails_ends_the_others_and_leaves_no_tag() {
 async fn platforms_that_nobody_builds_for_or_joins_are_errors() {
     let world = two_platforms().await;
     let pool = start(&world, options());
-    let mut request = world.request("app");
-    request.platforms = vec!["linux/amd64".into(), "linux/s390x".into()];
+    let request = world
+        .request("app")
+        .platform("linux/amd64")
+        .platform("linux/s390x");
     let failure = pool.build(request, &Discard).await.unwrap_err();
     let text = failure.diagnosis().to_string();
     assert!(
@@ -597,8 +594,7 @@ async fn everything_that_a_solve_can_say_reaches_the_daemon_through_a_pool() {
             }
         }),
     );
-    let mut request = world.request("app");
-    request.labels.insert("team".into(), "shop".into());
+    let request = world.request("app").label("team", "shop");
     pool.build(request, &Discard).await.unwrap();
 
     let seen = world.daemons[0].builds().remove(0);

@@ -16,7 +16,6 @@ use pipeops_core::diagnosis::codes::build::CREDENTIAL_UNAVAILABLE;
 use pipeops_core::event::Discard;
 use pipeops_core::{
     Credential, CredentialProvider, Diagnose, Diagnosis, Failure, RegistryScope, RetryClass,
-    SecretString,
 };
 use pipeops_testkit::buildkit::BuildkitOptions;
 use pipeops_testkit::fault::{Fault, Matcher};
@@ -188,8 +187,8 @@ async fn an_expired_credential_is_renewed_and_tried_once_more() {
             .user(User::new("ci", "right-password"))
             .anonymous_pull();
         let world = World::with(options, [BuildkitOptions::default()]).await;
-        let mut request = world.request("app");
-        request.credentials = Arc::new(Login(Mutex::new("wrong-password")));
+        let login = Arc::new(Login(Mutex::new("wrong-password")));
+        let request = world.request("app").credentials(login);
         let warnings = Recorder::default();
         world.builder().build(request, &warnings).await.unwrap();
         assert_eq!(warnings.about("new credential"), 1);
@@ -214,8 +213,7 @@ async fn a_provider_that_fails_says_why_the_build_failed() {
     let registry = RegistryOptions::default().basic_auth();
     let registry = registry.user(User::new("ci", "pw-1234"));
     let world = World::with(registry, [BuildkitOptions::default()]).await;
-    let mut request = world.request("app");
-    request.credentials = Arc::new(Broken);
+    let request = world.request("app").credentials(Arc::new(Broken));
     let failure = world.builder().build(request, &Discard).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "IAM role expired");
 }
@@ -223,11 +221,12 @@ async fn a_provider_that_fails_says_why_the_build_failed() {
 #[tokio::test]
 async fn cache_imports_are_sent_in_both_places() {
     let world = World::new().await;
-    let mut request = world.request("app");
     let mut s3 = S3Cache::new("bucket", "us-east-1", "main");
-    s3.keys = Some(("key-id-1".into(), SecretString::from("key-secret-1")));
-    request.cache_from = vec![BuildCache::S3(s3.clone())];
-    request.cache_to = vec![BuildCache::S3(s3)];
+    s3.keys = Some(("key-id-1".into(), "key-secret-1".into()));
+    let request = world
+        .request("app")
+        .cache_from(BuildCache::S3(s3.clone()))
+        .cache_to(BuildCache::S3(s3));
     let warnings = Recorder::default();
     world.builder().build(request, &warnings).await.unwrap();
     let build = &world.daemon().builds()[0];
@@ -274,8 +273,7 @@ async fn many_builds_at_once_all_succeed() {
 #[tokio::test]
 async fn what_the_leak_check_cannot_see_is_said_and_stops_nothing() {
     let world = World::new().await;
-    let mut request = world.request("app");
-    request.secrets.insert("tok".into(), "s3cr3t-value".into());
+    let request = world.request("app").secret("tok", "s3cr3t-value");
     let client = world.client().await;
     // The stand-in shows neither images nor records.
     let solved = client

@@ -156,7 +156,9 @@ async fn a_bucket_that_refuses_costs_its_cache_and_is_reported() {
         "The build continues without its cache: ",
         "refuses the keys",
     ]);
-    cached.events.assert_warned(&["The cache is not written, "]);
+    cached
+        .events
+        .assert_warned(&["The cache couldn't be written, "]);
     assert_eq!(cached.events.about("testkit-secret"), 0);
 }
 

@@ -65,8 +65,7 @@ async fn targets_and_what_they_take_are_listed() {
     );
     assert_eq!(targets[0].description, "is where it begins");
 
-    let mut request = context.request();
-    request.build_args.insert("VERSION".into(), "7".into());
+    let request = context.request().build_arg("VERSION", "7");
     let outline = client
         .outline(Solve::new(request).without_push())
         .await

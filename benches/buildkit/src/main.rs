@@ -1,13 +1,13 @@
-//! pipeops-buildkit beside `buildctl`: the same work on the same daemon in the same run, in turns.
+//! Compares pipeops-buildkit with `buildctl`: the same work on the same daemon, alternately in one run.
 //!
 //! ```sh
 //! cargo testbed up buildkit registry && eval "$(cargo testbed env)"    # BUILDKIT_HOST, BUILDCTL
 //! cargo run --release --manifest-path benches/buildkit/Cargo.toml [SCENARIO…]
 //! ```
 //!
-//! Each contender runs as a process of its own, ours as this program with `--ours`: the times hold start, connection and
-//! build, and the memory is the most that its processes took at one moment. Every time is a median. A machine that does other
-//! things meanwhile makes them noisy: the ratio is what counts.
+//! Each side runs as a separate process; ours is this program with `--ours`. Times include process start, connection and build,
+//! and are medians. Memory is the peak of all processes of one side. Other load on the machine makes times noisy, so compare
+//! the ratios.
 
 mod measure;
 mod ours;

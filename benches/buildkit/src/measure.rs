@@ -1,16 +1,16 @@
-//! Runs processes and takes their time, or their memory: who looks at memory costs time.
+//! Runs processes and measures either time or memory, because sampling memory takes time.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often is looked: what a process takes between two looks is missed, for all contenders alike.
+/// Sampling interval. Peaks between two samples are missed, on both sides alike.
 const LOOK: Duration = Duration::from_micros(100);
 
-/// How long these take, all at the same time.
+/// Returns how long these take when they run concurrently.
 ///
 /// # Panics
-/// When one fails: then there is nothing to compare.
+/// If one fails.
 pub fn time(commands: Vec<Command>) -> Duration {
     let begin = Instant::now();
     let mut group = Group::start(commands);
@@ -23,10 +23,10 @@ pub fn time(commands: Vec<Command>) -> Duration {
     time
 }
 
-/// The most memory that these take together at one moment, in KiB, when they run at the same time.
+/// Returns their peak memory together in KiB when they run concurrently.
 ///
 /// # Panics
-/// When one fails.
+/// If one fails.
 pub fn memory(commands: Vec<Command>) -> u64 {
     let mut group = Group::start(commands);
     let mut most = 0;
@@ -38,7 +38,7 @@ pub fn memory(commands: Vec<Command>) -> u64 {
     most
 }
 
-/// Processes that run at the same time.
+/// Concurrent processes.
 struct Group {
     children: Vec<Child>,
     errors: tempfile::NamedTempFile,
@@ -58,7 +58,7 @@ impl Group {
         let well = |child: &mut Child| child.wait().is_ok_and(|status| status.success());
         if !self.children.iter_mut().all(well) {
             let text = std::fs::read_to_string(self.errors.path()).unwrap_or_default();
-            panic!("a contender failed:\n{text}");
+            panic!("a process failed:\n{text}");
         }
     }
 }
@@ -76,8 +76,8 @@ fn runs(child: &mut Child) -> bool {
     child.try_wait().expect("it can be waited for").is_none()
 }
 
-/// What a process holds in memory now, in KiB. Pages that several processes share, such as the program itself, count once in
-/// all (`Pss`): fifty processes of one program take less than fifty times the memory of one.
+/// Returns the current memory of a process in KiB. Shared pages, such as the program itself, are divided among the processes that
+/// share them (`Pss`).
 fn resident(child: &Child) -> Option<u64> {
     let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;

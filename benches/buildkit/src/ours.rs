@@ -1,11 +1,11 @@
-//! Our side: `--ours info`, `--ours build SECONDS FOLDER…` (all folders at the same time, over one connection).
+//! Our side: `--ours info`, or `--ours build TIME FOLDER…`, which builds all folders concurrently over one connection.
 
 use futures::future::join_all;
 use pipeops_buildkit::{Address, Client, ConnectOptions, Solve};
 use pipeops_core::BuildRequest;
 use pipeops_core::event::Discard;
 
-/// Does what it was told, or ends with an error.
+/// Runs one command; panics on errors.
 pub fn run(arguments: &[String]) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -29,7 +29,7 @@ pub fn run(arguments: &[String]) {
 }
 
 async fn build(client: &Client, commit_time: &str, folder: &str) {
-    // The name only says under which key the daemon keeps the context.
+    // Nothing is pushed. The name is the key under which the daemon keeps the context.
     let name = folder.rsplit('/').next().unwrap_or_default().to_lowercase();
     let image = format!("127.0.0.1:5000/bench/{name}:1");
     let mut request = BuildRequest::new(folder, image.parse().expect("a name"));

@@ -1,4 +1,4 @@
-//! What is compared.
+//! The scenarios.
 
 use std::io;
 use std::path::Path;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::measure::{median, memory, time};
 use crate::tree::Tree;
 
-/// Builds at the same time.
+/// Number of concurrent builds.
 const AT_ONCE: usize = 50;
 
-/// Rounds in which time is taken; memory, which varies less, is taken in one more.
+/// Rounds that measure time. One more round measures memory, which varies less.
 const ROUNDS: usize = 5;
 
-/// Two commits, one after the other.
+/// The times of two successive commits.
 const COMMIT: &str = "2026-01-02T03:04:05Z";
 const NEXT_COMMIT: &str = "2026-01-02T04:04:05Z";
 
-/// A scenario's name and what measures it.
+/// A scenario's name and function.
 type Scenario = (&'static str, fn() -> io::Result<()>);
 
 const ALL: [Scenario; 5] = [
@@ -29,7 +29,7 @@ const ALL: [Scenario; 5] = [
     ("at-once", at_once),
 ];
 
-/// Runs the named scenarios, or all.
+/// Runs the named scenarios, or all of them.
 pub fn run(names: &[String]) {
     println!(
         "{:34} {:>10} {:>10} {:>7} {:>10} {:>10}",
@@ -55,7 +55,7 @@ fn info() -> io::Result<()> {
 
 fn cached() -> io::Result<()> {
     let (our_tree, their_tree) = (Tree::empty()?, Tree::empty()?);
-    // The first ones fill the cache.
+    // The first builds fill the cache.
     time(vec![
         our_build(COMMIT, &[our_tree.path()]),
         their_build(their_tree.path()),
@@ -66,7 +66,7 @@ fn cached() -> io::Result<()> {
         pair.ours(vec![our_build(COMMIT, &[our_tree.path()])]);
         pair.theirs(vec![their_build(their_tree.path())]);
     }
-    pair.print("a build that is all cached");
+    pair.print("a fully cached build");
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn context() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes turns in who is first, and begins each turn with a disk that has nothing to write: it is what both wait for most.
+/// Alternates which side is first, and syncs the disk before each turn, because both mostly wait for the disk.
 fn large() -> io::Result<()> {
     let mut pair = Pair::default();
     for round in 0..=ROUNDS + 1 {
@@ -125,7 +125,7 @@ fn large() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away what earlier builds left at the daemon, and waits for the disk.
+/// Prunes the daemon, and syncs the disk.
 fn settle() -> io::Result<()> {
     for mut command in [buildctl(&["prune", "--all"]), Command::new("sync")] {
         let output = command.output()?;
@@ -161,14 +161,14 @@ fn at_once() -> io::Result<()> {
         }
         pair.theirs(folders.iter().map(|folder| their_build(folder)).collect());
     }
-    pair.print("50 small builds at once");
+    pair.print("50 concurrent small builds");
     Ok(())
 }
 
-/// The runs of both.
+/// The measurements of both sides.
 #[derive(Default)]
 struct Pair {
-    /// Whether the next runs are to show their memory, not their time.
+    /// Whether the next runs measure memory instead of time.
     memory: bool,
     ours: Runs,
     theirs: Runs,

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Files of the large context, and the bytes of each.
+/// The number of files in the large context, and the size of each in bytes.
 pub const FILES: usize = 10_000;
 pub const SIZE: usize = 2_048;
 
-/// A context that is removed when it is dropped.
+/// A context, which is removed on drop.
 pub struct Tree {
     folder: tempfile::TempDir,
     changes: u64,
@@ -26,7 +26,7 @@ impl Tree {
         Ok(Self { folder, changes: 0 })
     }
 
-    /// A context of many small files that no other context has.
+    /// A context of many small, unique files.
     pub fn many() -> io::Result<Self> {
         let tree = Self::empty()?;
         for number in 0..FILES {
@@ -39,7 +39,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// A context with one file of so many bytes, that do not compress and that no other context has.
+    /// A context with one unique, incompressible file of this size in bytes.
     pub fn one(size: usize) -> io::Result<Self> {
         let tree = Self::empty()?;
         let mut state = SystemTime::now()
@@ -73,7 +73,7 @@ impl Tree {
         fs::write(self.file(77), content)
     }
 
-    /// Leaves the files as a fresh clone into the same folder does: the same contents, written now.
+    /// Rewrites all files with the same contents, like a fresh clone into the same folder.
     pub fn clone_afresh(&self) -> io::Result<()> {
         let now = SystemTime::now() + Duration::from_nanos(self.changes);
         (0..FILES).try_for_each(|number| {

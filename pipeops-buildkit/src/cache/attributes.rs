@@ -1,4 +1,4 @@
-//! The attributes of each kind of cache, as BuildKit names them.
+//! BuildKit's attributes for each kind of cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,10 +84,10 @@ pub(super) fn check(cache: &BuildCache) -> Result<(), Error> {
         BuildCache::Gha(gha) => check_gha(gha),
         BuildCache::Azblob(azblob) => check_azblob(azblob),
         BuildCache::Local(local) if local.folder.as_os_str().is_empty() || local.tag.is_empty() => {
-            refuse("a cache in a folder needs a folder and a tag".to_owned())
+            refuse("a local cache needs a folder and a tag".to_owned())
         }
         BuildCache::Registry { .. } | BuildCache::Inline | BuildCache::Local(_) => Ok(()),
-        _ => refuse("this kind of cache is not known here".to_owned()),
+        _ => refuse("unsupported kind of cache".to_owned()),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn check(cache: &BuildCache) -> Result<(), Error> {
 pub(super) fn check_import(cache: &BuildCache) -> Result<(), Error> {
     match cache {
         BuildCache::Inline => refuse(
-            "an inline cache is only written; it is read as a registry cache with the name of the image that holds it"
+            "an inline cache can only be written; to read it, use a registry cache with the image's name"
                 .to_owned(),
         ),
         other => check(other),
@@ -180,13 +180,13 @@ fn check_s3(s3: &S3Cache) -> Result<(), Error> {
         return refuse("has no bucket");
     }
     if s3.region.is_empty() {
-        return refuse("has no region; most S3-compatible servers take us-east-1");
+        return refuse("has no region; most S3-compatible servers accept us-east-1");
     }
     if s3.name.is_empty() {
-        return refuse("has no name; CacheNamespace makes one");
+        return refuse("has no name; CacheNamespace creates one");
     }
     if s3.name.contains(';') {
-        return refuse("has a ';' in its name: BuildKit would take it for two names");
+        return refuse("has a ';' in its name, which BuildKit uses as a separator");
     }
     Ok(())
 }
@@ -194,12 +194,12 @@ fn check_s3(s3: &S3Cache) -> Result<(), Error> {
 fn check_gha(gha: &GhaCache) -> Result<(), Error> {
     if gha.url.is_empty() {
         return refuse(
-            "the GitHub Actions cache has no address: set ACTIONS_RESULTS_URL".to_owned(),
+            "the GitHub Actions cache has no address; set ACTIONS_RESULTS_URL".to_owned(),
         );
     }
     if gha.token.is_empty() {
         return refuse(
-            "the GitHub Actions cache has no token: set ACTIONS_RUNTIME_TOKEN".to_owned(),
+            "the GitHub Actions cache has no token; set ACTIONS_RUNTIME_TOKEN".to_owned(),
         );
     }
     Ok(())
@@ -218,7 +218,7 @@ fn check_azblob(azblob: &AzblobCache) -> Result<(), Error> {
     }
     if azblob.name.contains(';') {
         return refuse(format!(
-            "the Azure cache {:?} has a ';' in its name: BuildKit would take it for two names",
+            "the Azure cache {:?} has a ';' in its name, which BuildKit uses as a separator",
             azblob.name
         ));
     }

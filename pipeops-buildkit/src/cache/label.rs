@@ -1,4 +1,4 @@
-//! Which cache a daemon talks about.
+//! Finds the cache that a daemon's report refers to.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Caches in folders of this side: the daemon reads and writes their blobs through the session.
+//! Caches in local folders. The daemon reads and writes their blobs through the session.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,10 +18,12 @@ pub(super) fn name(cache: &LocalCache) -> String {
 
 /// The digest of the cache's manifest; `None` when there is nothing to read yet.
 pub(super) fn manifest(cache: &LocalCache) -> Option<Digest> {
-    Layout::new(&cache.folder).find(Some(&cache.tag)).unwrap_or_else(|error| {
-        tracing::warn!(folder = %cache.folder.display(), %error, "a build cache cannot be read");
-        None
-    })
+    Layout::new(&cache.folder)
+        .find(Some(&cache.tag))
+        .unwrap_or_else(|error| {
+            tracing::warn!(folder = %cache.folder.display(), %error, "can't read a build cache");
+            None
+        })
 }
 
 /// The folders of these caches, by the names under which the daemon asks for them.

@@ -1,4 +1,26 @@
-//! Build cache outside of the daemon: where it is read from and written to, what it did, and how it is kept small.
+//! Build caches outside the daemon: where they are, which of them failed, and their garbage collection.
+//!
+//! A [`BuildRequest`](crate::BuildRequest) names the caches that a build reads and the ones that it writes.
+//! [`CacheNamespace`] derives both from the repository, the branch and the Dockerfile.
+//!
+//! ```
+//! use pipeops_buildkit::BuildRequest;
+//! use pipeops_buildkit::cache::{BuildCache, CacheNamespace, LocalCache, S3Cache};
+//!
+//! let image = "registry.example.com/team/shop:3f2a1c".parse()?;
+//! let mut bucket = S3Cache::new("build-cache", "eu-central-1", "");
+//! bucket.prefix = "shop/".to_owned();
+//! let (from, to) = CacheNamespace::new("github.com/acme/shop", "fix-cart", "Dockerfile").in_bucket(&bucket, &["main"]);
+//! let mut request = BuildRequest::new("./shop", image).cache_to(to);
+//! request.cache_from = from;
+//!
+//! // Other places: a folder of this machine, an image in a registry.
+//! let request = request
+//!     .cache_from(BuildCache::Local(LocalCache::new("/var/cache/shop")))
+//!     .cache_from(BuildCache::Registry { image: "registry.example.com/team/shop:cache".parse()? });
+//! assert_eq!(request.cache_from.len(), 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod attributes;
 #[cfg(feature = "cache-collect")]
@@ -46,7 +68,7 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Reads from `from`, in this order, and writes to `to`.
+    /// Prepares reading from `from`, in this order, and writing to `to`.
     pub(crate) fn new(
         from: &[BuildCache],
         to: &[BuildCache],
@@ -290,7 +312,7 @@ mod tests {
             (s3("b", "", "n"), "region"),
             (s3("b", "r", "a;b"), "';'"),
             (s3("b", "r", ""), "has no name"),
-            (BuildCache::Inline, "only written"),
+            (BuildCache::Inline, "only be written"),
             (
                 BuildCache::Azblob(AzblobCache::new("not an address", "n")),
                 "https://",

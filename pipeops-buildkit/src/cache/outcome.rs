@@ -1,36 +1,36 @@
-//! What the caches of a build did not do.
+//! The caches of a build that failed.
 
-/// Caches that a build had to do without. It ended well all the same; what was lost is time.
+/// The caches that a build couldn't read or write. They cost time but don't fail the build.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CacheOutcome {
-    /// Caches that could not be read.
+    /// Caches that couldn't be read.
     pub unread: Vec<CacheProblem>,
-    /// Caches that could not be written: the next build finds what an earlier one wrote.
+    /// Caches that couldn't be written. The next build reads what an earlier build wrote.
     pub unwritten: Vec<CacheProblem>,
 }
 
-/// A cache that could not be used.
+/// A cache that couldn't be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheProblem {
-    /// Which: its name, as far as the daemon says.
+    /// The cache's name, as far as the daemon reports it.
     pub cache: String,
-    /// Why, for people.
+    /// The reason, as readable text.
     pub why: String,
-    /// How long the daemon tried, where it says so.
+    /// How long the daemon tried, in milliseconds; `None` if unknown.
     pub millis: Option<u64>,
 }
 
 impl CacheProblem {
-    /// What people are told when it could not be read.
+    /// The warning for a cache that couldn't be read.
     pub(crate) fn unread(&self) -> String {
         self.says("The build continues without its cache")
     }
 
-    /// What people are told when it could not be written.
+    /// The warning for a cache that couldn't be written.
     pub(crate) fn unwritten(&self) -> String {
-        self.says("The cache is not written, and the next build starts with an older one")
+        self.says("The cache couldn't be written, so the next build starts with an older one")
     }
 
     fn says(&self, consequence: &str) -> String {

@@ -1,8 +1,8 @@
-//! Looks for servers of caches that take connections and never say a word.
+//! Finds cache servers that accept connections but never respond.
 //!
-//! While BuildKit waits for the manifest of a cache, it decides about no other step of any build: the one loop of its solver
-//! waits without a limit, also when the build is given up. One such server stops a daemon until it answers or hangs up. So it is
-//! asked from here first, as far as it can be reached from here.
+//! While BuildKit waits for a cache manifest, its solver's single loop is blocked without a time limit. That stalls every build
+//! of the daemon, even after this one is cancelled, until the server responds or hangs up. So the client probes the server
+//! first, if it can reach it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn take_out(
     }
     let problem = |(name, at): (String, String)| CacheProblem {
         cache: format!("s3:{name}"),
-        why: format!("{at} takes connections and does not answer within {limit:?}"),
+        why: format!("{at} accepts connections but did not respond within {limit:?}"),
         millis: u64::try_from(limit.as_millis()).ok(),
     };
     problems.into_iter().map(problem).collect()
@@ -100,7 +100,7 @@ fn warnings(outcome: &CacheOutcome) -> Vec<String> {
         .filter(|problem| !outcome.unread.contains(problem));
     let written = only_written.map(|problem| {
         format!(
-            "The cache {} is not written, and the next build starts with an older one: {}",
+            "The cache {} isn't written, so the next build starts with an older one: {}",
             problem.cache, problem.why
         )
     });
@@ -154,6 +154,6 @@ mod tests {
         assert_eq!(names(&outcome.unread), ["s3:own"]);
         assert_eq!(names(&outcome.unwritten), ["s3:other", "s3:own"]);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].contains("does not answer within 2s"));
+        assert!(warnings[0].contains("did not respond within 2s"));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a cache could not be used, in words.
+//! Explains why a cache couldn't be used.
 
 /// Codes with which servers refuse keys.
 const REFUSED: [&str; 6] = [
@@ -37,11 +37,11 @@ pub(crate) fn reason(error: &str) -> String {
     let meaning = if line.contains("NoSuchBucket") {
         "there is no such bucket"
     } else if any(&REFUSED) {
-        "the server refuses the keys (wrong, expired, or without the right to do this)"
+        "the server refuses the keys (wrong, expired, or not permitted to do this)"
     } else if any(&UNREACHABLE) {
         "the server cannot be reached"
     } else if line.contains("SlowDown") || line.contains("StatusCode: 503") {
-        "the server asks for fewer requests"
+        "the server throttles requests"
     } else if any(&DAMAGED) {
         "its manifest is damaged"
     } else {

@@ -1,9 +1,9 @@
-//! Several manifests under one name, so that builds at the same time do not overwrite what the other made.
+//! Several manifests under one name, so that concurrent builds don't overwrite each other's cache.
 //!
-//! BuildKit writes a manifest as a whole, last of all, and without looking: of two builds at once, the last to end wins,
-//! and the steps of the other are lost to the next build. A lock would make builds wait for each other, and needs access to
-//! the bucket from here. A ring of manifests needs neither: each build writes the next one and reads all of them, and what
-//! it takes from any of them is part of the one that it writes.
+//! BuildKit writes the manifest last and unconditionally. Of two concurrent builds the last one wins, and the next build can't
+//! use the other's steps. A lock would make builds wait for each other, and would need access to the bucket from this process.
+//! A ring of manifests needs neither: each build writes the next slot and reads all of them, and what it takes from any slot
+//! becomes part of its own.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;

@@ -1,9 +1,9 @@
-//! Builds again without the cache that failed.
+//! Decides which cache the next attempt skips after a cache failed a build.
 //!
-//! BuildKit fails a build when a blob that a cache's manifest names is gone or cannot be read. Its error says neither which
-//! cache that was nor, for S3, which blob. So the caches are left out in turn: first each alone, in their order, as the one
-//! of the build's own branch is the one that a lifecycle rule empties first; then all; then also what the daemon itself may
-//! have taken over from them. Steps that were done come from the daemon, so that an attempt repeats little.
+//! BuildKit fails a build if a blob that a cache's manifest names is gone or unreadable. Its error names neither the cache nor,
+//! for S3, the blob. So the caches are skipped in turn: first each one alone, in their order, because a lifecycle rule empties
+//! the cache of the build's own branch first; then all; then also what the daemon itself may have taken over from them.
+//! Finished steps come from the daemon, so an attempt repeats little.
 
 use pipeops_core::BuildRequest;
 use pipeops_core::cache::BuildCache;
@@ -12,19 +12,19 @@ use super::slots;
 use crate::cause::Cause;
 use crate::error::Error;
 
-/// With more caches than this, they are not left out one by one.
+/// With more caches than this, all are skipped at once.
 const MOST_SINGLE: usize = 4;
 
-/// The caches of a build that is tried several times.
+/// The caches of a build over its attempts.
 #[derive(Debug, Default)]
 pub(crate) struct CacheTrial {
-    /// The suspects that were there at the beginning, and which of them is left out now.
+    /// The caches of the first attempt, and the one that is skipped now.
     single: Option<(Vec<BuildCache>, usize)>,
 }
 
 impl CacheTrial {
-    /// Takes a cache out of the request that may be to blame for an error; gives what is different now. `None` when no cache
-    /// is to blame or none is left.
+    /// Removes a cache that may have caused the error from the request. Returns what changed, or `None` if no cache can have
+    /// caused it or none is left.
     pub(crate) fn leave_out(
         &mut self,
         request: &mut BuildRequest,
@@ -57,10 +57,7 @@ impl CacheTrial {
             request
                 .cache_to
                 .retain(|other| !at_same_server(other, &cache));
-            return Some(format!(
-                "{}, nor with any other at its server",
-                without(&cache)
-            ));
+            return Some(format!("{} and all others on its server", without(&cache)));
         }
         self.next_suspect(request)
     }
@@ -100,7 +97,7 @@ impl CacheTrial {
         request.no_cache = true;
         request.cache_from.clear();
         Some(
-            "building again without any cache, as the daemon's own has taken over what is missing"
+            "building again without any cache, because the daemon's own cache refers to the missing blob"
                 .to_owned(),
         )
     }
@@ -167,7 +164,7 @@ fn without(cache: &BuildCache) -> String {
                 local.folder.display()
             );
         }
-        _ => return "building again without the cache that has lost a part".to_owned(),
+        _ => return "building again without the cache that has lost a blob".to_owned(),
     };
     format!("building again without the cache {name:?}")
 }

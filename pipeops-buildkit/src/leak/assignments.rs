@@ -1,11 +1,10 @@
 //! `KEY=value` in the text of a Dockerfile.
 
-/// The longest Dockerfile that is looked through.
+/// Limit for the size of a Dockerfile.
 const LONGEST: usize = 1 << 20;
 
-/// Names and values that a Dockerfile writes down: of `ARG`, `ENV` and `LABEL`, and in front of commands.
-///
-/// Values that come from elsewhere (`$X`) are left out.
+/// Finds the assignments of a Dockerfile: `ARG`, `ENV`, `LABEL`, and variables in front of commands. Values that refer to a
+/// variable (`$X`) are skipped.
 pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
     let mut end = text.len().min(LONGEST);
     while !text.is_char_boundary(end) {

@@ -1,17 +1,17 @@
-//! Manifests and configurations of images: JSON, searched string by string, as JSON itself may escape a secret.
+//! Searches manifests and configurations of images. They're parsed first, because JSON can escape a secret.
 
 use serde_json::Value;
 
 use super::LeakPlace;
 use super::needles::Needles;
 
-/// Characters shown of an instruction.
+/// Number of characters shown of an instruction.
 const SHOWN: usize = 80;
 
-/// Nested deeper than anything that is an image's.
+/// Limit for the nesting depth. Documents of images are flatter.
 const DEEPEST: usize = 64;
 
-/// What is found, by secret.
+/// Leaks, each with the index of its secret.
 pub(super) type Found = Vec<(usize, LeakPlace)>;
 
 /// Searches an image's configuration.
@@ -26,12 +26,7 @@ pub(super) fn config(json: &Value, needles: &Needles) -> Found {
                     let place = || LeakPlace::Config {
                         field: clean(&format!("Env {name}")),
                     };
-                    found.extend(
-                        needles
-                            .in_text(variable)
-                            .into_iter()
-                            .map(|index| (index, place())),
-                    );
+                    found.extend(in_text(variable, needles, &place));
                 }
             }
             Value::Object(labels) if field == "Labels" => {
@@ -40,12 +35,7 @@ pub(super) fn config(json: &Value, needles: &Needles) -> Found {
                         field: clean(&format!("Labels {name}")),
                     };
                     let text = format!("{name}={}", value.as_str().unwrap_or_default());
-                    found.extend(
-                        needles
-                            .in_text(&text)
-                            .into_iter()
-                            .map(|index| (index, place())),
-                    );
+                    found.extend(in_text(&text, needles, &place));
                 }
             }
             _ => found.extend(strings(value, needles, &|| LeakPlace::Config {
@@ -77,20 +67,20 @@ pub(super) fn metadata(json: &Value, needles: &Needles, name: &str) -> Found {
     })
 }
 
+fn in_text(text: &str, needles: &Needles, place: &dyn Fn() -> LeakPlace) -> Found {
+    let secrets = needles.in_text(text).into_iter();
+    secrets.map(|index| (index, place())).collect()
+}
+
 fn strings(json: &Value, needles: &Needles, place: &dyn Fn() -> LeakPlace) -> Found {
     let mut found = Found::new();
     visit(json, DEEPEST, &mut |text| {
-        found.extend(
-            needles
-                .in_text(text)
-                .into_iter()
-                .map(|index| (index, place())),
-        );
+        found.extend(in_text(text, needles, place));
     });
     found
 }
 
-/// Shows all strings, keys included. `KEY` and `value` of an object are also shown as `KEY=value`.
+/// Visits all strings, keys included. A key with a string value is visited as `KEY=value`.
 fn visit(json: &Value, depth: usize, see: &mut dyn FnMut(&str)) {
     match json {
         _ if depth == 0 => {}

@@ -1,4 +1,4 @@
-//! Searches an image: from its manifest to its configuration, its attestations and, on request, its layers.
+//! Searches an image: its manifest, configuration, attestations and, on request, layers.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::needles::Needles;
 use super::{LeakCheck, LeakReport};
 use crate::client::Client;
 
-/// Manifests of one index that are looked at: platforms, and an attestation for each.
+/// Limit for the manifests of one index: platforms, and an attestation for each.
 const MOST_MANIFESTS: usize = 64;
 
 impl Client {
@@ -86,7 +86,7 @@ impl Client {
         let _ = (files, check.layers);
     }
 
-    /// Reads a JSON document, or says in the report that it could not.
+    /// Reads a JSON document. A failure goes into the report.
     async fn json(&self, digest: &str, what: &str, report: &mut LeakReport) -> Option<Value> {
         let read = self
             .document(digest)

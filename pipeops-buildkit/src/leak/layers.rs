@@ -1,4 +1,4 @@
-//! Searches the files of an image's layers, as a stream: nothing is kept but what was found.
+//! Searches the files of an image's layers while they stream in.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::needles::Needles;
 use super::{LeakCheck, LeakPlace, LeakReport};
 use crate::client::Client;
 
-/// Pieces of a layer that may wait to be searched.
+/// Limit for the pieces of a layer that wait to be searched.
 const WAITING: usize = 8;
 
-/// Leaks of one layer that are told; a secret that is in each of a thousand files needs no longer list.
+/// Limit for the reported leaks of one layer.
 const MOST: usize = 100;
 
 impl Client {
@@ -28,7 +28,7 @@ impl Client {
         report: &mut LeakReport,
     ) {
         for name in needles.too_short_for_files() {
-            report.skip(format!("files for {name}: it is too short"));
+            report.skip(format!("files for {name}: too short to search for"));
         }
         let mut left = check.layer_bytes;
         for digest in digests {
@@ -38,7 +38,7 @@ impl Client {
                     left -= layer.read;
                     if left == 0 {
                         return report.skip(format!(
-                            "what is in layers beyond {} bytes, the check's limit",
+                            "layers beyond the limit of {} bytes",
                             check.layer_bytes
                         ));
                     }

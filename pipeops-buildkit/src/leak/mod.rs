@@ -1,4 +1,4 @@
-//! Whether a secret of a build can be read where it does not belong.
+//! The leak check: finds secrets of a build in its image and in the daemon's record.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,21 +22,31 @@ pub use search::LeakSearch;
 
 use needles::Needles;
 
-/// How far the leak check of a build goes.
+/// What the leak check of a build searches.
 ///
-/// It looks for the exact values of the build's secrets, also in base64 and percent-encoded, in the configuration and the
-/// history of the image, its attestations, and the record that the daemon keeps of the build and shows to each of its
-/// clients.
+/// It searches for the exact values of the build's secrets, plain, in base64 and percent-encoded. By default it covers the
+/// image's configuration, history and attestations, and the daemon's record of the build, which all of its clients can read.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_buildkit::{BuildRequest, LeakCheck, Solve};
+///
+/// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?).secret("npm-token", "s3cr3t-value");
+/// let check = LeakCheck::default().keep_record().timeout(Duration::from_secs(30));
+/// let solve = Solve::new(request).leak_check(check);
+/// # let _ = solve;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeakCheck {
-    /// Look into the files of the image's layers too.
+    /// Also search the files of the image's layers.
     layers: bool,
-    /// Unpacked bytes of layers that are read at most. Default: 16 GiB.
+    /// Limit for the unpacked size of the searched layers, in bytes. Default: 16 GiB.
     pub layer_bytes: u64,
-    /// Have the daemon forget its record of the build if a secret can be read in it. Default: true.
+    /// Remove the daemon's record of the build if it contains a secret. Default: true.
     pub forget: bool,
-    /// Longest time for the check. Default: 60 s, with layers 10 min.
+    /// Time limit for the check. Default: 60 s, with layers 10 min.
     pub timeout: Duration,
 }
 
@@ -52,7 +62,8 @@ impl Default for LeakCheck {
 }
 
 impl LeakCheck {
-    /// Looks into the files of the image's layers, too: reads the whole image. Layers in zstd are reported as not looked at.
+    /// Also searches the files of the image's layers, which downloads the whole image. Layers compressed with zstd are reported
+    /// as unchecked.
     #[cfg(feature = "layers")]
     #[must_use]
     pub fn layers(mut self) -> Self {
@@ -61,21 +72,21 @@ impl LeakCheck {
         self
     }
 
-    /// Sets how many unpacked bytes of layers are read at most.
+    /// Sets the limit for the unpacked size of the searched layers, in bytes.
     #[must_use]
     pub fn layer_bytes(mut self, limit: u64) -> Self {
         self.layer_bytes = limit;
         self
     }
 
-    /// Leaves the daemon's record of the build as it is.
+    /// Keeps the daemon's record of the build even if it contains a secret.
     #[must_use]
     pub fn keep_record(mut self) -> Self {
         self.forget = false;
         self
     }
 
-    /// Sets the longest time for the check.
+    /// Sets the time limit for the check.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
@@ -83,17 +94,17 @@ impl LeakCheck {
     }
 }
 
-/// What a leak check found. It holds names and places, never a secret.
+/// The result of a leak check. It contains names and places, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LeakReport {
-    /// Which secrets were looked for, by name.
+    /// The names of the secrets that were searched for.
     pub searched: Vec<String>,
-    /// Where one can be read.
+    /// The leaks that were found.
     pub leaks: Vec<Leak>,
-    /// What could not be looked at, and why: an empty `leaks` says nothing of it.
+    /// What couldn't be searched, and why. It may contain leaks.
     pub unchecked: Vec<String>,
-    /// The daemon's record of the build held a secret and was removed.
+    /// Whether the daemon's record of the build contained a secret and was removed.
     pub record_removed: bool,
 }
 
@@ -101,9 +112,9 @@ pub struct LeakReport {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Leak {
-    /// Which secret: `build secret "npm"`, `build argument NPM_TOKEN`.
+    /// The secret's name: `build secret "npm"`, `build argument NPM_TOKEN`.
     pub secret: String,
-    /// It was not declared as a secret but looks like one.
+    /// Whether it wasn't declared as a secret but looks like one.
     pub suspected: bool,
     /// Where it can be read.
     pub place: LeakPlace,
@@ -115,17 +126,17 @@ pub struct Leak {
 pub enum LeakPlace {
     /// A field of the image's configuration: `Env NPM_TOKEN`, `Labels build`, `Cmd`.
     Config {
-        /// Its name.
+        /// The field's name.
         field: String,
     },
     /// The history of the image.
     History {
-        /// The beginning of the instruction, secrets taken out.
+        /// The first 80 characters of the instruction, with secrets redacted.
         instruction: String,
     },
     /// An annotation or an attestation of the image.
     Metadata {
-        /// Its name or type.
+        /// `annotations`, or the type of the attestation.
         name: String,
     },
     /// A file of the image. Deleting it in a later layer does not help.
@@ -135,7 +146,7 @@ pub enum LeakPlace {
         /// The file's path.
         path: String,
     },
-    /// The record of the build that the daemon keeps: every client of the daemon can read it.
+    /// The daemon's record of the build, which every client of the daemon can read.
     Record {
         /// Which part: `build-arg:NPM_TOKEN`, `log`.
         part: String,
@@ -164,16 +175,16 @@ impl fmt::Display for Leak {
         } else {
             ""
         };
-        write!(f, "{}{looks} can be read in {}", self.secret, self.place)?;
+        write!(f, "{}{looks} leaks into {}", self.secret, self.place)?;
         f.write_str(match self.place {
             LeakPlace::Record { .. } => "",
-            _ => ": whoever can pull the image has it",
+            _ => ": everyone who can pull the image can read it",
         })
     }
 }
 
 impl LeakReport {
-    /// Nothing was found, and all was looked at.
+    /// Whether everything was searched and nothing was found.
     pub fn is_clean(&self) -> bool {
         self.leaks.is_empty() && self.unchecked.is_empty()
     }
@@ -201,11 +212,23 @@ impl LeakReport {
 }
 
 impl Client {
-    /// Looks for secrets in an image that this daemon built, and in its record of the build: `image` is the digest that the
-    /// build reported, `build` the build's [`id`](crate::Solved::id).
+    /// Searches an image that this daemon built, and its record of the build. `image` is the digest that the build reported,
+    /// `build` the build's [`id`](crate::Solved::id).
     ///
-    /// Builds do this by themselves, see [`Solve::leak_check`](crate::Solve::leak_check); this is for another look, such as
-    /// into the layers. What cannot be looked at is no error but stands in [`LeakReport::unchecked`].
+    /// Builds do this automatically, see [`Solve::leak_check`](crate::Solve::leak_check). Call this for a second search, for
+    /// example of the layers. Problems aren't errors: they're listed in [`LeakReport::unchecked`].
+    ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client, solved: pipeops_buildkit::Solved) {
+    /// use pipeops_buildkit::{LeakCheck, LeakSearch};
+    ///
+    /// let search = LeakSearch::default().secret("npm-token", "s3cr3t-value");
+    /// let report = client.find_leaks(&search, solved.digest.as_ref(), Some(&solved.id), &LeakCheck::default()).await;
+    /// for leak in &report.leaks {
+    ///     println!("{leak}");
+    /// }
+    /// # }
+    /// ```
     pub async fn find_leaks(
         &self,
         search: &LeakSearch,
@@ -215,7 +238,7 @@ impl Client {
     ) -> LeakReport {
         let mut report = LeakReport::default();
         let Some(needles) = Needles::new(search.secrets()).map(Arc::new) else {
-            report.skip("anything: the secrets are too large");
+            report.skip("everything: the secrets are too large");
             return report;
         };
         if needles.is_empty() {
@@ -223,7 +246,7 @@ impl Client {
         }
         report.searched = needles.names();
         for name in needles.too_short() {
-            report.skip(format!("{name}: too short to be told from other text"));
+            report.skip(format!("{name}: too short to search for"));
         }
         let work = async {
             if let Some(build) = build {
@@ -237,7 +260,7 @@ impl Client {
         };
         if tokio::time::timeout(check.timeout, work).await.is_err() {
             report.skip(format!(
-                "what was left after {:?}, the check's time limit",
+                "everything after the time limit of {:?}",
                 check.timeout
             ));
         }

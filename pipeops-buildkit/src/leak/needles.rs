@@ -1,4 +1,4 @@
-//! Finds secrets in text and in streams of bytes, in the forms in which they travel.
+//! Finds secrets in text and in streams of bytes: plain, in base64 and percent-encoded.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +9,25 @@ use pipeops_core::Redactor;
 
 use super::search::Secret;
 
-/// A form of at least this length is taken for the secret wherever it stands; a shorter one only as a separate word, and
-/// not among the bytes of files, which hold any few bytes by chance.
+/// A form of at least this length counts everywhere. A shorter one counts only as a separate word, and not in files, which
+/// contain any few bytes by chance.
 const LONG: usize = 8;
 
-/// Of a longer secret only the beginning is looked for.
+/// Only this many bytes of a longer secret are searched for.
 const LONGEST: usize = 4096;
 
-/// What is looked for.
+/// The search patterns.
 pub(crate) struct Needles {
     secrets: Vec<Secret>,
     forms: AhoCorasick,
-    /// Which secret a form belongs to, and the form's length.
+    /// For each form, the index of its secret and its length.
     owners: Vec<(usize, usize)>,
     longest: usize,
     redactor: Redactor,
 }
 
 impl Needles {
-    /// `None` when there are more secrets than can be looked for at once: billions of bytes.
+    /// Returns `None` if the secrets are too large to search for: billions of bytes.
     pub(super) fn new(secrets: &[Secret]) -> Option<Self> {
         let mut forms = Vec::new();
         let mut owners = Vec::new();
@@ -59,17 +59,17 @@ impl Needles {
         &self.secrets[index]
     }
 
-    /// The names of the secrets that are looked for.
+    /// The names of the secrets that are searched for.
     pub(super) fn names(&self) -> Vec<String> {
         self.named(|index| self.owners.iter().any(|(owner, _)| *owner == index))
     }
 
-    /// The names of those too short to be looked for at all.
+    /// The names of the secrets that are too short to search for.
     pub(super) fn too_short(&self) -> Vec<String> {
         self.named(|index| self.owners.iter().all(|(owner, _)| *owner != index))
     }
 
-    /// The names of those too short to be looked for in files.
+    /// The names of the secrets that are too short to search for in files.
     #[cfg(any(test, feature = "layers"))]
     pub(super) fn too_short_for_files(&self) -> Vec<String> {
         self.named(|index| {
@@ -113,7 +113,7 @@ impl Needles {
     }
 }
 
-/// Finds secrets also where one piece ends and the next begins.
+/// Searches a stream of pieces, also across their boundaries.
 pub(super) struct Scanner<'a> {
     needles: &'a Needles,
     /// The end of what came before.
@@ -138,8 +138,8 @@ impl Scanner<'_> {
     }
 }
 
-/// The forms of one secret. Files of secrets end with a line break that commands take off; of several lines the longest
-/// stands for all, as the first and last of a key are the same in all keys.
+/// The forms of one secret. A trailing line break is dropped, as commands do. Of several lines only the longest counts,
+/// because the first and last lines of all keys are equal.
 fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
     let whole = secret.trim();
     let longest = whole
@@ -166,7 +166,7 @@ fn cut(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(LONGEST)]
 }
 
-/// What all base64 texts have in common that hold these bytes `offset` bytes after a multiple of three, in both alphabets.
+/// The part that all base64 texts share which contain these bytes `offset` bytes after a multiple of three, in both alphabets.
 fn base64(bytes: &[u8], offset: usize) -> [Vec<u8>; 2] {
     let padded = [&vec![0; offset], bytes].concat();
     let begin = [0, 2, 3][offset];

@@ -1,4 +1,4 @@
-//! Searches the record that the daemon keeps of a build, and has it removed.
+//! Searches the daemon's record of a build, and removes it if it contains a secret.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ impl Client {
             match self.forget(build).await {
                 Ok(()) => report.record_removed = true,
                 Err(status) => report.skip(format!(
-                    "the daemon's record of the build could not be removed: {}",
+                    "the daemon's record of the build, which couldn't be removed: {}",
                     status.message()
                 )),
             }
@@ -102,7 +102,7 @@ impl Client {
     }
 }
 
-/// The daemon has no code for a record that was removed.
+/// Whether the daemon has no such record. It has no status code for one that was removed.
 fn is_absent(status: &Status) -> bool {
     status.code() == tonic::Code::NotFound || status.message().contains(" is deleted")
 }
@@ -113,7 +113,7 @@ fn place(part: &str) -> LeakPlace {
     }
 }
 
-/// Searches what stands in the record itself.
+/// Searches the fields of the record.
 fn fields(record: &proto::BuildHistoryRecord, needles: &Needles) -> Found {
     let exporters = record.exporters.iter().flat_map(|exporter| &exporter.attrs);
     let named = record

@@ -1,4 +1,4 @@
-//! Which secrets are looked for.
+//! The secrets that a leak check searches for.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,16 @@ use pipeops_core::{BuildRequest, SecretString};
 use super::assignments::assignments;
 use crate::check::dockerfile_text;
 
-/// The secrets that a leak check looks for, each with a name for people.
+/// The secrets that a leak check searches for, each with a readable name.
+///
+/// ```
+/// use pipeops_buildkit::{BuildRequest, LeakSearch};
+///
+/// let request = BuildRequest::new(".", "registry.example.com/team/app:1".parse()?).secret("npm-token", "s3cr3t-value");
+/// let search = LeakSearch::new(&request).secret("database password", "hunter2-hunter2");
+/// assert!(search.names().contains("build secret \"npm-token\""));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct LeakSearch {
     secrets: Vec<Secret>,
@@ -25,8 +34,8 @@ pub(crate) struct Secret {
 }
 
 impl LeakSearch {
-    /// The secrets of a request: its build secrets, the keys of its caches, build arguments that look like secrets, and
-    /// values in its Dockerfile that do. Reads the Dockerfile.
+    /// Collects the secrets of a request: its build secrets, the keys of its caches, and build arguments and values in its
+    /// Dockerfile that look like secrets. Reads the Dockerfile from disk.
     pub fn new(request: &BuildRequest) -> Self {
         let text = String::from_utf8_lossy(&dockerfile_text(request)).into_owned();
         let mut search = Self::without_dockerfile(request);
@@ -42,7 +51,7 @@ impl LeakSearch {
         search
     }
 
-    /// As [`LeakSearch::new`], for a build whose Dockerfile is not in the request's folder.
+    /// Like [`LeakSearch::new`], for a build whose Dockerfile isn't in the request's folder.
     pub fn without_dockerfile(request: &BuildRequest) -> Self {
         let mut search = Self::default();
         for (id, value) in &request.secrets {
@@ -63,7 +72,7 @@ impl LeakSearch {
         search
     }
 
-    /// Looks for this secret as well.
+    /// Adds a secret.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.push(Secret {
@@ -84,7 +93,7 @@ impl LeakSearch {
         }
     }
 
-    /// The same value is looked for once, by the first of its names.
+    /// Adds a value under the first of its names.
     fn push(&mut self, secret: Secret) {
         let known = self.secrets.iter().any(|known| known.value == secret.value);
         if !known && !secret.value.expose().trim().is_empty() {
@@ -92,12 +101,12 @@ impl LeakSearch {
         }
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty()
     }
 
-    /// The names of the secrets.
+    /// Returns the names of the secrets.
     pub fn names(&self) -> BTreeSet<&str> {
         self.secrets
             .iter()

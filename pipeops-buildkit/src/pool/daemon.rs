@@ -1,4 +1,4 @@
-//! One daemon, as the pool sees it.
+//! The pool's state of one daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,22 +17,22 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) member: Member,
-    /// Discovery still names it.
+    /// Discovery still lists it.
     pub(super) listed: bool,
     health: Health,
-    /// What it said that it can build for.
+    /// The platforms that it reports.
     workers: BTreeSet<String>,
     version: String,
     running: BTreeMap<u64, Running>,
     finished: u64,
     lost: u64,
-    /// How long its builds last.
+    /// The average duration of its builds.
     average: Option<Duration>,
     last_error: Option<String>,
-    /// When it is asked next; none while it is being asked.
+    /// The time of the next probe; `None` while a probe runs.
     due: Option<Instant>,
     failures: u32,
-    /// Counts its addresses and losses: the answer to a probe from before says nothing any more.
+    /// Counts changes of its address and losses, to ignore answers to older probes.
     pub(super) generation: u64,
 }
 
@@ -43,14 +43,14 @@ enum Health {
     Down,
 }
 
-/// A build that has its place here.
+/// A build that runs here.
 #[derive(Debug)]
 struct Running {
     namespace: String,
     since: Instant,
 }
 
-/// What a good probe brought.
+/// The result of a successful probe.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Probed {
     pub(super) version: String,
@@ -76,7 +76,7 @@ impl Daemon {
         }
     }
 
-    /// Takes over what discovery says now.
+    /// Updates it from discovery.
     pub(super) fn relist(&mut self, member: Member, now: Instant) {
         if self.member.address != member.address {
             self.health = Health::New;
@@ -88,7 +88,7 @@ impl Daemon {
         self.member = member;
     }
 
-    /// Discovery no longer lists it, and nothing runs there.
+    /// Whether discovery no longer lists it and nothing runs there.
     pub(super) fn is_gone(&self) -> bool {
         !self.listed && self.running.is_empty()
     }
@@ -97,12 +97,12 @@ impl Daemon {
         self.health == Health::New
     }
 
-    /// Whether new builds may go there, room or not.
+    /// Whether it accepts new builds, regardless of its capacity.
     pub(super) fn takes_builds(&self) -> bool {
         self.listed && !self.member.draining && self.health == Health::Up
     }
 
-    /// Whether it was not asked yet, and may take such builds then.
+    /// Whether it wasn't probed yet and may accept builds for these platforms.
     pub(super) fn may_take_builds(&self, platforms: &[String]) -> bool {
         let fits = self.platforms().is_empty() || self.builds_for(platforms);
         self.listed && !self.member.draining && self.is_new() && fits
@@ -120,7 +120,7 @@ impl Daemon {
         }
     }
 
-    /// Whether it builds for all of these, as far as it is known.
+    /// Whether it's known to build for all of these platforms.
     pub(super) fn builds_for(&self, platforms: &[String]) -> bool {
         platforms.is_empty() || {
             let known = self.platforms();
@@ -132,13 +132,13 @@ impl Daemon {
         self.member.capacity.unwrap_or(default).max(1)
     }
 
-    pub(super) fn has_room(&self, default: usize) -> bool {
+    pub(super) fn has_capacity(&self, default: usize) -> bool {
         self.running.len() < self.capacity(default)
     }
 
     /// When a slot should be free here, by the average duration of its builds; `None` if unknown.
-    pub(super) fn room_in(&self, default: usize, now: Instant) -> Option<Duration> {
-        if self.has_room(default) {
+    pub(super) fn capacity_in(&self, default: usize, now: Instant) -> Option<Duration> {
+        if self.has_capacity(default) {
             return Some(Duration::ZERO);
         }
         let average = self.average?;
@@ -158,14 +158,14 @@ impl Daemon {
         self.running.insert(ticket, running);
     }
 
-    /// A build's place is free again; gives its namespace.
+    /// Frees the slot of a build and returns its namespace.
     pub(super) fn leave(&mut self, ticket: u64) -> Option<String> {
         self.running
             .remove(&ticket)
             .map(|running| running.namespace)
     }
 
-    /// A build ended well here, which says as much as a probe.
+    /// Records a successful build, which proves as much as a probe.
     pub(super) fn finish(&mut self, ticket: u64, now: Instant, next_probe: Instant) {
         let Some(running) = self.running.get(&ticket) else {
             return;
@@ -182,7 +182,7 @@ impl Daemon {
         }
     }
 
-    /// A build lost it: it is out until a probe is good, which is not sent before `next_probe`.
+    /// Records that a build lost it. It gets no builds until a probe succeeds, at `next_probe` at the earliest.
     pub(super) fn lose(&mut self, why: String, next_probe: Instant) {
         self.lost += 1;
         self.health = Health::Down;
@@ -191,7 +191,7 @@ impl Daemon {
         self.due = Some(next_probe);
     }
 
-    /// When it wants to be asked.
+    /// The time of the next probe.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due.filter(|_| self.listed)
     }
@@ -224,11 +224,11 @@ impl Daemon {
         }
     }
 
-    /// Its address with its last error, for people.
+    /// Its address with its last error, as readable text.
     pub(super) fn complaint(&self) -> String {
         let why = match (&self.last_error, self.health) {
-            (_, Health::Up) if self.member.draining => "takes no new builds",
-            (_, Health::New) => "did not answer yet",
+            (_, Health::Up) if self.member.draining => "accepts no new builds",
+            (_, Health::New) => "has not responded yet",
             (Some(error), _) => error.as_str(),
             (None, _) => "no error",
         };

@@ -1,4 +1,4 @@
-//! Members from DNS: each address of a name is one.
+//! Members from DNS: one for each address of a name.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,21 +17,31 @@ use tokio::time::{sleep, timeout};
 use super::member::{Discover, Member};
 use crate::address::Address;
 
-/// How often the name is resolved, when nothing else is said. Kubernetes serves its headless Services with a TTL of 30 s; a
-/// lost daemon is noticed sooner than that by the builds themselves.
+/// The default interval between resolutions. Kubernetes serves headless Services with a TTL of 30 s; builds notice a lost
+/// daemon sooner.
 const REFRESH: Duration = Duration::from_secs(15);
 
-/// Longest time for one resolution.
+/// Time limit for one resolution.
 const LIMIT: Duration = Duration::from_secs(10);
 
 type Answer = io::Result<BTreeSet<IpAddr>>;
 type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, Answer> + Send + Sync>;
 
-/// Every address of `tcp://name:port` is a daemon; the name is resolved again and again. In Kubernetes this wants a headless
-/// Service: any other has one address for all its pods.
+/// Members from DNS: each address of `tcp://name:port` is a daemon. The name is resolved every 15 s by default. In Kubernetes use
+/// a headless Service, because other Services have a single address for all pods.
 ///
-/// A member's name is its IP address. Where addresses change and disks stay (a StatefulSet), list the pods by their own names
-/// instead, or take `EndpointSliceMembers` (feature `kubernetes`), which knows the pods' names.
+/// A member's name is its IP address. If addresses change but disks stay, as in a StatefulSet, use `EndpointSliceMembers`
+/// (feature `kubernetes`) instead, which uses the pods' names, or list the pods by name.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_buildkit::{Address, DnsMembers};
+///
+/// let address = Address::parse("tcp://buildkit.build.svc.cluster.local:1234")?;
+/// let members = DnsMembers::new(&address).refresh(Duration::from_secs(5));
+/// # let _ = members;
+/// # Ok::<(), pipeops_buildkit::AddressError>(())
+/// ```
 #[derive(Clone)]
 pub struct DnsMembers {
     host: String,
@@ -42,7 +52,7 @@ pub struct DnsMembers {
 }
 
 impl DnsMembers {
-    /// The daemons behind this address. A `unix://` address is one member, and so is an IP address.
+    /// Discovers the daemons behind this address. A `unix://` address or an IP address is a single member.
     pub fn new(address: &Address) -> Self {
         let (host, port) = match address {
             Address::Tcp { host, port } => (host.clone(), *port),
@@ -60,7 +70,7 @@ impl DnsMembers {
         }
     }
 
-    /// Sets how often the name is resolved. Default: 15 s.
+    /// Sets the interval between resolutions. Default: 15 s.
     #[must_use]
     pub fn refresh(mut self, every: Duration) -> Self {
         self.refresh = every;
@@ -114,7 +124,7 @@ impl Discover for DnsMembers {
 
 async fn system(host: String, port: u16) -> Answer {
     let found = tokio::net::lookup_host((host, port)).await?;
-    // An IPv4 address in IPv6's clothes is the same daemon.
+    // An IPv4-mapped IPv6 address is the same daemon.
     Ok(found.map(|address| address.ip().to_canonical()).collect())
 }
 
@@ -130,7 +140,7 @@ impl Diagnose for DnsError {
     fn diagnosis(&self) -> Diagnosis {
         Diagnosis::new(&pool::NAME_UNKNOWN)
             .error(format!("{self}: {}", self.source))
-            .reason("DNS gives no address for it")
+            .reason("DNS returned no address for it")
             .context("host", &self.host)
             .class(RetryClass::Transient)
     }

@@ -1,51 +1,51 @@
-//! Why a pool did not build.
+//! Errors of a pool.
 
 use std::time::Duration;
 
 use pipeops_core::diagnosis::codes::pool;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 
-/// Why a pool did not start a build, or could not join its platforms. Other failures of a build are [`Error`](crate::Error)s.
+/// Why a pool couldn't start a build or join its platforms. Other failures are variants of [`Error`](crate::Error).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
     /// The queue is full.
-    #[error("{limit} builds already wait for a BuildKit daemon")]
+    #[error("{limit} builds are already waiting for a BuildKit daemon")]
     QueueFull {
-        /// How many may wait.
+        /// The limit of the queue.
         limit: usize,
     },
-    /// The build got no slot in time.
-    #[error("no BuildKit daemon had room within {limit:?}")]
+    /// No slot became free in time.
+    #[error("no BuildKit daemon had capacity within {limit:?}")]
     WaitTimeout {
-        /// How long it waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// No suitable daemon answers.
-    #[error("none of the pool's {} BuildKit daemons that could take the build answered within {limit:?}", .members.len())]
+    /// No suitable daemon responds.
+    #[error("none of the pool's {} suitable BuildKit daemons responded within {limit:?}", .members.len())]
     Unreachable {
-        /// How long that was waited for.
+        /// The time limit.
         limit: Duration,
         /// Each daemon with its last error.
         members: Vec<String>,
-        /// Why the list of members is not available, if it is not.
+        /// Why the list of members isn't available, if so.
         discovery: Option<String>,
     },
     /// No daemon builds for these platforms.
     #[error("no BuildKit daemon of the pool builds for {}", .wanted.join(" and "))]
     Platform {
-        /// What is asked for.
+        /// The requested platforms.
         wanted: Vec<String>,
-        /// What the daemons build for.
+        /// The platforms that the daemons build for.
         known: Vec<String>,
     },
-    /// The registry client could not join the images of the platforms.
+    /// The registry client couldn't join the images of the platforms.
     #[error("cannot join the images of the platforms: {0}")]
     Join(Failure),
     /// The platforms are on different daemons, and the pool has no registry client to join them.
     #[error("no single BuildKit daemon builds for {}", .wanted.join(" and "))]
     NoRegistry {
-        /// What is asked for.
+        /// The requested platforms.
         wanted: Vec<String>,
     },
 }
@@ -90,7 +90,7 @@ impl PoolError {
                 return format!("its daemons build for {}", known.join(", "));
             }
             Self::Unreachable { members, .. } if members.is_empty() => "the pool has no members",
-            Self::Unreachable { .. } => "the daemons are down, or the network to them is",
+            Self::Unreachable { .. } => "the daemons or the network to them are down",
             Self::QueueFull { .. } => "more builds arrive than the daemons can run",
             Self::WaitTimeout { .. } => "all daemons were busy with other builds",
             Self::NoRegistry { .. } => {

@@ -1,4 +1,4 @@
-//! One image for several platforms that no single daemon builds for.
+//! Builds platforms on separate daemons and joins their images.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ fn part(request: &BuildRequest, platform: &str) -> BuildRequest {
     part
 }
 
-/// The same place under a name of the platform's own; `None` when there is no such name.
+/// The same cache under a name for the platform; `None` if it can't have one.
 fn of_platform(cache: &BuildCache, platform: &str) -> Option<BuildCache> {
     let suffix = normal(platform).replace('/', "-");
     match cache {
@@ -100,7 +100,7 @@ fn of_platform(cache: &BuildCache, platform: &str) -> Option<BuildCache> {
     }
 }
 
-/// Marks what belongs to one platform, as BuildKit does when one daemon builds for several.
+/// Marks the events of one platform, as BuildKit does if one daemon builds for several.
 struct Labelled<'a> {
     platform: &'a str,
     events: &'a dyn EventSink,

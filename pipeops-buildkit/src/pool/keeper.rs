@@ -1,4 +1,4 @@
-//! Keeps the list of members, and asks each of them whether it is well.
+//! Keeps the list of members up to date and probes each of them.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) async fn keep(shared: Arc<Shared>, discover: Arc<dyn Discover>) {
                 Some(Ok(members)) => shared.scheduler().set_members(members, Instant::now()),
                 Some(Err(failure)) => {
                     let error = failure.diagnosis().error;
-                    tracing::warn!(%error, "the members of a pool of BuildKit daemons cannot be listed");
+                    tracing::warn!(%error, "can't list the members of a pool of BuildKit daemons");
                     shared.scheduler().discovery_failed(error);
                 }
                 None => listing = false,

@@ -1,4 +1,4 @@
-//! Members from Kubernetes: the pods behind a Service, by its EndpointSlices.
+//! Members from Kubernetes: the pods behind a Service, from its EndpointSlices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,14 +17,24 @@ use tokio::time::timeout;
 use super::member::{Discover, Member};
 use crate::address::Address;
 
-/// Longest time for the first list. After it the server ends idle watches by itself.
+/// Time limit for the first list. Later the server ends idle watches itself.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 
-/// Each pod behind a Service is a daemon: its name is the pod's, its region the zone of its node. A pod that is not ready, or
-/// that ends, is draining.
+/// Members from Kubernetes: each pod behind a Service is a daemon. Its name is the pod's name, its region the zone of its node. A
+/// pod that isn't ready or is terminating drains.
 ///
-/// Run the daemons as a StatefulSet: a pod that comes back then has its name, its disk and its builds again. The account of the
-/// client needs the right to list and to watch `endpointslices` of `discovery.k8s.io` in the Service's namespace.
+/// Run the daemons as a StatefulSet, so that a restarted pod keeps its name, its disk and its projects. The client's account
+/// needs this role in the Service's namespace:
+///
+/// ```yaml
+/// apiVersion: rbac.authorization.k8s.io/v1
+/// kind: Role
+/// metadata: { name: buildkit-members, namespace: build }
+/// rules:
+///   - apiGroups: [discovery.k8s.io]
+///     resources: [endpointslices]
+///     verbs: [list, watch]
+/// ```
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), kube::Error> {
@@ -45,7 +55,7 @@ pub struct EndpointSliceMembers {
 }
 
 impl EndpointSliceMembers {
-    /// The pods behind this Service, at its first port.
+    /// Discovers the pods behind a Service, at its first port.
     pub fn new(client: Client, namespace: impl Into<String>, service: impl Into<String>) -> Self {
         Self {
             client,
@@ -55,7 +65,7 @@ impl EndpointSliceMembers {
         }
     }
 
-    /// Sets which port is BuildKit's, by its name in the Service.
+    /// Sets the port by its name in the Service. Default: the first port.
     #[must_use]
     pub fn port(mut self, name: impl Into<String>) -> Self {
         self.port = Some(name.into());
@@ -111,7 +121,7 @@ impl Watch {
                     Err(_) if self.listing.is_none() => continue,
                     Err(_) => {
                         self.events = None;
-                        return Err(self.failure("the list did not arrive in time", None));
+                        return Err(self.failure("the list timed out", None));
                     }
                 },
             };
@@ -189,7 +199,7 @@ fn member(endpoint: Endpoint, port: u16) -> Option<Member> {
         member.name = pod;
     }
     member.region = endpoint.zone;
-    // Not said means ready.
+    // An unset condition means ready.
     let ready = endpoint.conditions.and_then(|conditions| conditions.ready);
     Some(member.draining(ready == Some(false)))
 }
@@ -225,7 +235,7 @@ impl Diagnose for EndpointsError {
         let source = self.source.as_ref().map(|source| format!(": {source}"));
         Diagnosis::new(&pool::SERVICE_UNREADABLE)
             .error(format!("{self}{}", source.unwrap_or_default()))
-            .reason("the Kubernetes API does not list the daemons")
+            .reason("the Kubernetes API didn't list the daemons")
             .class(RetryClass::Transient)
     }
 }

@@ -1,4 +1,4 @@
-//! The daemons of a pool, and where their list comes from.
+//! The members of a pool, and their discovery.
 
 use std::fmt;
 
@@ -9,29 +9,41 @@ use pipeops_core::Failure;
 use crate::address::Address;
 
 /// One daemon of a pool.
+///
+/// ```
+/// use pipeops_buildkit::{Address, Member};
+///
+/// let member = Member::new(Address::parse("tcp://10.0.0.1:1234")?)
+///     .name("buildkit-0") // keeps its projects when the address changes
+///     .region("eu-west-1a")
+///     .platform("linux/arm64")
+///     .capacity(8);
+/// # let _ = member;
+/// # Ok::<(), pipeops_buildkit::AddressError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Member {
-    /// What it is called for ever: builds are placed by this name, so that a daemon that comes back at another address finds
-    /// its old builds, and they their cache. Unique in its pool. Default: its address.
+    /// A permanent name, unique in the pool. Builds are assigned by this name, so a daemon that comes back at another address
+    /// keeps its projects and their cache. Default: the address.
     pub name: String,
     /// Where it listens.
     pub address: Address,
-    /// Where it stands: a region, a zone, any word. Builds prefer daemons with the pool's own
-    /// [`region`](crate::PoolOptions::region).
+    /// A region, a zone or any other location. Builds prefer daemons in the pool's
+    /// [`region`](crate::PoolOptions::region). Default: none.
     pub region: Option<String>,
-    /// What it is used for, such as `linux/arm64`. Empty: everything that it says of itself. That includes what it emulates;
-    /// name the platforms here to keep builds off slow emulation.
+    /// The platforms to use it for, such as `linux/arm64`. Default: all that the daemon reports, including emulated ones. List
+    /// the native platforms here to avoid slow emulation.
     pub platforms: Vec<String>,
-    /// Builds that it runs at once. Default: the pool's [`capacity`](crate::PoolOptions::capacity). A daemon with twice the
+    /// Number of concurrent builds. Default: the pool's [`capacity`](crate::PoolOptions::capacity). A daemon with twice the
     /// capacity gets twice the share of the projects.
     pub capacity: Option<usize>,
-    /// Takes no new builds, but ends those that it has.
+    /// Whether it gets no new builds and only finishes its running ones. Default: false.
     pub draining: bool,
 }
 
 impl Member {
-    /// The daemon at this address.
+    /// Creates a member for the daemon at this address.
     pub fn new(address: Address) -> Self {
         Self {
             name: address.to_string(),
@@ -43,35 +55,35 @@ impl Member {
         }
     }
 
-    /// Sets its lasting name.
+    /// Sets its permanent name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Sets where it stands.
+    /// Sets its region.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Adds a platform that it is used for.
+    /// Adds a platform to use it for.
     #[must_use]
     pub fn platform(mut self, platform: impl Into<String>) -> Self {
         self.platforms.push(platform.into());
         self
     }
 
-    /// Sets how many builds it runs at once.
+    /// Sets its number of concurrent builds.
     #[must_use]
     pub fn capacity(mut self, builds: usize) -> Self {
         self.capacity = Some(builds);
         self
     }
 
-    /// Sets whether it takes new builds.
+    /// Sets whether it only finishes its running builds.
     #[must_use]
     pub fn draining(mut self, draining: bool) -> Self {
         self.draining = draining;
@@ -85,21 +97,44 @@ impl From<Address> for Member {
     }
 }
 
-/// Says which daemons a pool has.
+/// Discovers the members of a pool.
+///
+/// ```
+/// use futures::StreamExt;
+/// use futures::stream::{self, BoxStream};
+/// use pipeops_buildkit::{Discover, Failure, Member};
+///
+/// /// Members from a channel, such as one that an operator of yours feeds.
+/// #[derive(Debug)]
+/// struct Watched(tokio::sync::watch::Receiver<Vec<Member>>);
+///
+/// impl Discover for Watched {
+///     fn watch(&self) -> BoxStream<'static, Result<Vec<Member>, Failure>> {
+///         let next = |(mut lists, first): (tokio::sync::watch::Receiver<Vec<Member>>, bool)| async move {
+///             if !first && lists.changed().await.is_err() {
+///                 return None;
+///             }
+///             let list = lists.borrow_and_update().clone();
+///             Some((Ok(list), (lists, false)))
+///         };
+///         stream::unfold((self.0.clone(), true), next).boxed()
+///     }
+/// }
+/// ```
 pub trait Discover: fmt::Debug + Send + Sync + 'static {
-    /// The list of members now, and again whenever it changes. Each item is the whole list; of two members with one name the
-    /// first counts.
+    /// Returns a stream with the current list of members, and a new list after each change. Each item is the whole list. If two
+    /// members have the same name, the first one counts.
     ///
-    /// An error leaves the members as they are. When the stream ends, its last list is final.
+    /// An error leaves the members unchanged. When the stream ends, its last list stays in force.
     fn watch(&self) -> BoxStream<'static, Result<Vec<Member>, Failure>>;
 }
 
-/// A list that does not change.
+/// A fixed list of members.
 #[derive(Debug, Clone, Default)]
 pub struct StaticMembers(Vec<Member>);
 
 impl StaticMembers {
-    /// These daemons.
+    /// Creates a fixed list. Items are [`Member`]s or [`Address`]es.
     pub fn new<M: Into<Member>>(members: impl IntoIterator<Item = M>) -> Self {
         Self(members.into_iter().map(Into::into).collect())
     }

@@ -1,4 +1,4 @@
-//! Builds on many daemons.
+//! A pool of daemons.
 
 mod daemon;
 mod dns;
@@ -38,26 +38,55 @@ use crate::error::Error;
 use run::Ended;
 use shared::Shared;
 
-/// Builds images on a set of daemons.
+/// Builds and pushes images on a set of daemons.
 ///
-/// - **Warm caches.** Rendezvous hashing over the members' names assigns each project ([`PoolOptions::namespace`]) to a daemon,
-///   and gives an order of the others: near daemons ([`PoolOptions::region`]) first. If the daemon is full, a build waits
-///   briefly when a slot should be free soon, else it takes the next daemon. A member that joins or leaves moves only its share
-///   of the projects.
+/// - **Warm caches.** Rendezvous hashing over the members' names gives each project ([`PoolOptions::namespace`]) an order of the
+///   daemons, those in the pool's [`region`](PoolOptions::region) first. A build uses the first one, which has its cache. If
+///   that's full, the build waits briefly if a slot should be free soon ([`PoolOptions::patience`]); otherwise it uses the next
+///   one. A member that joins or leaves moves only its share of the projects.
 /// - **Fair queue.** Builds beyond the daemons' capacity wait and emit
-///   [`BuildWaiting`](pipeops_core::event::EventKind::BuildWaiting). Projects take turns; builds of one project are served in
-///   order. The queue has a limit.
-/// - **Lost daemons.** A build that lost its daemon is retried on another one, with the reason as a warning. If the daemon had
-///   started to export, the pool first asks the registry whether the tag names the digest that was to be pushed
-///   ([`PoolOptions::registry`]); if so, that image is the result. A build with other outputs is always retried. If the lost
-///   daemon pushes while the retry runs, the tag may name its image; the digest in the result is in the registry in any case.
+///   [`BuildWaiting`](pipeops_core::event::EventKind::BuildWaiting) events. Projects take turns; builds of one project run in
+///   order. The queue has a limit ([`PoolOptions::queue_limit`]).
+/// - **Lost daemons.** A build that lost its daemon is retried on another one, and a warning says why. If the daemon had started to
+///   export, the pool first asks the registry whether the tag names the expected digest ([`PoolOptions::registry`]); if so, that
+///   image is the result. A build with other outputs is always retried. If the lost daemon pushes while the retry runs, the tag
+///   may name its image; the digest in the result exists in the registry in either case.
 /// - **Platforms on separate daemons.** If no single daemon builds for all platforms of a request, each platform is built on
-///   its own daemon and pushed by digest. Then the images are joined under the tag. Each platform's build cache has its own
-///   name (`NAME-linux-arm64`). Attestations of a part are kept.
+///   a separate daemon and pushed by digest. Then the images are joined under the tag. Each platform has a separate build cache
+///   (`NAME-linux-arm64`). Attestations are kept.
 ///
-/// Each daemon is probed every [`PoolOptions::probe_interval`]. A daemon that refuses connections, or that its list marks as
-/// draining, gets no new builds and finishes its running ones. Clones share everything. The task that watches the members ends
-/// when the last clone is dropped.
+/// Each daemon is probed every [`PoolOptions::probe_interval`]. A daemon that refuses connections or is marked as draining gets no
+/// new builds and finishes its running ones. Clones share everything. The background task ends when the last clone is dropped.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pipeops_buildkit::{Address, BuildRequest, Diagnose, Discard, Member, Pool, PoolOptions, StaticMembers};
+/// use pipeops_registry::Registries;
+/// # use pipeops_testkit::{buildkit::{BuildkitDaemon, BuildkitOptions}, registry::{Registry, RegistryOptions}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let registry = Registry::start(RegistryOptions::default()).await?;
+/// # let (one, two) = (BuildkitDaemon::start(BuildkitOptions::default()).await?, BuildkitDaemon::start(BuildkitOptions::default()).await?);
+/// # let (one_address, two_address) = (one.address(), two.address());
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n")?;
+/// let members = StaticMembers::new([
+///     Member::new(Address::parse(&one_address)?).name("buildkit-0"),
+///     Member::new(Address::parse(&two_address)?).name("buildkit-1"),
+/// ]);
+/// let pool = Pool::start(members, PoolOptions::default().registry(Arc::new(Registries::default())));
+/// let image = format!("{}/team/app:3f2a1c", registry.host()).parse()?;
+/// match pool.build(BuildRequest::new(folder.path(), image), &Discard).await {
+///     Ok(built) => println!("pushed {}", built.image),
+///     Err(error) => panic!("{}", error.diagnosis()),
+/// }
+/// for member in pool.members() {
+///     println!("{}: {:?}, {} of {} builds", member.name, member.state, member.running, member.capacity);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -65,10 +94,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts to discover and probe members. Builds can start at once: they wait for members.
+    /// Starts the pool: discovers and probes members in the background. Builds can be submitted at once and wait for members.
     ///
     /// # Panics
-    /// Outside of a Tokio runtime.
+    /// If called outside a Tokio runtime.
     pub fn start(discover: impl Discover, options: PoolOptions) -> Self {
         let shared = Arc::new(Shared::new(options));
         let keeper = tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::new(discover)));
@@ -78,22 +107,22 @@ impl Pool {
         }
     }
 
-    /// The current state of all members, by name.
+    /// Returns the current state of all members, sorted by name.
     pub fn members(&self) -> Vec<MemberStatus> {
         self.shared.scheduler().status()
     }
 
-    /// How many builds wait for a slot.
+    /// Returns the number of builds that wait for a slot.
     pub fn waiting(&self) -> usize {
         self.shared.scheduler().waiting()
     }
 }
 
 impl Pool {
-    /// Builds and pushes one image and reports to `events`. Dropping the future cancels the build.
+    /// Builds and pushes one image and reports progress to `events`. To cancel the build, drop the future.
     ///
     /// # Errors
-    /// [`Error::Pool`] when no daemon took the build or its platforms could not be joined, else as
+    /// [`Error::Pool`] if no daemon accepted the build or its platforms couldn't be joined; otherwise as
     /// [`Builder::build`](crate::Builder::build).
     pub async fn build(
         &self,

@@ -1,4 +1,4 @@
-//! How a pool assigns builds to daemons, and its limits.
+//! The options of a pool: how it assigns builds to daemons, and its limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,35 +10,46 @@ use crate::hook::Hook;
 
 type NamespaceOf = dyn Fn(&BuildRequest) -> String + Send + Sync;
 
-/// How a [`Pool`](crate::Pool) works.
+/// How a [`Pool`](crate::Pool) assigns builds to daemons, and its limits.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_buildkit::{BuilderOptions, PoolOptions};
+///
+/// let options = PoolOptions::default()
+///     .builder(BuilderOptions::default().timeout(Duration::from_secs(20 * 60)))
+///     .capacity(8)
+///     .region("eu-west-1a")
+///     .namespace_limit(2)
+///     .namespace(|request| request.image.repository().to_owned());
+/// assert_eq!(options.queue_limit, 1_000);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PoolOptions {
-    /// How each daemon is reached, what is [set](BuilderOptions::customize) beyond the requests, and how a build is retried
-    /// where another daemon would not help (a registry that throttles, an expired credential). Its time limit counts from when
-    /// the build gets its place.
+    /// Options for each daemon's connection, [options of all builds](BuilderOptions::customize), and retries where another
+    /// daemon wouldn't help, such as after throttling by a registry. The time limit starts when the build gets its first slot.
     pub builder: BuilderOptions,
-    /// Concurrent builds on each daemon, unless its [`Member`](crate::Member) sets a capacity. Default: 4. A single build leaves
-    /// processors idle while it pulls and pushes. With many builds each gets slower, and a lost daemon takes more of them with
-    /// it.
+    /// Concurrent builds per daemon, unless its [`Member`](crate::Member) sets a capacity. Default: 4. A single build leaves
+    /// processors idle while it pulls and pushes. More builds slow each other down, and a lost daemon interrupts more of them.
     pub capacity: usize,
     /// The region whose daemons are preferred. Default: no preference.
     pub region: Option<String>,
-    /// How long a build waits for the daemon that has its cache while another one has room. It waits only if the average
-    /// duration of builds there promises a free slot in that time. Default: 5 s.
+    /// How long a build waits for the daemon that has its cache while another daemon has capacity. It waits only if a slot there
+    /// should become free in that time, by the average duration of its builds. Default: 5 s.
     pub patience: Duration,
-    /// How many builds may wait; more are rejected. Default: 1,000.
+    /// Limit for waiting builds. Further builds fail with `QueueFull`. Default: 1,000.
     pub queue_limit: usize,
-    /// How long a build may wait for a slot. Default: 30 min.
+    /// How long a build may wait for a slot. Then it fails. Default: 30 min.
     pub wait_timeout: Duration,
-    /// How long a build waits while no suitable daemon answers. Default: 2 min, enough for a restart.
+    /// How long a build waits while no suitable daemon responds. Then it fails. Default: 2 min, enough for a restart.
     pub unreachable_timeout: Duration,
-    /// Concurrent builds of one namespace. Default: no limit.
+    /// Limit for concurrent builds of one namespace. Default: none.
     pub namespace_limit: Option<usize>,
-    /// Attempts of a build that loses its daemons: the build may be what kills them. Default: 3.
+    /// Number of attempts for a build that loses its daemon. It's limited because the build may be what kills them. Default: 3.
     pub attempts: u32,
-    /// How often a daemon is probed. Each probe opens a new connection, because a draining daemon still answers on old ones.
-    /// Default: 15 s.
+    /// Interval between probes of a daemon. Each probe opens a new connection, because a draining daemon still responds on
+    /// existing ones. Default: 15 s.
     pub probe_interval: Duration,
     pub(super) namespace: Hook<NamespaceOf>,
     pub(super) registry: Option<Arc<dyn ImageRegistry>>,
@@ -64,35 +75,35 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// Sets how each daemon is reached, options of all builds, and retries.
+    /// Sets the options for connections, builds and retries.
     #[must_use]
     pub fn builder(mut self, options: BuilderOptions) -> Self {
         self.builder = options;
         self
     }
 
-    /// Sets how many builds a daemon runs concurrently.
+    /// Sets the number of concurrent builds per daemon, at least 1.
     #[must_use]
     pub fn capacity(mut self, builds: usize) -> Self {
         self.capacity = builds.max(1);
         self
     }
 
-    /// Sets the preferred region.
+    /// Sets the region whose daemons are preferred.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Sets how long a build waits for the daemon that has its cache.
+    /// Sets how long a build waits for the daemon that has its cache while another daemon has capacity.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets how many builds may wait.
+    /// Sets the limit for waiting builds.
     #[must_use]
     pub fn queue_limit(mut self, builds: usize) -> Self {
         self.queue_limit = builds;
@@ -106,36 +117,36 @@ impl PoolOptions {
         self
     }
 
-    /// Sets how long a build waits while no daemon answers.
+    /// Sets how long a build waits while no suitable daemon responds.
     #[must_use]
     pub fn unreachable_timeout(mut self, limit: Duration) -> Self {
         self.unreachable_timeout = limit;
         self
     }
 
-    /// Sets how many builds of one namespace run concurrently.
+    /// Sets the limit for concurrent builds of one namespace, at least 1.
     #[must_use]
     pub fn namespace_limit(mut self, builds: usize) -> Self {
         self.namespace_limit = Some(builds.max(1));
         self
     }
 
-    /// Sets the number of attempts when daemons are lost.
+    /// Sets the number of attempts for a build that loses its daemon, at least 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// Sets how often a daemon is probed.
+    /// Sets the interval between probes of a daemon.
     #[must_use]
     pub fn probe_interval(mut self, every: Duration) -> Self {
         self.probe_interval = every;
         self
     }
 
-    /// Sets the namespace of a build. Builds of one namespace share a daemon's cache and a turn in the queue. Default: the image's
-    /// name without its tag, under which a daemon also keeps the files of the last context.
+    /// Sets how the namespace of a build is derived. Builds of one namespace share a daemon, and thus its cache, and take turns
+    /// with other namespaces in the queue. Default: the image's name without its tag.
     #[must_use]
     pub fn namespace(
         mut self,
@@ -145,8 +156,9 @@ impl PoolOptions {
         self
     }
 
-    /// Sets the registry client, such as `pipeops_registry::Registries`. It joins platforms that were built on different
-    /// daemons, and finds the image of a build whose daemon was lost after the push; without it such a build is retried.
+    /// Sets the registry client, such as `pipeops_registry::Registries`. The pool uses it to join platforms that were built on
+    /// different daemons, and to check whether a lost build had already pushed its image. Without it, platforms on different
+    /// daemons are an error, and lost builds are always retried.
     #[must_use]
     pub fn registry(mut self, registry: Arc<dyn ImageRegistry>) -> Self {
         self.registry = Some(registry);

@@ -1,11 +1,11 @@
-//! The builds that wait: in turn between namespaces, first come first served inside one.
+//! The queue of waiting builds: round robin between namespaces, first come first served within one.
 
 use std::collections::VecDeque;
 
 /// Waiting builds, each with a ticket.
 #[derive(Debug)]
 pub(super) struct Queue<B> {
-    /// The namespace in front is served next; the one that was served goes to the back.
+    /// The first namespace is served next, then goes to the back.
     round: VecDeque<Namespace<B>>,
     len: usize,
 }
@@ -39,7 +39,7 @@ impl<B> Queue<B> {
         }
     }
 
-    /// All builds in the order in which they are looked at, each with its namespace.
+    /// All builds in queue order, each with its namespace.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &str, &B)> {
         self.round.iter().flat_map(|namespace| {
             let name = namespace.name.as_str();
@@ -61,7 +61,7 @@ impl<B> Queue<B> {
             .map(|(_, build)| build)
     }
 
-    /// Takes a build out that gets its place: its namespace had its turn.
+    /// Removes a build that gets a slot, which ends its namespace's turn.
     pub(super) fn serve(&mut self, ticket: u64) -> Option<(String, B)> {
         let (index, build) = self.take(ticket)?;
         let namespace = self.round.remove(index)?;
@@ -72,7 +72,7 @@ impl<B> Queue<B> {
         Some((name, build))
     }
 
-    /// Takes a build out that does not want its place any more.
+    /// Removes a build that was cancelled.
     pub(super) fn cancel(&mut self, ticket: u64) -> Option<B> {
         let (index, build) = self.take(ticket)?;
         if self.round[index].builds.is_empty() {
@@ -81,7 +81,7 @@ impl<B> Queue<B> {
         Some(build)
     }
 
-    /// How many builds come before this one, if all can go anywhere.
+    /// The number of builds before this one, if all can run on any daemon.
     pub(super) fn ahead(&self, ticket: u64) -> Option<usize> {
         let (own, place) = self.find(ticket)?;
         let before = |(index, namespace): (usize, &Namespace<B>)| {

@@ -1,19 +1,19 @@
-//! Which daemon a project belongs to: rendezvous hashing.
+//! Assigns projects to daemons by rendezvous hashing.
 //!
-//! Each daemon draws a number for each project, always the same one, and the highest wins. A daemon that joins or leaves moves
-//! only the projects that it wins or had won; all others keep theirs, and with it a warm cache. No state is shared: every
-//! process that knows the same members decides alike.
+//! Each pair of daemon and project has a fixed score, and the daemon with the highest score wins. A daemon that joins or leaves
+//! moves only the projects that it wins or had won; all others keep their daemon and its warm cache. No state is shared:
+//! processes that know the same members choose the same daemons.
 
 use ring::digest::{SHA256, digest};
 
-/// The number that a daemon draws for a namespace; the highest wins. Its chance to win grows with its weight.
+/// The score of a daemon for a namespace. A daemon's chance to win grows with its weight.
 pub(super) fn score(member: &str, namespace: &str, weight: usize) -> f64 {
-    // Between the names stands a byte that neither can have, or "a" + "bc" would be "ab" + "c".
+    // The separator is a byte that neither name can contain; otherwise "a" + "bc" would equal "ab" + "c".
     let text = [member.as_bytes(), &[0xff], namespace.as_bytes()].concat();
     let hash = digest(&SHA256, &text);
     let mut bits = [0_u8; 8];
     bits.copy_from_slice(&hash.as_ref()[..8]);
-    // Evenly in (0, 1), neither end included: 53 bits are what a f64 holds.
+    // Uniform in the open interval (0, 1): an f64 holds 53 bits.
     let even = ((u64::from_be_bytes(bits) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     weight.max(1) as f64 / -even.ln()
 }

@@ -1,4 +1,4 @@
-//! One build, on as many daemons as it takes.
+//! Runs one build, on several daemons if necessary.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub(super) async fn run(
                 Some(hold) => {
                     slot.lost(&grant.member, error.to_string(), hold);
                     if let Some(built) = build.pushed(&exported).await {
-                        build.tell(&error, "the image was pushed before; it is taken as it is");
+                        build.tell(&error, "the image was already pushed and is the result");
                         return Ok(Ended::Built(built));
                     }
                     build.leave_silent_cache(&error);
@@ -151,7 +151,7 @@ impl Build<'_> {
     fn goes_elsewhere(&mut self, error: Error, first: bool) -> Result<(), Error> {
         if first && matches!(error, Error::Connect { .. }) {
             // It drains, or discovery still lists it although it is gone: the build did not start there.
-            self.tell(&error, "taking another daemon");
+            self.tell(&error, "using another daemon");
             return Ok(());
         }
         self.lost += 1;
@@ -161,7 +161,7 @@ impl Build<'_> {
             return Err(Error::Exhausted { attempts, source });
         }
         let next = self.lost + 1;
-        let again = format!("building again elsewhere (try {next} of {attempts})");
+        let again = format!("retrying on another daemon (attempt {next} of {attempts})");
         self.tell(&error, &again);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Decides which build runs where and which waits. Plain data without tasks or a clock.
+//! Decides where builds run and which of them wait. Plain data without tasks or a clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -15,17 +15,17 @@ use super::rank::score;
 use super::status::MemberStatus;
 use crate::address::Address;
 
-/// What a build wants of its daemon.
+/// The daemon that a build needs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     pub(super) namespace: String,
-    /// All of them, in their normal spelling; none for the daemon's own.
+    /// The platforms in normalized spelling; empty for the daemon's own.
     pub(super) platforms: Vec<String>,
-    /// Names of daemons that lost this build before: taken last.
+    /// Names of daemons that lost this build before; they're the last choice.
     pub(super) avoid: BTreeSet<String>,
 }
 
-/// A place at a daemon.
+/// A slot on a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) member: String,
@@ -35,13 +35,13 @@ pub(super) struct Grant {
 /// Whether the pool can take a build now, later or never.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Availability {
-    /// A daemon that takes such builds is up.
+    /// A suitable daemon is up.
     Ready,
     /// No single daemon, but each platform has one that is up.
     PerPlatform,
-    /// None is up at the moment.
+    /// No suitable daemon is up at the moment.
     Down,
-    /// None builds for the platforms.
+    /// No daemon builds for the platforms.
     Unsupported,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Availability {
 #[derive(Debug)]
 struct Waiting {
     wanted: Wanted,
-    /// It waited for its first choice long enough.
+    /// It no longer waits for its first choice.
     impatient: bool,
     grant: oneshot::Sender<Grant>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Scheduler {
     /// Running builds by namespace.
     running: HashMap<String, usize>,
     next_ticket: u64,
-    /// Why the list of members could not be had the last time.
+    /// Why the list of members wasn't available the last time.
     discovery_error: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl Scheduler {
         }
     }
 
-    /// Puts a build in the queue and gives its ticket.
+    /// Adds a build to the queue and returns its ticket.
     pub(super) fn enqueue(
         &mut self,
         wanted: Wanted,
@@ -104,7 +104,7 @@ impl Scheduler {
         Ok(ticket)
     }
 
-    /// The build ended, or does not want its place any more.
+    /// The build ended or was cancelled.
     pub(super) fn leave(&mut self, ticket: u64, now: Instant) {
         if self.queue.cancel(ticket).is_some() {
             return;
@@ -126,7 +126,7 @@ impl Scheduler {
         self.settle(now);
     }
 
-    /// The build ended well; it leaves after this.
+    /// The build succeeded; `leave` follows.
     pub(super) fn finish(&mut self, ticket: u64, member: &str, now: Instant) {
         let next_probe = now + self.options.probe_interval;
         if let Some(daemon) = self.daemons.get_mut(member) {
@@ -134,14 +134,14 @@ impl Scheduler {
         }
     }
 
-    /// A build lost this daemon, which is asked again after `hold`.
+    /// A build lost this daemon, which is probed again after `hold`.
     pub(super) fn lose(&mut self, member: &str, why: String, hold: Duration, now: Instant) {
         if let Some(daemon) = self.daemons.get_mut(member) {
             daemon.lose(why, now + hold);
         }
     }
 
-    /// The build takes any daemon from now on.
+    /// The build uses any daemon from now on.
     pub(super) fn lose_patience(&mut self, ticket: u64, now: Instant) {
         if let Some(waiting) = self.queue.get_mut(ticket)
             && !std::mem::replace(&mut waiting.impatient, true)
@@ -150,7 +150,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes over discovery's list.
+    /// Updates the members from discovery.
     pub(super) fn set_members(&mut self, members: Vec<Member>, now: Instant) {
         self.discovery_error = None;
         self.daemons
@@ -170,7 +170,7 @@ impl Scheduler {
         self.settle(now);
     }
 
-    /// The list of members cannot be had: they stay as they are.
+    /// The list of members isn't available; the members stay.
     pub(super) fn discovery_failed(&mut self, why: String) {
         self.discovery_error = Some(why);
     }
@@ -179,7 +179,7 @@ impl Scheduler {
         self.discovery_error.clone()
     }
 
-    /// The daemons to ask now, each with the generation to answer with.
+    /// The daemons to probe now, each with its generation.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<(String, Address, u64)> {
         let due = self
             .daemons
@@ -196,12 +196,12 @@ impl Scheduler {
         .collect()
     }
 
-    /// When the next daemon is to be asked.
+    /// The time of the next probe.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.daemons.values().filter_map(Daemon::due).min()
     }
 
-    /// Takes the answer of a daemon.
+    /// Records the result of a probe.
     pub(super) fn probed(
         &mut self,
         name: &str,
@@ -218,7 +218,7 @@ impl Scheduler {
         self.settle(now);
     }
 
-    /// How many builds get their place before this one; `None` once it has one.
+    /// The number of builds that get a slot before this one; `None` once it has one.
     pub(super) fn ahead(&self, ticket: u64) -> Option<usize> {
         self.queue.ahead(ticket)
     }
@@ -252,7 +252,7 @@ impl Scheduler {
         }
     }
 
-    /// Everything that the listed daemons build for.
+    /// All platforms of the listed daemons.
     pub(super) fn platforms(&self) -> Vec<String> {
         let listed = self.daemons.values().filter(|daemon| daemon.listed);
         let all: BTreeSet<String> = listed.flat_map(Daemon::platforms).collect();
@@ -281,23 +281,23 @@ impl Scheduler {
         self.daemons.iter().map(status).collect()
     }
 
-    /// Gives places to builds for as long as one can have one.
+    /// Assigns slots to builds while any build can get one.
     fn settle(&mut self, now: Instant) {
-        while self.has_room()
+        while self.has_capacity()
             && let Some((ticket, member)) = self.next(now)
         {
             self.start(ticket, &member, now);
         }
     }
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         let capacity = self.options.capacity;
         self.daemons
             .values()
-            .any(|daemon| daemon.takes_builds() && daemon.has_room(capacity))
+            .any(|daemon| daemon.takes_builds() && daemon.has_capacity(capacity))
     }
 
-    /// The next build that can have a place, and where.
+    /// The next build that can get a slot, and where.
     fn next(&self, now: Instant) -> Option<(u64, String)> {
         let limit = self.options.namespace_limit.unwrap_or(usize::MAX);
         let may_run = |namespace: &str| self.running.get(namespace).copied().unwrap_or(0) < limit;
@@ -323,7 +323,7 @@ impl Scheduler {
         });
     }
 
-    /// The daemon for a build: its first choice, or the next one that has room when that would take too long.
+    /// The daemon for a build: its first choice, or the next one with capacity if the wait would be too long.
     fn place(&self, build: &Waiting, now: Instant) -> Option<String> {
         let capacity = self.options.capacity;
         let ranked = self.ranked(&build.wanted);
@@ -331,16 +331,17 @@ impl Scheduler {
         let worth_waiting = || {
             let soon = |wait| wait <= self.options.patience;
             // When a process starts, its daemons answer one after another: the first to do so must not get everything.
-            !build.impatient && (first.is_new() || first.room_in(capacity, now).is_some_and(soon))
+            !build.impatient
+                && (first.is_new() || first.capacity_in(capacity, now).is_some_and(soon))
         };
         let free = ranked
             .iter()
-            .find(|daemon| daemon.takes_builds() && daemon.has_room(capacity))?;
+            .find(|daemon| daemon.takes_builds() && daemon.has_capacity(capacity))?;
         let spill = free.member.name != first.member.name;
         (!spill || !worth_waiting()).then(|| free.member.name.clone())
     }
 
-    /// The daemons that could take a build, the best first; those that were not asked yet are among them.
+    /// The suitable daemons for a build, best first, including those that weren't probed yet.
     fn ranked(&self, wanted: &Wanted) -> Vec<&Daemon> {
         let able = |daemon: &&Daemon| {
             let known = daemon.takes_builds() && daemon.builds_for(&wanted.platforms);

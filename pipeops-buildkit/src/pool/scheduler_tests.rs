@@ -284,7 +284,11 @@ fn namespaces_take_turns_and_may_be_limited() {
     let mut world = World::new(options().namespace_limit(1), &members);
     let (first, second, other) = (world.build("x"), world.build("x"), world.build("y"));
     assert!(world.place(first).is_some() && world.place(other).is_some());
-    assert_eq!(world.place(second), None, "there is room, and still");
+    assert_eq!(
+        world.place(second),
+        None,
+        "there is capacity, but not for this build"
+    );
     world.leave(first);
     assert!(world.place(second).is_some());
 }

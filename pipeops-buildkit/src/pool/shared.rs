@@ -1,4 +1,4 @@
-//! What the builds of a pool and its keeper share.
+//! The state that a pool's builds and its keeper share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::scheduler::{Grant, Scheduler, Wanted};
 pub(super) struct Shared {
     pub(super) options: PoolOptions,
     scheduler: Mutex<Scheduler>,
-    /// Members or their health changed: waiting builds look again.
+    /// Members or their health changed, so waiting builds check again.
     pub(super) changed: Notify,
-    /// A daemon is to be asked earlier than planned: the keeper looks again.
+    /// A probe is due earlier than planned, so the keeper checks again.
     pub(super) ask: Notify,
 }
 
@@ -52,7 +52,7 @@ impl Shared {
     }
 }
 
-/// A build's slot in the queue, then at its daemon. Dropping it frees the slot at once.
+/// A build's place in the queue, then its slot on a daemon. Dropping it frees both.
 #[derive(Debug)]
 pub(super) struct BuildSlot {
     pub(super) shared: Arc<Shared>,
@@ -60,14 +60,14 @@ pub(super) struct BuildSlot {
 }
 
 impl BuildSlot {
-    /// The build ended well.
+    /// The build succeeded.
     pub(super) fn finished(self, member: &str) {
         self.shared
             .scheduler()
             .finish(self.ticket, member, Instant::now());
     }
 
-    /// The build lost its daemon, which is not asked again before `hold` is over.
+    /// The build lost its daemon, which isn't probed again before `hold` is over.
     pub(super) fn lost(self, member: &str, why: String, hold: Duration) {
         self.shared
             .scheduler()

@@ -1,36 +1,36 @@
-//! What a dashboard shows of a pool.
+//! The status of a pool's members, for example for a dashboard.
 
 use serde::{Deserialize, Serialize};
 
-/// One daemon of a pool, as it is now.
+/// The current state of one daemon of a pool, with the counters of this process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MemberStatus {
-    /// Its lasting name.
+    /// Its permanent name.
     pub name: String,
-    /// Where it listens.
+    /// Its address.
     pub address: String,
-    /// Where it stands.
+    /// Its region, if set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// What it builds for; empty until it was asked.
+    /// The platforms that it builds for; empty before the first probe.
     pub platforms: Vec<String>,
-    /// Its version; empty until it was asked.
+    /// The daemon's version; empty before the first probe.
     pub version: String,
     /// Whether it gets builds.
     pub state: MemberState,
-    /// Builds that this process runs there.
+    /// Number of builds of this process that run there.
     pub running: usize,
-    /// How many it may run there.
+    /// Limit for these builds.
     pub capacity: usize,
-    /// Waiting builds that belong there first.
+    /// Number of waiting builds for which it's the first choice.
     pub waiting: usize,
-    /// Builds that ended well there.
+    /// Number of successful builds since the pool started.
     pub finished: u64,
-    /// Builds that lost it, or did not reach it.
+    /// Number of builds since the pool started that lost it or couldn't connect to it.
     pub lost: u64,
-    /// The last thing that went wrong there, however long ago.
+    /// The last error, however old; `None` if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
@@ -40,12 +40,12 @@ pub struct MemberStatus {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum MemberState {
-    /// It was not asked yet.
+    /// Not probed yet.
     New,
-    /// It gets builds.
+    /// Healthy: it gets builds.
     Up,
-    /// It gets no new builds: it refuses them, or its list says so. The ones that it has go on.
+    /// It finishes its running builds and gets no new ones, because it refuses connections or its list marks it as draining.
     Draining,
-    /// It does not answer. It is asked again and again.
+    /// It doesn't respond. It's probed again at intervals of up to 30 s.
     Down,
 }

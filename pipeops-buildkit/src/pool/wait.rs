@@ -11,13 +11,13 @@ use super::error::PoolError;
 use super::scheduler::{Availability, Grant, Wanted};
 use super::shared::{BuildSlot, Shared};
 
-/// How often a waiting build checks its limits.
+/// The interval at which a waiting build checks its limits.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Shortest time between two events about the position in the queue.
+/// Minimum time between two events about the position in the queue.
 const TELL: Duration = Duration::from_secs(5);
 
-/// The end of the wait.
+/// The result of waiting.
 #[derive(Debug)]
 pub(super) enum Got {
     /// A slot on a daemon.
@@ -59,7 +59,7 @@ struct Clocks<'a> {
     platforms: Vec<String>,
     ticket: u64,
     since: Instant,
-    /// Since when no suitable daemon is up.
+    /// The time since when no suitable daemon is up.
     down_since: Option<Instant>,
     told: Option<(Instant, u64)>,
 }
@@ -76,7 +76,7 @@ impl<'a> Clocks<'a> {
         }
     }
 
-    /// Fails at a limit. Returns whether to build each platform by itself.
+    /// Fails at a limit. Returns whether to build each platform separately.
     fn look(&mut self) -> Result<bool, PoolError> {
         let options = &self.shared.options;
         let now = Instant::now();

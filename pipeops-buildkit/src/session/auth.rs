@@ -1,7 +1,7 @@
-//! Logs the daemon in at registries, without giving it more than the job needs.
+//! Authenticates the daemon to registries, with no more access than the build needs.
 //!
-//! For a registry with a token server, the long-lived secret stays here: the daemon gets tokens for single repositories
-//! (BuildKit's token authority). Only a registry that wants a user name and password itself makes the daemon ask for them.
+//! If a registry has a token server, the credential stays in this process and the daemon gets tokens for single repositories
+//! (BuildKit's token authority). The daemon gets user name and password only for registries without a token server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use super::token::{TokenClient, TokenRequest};
 use crate::error::{CredentialError, Error};
 use crate::live_redactor::LiveRedactor;
 
-/// Longest time that a provider may take; the daemon itself gives up after 60 s.
+/// Time limit for the credential provider. The daemon gives up after 60 s.
 const PROVIDER_LIMIT: Duration = Duration::from_secs(45);
 
 /// The service.
@@ -38,8 +38,8 @@ pub(crate) struct Auth {
     redactor: LiveRedactor,
 }
 
-/// What only this session knows: the daemon shares tokens between sessions that prove the same key, so that no other job
-/// gets this one's.
+/// A secret of this session. The daemon shares tokens between sessions that prove the same key, so no other build gets its
+/// tokens.
 struct Seed([u8; 32]);
 
 impl std::fmt::Debug for Seed {
@@ -70,7 +70,7 @@ impl Auth {
         })
     }
 
-    /// Asks the provider, remembers what to hide, and notes why it failed.
+    /// Asks the provider, redacts its answer, and reports its failure to the build.
     async fn credential(&self, host: &str, scope: &RegistryScope) -> Result<Credential, Status> {
         let result = match timeout(PROVIDER_LIMIT, self.provider.credential(host, scope)).await {
             Ok(Ok(credential)) => Ok(credential),
@@ -97,7 +97,7 @@ impl Auth {
         }
     }
 
-    /// The key that proves that this session may have the tokens of `host`.
+    /// The key that proves that this session may use the tokens of `host`.
     fn key(&self, salt: &[u8]) -> Result<Ed25519KeyPair, Status> {
         let seed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), &self.seed.0);
         Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| Status::internal("no key"))
@@ -139,7 +139,7 @@ impl proto::auth_server::Auth for Auth {
             .credential(&host, &self.access.scope_of_host(&host))
             .await?;
         if credential.kind == CredentialKind::Anonymous {
-            // The daemon then fetches anonymous tokens itself: no registry makes this process call another server.
+            // The daemon then fetches anonymous tokens itself, so no registry makes this process call another server.
             return Err(Status::unavailable("nothing to protect for this host"));
         }
         let key = self.key(&request.salt)?;

@@ -1,5 +1,5 @@
-//! The messages of containerd's content API, written down here because the generated crate lacks them. Times and labels are left
-//! out: the daemon needs neither.
+//! The messages of containerd's content API, which the generated crate lacks. Times and labels are omitted because the daemon
+//! doesn't need them.
 
 use bytes::Bytes;
 

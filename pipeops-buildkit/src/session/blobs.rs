@@ -1,8 +1,7 @@
-//! Blobs of folders on this side, for the daemon: images in an OCI layout that a build reads, and build caches in a folder.
+//! Serves blobs of local folders to the daemon: images in an OCI layout, and build caches in a folder.
 //!
-//! This is containerd's content API. Only what the daemon asks for is answered, and only for the folders that the build names.
-//! Blobs are named by their digests, which are checked to be some before they become part of a path; what is written gets its
-//! name when its bytes have that digest.
+//! This implements the part of containerd's content API that the daemon uses, only for the folders that the build names. Digests
+//! are validated before they become part of a path. A written blob gets its name once its content matches the digest.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,23 +26,23 @@ use super::blob_messages::{
 use crate::client::MESSAGE_LIMIT;
 use crate::layout::{Layout, NewBlob};
 
-/// Before the names of the methods.
+/// The path before the method's name.
 pub(crate) const SERVICE: &str = "/containerd.services.content.v1.Content/";
 
-/// Which folder a call is about.
+/// The header with the name of the folder.
 const STORE: &str = "buildkit-attachable-store-id";
 
-/// The most that goes into one message.
+/// Limit for the data of one message, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// Messages that wait for the network or the disk.
+/// Limit for the messages that wait for the network or the disk.
 const WAITING: usize = 8;
 
 /// A folder that the daemon may use.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub(crate) layout: Layout,
-    /// It may write, too.
+    /// Whether the daemon may write.
     pub(crate) writable: bool,
 }
 
@@ -67,7 +66,7 @@ impl Blobs {
             .and_then(|name| name.to_str().ok());
         let Some(store) = name.and_then(|name| self.0.get(name)).cloned() else {
             let name = name.unwrap_or_default();
-            let why = format!("this session serves no blobs of {name:?}");
+            let why = format!("this session has no blob store named {name:?}");
             return Ok(Status::not_found(why).into_http());
         };
         let method = request.uri().path().trim_start_matches(SERVICE).to_owned();
@@ -87,7 +86,7 @@ impl Blobs {
                 let mut grpc = Grpc::new(codec).max_decoding_message_size(MESSAGE_LIMIT);
                 grpc.streaming(Method(store), request).await
             }
-            // Nothing is kept of a blob that was not completed.
+            // Incomplete blobs aren't kept.
             "Abort" => {
                 let codec = ProstCodec::<Empty, Empty>::default();
                 Grpc::new(codec).unary(Method(store), request).await
@@ -131,7 +130,6 @@ impl ServerStreamingService<ReadRequest> for Method {
         let (store, request) = (self.0.clone(), request.into_inner());
         Box::pin(async move {
             let (out, pieces) = mpsc::channel(WAITING);
-            // When the daemon hangs up, it finds its channel closed.
             spawn_blocking(move || {
                 if let Err(status) = store.read(&request, &out) {
                     let _ = out.blocking_send(Err(status));
@@ -197,7 +195,7 @@ impl Store {
         let offset = u64::try_from(request.offset).unwrap_or(0);
         let rest = size
             .checked_sub(offset)
-            .ok_or_else(|| Status::out_of_range("behind the end of the blob"))?;
+            .ok_or_else(|| Status::out_of_range("the offset is behind the end of the blob"))?;
         // 0 and less: to the end.
         let wanted = match u64::try_from(request.size) {
             Ok(wanted @ 1..) => wanted.min(rest),
@@ -233,7 +231,7 @@ impl Store {
         out: &mpsc::Sender<Result<WriteResponse, Status>>,
     ) -> Result<(), Status> {
         if !self.writable {
-            return Err(Status::permission_denied("this folder is only read"));
+            return Err(Status::permission_denied("this folder is read-only"));
         }
         let mut writing = Writing {
             blob: self.layout.begin().map_err(not_written)?,
@@ -263,11 +261,11 @@ impl Store {
 fn parse(digest: &str) -> Result<Digest, Status> {
     digest
         .parse()
-        .map_err(|_| Status::invalid_argument("this is not a digest"))
+        .map_err(|_| Status::invalid_argument("invalid digest"))
 }
 
 fn not_written(error: std::io::Error) -> Status {
-    Status::internal(format!("the blob cannot be written: {error}"))
+    Status::internal(format!("cannot write the blob: {error}"))
 }
 
 /// One blob on its way to the disk.
@@ -292,7 +290,7 @@ impl Writing<'_> {
             self.total = request.total;
         }
         let action = Action::try_from(request.action)
-            .map_err(|_| Status::invalid_argument("this action is not known"))?;
+            .map_err(|_| Status::invalid_argument("unknown action"))?;
         if action != Action::Stat {
             self.append(&request)?;
         }
@@ -310,7 +308,7 @@ impl Writing<'_> {
     fn append(&mut self, request: &WriteRequest) -> Result<(), Status> {
         let at = self.offset();
         if request.offset > 0 && request.offset != at {
-            let why = format!("a write at {} must be at {at}", request.offset);
+            let why = format!("the offset is {} instead of {at}", request.offset);
             return Err(Status::out_of_range(why));
         }
         // From the beginning again. (An end without data says nothing about where it is.)

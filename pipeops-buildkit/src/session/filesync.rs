@@ -1,7 +1,7 @@
-//! Serves folders to the daemon: the sending side of fsutil.
+//! Sends folders to the daemon: the sending side of fsutil.
 //!
-//! The daemon names a folder and patterns. It gets the list of entries, asks for the contents that it does not have, and
-//! says when it is done. Listing and sending overlap.
+//! The daemon names a folder and patterns. It gets the list of entries, requests the contents that it doesn't have, and says when
+//! it's done. Listing and sending overlap.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,10 +85,7 @@ impl DiffCopy for FileSync {
     ) -> Result<Response<PacketStream>, Status> {
         let wanted = Wanted::read(request.metadata())?;
         let source = self.sources.get(&wanted.dir).cloned().ok_or_else(|| {
-            Status::not_found(format!(
-                "this session serves no folder named {:?}",
-                wanted.dir
-            ))
+            Status::not_found(format!("this session has no folder named {:?}", wanted.dir))
         })?;
         let (out, packets) = mpsc::channel(WAITING);
         let transfer = Transfer {
@@ -98,7 +95,7 @@ impl DiffCopy for FileSync {
         };
         let notes = self.notes.clone();
         let task = tokio::spawn(transfer.run(source, wanted, request.into_inner(), notes));
-        // The task lives as long as the answer: when the daemon hangs up, it ends.
+        // The task ends with the response, when the daemon closes the connection.
         let task = AbortOnDropHandle::new(task);
         let stream = ReceiverStream::new(packets).map(move |packet| {
             let _alive = &task;
@@ -117,12 +114,12 @@ enum TransferError {
     Pattern(String),
     #[error("{path} changed while the build read it")]
     Changed { path: String },
-    #[error("the daemon asked for entry {0}, which is no file or was asked for before")]
+    #[error("the daemon requested entry {0}, which isn't a file or was requested before")]
     UnknownEntry(u32),
-    #[error("the daemon could not take the files: {0}")]
+    #[error("the daemon couldn't receive the files: {0}")]
     Receiver(String),
     /// The daemon is gone.
-    #[error("the daemon hung up")]
+    #[error("the daemon closed the connection")]
     HungUp,
 }
 
@@ -187,7 +184,7 @@ impl Transfer {
                 why,
             }),
         }
-        tracing::debug!(%message, dir = wanted.dir, "a transfer of files failed");
+        tracing::debug!(%message, dir = wanted.dir, "a file transfer failed");
         let _ = self.out.send(Ok(Packet::error(&message))).await;
         let _ = self.out.send(Err(Status::aborted(message))).await;
     }

@@ -1,4 +1,4 @@
-//! Which entries of a context the daemon asked for.
+//! Selects the entries of a context that the daemon requested.
 
 use std::collections::BTreeSet;
 use std::io;

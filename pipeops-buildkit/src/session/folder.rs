@@ -1,4 +1,4 @@
-//! A folder on disk that a daemon may fetch.
+//! A local folder that the daemon may fetch.
 
 use std::fs;
 use std::io;

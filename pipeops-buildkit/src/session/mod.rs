@@ -1,5 +1,5 @@
-//! The session: an HTTP/2 server inside a call to the daemon, through which the daemon gets files, credentials and secrets
-//! while it builds.
+//! The session: an HTTP/2 server inside a call to the daemon. Through it the daemon fetches files, credentials and secrets during
+//! the build.
 
 pub(crate) mod access;
 pub(crate) mod auth;
@@ -64,10 +64,10 @@ use self::ssh::Ssh;
 use self::tunnel::{Heard, Tunnel, WAITING};
 use self::upload::Upload;
 
-/// Longest time until the daemon has taken the session.
+/// Time limit for the daemon to accept the session.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// What a session offers.
+/// The services of a session.
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) files: Arc<FileSync>,
@@ -79,7 +79,7 @@ pub(crate) struct Services {
     pub(crate) blobs: Arc<Blobs>,
 }
 
-/// The methods that are announced; the daemon calls no others.
+/// The announced methods. The daemon calls no others.
 const METHODS: [&str; 15] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
@@ -98,9 +98,9 @@ const METHODS: [&str; 15] = [
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
 ];
 
-/// An open session. Dropping it ends everything that it started.
+/// An open session. Dropping it ends all its tasks.
 pub(crate) struct Session {
-    /// The name under which a build refers to it.
+    /// The id by which a build refers to it.
     pub(crate) id: String,
     server: AbortOnDropHandle<Option<String>>,
     heard: Heard,
@@ -108,9 +108,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens a session; ready when the daemon has begun to use it.
+    /// Opens a session and waits until the daemon uses it.
     ///
-    /// Builds with the same `shared_key` share what the daemon keeps of their contexts.
+    /// Builds with the same `shared_key` share the context files that the daemon keeps.
     pub(crate) async fn open(
         control: &mut ControlClient<Channel>,
         services: Services,
@@ -120,11 +120,11 @@ impl Session {
         let (outgoing, messages) = mpsc::channel(WAITING);
         let mut request = Request::new(ReceiverStream::new(messages));
         describe(request.metadata_mut(), &id, shared_key)?;
-        // The daemon's first bytes inside the tunnel come with these headers: from then on it knows the session.
+        // The daemon knows the session once it sends these headers.
         let incoming = match timeout(OPEN_LIMIT, control.session(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Err(Error::session(status.message())),
-            Err(_) => return Err(Error::session("the daemon did not take it in time")),
+            Err(_) => return Err(Error::session("the daemon did not accept it in time")),
         };
         let heard = Heard::new();
         let tunnel = Tunnel::new(incoming, outgoing, heard.clone());
@@ -138,7 +138,7 @@ impl Session {
         })
     }
 
-    /// Waits until the session ends, which it should not; gives the reason if there is one.
+    /// Waits until the session ends, which it shouldn't during a build. Returns the reason, if known.
     pub(crate) async fn ended(&mut self) -> Option<String> {
         (&mut self.server)
             .await
@@ -150,7 +150,7 @@ impl Session {
         self.server.is_finished()
     }
 
-    /// How long the daemon has not used it, not even for a health check.
+    /// The time since the daemon last used it, including health checks.
     pub(crate) fn silence(&self) -> Duration {
         self.heard.silence()
     }
@@ -160,7 +160,7 @@ fn describe(headers: &mut MetadataMap, id: &str, shared_key: &str) -> Result<(),
     let value = |text: &str| {
         AsciiMetadataValue::try_from(text).map_err(|_| Error::Invalid {
             field: "shared_key",
-            why: "it has characters other than printable ASCII".to_owned(),
+            why: "only printable ASCII is allowed".to_owned(),
         })
     };
     headers.insert("x-docker-expose-session-uuid", value(id)?);
@@ -174,17 +174,17 @@ fn describe(headers: &mut MetadataMap, id: &str, shared_key: &str) -> Result<(),
     Ok(())
 }
 
-/// Serves one tunnel until it ends; gives the reason when that was an error.
+/// Serves one tunnel until it ends. Returns the reason if that was an error.
 async fn serve(tunnel: Tunnel, services: Services, tasks: CancellationToken) -> Option<String> {
     let service = hyper::service::service_fn(move |request| {
         let services = services.clone();
         async move { services.answer(request).await }
     });
     let connection = hyper::server::conn::http2::Builder::new(Bounded(tasks))
-        // A long .dockerignore comes as one header for each pattern.
+        // Each pattern of a .dockerignore comes as a separate header.
         .max_header_list_size(HEADER_LIMIT)
-        // The server ends a connection on which too many small messages wait, and requests for files are small and many;
-        // how many may wait follows from the window.
+        // The server ends a connection if too many small messages wait, and file requests are small and many. The window
+        // determines how many may wait.
         .initial_connection_window_size(WINDOW)
         .serve_connection(TokioIo::new(tunnel), service);
     connection.await.err().map(|error| error.to_string())
@@ -234,7 +234,7 @@ where
     }
 }
 
-/// Always healthy: the daemon only wants to know that somebody answers. Without it a session lives for ten seconds.
+/// Always reports health. Without answers to its health checks, the daemon ends a session after ten seconds.
 struct Healthy;
 
 #[tonic::async_trait]

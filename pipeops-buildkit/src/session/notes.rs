@@ -1,10 +1,10 @@
-//! What the services of a session report to the build.
+//! Errors that the services of a session report to the build.
 
 use tokio::sync::mpsc;
 
 use crate::error::Error;
 
-/// Errors of a service, which explain more than the daemon's own.
+/// Reports errors that explain more than the daemon's error does.
 #[derive(Debug, Clone)]
 pub(crate) struct Notes(mpsc::Sender<Error>);
 
@@ -15,7 +15,7 @@ impl Notes {
         (Self(sender), receiver)
     }
 
-    /// Notes an error. Once the channel is full, errors are dropped, because the first one counts.
+    /// Reports an error. Only the first one counts, so errors are dropped when the channel is full.
     pub(crate) fn error(&self, error: Error) {
         let _ = self.0.try_send(error);
     }

@@ -1,4 +1,4 @@
-//! What a context needs from the operating system beyond `std`.
+//! File operations beyond `std` that a context needs.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};

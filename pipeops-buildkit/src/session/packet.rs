@@ -1,6 +1,6 @@
 //! The messages of fsutil, with which a daemon fetches files, and the gRPC method that carries them.
 //!
-//! Written by hand because names of files need not be UTF-8: the generated messages hold `String`s.
+//! They're written by hand because file names may not be UTF-8, and the generated messages use `String`s.
 
 use std::convert::Infallible;
 use std::pin::Pin;

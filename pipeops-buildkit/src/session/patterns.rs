@@ -1,8 +1,7 @@
-//! Patterns of `.dockerignore` files, as Docker reads them.
+//! `.dockerignore` patterns, with Docker's rules.
 //!
-//! The rules are those of [moby/patternmatcher], which both Docker and BuildKit use; they are not those of `.gitignore`.
-//! A pattern matches a path or one of its parents, `!` takes back what an earlier pattern matched, and the last pattern
-//! that matches decides.
+//! The rules are those of [moby/patternmatcher], which Docker and BuildKit use. They differ from `.gitignore`. A pattern matches
+//! a path or one of its parents, a pattern with `!` reverts a match, and the last matching pattern decides.
 //!
 //! [moby/patternmatcher]: https://github.com/moby/patternmatcher
 
@@ -10,7 +9,8 @@ use std::fmt::Write as _;
 
 use regex::Regex;
 
-/// A list of patterns in the order in which they were written.
+/// A list of `.dockerignore` patterns, with Docker's rules: a pattern matches a path or one of its parents, `!` reverts a match,
+/// and the last matching pattern decides.
 ///
 /// ```
 /// use pipeops_buildkit::Patterns;
@@ -26,25 +26,25 @@ pub struct Patterns {
     list: Vec<Pattern>,
 }
 
-/// A pattern that cannot be read.
+/// Invalid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the pattern {pattern:?} cannot be read: {why}")]
+#[error("invalid pattern {pattern:?}: {why}")]
 #[non_exhaustive]
 pub struct PatternError {
     /// The pattern.
     pub pattern: String,
-    /// Which rule it breaks.
+    /// The rule that it breaks.
     pub why: String,
 }
 
-/// Which patterns a folder matched: its entries match them too.
+/// The patterns that a folder matched. Its entries match them too.
 pub(crate) type Matched = Vec<bool>;
 
 impl Patterns {
-    /// Reads patterns, one each, as the daemon sends them.
+    /// Parses a list of patterns.
     ///
     /// # Errors
-    /// When a pattern is not well formed.
+    /// If a pattern is invalid.
     pub fn parse<S: AsRef<str>>(
         patterns: impl IntoIterator<Item = S>,
     ) -> Result<Self, PatternError> {
@@ -55,15 +55,15 @@ impl Patterns {
         Ok(Self { list })
     }
 
-    /// Reads the text of a `.dockerignore` file: comments, blank lines, a byte order mark and a leading `/` are left out.
+    /// Parses a `.dockerignore` file. Comments, blank lines, a byte order mark and leading slashes are ignored.
     ///
     /// # Errors
-    /// When a pattern is not well formed.
+    /// If a pattern is invalid.
     pub fn from_dockerignore(file: &[u8]) -> Result<Self, PatternError> {
         Self::parse(ignored(file))
     }
 
-    /// Whether this path (relative, separated by `/`) or one of its parents matches.
+    /// Returns whether a path or one of its parents matches. The path is relative and separated by `/`.
     pub fn matches(&self, path: &str) -> bool {
         let mut matched = false;
         for pattern in &self.list {
@@ -75,7 +75,7 @@ impl Patterns {
         matched
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -265,10 +265,7 @@ fn compile(pattern: &str) -> Result<Kind, &'static str> {
                 rest = after;
             }
             '\\' => {
-                let escaped = rest
-                    .chars()
-                    .next()
-                    .ok_or("a \\ at its end escapes nothing")?;
+                let escaped = rest.chars().next().ok_or("a trailing \\ escapes nothing")?;
                 rest = &rest[escaped.len_utf8()..];
                 translation.special(&regex::escape(escaped.encode_utf8(&mut [0; 4])));
             }
@@ -326,7 +323,7 @@ impl Translation {
                 .size_limit(REGEX_LIMIT)
                 .build()
                 .map(Kind::Regex)
-                .map_err(|_| "it is too long"),
+                .map_err(|_| "it is too complex"),
         }
     }
 }
@@ -354,7 +351,7 @@ fn class(text: &str) -> Result<(String, &str), &'static str> {
         rest = after;
         ranges += 1;
         if low > high {
-            return Err("a range runs backwards");
+            return Err("a range is in the wrong order");
         }
         let _ = write!(
             expression,
@@ -409,7 +406,7 @@ mod tests {
             ("[a", "not closed"),
             ("a\\", "escapes nothing"),
             ("!", "follows"),
-            ("[b-a]", "backwards"),
+            ("[b-a]", "wrong order"),
         ] {
             let error = Patterns::parse([pattern]).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");

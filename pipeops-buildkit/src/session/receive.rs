@@ -1,7 +1,7 @@
-//! Takes a folder that the daemon sends: the receiving side of fsutil.
+//! Receives a folder from the daemon: the receiving side of fsutil.
 //!
-//! The daemon lists entries; contents are asked for, a few at a time; hard links, and what must not change any more (times and
-//! modes of folders), come last. What the daemon says is not trusted: see [`Root`].
+//! The daemon lists entries. Contents are requested a few at a time. Hard links, and the times and modes of folders, are set last.
+//! The daemon isn't trusted: see [`Root`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -24,16 +24,16 @@ use super::root::{Partial, Root};
 use super::stat::go_mode;
 use crate::error::Error;
 
-/// Contents that are asked for and not complete: each is an open file.
+/// Limit for incomplete contents, each of which is an open file.
 const ASKED: usize = 16;
 
-/// Packets that wait for the disk.
+/// Limit for the packets that wait for the disk.
 const WAITING: usize = 64;
 
-/// A result with more entries is refused: what is known of them is kept in memory.
+/// Limit for the number of entries, which are kept in memory.
 const MOST_ENTRIES: u32 = 5_000_000;
 
-/// A folder that takes one transfer.
+/// The folder that receives a transfer.
 #[derive(Debug)]
 pub(crate) struct FolderTarget {
     folder: PathBuf,
@@ -82,17 +82,17 @@ impl DiffCopy for FolderTarget {
     }
 }
 
-/// Why a folder was not received.
+/// Why a folder wasn't received.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReceiveError {
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
     #[error("the daemon sent {0}")]
     Protocol(String),
-    #[error("the daemon could not send the files: {0}")]
+    #[error("the daemon couldn't send the files: {0}")]
     Sender(String),
-    /// The daemon hung up and cannot be told.
-    #[error("the daemon hung up")]
+    /// The daemon closed the connection, so it can't be informed.
+    #[error("the daemon closed the connection")]
     HungUp,
 }
 
@@ -109,7 +109,7 @@ fn serve(
     let result = root.and_then(|root| Transfer::new(root, incoming, out, received).run());
     let Err(error) = result else { return };
     let message = error.to_string();
-    tracing::debug!(%message, "a folder was not received");
+    tracing::debug!(%message, "receiving a folder failed");
     match error {
         ReceiveError::HungUp => return,
         ReceiveError::Write { path, source } => {
@@ -122,14 +122,14 @@ fn serve(
     let _ = out.blocking_send(Err(Status::aborted(message)));
 }
 
-/// Writes what a daemon sends that says all this at once, whatever is asked; gives why that failed.
+/// Receives these packets, which are sent at once regardless of requests. Returns the error.
 #[cfg(fuzzing)]
 pub(crate) fn from_packets(folder: &std::path::Path, packets: Vec<Packet>) -> Option<String> {
-    let room = packets.len() + 1;
-    let (sender, incoming) = mpsc::channel(room);
-    let (out, _answers) = mpsc::channel(room);
+    let capacity = packets.len() + 1;
+    let (sender, incoming) = mpsc::channel(capacity);
+    let (out, _answers) = mpsc::channel(capacity);
     for packet in packets {
-        sender.try_send(packet).expect("there is room");
+        sender.try_send(packet).expect("the channel has capacity");
     }
     drop(sender);
     let received = Received::default();
@@ -207,7 +207,7 @@ impl<'a> Transfer<'a> {
                 String::from_utf8_lossy(&packet.data).into_owned(),
             )),
             _ => Err(ReceiveError::Protocol(format!(
-                "a packet of kind {} in the middle",
+                "an unexpected packet of kind {}",
                 packet.kind
             ))),
         }
@@ -217,9 +217,7 @@ impl<'a> Transfer<'a> {
         let number = self.number;
         self.number += 1;
         if self.listed || number >= MOST_ENTRIES {
-            return Err(ReceiveError::Protocol(
-                "more entries than there can be".to_owned(),
-            ));
+            return Err(ReceiveError::Protocol("too many entries".to_owned()));
         }
         match kind(&stat) {
             EntryKind::Folder => {
@@ -284,7 +282,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Once every content is there: hard links, and folders from the innermost on.
+    /// Creates hard links, and sets times and modes of folders, innermost first.
     fn complete(&mut self) -> Result<(), ReceiveError> {
         for stat in std::mem::take(&mut self.links) {
             self.root.hard_link(&stat).map_err(failed(&stat))?;

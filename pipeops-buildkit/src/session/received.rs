@@ -1,4 +1,4 @@
-//! Counts what a build writes into one output.
+//! Counters of one output.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

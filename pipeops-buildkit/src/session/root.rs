@@ -1,7 +1,7 @@
-//! A folder that others may fill, and nothing outside of it.
+//! Writes untrusted entries into a folder, and nothing outside of it.
 //!
-//! Each path is walked part by part from the folder itself, refusing symlinks: neither a link that came a moment ago nor one
-//! that was there before leads out. Files are written under another name first, so that a link in their place is replaced.
+//! Each path is resolved component by component from the folder, and symlinks are rejected, whether they were received or existed
+//! before. Files are written under a temporary name first, so an existing link is replaced and not followed.
 
 pub(super) use imp::{Partial, Root};
 
@@ -110,7 +110,7 @@ mod imp {
             if path.split(|byte| *byte == b'/').any(bad) {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
-                    "this path would lead out of the folder",
+                    "the path would leave the folder",
                 ));
             }
             let mut parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
@@ -208,7 +208,7 @@ mod imp {
         pub(in crate::session) fn open(_path: &Path) -> io::Result<Self> {
             Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "results are written into folders on Unix only",
+                "output folders are supported on Unix only",
             ))
         }
 

@@ -21,9 +21,7 @@ impl Secrets {
     pub(crate) fn new(secrets: BTreeMap<String, SecretString>) -> Result<Self, Error> {
         for (id, secret) in &secrets {
             if secret.expose().len() > SECRET_LIMIT {
-                let why = format!(
-                    "the secret {id:?} is longer than 500 KiB, the most that BuildKit takes"
-                );
+                let why = format!("the secret {id:?} is larger than BuildKit's limit of 500 KiB");
                 return Err(Error::Invalid {
                     field: "secrets",
                     why,

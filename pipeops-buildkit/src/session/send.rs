@@ -1,6 +1,6 @@
-//! Takes the results that the daemon sends: archives as streams, folders as trees.
+//! Receives outputs from the daemon: archives as streams, folders as trees.
 //!
-//! Both come through one gRPC method with two kinds of messages; a header says for which exporter, and with that which kind.
+//! Both use the same gRPC method with different messages. A header names the exporter, which determines the kind.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -73,7 +73,8 @@ impl FileSend {
         // Daemons before v0.13 send no number: they have one exporter.
         let Some((to, received)) = self.outputs.get(number.unwrap_or_default()) else {
             return Ok(
-                Status::not_found(format!("no output has the number {number:?}")).into_http(),
+                Status::not_found(format!("there is no output with the number {number:?}"))
+                    .into_http(),
             );
         };
         let received = Arc::clone(received);
@@ -142,7 +143,7 @@ enum StreamError {
     #[error("cannot write {path}")]
     Write { path: String, source: io::Error },
     /// The daemon broke off; it knows why.
-    #[error("the daemon broke off")]
+    #[error("the daemon closed the stream early")]
     BrokenOff,
 }
 
@@ -259,7 +260,7 @@ impl Partial {
     fn create(path: &Path) -> io::Result<Self> {
         let name = path
             .file_name()
-            .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
+            .ok_or_else(|| io::Error::other("the path has no file name"))?;
         let mut partial = name.to_owned();
         let id = random::id().map_err(io::Error::other)?;
         partial.push(format!(".partial-{id}"));

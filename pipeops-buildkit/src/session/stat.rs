@@ -1,11 +1,11 @@
-//! How one entry of a context is described to the daemon.
+//! Describes one entry of a context to the daemon.
 //!
-//! The daemon takes a file as unchanged when its size and its time in nanoseconds are. Times from the disk make it miss a
-//! change that keeps both, and make every fresh clone look changed; times of the commit make every file of the next commit
-//! look changed. So the time is derived from the content alone: a date between 2001 and 2010, which archives can hold and
-//! which is never in the future. That it moves with each change matters to those who compare it later: a web server makes
-//! its ETag of seconds and size, Python its check of compiled files. Modes are those that git knows, because they are part
-//! of the cache key and differ between hosts with different umasks.
+//! The daemon considers a file unchanged if its size and its time in nanoseconds are unchanged. Times from the disk would hide
+//! changes that keep both, and make every fresh clone look changed. The commit's time would make every file of the next commit
+//! look changed. So the time is derived from the content alone: a date between 2001 and 2010, which archives can represent and
+//! which is never in the future. It changes with the content, which matters to programs that compare it later: web servers
+//! derive ETags from seconds and size, and Python checks compiled files. File modes are those that git knows, because modes are
+//! part of the cache key and differ between hosts with different umasks.
 
 use bytes::Bytes;
 

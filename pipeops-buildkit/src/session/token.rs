@@ -22,16 +22,16 @@ use serde::Deserialize;
 use super::access::Access;
 use crate::error::{CredentialError, Error};
 
-/// Longest time for one answer of a token server.
+/// Time limit for one response of a token server.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
-/// A token is a few KiB; more is not read.
+/// Limit for the size of a response. Tokens have a few KiB.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// Longest body of a refusal that is read.
+/// Limit for the body of an error response.
 const REFUSAL_LIMIT: usize = 16 << 10;
 
-/// What the specification says a token lives when its server does not say.
+/// The lifetime of a token if the server doesn't state it, from the specification.
 const DEFAULT_LIFE: i64 = 60;
 
 /// Asks token servers. Its HTTP client is made when it is first needed.
@@ -63,19 +63,19 @@ pub(crate) struct Token {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
-    #[error("its token server {0} is on a foreign host")]
+    #[error("its token server {0} is on a host that isn't trusted")]
     ForeignRealm(String),
-    #[error("its token server answered {status}")]
+    #[error("its token server responded with {status}")]
     Refused {
         status: StatusCode,
         class: RefusalClass,
         retry_after: Option<Duration>,
     },
-    #[error("its token server cannot be reached")]
+    #[error("its token server can't be reached")]
     Http(#[source] reqwest::Error),
-    #[error("its token server's answer is no token: {0}")]
+    #[error("its token server returned no valid token: {0}")]
     Malformed(&'static str),
-    #[error("TLS cannot be set up")]
+    #[error("TLS can't be initialized")]
     Tls(#[source] TlsError),
 }
 
@@ -220,7 +220,7 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, TokenErro
     while let Some(piece) = response.chunk().await.map_err(TokenError::Http)? {
         body.extend_from_slice(&piece);
         if body.len() > limit {
-            return Err(TokenError::Malformed("it is too long"));
+            return Err(TokenError::Malformed("the response is too long"));
         }
     }
     Ok(body)
@@ -281,7 +281,7 @@ async fn read_token(response: Response) -> Result<Token, TokenError> {
     }
     let body = read(response, BODY_LIMIT).await?;
     let answer: Answer = serde_json::from_slice(&body)
-        .map_err(|_| TokenError::Malformed("it is not the JSON of a token"))?;
+        .map_err(|_| TokenError::Malformed("the response isn't the JSON of a token"))?;
     let token = if answer.token.is_empty() {
         answer.access_token
     } else {

@@ -15,10 +15,10 @@ use super::folder::Folder;
 use super::os::{self, Identity};
 use super::stat::Kind;
 
-/// A context with more entries is refused: it was meant for another folder.
+/// Limit for the entries of a context. A larger one is probably the wrong folder.
 const MOST_ENTRIES: usize = 1_000_000;
 
-/// Folders nested deeper than this are refused.
+/// Limit for the nesting depth of folders.
 const DEEPEST: usize = 1_000;
 
 /// One entry that is sent.
@@ -34,7 +34,7 @@ pub(crate) struct Found {
     pub(crate) content: Option<Content>,
 }
 
-/// An entry that cannot be read.
+/// An unreadable entry.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path} of the build context")]
 pub(crate) struct TreeError {

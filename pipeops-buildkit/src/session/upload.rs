@@ -1,4 +1,4 @@
-//! Streams that the daemon reads as if it downloaded them: named contexts without a file on disk.
+//! Streams as named contexts. The daemon reads them as if it downloaded them.
 
 use std::collections::BTreeMap;
 use std::fmt;

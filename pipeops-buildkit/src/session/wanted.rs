@@ -49,7 +49,7 @@ fn values(headers: &MetadataMap, key: &'static str) -> Result<Vec<String>, Statu
         } else {
             Some(text.to_owned())
         }
-        .ok_or_else(|| Status::invalid_argument(format!("{key} is not encoded well")))
+        .ok_or_else(|| Status::invalid_argument(format!("{key} is not properly encoded")))
     };
     headers.get_all(key).iter().map(decode).collect()
 }

@@ -8,22 +8,34 @@ use crate::error::Error;
 use crate::session::upload::Once;
 
 /// What `FROM name` and `COPY --from=name` refer to, instead of a stage or an image.
+///
+/// ```
+/// use pipeops_buildkit::{BuildRequest, NamedContext, Solve};
+///
+/// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?);
+/// let solve = Solve::new(request)
+///     .context("assets", NamedContext::Folder("/srv/assets".into()))
+///     .context("base", NamedContext::Image("registry.example.com/base:24.04".parse()?))
+///     .context("tools", NamedContext::Git("https://github.com/acme/tools.git#v3".into()));
+/// # let _ = solve;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NamedContext {
-    /// A folder of this machine. It is sent like the build context, with its own `.dockerignore`.
+    /// A local folder. It's sent like the build context and has its own `.dockerignore`.
     Folder(PathBuf),
-    /// An image.
+    /// An image that the daemon pulls.
     Image(ImageRef),
     /// A repository that the daemon clones: `https://host/owner/name.git#ref`, or `git@host:owner/name.git`.
     Git(String),
-    /// An archive or file that the daemon downloads.
+    /// An archive or file that the daemon downloads over HTTP.
     Http(String),
-    /// An image in a folder of this machine that is an OCI image layout. Its blobs go through the build's session.
+    /// An image in a local folder with an OCI image layout. The daemon reads its blobs through the build's session.
     OciLayout {
         /// The folder.
         folder: PathBuf,
-        /// Its tag in the folder's index; `None` if the index has only one image.
+        /// The image's tag in the folder's index; `None` if the index has only one image.
         tag: Option<String>,
     },
 }
@@ -49,11 +61,11 @@ impl ContextSource {
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/:@".contains(c);
         if name.is_empty() || !name.chars().all(valid) {
             return refuse(format!(
-                "{name:?} is not a name that FROM accepts: lower-case letters, digits and ._-/:@"
+                "{name:?} is not a valid context name: use lower-case letters, digits and ._-/:@"
             ));
         }
         if name == "scratch" {
-            return refuse("scratch is always empty and cannot be replaced".to_owned());
+            return refuse("scratch is reserved for the empty image".to_owned());
         }
         let known = match self {
             Self::Named(NamedContext::Git(url)) => {
@@ -70,7 +82,7 @@ impl ContextSource {
         match known {
             true => Ok(()),
             false => refuse(format!(
-                "{name}: the daemon would not read its address as one of this kind: use git@…, git://… or http(s)://….git for a repository, http(s)://… for an archive"
+                "{name}: unsupported address: use git@…, git://… or http(s)://….git for a repository, http(s)://… for an archive"
             )),
         }
     }

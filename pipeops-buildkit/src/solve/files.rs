@@ -91,7 +91,7 @@ impl Files {
             _ => {
                 return Err(Error::Invalid {
                     field: "dockerfile",
-                    why: "this kind of source is not supported".to_owned(),
+                    why: "unsupported Dockerfile source".to_owned(),
                 });
             }
         }
@@ -156,7 +156,7 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Error {
 fn no_image(folder: &Path, tag: Option<&str>) -> Error {
     let which = match tag {
         Some(tag) => format!("no image with the tag {tag:?}"),
-        None => "not exactly one image; name one by its tag".to_owned(),
+        None => "no single image; select one by its tag".to_owned(),
     };
     Error::Invalid {
         field: "context",

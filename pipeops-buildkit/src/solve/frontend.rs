@@ -1,5 +1,5 @@
-//! What the Dockerfile frontend is told: the request and, beyond it, stages without cache, attestations, and how the containers
-//! of build steps run.
+//! The attributes of the Dockerfile frontend: from the request, and options for stages, attestations and the containers of build
+//! steps.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,21 +8,21 @@ use pipeops_core::BuildRequest;
 
 use crate::error::Error;
 
-/// How much provenance is attached to an image.
+/// How much detail a provenance attestation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provenance {
-    /// The sources and the steps, without the build's configuration.
+    /// Sources and steps, without the build's configuration.
     Min,
-    /// Everything, including build arguments and the Dockerfile. Do not use it with secret arguments.
+    /// Everything, including build arguments and the Dockerfile. Don't use it if an argument is secret.
     Max,
 }
 
-/// How the containers of build steps reach the network.
+/// The network of the containers that run build steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Network {
-    /// In an isolated network, the default.
+    /// An isolated network; the default.
     Sandbox,
     /// No network.
     None,
@@ -30,15 +30,15 @@ pub enum Network {
     Host,
 }
 
-/// When the daemon asks the registry for an image that it already has.
+/// When the daemon asks the registry for a base image that it already has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResolveMode {
-    /// Always for tags, never for digests.
+    /// For tags always, for digests never; the default.
     Default,
     /// Always.
     Pull,
-    /// Only for images that it does not have.
+    /// Never: only for images that it doesn't have.
     PreferLocal,
 }
 
@@ -216,7 +216,10 @@ impl Frontend {
                 .as_ref()
                 .filter(|value| value.is_empty() || value.contains(char::is_control))
             {
-                return refuse(field, format!("{value:?} is not one"));
+                return refuse(
+                    field,
+                    format!("{value:?} is empty or has control characters"),
+                );
             }
         }
         Ok(())

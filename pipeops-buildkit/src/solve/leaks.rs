@@ -30,7 +30,7 @@ impl<'a> BuildLeaks<'a> {
         }
     }
 
-    /// Notes what to look for before the build starts.
+    /// Takes the secrets to search for, before the build starts.
     pub(super) fn remember(&mut self, prepared: &Prepared) {
         self.search = prepared.leaks.clone();
         self.build = Some(prepared.request.r#ref.clone());
@@ -68,7 +68,7 @@ fn tell(report: &LeakReport, events: &dyn EventSink) {
         events.emit(EventKind::Warning { message });
     }
     if !report.unchecked.is_empty() {
-        tracing::info!(unchecked = ?report.unchecked, "the leak check could not look at everything");
+        tracing::info!(unchecked = ?report.unchecked, "the leak check is incomplete");
     }
 }
 
@@ -81,12 +81,14 @@ fn warnings(report: &LeakReport) -> Vec<String> {
         .collect();
     let more = report.leaks.len().saturating_sub(WARNINGS);
     if more > 0 {
-        warnings.push(format!("Secrets can be read in {more} more places"));
+        warnings.push(format!("{more} more leaks were found"));
     }
     if report.record_removed {
-        warnings.push("The daemon's record of this build was removed: it held a secret".to_owned());
+        warnings.push(
+            "The daemon's record of this build contained a secret and was removed".to_owned(),
+        );
     } else if !report.leaks.is_empty() {
-        warnings.push("Mount secrets with RUN --mount=type=secret, do not print or copy them, and replace those that were readable".to_owned());
+        warnings.push("Mount secrets with RUN --mount=type=secret, don't print or copy them, and replace the leaked ones".to_owned());
     }
     warnings
 }
@@ -114,9 +116,9 @@ mod tests {
         assert_eq!(told.len(), 12);
         assert_eq!(
             told[0],
-            "build secret \"npm\" can be read in the file /f0 of the image's layer sha256:abababababab: whoever can pull the image has it"
+            "build secret \"npm\" leaks into the file /f0 of the image's layer sha256:abababababab: everyone who can pull the image can read it"
         );
-        assert_eq!(told[10], "Secrets can be read in 2 more places");
+        assert_eq!(told[10], "2 more leaks were found");
         report.leaks.truncate(1);
         report.record_removed = true;
         assert_eq!(warnings(&report).len(), 2);

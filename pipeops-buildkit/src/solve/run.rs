@@ -46,7 +46,7 @@ const DRAIN_IDLE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(20);
 
 impl Client {
-    /// Builds and reports to `events`. Dropping the future cancels the build at the daemon.
+    /// Runs one build and reports progress to `events`. To cancel the build, drop the future.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), pipeops_buildkit::Error> {
@@ -61,7 +61,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Build`] when the build failed; other variants when the build could not start or its daemon was lost.
+    /// [`Error::Build`] if the build failed, [`Error::DaemonLost`] if the daemon was lost, other variants if the build couldn't
+    /// start.
     pub async fn solve(&self, solve: Solve, events: &dyn EventSink) -> Result<Solved, Error> {
         let limit = solve.timeout;
         let mut leaks = BuildLeaks::new(self, solve.leak_check.clone());
@@ -189,7 +190,7 @@ impl Client {
         match ended {
             Some((since, why)) if since.elapsed() > GRACE => lost(
                 why.clone()
-                    .unwrap_or_else(|| "it closed the build's session".to_owned()),
+                    .unwrap_or_else(|| "it closed the session of the build".to_owned()),
             ),
             None if session.silence() > SILENCE => lost(format!("it was silent for {SILENCE:?}")),
             _ => Ok(()),

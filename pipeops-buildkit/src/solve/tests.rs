@@ -66,11 +66,7 @@ fn a_request_with_keys_stays_out_of_the_daemons_history() {
 #[test]
 fn secrets_in_build_arguments_are_not_shown() {
     let prepared = prepare(|request| {
-        drop(
-            request
-                .build_args
-                .insert("NPM_TOKEN".into(), "npm_12345".into()),
-        )
+        *request = request.clone().build_arg("NPM_TOKEN", "npm_12345");
     })
     .unwrap();
     assert_eq!(prepared.redactor.clean("npm_12345"), "[redacted]");
@@ -91,7 +87,7 @@ fn what_cannot_be_built_is_refused_before_any_daemon_is_asked() {
             let digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
             request.image = request.image.with_digest(digest);
         }),
-        ("not a name", |request| {
+        ("not a valid name", |request| {
             drop(request.build_args.insert("A=B".into(), String::new()))
         }),
         ("os/arch", |request| request.platforms.push("a,b".into())),
@@ -121,7 +117,7 @@ fn a_pattern_that_no_daemon_reads_is_named() {
     for name in [".dockerignore", "Dockerfile.dockerignore"] {
         let error = prepare(write(name)).err().unwrap().to_string();
         assert!(
-            error.contains(&format!("{name}: the pattern \"[a\"")),
+            error.contains(&format!("{name}: invalid pattern \"[a\"")),
             "{error}"
         );
     }
@@ -189,17 +185,6 @@ fn each_attempt_reads_an_archive_at_an_address_of_its_own() {
     let address = || attribute(&archive, "context").unwrap();
     assert!(address().starts_with("http://buildkit-session/"));
     assert_ne!(address(), address());
-}
-
-#[test]
-fn an_address_that_the_frontend_would_take_for_something_else_is_refused() {
-    for solve in [
-        remote(None).git_context("https://h/o/n"),
-        remote(None).http_context("/etc"),
-    ] {
-        let error = solve.prepare().err().unwrap();
-        assert!(error.to_string().contains("would not read"), "{error}");
-    }
 }
 
 #[test]
@@ -317,15 +302,20 @@ fn what_the_frontend_would_misread_is_refused() {
         ),
         (
             solve().context("scratch", NamedContext::Folder("/".into())),
-            "always empty",
+            "reserved",
         ),
-        (git("https://h/o/n"), "would not read"),
-        (git("ssh://h/o/n"), "would not read"),
+        (git("https://h/o/n"), "unsupported address"),
+        (git("ssh://h/o/n"), "unsupported address"),
+        (
+            remote(None).git_context("https://h/o/n"),
+            "unsupported address",
+        ),
+        (remote(None).http_context("/etc"), "unsupported address"),
         (
             solve().context("a", NamedContext::Http("ftp://h".into())),
-            "would not read",
+            "unsupported address",
         ),
-        (solve().hostname(""), "is not one"),
+        (solve().hostname(""), "is empty or"),
     ] {
         let error = attributes(&solve).unwrap_err();
         assert!(error.contains(why), "{error}");

@@ -1,4 +1,4 @@
-//! Shows a build to people and programs while it happens.
+//! Shows a build while it runs, to people or programs.
 
 #[cfg(feature = "terminal")]
 use std::io::IsTerminal;
@@ -19,10 +19,9 @@ use plain::Plain;
 #[cfg(feature = "terminal")]
 use terminal::Terminal;
 
-/// Takes the events of a build and shows them.
+/// Shows the events of a build: pass it to `build` as the event sink.
 ///
-/// Names, logs and warnings in events come without escape sequences, control characters and secrets: what a build prints
-/// cannot steer the terminal that shows it.
+/// Events contain no escape sequences, control characters or secrets, so a build can't control the terminal.
 ///
 /// ```
 /// use pipeops_buildkit::View;
@@ -32,6 +31,20 @@ use terminal::Terminal;
 /// let view = View::plain(std::io::stdout());
 /// view.emit(EventKind::Warning { message: "the cache is old".into() });
 /// view.finish();
+/// ```
+///
+/// During a build:
+///
+/// ```no_run
+/// # async fn run(builder: pipeops_buildkit::Builder, request: pipeops_buildkit::BuildRequest) -> Result<(), pipeops_buildkit::Error> {
+/// use pipeops_buildkit::View;
+///
+/// let view = View::auto();
+/// let built = builder.build(request, &view).await;
+/// view.finish(); // before further output
+/// println!("pushed {}", built?.image);
+/// # Ok(())
+/// # }
 /// ```
 pub struct View(Mutex<Kind>);
 
@@ -43,7 +56,7 @@ enum Kind {
 }
 
 impl View {
-    /// The view that fits standard error: bars when it is a terminal (and the feature `terminal` is on), else lines.
+    /// Shows live steps on standard error if that's a terminal and the feature `terminal` is enabled; otherwise plain lines.
     pub fn auto() -> Self {
         #[cfg(feature = "terminal")]
         if std::io::stderr().is_terminal() {
@@ -52,17 +65,17 @@ impl View {
         Self::plain(std::io::stderr())
     }
 
-    /// One line for each thing that happens, each step with a number, for logs and CI.
+    /// Writes one line per event, with numbered steps, for logs and CI.
     pub fn plain(out: impl Write + Send + 'static) -> Self {
         Self::of(Kind::Plain(Plain::new(Box::new(out))))
     }
 
-    /// One JSON object a line: the event, and when it happened.
+    /// Writes one JSON object per line: the event and its time.
     pub fn json(out: impl Write + Send + 'static) -> Self {
         Self::of(Kind::Json(Json::new(Box::new(out))))
     }
 
-    /// Steps that run with their clocks, last lines and transfers below; what ended scrolls up. On standard error; colours
+    /// Shows running steps with their times, last lines and transfers on standard error. Finished steps scroll up. Uses colours
     /// unless `NO_COLOR` is set.
     #[cfg(feature = "terminal")]
     pub fn terminal() -> Self {
@@ -73,7 +86,7 @@ impl View {
         Self(Mutex::new(kind))
     }
 
-    /// Ends the view: takes away what still moves.
+    /// Ends the view and removes the live part.
     pub fn finish(self) {
         #[cfg(feature = "terminal")]
         if let Kind::Terminal(view) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {

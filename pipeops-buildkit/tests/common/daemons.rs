@@ -179,6 +179,12 @@ impl Network {
         self.address.clone()
     }
 
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.address, ConnectOptions::default())
+            .await
+            .unwrap()
+    }
+
     /// From now on nothing comes back from the daemon.
     pub(crate) fn freeze(&self) {
         self.frozen.send_replace(true);

@@ -1,4 +1,4 @@
-//! What is kept and what is given up.
+//! Decides which caches are kept and which are deleted.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use super::policy::{Policy, seconds_since};
 use super::report::{Amount, Fate, NamespaceReport};
 use super::survey::{Manifest, Survey};
 
-/// The caches with what becomes of them, and the manifests to delete.
+/// The fate of each cache, and the manifests to delete.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
     /// The most valuable first.
@@ -20,7 +20,7 @@ pub(super) struct Decision {
     pub(super) over_budget: bool,
 }
 
-/// One cache while it is decided on.
+/// A cache that is not decided yet.
 struct Candidate {
     report: NamespaceReport,
     /// Places in the survey's list, the newest first.
@@ -143,7 +143,7 @@ impl Candidate {
         for place in &self.places {
             let manifest = &survey.manifests[*place];
             let is_broken = survey.missing(manifest) > 0;
-            // No build writes this slot any more, but others: the number of slots was lowered.
+            // Builds write the other slots but not this one: the number of slots was lowered.
             let behind = seconds_since(manifest.written(), self.report.written);
             let is_old = behind > policy.min_age.as_secs_f64()
                 && seconds_since(manifest.written(), now) > policy.min_age.as_secs_f64();
@@ -162,7 +162,7 @@ impl Candidate {
     }
 }
 
-/// Gives up the least valuable caches until the rest fits; whether even what is always kept does not.
+/// Gives up the least valuable caches until the rest fits. Returns whether the caches that are always kept exceed the budget.
 fn apply_budget(
     survey: &Survey,
     policy: &Policy,
@@ -174,7 +174,7 @@ fn apply_budget(
     };
     let mut seen = vec![false; survey.blobs.len()];
     let (mut bytes, mut full) = (0_u64, false);
-    // The most valuable first: all from the first one on that does not fit are the least valuable ones to give up.
+    // Most valuable first. From the first cache that doesn't fit on, all are given up.
     for candidate in candidates
         .iter_mut()
         .filter(|candidate| candidate.report.fate.is_kept())
@@ -204,7 +204,7 @@ fn apply_budget(
     bytes > budget
 }
 
-/// Counts, for each cache that is given up, the blobs to which nothing else refers.
+/// Counts the blobs that become unreferenced, for each deleted cache.
 fn count_released(survey: &Survey, candidates: &mut [Candidate], deleted: &HashSet<usize>) {
     let mut taken = vec![false; survey.blobs.len()];
     for (place, manifest) in survey.manifests.iter().enumerate() {

@@ -1,37 +1,37 @@
-//! Errors of a collection.
+//! Errors of collections.
 
 use std::time::Duration;
 
 use pipeops_core::diagnosis::codes::cache;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
-/// Why a collection, or a record of a build, did not finish. What was done until then is safe, and the next collection resumes
-/// from there.
+/// Why a collection failed, or the record of a build. A failed collection leaves the bucket in a safe state, and the next one
+/// continues the work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectError {
-    /// The store failed.
+    /// The object store failed.
     #[error("cannot {what}")]
     Store {
-        /// What was tried.
+        /// The operation, such as `list the blobs`.
         what: &'static str,
-        /// Why it failed.
+        /// The store's error.
         source: object_store::Error,
     },
-    /// The clock here and the one of the server differ by more than the policy allows for.
+    /// The clocks of this machine and the server differ by more than [`Policy::clock_skew`](super::Policy::clock_skew).
     #[error(
-        "the clock of the server and the one here differ by {by:?}, and no more than {most:?} is allowed for"
+        "the clocks of the server and this machine differ by {by:?}; at most {most:?} is allowed"
     )]
     Clock {
-        /// How much.
+        /// The difference.
         by: Duration,
-        /// The policy's `clock_skew`.
+        /// The allowed difference.
         most: Duration,
     },
-    /// The cache's settings name no bucket that can be reached from here.
-    #[error("the cache's settings are not complete: {why}")]
+    /// The cache's settings are incomplete or invalid.
+    #[error("invalid cache settings: {why}")]
     Settings {
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
 }
@@ -47,7 +47,7 @@ impl Diagnose for CollectError {
         use object_store::Error as Store;
         match self {
             Self::Store { source, .. } => {
-                // A refused list has no error kind of its own.
+                // A refused list has no separate error kind.
                 let text = source.to_string();
                 let refused = text.contains("403 Forbidden") || text.contains("401 Unauthorized");
                 let diagnosis = match source {
@@ -57,14 +57,14 @@ impl Diagnose for CollectError {
                         Diagnosis::new(&cache::COLLECT_NO_BUCKET).reason("there is no such bucket")
                     }
                     _ => Diagnosis::new(&cache::COLLECT_STORE)
-                        .reason("the server failed")
+                        .reason("the server returned an error")
                         .class(RetryClass::Transient),
                 };
                 diagnosis.error(format!("{self}: {source}"))
             }
             Self::Clock { .. } => Diagnosis::new(&cache::COLLECT_CLOCK)
                 .error(self.to_string())
-                .reason("ages of objects would be wrong, and a running build could lose its cache"),
+                .reason("object ages would be wrong, so a running build could lose its cache"),
             Self::Settings { why } => Diagnosis::new(&cache::COLLECT_SETTINGS)
                 .error(self.to_string())
                 .reason(why),
@@ -75,7 +75,7 @@ impl Diagnose for CollectError {
 fn denied() -> Diagnosis {
     Diagnosis::new(&cache::COLLECT_DENIED)
         .reason(
-            "the keys are wrong or expired, or cannot list, read, write and delete in the bucket",
+            "the keys are wrong or expired, or don't permit to list, read, write and delete in the bucket",
         )
         .class(RetryClass::NeedsCredential)
 }

@@ -1,4 +1,4 @@
-//! A bucket with very many objects, made while it is listed, to measure what a collection needs.
+//! Measures a collection of a bucket with very many objects, which are generated while they are listed.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Where things are in a bucket.
+//! Keys of objects in a bucket.
 
 use object_store::path::Path;
 use pipeops_core::cache::CacheNamespace;
@@ -28,7 +28,7 @@ impl Layout {
         self.path("blobs")
     }
 
-    /// What was unreferenced when a collection looked last.
+    /// The marks of the last collection.
     pub(super) fn marks(&self) -> Path {
         self.path("collect/marks")
     }

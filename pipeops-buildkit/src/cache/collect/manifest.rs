@@ -1,4 +1,4 @@
-//! What a manifest refers to.
+//! Parses manifests.
 
 use std::cmp::Reverse;
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use super::layout::{Digest, digest};
 
-/// Larger ones are not read. BuildKit's are about 1 KiB for each step.
+/// Limit for the size of a manifest, in bytes. BuildKit's have about 1 KiB per step.
 pub(super) const LARGEST: u64 = 64 << 20;
 
-/// The blobs of a manifest with their sizes, each once. The error says why it is not understood.
+/// Returns the distinct blobs of a manifest with their sizes, or why it can't be parsed.
 pub(super) fn blobs(bytes: &[u8]) -> Result<Vec<(Digest, u64)>, String> {
     let manifest: Manifest =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no manifest: {error}"))?;
+        serde_json::from_slice(bytes).map_err(|error| format!("not a manifest: {error}"))?;
     let mut blobs = Vec::with_capacity(manifest.layers.len());
     for layer in &manifest.layers {
         let digest = digest(&layer.blob)
-            .ok_or_else(|| format!("it refers to {:?}, which is no blob", shorten(&layer.blob)))?;
+            .ok_or_else(|| format!("{:?} is not a blob", shorten(&layer.blob)))?;
         let size = layer.annotations.as_ref().map_or(0, |about| about.size);
         blobs.push((digest, u64::try_from(size).unwrap_or(0)));
     }
@@ -25,7 +25,7 @@ pub(super) fn blobs(bytes: &[u8]) -> Result<Vec<(Digest, u64)>, String> {
     Ok(blobs)
 }
 
-/// BuildKit writes no list that is empty; but `{}` of something else must not pass for a manifest without blobs.
+/// BuildKit omits empty lists, but a foreign `{}` must not count as a manifest without blobs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest {
@@ -79,18 +79,18 @@ mod tests {
     #[test]
     fn what_is_not_understood_says_why() {
         for (text, why) in [
-            ("", "no manifest"),
-            ("{}", "no manifest"),
+            ("", "not a manifest"),
+            ("{}", "not a manifest"),
             (
                 r#"{"layers":[{"blob":"sha512:ab"}],"records":[]}"#,
-                "which is no blob",
+                "is not a blob",
             ),
             (
                 r#"{"layers":[{"blob":"../../etc"}],"records":[]}"#,
-                "which is no blob",
+                "is not a blob",
             ),
-            (r#"{"layers":[{}],"records":[]}"#, "no manifest"),
-            (r#"{"records":[]} x"#, "no manifest"),
+            (r#"{"layers":[{}],"records":[]}"#, "not a manifest"),
+            (r#"{"records":[]} x"#, "not a manifest"),
         ] {
             let error = blobs(text.as_bytes()).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! Blobs that nothing referred to when a collection looked, kept until the next one.
+//! The unreferenced blobs that a collection found, stored for the next one.
 
 use std::collections::HashSet;
 
@@ -12,10 +12,10 @@ use super::layout::{Digest, Layout};
 /// The first bytes, with a version.
 const MAGIC: &[u8; 8] = b"bkmarks1";
 
-/// More are not remembered; they get their turn when these are gone. 64 MiB of digests.
+/// Limit for the number of marks: 64 MiB of digests. Further blobs are marked by later collections.
 const MOST: usize = 2_000_000;
 
-/// The blobs to which nothing referred at a time.
+/// The blobs that were unreferenced at a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) at: Timestamp,
@@ -36,7 +36,7 @@ impl Marks {
         }
     }
 
-    /// What the last collection left; `None` when there was none, or what it left is not understood: then all begins anew.
+    /// Reads the marks of the last collection; `None` if there are none or they can't be parsed.
     pub(super) async fn read(
         store: &dyn ObjectStore,
         layout: &Layout,

@@ -1,25 +1,25 @@
-//! Keeps caches in S3 (or another object store) small.
+//! Garbage collection for build caches in S3 or another object store.
 //!
-//! BuildKit writes caches and never deletes from them, and a bucket's own expiry is no way out: it deletes blobs that
-//! manifests still name, and then builds fail. A [`Collector`] knows what belongs together: it deletes the caches that a
-//! [`Policy`] gives up, and then the blobs that no cache needs any more.
+//! BuildKit writes caches but never deletes from them. A bucket's expiry rules don't help: they delete blobs that manifests
+//! still name, and then builds fail. A [`Collector`] knows the references. It deletes the caches that a [`Policy`] gives up, and
+//! then the blobs that no cache refers to.
 //!
-//! # Beside running builds
-//! Nothing that a running build may use is touched. A build can be in need of a blob in two ways:
-//! - It read a manifest that names it, and fetches it when it gets there. So a blob is only freed when no manifest has named
-//!   it for [`longest_build`](Policy::longest_build). As nobody can know that from one look, it takes two collections: the
-//!   first marks the blobs without a reference, the next one frees those of them that still have none, if enough time has
-//!   passed. Marks are kept in the bucket, so that each run may be in a process of its own (a cron job every hour).
-//! - It found that it is there, does not upload it again, and names it in a manifest that it will write. BuildKit renews the
-//!   time of a blob that it finds like this when that is older than its `touch_refresh`. So only blobs are freed that were,
-//!   when they were marked, older than `touch_refresh` and the longest build together, and have not been renewed since.
+//! # Concurrent builds
+//! Collections can run while builds run. A collection never deletes a blob that a running build may need:
+//! - A build reads a manifest first and fetches its blobs later. So a blob is deleted only if no manifest has named it for
+//!   [`longest_build`](Policy::longest_build). This takes two collections: the first one marks the unreferenced blobs, the next
+//!   one deletes those that are still unreferenced after that time. The marks are stored in the bucket, so each collection can
+//!   run in a new process, such as an hourly cron job.
+//! - A build that finds a blob in the bucket doesn't upload it again, and names it in the manifest that it writes at the end.
+//!   If the blob is older than BuildKit's `touch_refresh`, BuildKit renews its time. So a blob is deleted only if, when it was
+//!   marked, it was older than `touch_refresh` plus the longest build, and hasn't been renewed since.
 //!
-//! A run that ends in the middle leaves nothing behind that the next one would not do; two at once do the same twice.
-//! Manifests that are not understood are reported; blobs of the time before they were written may be freed, younger ones not,
-//! as they may be theirs. Manifests with lost blobs are deleted, before a build stumbles over them.
+//! An interrupted collection is safe: the next one finishes the work. Two concurrent collections are safe too. Manifests that
+//! can't be parsed are reported and kept; blobs that are newer than the oldest of them are kept as well, because it may name
+//! them. Manifests that name missing blobs are deleted before a build fails because of them.
 //!
-//! Uploads in parts that a daemon began and never ended are no objects, but cost as much. A collector of a bucket
-//! ([`Collector::open`]) ends those that are older than any build.
+//! Daemons that are killed leave incomplete multipart uploads behind. They aren't listed as objects but are billed. A collector
+//! of an S3 bucket ([`Collector::open`]) aborts those that are older than the longest build.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -29,7 +29,7 @@
 //! use pipeops_buildkit::cache::collect::{Collector, Fate, Policy};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // A bucket with one cache, as BuildKit writes it: a manifest, and a blob that it names. `open` gives a real one.
+//! // A bucket with one cache, as BuildKit writes it: a manifest and the blob that it names. `open` connects to a real bucket.
 //! let bucket = Arc::new(InMemory::new());
 //! let blob = format!("sha256:{}", "ab".repeat(32));
 //! bucket.put(&format!("blobs/{blob}").into(), "a layer".into()).await?;
@@ -42,7 +42,7 @@
 //! let report = collector.clone().clock(in_days(9)).collect().await?;
 //! assert_eq!(report.namespaces[0].fate, Fate::Expired);
 //! assert_eq!((report.manifests.objects, report.waiting.objects), (1, 1));
-//! // A day later it is freed.
+//! // A day later the blob is deleted.
 //! let report = collector.clock(in_days(10)).collect().await?;
 //! assert_eq!(report.freed.bytes, 7);
 //! # Ok(()) }
@@ -89,14 +89,27 @@ use uploads::Uploads;
 
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Collects what a bucket's caches no longer need.
+/// Deletes the caches and blobs of a bucket that are no longer needed.
+///
+/// ```no_run
+/// use pipeops_buildkit::cache::S3Cache;
+/// use pipeops_buildkit::cache::collect::{Collector, Policy};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bucket = S3Cache::new("build-cache", "eu-central-1", "");
+/// let collector = Collector::open(&bucket)?.policy(Policy::default().budget(200 << 30)); // 200 GiB
+/// let plan = collector.plan().await?; // changes nothing
+/// println!("would delete {} caches and {} bytes", plan.manifests.objects, plan.freed.bytes);
+/// collector.collect().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Collector {
     store: Arc<dyn ObjectStore>,
     uploads: Option<Arc<Uploads>>,
     layout: Layout,
     policy: Policy,
-    /// Without one, the machine's clock, which is compared with the server's.
+    /// `None` for the machine's clock, which is compared with the server's.
     clock: Option<Clock>,
 }
 
@@ -111,11 +124,11 @@ impl fmt::Debug for Collector {
 }
 
 impl Collector {
-    /// Looks after all caches in this bucket of S3 that have this one's prefix; its name does not matter. Without keys in the
-    /// settings, the environment's are used, as AWS names them, or the role of the machine or pod.
+    /// Opens the S3 bucket of `cache`. The collector handles all caches with its prefix, whatever their names. Without keys in
+    /// the settings, it uses the `AWS_*` variables of the environment, or the role of the machine or pod.
     ///
     /// # Errors
-    /// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
+    /// [`CollectError::Settings`] if the settings name no bucket or are invalid.
     pub fn open(cache: &S3Cache) -> Result<Self, CollectError> {
         let bucket = store::connect(cache)?;
         let mut collector = Self::new(bucket.s3, cache.prefix.as_str());
@@ -123,7 +136,8 @@ impl Collector {
         Ok(collector)
     }
 
-    /// Looks after all caches below this prefix: the one of the caches' settings, ending in `/` if it is a folder.
+    /// Creates a collector for all caches below a prefix of an object store. Use the same prefix as in the caches' settings,
+    /// ending in `/` if it's a folder. It doesn't abort uploads; [`Collector::open`] does.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl Into<String>) -> Self {
         Self {
             store,
@@ -134,35 +148,35 @@ impl Collector {
         }
     }
 
-    /// Sets what is kept.
+    /// Sets which caches are kept, and for how long.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Takes the time from here, and trusts that it is the server's. By default it is the machine's, and a collection that
-    /// deletes something first checks that the server's does not differ.
+    /// Sets the clock, which must match the server's. Default: the machine's clock; before a collection deletes anything, it
+    /// compares that with the server's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// What [`Collector::collect`] would do now; nothing is changed.
+    /// Reports what [`Collector::collect`] would do now, and changes nothing.
     ///
     /// # Errors
-    /// [`CollectError::Store`] when the bucket cannot be read.
+    /// [`CollectError::Store`] if the bucket can't be read.
     pub async fn plan(&self) -> Result<Report, CollectError> {
         self.run(true).await
     }
 
-    /// Deletes the caches that the policy gives up, frees the blobs that the last collection found without a reference, and
-    /// marks those that the next one may free.
+    /// Deletes the caches that the policy gives up and the blobs that the last collection marked, and marks blobs for the next
+    /// one.
     ///
     /// # Errors
-    /// [`CollectError::Store`] when the bucket cannot be read or written, [`CollectError::Clock`] when its clock differs.
-    /// Objects that cannot be deleted are no error, but [`Report::failed`].
+    /// [`CollectError::Store`] if the bucket can't be read or written, [`CollectError::Clock`] if its clock differs. Objects
+    /// that can't be deleted aren't an error: see [`Report::failed`].
     pub async fn collect(&self) -> Result<Report, CollectError> {
         self.run(false).await
     }
@@ -185,7 +199,7 @@ impl Collector {
         deleter.flush().await;
         report.manifests = std::mem::take(&mut deleter.deleted);
 
-        // Only from here on are the caches gone: blobs that are found without a reference now had none since this moment.
+        // The caches are deleted now: a blob that is unreferenced from here on has been since this moment.
         let mut marks = Marks::new(self.now());
         let gone = match dry_run {
             true => HashSet::new(),
@@ -220,7 +234,7 @@ impl Collector {
         report.over_budget = decision.over_budget;
         report.namespaces = decision.namespaces;
         report.next = match (&last, ripe) {
-            // Marks that are not ripe yet stay: new ones would begin the wait anew each time.
+            // Marks that are too young stay, because new ones would restart the wait each time.
             (Some(_), None) => ripe_at,
             _ => {
                 let next = after(marks.at, self.policy.grace());
@@ -239,7 +253,7 @@ impl Collector {
             .map_or_else(Timestamp::now, |clock| clock())
     }
 
-    /// Ages are the server's, and so must be the time they are compared with.
+    /// Ages of objects use the server's clock, so the time they are compared with must match it.
     async fn compare_clocks(&self) -> Result<(), CollectError> {
         let key = self.layout.clock();
         let here = Timestamp::now();

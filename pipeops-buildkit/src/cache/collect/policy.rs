@@ -1,4 +1,4 @@
-//! What is kept, and for how long.
+//! Which caches are kept, and for how long.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,53 +10,66 @@ use super::usage::{Usage, date};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a collection keeps.
+/// Decides which caches a collection keeps, and for how long.
 ///
-/// # How long
-/// Each namespace has a score: its builds, each counted half for every [`half_life`](Self::half_life) that has passed since.
-/// From it follows how long the cache is kept after it was written last:
+/// ```
+/// use std::time::Duration;
+/// use pipeops_buildkit::cache::collect::Policy;
+///
+/// const DAY: Duration = Duration::from_secs(24 * 3600);
+/// let policy = Policy::default()
+///     .ages(DAY, 14 * DAY)
+///     .budget(100 << 30) // 100 GiB
+///     .default_branches(["trunk"])
+///     .longest_build(Duration::from_secs(2 * 3600));
+/// assert_eq!(policy.retention(0.0), DAY);
+/// ```
+///
+/// # Retention
+/// The score of a namespace counts its builds, halving their weight every [`half_life`](Self::half_life). It determines how
+/// long the cache is kept after it was last written:
 ///
 /// ```text
 /// retention = min_age + (max_age - min_age) × (1 - 2^(-score / 4))
 /// ```
 ///
-/// A branch that was built once has a score of 1 at first and is kept a sixth of the way from the shortest to the longest
-/// time; four builds within days reach half, and a project that is built daily (score about 10) five sixths. While nobody
-/// builds, the score falls, and with it what is left of the time: a daily built project that stops is gone after 13 days with
-/// the defaults and not after 30. The bounds hold whatever is counted, and a cache without counts is taken to have been
-/// built when each of its manifests was written.
+/// A branch that was built once starts with a score of 1 and gets a sixth of the span between `min_age` and `max_age`; four
+/// builds within days get half of it, and a project that is built daily (score about 10) five sixths. Without new builds the
+/// score falls and shortens the retention: with the defaults, a project that was built daily and then stops is deleted after
+/// 13 days, not 30. The bounds always hold. Without recorded builds, each manifest counts as one build at the time it was
+/// written.
 ///
-/// # With a size budget
-/// When what is kept refers to more bytes, namespaces are given up, the least valuable first, until the rest fits:
+/// # Size budget
+/// If the kept caches refer to more bytes than the budget, the least valuable namespaces are deleted until the rest fits:
 ///
 /// ```text
 /// value = score × hit rate / bytes
 /// ```
 ///
-/// that is how many steps each byte is likely to save. A hit rate that is not known counts as a half, and none as less than
-/// a twentieth: a cache that was just begun has had no chance yet.
+/// The value estimates how many steps each byte saves. An unknown hit rate counts as 0.5, and no rate counts as less than 0.05,
+/// because a new cache hasn't had time to be used.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Kept for at least so long after it was written. Default: 2 days.
+    /// The minimum time that a cache is kept after it was last written. Default: 2 days.
     pub min_age: Duration,
-    /// Kept for at most so long after it was written. Default: 30 days.
+    /// The maximum time that a cache is kept after it was last written. Default: 30 days.
     pub max_age: Duration,
-    /// After this time a build counts half. Default: 7 days.
+    /// The time after which a build counts half. Default: 7 days.
     pub half_life: Duration,
-    /// Bytes of all blobs that are kept. Default: no limit.
+    /// Limit for the total size of the kept blobs, in bytes. Default: no limit.
     pub budget: Option<u64>,
-    /// Branches whose newest cache is always kept, for each repository and Dockerfile. Default: `main` and `master`.
+    /// Branches whose newest cache is always kept, per repository and Dockerfile. Default: `main` and `master`.
     pub default_branches: BTreeSet<String>,
-    /// Names that are always kept.
+    /// Names of caches that are always kept. Default: none.
     pub protected: BTreeSet<String>,
-    /// The longest `touch_refresh` of all builds that use this bucket. Default: BuildKit's, a day.
+    /// The longest `touch_refresh` of all builds that use this bucket. Default: BuildKit's default, 1 day.
     pub touch_refresh: Duration,
-    /// The longest time that a build takes. Default: 1 hour, as builds have by default.
+    /// The longest duration of a build. Default: 1 hour, which is also a build's default time limit.
     pub longest_build: Duration,
-    /// How much the clocks of daemons, of this process and of the server may differ. Default: 15 minutes.
+    /// The allowed difference between the clocks of the daemons, this process and the server. Default: 15 minutes.
     pub clock_skew: Duration,
-    /// Most objects that are deleted in a second. Default: 500.
+    /// Limit for deleted objects per second. Default: 500.
     pub deletes_per_second: u32,
 }
 
@@ -78,7 +91,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Sets the shortest and the longest time that a cache is kept.
+    /// Sets the minimum and the maximum time that a cache is kept after it was last written.
     #[must_use]
     pub fn ages(mut self, min: Duration, max: Duration) -> Self {
         self.min_age = min;
@@ -86,7 +99,7 @@ impl Policy {
         self
     }
 
-    /// Sets how many bytes are kept.
+    /// Sets the limit for the total size of the kept blobs, in bytes.
     #[must_use]
     pub fn budget(mut self, bytes: u64) -> Self {
         self.budget = Some(bytes);
@@ -103,14 +116,14 @@ impl Policy {
         self
     }
 
-    /// Sets the longest time that a build takes.
+    /// Sets the longest duration of a build.
     #[must_use]
     pub fn longest_build(mut self, time: Duration) -> Self {
         self.longest_build = time;
         self
     }
 
-    /// The builds of a namespace, older ones counted less. `written` are the times of its manifests.
+    /// Returns the score of a namespace: its builds, with older ones counted less. `written` are the times of its manifests.
     pub fn score(&self, usage: Option<&Usage>, written: &[Timestamp], now: Timestamp) -> f64 {
         let half_life = self.half_life.as_secs_f64().max(1.0);
         let weight = |age: f64| (-age.max(0.0) / half_life).exp2();
@@ -130,17 +143,17 @@ impl Policy {
         }
     }
 
-    /// How long a namespace with this score is kept after it was written.
+    /// Returns how long a namespace with this score is kept after it was last written.
     pub fn retention(&self, score: f64) -> Duration {
         let activity = 1.0 - (-score.max(0.0) / 4.0).exp2();
         let span = self.max_age.saturating_sub(self.min_age);
         (self.min_age + span.mul_f64(activity)).min(self.max_age.max(self.min_age))
     }
 
-    /// How much a namespace is worth for each byte.
+    /// Returns the value of a namespace per byte.
     pub fn value(&self, score: f64, hit_rate: Option<f64>, bytes: u64) -> f64 {
         let hits = hit_rate.unwrap_or(0.5).clamp(0.05, 1.0);
-        // Below a MiB a size says nothing.
+        // Below 1 MiB, differences in size don't matter.
         score * hits / (bytes.max(1 << 20) as f64)
     }
 
@@ -150,13 +163,13 @@ impl Policy {
             || namespace.is_some_and(|namespace| self.default_branches.contains(&namespace.branch))
     }
 
-    /// A blob that is older than this, seen from the moment at which nothing referred to it, is in no build's hands that
-    /// writes a manifest: such a build would have renewed it.
+    /// No build that is about to write a manifest uses an unreferenced blob of at least this age: it would have renewed the
+    /// blob.
     pub(super) fn margin(&self) -> Duration {
         self.touch_refresh + self.longest_build + self.clock_skew
     }
 
-    /// How long a blob stays after nothing refers to it: a build that read a manifest before may still fetch it.
+    /// How long an unreferenced blob stays: a build that read a manifest before may still fetch it.
     pub(super) fn grace(&self) -> Duration {
         self.longest_build + self.clock_skew
     }

@@ -1,16 +1,16 @@
-//! What a collection found and did.
+//! The result of a collection.
 
 use jiff::Timestamp;
 use pipeops_core::cache::CacheNamespace;
 use serde::{Serialize, Serializer};
 
-/// Objects and their bytes.
+/// A number of objects and their total size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Amount {
-    /// How many.
+    /// The number of objects.
     pub objects: u64,
-    /// Their size together.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
@@ -21,117 +21,131 @@ impl Amount {
     }
 }
 
-/// What a collection found and did, or, when it was only planned, would do.
+/// The result of a collection, or of a plan. It can be serialized, for example as JSON.
+///
+/// ```
+/// use pipeops_buildkit::cache::collect::Report;
+///
+/// fn show(report: &Report) {
+///     for cache in &report.namespaces {
+///         println!("{}: {}, last written {}", cache.name, cache.fate.reason(), cache.written);
+///     }
+///     println!("deleted {} blobs, {} bytes", report.freed.objects, report.freed.bytes);
+///     if let Some(failed) = &report.failed {
+///         println!("{} objects couldn't be deleted: {}", failed.objects, failed.why);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Report {
-    /// Nothing was changed.
+    /// Whether this is only a plan: nothing was changed.
     pub dry_run: bool,
-    /// When it began.
+    /// When the collection started.
     pub started: Timestamp,
-    /// All caches, the most valuable first.
+    /// All caches, most valuable first.
     pub namespaces: Vec<NamespaceReport>,
-    /// Manifests that are not understood. Blobs to which they may refer stay, as long as they are there.
+    /// Manifests that can't be parsed. The blobs that they may refer to are kept.
     pub corrupt: Vec<CorruptManifest>,
     /// Manifests that were deleted.
     pub manifests: Amount,
-    /// Blobs to which a cache refers that is kept.
+    /// Blobs that kept caches refer to.
     pub kept: Amount,
     /// Blobs that were deleted.
     pub freed: Amount,
-    /// Blobs to which nothing refers any more, and which stay until no build can be in need of them.
+    /// Unreferenced blobs that stay until no running build can need them.
     pub waiting: Amount,
-    /// Objects among the blobs that are none; they are never touched.
+    /// Objects in the blob folder that aren't blobs. They're never deleted.
     pub foreign: Amount,
-    /// Uploads that daemons began and did not end; `None` when the collector knows only an object store.
+    /// Incomplete multipart uploads; `None` if the collector was created with [`Collector::new`](super::Collector::new).
     pub uploads: Option<UploadReport>,
-    /// From when on the next collection frees what waits now; `None` when nothing waits.
+    /// The earliest time at which a collection can delete the waiting blobs; `None` if there are none.
     pub next: Option<Timestamp>,
-    /// The share of build steps that came from a cache, of all builds that were counted.
+    /// The share of cached steps over all recorded builds, from 0 to 1; `None` if there are none.
     pub hit_rate: Option<f64>,
-    /// What is kept is more than the budget, as it is kept always.
+    /// Whether the caches that are always kept exceed the size budget.
     pub over_budget: bool,
-    /// Objects that could not be deleted, and the last reason. The next collection tries again.
+    /// Objects that couldn't be deleted. The next collection tries again.
     pub failed: Option<FailedDeletes>,
 }
 
-/// Uploads in parts that daemons began and did not end.
+/// Incomplete multipart uploads, which killed daemons leave behind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct UploadReport {
-    /// How many were ended: they are older than any build.
+    /// The number of aborted uploads: those older than the longest build.
     pub ended: u64,
-    /// How many may be those of builds that run.
+    /// The number of uploads that may belong to running builds.
     pub running: u64,
-    /// Why uploads could not be listed, or the last one not be ended.
+    /// Why the uploads couldn't be listed, or why the last failed one couldn't be aborted.
     pub failed: Option<String>,
 }
 
-/// Objects that could not be deleted.
+/// Objects that couldn't be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FailedDeletes {
-    /// How many.
+    /// The number of objects.
     pub objects: u64,
-    /// The last reason.
+    /// Why the last one couldn't be deleted.
     pub why: String,
 }
 
-/// One cache: all manifests with its name.
+/// One cache: all manifests with the same name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NamespaceReport {
-    /// Its name.
+    /// The cache's name.
     pub name: String,
-    /// What the name stands for; `None` for a name that was cut or is not ours.
+    /// The parsed name; `None` if it was truncated or isn't a [`CacheNamespace`].
     #[serde(serialize_with = "parts", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<CacheNamespace>,
-    /// What becomes of it.
+    /// Whether the cache is kept or deleted, and why.
     pub fate: Fate,
-    /// How many manifests it has, and their size.
+    /// Its manifests.
     pub manifests: Amount,
-    /// The blobs to which it refers; others may refer to them too.
+    /// The blobs that it refers to, including those shared with other caches.
     pub refers: Amount,
-    /// The blobs of these to which only caches refer that are given up. Each is counted for one of them.
+    /// The blobs of these that become unreferenced. A blob that several deleted caches share is counted once.
     pub releases: Amount,
-    /// When it was written last.
+    /// When it was last written.
     pub written: Timestamp,
-    /// Its builds, older ones counted less.
+    /// The number of its builds, with older ones counted less: see [`Policy`](super::Policy).
     pub score: f64,
-    /// The share of its steps that came from a cache.
+    /// The share of its steps that were cached, from 0 to 1; `None` if no builds are recorded.
     pub hit_rate: Option<f64>,
-    /// Until when it is kept if no build uses it.
+    /// When it expires if no further build writes it.
     pub keep_until: Timestamp,
-    /// Manifests of it that are deleted although the cache is kept: an older slot, or one that has lost blobs.
+    /// Manifests that are deleted although the cache is kept: old slots, or manifests that name missing blobs.
     pub dropped: Vec<String>,
 }
 
-/// What becomes of a cache, and why.
+/// Whether a cache is kept or deleted, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Fate {
-    /// Kept: it was used recently enough.
+    /// Kept: its retention hasn't expired.
     Recent,
-    /// Kept always: a default branch's, or protected by name.
+    /// Always kept: the cache of a default branch, or protected by name.
     Always,
-    /// Deleted: no build has used it for longer than it is worth.
+    /// Deleted: its retention has expired.
     Expired,
-    /// Given up: it does not fit the size budget, and others are worth more.
+    /// Deleted: it exceeds the size budget, and other caches are more valuable.
     OverBudget,
-    /// Given up: blobs to which it refers are gone, so that a build that reads it would stumble.
+    /// Deleted: blobs that it names are missing, so a build that reads it would fail.
     Broken,
 }
 
 impl Fate {
-    /// Whether the cache stays.
+    /// Whether the cache is kept.
     pub fn is_kept(self) -> bool {
         matches!(self, Self::Recent | Self::Always)
     }
 
-    /// The reason in a few words.
+    /// Returns a short description of the reason.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Recent => "used recently",
@@ -143,15 +157,15 @@ impl Fate {
     }
 }
 
-/// A manifest that is not understood.
+/// A manifest that can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CorruptManifest {
-    /// Its key.
+    /// The object's key.
     pub key: String,
-    /// When it was written.
+    /// When the manifest was written.
     pub written: Timestamp,
-    /// What is wrong with it.
+    /// Why it can't be parsed.
     pub why: String,
 }
 

@@ -1,4 +1,4 @@
-//! The bucket of a cache, reached from this process.
+//! The client for a cache's bucket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use pipeops_core::tls;
 use super::CollectError;
 use super::uploads::Uploads;
 
-/// Longest time until a connection stands, and for one answer: a page of a list, or a manifest.
+/// Time limits for a connection and for one response, such as a page of a list or a manifest.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Opens the bucket of a cache as a store of objects, for a [`UsageLog`](super::UsageLog). Without keys in the settings, the
-/// environment's are used, as AWS names them, or the role of the machine or pod.
+/// Opens the bucket of a cache as an object store, for a [`UsageLog`](super::UsageLog). Without keys in the settings, it uses the
+/// `AWS_*` variables of the environment, or the role of the machine or pod.
 ///
 /// # Errors
-/// [`CollectError::Settings`] when the settings name no bucket, or no client can be made of them.
+/// [`CollectError::Settings`] if the settings name no bucket or are invalid.
 pub fn open(cache: &S3Cache) -> Result<Arc<dyn ObjectStore>, CollectError> {
     Ok(Arc::new(client(builder(cache)?)?))
 }
@@ -52,7 +52,7 @@ fn settings(why: impl ToString) -> CollectError {
 
 fn builder(cache: &S3Cache) -> Result<AmazonS3Builder, CollectError> {
     if cache.bucket.is_empty() {
-        return Err(settings("there is no bucket"));
+        return Err(settings("no bucket is set"));
     }
     let mut builder = AmazonS3Builder::from_env()
         .with_http_connector(Connector)
@@ -73,7 +73,7 @@ fn builder(cache: &S3Cache) -> Result<AmazonS3Builder, CollectError> {
     Ok(builder)
 }
 
-/// Connects with this crate's TLS, and asks no process-wide default for it.
+/// Connects with this crate's TLS configuration instead of a process-wide default.
 #[derive(Debug)]
 struct Connector;
 

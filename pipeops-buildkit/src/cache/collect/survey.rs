@@ -1,7 +1,6 @@
-//! What is in the bucket: manifests, the blobs that they refer to, and what is known about their use.
+//! Reads the contents of the bucket: manifests, the blobs that they name, and usage statistics.
 //!
-//! Memory: about 150 bytes for each blob that a manifest names, four more for each time that it is named, and nothing for
-//! each other object, however many there are.
+//! It needs about 150 bytes of memory per referenced blob plus four per reference, and none for unreferenced objects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +18,7 @@ use super::usage::Usage;
 /// Objects that are read at once.
 const READERS: usize = 8;
 
-/// A larger one is no record of ours.
+/// Limit for the size of a usage record, in bytes.
 const LARGEST_USAGE: u64 = 1 << 20;
 
 /// Blobs by a number, so that a manifest's list of them is short.
@@ -61,7 +60,7 @@ impl Blobs {
     }
 }
 
-/// A manifest that was understood.
+/// A parsed manifest.
 #[derive(Debug)]
 pub(super) struct Manifest {
     /// Its name: the cache's, with the slot.
@@ -77,19 +76,19 @@ impl Manifest {
     }
 }
 
-/// Everything that decisions need.
+/// The input of a decision.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) blobs: Blobs,
     pub(super) manifests: Vec<Manifest>,
     pub(super) corrupt: Vec<CorruptManifest>,
     pub(super) usage: HashMap<String, Usage>,
-    /// All blobs that are there.
+    /// All blobs in the bucket.
     pub(super) stored: Amount,
 }
 
 impl Survey {
-    /// Reads manifests and usage, and looks which blobs are there. In this order: what a manifest names was there before it.
+    /// Reads manifests and usage, then lists the blobs. In this order, because blobs are written before their manifest.
     pub(super) async fn read(
         store: &dyn ObjectStore,
         layout: &Layout,
@@ -101,14 +100,13 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Blobs that a manifest names and that are not there.
+    /// The number of missing blobs that a manifest names.
     pub(super) fn missing(&self, manifest: &Manifest) -> usize {
         let missing = |number: &&u32| !self.blobs.is_there(**number);
         manifest.blobs.iter().filter(missing).count()
     }
 
-    /// Reads the manifests that are new, were written again since, or are there although they should be gone (by their
-    /// places); gives what they refer to now.
+    /// Reads the manifests that are new, were rewritten, or exist although they were deleted (`gone`).
     pub(super) async fn newer(
         &self,
         store: &dyn ObjectStore,
@@ -172,7 +170,7 @@ impl Survey {
                 Found::Gone => {}
             }
         }
-        // The order of the answers is chance; that of a report is not.
+        // Answers arrive in any order, but reports are sorted.
         self.manifests.sort_by(|one, two| one.name.cmp(&two.name));
         self.corrupt.sort_by(|one, two| one.key.cmp(&two.key));
         Ok(())
@@ -234,7 +232,7 @@ impl Survey {
 enum Found {
     Manifest(String, ObjectMeta, Vec<(Digest, u64)>),
     Corrupt(CorruptManifest),
-    /// Somebody else deleted it after it was listed.
+    /// Deleted after it was listed.
     Gone,
 }
 
@@ -251,7 +249,7 @@ async fn read_manifest(
         })
     };
     if meta.size > manifest::LARGEST {
-        return Ok(corrupt(format!("it is too large: {} bytes", meta.size)));
+        return Ok(corrupt(format!("too large: {} bytes", meta.size)));
     }
     let Some(bytes) = get(store, &meta.location).await? else {
         return Ok(Found::Gone);

@@ -1,4 +1,4 @@
-//! Deletes, slowly and after a last look.
+//! Deletes objects at a limited rate, after a last check.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use super::policy::Policy;
 use super::report::{Amount, FailedDeletes, Report};
 use super::survey::{Survey, modified};
 
-/// Objects that are deleted together. Few, so that little time passes between the last look and the deletion.
+/// Number of objects per delete request. It's small so that little time passes between the last check and the deletion.
 const BATCH: usize = 100;
 
-/// Last looks at once.
+/// Concurrent checks.
 const LOOKS: usize = 16;
 
-/// Deletes objects, unless it only pretends to.
+/// Deletes objects, or only counts them in a plan.
 pub(super) struct Deleter<'a> {
     store: &'a dyn ObjectStore,
-    /// Nothing is touched.
+    /// Only count.
     dry_run: bool,
     per_second: u32,
     batch: Vec<ObjectMeta>,
@@ -45,7 +45,7 @@ impl<'a> Deleter<'a> {
         }
     }
 
-    /// Deletes this object, now or with the next ones.
+    /// Queues an object, and deletes the queue when it's full.
     pub(super) async fn delete(&mut self, object: ObjectMeta) {
         self.batch.push(object);
         if self.batch.len() == BATCH {
@@ -53,7 +53,7 @@ impl<'a> Deleter<'a> {
         }
     }
 
-    /// Deletes what was collected.
+    /// Deletes the queued objects.
     pub(super) async fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         if self.dry_run {
@@ -70,12 +70,12 @@ impl<'a> Deleter<'a> {
         tokio::time::sleep_until(begin + least).await;
     }
 
-    /// What still is as it was listed. A blob that a build renewed meanwhile, and a manifest that it wrote, stay.
+    /// Returns the objects that haven't changed since they were listed. Renewed blobs and rewritten manifests stay.
     async fn look_again(&mut self, batch: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
         let store = self.store;
         let looks = batch.into_iter().map(|object| async move {
             let now = store.head(&object.location).await;
-            // What cannot be looked at is not deleted.
+            // An object that can't be checked isn't deleted.
             let same = now.is_ok_and(|now| {
                 now.last_modified.timestamp() == object.last_modified.timestamp()
                     && now.size == object.size
@@ -108,10 +108,7 @@ impl<'a> Deleter<'a> {
             }
         }
         if left > 0 {
-            self.fail(
-                left,
-                "the server did not say what became of them".to_owned(),
-            );
+            self.fail(left, "the server did not confirm the deletion".to_owned());
         }
     }
 

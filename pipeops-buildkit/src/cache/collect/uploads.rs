@@ -1,5 +1,5 @@
-//! Uploads in parts that a daemon began and did not end, as it was killed. They are no objects and in no list of them, but S3
-//! keeps their parts, and has them paid for, until somebody ends them.
+//! Aborts incomplete multipart uploads that killed daemons left behind. S3 doesn't list them as objects, but stores and bills
+//! their parts until they're aborted.
 
 use std::sync::Arc;
 
@@ -17,13 +17,12 @@ use super::policy::Policy;
 use super::report::UploadReport;
 use super::sweep::before;
 
-/// Pages of a list that are read: with a thousand uploads each, more than there ever are. A server that gives the same page
-/// again and again is not asked for ever.
+/// Limit for the pages of a list, with a thousand uploads each. It protects against a server that returns the same page forever.
 const PAGES: usize = 1_000;
 
 /// The uploads of one bucket.
 ///
-/// `object_store` ends uploads, but does not list them: that request is made here.
+/// `object_store` can abort uploads but not list them, so the list request is made here.
 pub(super) struct Uploads {
     s3: Arc<AmazonS3>,
     http: HttpClient,
@@ -31,7 +30,7 @@ pub(super) struct Uploads {
     region: String,
 }
 
-/// One that was begun and has not ended.
+/// An incomplete upload.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Upload {
@@ -54,7 +53,7 @@ struct Page {
     next_upload_id_marker: String,
 }
 
-/// Why uploads could not be listed.
+/// Why uploads couldn't be listed.
 #[derive(Debug, thiserror::Error)]
 enum ListError {
     #[error("{0}")]
@@ -63,9 +62,9 @@ enum ListError {
     Request(#[from] http::Error),
     #[error("{0}")]
     Send(#[from] object_store::client::HttpError),
-    #[error("the server answers {0}")]
+    #[error("the server responded with {0}")]
     Status(http::StatusCode),
-    #[error("the server's answer is no list of uploads: {0}")]
+    #[error("the server's response is not a list of uploads: {0}")]
     Answer(#[from] quick_xml::DeError),
 }
 
@@ -85,7 +84,7 @@ impl Uploads {
         };
         let address = format!("{server}/{bucket}");
         let bucket = Url::parse(&address).map_err(|error| CollectError::Settings {
-            why: format!("{address} is no address: {error}"),
+            why: format!("{address} is not a URL: {error}"),
         })?;
         Ok(Self {
             s3,
@@ -95,8 +94,8 @@ impl Uploads {
         })
     }
 
-    /// Ends the uploads below this folder that are older than any build. Servers that do not list uploads, and keys that may
-    /// not, are no reason to collect nothing: that is in the report.
+    /// Aborts the uploads below this folder that are older than the longest build. If the server doesn't list uploads, or the
+    /// keys don't permit it, that goes into the report and the collection continues.
     pub(super) async fn end_old(
         &self,
         folder: &Path,
@@ -108,7 +107,7 @@ impl Uploads {
         let uploads = match self.list(folder).await {
             Ok(uploads) => uploads,
             Err(error) => {
-                report.failed = Some(format!("uploads cannot be listed: {error}"));
+                report.failed = Some(format!("uploads can't be listed: {error}"));
                 return report;
             }
         };
@@ -133,7 +132,7 @@ impl Uploads {
     async fn end(&self, upload: &Upload) -> Result<(), object_store::Error> {
         let path = Path::from(upload.key.as_str());
         match self.s3.abort_multipart(&path, &upload.upload_id).await {
-            // It ended by itself.
+            // It was completed or aborted meanwhile.
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             result => result,
         }

@@ -1,9 +1,9 @@
-//! How often a cache is used, written beside it.
+//! Usage statistics of caches, stored in the bucket.
 //!
-//! BuildKit notes nowhere that a cache was read: an import leaves no trace in the bucket, and a manifest only has the time
-//! when it was written last. What is needed to tell a busy project from an abandoned one is known to whoever builds: that a
-//! build was, and how many of its steps came from a cache. So it is written down here, one small object for each namespace,
-//! in days: counts do not need more, and two builds at once cannot lose more than one of them.
+//! BuildKit doesn't record that a cache was read: an import leaves no trace in the bucket, and a manifest only has the time when
+//! it was last written. The client of a build knows what distinguishes a busy project from an abandoned one: that a build ran,
+//! and how many of its steps were cached. It stores this as one small object per namespace with counts per day. Of two
+//! concurrent writes, at most one count is lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,38 +24,38 @@ use serde::{Deserialize, Serialize};
 use super::CollectError;
 use super::layout::Layout;
 
-/// Days that are kept: longer than any retention looks back.
+/// Number of days that are kept, longer than any retention.
 const DAYS: usize = 60;
 
-/// How often a record is tried that another build changed meanwhile.
+/// Attempts to update a record that other builds change concurrently.
 const TRIES: usize = 5;
 
-/// Longest time for a record: a build does not wait for statistics.
+/// Time limit for a record, because builds shouldn't wait for statistics.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What is known about the builds of one namespace.
+/// Usage statistics of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Counts for each day (UTC).
+    /// Counts per day (UTC), for the last 60 days with builds.
     #[serde(default)]
     pub days: BTreeMap<Date, DayUsage>,
 }
 
-/// The builds of one day.
+/// Builds of one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DayUsage {
-    /// Builds that ended well.
+    /// The number of successful builds.
     pub builds: u64,
-    /// Their steps.
+    /// Their total number of steps.
     pub steps: u64,
-    /// Steps of these that came from a cache.
+    /// The number of these steps that were cached.
     pub cached: u64,
 }
 
 impl Usage {
-    /// The share of steps that came from a cache, from 0 to 1; `None` without any step.
+    /// Returns the share of cached steps, from 0 to 1; `None` if there are no steps.
     pub fn hit_rate(&self) -> Option<f64> {
         let sum = |count: fn(&DayUsage) -> u64| self.days.values().map(count).sum::<u64>();
         let steps = sum(|day| day.steps);
@@ -77,7 +77,7 @@ pub(super) fn date(time: Timestamp) -> Date {
     time.to_zoned(TimeZone::UTC).date()
 }
 
-/// Writes down what builds did, in the bucket of their cache.
+/// Records builds in the bucket of their cache, for the [`Policy`](super::Policy) of a collection.
 #[derive(Debug, Clone)]
 pub struct UsageLog {
     store: Arc<dyn ObjectStore>,
@@ -85,7 +85,7 @@ pub struct UsageLog {
 }
 
 impl UsageLog {
-    /// A log below this prefix: the cache's own.
+    /// Creates a log below `prefix`, which must be the cache's prefix.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: impl Into<String>) -> Self {
         Self {
             store,
@@ -93,11 +93,10 @@ impl UsageLog {
         }
     }
 
-    /// Adds a build of the cache with this name.
+    /// Records a build of the cache with this name.
     ///
     /// # Errors
-    /// [`CollectError::Store`] when the bucket cannot be read or written, also when others write so often that this build is
-    /// not counted.
+    /// [`CollectError::Store`] if the bucket can't be read or written, or if concurrent writes prevented the update five times.
     pub async fn record(
         &self,
         name: &str,
@@ -105,7 +104,7 @@ impl UsageLog {
         cached: usize,
     ) -> Result<(), CollectError> {
         let key = self.layout.usage(name);
-        let fail = CollectError::store("write down the use of a cache");
+        let fail = CollectError::store("record the use of a cache");
         for _ in 0..TRIES {
             let (mut usage, mode) = match self.store.get(&key).await {
                 Ok(found) => {
@@ -114,7 +113,7 @@ impl UsageLog {
                         version: found.meta.version.clone(),
                     };
                     let bytes = found.bytes().await.map_err(&fail)?;
-                    // Statistics that cannot be read are begun anew.
+                    // Unreadable statistics are reset.
                     let usage: Usage = serde_json::from_slice(&bytes).unwrap_or_default();
                     (usage, PutMode::Update(version))
                 }
@@ -130,7 +129,7 @@ impl UsageLog {
             match put {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }) => {}
-                // A server without conditional writes loses a count now and then.
+                // A server without conditional writes may lose a count.
                 Err(StoreError::NotImplemented { .. }) => {
                     return self
                         .store
@@ -144,14 +143,25 @@ impl UsageLog {
         }
         Err(fail(StoreError::Precondition {
             path: key.to_string(),
-            source: "others write it all the time".into(),
+            source: "concurrent writes prevented the update".into(),
         }))
     }
 }
 
-/// An [`ImageBuilder`] that writes down what its builds did, for the caches in S3 that they write.
+/// An [`ImageBuilder`] that records its builds in a [`UsageLog`], for each S3 cache that they write. If that fails, it emits a
+/// warning; the build still succeeds.
 ///
-/// A record that fails is a warning, and never fails the build.
+/// ```
+/// use pipeops_buildkit::cache::S3Cache;
+/// use pipeops_buildkit::cache::collect::{RecordingBuilder, UsageLog, open};
+/// use pipeops_buildkit::{Address, Builder, BuilderOptions};
+///
+/// let bucket = S3Cache::new("build-cache", "eu-central-1", "");
+/// let log = UsageLog::new(open(&bucket)?, bucket.prefix.as_str());
+/// let builder = RecordingBuilder::new(Builder::new(Address::default(), BuilderOptions::default()), log);
+/// # let _ = builder;
+/// # Ok::<(), pipeops_buildkit::cache::collect::CollectError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RecordingBuilder<B> {
     builder: B,
@@ -159,7 +169,7 @@ pub struct RecordingBuilder<B> {
 }
 
 impl<B: ImageBuilder> RecordingBuilder<B> {
-    /// Builds with `builder` and writes to `log`.
+    /// Creates a builder that builds with `builder` and records to `log`.
     pub fn new(builder: B, log: UsageLog) -> Self {
         Self { builder, log }
     }
@@ -183,10 +193,10 @@ impl<B: ImageBuilder> ImageBuilder for RecordingBuilder<B> {
             let why = match tokio::time::timeout(LIMIT, record).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("the bucket did not answer within {LIMIT:?}"),
+                Err(_) => format!("the bucket did not respond within {LIMIT:?}"),
             };
             events.emit(EventKind::Warning {
-                message: format!("The use of the cache {name:?} was not counted: {why}"),
+                message: format!("The use of the cache {name:?} couldn't be recorded: {why}"),
             });
         }
         Ok(built)

@@ -1,5 +1,5 @@
-//! An agent for keys that this process has, in the protocol of [OpenSSH's](https://www.ietf.org/archive/id/draft-ietf-sshm-ssh-agent-05.html):
-//! it names its keys and signs with them, and does nothing else.
+//! A minimal SSH agent for keys of this process, with the
+//! [OpenSSH agent protocol](https://www.ietf.org/archive/id/draft-ietf-sshm-ssh-agent-05.html): it lists keys and signs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,12 +43,12 @@ impl Key {
         let text = text.expose().trim();
         if text.starts_with("-----BEGIN") && !text.starts_with("-----BEGIN OPENSSH") {
             return Err(
-                "it is not in OpenSSH's format; `ssh-keygen -p -f FILE` rewrites it".to_owned(),
+                "the key isn't in OpenSSH's format; `ssh-keygen -p -f FILE` converts it".to_owned(),
             );
         }
         // Copied text often lacks the last end of line, which the format has.
         let key = PrivateKey::from_openssh(format!("{text}\n"))
-            .map_err(|error| format!("it cannot be read: {error}"))?;
+            .map_err(|error| format!("invalid key: {error}"))?;
         let pair = match key.key_data() {
             KeypairData::Ed25519(pair) => {
                 let (seed, public) = (pair.private.to_bytes(), pair.public.0);
@@ -56,11 +56,13 @@ impl Key {
             }
             KeypairData::Ecdsa(pair) => ecdsa(pair)?,
             KeypairData::Encrypted(_) => {
-                return Err("it has a passphrase; `ssh-keygen -p -f FILE` takes it off".to_owned());
+                return Err(
+                    "the key has a passphrase; `ssh-keygen -p -f FILE` removes it".to_owned(),
+                );
             }
             _ => {
                 return Err(format!(
-                    "keys of the kind {} need an agent; ssh-ed25519 and ecdsa-sha2-nistp256 do not",
+                    "{} keys aren't supported without an agent; use ssh-ed25519 or ecdsa-sha2-nistp256",
                     key.algorithm()
                 ));
             }
@@ -71,7 +73,8 @@ impl Key {
                 .to_bytes()
                 .map_err(|error| error.to_string())?,
             comment: key.comment().to_owned(),
-            pair: pair.map_err(|error| format!("its parts do not fit: {error}"))?,
+            pair: pair
+                .map_err(|error| format!("its public and private parts don't match: {error}"))?,
         })
     }
 
@@ -109,7 +112,7 @@ fn ecdsa(pair: &EcdsaKeypair) -> Result<Parsed, String> {
         EcdsaKeypair::NistP256 { .. } => (&ECDSA_P256_SHA256_FIXED_SIGNING, "ecdsa-sha2-nistp256"),
         EcdsaKeypair::NistP384 { .. } => (&ECDSA_P384_SHA384_FIXED_SIGNING, "ecdsa-sha2-nistp384"),
         EcdsaKeypair::NistP521 { .. } => {
-            return Err("keys of the kind ecdsa-sha2-nistp521 need an agent".to_owned());
+            return Err("ecdsa-sha2-nistp521 keys aren't supported without an agent".to_owned());
         }
     };
     let read = EcdsaKeyPair::from_private_key_and_public_key(
@@ -316,9 +319,9 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_used_says_why() {
         for (text, why) in [
-            ("no key", "cannot be read"),
+            ("no key", "invalid key"),
             (ENCRYPTED_KEY, "passphrase"),
-            (RSA_KEY, "ssh-rsa need an agent"),
+            (RSA_KEY, "ssh-rsa keys aren't supported"),
             ("-----BEGIN RSA PRIVATE KEY-----\nAA\n", "OpenSSH's format"),
         ] {
             let error = Key::parse(&text.into()).unwrap_err();

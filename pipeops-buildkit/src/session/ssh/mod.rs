@@ -1,5 +1,5 @@
-//! SSH agents for `RUN --mount=type=ssh`: bytes between a step and an agent's socket, or an agent of this process. Keys never
-//! leave the agent.
+//! SSH agents for `RUN --mount=type=ssh`. Forwards bytes between a step and an agent's socket or an agent in this process. Keys
+//! never leave the agent.
 
 #[cfg(feature = "ssh-keys")]
 pub(crate) mod keys;
@@ -92,7 +92,7 @@ fn answer(
         let data = conversation
             .hear(&message?.data)
             .map_err(|keys::NoAgentMessage| {
-                Status::invalid_argument("this is no agent's message")
+                Status::invalid_argument("this is not a message of the agent protocol")
             })?;
         Ok(proto::BytesMessage { data })
     });
@@ -167,7 +167,9 @@ mod imp {
         _socket: PathBuf,
         _incoming: impl Stream<Item = Result<BytesMessage, Status>> + Send + Unpin + 'static,
     ) -> Result<Answer, Status> {
-        Err(Status::unimplemented("SSH agents are reached on Unix only"))
+        Err(Status::unimplemented(
+            "SSH agents are supported on Unix only",
+        ))
     }
 }
 
