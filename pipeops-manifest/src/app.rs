@@ -1,4 +1,4 @@
-//! What an application needs in the cluster, before it becomes Kubernetes objects.
+//! The configuration of an application.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use crate::resources::Resources;
 use crate::timing::Timing;
 use crate::traffic::{IngressRoute, ServiceType};
 
-/// One revision of an application: everything that its Kubernetes objects are made from.
+/// The configuration of one revision of an application.
 ///
-/// [`App::new`] sets secure defaults, the builder methods and the public fields change them, and
-/// [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) validates all of it at once. It reads and writes
-/// JSON and YAML (camelCase, unknown keys refused) except for [`secrets`](App::secrets) and
-/// [`pull_secret`](App::pull_secret), which are never serialized.
+/// [`App::new`] sets secure defaults. Change them with the builder methods or the public fields.
+/// [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) validates everything at once. An `App` can be
+/// deserialized from JSON or YAML (camelCase keys; unknown keys are errors) and serialized, except for
+/// [`secrets`](App::secrets) and [`pull_secret`](App::pull_secret), which are never serialized.
 ///
 /// ```
 /// use pipeops_manifest::App;
@@ -36,61 +36,61 @@ use crate::traffic::{IngressRoute, ServiceType};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct App {
-    /// Name of the workload, its Service and its ServiceAccount: a DNS label that begins with a letter, 63 bytes at most.
+    /// Name of the Deployment, Service and ServiceAccount: a DNS label that begins with a letter, at most 63 bytes.
     pub name: String,
-    /// The namespace in which all objects live.
+    /// The namespace of all objects.
     pub namespace: String,
-    /// Which version this is: the commit SHA, or another name. [`App::check`] reports an invalid one with all other problems.
+    /// The version: a commit SHA or another name. [`App::check`] reports an invalid one.
     #[serde(with = "revision_text")]
     pub revision: Result<Revision, InvalidRevision>,
     /// The image, pinned to its digest.
     pub image: ImageRef,
-    /// Accepts an image without digest. Default false: a tag can move, and a rollback would then not go back.
+    /// Accepts an image without a digest. Default: false, because a tag can move, and a rollback would get the new image.
     #[serde(default)]
     pub allow_tag: bool,
-    /// Whether it serves requests. Default [`Kind::Web`].
+    /// Whether it serves requests. Default: [`Kind::Web`].
     #[serde(default)]
     pub kind: Kind,
-    /// Chooses the start-up budget and the memory where these are not set. Default none.
+    /// Selects the default start-up budget and memory. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// The port on which the container listens, told to it as `PORT`. Default 8080. A worker's is ignored.
+    /// The port on which the container listens. It gets the port as `PORT`. Default: 8080. Ignored for workers.
     #[serde(default = "default_port")]
     pub port: u16,
-    /// Pods. Default 2, so that one can stop.
+    /// Number of pods. Default: 2, so that one can stop.
     #[serde(default = "default_replicas")]
     pub replicas: u32,
-    /// Replaces the image's entry point unless empty.
+    /// Overrides the image's entry point. Default: empty, to keep it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// Replaces the image's arguments unless empty.
+    /// Overrides the image's arguments. Default: empty, to keep them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Environment variables that are not secret. They go to a ConfigMap.
+    /// Environment variables, stored in a ConfigMap.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Environment variables that are secret. They go to a Secret.
+    /// Secret environment variables, stored in a Secret.
     #[serde(skip)]
     pub secrets: BTreeMap<String, SecretString>,
-    /// The content of a `.dockerconfigjson` with which the cluster pulls the image; `None` for a public image.
+    /// The `.dockerconfigjson` with which the cluster pulls the image; `None` for a public image.
     #[serde(skip)]
     pub pull_secret: Option<SecretString>,
-    /// When nodes ask the registry for the image. Default [`PullPolicy::IfNotPresent`].
+    /// When nodes pull the image. Default: [`PullPolicy::IfNotPresent`].
     #[serde(default)]
     pub pull_policy: PullPolicy,
-    /// The numeric user of the process. Default 65532; never 0.
+    /// The numeric user of the process. Default: 65532. Must not be 0.
     #[serde(default = "default_uid")]
     pub uid: u32,
-    /// The numeric group. Default: the same number as [`uid`](App::uid).
+    /// The numeric group of the process. Default: the same number as [`uid`](App::uid).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
-    /// Folders that the process may write to; all others are read-only. Default `/tmp`. They begin empty in each pod.
+    /// Writable directories, empty at the start of each pod. All others are read-only. Default: `/tmp`.
     #[serde(default = "default_writable_paths")]
     pub writable_paths: BTreeSet<String>,
-    /// How start-up and readiness are checked. Default HTTP `/health`; a worker's default is none.
+    /// The start-up and readiness check. Default: HTTP `/health`; none for workers.
     #[serde(default)]
     pub health: HealthCheck,
-    /// How liveness is checked. Default: shallow, see [`App::effective_liveness`].
+    /// The liveness check. Default: shallow, see [`App::effective_liveness`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness: Option<HealthCheck>,
     /// Deadlines and periods.
@@ -99,25 +99,25 @@ pub struct App {
     /// CPU, memory and disk. Default: by language, see [`Resources::for_language`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// How pods are replaced. Default: rolling, one down and one more.
+    /// How Kubernetes replaces the pods. Default: rolling, with one pod less and one more.
     #[serde(default)]
     pub strategy: Strategy,
-    /// How the Service is reached. Default [`ServiceType::ClusterIp`]. Workers have none.
+    /// The type of the Service. Default: [`ServiceType::ClusterIp`]. Workers have no Service.
     #[serde(default)]
     pub service: ServiceType,
-    /// The port of the Service. Default 80.
+    /// The port of the Service. Default: 80.
     #[serde(default = "default_service_port")]
     pub service_port: u16,
-    /// Host names under which an ingress controller serves it. Default none.
+    /// Host names under which an ingress controller serves the application. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressRoute>,
-    /// Who may talk to the pods and whom they may talk to.
+    /// Who may connect to the pods, and where they may connect to.
     #[serde(default)]
     pub network: NetworkRules,
-    /// More labels on every object and on the pods. Keys of PipeOps and of `app.kubernetes.io` are refused.
+    /// Additional labels of all objects and of the pods. Keys of PipeOps and `app.kubernetes.io` are invalid.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// More annotations on the workload and on its pods.
+    /// Additional annotations of the Deployment and its pods.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -130,36 +130,36 @@ pub enum Kind {
     /// It listens on a port and has a Service.
     #[default]
     Web,
-    /// It listens nowhere: no port, no Service, no Ingress.
+    /// It has no port, no Service and no Ingress.
     Worker,
 }
 
-/// When a node asks the registry for an image.
+/// When a node pulls an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum PullPolicy {
-    /// Only when the node lacks it. An image pinned to a digest cannot be stale, and pods restart while the registry is
-    /// down. kube-score would have `Always`: the workload carries its waiver.
+    /// If the node doesn't have it. An image pinned to a digest can't be stale, and pods restart even while the registry is
+    /// down. kube-score recommends `Always`, so the Deployment has an annotation that waives its rule.
     #[default]
     IfNotPresent,
-    /// Before every start of a container: the registry checks the pull credentials each time, and must be up.
+    /// Before each start of a container. The registry must be available and checks the pull credentials each time.
     Always,
 }
 
-/// How the pods of one revision are replaced by those of the next.
+/// How Kubernetes replaces the pods of one revision by those of the next: the Deployment's `spec.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum Strategy {
-    /// A few at a time. At least one pod always stays: with one replica the new pod comes before the old one goes.
+    /// A few at a time. At least one pod stays available: with one replica, the new pod starts before the old one stops.
     Rolling {
-        /// Pods that may be missing meanwhile. Default 1.
+        /// How many pods may be unavailable. Default: 1.
         max_unavailable: u32,
-        /// Pods that may run beyond `replicas` meanwhile. Default 1.
+        /// How many pods may run beyond `replicas`. Default: 1.
         max_surge: u32,
     },
-    /// All old pods go before a new one starts: an outage, for applications that cannot run twice.
+    /// All old pods stop before a new one starts. This causes an outage; it's for applications that must not run twice.
     Recreate,
 }
 
@@ -213,7 +213,7 @@ impl App {
         }
     }
 
-    /// Makes it a worker: no port, no Service, and no health check unless one is set afterwards.
+    /// Makes it a worker, without port, Service or health check. A health check may be set afterwards.
     #[must_use]
     pub fn worker(mut self) -> Self {
         self.kind = Kind::Worker;
@@ -221,7 +221,7 @@ impl App {
         self
     }
 
-    /// Sets the language, which chooses the start-up budget and the memory where these are not set.
+    /// Sets the language, which selects the default start-up budget and memory.
     #[must_use]
     pub fn language(mut self, language: Language) -> Self {
         self.language = Some(language);
@@ -242,14 +242,14 @@ impl App {
         self
     }
 
-    /// Sets one environment variable that is not secret.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// Sets one environment variable that is secret.
+    /// Sets a secret environment variable.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.secrets.insert(name.into(), value.into());
@@ -270,14 +270,14 @@ impl App {
         self
     }
 
-    /// Sets how start-up and readiness are checked.
+    /// Sets the start-up and readiness check.
     #[must_use]
     pub fn health(mut self, health: HealthCheck) -> Self {
         self.health = health;
         self
     }
 
-    /// Sets how liveness is checked.
+    /// Sets the liveness check.
     #[must_use]
     pub fn liveness(mut self, liveness: HealthCheck) -> Self {
         self.liveness = Some(liveness);
@@ -298,14 +298,14 @@ impl App {
         self
     }
 
-    /// Sets how pods are replaced.
+    /// Sets how Kubernetes replaces the pods.
     #[must_use]
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// Sets how the Service is reached.
+    /// Sets the type of the Service.
     #[must_use]
     pub fn service(mut self, service: ServiceType) -> Self {
         self.service = service;
@@ -319,7 +319,7 @@ impl App {
         self
     }
 
-    /// Sets who may talk to the pods and whom they may talk to.
+    /// Sets who may connect to the pods, and where they may connect to.
     #[must_use]
     pub fn network(mut self, network: NetworkRules) -> Self {
         self.network = network;
@@ -331,17 +331,17 @@ impl App {
         self.gid.unwrap_or(self.uid)
     }
 
-    /// CPU, memory and disk: those that were set, else those of the language.
+    /// CPU, memory and disk, or the defaults of the language.
     pub fn effective_resources(&self) -> Resources {
         self.resources
             .clone()
             .unwrap_or_else(|| Resources::for_language(self.language))
     }
 
-    /// How liveness is checked when nothing was set: shallow, so that a slow database does not restart healthy pods.
+    /// The liveness check. By default it's shallow, so that a slow database doesn't restart healthy pods: a TCP check for HTTP
+    /// and gRPC health checks, otherwise the same check with more patience.
     ///
-    /// HTTP and gRPC health checks become a TCP check of the same port. TCP and exec checks stay, with more patience. An
-    /// application that has a check of the process alone names it: `.liveness(HealthCheck::http("/livez"))`.
+    /// If the application has an endpoint that checks the process alone, set it: `.liveness(HealthCheck::http("/livez"))`.
     pub fn effective_liveness(&self) -> HealthCheck {
         match (&self.liveness, &self.health) {
             (Some(set), _) => set.clone(),
@@ -359,8 +359,8 @@ fn default_replicas() -> u32 {
     2
 }
 
-/// The user of generated Dockerfiles and of distroless images. kube-score asks for numbers from 10000 up: below are the
-/// users of the nodes.
+/// The user of generated Dockerfiles and of distroless images. kube-score recommends numbers from 10000 on; the users of nodes
+/// are below.
 fn default_uid() -> u32 {
     65532
 }
@@ -373,7 +373,7 @@ fn default_service_port() -> u16 {
     80
 }
 
-/// A revision in the JSON form is a text. An invalid one can be read, so that it is reported with all other problems.
+/// (De)serializes a revision as text. An invalid one is accepted here and reported with all other problems.
 mod revision_text {
     use serde::ser::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! What is wrong with an application's configuration: all of it at once.
+//! The problems of an application's configuration.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use pipeops_core::diagnosis::codes::manifest::INVALID_CONFIGURATION;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde::{Deserialize, Serialize};
 
-/// One thing that is wrong.
+/// A problem of one setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConfigProblem {
     /// The field, as in the JSON form of [`App`](crate::App): `resources.memoryLimit`, `env.PATH`, `ingress.hosts[0]`.
     pub path: String,
-    /// Which rule it breaks, and with which value. Values of secrets are never in it.
+    /// The rule that it breaks, and the invalid value. Never contains the value of a secret.
     pub message: String,
 }
 
@@ -31,14 +31,24 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// A configuration from which no manifests can be made, with everything that is wrong with it.
+/// An invalid configuration, with all its problems.
+///
+/// ```
+/// use pipeops_manifest::App;
+///
+/// let image = format!("registry.example.com/shop@sha256:{}", "0".repeat(64)).parse()?;
+/// let error = App::new("shop", "prod", "4f2c9ab", image).replicas(0).port(0).check().unwrap_err();
+/// let paths: Vec<_> = error.problems.iter().map(|problem| problem.path.as_str()).collect();
+/// assert_eq!(paths, ["replicas", "port"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration of {app:?} is invalid: {}", listed(.problems))]
 #[non_exhaustive]
 pub struct InvalidApp {
-    /// The application's name, as configured, cut to 63 characters.
+    /// The application's configured name, cut to 63 characters.
     pub app: String,
-    /// What is wrong, in the order of the fields; never empty.
+    /// The problems in the order of the fields; never empty.
     pub problems: Vec<ConfigProblem>,
 }
 
@@ -54,15 +64,15 @@ impl InvalidApp {
 impl Diagnose for InvalidApp {
     fn diagnosis(&self) -> Diagnosis {
         let reason = match self.problems.len() {
-            1 => "one setting is not valid; nothing was applied".to_owned(),
-            n => format!("{n} settings are not valid; nothing was applied"),
+            1 => "1 setting is invalid; nothing was applied".to_owned(),
+            n => format!("{n} settings are invalid; nothing was applied"),
         };
         let fixes = self
             .problems
             .iter()
             .map(|problem| format!("Correct {problem}"));
         Diagnosis::new(&INVALID_CONFIGURATION)
-            .error(format!("No manifests can be made for {:?}", self.app))
+            .error(format!("Cannot generate manifests for {:?}", self.app))
             .reason(reason)
             .context("app", &self.app)
             .fixes(fixes)
@@ -100,7 +110,7 @@ mod tests {
         );
         assert_eq!(
             diagnosis.reason,
-            "2 settings are not valid; nothing was applied"
+            "2 settings are invalid; nothing was applied"
         );
     }
 }

@@ -16,6 +16,13 @@ mod timing;
 mod traffic;
 mod validate;
 
+/// The crate of the types in [`KubeObject`], in the version that this crate needs.
+pub use k8s_openapi;
+/// The vocabulary of this crate's API.
+pub use pipeops_core::{
+    Diagnose, Diagnosis, ImageRef, Object, Revision, SecretString, Stack, detection::Language,
+};
+
 pub use app::{App, Kind, PullPolicy, Strategy};
 pub use error::{ConfigProblem, InvalidApp};
 pub use health::HealthCheck;

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 /// The longest DNS label, and the longest label value.
 pub const MAX_LABEL: usize = 63;
 
-/// Makes a name for an application out of any text: lower case, dashes for what is not allowed, cut and hashed when it is
-/// longer than 63 bytes.
+/// Turns any text into a valid name for an application: lower case, with dashes instead of invalid characters. Names of more
+/// than 63 bytes are cut and get a hash of the whole name.
 ///
-/// Texts that differ beyond recognition of this mapping (`My App`, `my-app`) give the same name; only what is cut is hashed.
+/// Different texts may give the same name: `My App` and `my-app`.
 ///
 /// ```
 /// use pipeops_manifest::names::dns_label;
@@ -40,7 +40,7 @@ pub fn dns_label(text: &str) -> String {
     fit(&name, MAX_LABEL)
 }
 
-/// `base-suffix` in 63 bytes: where it is too long, the base is cut and the hash of the whole base keeps it unique.
+/// `base-suffix` in 63 bytes. If it's too long, the base is cut, and a hash of the whole base keeps it unique.
 pub(crate) fn with_suffix(base: &str, suffix: &str) -> String {
     format!("{}-{suffix}", fit(base, MAX_LABEL - 1 - suffix.len()))
 }
@@ -62,7 +62,7 @@ pub(crate) fn short_hash(bytes: &[u8], digits: usize) -> String {
     hash
 }
 
-/// A commit or version as a label value: what a label cannot hold becomes `-`, what is too long is cut.
+/// A revision as a label value: invalid characters become `-`, and it's cut to 63 characters.
 pub(crate) fn label_value(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -84,7 +84,7 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
         && text.ends_with(inner)
 }
 
-/// A DNS label that begins with a letter (RFC 1035), as Services demand.
+/// A DNS label that begins with a letter (RFC 1035), as required for Services.
 pub(crate) fn is_service_name(text: &str) -> bool {
     is_dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
@@ -119,7 +119,7 @@ fn is_label_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// An environment variable's name as Kubernetes reads it; dots are allowed, as Spring uses them.
+/// A valid name of an environment variable in Kubernetes. It may contain dots, as for Spring.
 pub(crate) fn is_env_name(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     !name.is_empty()

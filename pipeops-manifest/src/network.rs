@@ -1,29 +1,39 @@
-//! Who may talk to an application's pods, and whom these may talk to.
+//! Network rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipeops_core::names::NAME_LABEL;
 use serde::{Deserialize, Serialize};
 
-/// Who may talk to an application's pods, and whom these may talk to.
+/// Who may connect to an application's pods, and where the pods may connect to: the source of its NetworkPolicy.
 ///
-/// By default every pod of the cluster reaches the application's port (and every address, where a node port, a load balancer
-/// or an Ingress publishes it), and the application reaches everything but the cloud's metadata service. Applications that
-/// work without a policy work with this one. [`NetworkRules::strict`] is tighter.
+/// By default, all pods of the cluster can connect to the application's port (and all addresses, if a node port, load balancer
+/// or Ingress publishes it), and the application can connect to everything except the cloud's metadata service. Applications
+/// that work without a NetworkPolicy work with this one. [`NetworkRules::strict`] is stricter.
 ///
-/// No rule can cut the health checks: traffic between a pod and the kubelet of its own node [is always allowed]. DNS is
-/// always allowed too.
+/// No rule blocks health checks: traffic between a pod and the kubelet of its node [is always allowed]. DNS is always allowed,
+/// too.
+///
+/// ```
+/// use pipeops_manifest::{EgressRule, NetworkRules};
+///
+/// // From the namespaces of the gateway and the monitoring; to the database and a subnet.
+/// let rules = NetworkRules::strict(["istio-system", "monitoring"])
+///     .allow(EgressRule::app("db", [5432]))
+///     .allow(EgressRule::cidr("10.20.0.0/16", [443]));
+/// assert!(rules.enabled);
+/// ```
 ///
 /// [is always allowed]: https://kubernetes.io/docs/concepts/services-networking/network-policies/#prerequisites
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct NetworkRules {
-    /// Whether a NetworkPolicy is written at all. Default true.
+    /// Whether to create a NetworkPolicy. Default: true.
     pub enabled: bool,
     /// Who may connect to the application's port.
     pub ingress: IngressFrom,
-    /// Whom the application may connect to.
+    /// Where the application may connect to.
     pub egress: Egress,
 }
 
@@ -46,8 +56,8 @@ impl NetworkRules {
         }
     }
 
-    /// Ingress from pods of the same namespace and of these (the ingress gateway's, the monitoring's); egress only DNS and
-    /// what [`NetworkRules::allow`] adds.
+    /// Allows ingress from pods of the same namespace and of these (of the ingress gateway, for example), and egress only to DNS
+    /// and to what [`NetworkRules::allow`] adds.
     pub fn strict(namespaces: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             enabled: true,
@@ -56,7 +66,7 @@ impl NetworkRules {
         }
     }
 
-    /// Adds one destination to [`Egress::Only`], and turns any other egress into it.
+    /// Adds a destination to [`Egress::Only`]. Replaces any other egress.
     #[must_use]
     pub fn allow(mut self, rule: EgressRule) -> Self {
         match &mut self.egress {
@@ -72,47 +82,47 @@ impl NetworkRules {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum IngressFrom {
-    /// Every pod of the cluster. Every address when a node port, a load balancer or an Ingress (whose controller may run
-    /// outside of the cluster) publishes the application.
+    /// All pods of the cluster. All addresses, if a node port, load balancer or Ingress (whose controller may run outside
+    /// the cluster) publishes the application.
     #[default]
     Published,
-    /// Pods of the application's own namespace and of these. Name the ingress gateway's namespace here.
+    /// Pods of the application's namespace and of these. Include the ingress gateway's namespace.
     Namespaces(BTreeSet<String>),
-    /// Every address.
+    /// All addresses.
     Anywhere,
 }
 
-/// Whom an application may connect to.
+/// Where an application may connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Egress {
-    /// Everything but the metadata service of clouds (169.254.169.254, fd00:ec2::254), which hands the node's credentials
-    /// to whoever can make the application fetch a URL. Applications that use it as their identity (GKE Workload
-    /// Identity) take [`Egress::Anywhere`].
+    /// Everything except the metadata service of clouds (169.254.169.254, fd00:ec2::254), which would give the node's
+    /// credentials to anyone who can make the application fetch a URL. Applications that need it for their identity (GKE
+    /// Workload Identity) use [`Egress::Anywhere`].
     #[default]
     AnywhereButMetadata,
     /// Everything.
     Anywhere,
-    /// DNS and these.
+    /// DNS and these destinations.
     Only(Vec<EgressRule>),
 }
 
-/// One destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A destination.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EgressRule {
-    /// Addresses, such as `10.20.0.0/16`; none means pods, see the other fields.
+    /// Addresses, such as `10.20.0.0/16`; `None` selects pods by the other fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
-    /// The namespace of the pods; `None` is the application's own.
+    /// The namespace of the pods. Default: the application's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Labels of the pods; empty means all of them.
+    /// Labels of the pods; empty for all pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pod_labels: BTreeMap<String, String>,
-    /// TCP ports; empty means all of them, and UDP.
+    /// TCP ports; empty for all ports and protocols.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports: BTreeSet<u16>,
 }
@@ -120,31 +130,31 @@ pub struct EgressRule {
 impl EgressRule {
     /// Addresses, such as `10.20.0.0/16`.
     pub fn cidr(cidr: impl Into<String>, ports: impl IntoIterator<Item = u16>) -> Self {
-        Self {
+        let rule = Self {
             cidr: Some(cidr.into()),
-            namespace: None,
-            pod_labels: BTreeMap::new(),
-            ports: ports.into_iter().collect(),
-        }
+            ..Self::default()
+        };
+        rule.to_ports(ports)
     }
 
-    /// The pods of another application of PipeOps in this namespace.
+    /// The pods of another PipeOps application in the same namespace.
     pub fn app(name: impl Into<String>, ports: impl IntoIterator<Item = u16>) -> Self {
-        Self {
-            cidr: None,
-            namespace: None,
-            pod_labels: BTreeMap::from([(NAME_LABEL.to_owned(), name.into())]),
-            ports: ports.into_iter().collect(),
-        }
+        let mut rule = Self::default();
+        rule.pod_labels.insert(NAME_LABEL.to_owned(), name.into());
+        rule.to_ports(ports)
     }
 
     /// All pods of a namespace.
     pub fn namespace(name: impl Into<String>, ports: impl IntoIterator<Item = u16>) -> Self {
-        Self {
-            cidr: None,
+        let rule = Self {
             namespace: Some(name.into()),
-            pod_labels: BTreeMap::new(),
-            ports: ports.into_iter().collect(),
-        }
+            ..Self::default()
+        };
+        rule.to_ports(ports)
+    }
+
+    fn to_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.ports.extend(ports);
+        self
     }
 }

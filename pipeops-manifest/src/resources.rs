@@ -3,25 +3,32 @@
 use pipeops_core::detection::Language;
 use serde::{Deserialize, Serialize};
 
-/// CPU, memory and disk of one container, as Kubernetes quantities (`250m`, `512Mi`).
+/// CPU, memory and disk of a container, as Kubernetes quantities (`250m`, `512Mi`).
 ///
-/// All six are written: without a limit one application can starve its node, without a request the scheduler packs
-/// blindly. Only [`Resources::without_ephemeral_storage`] leaves two of them out.
+/// All requests and limits are set: without limits, one application can starve its node; without requests, the scheduler can't
+/// plan. Only [`Resources::without_ephemeral_storage`] omits those for disk.
+///
+/// ```
+/// use pipeops_manifest::Resources;
+///
+/// let resources = Resources::default().cpu("250m", "2").memory("256Mi", "1Gi");
+/// assert_eq!(resources.ephemeral_storage_limit, "1Gi");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Resources {
-    /// CPU that is set aside. Default `100m`.
+    /// Reserved CPU. Default: `100m`.
     pub cpu_request: String,
-    /// CPU at most. Default `1`.
+    /// CPU limit. Default: `1`.
     pub cpu_limit: String,
-    /// Memory that is set aside. Default `128Mi`.
+    /// Reserved memory. Default: `128Mi`.
     pub memory_request: String,
-    /// Memory at most; beyond it the container is killed. Default `512Mi`.
+    /// Memory limit; if it's exceeded, the container is killed. Default: `512Mi`.
     pub memory_limit: String,
-    /// Disk that is set aside for logs and writable folders. Default `64Mi`; empty together with the limit for none.
+    /// Reserved disk for logs and writable directories. Default: `64Mi`. May be empty if the limit is, too.
     pub ephemeral_storage_request: String,
-    /// Disk at most; beyond it the pod is evicted. Default `1Gi`.
+    /// Disk limit; if it's exceeded, the pod is evicted. Default: `1Gi`.
     pub ephemeral_storage_limit: String,
 }
 
@@ -39,7 +46,7 @@ impl Default for Resources {
 }
 
 impl Resources {
-    /// The default, with four times the memory request and twice the limit for a JVM.
+    /// The default for a language: 512Mi to 1Gi of memory for the JVM, otherwise [`Resources::default`].
     pub fn for_language(language: Option<Language>) -> Self {
         match language {
             Some(Language::Java | Language::Scala | Language::Clojure) => {
@@ -65,8 +72,8 @@ impl Resources {
         self
     }
 
-    /// Writes neither a request nor a limit for disk: for nodes that do not measure it (the kubelet's
-    /// `localStorageCapacityIsolation` is off, as under rootless kind), where no pod that asks for disk is ever scheduled.
+    /// Omits the disk request and limit. Needed on nodes that don't measure disk usage (the kubelet's
+    /// `localStorageCapacityIsolation` is off, as in rootless kind), because they accept no pod that requests disk.
     #[must_use]
     pub fn without_ephemeral_storage(self) -> Self {
         self.ephemeral_storage("", "")

@@ -9,22 +9,22 @@ use crate::app::App;
 use crate::error::{ConfigProblem, InvalidApp};
 use crate::objects::{self, KubeObject};
 
-/// Something that makes all objects of one revision of an application.
+/// Generates all objects of one revision of an application.
 pub trait ManifestGenerator: fmt::Debug + Send + Sync + 'static {
-    /// The objects in apply order: what others refer to comes first, the workload last.
+    /// The objects in apply order: objects that others refer to come first, the Deployment last.
     ///
     /// The same `app` gives the same stack, byte for byte.
     ///
     /// # Errors
-    /// [`InvalidApp`] with everything that is wrong with `app`, not only the first problem.
+    /// [`InvalidApp`] with all problems, not only the first.
     fn generate(&self, app: &App) -> Result<Stack, InvalidApp>;
 }
 
 type Hook<T> = Arc<dyn Fn(&App, &mut T) + Send + Sync>;
 
-/// The objects that PipeOps deploys an application with, secure by default.
+/// Generates PipeOps' standard objects, which are secure by default.
 ///
-/// Hooks change what is generated, first the typed objects, then the JSON:
+/// Hooks can change them, first as typed objects, then as JSON:
 ///
 /// ```
 /// use pipeops_manifest::{App, KubeObject, ManifestGenerator, StandardManifests};
@@ -55,24 +55,24 @@ pub struct StandardManifests {
 }
 
 impl StandardManifests {
-    /// No hooks, no hash key.
+    /// A generator without hooks and hash key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keys the hash in the names of Secrets.
+    /// Sets a key for the hashes in names of Secrets.
     ///
-    /// A Secret's name carries a hash of its content, and more people may read names than contents. Without a key they
-    /// could test guesses of weak secrets against it. The key must stay the same: with another one every name changes once.
+    /// A Secret's name contains a hash of its content, and more people can read names than contents. Without a key, they could
+    /// test guesses of weak secrets against it. If the key changes, all names change once.
     #[must_use]
     pub fn with_hash_key(mut self, key: SecretString) -> Self {
         self.hash_key = Some(key);
         self
     }
 
-    /// Adds a change to typed objects. Hooks run in the order in which they were added, on each object in apply order.
+    /// Adds a hook that changes typed objects. It's called with each object. Hooks run in the order in which they were added.
     ///
-    /// A hook may not change an object's name or namespace: others refer to it by them.
+    /// A hook must not change the name or namespace of an object, because others refer to it.
     #[must_use]
     pub fn with_hook(
         mut self,
@@ -82,7 +82,7 @@ impl StandardManifests {
         self
     }
 
-    /// Adds a change to the JSON of objects, after all typed hooks, under the same rules.
+    /// Adds a hook that changes the JSON of objects. It runs after all typed hooks, with the same rules.
     #[must_use]
     pub fn with_json_hook(
         mut self,
@@ -110,7 +110,7 @@ impl StandardManifests {
                     before.map_or_else(|| typed.kind().to_owned(), |object| object.to_string());
                 Err(ConfigProblem::new(
                     "hooks",
-                    format!("a hook changed kind, name or namespace of {object}"),
+                    format!("a hook must not change kind, name or namespace of {object}"),
                 ))
             }
         }
@@ -168,26 +168,12 @@ mod tests {
             .unwrap();
         let kinds: Vec<_> = stack.objects.iter().map(Object::kind).collect();
         assert_eq!(
-            kinds,
-            [
-                "ServiceAccount",
-                "Secret",
-                "ConfigMap",
-                "Secret",
-                "Service",
-                "NetworkPolicy",
-                "PodDisruptionBudget",
-                "Ingress",
-                "Deployment"
-            ]
+            kinds.join(" "),
+            "ServiceAccount Secret ConfigMap Secret Service NetworkPolicy PodDisruptionBudget Ingress Deployment"
         );
         assert_eq!(stack.workload().unwrap().name(), "shop");
-        assert!(
-            stack
-                .objects
-                .iter()
-                .all(|object| object.namespace() == Some("prod"))
-        );
+        let mut objects = stack.objects.iter();
+        assert!(objects.all(|object| object.namespace() == Some("prod")));
     }
 
     #[test]
@@ -204,12 +190,9 @@ mod tests {
                 }
             });
         let stack = generator.generate(&fixtures::app().env("A", "1")).unwrap();
-        let map = stack
-            .objects
-            .iter()
-            .find(|object| object.kind() == "ConfigMap")
-            .unwrap();
-        assert_eq!(map.value()["immutable"], false);
+        let mut objects = stack.objects.iter();
+        let map = objects.find(|object| object.kind() == "ConfigMap");
+        assert_eq!(map.unwrap().value()["immutable"], false);
     }
 
     #[test]

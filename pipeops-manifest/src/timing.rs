@@ -5,32 +5,40 @@ use std::time::Duration;
 use pipeops_core::detection::Language;
 use serde::{Deserialize, Serialize};
 
-/// Deadlines and periods. Kubernetes counts in seconds: parts of a second are rounded up.
+/// Deadlines and periods, in whole seconds: fractions are rounded up.
 ///
-/// They must nest: start-up budget < progress deadline < rollout deadline, and drain < termination grace.
+/// They must nest: start-up budget + `min_ready` < progress deadline, and drain < termination grace. By default, `pipeops-rollout`
+/// fails a rollout 60 s after its progress deadline, so that Kubernetes can report the stall first.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_manifest::{Language, Timing};
+///
+/// let timing = Timing::default().with_progress_deadline(Duration::from_secs(600));
+/// assert_eq!(timing.startup_budget(Some(Language::Go)), Duration::from_secs(30));
+/// assert_eq!(timing.drain, Duration::from_secs(5));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Timing {
-    /// How long a container may take until its health check passes, asked every 2 s. Default: by language, see [`Timing::startup_budget`].
+    /// How long a container may take until its health check passes. It's checked every 2 s. Default: by language, see
+    /// [`Timing::startup_budget`].
     #[serde(rename = "startupBudgetSeconds", with = "optional_seconds")]
     pub startup_budget: Option<Duration>,
-    /// How long a rollout may stand still before Kubernetes calls it stalled. Default 240 s.
+    /// How long a rollout may make no progress before Kubernetes reports it as stalled. Default: 240 s.
     #[serde(rename = "progressDeadlineSeconds", with = "seconds")]
     pub progress_deadline: Duration,
-    /// When a rollout fails. Not written to any object; the other deadlines are checked against it. Default 300 s.
-    #[serde(rename = "rolloutDeadlineSeconds", with = "seconds")]
-    pub rollout_deadline: Duration,
-    /// How long a pod must have been ready before it counts. Default 0.
+    /// How long a pod must be ready before it counts as available. Default: 0 s.
     #[serde(rename = "minReadySeconds", with = "seconds")]
     pub min_ready: Duration,
-    /// How long a web pod keeps serving after the stop request, until every proxy has removed it. Default 5 s.
+    /// How long a web pod keeps serving after the stop request, until every proxy has removed it. Default: 5 s.
     #[serde(rename = "drainSeconds", with = "seconds")]
     pub drain: Duration,
-    /// How long a pod may take to stop, draining included, before it is killed. Default 30 s.
+    /// How long a pod may take to stop, draining included, before it's killed. Default: 30 s.
     #[serde(rename = "terminationGraceSeconds", with = "seconds")]
     pub termination_grace: Duration,
-    /// Longest answer time of one start-up or readiness check; liveness gets twice as much. Default 3 s.
+    /// Timeout of one start-up or readiness check; liveness checks get twice as much. Default: 3 s.
     #[serde(rename = "probeTimeoutSeconds", with = "seconds")]
     pub probe_timeout: Duration,
 }
@@ -40,7 +48,7 @@ impl Default for Timing {
         Self {
             startup_budget: None,
             progress_deadline: Duration::from_secs(240),
-            rollout_deadline: Duration::from_secs(300),
+
             min_ready: Duration::ZERO,
             drain: Duration::from_secs(5),
             termination_grace: Duration::from_secs(30),
@@ -50,7 +58,8 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The start-up budget that was set, else the language's: Go, Rust and static sites 30 s, JVM 180 s, all others 60 s.
+    /// The start-up budget, or the default of the language: 30 s for Go, Rust and static sites, 180 s for the JVM, 60 s for all
+    /// others.
     pub fn startup_budget(&self, language: Option<Language>) -> Duration {
         let by_language = match language {
             Some(Language::Go | Language::Rust | Language::Static) => 30,
@@ -68,11 +77,10 @@ impl Timing {
         self
     }
 
-    /// Sets when Kubernetes calls a rollout stalled, and when PipeOps gives it up.
+    /// Sets how long a rollout may make no progress.
     #[must_use]
-    pub fn with_deadlines(mut self, progress: Duration, rollout: Duration) -> Self {
-        self.progress_deadline = progress;
-        self.rollout_deadline = rollout;
+    pub fn with_progress_deadline(mut self, deadline: Duration) -> Self {
+        self.progress_deadline = deadline;
         self
     }
 
@@ -90,7 +98,7 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Whole seconds for a field of Kubernetes; validation has bounded them before.
+/// Whole seconds for a field of Kubernetes. Validation has checked their range.
 pub(crate) fn seconds_i32(duration: Duration) -> i32 {
     i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
 }

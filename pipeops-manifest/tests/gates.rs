@@ -6,66 +6,87 @@
 
 use pipeops_core::Stack;
 use pipeops_manifest::{App, ManifestGenerator, StandardManifests};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// A rule, the kind of an object, a path in it (`~` for that of the container), and the value there.
+const EXPECTED: &str = r#"
+pod-security  Deployment           /spec/template/spec/securityContext/runAsNonRoot          true
+pod-security  Deployment           /spec/template/spec/securityContext/seccompProfile/type   "RuntimeDefault"
+pod-security  Deployment           /spec/template/spec/hostNetwork                           null
+pod-security  Deployment           /spec/template/spec/hostPID                               null
+pod-security  Deployment           /spec/template/spec/hostIPC                               null
+pod-security  Deployment           ~/securityContext/allowPrivilegeEscalation                false
+pod-security  Deployment           ~/securityContext/capabilities                            {"drop":["ALL"]}
+pod-security  Deployment           ~/securityContext/privileged                              false
+kube-score    Deployment           ~/securityContext/readOnlyRootFilesystem                  true
+kube-score    Deployment           ~/securityContext/runAsUser                               65532
+kube-score    Deployment           ~/securityContext/runAsGroup                              65532
+kube-score    Deployment           ~/startupProbe/httpGet/port                               "http"
+kube-score    Deployment           ~/readinessProbe/httpGet/port                             "http"
+kube-score    Deployment           ~/livenessProbe/httpGet                                   null
+kube-score    Deployment           ~/livenessProbe/tcpSocket/port                            "http"
+kube-score    Deployment           /metadata/annotations/kube-score~1ignore                  "container-image-pull-policy"
+kube-score    NetworkPolicy        /spec/policyTypes                                         ["Ingress","Egress"]
+kube-score    PodDisruptionBudget  /spec/unhealthyPodEvictionPolicy                          "AlwaysAllow"
+kube-linter   Deployment           ~/ports/0/name                                            "http"
+kube-linter   Service              /spec/ports/0/targetPort                                  "http"
+kube-linter   Deployment           ~/env                                                     [{"name":"PORT","value":"8080"}]
+kube-linter   Deployment           ~/envFrom/2                                               null
+polaris       Deployment           /spec/template/spec/automountServiceAccountToken          false
+polaris       ServiceAccount       /automountServiceAccountToken                             false
+revision      Deployment           /metadata/annotations/pipeops.dev~1revision               "4f2c9ab"
+revision      Deployment           /spec/template/metadata/annotations/pipeops.dev~1revision "4f2c9ab"
+revision      Deployment           /spec/template/metadata/labels/app.kubernetes.io~1version "4f2c9ab"
+revision      Deployment           /spec/selector/matchLabels/app.kubernetes.io~1version     null
+"#;
 
 fn stack() -> Stack {
     let image = format!("registry.example.com/shop:1@sha256:{}", "0".repeat(64));
     let app = App::new("shop", "prod", "4f2c9ab", image.parse().unwrap())
         .env("A", "1")
-        .secret("B", "2");
+        .secret("B", "2")
+        .pull_secret(r#"{"auths":{}}"#);
     StandardManifests::new().generate(&app).unwrap()
 }
 
 fn kind(stack: &Stack, kind: &str) -> Value {
-    stack
-        .objects
-        .iter()
-        .find(|object| object.kind() == kind)
-        .unwrap()
-        .value()
-        .clone()
+    let mut objects = stack.objects.iter();
+    let object = objects.find(|object| object.kind() == kind).unwrap();
+    object.value().clone()
 }
 
 fn pod(stack: &Stack) -> Value {
-    stack.workload().unwrap().value()["spec"]["template"]["spec"].clone()
-}
-
-fn container(stack: &Stack) -> Value {
-    pod(stack)["containers"][0].clone()
+    kind(stack, "Deployment")["spec"]["template"]["spec"].clone()
 }
 
 #[test]
-fn pod_security_restricted() {
-    let (pod, container) = (pod(&stack()), container(&stack()));
-    let (of_pod, of_container) = (&pod["securityContext"], &container["securityContext"]);
-    assert_eq!(of_container["allowPrivilegeEscalation"], false);
-    assert_eq!(
-        of_container["capabilities"],
-        serde_json::json!({"drop": ["ALL"]})
-    );
-    assert_eq!(of_container["privileged"], false);
-    assert_eq!(of_pod["runAsNonRoot"], true);
-    assert_eq!(of_pod["seccompProfile"]["type"], "RuntimeDefault");
-    for forbidden in ["hostNetwork", "hostPID", "hostIPC"] {
-        assert!(pod.get(forbidden).is_none(), "{forbidden}");
+fn rules_about_one_value() {
+    let stack = stack();
+    for line in EXPECTED.trim().lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [rule, of, path, expected] = fields[..] else {
+            panic!("{line}")
+        };
+        let path = match path.strip_prefix('~') {
+            Some(path) => format!("/spec/template/spec/containers/0{path}"),
+            None => path.to_owned(),
+        };
+        let found = kind(&stack, of).pointer(&path).cloned();
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(found.unwrap_or_default(), expected, "{rule}: {of} {path}");
     }
-    for volume in pod["volumes"].as_array().unwrap() {
+}
+
+#[test]
+fn pod_security_allows_these_volumes() {
+    for volume in pod(&stack())["volumes"].as_array().unwrap() {
         assert!(volume.get("emptyDir").is_some(), "{volume}");
     }
 }
 
 #[test]
-fn kube_score_container_security_context() {
-    let stack = stack();
-    let context = &container(&stack)["securityContext"];
-    assert_eq!(context["readOnlyRootFilesystem"], true);
-    assert!(context["runAsUser"].as_u64() >= Some(10_000));
-    assert!(context["runAsGroup"].as_u64() >= Some(10_000));
-}
-
-#[test]
 fn kube_score_container_resources_and_ephemeral_storage() {
-    let resources = &container(&stack())["resources"];
+    let resources = &pod(&stack())["containers"][0]["resources"];
     for list in ["requests", "limits"] {
         for name in ["cpu", "memory", "ephemeral-storage"] {
             assert!(resources[list][name].is_string(), "{list} {name}");
@@ -74,132 +95,41 @@ fn kube_score_container_resources_and_ephemeral_storage() {
 }
 
 #[test]
-fn kube_score_pod_probes_are_all_there_and_not_identical() {
-    let container = container(&stack());
-    assert!(container["startupProbe"].is_object());
-    let (ready, live) = (&container["readinessProbe"], &container["livenessProbe"]);
-    assert!(ready["httpGet"].is_object() && live["tcpSocket"].is_object());
-}
-
-#[test]
-fn kube_score_pull_policy_is_waived_on_the_deployment() {
-    let deployment = kind(&stack(), "Deployment");
-    assert_eq!(
-        deployment["metadata"]["annotations"]["kube-score/ignore"],
-        "container-image-pull-policy"
-    );
-}
-
-#[test]
-fn kube_score_network_policy_and_budget_target_the_pods() {
+fn kube_score_selectors_match_the_pods() {
     let stack = stack();
     let labels = &kind(&stack, "Deployment")["spec"]["template"]["metadata"]["labels"];
-    let policy = &kind(&stack, "NetworkPolicy")["spec"];
-    let budget = &kind(&stack, "PodDisruptionBudget")["spec"];
-    for selector in [
-        &policy["podSelector"],
-        &budget["selector"],
-        &kind(&stack, "Deployment")["spec"]["selector"],
+    for (of, path) in [
+        ("NetworkPolicy", "/spec/podSelector"),
+        ("PodDisruptionBudget", "/spec/selector"),
+        ("Deployment", "/spec/selector"),
     ] {
-        for (key, value) in selector["matchLabels"].as_object().unwrap() {
-            assert_eq!(&labels[key], value, "{key}");
+        let selector = kind(&stack, of).pointer(path).unwrap()["matchLabels"].clone();
+        for (key, value) in selector.as_object().unwrap() {
+            assert_eq!(&labels[key], value, "{of}: {key}");
         }
     }
-    assert_eq!(
-        policy["policyTypes"],
-        serde_json::json!(["Ingress", "Egress"])
-    );
-    assert_eq!(budget["unhealthyPodEvictionPolicy"], "AlwaysAllow");
 }
 
 #[test]
-fn kube_linter_targets_and_anti_affinity() {
-    let stack = stack();
-    let names: Vec<_> = container(&stack)["ports"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|port| port["name"].clone())
-        .collect();
-    assert!(
-        names.contains(&kind(&stack, "Service")["spec"]["ports"][0]["targetPort"]),
-        "invalid-target-ports"
-    );
-    for probe in ["startupProbe", "readinessProbe"] {
-        assert!(
-            names.contains(&container(&stack)[probe]["httpGet"]["port"]),
-            "{probe} port"
-        );
-    }
-    let term = &pod(&stack)["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-        [0];
+fn kube_linter_no_anti_affinity() {
+    let affinity = &pod(&stack())["affinity"]["podAntiAffinity"];
+    let term = &affinity["preferredDuringSchedulingIgnoredDuringExecution"][0];
     assert_eq!(
-        term["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname",
-        "no-anti-affinity"
-    );
-}
-
-#[test]
-fn kube_linter_environment() {
-    let container = container(&stack());
-    let env: Vec<_> = container["env"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|variable| variable["name"].as_str())
-        .collect();
-    assert_eq!(env, [Some("PORT")], "env-var-secret, duplicate-env-var");
-    assert_eq!(container["envFrom"].as_array().unwrap().len(), 2);
-}
-
-#[test]
-fn polaris_token_is_not_mounted() {
-    assert_eq!(pod(&stack())["automountServiceAccountToken"], false);
-    assert_eq!(
-        kind(&stack(), "ServiceAccount")["automountServiceAccountToken"],
-        false
-    );
-}
-
-#[test]
-fn selector_labels_never_carry_the_version() {
-    let stack = stack();
-    let deployment = kind(&stack, "Deployment");
-    let selector = deployment["spec"]["selector"]["matchLabels"]
-        .as_object()
-        .unwrap();
-    assert!(!selector.contains_key("app.kubernetes.io/version"));
-    assert_eq!(
-        deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"],
-        "4f2c9ab"
-    );
-    assert_eq!(
-        deployment["metadata"]["annotations"]["pipeops.dev/revision"],
-        "4f2c9ab"
-    );
-    assert_eq!(
-        deployment["spec"]["template"]["metadata"]["annotations"]["pipeops.dev/revision"],
-        "4f2c9ab"
+        term["podAffinityTerm"]["topologyKey"],
+        "kubernetes.io/hostname"
     );
 }
 
 #[test]
 fn configuration_is_immutable_and_pull_credentials_are_not() {
-    let image = format!("registry.example.com/shop:1@sha256:{}", "0".repeat(64));
-    let app = App::new("shop", "prod", "4f2c9ab", image.parse().unwrap())
-        .env("A", "1")
-        .secret("B", "2")
-        .pull_secret(r#"{"auths":{}}"#);
-    let stack = StandardManifests::new().generate(&app).unwrap();
-    for object in stack
-        .objects
-        .iter()
-        .filter(|object| matches!(object.kind(), "Secret" | "ConfigMap"))
-    {
+    let stack = stack();
+    let config = |kind: &str| matches!(kind, "Secret" | "ConfigMap");
+    for object in stack.objects.iter().filter(|o| config(o.kind())) {
         let expected = object.name() != "shop-registry";
         assert_eq!(object.value()["immutable"] == true, expected, "{object}");
     }
     let pull = stack.get("Secret", "shop-registry").unwrap().value();
     assert_eq!(pull["type"], "kubernetes.io/dockerconfigjson");
-    assert_eq!(pod(&stack)["imagePullSecrets"][0]["name"], "shop-registry");
+    let secrets = &pod(&stack)["imagePullSecrets"];
+    assert_eq!(secrets, &json!([{"name": "shop-registry"}]));
 }

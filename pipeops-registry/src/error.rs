@@ -1,4 +1,4 @@
-//! What can go wrong between PipeOps and a registry.
+//! Errors of registries and credentials.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// Reading.
+    /// Read.
     Pull,
-    /// Reading and writing.
+    /// Read and write.
     Push,
-    /// Deleting.
+    /// Delete.
     Delete,
 }
 
 impl Action {
-    /// The scope of a token for this.
+    /// The scope of a token for this action.
     pub(crate) fn scope(self, repository: &str) -> Scope {
         match self {
             Self::Pull => Scope::pull(repository),
@@ -41,12 +41,20 @@ impl fmt::Display for Action {
     }
 }
 
-/// What can go wrong between PipeOps and a registry. No message and no `Debug` shows a secret.
+/// An error of a registry or a credential. Neither `Display` nor `Debug` shows a secret.
+///
+/// ```
+/// use pipeops_registry::{Diagnose, Error};
+///
+/// let error = Error::NotFound { what: "ghcr.io/acme/shop:1".into() };
+/// assert_eq!(error.to_string(), "ghcr.io/acme/shop:1 isn't in the registry");
+/// assert_eq!(error.diagnosis().code.as_str(), "registry/image-missing");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry requires other credentials, or any at all.
-    #[error("{host} refused to let us {action} {repository}: {message}")]
+    /// The registry requires credentials, or rejected them.
+    #[error("{host} rejected the login to {action} {repository}: {message}")]
     Unauthorized {
         /// The registry.
         host: String,
@@ -54,13 +62,13 @@ pub enum Error {
         repository: String,
         /// The action.
         action: Action,
-        /// Whether credentials were presented; false means that there are none for this registry.
+        /// Whether the request had credentials. If not, there are none for this registry.
         presented: bool,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
-    /// The credentials are valid and don't allow this. Never retried.
-    #[error("{host} does not allow us to {action} {repository}: {message}")]
+    /// The credentials are valid but don't allow the action. Never retried.
+    #[error("{host} denied permission to {action} {repository}: {message}")]
     Denied {
         /// The registry.
         host: String,
@@ -68,142 +76,140 @@ pub enum Error {
         repository: String,
         /// The action.
         action: Action,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
-    /// The registry has no such repository, and doesn't create it on a push.
+    /// The registry has no such repository, and doesn't create it on push.
     #[error("{host} has no repository {repository}: {message}")]
     NameUnknown {
         /// The registry.
         host: String,
         /// The repository.
         repository: String,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
     /// The registry doesn't have the image, or a part of it.
-    #[error("{what} is not in the registry")]
+    #[error("{what} isn't in the registry")]
     NotFound {
         /// The name of the image or blob.
         what: String,
     },
-    /// The tag exists and the registry forbids moving it.
-    #[error("{host} does not move tags of {repository}: {message}")]
+    /// The tag exists, and tags of the repository are immutable.
+    #[error("tags of {host}/{repository} are immutable: {message}")]
     ImmutableTag {
         /// The registry.
         host: String,
         /// The repository.
         repository: String,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
     /// Too many requests.
-    #[error("{host} limits our requests: {message}")]
+    #[error("{host} throttles requests: {message}")]
     RateLimited {
         /// The registry.
         host: String,
-        /// How long it asked us to wait.
+        /// How long to wait, if the registry says so.
         retry_after: Option<Duration>,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
-    /// The registry answered with a server error.
-    #[error("{host} answered {status}: {message}")]
+    /// The registry responded with a server error.
+    #[error("{host} responded with status {status}: {message}")]
     Unavailable {
         /// The registry.
         host: String,
         /// The HTTP status.
         status: u16,
-        /// How long it asked us to wait.
+        /// How long to wait, if the registry says so.
         retry_after: Option<Duration>,
-        /// What the registry said.
+        /// The registry's message.
         message: String,
     },
-    /// No connection, or it was cut.
-    #[error("{host} cannot be reached")]
+    /// The connection failed or was cut.
+    #[error("cannot reach {host}")]
     Unreachable {
-        /// The host that was tried.
+        /// The host.
         host: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No answer in time.
-    #[error("{host} did not answer within {} s", limit.as_secs())]
+    /// No response in time.
+    #[error("{host} didn't respond within {} s", limit.as_secs())]
     Timeout {
-        /// The host that was asked.
+        /// The host.
         host: String,
-        /// How long we waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// The registry's certificate is not trusted, or TLS failed in another way.
+    /// The registry's certificate isn't trusted, or TLS failed in another way.
     #[error("no trusted TLS connection to {host}")]
     Tls {
-        /// The host that was tried.
+        /// The host.
         host: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An answer that breaks the specification, or is too large.
-    #[error("{host} gave an answer that cannot be used: {what}")]
+    /// The response violates the specification, or is too large.
+    #[error("invalid response from {host}: {what}")]
     BadAnswer {
-        /// The host that answered.
+        /// The host.
         host: String,
-        /// What is wrong with the answer.
+        /// What is invalid.
         what: String,
     },
-    /// The registry named a host that does not belong to it, to send credentials or requests to.
-    #[error("{host} names {target} {purpose}, which does not belong to it")]
+    /// The registry redirects credentials or requests to a host of another domain.
+    #[error("{host} refers to {target} {purpose}, a host of another domain")]
     ForeignHost {
         /// The registry.
         host: String,
-        /// The host that it named.
+        /// The other host.
         target: String,
-        /// What for.
+        /// The purpose: `for login`, `for storage`.
         purpose: &'static str,
     },
-    /// The name of the image lacks what is needed, such as a tag.
-    #[error("{image} cannot be used here: {why}")]
+    /// The image's name is unsuitable for the operation: it has no tag, for example.
+    #[error("unsuitable image {image}: {why}")]
     InvalidImage {
         /// The image.
         image: String,
-        /// What is missing.
+        /// Why it's unsuitable.
         why: String,
     },
-    /// A credential is configured and the provider failed to give it.
+    /// The credential provider failed.
     #[error("no credential for {host}")]
     NoCredential {
         /// The registry.
         host: String,
-        /// Why.
+        /// The provider's failure.
         #[source]
         source: CredentialError,
     },
-    /// The login is kept by a credential helper, which PipeOps does not run yet.
-    #[error(
-        "the login for {host} is in the credential helper {helper:?}, which is not supported yet"
-    )]
+    /// The login is stored in a credential helper. PipeOps doesn't run credential helpers yet.
+    #[error("the login for {host} is in credential helper {helper:?}, which isn't supported yet")]
     HelperUnsupported {
         /// The registry.
         host: String,
-        /// The helper's name in the docker configuration.
+        /// The helper's name in Docker's configuration.
         helper: String,
     },
-    /// A file or an option that cannot be read.
+    /// A file or an option is invalid.
     #[error("{what} {why}")]
     Configuration {
         /// The file or option.
         what: String,
-        /// What is wrong with it.
+        /// What is wrong with it: `is larger than 1048576 bytes`.
         why: String,
     },
-    /// A transient failure that outlasted all attempts.
+    /// A transient error that lasted through all attempts.
     #[error("gave up after {attempts} attempts")]
     Exhausted {
-        /// Attempts made.
+        /// The number of attempts.
         attempts: u32,
-        /// The last failure.
+        /// The last error.
         #[source]
         source: Box<Error>,
     },
@@ -231,7 +237,7 @@ impl std::error::Error for CredentialError {
 }
 
 impl Error {
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub fn retry_class(&self) -> RetryClass {
         match self {
             Self::Unauthorized { .. } => RetryClass::NeedsCredential,
@@ -245,7 +251,7 @@ impl Error {
         }
     }
 
-    /// How long the registry asked us to wait.
+    /// How long to wait before a retry, if the registry says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
@@ -256,7 +262,7 @@ impl Error {
         }
     }
 
-    /// The error itself, or the last failure of those that were tried again.
+    /// The error itself, or the last one of an exhausted retry.
     pub fn last(&self) -> &Self {
         match self {
             Self::Exhausted { source, .. } => source.last(),
@@ -311,14 +317,14 @@ impl Diagnose for Error {
 }
 
 impl Error {
-    /// The page of this error, and why it happens.
+    /// The page of this error, and the reason.
     fn page(&self) -> (&'static Page, &str) {
         match self {
             Self::Unauthorized {
                 presented: false, ..
             } => (
                 &codes::LOGIN_MISSING,
-                "authentication required, and there are no credentials for this registry",
+                "authentication required, but there are no credentials for this registry",
             ),
             Self::Unauthorized { .. } => (
                 &codes::LOGIN_REFUSED,
@@ -326,39 +332,39 @@ impl Error {
             ),
             Self::Denied { .. } => (
                 &codes::DENIED,
-                "the credentials are valid but do not allow this",
+                "the credentials are valid but don't permit this action",
             ),
             Self::NameUnknown { .. } => {
-                (&codes::REPOSITORY_MISSING, "the repository does not exist")
+                (&codes::REPOSITORY_MISSING, "the repository doesn't exist")
             }
             Self::HelperUnsupported { .. } => (
                 &codes::HELPER_UNSUPPORTED,
-                "credential helpers are not supported yet",
+                "credential helpers aren't supported yet",
             ),
             Self::RateLimited { .. } => (&codes::RATE_LIMITED, "too many requests in a short time"),
-            Self::Unavailable { .. } => (&codes::UNAVAILABLE, "the registry answers with an error"),
+            Self::Unavailable { .. } => (&codes::UNAVAILABLE, "the registry has a server error"),
             Self::Unreachable { .. } => (&codes::UNREACHABLE, "no connection"),
-            Self::Timeout { .. } => (&codes::TIMEOUT, "no answer in time"),
-            Self::Tls { .. } => (&codes::TLS, "the certificate is not trusted"),
+            Self::Timeout { .. } => (&codes::TIMEOUT, "no response in time"),
+            Self::Tls { .. } => (&codes::TLS, "the certificate isn't trusted"),
             Self::NotFound { .. } => (&codes::IMAGE_MISSING, "the registry has no such image"),
             Self::ImmutableTag { .. } => (
                 &codes::TAG_IMMUTABLE,
-                "the repository does not let tags move",
+                "tags of the repository are immutable",
             ),
             Self::ForeignHost { .. } => (
                 &codes::FOREIGN_HOST,
-                "credentials are only sent to hosts that belong to the registry",
+                "credentials are only sent to hosts of the registry's domain",
             ),
             Self::InvalidImage { why, .. } => (&codes::INVALID_IMAGE, why),
             Self::Configuration { why, .. } => (&codes::INVALID_CONFIGURATION, why),
             _ => (
                 &codes::BAD_ANSWER,
-                "the answer does not follow the distribution specification",
+                "the response violates the distribution specification",
             ),
         }
     }
 
-    /// The page's first fix with the names that it is about.
+    /// A first fix with names in it, which replaces that of the page.
     fn first_fix(&self) -> Option<String> {
         Some(match self {
             Self::Unauthorized {
@@ -371,7 +377,7 @@ impl Error {
             }
             Self::Denied {
                 repository, action, ..
-            } => format!("Give the user or token the right to {action} {repository}"),
+            } => format!("Grant the user or token permission to {action} {repository}"),
             Self::NameUnknown { repository, .. } => {
                 format!("Create the repository {repository} in the registry")
             }
@@ -401,7 +407,7 @@ impl Error {
     }
 }
 
-/// The innermost error's own words.
+/// The message of the innermost error.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -427,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_credentials_are_told_from_refused_ones() {
+    fn missing_and_rejected_credentials_differ() {
         let diagnosis = unauthorized(false).diagnosis();
         assert!(diagnosis.reason.contains("no credentials"), "{diagnosis}");
         assert_eq!(diagnosis.code.as_str(), "registry/login-missing");
@@ -450,15 +456,9 @@ mod tests {
             source: Box::new(inner),
         };
         let diagnosis = error.diagnosis();
-        assert_eq!(
-            (diagnosis.title, diagnosis.class),
-            (title, RetryClass::Exhausted)
-        );
-        assert!(
-            diagnosis.reason.contains("3 attempts"),
-            "{}",
-            diagnosis.reason
-        );
+        assert!(diagnosis.reason.contains("3 attempts"), "{diagnosis}");
+        assert_eq!(diagnosis.title, title);
+        assert_eq!(diagnosis.class, RetryClass::Exhausted);
     }
 
     #[test]

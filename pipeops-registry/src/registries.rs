@@ -1,4 +1,4 @@
-//! Answers what builders ask registries, with each build's own credentials.
+//! The registry client of builders.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use pipeops_core::{BuildRequest, Digest, Failure, ImageRegistry};
 use crate::client::{ClientOptions, RegistryClient};
 use crate::error::Error;
 
-/// [`ImageRegistry`] over [`RegistryClient`]: each question is asked with the credentials of its build.
+/// Implements [`ImageRegistry`] with a [`RegistryClient`], using the credentials of each build.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use pipeops_core::ImageRegistry;
 /// use pipeops_registry::Registries;
 ///
-/// // As `pipeops_buildkit::PoolOptions::registry` takes it.
+/// // For `pipeops_buildkit::PoolOptions::registry`.
 /// let registries: Arc<dyn ImageRegistry> = Arc::new(Registries::default());
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ pub struct Registries {
 }
 
 impl Registries {
-    /// With these options for each client. A build's own registry may speak plain HTTP if its request says so.
+    /// Uses these options for each client. If a build's request allows it, its registry is used without TLS.
     pub fn new(options: ClientOptions) -> Self {
         Self { options }
     }

@@ -1,16 +1,16 @@
-//! Errors of the Kubernetes API: what was requested, and what the server answered.
+//! Errors of the Kubernetes API: the request and the server's response.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use pipeops_core::diagnosis::codes::rollout as codes;
+use pipeops_core::diagnosis::{Page, codes::rollout as codes};
 use pipeops_core::retry::Retryable;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass};
 
 use crate::text;
 
-/// What was asked of the API server.
+/// A request to the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Action {
@@ -25,7 +25,7 @@ pub struct Action {
 }
 
 impl Action {
-    /// This verb on this resource.
+    /// A request with this verb for this resource.
     pub fn new(
         verb: &'static str,
         resource: impl Into<String>,
@@ -54,11 +54,11 @@ impl fmt::Display for Action {
     }
 }
 
-/// A field that another field manager owns with another value.
+/// A field that another field manager owns, with another value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldConflict {
-    /// Who owns it: `kubectl-client-side-apply`, `helm`.
+    /// The field manager: `kubectl-client-side-apply`, `helm`.
     pub manager: String,
     /// Its path: `.spec.replicas`.
     pub field: String,
@@ -70,13 +70,13 @@ impl fmt::Display for FieldConflict {
     }
 }
 
-/// A field with a value that the server refuses.
+/// A field that the server rejects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldProblem {
-    /// Its path: `spec.replicas`; empty when the server names none.
+    /// Its path: `spec.replicas`; empty if the server names none.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with its value.
     pub message: String,
 }
 
@@ -90,55 +90,55 @@ impl fmt::Display for FieldProblem {
     }
 }
 
-/// What the API server said.
+/// Why a request to the API server failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiProblem {
-    /// 401: the credential was refused.
+    /// 401: the server rejected the credentials.
     Unauthorized,
-    /// 403: RBAC, a quota or an admission rule forbids it.
+    /// 403: RBAC, a quota or an admission rule forbids the request.
     Forbidden {
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
-    /// 404: the server does not serve this kind.
+    /// 404: the server doesn't serve this kind.
     NoSuchKind,
-    /// 404: the namespace does not exist.
+    /// 404: the namespace doesn't exist.
     NoSuchNamespace,
-    /// 404: the object does not exist.
+    /// 404: the object doesn't exist.
     NotFound,
-    /// 409: an object of this name exists.
+    /// 409: an object of this name already exists.
     AlreadyExists,
     /// 409: other field managers own these fields.
     Conflict(Vec<FieldConflict>),
-    /// 409: the object was changed since it was read.
+    /// 409: the object has changed since it was read.
     Stale,
-    /// 422: these fields are refused.
+    /// 422: these fields are invalid.
     Invalid(Vec<FieldProblem>),
-    /// 429: too many requests, also after several tries.
+    /// 429: too many requests, even after retries.
     Throttled,
-    /// 5xx, also after several tries.
+    /// 5xx, even after retries.
     Unavailable {
         /// The HTTP status.
         status: u16,
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
-    /// No answer in time, also after several tries.
+    /// No response in time, even after retries.
     TimedOut {
-        /// The limit of one try.
+        /// The time limit of one attempt.
         after: Duration,
     },
-    /// No connection, also after several tries.
+    /// No connection, even after retries.
     Unreachable {
         /// The innermost cause: `connection refused`.
         message: String,
     },
-    /// Any other refusal.
+    /// Any other error.
     Rejected {
-        /// The HTTP status; 0 when the answer could not be read.
+        /// The HTTP status; 0 if the response was invalid.
         status: u16,
-        /// The server's words.
+        /// The server's message, or why the response is invalid.
         message: String,
     },
 }
@@ -146,24 +146,24 @@ pub enum ApiProblem {
 impl fmt::Display for ApiProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unauthorized => f.write_str("the cluster refused the credential"),
+            Self::Unauthorized => f.write_str("the API server rejected the credentials"),
             Self::Forbidden { message } => write!(f, "forbidden: {message}"),
-            Self::NoSuchKind => f.write_str("the cluster does not serve this kind"),
-            Self::NoSuchNamespace => f.write_str("the namespace does not exist"),
+            Self::NoSuchKind => f.write_str("the cluster doesn't serve this kind"),
+            Self::NoSuchNamespace => f.write_str("the namespace doesn't exist"),
             Self::NotFound => f.write_str("not found"),
-            Self::AlreadyExists => f.write_str("it exists already"),
+            Self::AlreadyExists => f.write_str("already exists"),
             Self::Conflict(conflicts) => join(f, conflicts),
-            Self::Stale => f.write_str("it was changed since it was read"),
+            Self::Stale => f.write_str("it has changed since it was read"),
             Self::Invalid(problems) => join(f, problems),
             Self::Throttled => f.write_str("too many requests"),
-            Self::Unavailable { status, message } => {
-                write!(f, "the API server answered {status}: {message}")
-            }
-            Self::TimedOut { after } => write!(f, "no answer within {} s", after.as_secs()),
+            Self::TimedOut { after } => write!(f, "no response within {} s", after.as_secs()),
             Self::Unreachable { message } => write!(f, "cannot reach the API server: {message}"),
             Self::Rejected { status: 0, message } => f.write_str(message),
-            Self::Rejected { status, message } => {
-                write!(f, "the API server answered {status}: {message}")
+            Self::Unavailable { status, message } | Self::Rejected { status, message } => {
+                write!(
+                    f,
+                    "the API server responded with status {status}: {message}"
+                )
             }
         }
     }
@@ -182,14 +182,14 @@ fn join<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result
 #[error("cannot {action}: {problem}")]
 #[non_exhaustive]
 pub struct ApiError {
-    /// What was asked.
+    /// The request.
     pub action: Action,
-    /// What came back.
+    /// Why it failed.
     pub problem: ApiProblem,
 }
 
 impl ApiError {
-    /// This problem of this action.
+    /// The failure of this request.
     pub fn new(action: Action, problem: ApiProblem) -> Self {
         Self { action, problem }
     }
@@ -234,7 +234,7 @@ impl ApiError {
     }
 }
 
-/// Sorts a `Status` by its reason and code, as
+/// Classifies a `Status` by its reason and code, as
 /// [apimachinery](https://github.com/kubernetes/apimachinery/blob/master/pkg/api/errors/errors.go) does.
 fn of_status(status: &kube::core::Status) -> ApiProblem {
     let message = text::clean(&status.message);
@@ -253,7 +253,7 @@ fn of_status(status: &kube::core::Status) -> ApiProblem {
         },
         (422, _) => ApiProblem::Invalid(field_problems(causes, message)),
         (429, _) => ApiProblem::Throttled,
-        // 501 says that it will never work.
+        // 501 is permanent.
         (code @ (500 | 502..=599), _) => ApiProblem::Unavailable {
             status: code,
             message,
@@ -314,10 +314,10 @@ fn field_problems(
     problems
 }
 
-/// The last error of the chain, where the true cause is.
+/// The last error of the chain: the root cause.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut last: &dyn StdError = error;
-    // Chains that loop exist; no honest one is this long.
+    // Some chains loop. No other chain is this long.
     for _ in 0..16 {
         match last.source() {
             Some(source) => last = source,
@@ -335,7 +335,7 @@ impl Retryable for ApiError {
         }
     }
 
-    /// Its diagnosis says so already: transient problems are retried before they are returned.
+    /// Its diagnosis already says so: transient problems are retried before they are returned.
     fn exhausted(self, _attempts: u32) -> Self {
         self
     }
@@ -353,61 +353,54 @@ impl Diagnose for ApiError {
             "" => "the cluster".to_owned(),
             namespace => format!("namespace \"{namespace}\""),
         };
-        let because = |page, reason: &str| {
-            let diagnosis = Diagnosis::new(page).error(self.to_string()).reason(reason);
-            diagnosis.class(self.class())
-        };
-        let diagnosis = match &self.problem {
-            ApiProblem::Unauthorized => because(
-                &codes::CLUSTER_UNAUTHORIZED,
-                "the cluster does not accept PipeOps' credential",
-            ),
-            ApiProblem::Forbidden { .. } => because(
-                &codes::CLUSTER_FORBIDDEN,
-                &format!("PipeOps may not {verb} {resource} in {place}"),
-            ),
-            ApiProblem::NoSuchKind => because(
-                &codes::CLUSTER_NO_SUCH_KIND,
-                &format!("the cluster does not serve {resource}"),
-            ),
-            ApiProblem::NoSuchNamespace => because(
-                &codes::CLUSTER_NO_SUCH_NAMESPACE,
-                &format!("{place} does not exist"),
-            ),
-            ApiProblem::NotFound => because(&codes::CLUSTER_NOT_FOUND, "the object does not exist"),
-            ApiProblem::AlreadyExists => because(
-                &codes::CLUSTER_ALREADY_EXISTS,
-                "an object of this name exists",
-            ),
-            ApiProblem::Conflict(_) => because(
-                &codes::CLUSTER_CONFLICT,
-                "another tool manages these fields",
-            ),
-            ApiProblem::Stale => because(
-                &codes::CLUSTER_STALE,
-                "another client changed the object at the same time",
-            ),
-            ApiProblem::Invalid(_) => {
-                because(&codes::CLUSTER_INVALID, "the cluster refuses these fields")
-            }
-            ApiProblem::Throttled
-            | ApiProblem::Unavailable { .. }
-            | ApiProblem::TimedOut { .. } => because(
-                &codes::CLUSTER_UNAVAILABLE,
-                "the API server did not answer, also after several tries",
-            ),
-            ApiProblem::Unreachable { .. } => because(
-                &codes::CLUSTER_UNREACHABLE,
-                "no connection to the API server",
-            ),
-            ApiProblem::Rejected { .. } => because(
-                &codes::CLUSTER_REJECTED,
-                "the API server refused the request",
-            ),
-        };
+        let (page, reason) = self.problem.page();
+        let reason = reason
+            .replace("{action}", &format!("{verb} {resource}"))
+            .replace("{resource}", resource)
+            .replace("{place}", &place);
+        let diagnosis = Diagnosis::new(page)
+            .error(self.to_string())
+            .reason(reason)
+            .class(self.class());
         match namespace.as_str() {
             "" => diagnosis,
             namespace => diagnosis.context("namespace", namespace),
+        }
+    }
+}
+
+impl ApiProblem {
+    /// The page of this problem, and why it happens.
+    fn page(&self) -> (&'static Page, &'static str) {
+        use codes::*;
+        match self {
+            Self::Unauthorized => (
+                &CLUSTER_UNAUTHORIZED,
+                "the API server rejects PipeOps' credentials",
+            ),
+            Self::Forbidden { .. } => (&CLUSTER_FORBIDDEN, "PipeOps may not {action} in {place}"),
+            Self::NoSuchKind => (
+                &CLUSTER_NO_SUCH_KIND,
+                "the cluster doesn't serve {resource}",
+            ),
+            Self::NoSuchNamespace => (&CLUSTER_NO_SUCH_NAMESPACE, "{place} doesn't exist"),
+            Self::NotFound => (&CLUSTER_NOT_FOUND, "the object doesn't exist"),
+            Self::AlreadyExists => (
+                &CLUSTER_ALREADY_EXISTS,
+                "an object of this name already exists",
+            ),
+            Self::Conflict(_) => (&CLUSTER_CONFLICT, "another tool manages these fields"),
+            Self::Stale => (
+                &CLUSTER_STALE,
+                "another client changed the object at the same time",
+            ),
+            Self::Invalid(_) => (&CLUSTER_INVALID, "the API server rejects these fields"),
+            Self::Throttled | Self::Unavailable { .. } | Self::TimedOut { .. } => (
+                &CLUSTER_UNAVAILABLE,
+                "the API server didn't respond, even after retries",
+            ),
+            Self::Unreachable { .. } => (&CLUSTER_UNREACHABLE, "no connection to the API server"),
+            Self::Rejected { .. } => (&CLUSTER_REJECTED, "the API server rejected the request"),
         }
     }
 }
@@ -422,51 +415,35 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_names_manager_and_field() {
-        let problem = problem(
-            json!({"code": 409, "reason": "Conflict", "details": {"causes": [
-                {"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\" using apps/v1", "field": ".spec.replicas"}
-            ]}}),
-        );
-        assert_eq!(
-            problem.to_string(),
-            ".spec.replicas is managed by \"kubectl\""
-        );
-    }
-
-    #[test]
-    fn an_invalid_object_names_every_field() {
-        let problem = problem(
-            json!({"code": 422, "reason": "Invalid", "details": {"causes": [
-                {"reason": "FieldValueInvalid", "message": "Invalid value: -1: must be greater than or equal to 0", "field": "spec.replicas"},
-                {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.selector"}
-            ]}}),
-        );
-        assert_eq!(
-            problem.to_string(),
-            "spec.replicas: Invalid value: -1: must be greater than or equal to 0; spec.selector: Required value"
-        );
-    }
-
-    #[test]
-    fn the_three_kinds_of_404_differ() {
-        let of = |message, kind| {
-            problem(
-                json!({"code": 404, "reason": "NotFound", "message": message, "details": {"kind": kind}}),
-            )
-        };
-        assert_eq!(
-            of("namespaces \"shop\" not found", "namespaces"),
-            ApiProblem::NoSuchNamespace
-        );
-        assert_eq!(
-            of("the server could not find the requested resource", ""),
-            ApiProblem::NoSuchKind
-        );
-        assert_eq!(
-            of("deployments.apps \"web\" not found", "deployments"),
-            ApiProblem::NotFound
-        );
+    fn responses_name_every_field_and_what_is_missing() {
+        let cases = [
+            (
+                json!({"code": 409, "reason": "Conflict", "details": {"causes": [
+                    {"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\" using apps/v1", "field": ".spec.replicas"}]}}),
+                ".spec.replicas is managed by \"kubectl\"",
+            ),
+            (
+                json!({"code": 422, "reason": "Invalid", "details": {"causes": [
+                    {"reason": "FieldValueInvalid", "message": "Invalid value: -1", "field": "spec.replicas"},
+                    {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.selector"}]}}),
+                "spec.replicas: Invalid value: -1; spec.selector: Required value",
+            ),
+            (
+                json!({"code": 404, "message": "namespaces \"shop\" not found", "details": {"kind": "namespaces"}}),
+                "the namespace doesn't exist",
+            ),
+            (
+                json!({"code": 404, "message": "the server could not find the requested resource", "details": {}}),
+                "the cluster doesn't serve this kind",
+            ),
+            (
+                json!({"code": 404, "message": "deployments.apps \"web\" not found", "details": {"kind": "deployments"}}),
+                "not found",
+            ),
+        ];
+        for (status, text) in cases {
+            assert_eq!(problem(status).to_string(), text);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The states of all applications in one scope, and which application each object belongs to.
+//! The states of all watched applications, and which application each object belongs to.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::state::{AppState, DeploymentState, EventState, PodState, ReplicaSetState};
 
-/// Events about pods that are not known yet; the oldest go first.
+/// The most events that are kept about unknown pods. The oldest are dropped first.
 const EARLY_EVENTS: usize = 500;
 
 /// The kinds that are watched.
@@ -33,7 +33,7 @@ impl WatchedKind {
     }
 }
 
-/// One object that was seen.
+/// An object that was received.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// The Deployment of this name.
@@ -48,7 +48,7 @@ pub(crate) enum Item {
 /// Namespace and name.
 type Key = (String, String);
 
-/// The states of all applications in one scope.
+/// The states of all watched applications.
 #[derive(Debug, Default)]
 pub(crate) struct AppStates {
     /// By namespace and Deployment.
@@ -57,7 +57,7 @@ pub(crate) struct AppStates {
     sets: HashMap<Key, String>,
     /// Which application a Pod belongs to.
     pods: HashMap<Key, String>,
-    /// Events about Pods and ReplicaSets that are not known yet: the watches of the kinds race.
+    /// Events about unknown Pods and ReplicaSets: the watches of different kinds race.
     early: VecDeque<(String, EventState)>,
 }
 
@@ -74,28 +74,26 @@ impl AppStates {
             .subscribe()
     }
 
-    /// Takes in an object that is new or changed.
+    /// Adds or updates an object.
     pub(crate) fn put(&mut self, namespace: &str, item: Item) {
         match item {
             Item::Deployment(app, deployment) => {
                 self.change(namespace, &app, |state| state.deployment = Some(deployment));
             }
             Item::ReplicaSet(set) => {
-                let key = (namespace.to_owned(), set.name.clone());
-                self.sets.insert(key, set.deployment.clone());
-                let early = self.take_early(namespace, &set.name);
-                self.change(namespace, &set.deployment.clone(), |state| {
-                    state.replica_sets.insert(set.name.clone(), set);
-                    early.into_iter().for_each(|event| state.add_event(event));
+                let (name, app) = (set.name.clone(), set.deployment.clone());
+                let key = (namespace.to_owned(), name.clone());
+                self.sets.insert(key, app.clone());
+                self.change_with_early(namespace, &app, &name, |state| {
+                    state.replica_sets.insert(name.clone(), set);
                 });
             }
             Item::Pod(app, pod) => {
-                let key = (namespace.to_owned(), pod.name.clone());
+                let name = pod.name.clone();
+                let key = (namespace.to_owned(), name.clone());
                 self.pods.insert(key, app.clone());
-                let early = self.take_early(namespace, &pod.name);
-                self.change(namespace, &app, |state| {
-                    state.pods.insert(pod.name.clone(), pod);
-                    early.into_iter().for_each(|event| state.add_event(event));
+                self.change_with_early(namespace, &app, &name, |state| {
+                    state.pods.insert(name.clone(), pod);
                 });
             }
             Item::Event(kind, event) => self.put_event(namespace, &kind, event),
@@ -120,39 +118,28 @@ impl AppStates {
         }
     }
 
-    /// Takes out an object that is gone. Events stay: they end with what they are about.
+    /// Removes a deleted object and the events about it. Deleted events stay: they describe an object that still exists.
     pub(crate) fn remove(&mut self, kind: WatchedKind, namespace: &str, name: &str) {
         let key = (namespace.to_owned(), name.to_owned());
-        match kind {
-            WatchedKind::Deployment => {
-                if self.apps.contains_key(&key) {
-                    self.change(namespace, name, |state| {
-                        state.deployment = None;
-                        state.events.remove(name);
-                    });
-                }
+        let app = match kind {
+            WatchedKind::Deployment => self.apps.contains_key(&key).then(|| name.to_owned()),
+            WatchedKind::ReplicaSet => self.sets.remove(&key),
+            WatchedKind::Pod => self.pods.remove(&key),
+            WatchedKind::Event => None,
+        };
+        let Some(app) = app else { return };
+        self.change(namespace, &app, |state| {
+            match kind {
+                WatchedKind::Deployment => state.deployment = None,
+                WatchedKind::ReplicaSet => drop(state.replica_sets.remove(name)),
+                WatchedKind::Pod => drop(state.pods.remove(name)),
+                WatchedKind::Event => {}
             }
-            WatchedKind::ReplicaSet => {
-                if let Some(app) = self.sets.remove(&key) {
-                    self.change(namespace, &app, |state| {
-                        state.replica_sets.remove(name);
-                        state.events.remove(name);
-                    });
-                }
-            }
-            WatchedKind::Pod => {
-                if let Some(app) = self.pods.remove(&key) {
-                    self.change(namespace, &app, |state| {
-                        state.pods.remove(name);
-                        state.events.remove(name);
-                    });
-                }
-            }
-            WatchedKind::Event => {}
-        }
+            state.events.remove(name);
+        });
     }
 
-    /// Takes out all objects of a kind that a complete list did not contain.
+    /// Removes all objects of a kind that a complete list doesn't contain.
     pub(crate) fn retain(&mut self, kind: WatchedKind, seen: &HashSet<Key>) {
         let known: Vec<Key> = match kind {
             WatchedKind::Deployment => self
@@ -170,21 +157,29 @@ impl AppStates {
         }
     }
 
-    fn take_early(&mut self, namespace: &str, about: &str) -> Vec<EventState> {
-        if self.early.is_empty() {
-            return Vec::new();
-        }
-        let (mine, others) = std::mem::take(&mut self.early)
+    /// Changes the state, and adds the events about the object of this name that arrived before it.
+    fn change_with_early(
+        &mut self,
+        namespace: &str,
+        app: &str,
+        about: &str,
+        change: impl FnOnce(&mut AppState),
+    ) {
+        let (mine, others): (VecDeque<_>, _) = std::mem::take(&mut self.early)
             .into_iter()
-            .partition::<Vec<_>, _>(|(ns, event)| ns == namespace && event.about == about);
-        self.early = others.into();
-        mine.into_iter().map(|(_, event)| event).collect()
+            .partition(|(ns, event)| ns == namespace && event.about == about);
+        self.early = others;
+        self.change(namespace, app, |state| {
+            change(state);
+            mine.into_iter()
+                .for_each(|(_, event)| state.add_event(event));
+        });
     }
 
     fn change(&mut self, namespace: &str, app: &str, change: impl FnOnce(&mut AppState)) {
         let key = (namespace.to_owned(), app.to_owned());
         let sender = self.apps.entry(key.clone()).or_default();
-        // Copies only while a reader still holds the state before.
+        // Copies only while a reader holds the previous state.
         sender.send_modify(|state| change(Arc::make_mut(state)));
         if sender.receiver_count() == 0 && sender.borrow().is_empty() {
             self.apps.remove(&key);

@@ -8,23 +8,21 @@ use tokio::sync::watch;
 use crate::api_error::ApiError;
 use crate::state::AppState;
 
-/// How well the cluster can be watched.
+/// The health of the watches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchHealth {
     /// Whether the first list of every kind has arrived.
     pub synced: bool,
-    /// A kind that PipeOps may not watch: no application can be watched.
+    /// The missing permission to watch a kind. Without it, no application can be watched.
     pub denied: Option<ApiError>,
-    /// PipeOps may not watch events: diagnoses are less precise.
+    /// Whether the permission to watch events is missing. Diagnoses are less precise then.
     pub without_events: bool,
-    /// The latest error of a watch. It is retried.
+    /// The latest error of a watch, which is being retried.
     pub trouble: Option<String>,
 }
 
-/// The live state of one application, from watches that others share.
-///
-/// The watches of a scope run for as long as it has an `AppWatch`.
+/// The live state of one application: see [`Watches`](crate::Watches), which it keeps running.
 pub struct AppWatch {
     state: watch::Receiver<Arc<AppState>>,
     health: watch::Receiver<WatchHealth>,
@@ -33,7 +31,7 @@ pub struct AppWatch {
 }
 
 impl AppWatch {
-    /// Reads these channels, and keeps `scope` alive.
+    /// A watch for an implementation of [`ClusterApi`](crate::ClusterApi): it reads these channels and keeps `scope` alive.
     pub fn new(
         state: watch::Receiver<Arc<AppState>>,
         health: watch::Receiver<WatchHealth>,
@@ -46,20 +44,20 @@ impl AppWatch {
         }
     }
 
-    /// The state now.
+    /// The current state.
     pub fn state(&mut self) -> Arc<AppState> {
         self.state.borrow_and_update().clone()
     }
 
-    /// How well the cluster can be watched.
+    /// The health of the watches.
     pub fn health(&self) -> WatchHealth {
         self.health.borrow().clone()
     }
 
-    /// Waits until the state changes, or the watches' health does. Cancel-safe.
+    /// Waits until the state or the health of the watches changes. Cancel-safe.
     ///
     /// # Errors
-    /// When PipeOps may not watch the application.
+    /// If the permission to watch is missing.
     pub async fn changed(&mut self) -> Result<(), ApiError> {
         let ended = tokio::select! {
             changed = self.state.changed() => changed.is_err(),
@@ -69,16 +67,16 @@ impl AppWatch {
             return Err(denied);
         }
         if ended {
-            // The watches have ended for good. Callers have a deadline.
+            // The watches have ended permanently. Callers have a deadline.
             std::future::pending::<()>().await;
         }
         Ok(())
     }
 
-    /// Waits until the first list of every kind has arrived. False when that takes longer than `limit`.
+    /// Waits until the first list of every kind has arrived. Returns false if that takes longer than `limit`.
     ///
     /// # Errors
-    /// When the application may not be watched.
+    /// If the permission to watch is missing.
     pub async fn synced(&mut self, limit: Duration) -> Result<bool, ApiError> {
         let ready = |health: &WatchHealth| health.synced || health.denied.is_some();
         let synced = tokio::time::timeout(limit, self.health.wait_for(ready))

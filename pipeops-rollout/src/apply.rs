@@ -1,22 +1,22 @@
-//! Server-side apply of a stack. PipeOps takes back fields of its own objects, and leaves the objects of others alone.
+//! Server-side apply. PipeOps takes back fields of its own objects, and leaves other objects alone.
 
 use pipeops_core::Object;
 use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 
 use crate::api_error::{ApiError, ApiProblem};
-use crate::cluster::{ApplyMode, Cluster, ObjectId};
+use crate::cluster::{ApplyMode, ClusterApi, ObjectId};
 use crate::progress::Reporter;
 use crate::target::{Target, is_own};
 
-/// Applies one object and returns it as the cluster has it now.
+/// Applies one object and returns the stored object.
 ///
-/// When another field manager owns a field of an object that PipeOps created, PipeOps takes the field back, and a warning
-/// names manager and field. An object of others is left as it is.
+/// If another field manager owns a field of an object that PipeOps created, PipeOps takes the field back and warns. An object
+/// that PipeOps didn't create is left alone.
 ///
 /// # Errors
-/// [`ApiProblem::Conflict`] with every manager and field, for a foreign object; whatever the API server refuses.
+/// [`ApiProblem::Conflict`] if PipeOps didn't create the object; any other problem.
 pub(crate) async fn apply(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     target: &Target,
     object: &Object,
     reporter: &Reporter<'_>,
@@ -29,19 +29,16 @@ pub(crate) async fn apply(
     if !cluster.get(&id).await?.is_some_and(|live| is_own(&live)) {
         return Err(error);
     }
-    reporter.warn(format!(
-        "{id} was changed by others; taking back: {}",
-        error.problem
-    ));
+    reporter.warn(format!("taking back fields of {id}: {}", error.problem));
     cluster.apply(&id, object, ApplyMode::Force).await
 }
 
-/// Validates all objects by a dry run, so that a stack that the API server would refuse halfway changes nothing.
+/// Validates all objects by a dry run, so that a stack with an invalid object changes nothing.
 ///
 /// # Errors
 /// As [`apply`].
 pub(crate) async fn check(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     target: &Target,
     objects: &[Object],
 ) -> Result<(), ApiError> {
@@ -54,7 +51,7 @@ pub(crate) async fn check(
                     return Err(error);
                 }
             }
-            // An admission webhook with side effects. The object is checked when it is applied.
+            // An admission webhook with side effects: the object is validated when it's applied.
             Err(error) if error.to_string().contains("does not support dry run") => {}
             Err(error) => return Err(error),
         }
@@ -63,11 +60,8 @@ pub(crate) async fn check(
 }
 
 /// Creates the namespace unless it exists.
-///
-/// # Errors
-/// Whatever the API server refuses.
 pub(crate) async fn ensure_namespace(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     namespace: &str,
 ) -> Result<(), ApiError> {
     let id = ObjectId::new("v1", "Namespace", "", namespace);
@@ -149,9 +143,7 @@ mod tests {
         assert_eq!(cluster.forced(), 1);
         assert_eq!(
             *warnings.lock().unwrap(),
-            [
-                "Service/web was changed by others; taking back: .spec.ports is managed by \"kubectl\""
-            ]
+            ["taking back fields of Service/web: .spec.ports is managed by \"kubectl\""]
         );
     }
 }

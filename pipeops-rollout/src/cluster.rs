@@ -1,4 +1,4 @@
-//! The narrow view of a cluster that rollouts and strategies work through.
+//! The small interface through which rollouts use a cluster.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::api_error::{Action, ApiError, ApiProblem};
 use crate::app_watch::AppWatch;
 
-/// Names one object of a cluster.
+/// Identifies one object of a cluster. Displays as `Deployment/web`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub struct ObjectId {
 }
 
 impl ObjectId {
-    /// The object of this kind and name.
+    /// The object of this kind and name. `namespace` is empty for cluster-wide objects.
     pub fn new(
         api_version: impl Into<String>,
         kind: impl Into<String>,
@@ -41,9 +41,9 @@ impl ObjectId {
         }
     }
 
-    /// The id of an object of a stack that lives in `namespace`.
+    /// The id of an object. An object that names no namespace is in `namespace`.
     pub fn of(object: &Object, namespace: &str) -> Self {
-        // The one cluster-wide kind that a stack can hold.
+        // The only cluster-wide kind that a stack can contain.
         let namespace = match object.kind() {
             "Namespace" => "",
             _ => object.namespace().unwrap_or(namespace),
@@ -59,7 +59,7 @@ impl ObjectId {
     /// An object with this id and the rest of `value`.
     ///
     /// # Errors
-    /// When the id has no name or kind, or the value is no JSON object.
+    /// If the id has no name or kind, or the value isn't a JSON object.
     pub(crate) fn object(&self, mut value: Value) -> Result<Object, ApiError> {
         if value.is_object() {
             value["apiVersion"] = self.api_version.clone().into();
@@ -70,7 +70,7 @@ impl ObjectId {
             }
         }
         Object::new(value).ok_or_else(|| {
-            let message = "it is not a Kubernetes object".to_owned();
+            let message = "not a Kubernetes object".to_owned();
             ApiError::new(
                 Action::new("read", &self.kind, &self.name, &self.namespace),
                 ApiProblem::Rejected { status: 0, message },
@@ -100,20 +100,20 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// How an object is applied.
+/// How to apply an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ApplyMode {
-    /// Fails when another field manager owns a field with another value.
+    /// Fails if another field manager owns a field with another value.
     #[default]
     FailOnConflict,
-    /// Takes such fields over.
+    /// Takes over such fields.
     Force,
-    /// Validates and stores nothing; fails on conflicts as [`ApplyMode::FailOnConflict`].
+    /// Only validates. Fails on conflicts like [`ApplyMode::FailOnConflict`].
     DryRun,
 }
 
-/// Which objects are listed.
+/// Which objects to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListQuery<'a> {
@@ -123,13 +123,13 @@ pub struct ListQuery<'a> {
     pub kind: &'a str,
     /// The namespace.
     pub namespace: &'a str,
-    /// The labels that the objects carry: `a=b,c=d`.
+    /// The labels that the objects must have: `a=b,c=d`.
     pub labels: &'a str,
-    /// Whether only `metadata` is read: the data of Secrets stays in the cluster.
+    /// Whether to read `metadata` only, so that the data of Secrets stays in the cluster.
     pub metadata_only: bool,
 }
 
-/// Which container's output is wanted.
+/// Which container's output to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogQuery {
@@ -137,35 +137,35 @@ pub struct LogQuery {
     pub pod: String,
     /// The container.
     pub container: String,
-    /// True for the run before the current one.
+    /// Whether to read the output of the previous run instead of the current one.
     pub previous: bool,
-    /// How many lines from the end.
+    /// How many lines to read from the end.
     pub lines: usize,
 }
 
-/// What rollouts need from a cluster.
+/// The operations that rollouts need from a cluster.
 ///
-/// Every call is bounded in time, and transient errors are tried again below it. Objects go and come as JSON.
-/// [`KubeCluster`](crate::KubeCluster) is the real one.
+/// [`KubeCluster`](crate::KubeCluster) implements it over a `kube::Client`. Another implementation may wrap it, to audit
+/// writes for example. Each call must end within a bounded time and retry transient errors itself. Objects are JSON.
 #[async_trait]
-pub trait Cluster: fmt::Debug + Send + Sync {
-    /// The object, or `None` when it does not exist.
+pub trait ClusterApi: fmt::Debug + Send + Sync {
+    /// Reads an object; `None` if it doesn't exist.
     ///
     /// # Errors
-    /// When the API server refuses or does not answer.
+    /// Any [`ApiProblem`](crate::ApiProblem) other than a missing object.
     async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError>;
 
-    /// The objects of a kind in a namespace that carry labels.
+    /// Lists the objects of one kind in a namespace, selected by labels.
     ///
     /// # Errors
-    /// When the API server refuses or does not answer.
+    /// Any [`ApiProblem`](crate::ApiProblem).
     async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<Object>, ApiError>;
 
-    /// Applies an object server-side as the field manager [`MANAGER`](pipeops_core::names::MANAGER).
+    /// Applies an object server-side with the field manager `pipeops`. Returns the stored object.
     ///
     /// # Errors
-    /// [`ApiProblem::Conflict`](crate::ApiProblem::Conflict) unless forced; [`ApiProblem::Invalid`](crate::ApiProblem::Invalid);
-    /// when the API server refuses or does not answer.
+    /// [`ApiProblem::Conflict`](crate::ApiProblem::Conflict) unless forced;
+    /// [`ApiProblem::Invalid`](crate::ApiProblem::Invalid); any other problem.
     async fn apply(
         &self,
         id: &ObjectId,
@@ -173,30 +173,30 @@ pub trait Cluster: fmt::Debug + Send + Sync {
         mode: ApplyMode,
     ) -> Result<Object, ApiError>;
 
-    /// Creates an object.
+    /// Creates an object. Returns the stored object.
     ///
     /// # Errors
-    /// [`ApiProblem::AlreadyExists`](crate::ApiProblem::AlreadyExists); when the API server refuses or does not answer.
+    /// [`ApiProblem::AlreadyExists`](crate::ApiProblem::AlreadyExists) or any other problem.
     async fn create(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError>;
 
-    /// Replaces an object that was read, unless it was changed since.
+    /// Replaces an object unless its `resourceVersion` has changed since it was read. Returns the stored object.
     ///
     /// # Errors
-    /// [`ApiProblem::Stale`](crate::ApiProblem::Stale) when it was changed; when the API server refuses or does not answer.
+    /// [`ApiProblem::Stale`](crate::ApiProblem::Stale) if it has changed, or any other problem.
     async fn replace(&self, id: &ObjectId, object: &Object) -> Result<Object, ApiError>;
 
-    /// Deletes the object with this uid; an object that is gone, or was made anew, is left alone.
+    /// Deletes the object with this uid. Succeeds without effect if it's gone or was recreated.
     ///
     /// # Errors
-    /// When the API server refuses or does not answer.
+    /// Any other problem.
     async fn delete(&self, id: &ObjectId, uid: &str) -> Result<(), ApiError>;
 
-    /// The last output of a container, at most 64 KiB.
+    /// Reads the last output of a container, at most 64 KiB.
     ///
     /// # Errors
-    /// When there is none; when the API server refuses or does not answer.
+    /// If there is no such container or run, or any other problem.
     async fn logs(&self, namespace: &str, query: &LogQuery) -> Result<String, ApiError>;
 
-    /// Follows the Deployment of this name, its ReplicaSets, Pods and warning events.
+    /// Watches the Deployment of this name, its ReplicaSets, Pods and warning events.
     fn watch(&self, namespace: &str, app: &str) -> AppWatch;
 }

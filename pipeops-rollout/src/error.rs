@@ -1,57 +1,64 @@
-//! Errors of rollouts that reach no outcome.
+//! Errors of rollouts that end without an outcome.
 
 use pipeops_core::diagnosis::codes::rollout as codes;
 use pipeops_core::{Diagnose, Diagnosis, RetryClass, Revision};
 
 use crate::api_error::ApiError;
 
-/// A rollout that reached no outcome.
+/// A rollout that ended without an outcome.
 ///
 /// A revision that fails and is rolled back is an [`Outcome`](crate::Outcome), not an error.
+///
+/// ```
+/// use pipeops_rollout::{Diagnose, Error};
+///
+/// let error = Error::NothingToUndo { namespace: "shop".into(), app: "web".into() };
+/// assert_eq!(error.diagnosis().code.as_str(), "rollout/nothing-to-undo");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stack cannot be rolled out.
-    #[error("the stack of \"{app}\" cannot be rolled out: {problem}")]
+    /// The stack is invalid.
+    #[error("cannot roll out the stack of \"{app}\": {problem}")]
     InvalidStack {
         /// The application.
         app: String,
-        /// What is wrong with it.
+        /// What is wrong with the stack.
         problem: String,
     },
-    /// Another process acts on the application.
+    /// Another rollout of the application didn't end in time.
     #[error("\"{app}\" in namespace \"{namespace}\" is being deployed by \"{holder}\"")]
     Busy {
         /// Its namespace.
         namespace: String,
         /// The application.
         app: String,
-        /// Who holds its Lease.
+        /// The holder of its Lease.
         holder: String,
     },
-    /// Another process took the application over, or the Lease could not be renewed in time.
-    #[error("lost the lease \"{lease}\" in namespace \"{namespace}\"")]
+    /// Another process took over the application, or the Lease couldn't be renewed in time.
+    #[error("lost Lease \"{lease}\" in namespace \"{namespace}\"")]
     LeaseLost {
         /// Its namespace.
         namespace: String,
         /// The Lease's name.
         lease: String,
     },
-    /// The API server refused or did not answer.
+    /// A request to the API server failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// What PipeOps remembers of the application cannot be read.
+    /// The application's record is invalid.
     #[error("cannot read the rollout record {object} in namespace \"{namespace}\"")]
     Record {
         /// Its namespace.
         namespace: String,
         /// The ConfigMap.
         object: String,
-        /// Why.
+        /// Why it's invalid.
         #[source]
         source: serde_json::Error,
     },
-    /// The application was not deployed here, or is gone.
+    /// The application was never deployed to this namespace, or was deleted.
     #[error("no application \"{app}\" in namespace \"{namespace}\"")]
     NotFound {
         /// The namespace.
@@ -67,18 +74,18 @@ pub enum Error {
         /// The application.
         app: String,
     },
-    /// An earlier revision refers to objects that are gone.
-    #[error("revision {revision} of \"{app}\" refers to {missing}, which is gone")]
+    /// The earlier revision refers to a deleted object.
+    #[error("revision {revision} of \"{app}\" needs {missing}, which was deleted")]
     RevisionIncomplete {
         /// The application.
         app: String,
         /// The earlier revision.
         revision: Revision,
-        /// What is gone: `Secret/web-env-1a2b`.
+        /// The deleted object: `Secret/web-env-1a2b`.
         missing: String,
     },
-    /// The revision failed, and the rollback did not complete in time.
-    #[error("\"{app}\" failed and revision {to} did not become healthy again: {state}")]
+    /// The revision failed, and the rollback didn't complete in time.
+    #[error("\"{app}\" failed, and the rollback to revision {to} didn't complete: {state}")]
     RollbackIncomplete {
         /// Its namespace.
         namespace: String,
@@ -102,23 +109,23 @@ impl Diagnose for Error {
                 .reason(problem)
                 .context("app", app),
             Self::Busy { namespace, app, .. } => failed(&codes::BUSY)
-                .reason("another deployment of the application is under way")
+                .reason("another deployment of the application is in progress")
                 .context("app", app)
                 .context("namespace", namespace)
                 .class(RetryClass::Transient),
             Self::LeaseLost { namespace, .. } => failed(&codes::LEASE_LOST)
-                .reason("another process took the application over, or the cluster did not answer in time")
+                .reason("another process took over the application, or the API server didn't respond in time")
                 .context("namespace", namespace)
                 .class(RetryClass::Transient),
             Self::Record { namespace, .. } => failed(&codes::RECORD_UNREADABLE)
-                .reason("the record was changed by hand or written by a newer version")
+                .reason("the record was edited, or written by a newer version of PipeOps")
                 .context("namespace", namespace),
             Self::NotFound { namespace, app } => failed(&codes::NOT_FOUND)
                 .reason("it was never deployed to this namespace, or was deleted")
                 .context("app", app)
                 .context("namespace", namespace),
             Self::NothingToUndo { namespace, app } => failed(&codes::NOTHING_TO_UNDO)
-                .reason("PipeOps deployed one healthy revision at most")
+                .reason("PipeOps has deployed at most one healthy revision")
                 .context("app", app)
                 .context("namespace", namespace),
             Self::RevisionIncomplete { app, revision, .. } => failed(&codes::REVISION_INCOMPLETE)
@@ -139,13 +146,13 @@ impl Diagnose for Error {
     }
 }
 
-/// An incomplete rollback repeats why the new revision failed: that is what has to be fixed.
+/// Adds why the new revision failed, because that must be fixed.
 fn with_first_cause(rollback: Diagnosis, first: &Diagnosis) -> Diagnosis {
     let cause = first.title.rsplit(": ").next().unwrap_or_default();
     let fixes = [rollback.fixes.clone(), first.fixes.clone()].concat();
     rollback
         .reason(format!(
-            "the new revision failed ({cause}: {}), and the old one is not healthy",
+            "the new revision failed ({cause}: {}), and the old one isn't healthy",
             first.reason
         ))
         .fixes(fixes)

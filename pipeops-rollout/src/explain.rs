@@ -1,18 +1,18 @@
-//! Turns a finding into the diagnosis: adds the failing container's last output, and redacts secrets.
+//! Turns a finding into a diagnosis: adds the failing container's last output, and redacts secrets.
 
 use pipeops_core::{Diagnosis, Redactor};
 
 use crate::api_error::ApiProblem;
-use crate::cluster::{Cluster, LogQuery};
+use crate::cluster::{ClusterApi, LogQuery};
 use crate::diagnose::Finding;
 use crate::progress::Reporter;
 use crate::target::Target;
 use crate::text;
 
 pub(crate) struct Explainer<'a> {
-    pub(crate) cluster: &'a dyn Cluster,
+    pub(crate) cluster: &'a dyn ClusterApi,
     pub(crate) target: &'a Target,
-    /// For the secrets of the options and those of the stack.
+    /// For the secrets of the options and of the stack.
     pub(crate) redactors: [Redactor; 2],
 }
 
@@ -38,7 +38,7 @@ impl Explainer<'_> {
     }
 
     async fn last_lines(&self, query: &LogQuery, reporter: &Reporter<'_>) -> Vec<String> {
-        // The container may have restarted meanwhile: then its output is that of the other run.
+        // The container may have restarted meanwhile. Then its output is that of the other run.
         for previous in [query.previous, !query.previous] {
             let query = LogQuery {
                 previous,
@@ -46,7 +46,7 @@ impl Explainer<'_> {
             };
             match self.cluster.logs(&self.target.namespace, &query).await {
                 Ok(output) => {
-                    // Redact before lines are cut: half of a secret would not be found.
+                    // Redact before lines are cut: half a secret would not be found.
                     let lines = text::last_lines(&self.redact(&output), query.lines);
                     if !lines.is_empty() {
                         return lines;
@@ -54,7 +54,7 @@ impl Explainer<'_> {
                 }
                 Err(error) if matches!(error.problem, ApiProblem::Forbidden { .. }) => {
                     reporter.warn(format!(
-                        "the failing container's output is not shown: {error}"
+                        "the failing container's output is unavailable: {error}"
                     ));
                     return Vec::new();
                 }

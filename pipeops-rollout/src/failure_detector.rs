@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::diagnose::{Cause, Finding, Grace};
 use crate::state::{AppState, Condition};
 
-/// A cause that is not seen for this long is over. In shorter gaps the kubelet retries.
+/// A cause that isn't seen for this long has ended. In shorter gaps, the kubelet retries.
 const GAP: Duration = Duration::from_secs(30);
 
 /// Whether the rollout keeps waiting.
@@ -20,11 +20,11 @@ pub(crate) enum WaitDecision {
     Wait(Option<Instant>),
 }
 
-/// Remembers since when each cause holds.
+/// Remembers how long each cause has lasted.
 #[derive(Debug, Default)]
 pub(crate) struct FailureDetector {
     lasting: HashMap<Cause, Lasting>,
-    /// A `ProgressDeadlineExceeded` from before the change: Kubernetes keeps it until the first progress.
+    /// A `ProgressDeadlineExceeded` from before the change, which Kubernetes keeps until the first progress.
     stale: Option<Condition>,
 }
 
@@ -35,7 +35,7 @@ struct Lasting {
 }
 
 impl FailureDetector {
-    /// A detector that knows the Deployment's `Progressing` condition of before the change.
+    /// A detector that ignores this `Progressing` condition from before the change.
     pub(crate) fn new(before: Option<Condition>) -> Self {
         Self {
             lasting: HashMap::new(),
@@ -43,7 +43,7 @@ impl FailureDetector {
         }
     }
 
-    /// Decides by the causes that hold now. They are sorted, the most telling first.
+    /// Decides by the current causes, sorted by relevance.
     pub(crate) fn decide(
         &mut self,
         state: &AppState,
@@ -88,7 +88,7 @@ impl FailureDetector {
         }
     }
 
-    /// The condition that Kubernetes itself sees no progress, unless it is from before the change.
+    /// The condition by which Kubernetes reports a stall, unless it's from before the change.
     fn exceeded<'a>(&self, state: &'a AppState) -> Option<&'a Condition> {
         let deployment = state.deployment.as_ref()?;
         let seen = deployment.status.observed_generation >= deployment.generation;
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_pass_fails_at_once() {
+    fn permanent_causes_fail_at_once() {
         let decision = decide(
             &mut FailureDetector::default(),
             &broken("InvalidImageName", "m"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_has_its_grace_also_over_short_gaps() {
+    fn transient_causes_get_a_grace_period_even_across_short_gaps() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let down = broken(
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_explained_by_what_lasts_and_otherwise_by_itself() {
+    fn a_stall_is_explained_by_a_lasting_cause_if_there_is_one() {
         let exceeded = json!({"observedGeneration": 2, "conditions": [
             {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
              "message": "ReplicaSet \"web-2\" has timed out progressing.", "lastUpdateTime": "2026-11-01T10:00:00Z"}]});

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::api_error::{Action, ApiError, ApiProblem, FieldConflict};
 use crate::app_watch::{AppWatch, WatchHealth};
-use crate::cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
+use crate::cluster::{ApplyMode, ClusterApi, ListQuery, LogQuery, ObjectId};
 use crate::state::AppState;
 
 /// Called after each apply with the object and its new generation; what it returns becomes the state.
@@ -95,7 +95,7 @@ impl FakeCluster {
 }
 
 #[async_trait]
-impl Cluster for FakeCluster {
+impl ClusterApi for FakeCluster {
     async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError> {
         Ok(self.stored(id))
     }

@@ -1,4 +1,4 @@
-//! A [`Cluster`] over a [`kube::Client`].
+//! A [`ClusterApi`] over a [`kube::Client`].
 
 use std::fmt;
 use std::time::Duration;
@@ -17,25 +17,37 @@ use serde_json::Value;
 
 use crate::api_error::{Action, ApiError, ApiProblem};
 use crate::app_watch::AppWatch;
-use crate::cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
+use crate::cluster::{ApplyMode, ClusterApi, ListQuery, LogQuery, ObjectId};
 use crate::watches::Watches;
 
-/// One try of one request takes at most this long.
+/// The time limit of one attempt of a request.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
-/// More of a container's output than this is never read.
+/// The most that is read of a container's output.
 const LOG_BYTES: i64 = 64 * 1024;
 /// Objects per page of a list.
 const PAGE: u32 = 500;
-/// Pages of one list. No application has this many objects.
+/// The most pages of a list. No application has this many objects.
 const PAGES: usize = 40;
 
-/// A request that is ready to be sent, or why it cannot be.
+/// A request that is ready to send, or why it can't be built.
 type BuiltRequest = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
-/// A real cluster, or a stand-in that serves the same API.
+/// The cluster of a [`kube::Client`]: a real one, or a stand-in that serves the same API.
 ///
-/// Requests that fail with a transient error (429, 5xx, no connection, no answer) are retried with back-off. `kube`'s own
-/// retry covers the first seconds, this one the restart of an API server.
+/// Each attempt of a request may take 15 s. Transient errors (429, 5xx, no connection, no response) are retried with
+/// back-off for up to a minute, which outlasts the restart of an API server.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use pipeops_rollout::{KubeCluster, Rollout, RolloutOptions, Watches};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = pipeops_rollout::client().await?;
+/// // Four watches for the whole cluster instead of four for each namespace.
+/// let cluster = KubeCluster::with_watches(client.clone(), Watches::cluster_wide(client));
+/// let rollout = Rollout::on(Arc::new(cluster), RolloutOptions::default());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct KubeCluster {
     client: Client,
@@ -44,12 +56,12 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// The cluster of this client, with one set of watches per namespace.
+    /// The cluster of this client, with watches per namespace.
     pub fn new(client: Client) -> Self {
         Self::with_watches(client.clone(), Watches::per_namespace(client))
     }
 
-    /// The cluster of this client, with shared watches.
+    /// The cluster of this client, with these watches.
     pub fn with_watches(client: Client, watches: Watches) -> Self {
         let backoff = Backoff::default()
             .attempts(5)
@@ -62,7 +74,7 @@ impl KubeCluster {
         }
     }
 
-    /// Sets how failed requests are tried again. Default: 5 tries, 1 s base, 60 s in total.
+    /// Sets how transient errors are retried. Default: 5 attempts, 1 s base, 60 s in total.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
@@ -75,7 +87,7 @@ impl KubeCluster {
             ApiError::from_kube(action.clone(), kube::Error::BuildRequest(error))
         })?;
         let once = || self.once(&action, request.clone());
-        let notify = |error: &ApiError, _, wait| tracing::debug!(%error, ?wait, "trying again");
+        let notify = |error: &ApiError, _, wait| tracing::debug!(%error, ?wait, "retrying");
         retry::retry_notified(self.backoff, tokio::time::sleep, once, notify).await
     }
 
@@ -97,7 +109,7 @@ impl KubeCluster {
     async fn object(&self, action: Action, request: BuiltRequest) -> Result<Object, ApiError> {
         let text = self.text(action.clone(), request).await?;
         let value = parse(&action, &text)?;
-        Object::new(value).ok_or_else(|| unreadable(action, "the answer is not an object"))
+        Object::new(value).ok_or_else(|| unreadable(action, "the response isn't an object"))
     }
 }
 
@@ -110,7 +122,7 @@ impl fmt::Debug for KubeCluster {
 }
 
 #[async_trait]
-impl Cluster for KubeCluster {
+impl ClusterApi for KubeCluster {
     async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError> {
         let (action, url) = target("get", id);
         let request = url.get(&id.name, &GetParams::default());
@@ -137,7 +149,7 @@ impl Cluster for KubeCluster {
             let text = self.text(action.clone(), request).await?;
             let mut page = parse(&action, &text)?;
             if let Some(items) = page["items"].as_array_mut() {
-                // Items of a list do not say what they are.
+                // Items of a list don't state their kind.
                 objects.extend(items.drain(..).filter_map(|mut item| {
                     item["apiVersion"] = query.api_version.into();
                     item["kind"] = query.kind.into();
@@ -229,7 +241,7 @@ fn url(resource: &ApiResource, namespace: &str) -> Request {
     Request::new(DynamicObject::url_path(resource, namespace))
 }
 
-/// `deployments.apps`, as RBAC and the server's messages say it.
+/// `deployments.apps`, as in RBAC and in the server's messages.
 fn qualified(resource: &ApiResource) -> String {
     match resource.group.as_str() {
         "" => resource.plural.clone(),
@@ -250,9 +262,9 @@ fn post_params() -> PostParams {
     }
 }
 
-/// Parses an answer. The error never repeats it: it may be a Secret.
+/// Parses a response. The error never quotes it: it may be a Secret.
 fn parse(action: &Action, text: &str) -> Result<Value, ApiError> {
-    serde_json::from_str(text).map_err(|_| unreadable(action.clone(), "the answer is not JSON"))
+    serde_json::from_str(text).map_err(|_| unreadable(action.clone(), "the response isn't JSON"))
 }
 
 fn unreadable(action: Action, why: &str) -> ApiError {

@@ -1,7 +1,7 @@
 //! One process per application at a time: a `coordination.k8s.io/v1` Lease per application.
 //!
-//! The rules are those of [client-go's leader election]: a claim counts as dead when its record has not changed for its
-//! duration *as seen from here*, so that clocks need not agree.
+//! The rules are those of [client-go's leader election]: a claim has expired if its record hasn't changed for its duration
+//! *as measured locally*, so clocks needn't agree.
 //!
 //! [client-go's leader election]: https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
 
@@ -17,26 +17,26 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api_error::{ApiError, ApiProblem};
-use crate::cluster::{Cluster, ObjectId};
+use crate::cluster::{ClusterApi, ObjectId};
 use crate::error::Error;
 
-/// How often a claim of another holder is checked.
+/// How often another holder's claim is checked.
 const RECHECK: Duration = Duration::from_secs(2);
-/// A claim that is older than its duration by this much is dead, whatever the clocks say.
+/// A claim that exceeds its duration by this much has expired, however wrong the clocks are.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
-/// No claim holds longer than this without renewal, whatever its object says.
+/// The longest duration that is accepted from a claim.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How the Lease of an application is claimed.
+/// How the Lease of an application is acquired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaseOptions {
-    /// Who claims it: a name that no other process uses at the same time. A process that comes back under its name
-    /// continues at once; under another one it has to wait until its claim has ended. Default: a random name.
+    /// The holder identity, unique among all running processes. A process that restarts with the same identity continues at
+    /// once; with another one, it waits until its old claim has expired. Default: a random one.
     pub holder: Option<String>,
-    /// How long a claim holds without renewal; whole seconds, at least 1. Default 15 s.
+    /// How long a claim lasts without renewal, in whole seconds, at least 1. Default: 15 s.
     pub duration: Duration,
-    /// How long to wait for another holder's claim to end. Default 60 s.
+    /// How long to wait for another holder's claim to end. Default: 60 s.
     pub wait: Duration,
 }
 
@@ -58,12 +58,12 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Claims an application. Waits for the claim of another holder to end.
+    /// Claims an application. Waits for another holder's claim to end.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it has not ended in time.
+    /// [`Error::Busy`] if it doesn't end in time.
     pub(crate) async fn acquire(
-        cluster: Arc<dyn Cluster>,
+        cluster: Arc<dyn ClusterApi>,
         namespace: &str,
         app: &str,
         holder: &str,
@@ -90,17 +90,17 @@ impl Lease {
         })
     }
 
-    /// Does the work, unless the claim is lost before it is done.
+    /// Does the work, unless the claim is lost first.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`]; whatever the work fails with.
+    /// [`Error::LeaseLost`]; any error of the work.
     pub(crate) async fn hold<T>(
         &mut self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         tokio::select! {
             biased;
-            // An error says that the renewal has ended, which is no better.
+            // An error means that the renewal has ended, which is no better.
             _ = self.lost.wait_for(|lost| *lost) => Err(Error::LeaseLost {
                 namespace: self.claim.id.namespace.clone(),
                 lease: self.claim.id.name.clone(),
@@ -130,12 +130,12 @@ impl Drop for Lease {
 #[derive(Clone)]
 struct Claim {
     id: ObjectId,
-    cluster: Arc<dyn Cluster>,
+    cluster: Arc<dyn ClusterApi>,
     holder: String,
     duration: Duration,
 }
 
-/// What a Lease says.
+/// The content of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LeaseRecord {
     holder: String,
@@ -182,7 +182,7 @@ impl Claim {
         }
     }
 
-    /// What was written; `None` when another holder was faster.
+    /// What was written; `None` if another holder was faster.
     fn none_on_conflict(
         &self,
         written: Result<Object, ApiError>,
@@ -211,7 +211,7 @@ impl Claim {
                 Ok(Err(error)) => tracing::debug!(%error, "cannot renew the lease"),
                 Err(_) => tracing::debug!("cannot renew the lease in time"),
             }
-            // The next try would come too late: another holder could have claimed it by then.
+            // The next attempt would be too late: another holder could have claimed it by then.
             if Instant::now() + third >= valid_until {
                 break;
             }
@@ -219,7 +219,7 @@ impl Claim {
         lose.send_replace(true);
     }
 
-    /// The renewed Lease; `None` when it is not ours any more.
+    /// The renewed Lease; `None` if it's no longer ours.
     async fn renew(&self, lease: &Object) -> Result<Option<Object>, ApiError> {
         let renewed = self.object(Some(lease))?;
         if let Some(lease) =
@@ -227,7 +227,7 @@ impl Claim {
         {
             return Ok(Some(lease));
         }
-        // A renewal whose answer was lost has changed it too: then it still says our name.
+        // A renewal whose response was lost has changed it too. It still has our name then.
         let live = self.cluster.get(&self.id).await?;
         Ok(live.filter(|live| LeaseRecord::of(live).holder == self.holder))
     }
@@ -243,7 +243,7 @@ impl Claim {
         Ok(())
     }
 
-    /// The Lease with our claim, made from the one that exists so that a change in between is noticed.
+    /// The Lease with our claim, based on the existing one so that a concurrent change is noticed.
     fn object(&self, existing: Option<&Object>) -> Result<Object, ApiError> {
         let now = Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
@@ -283,7 +283,7 @@ impl LeaseRecord {
         }
     }
 
-    /// Ours, released, or dead beyond doubt.
+    /// Ours, released, or certainly expired.
     fn is_free_for(&self, holder: &str) -> bool {
         let dead = self.renewed.is_none_or(|renewed| {
             let age = Timestamp::now().duration_since(renewed);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_never_hold_it_at_once_and_a_release_is_noticed() {
+    async fn it_has_one_holder_at_a_time_and_a_release_is_noticed() {
         let cluster = Arc::new(FakeCluster::default());
         let first = acquire(&cluster, "a").await.unwrap();
         let refused = acquire(&cluster, "b").await.err();

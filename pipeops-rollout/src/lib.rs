@@ -5,6 +5,7 @@ mod app_locks;
 mod app_states;
 mod app_watch;
 mod apply;
+mod client;
 mod cluster;
 pub mod diagnose;
 mod error;
@@ -33,9 +34,18 @@ mod target;
 mod text;
 mod watches;
 
+/// The crate that this crate's API uses, in the version that it needs.
+pub use kube;
+/// The vocabulary of this crate's API.
+pub use pipeops_core::{
+    Code, Diagnose, Diagnosis, EventKind, EventSink, Object, Redactor, Revision, SecretString,
+    Stack, event::Discard,
+};
+
 pub use api_error::{Action, ApiError, ApiProblem, FieldConflict, FieldProblem};
 pub use app_watch::{AppWatch, WatchHealth};
-pub use cluster::{ApplyMode, Cluster, ListQuery, LogQuery, ObjectId};
+pub use client::{client, client_from};
+pub use cluster::{ApplyMode, ClusterApi, ListQuery, LogQuery, ObjectId};
 pub use error::Error;
 pub use kube_cluster::KubeCluster;
 pub use lease::LeaseOptions;
@@ -44,5 +54,5 @@ pub use outcome::Outcome;
 pub use progress::{Progress, ProgressPhase};
 pub use rollout::Rollout;
 pub use status::{PodSummary, RolloutPhase, RolloutStatus};
-pub use strategy::{PlanStep, Recreate, RollingUpdate, RolloutStrategy};
+pub use strategy::{DeploymentUpdate, PlanStep, RolloutStrategy};
 pub use watches::Watches;

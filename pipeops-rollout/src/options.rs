@@ -3,54 +3,72 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeops_core::Redactor;
+use pipeops_core::{Redactor, Stack};
 
 use crate::diagnose::Limits;
 use crate::lease::LeaseOptions;
-use crate::strategy::{RollingUpdate, RolloutStrategy};
+use crate::strategy::{DeploymentUpdate, RolloutStrategy};
+
+/// The deadline of a rollout whose stack sets no progress deadline.
+const DEADLINE: Duration = Duration::from_secs(300);
+/// How long after its progress deadline a rollout fails, so that Kubernetes can report the stall first.
+const AFTER_PROGRESS: Duration = Duration::from_secs(60);
 
 /// What a failed first deployment leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FirstFailure {
-    /// The Deployment stays, scaled to zero: no pod crashes, pulls or uses quota any more, and the diagnosis is kept. The
-    /// next deployment scales it up again.
+    /// The Deployment, scaled to zero: no pod crashes, pulls or uses quota, and the diagnosis is kept. The next deployment
+    /// scales it up again.
     #[default]
     ScaleToZero,
-    /// The broken pods stay for inspection.
+    /// The Deployment with its failing pods, for inspection.
     KeepPods,
 }
 
-/// Options of rollouts. The defaults suit most.
+/// Options of a [`Rollout`](crate::Rollout).
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_rollout::RolloutOptions;
+///
+/// let options = RolloutOptions::default()
+///     .create_namespace(true)
+///     .deadline(Duration::from_secs(600))
+///     .max_restarts(5);
+/// assert_eq!(options.rollback_deadline, Duration::from_secs(300));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RolloutOptions {
-    /// How pods are replaced. Default [`RollingUpdate`].
+    /// Plans the steps of a rollout. Default: [`DeploymentUpdate`]. How Kubernetes replaces the pods is not set here but in
+    /// the Deployment's own `spec.strategy`.
     pub strategy: Arc<dyn RolloutStrategy>,
-    /// How long a revision may take to become healthy. Default 5 min.
-    pub deadline: Duration,
-    /// How long a rollback may take. Default 5 min.
+    /// How long a revision may take to become healthy. Default: 60 s more than the Deployment's `progressDeadlineSeconds`;
+    /// 5 min if the stack doesn't set one.
+    pub deadline: Option<Duration>,
+    /// How long a rollback may take. Default: 5 min.
     pub rollback_deadline: Duration,
-    /// Whether PipeOps creates a namespace that does not exist. Default false: it needs a cluster-wide right.
+    /// Whether to create a missing namespace. Default: false, because it needs a cluster-wide permission.
     pub create_namespace: bool,
-    /// Whether the API server checks all objects before the first one is stored. Default true.
+    /// Whether to validate all objects by a dry run before the first one is applied. Default: true.
     pub check_first: bool,
-    /// What a failed first deployment leaves behind.
+    /// What a failed first deployment leaves behind. Default: a Deployment scaled to zero.
     pub first_failure: FirstFailure,
-    /// When a crash fails the rollout, and how much output is shown. Default 3 restarts, 20 lines.
+    /// How many restarts fail a rollout, and how much output a diagnosis shows. Default: 3 restarts, 20 lines.
     pub limits: Limits,
-    /// How the Lease of an application is claimed.
+    /// How the Lease of an application is acquired.
     pub lease: LeaseOptions,
-    /// Secrets that are redacted from messages and logs, besides those in the stack's Secrets.
+    /// Secrets to redact from messages and logs, besides those in the stack's Secrets.
     pub redactor: Redactor,
 }
 
 impl Default for RolloutOptions {
     fn default() -> Self {
         Self {
-            strategy: Arc::new(RollingUpdate),
-            deadline: Duration::from_secs(300),
-            rollback_deadline: Duration::from_secs(300),
+            strategy: Arc::new(DeploymentUpdate),
+            deadline: None,
+            rollback_deadline: DEADLINE,
             create_namespace: false,
             check_first: true,
             first_failure: FirstFailure::default(),
@@ -62,7 +80,7 @@ impl Default for RolloutOptions {
 }
 
 impl RolloutOptions {
-    /// Sets how pods are replaced.
+    /// Sets what plans the steps.
     #[must_use]
     pub fn strategy(mut self, strategy: impl RolloutStrategy + 'static) -> Self {
         self.strategy = Arc::new(strategy);
@@ -72,7 +90,7 @@ impl RolloutOptions {
     /// Sets how long a revision may take to become healthy.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -83,14 +101,14 @@ impl RolloutOptions {
         self
     }
 
-    /// Sets whether PipeOps creates a namespace that does not exist.
+    /// Sets whether to create a missing namespace.
     #[must_use]
     pub fn create_namespace(mut self, create: bool) -> Self {
         self.create_namespace = create;
         self
     }
 
-    /// Sets whether the API server checks all objects before the first one is stored.
+    /// Sets whether to validate all objects by a dry run before the first one is applied.
     #[must_use]
     pub fn check_first(mut self, check: bool) -> Self {
         self.check_first = check;
@@ -104,15 +122,15 @@ impl RolloutOptions {
         self
     }
 
-    /// Sets after how many restarts a container that crashes fails the rollout.
+    /// Sets after how many restarts a crashing container fails the rollout.
     #[must_use]
     pub fn max_restarts(mut self, restarts: u32) -> Self {
         self.limits.max_restarts = restarts;
         self
     }
 
-    /// Sets who claims the Leases of applications: a name that no other process, and no other [`Rollout`](crate::Rollout)
-    /// of this one, uses at the same time.
+    /// Sets the holder identity of the Leases. It must be unique among all running processes, and among the
+    /// [`Rollout`](crate::Rollout)s of this one.
     #[must_use]
     pub fn holder(mut self, holder: impl Into<String>) -> Self {
         self.lease.holder = Some(holder.into());
@@ -126,10 +144,49 @@ impl RolloutOptions {
         self
     }
 
-    /// Sets what is redacted from messages and logs.
+    /// Sets what to redact from messages and logs.
     #[must_use]
     pub fn redactor(mut self, redactor: Redactor) -> Self {
         self.redactor = redactor;
         self
+    }
+
+    /// The deadline for this stack.
+    pub(crate) fn deadline_of(&self, stack: &Stack) -> Duration {
+        let of_stack = || progress_deadline(stack).map(|progress| progress + AFTER_PROGRESS);
+        self.deadline.or_else(of_stack).unwrap_or(DEADLINE)
+    }
+}
+
+/// The progress deadline that the stack's Deployment sets. The largest number stands for none.
+pub(crate) fn progress_deadline(stack: &Stack) -> Option<Duration> {
+    let seconds = stack.workload()?.value()["spec"]["progressDeadlineSeconds"].as_u64()?;
+    let is_set = seconds < u64::from(i32::MAX.unsigned_abs());
+    is_set.then(|| Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeops_core::Object;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_deadline_follows_the_stack_unless_it_is_set() {
+        let deadline = |options: &RolloutOptions, progress: Value| {
+            let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+                "spec": {"progressDeadlineSeconds": progress}});
+            let objects = vec![Object::new(deployment).unwrap()];
+            let stack = Stack::new("web", "shop", "abc".parse().unwrap(), objects);
+            options.deadline_of(&stack).as_secs()
+        };
+        let default = RolloutOptions::default();
+        assert_eq!(deadline(&default, Value::Null), 300);
+        assert_eq!(deadline(&default, json!(240)), 300);
+        assert_eq!(deadline(&default, json!(600)), 660);
+        assert_eq!(deadline(&default, json!(i32::MAX)), 300);
+        let set = default.deadline(Duration::from_secs(90));
+        assert_eq!(deadline(&set, json!(600)), 90);
     }
 }

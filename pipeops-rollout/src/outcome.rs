@@ -3,7 +3,24 @@
 use pipeops_core::{Diagnosis, Revision};
 use serde::{Deserialize, Serialize};
 
-/// How a rollout ended.
+/// How a rollout ended. It serializes to JSON: `{"outcome": "rolledBack", "diagnosis": …, "to": "4f2c9ab"}`.
+///
+/// ```
+/// use pipeops_rollout::Outcome;
+///
+/// fn report(outcome: &Outcome) -> String {
+///     match outcome {
+///         Outcome::Complete { revision, .. } => format!("{revision} is healthy"),
+///         Outcome::RolledBack { diagnosis, to } => format!("{diagnosis}\n{to} serves again"),
+///         Outcome::Failed { diagnosis } => diagnosis.to_string(),
+///         _ => "ended".to_owned(),
+///     }
+/// }
+///
+/// let outcome: Outcome = serde_json::from_str(r#"{"outcome": "complete", "revision": "4f2c9ab"}"#)?;
+/// assert_eq!(report(&outcome), "4f2c9ab is healthy");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "outcome",
@@ -14,20 +31,20 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// The revision is healthy, and no other one runs.
     Complete {
-        /// Which one.
+        /// The revision.
         revision: Revision,
-        /// Old pods that no longer count but still run down.
+        /// Old pods that are still terminating.
         #[serde(default)]
         terminating: u32,
     },
-    /// The revision failed, and the one before it is healthy.
+    /// The revision failed, and the previous one is healthy again.
     RolledBack {
         /// Why it failed.
         diagnosis: Diagnosis,
-        /// The revision that serves.
+        /// The previous revision.
         to: Revision,
     },
-    /// The revision failed, and there was no revision to roll back to.
+    /// The revision failed, and there was none to roll back to.
     Failed {
         /// Why it failed.
         diagnosis: Diagnosis,

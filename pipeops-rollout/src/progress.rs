@@ -1,4 +1,4 @@
-//! How far a rollout is, when it is complete, and the events that report it.
+//! The progress of a rollout, and the events that report it.
 
 use std::collections::HashMap;
 
@@ -7,44 +7,53 @@ use pipeops_core::event::EventKind;
 
 use crate::state::{AppState, PodState};
 
-/// Where a rollout is. Later phases are greater.
+/// The phase of a rollout. Later phases are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ProgressPhase {
-    /// The controllers have not seen the change yet.
+    /// The controllers haven't seen the change yet.
     Unseen,
-    /// New pods do not run yet.
+    /// No new pod runs yet.
     Starting,
-    /// New pods run, but none of them passes its readiness check yet.
+    /// New pods run, but none passes its readiness check yet.
     HealthChecks,
     /// Some new pods are ready.
     Ready,
-    /// All new pods are ready; old ones still count.
+    /// All new pods are ready, and old ones still run.
     OldPods,
-    /// All new pods are available, and no old pod counts any more.
+    /// All new pods are available, and old ones are gone or terminating.
     Complete,
 }
 
-/// How far a rollout is.
+/// The progress of a rollout.
+///
+/// ```
+/// use pipeops_rollout::{Progress, ProgressPhase, state::AppState};
+///
+/// // The state usually comes from an `AppWatch`.
+/// let progress = Progress::of(&AppState::default(), 1);
+/// assert_eq!(progress.phase, ProgressPhase::Unseen);
+/// assert!(!progress.is_complete());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Where it is.
+    /// The phase.
     pub phase: ProgressPhase,
     /// New pods that are ready.
     pub ready: u32,
-    /// Pods wanted.
+    /// Desired pods.
     pub desired: u32,
-    /// Old pods that no longer count but still run down.
+    /// Old pods that are terminating.
     pub terminating: u32,
 }
 
 impl Progress {
-    /// How far the rollout of `generation` is.
+    /// The progress of the rollout of the Deployment's `generation`.
     ///
-    /// It is complete when the controller has seen that generation (or a later one), all wanted pods are of the new template
+    /// It's complete once the controller has seen that generation (or a later one), all desired pods are of the new template
     /// and available, and no other pods are left. The conditions `Available` and `NewReplicaSetAvailable` don't suffice:
-    /// they still hold from before the change.
+    /// they may still hold from before the change.
     pub fn of(state: &AppState, generation: i64) -> Self {
         let Some(deployment) = &state.deployment else {
             return Self::unseen(0);
@@ -78,7 +87,7 @@ impl Progress {
         };
         Self {
             phase,
-            // The Deployment's own count is the truth at the end; the pods' watch may lag behind it.
+            // The watch on pods may lag behind the Deployment's own count.
             ready: if phase == ProgressPhase::Complete {
                 desired
             } else {
@@ -98,7 +107,7 @@ impl Progress {
         }
     }
 
-    /// Whether nothing is left to wait for.
+    /// Whether the rollout is complete.
     pub fn is_complete(&self) -> bool {
         self.phase == ProgressPhase::Complete
     }
@@ -117,13 +126,13 @@ fn count(pods: &[&PodState], matches: impl Fn(&PodState) -> bool) -> u32 {
     u32::try_from(pods.iter().filter(|pod| matches(pod)).count()).unwrap_or(u32::MAX)
 }
 
-/// Reports what changed since the last report, and nothing twice.
+/// Reports changes, each of them once.
 pub(crate) struct Reporter<'a> {
     sink: &'a dyn EventSink,
     pods: HashMap<String, PodLine>,
-    /// The latest phase, and the ready and wanted pods, as they were last reported.
+    /// The phase and the ready and desired pods of the last report.
     told: Option<(ProgressPhase, u32, u32)>,
-    /// What is said instead of `Rollout complete`.
+    /// The message at completion: `Rollout complete`, or that of a rollback.
     completion: String,
 }
 
@@ -145,7 +154,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// From now on it reports a rollback.
+    /// Reports a rollback from now on.
     pub(crate) fn rolling_back(&mut self, completion: String) {
         self.told = None;
         self.completion = completion;
@@ -162,7 +171,7 @@ impl<'a> Reporter<'a> {
     }
 
     pub(crate) fn report(&mut self, state: &AppState, progress: &Progress) {
-        // Before the controllers have seen the change, the current ReplicaSet is still the old one.
+        // Until the controllers have seen the change, the current ReplicaSet is the old one.
         let current = state
             .current()
             .filter(|_| progress.phase > ProgressPhase::Unseen);
@@ -198,7 +207,7 @@ impl<'a> Reporter<'a> {
         let now = (progress.phase, progress.ready, progress.desired);
         let (before, ready, desired) = self.told.unwrap_or((ProgressPhase::Unseen, 0, 0));
         let counts_changed = (progress.ready, progress.desired) != (ready, desired);
-        // Pods that restart would repeat the phases: only later phases are reported, and every count.
+        // Restarting pods would repeat phases, so only later phases are reported, but every count.
         let advanced = progress.phase > before;
         if progress.ready > 0 && counts_changed {
             let message = format!("Pod {}/{} ready", progress.ready, progress.desired);
@@ -269,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_status_of_the_generation_before_never_completes() {
-        // The trap: everything still reads as after the rollout before.
+        // Everything still reads as after the previous rollout.
         let mut old = counts(3, 3, 3);
         old["observedGeneration"] = json!(1);
         assert_eq!(phase(old, &[], 2), ProgressPhase::Unseen);

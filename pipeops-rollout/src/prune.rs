@@ -1,4 +1,4 @@
-//! Removes PipeOps' own objects that no revision needs any more. Runs only after a success.
+//! Deletes PipeOps' own objects that no revision needs any more. Runs only after a success.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,20 @@ use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 use serde_json::Value;
 
 use crate::api_error::ApiError;
-use crate::cluster::{Cluster, ListQuery, ObjectId};
+use crate::cluster::{ClusterApi, ListQuery, ObjectId};
 use crate::record::RolloutRecord;
 use crate::target::{Target, is_own};
 
-/// Kinds that hold data or other objects. They are never pruned.
+/// Kinds that hold data or other objects. They're never deleted.
 const PRECIOUS: &[&str] = &["PersistentVolumeClaim", "Namespace", "StatefulSet"];
 
-/// Deletes own objects of the application that neither its healthy revisions nor any of its ReplicaSets mention.
+/// Deletes own objects of the application that neither its healthy revisions nor any of its ReplicaSets mention. Returns
+/// what was deleted.
 ///
-/// ConfigMaps and Secrets are found by their labels; other kinds by what earlier revisions and failed attempts had.
-/// Everything that a ReplicaSet of the application mentions stays: that is the window of `undo` and of
-/// `kubectl rollout undo`. What is deleted is returned.
-///
-/// # Errors
-/// When the API server refuses or does not answer.
+/// ConfigMaps and Secrets are found by their labels, other kinds in earlier revisions and failed attempts. Whatever a
+/// ReplicaSet mentions stays, so that `undo` and `kubectl rollout undo` work.
 pub(crate) async fn prune(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     target: &Target,
     record: &RolloutRecord,
 ) -> Result<Vec<ObjectId>, ApiError> {
@@ -53,9 +50,9 @@ pub(crate) async fn prune(
     Ok(pruned)
 }
 
-/// Every string in the objects that must stay. An object whose name is among them is kept, needed or not.
+/// Every string in the objects that must stay. An object whose name is among them is kept.
 async fn kept_names(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     target: &Target,
     record: &RolloutRecord,
 ) -> Result<HashSet<String>, ApiError> {
@@ -99,16 +96,10 @@ fn texts(value: &Value, found: &mut HashSet<String>) {
     }
 }
 
-/// Objects of the revision before and of failed attempts that the healthy revision does not have.
+/// Objects of the previous revision and of failed attempts that the healthy revision doesn't have.
 fn orphans(record: &RolloutRecord) -> Vec<ObjectId> {
-    let healthy = record
-        .healthy
-        .as_ref()
-        .map_or(&[][..], |healthy| &healthy.ids);
-    let previous = record
-        .previous
-        .as_ref()
-        .map_or(&[][..], |previous| &previous.ids);
+    let [healthy, previous] = [&record.healthy, &record.previous]
+        .map(|snapshot| snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.ids));
     let is_orphan = |id: &&ObjectId| {
         let by_label = matches!(id.kind.as_str(), "ConfigMap" | "Secret");
         !healthy.contains(id) && !by_label && !PRECIOUS.contains(&id.kind.as_str())
@@ -122,7 +113,7 @@ fn orphans(record: &RolloutRecord) -> Vec<ObjectId> {
 }
 
 async fn delete_own(
-    cluster: &dyn Cluster,
+    cluster: &dyn ClusterApi,
     target: &Target,
     object: &Object,
 ) -> Result<Option<ObjectId>, ApiError> {

@@ -1,5 +1,4 @@
-//! What PipeOps remembers of an application: the attempt that is under way or was the last, and the last two healthy
-//! revisions.
+//! What PipeOps records about an application: the latest attempt, and the last two healthy revisions.
 
 use jiff::Timestamp;
 use pipeops_core::{Diagnosis, Revision};
@@ -8,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ObjectId;
 use crate::snapshot::{Snapshot, stored_revision};
 
-/// Where an attempt is. Each value is written before the phase begins.
+/// The phase of an attempt. It's written before the phase begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase")]
 pub(crate) enum AttemptPhase {
     /// Its objects are being applied.
     Applying,
-    /// All is applied; its pods are awaited.
+    /// Everything is applied, and its pods are starting.
     Waiting,
-    /// It failed and is being undone.
+    /// It failed and is being rolled back.
     RollingBack { diagnosis: Diagnosis },
-    /// It is healthy.
+    /// It's healthy.
     Complete,
-    /// It failed, and the revision before it is healthy again.
+    /// It failed, and the previous revision is healthy again.
     RolledBack {
         diagnosis: Diagnosis,
         #[serde(deserialize_with = "stored_revision")]
@@ -30,42 +29,42 @@ pub(crate) enum AttemptPhase {
     Failed { diagnosis: Diagnosis },
 }
 
-/// One try to bring a revision into the cluster.
+/// One attempt to roll out a revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Attempt {
-    /// The caller's id. No id is acted on twice.
+    /// The caller's id: see `Rollout::run_once`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
     pub(crate) snapshot: Snapshot,
     pub(crate) started: Timestamp,
     /// The name of the strategy.
     pub(crate) strategy: String,
-    /// The step of its plan that is under way.
+    /// The current step of its plan.
     pub(crate) step: usize,
     pub(crate) phase: AttemptPhase,
 }
 
-/// All that is remembered.
+/// The record of an application.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RolloutRecord {
     pub(crate) attempt: Option<Attempt>,
     /// The last healthy revision: the target of a rollback.
     pub(crate) healthy: Option<Snapshot>,
-    /// The healthy revision before it: the target of `undo`.
+    /// The healthy revision before that: the target of `undo`.
     pub(crate) previous: Option<Snapshot>,
-    /// Objects of failed attempts, to be pruned after the next success.
+    /// Objects of failed attempts, to prune after the next success.
     pub(crate) leftovers: Vec<ObjectId>,
 }
 
 impl RolloutRecord {
-    /// The revision of the attempt that is under way or was the last.
+    /// The revision of the latest attempt.
     pub(crate) fn attempted(&self) -> Option<&Snapshot> {
         self.attempt.as_ref().map(|attempt| &attempt.snapshot)
     }
 
-    /// The attempt is healthy: it becomes the target of later rollbacks.
+    /// Makes the healthy attempt the target of later rollbacks.
     pub(crate) fn promote(&mut self) {
         let Some(attempt) = &mut self.attempt else {
             return;
@@ -79,7 +78,7 @@ impl RolloutRecord {
         }
     }
 
-    /// A new attempt begins; what only an unfinished one had is left over.
+    /// Begins a new attempt. Objects that only an unfinished one had are left over.
     pub(crate) fn begin(&mut self, attempt: Attempt) {
         let unfinished = self.attempt.as_ref().is_some_and(|old| {
             use AttemptPhase::{Applying, RollingBack, Waiting};
@@ -91,7 +90,7 @@ impl RolloutRecord {
         self.attempt = Some(attempt);
     }
 
-    /// The attempt failed for good: what only it had is left over.
+    /// Ends the failed attempt. Objects that only it had are left over.
     pub(crate) fn abandon(&mut self, phase: AttemptPhase) {
         if let Some(attempt) = &mut self.attempt {
             attempt.phase = phase;

@@ -1,14 +1,14 @@
 //! The rollout record of an application, stored in a ConfigMap beside it.
 //!
-//! Any process can continue a rollout that another one left. The record holds no Secrets, and every write checks that no
-//! other process wrote in between.
+//! Any process can continue the rollout of another one. The record holds no Secrets. Every write checks that no other
+//! process has written in between.
 
 use pipeops_core::Object;
 use pipeops_core::names::{MANAGED_BY_LABEL, MANAGER};
 use serde_json::{Value, json};
 
 use crate::api_error::ApiProblem;
-use crate::cluster::Cluster;
+use crate::cluster::ClusterApi;
 use crate::error::Error;
 use crate::record::RolloutRecord;
 use crate::target::Target;
@@ -16,19 +16,22 @@ use crate::target::Target;
 /// The key in the ConfigMap.
 const KEY: &str = "record.json";
 
-/// The record of one application and where it is stored.
+/// The record of one application and its ConfigMap.
 pub(crate) struct RecordStore<'a> {
-    cluster: &'a dyn Cluster,
+    cluster: &'a dyn ClusterApi,
     target: &'a Target,
-    /// As it was last read or written; `None` until it exists.
+    /// The ConfigMap as last read or written; `None` until it exists.
     stored: Option<Object>,
     pub(crate) record: RolloutRecord,
 }
 
 impl<'a> RecordStore<'a> {
     /// # Errors
-    /// [`Error::Record`] when it cannot be understood; when the API server refuses or does not answer.
-    pub(crate) async fn load(cluster: &'a dyn Cluster, target: &'a Target) -> Result<Self, Error> {
+    /// [`Error::Record`] if it can't be parsed; [`Error::Api`].
+    pub(crate) async fn load(
+        cluster: &'a dyn ClusterApi,
+        target: &'a Target,
+    ) -> Result<Self, Error> {
         let stored = cluster.get(&target.record()).await?;
         let text = stored
             .as_ref()
@@ -50,7 +53,7 @@ impl<'a> RecordStore<'a> {
     }
 
     /// # Errors
-    /// [`Error::LeaseLost`] when another process wrote in between; when the API server refuses or does not answer.
+    /// [`Error::LeaseLost`] if another process has written in between; [`Error::Api`].
     pub(crate) async fn save(&mut self) -> Result<(), Error> {
         let id = self.target.record();
         let text = self.text()?;
@@ -79,7 +82,7 @@ impl<'a> RecordStore<'a> {
         Ok(())
     }
 
-    /// A write that was retried because its answer was lost finds its own text. Any other text is of another process.
+    /// A write that was retried because its response was lost finds its own text. Any other text is another process's.
     async fn reread(&self, text: &str) -> Result<Object, Error> {
         let id = self.target.record();
         match self.cluster.get(&id).await? {

@@ -7,14 +7,11 @@ use serde_json::Value;
 
 use crate::cluster::ObjectId;
 
-/// The ConfigMaps and Secrets that the pods of a workload cannot do without.
+/// The ConfigMaps and Secrets that the pods of a workload need.
 pub(crate) fn references(namespace: &str, workload: &Object) -> BTreeSet<ObjectId> {
     let mut found = BTreeSet::new();
-    collect(
-        namespace,
-        &workload.value()["spec"]["template"]["spec"],
-        &mut found,
-    );
+    let pod = &workload.value()["spec"]["template"]["spec"];
+    collect(namespace, pod, &mut found);
     found
 }
 
@@ -63,21 +60,12 @@ mod tests {
                             {"projected": {"sources": [{"secret": {"name": "g"}}]}}]}}}}),
         )
         .unwrap();
-        let names: Vec<_> = references("shop", &object)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let found = references("shop", &object);
+        let names: Vec<_> = found.iter().map(|id| id.name.as_str()).collect();
         assert_eq!(
             names,
-            [
-                "ConfigMap/a",
-                "ConfigMap/c",
-                "ConfigMap/e",
-                "Secret/b",
-                "Secret/d",
-                "Secret/f",
-                "Secret/g"
-            ]
+            ["a", "c", "e", "b", "d", "f", "g"],
+            "by kind and name"
         );
     }
 }

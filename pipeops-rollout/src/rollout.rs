@@ -7,7 +7,7 @@ use pipeops_core::{EventSink, Object, Redactor, SecretString, Stack};
 
 use crate::app_locks::AppLocks;
 use crate::apply;
-use crate::cluster::{Cluster, ObjectId};
+use crate::cluster::{ClusterApi, ObjectId};
 use crate::error::Error;
 use crate::kube_cluster::KubeCluster;
 use crate::lease::Lease;
@@ -21,29 +21,52 @@ use crate::state::{AppState, DeploymentState};
 use crate::status::{self, RolloutStatus};
 use crate::target::Target;
 
-/// How long `status` waits for the first look at the cluster.
+/// How long `status` waits for the first list of every kind.
 const STATUS_LIMIT: Duration = Duration::from_secs(30);
 
-/// Applies stacks to a cluster, watches them, and rolls them back when they fail.
+/// Applies stacks to a cluster, watches them, and rolls them back if they fail.
 ///
-/// One `Rollout` serves any number of applications at the same time. Clones share its watches. All state that has to survive
-/// a process is in the cluster: see [`Rollout::run`].
+/// One `Rollout` serves any number of applications concurrently. Clones share its watches. All state that must survive
+/// the process is stored in the cluster: see [`Rollout::run`].
+///
+/// ```
+/// use pipeops_manifest::{App, ManifestGenerator, StandardManifests};
+/// use pipeops_rollout::{Discard, Rollout, RolloutOptions, kube};
+/// # use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cluster = Cluster::start(ClusterOptions::default()).await?;
+/// # let config = kube::Config::new(cluster.url().parse()?);
+/// let rollout = Rollout::new(pipeops_rollout::client_from(config)?, RolloutOptions::default());
+/// let image = format!("registry.example.com/web@sha256:{}", "0".repeat(64));
+/// let stack = |revision| StandardManifests::new().generate(&App::new("web", "default", revision, image.parse().unwrap()));
+///
+/// assert!(rollout.run(&stack("one")?, &Discard).await?.is_complete());
+/// assert!(rollout.run(&stack("two")?, &Discard).await?.is_complete());
+///
+/// rollout.undo("default", "web", &Discard).await?;
+/// let status = rollout.status("default", "web").await?.ok_or("not deployed")?;
+/// assert_eq!(status.revision.unwrap().as_str(), "one");
+/// assert_eq!((status.ready, status.desired), (2, 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Rollout {
-    cluster: Arc<dyn Cluster>,
+    cluster: Arc<dyn ClusterApi>,
     options: RolloutOptions,
     holder: String,
     locks: Arc<AppLocks>,
 }
 
 impl Rollout {
-    /// Rollouts into the cluster of this client.
+    /// Rollouts to the cluster of this client, such as [`client`](crate::client) returns it.
     pub fn new(client: kube::Client, options: RolloutOptions) -> Self {
         Self::on(Arc::new(KubeCluster::new(client)), options)
     }
 
-    /// Rollouts into this cluster.
-    pub fn on(cluster: Arc<dyn Cluster>, options: RolloutOptions) -> Self {
+    /// Rollouts to this cluster: a [`KubeCluster`] with settings of its own, or another implementation of [`ClusterApi`].
+    pub fn on(cluster: Arc<dyn ClusterApi>, options: RolloutOptions) -> Self {
         let random = || format!("pipeops-{}", uuid::Uuid::now_v7());
         Self {
             cluster,
@@ -53,24 +76,23 @@ impl Rollout {
         }
     }
 
-    /// Rolls a stack out: applies it and watches until it is healthy or has failed. A stack that has failed is rolled back to
-    /// the last healthy revision.
+    /// Applies a stack and watches it until it is healthy or has failed. If it fails, the last healthy revision is restored.
     ///
-    /// The rollout holds a Lease on the application, so that two never act on it at once, and records each step before it
-    /// takes it. When the process dies, running the same stack again resumes the rollout or the rollback. A newer stack
-    /// replaces one that is under way. Running a stack that is healthy changes nothing.
+    /// The rollout holds a Lease on the application, so that only one process acts on it, and records each step before it
+    /// begins. If the process dies, running the same stack again resumes the rollout or the rollback. A newer stack replaces
+    /// an unfinished one. Running a healthy stack again changes nothing.
     ///
-    /// Dropping the future stops it as a crash would.
+    /// Dropping the future stops the rollout as a crash would.
     ///
     /// # Errors
-    /// [`Error::InvalidStack`], [`Error::Busy`], [`Error::LeaseLost`], [`Error::Api`] and
-    /// [`Error::RollbackIncomplete`]. A revision that fails is an [`Outcome`].
+    /// [`Error::InvalidStack`], [`Error::Busy`], [`Error::LeaseLost`], [`Error::Api`] and [`Error::RollbackIncomplete`]. A
+    /// revision that fails is not an error but an [`Outcome`].
     pub async fn run(&self, stack: &Stack, sink: &dyn EventSink) -> Result<Outcome, Error> {
         self.start(None, stack, sink).await
     }
 
-    /// Like [`Rollout::run`], for a caller with an id for each try (a deployment's id): a try that has ended is not acted
-    /// on again, its outcome is returned.
+    /// Like [`Rollout::run`], at most once per `id` (of a deployment, for example): if the attempt with this id has failed
+    /// before, its outcome is returned and nothing is done.
     ///
     /// # Errors
     /// As [`Rollout::run`].
@@ -83,7 +105,7 @@ impl Rollout {
         self.start(Some(id.to_owned()), stack, sink).await
     }
 
-    /// Rolls back to the healthy revision before the current one. Undoing twice restores the current one.
+    /// Rolls back to the previous healthy revision. A second call returns to the current one.
     ///
     /// # Errors
     /// [`Error::NothingToUndo`], [`Error::RevisionIncomplete`]; otherwise as [`Rollout::run`].
@@ -98,10 +120,10 @@ impl Rollout {
             .await
     }
 
-    /// How an application is doing; `None` when it does not exist in the namespace.
+    /// The status of an application; `None` if it doesn't exist in the namespace.
     ///
     /// # Errors
-    /// When the API server refuses or does not answer.
+    /// [`Error::Api`] and [`Error::Record`].
     pub async fn status(&self, namespace: &str, app: &str) -> Result<Option<RolloutStatus>, Error> {
         let target = Target::new(namespace, app)?;
         let Some(live) = self.cluster.get(&target.workload()).await? else {
@@ -135,7 +157,7 @@ impl Rollout {
         self.exclusively(&target, work).await
     }
 
-    /// Does the work while no other rollout, in this process or another one, acts on the application.
+    /// Does the work while no other rollout, in this process or another, acts on the application.
     async fn exclusively<T>(
         &self,
         target: &Target,
@@ -165,20 +187,10 @@ impl Rollout {
         sink: &dyn EventSink,
     ) -> Result<Outcome, Error> {
         let redactor = Redactor::new(stack.objects.iter().flat_map(secrets_of));
-        self.options.strategy.prepare(&mut stack);
         target.mark(&mut stack);
         let store = RecordStore::load(&*self.cluster, target).await?;
-        let redactors = [self.options.redactor.clone(), redactor];
-        Run::new(
-            &*self.cluster,
-            &self.options,
-            target,
-            store,
-            redactors,
-            sink,
-        )
-        .run(id, &stack, Snapshot::of(&stack))
-        .await
+        let run = self.attempt(target, store, redactor, sink);
+        run.run(id, &stack, Snapshot::of(&stack)).await
     }
 
     async fn undo_exclusive(
@@ -195,21 +207,24 @@ impl Rollout {
         };
         let redactor = Redactor::new(self.check_references(target, &previous).await?);
         let stack = previous.stack(target);
-        let redactors = [self.options.redactor.clone(), redactor];
-        Run::new(
-            &*self.cluster,
-            &self.options,
-            target,
-            store,
-            redactors,
-            sink,
-        )
-        .run(None, &stack, previous)
-        .await
+        let run = self.attempt(target, store, redactor, sink);
+        run.run(None, &stack, previous).await
     }
 
-    /// Checks that the objects that an earlier revision refers to still exist: PipeOps keeps them, but others may delete
-    /// them. Returns the values in its Secrets.
+    fn attempt<'a>(
+        &'a self,
+        target: &'a Target,
+        store: RecordStore<'a>,
+        of_stack: Redactor,
+        sink: &'a dyn EventSink,
+    ) -> Run<'a> {
+        let redactors = [self.options.redactor.clone(), of_stack];
+        let cluster = &*self.cluster;
+        Run::new(cluster, &self.options, target, store, redactors, sink)
+    }
+
+    /// Checks that the objects that an earlier revision refers to still exist. PipeOps keeps them, but others may have
+    /// deleted them. Returns the values of its Secrets.
     async fn check_references(
         &self,
         target: &Target,
@@ -242,7 +257,7 @@ impl Rollout {
     }
 }
 
-/// The values in a Secret, plain and encoded, so that they are redacted from the messages of the cluster.
+/// The values of a Secret, plain and encoded, to redact from the messages of the cluster.
 fn secrets_of(object: &Object) -> Vec<SecretString> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

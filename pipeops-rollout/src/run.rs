@@ -1,4 +1,4 @@
-//! One rollout of one application, from its record to its outcome: reconcile, resume, roll back.
+//! One rollout of one application, from its record to its outcome: reconcile, resume or roll back.
 
 mod rollback;
 
@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app_watch::AppWatch;
 use crate::apply;
-use crate::cluster::Cluster;
+use crate::cluster::ClusterApi;
 use crate::diagnose::{Finding, findings};
 use crate::error::Error;
 use crate::explain::Explainer;
 use crate::failure_detector::{FailureDetector, WaitDecision};
-use crate::options::RolloutOptions;
+use crate::options::{RolloutOptions, progress_deadline};
 use crate::outcome::Outcome;
 use crate::progress::{Progress, ProgressPhase, Reporter};
 use crate::prune;
@@ -30,14 +30,14 @@ use crate::target::Target;
 const SYNC_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Run<'a> {
-    cluster: &'a dyn Cluster,
+    cluster: &'a dyn ClusterApi,
     options: &'a RolloutOptions,
     target: &'a Target,
     store: RecordStore<'a>,
     explainer: Explainer<'a>,
     reporter: Reporter<'a>,
     watch: AppWatch,
-    /// Whether it was said that events cannot be read.
+    /// Whether the missing permission to watch events was reported.
     warned: bool,
 }
 
@@ -49,7 +49,7 @@ enum WaitResult {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
-        cluster: &'a dyn Cluster,
+        cluster: &'a dyn ClusterApi,
         options: &'a RolloutOptions,
         target: &'a Target,
         store: RecordStore<'a>,
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Resumes the recorded attempt when it is of this stack, and begins a new one otherwise.
+    /// Resumes the recorded attempt if it is of this stack, and begins a new one otherwise.
     pub(crate) async fn run(
         mut self,
         id: Option<String>,
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Makes the attempt that is under way this caller's.
+    /// Makes the unfinished attempt this caller's.
     async fn take_over(&mut self, id: Option<String>) -> Result<(), Error> {
         let strategy = self.options.strategy.name();
         let Some(attempt) = &mut self.store.record.attempt else {
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         stack: &Stack,
         snapshot: Snapshot,
     ) -> Result<(), Error> {
-        // Missing rights to watch are found before anything changes.
+        // Missing permissions to watch are found before anything changes.
         self.sync().await?;
         if self.options.check_first {
             apply::check(self.cluster, self.target, &stack.objects).await?;
@@ -147,8 +147,8 @@ impl<'a> Run<'a> {
         self.store.save().await
     }
 
-    /// Brings the record in line with the cluster before anything changes: a healthy revision that runs now is the target of
-    /// a rollback.
+    /// Brings the record in line with the cluster before anything changes: a healthy revision that runs now becomes the
+    /// target of a rollback.
     async fn reconcile(&mut self) -> Result<(), Error> {
         let Some(live) = self.cluster.get(&self.target.workload()).await? else {
             return Ok(());
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let record = &mut self.store.record;
-        // The process that waited for it died before it saw that the attempt is healthy.
+        // The process that waited for the attempt died before it saw that it is healthy.
         let unnoticed = record.attempt.as_ref().is_some_and(|attempt| {
             attempt.phase == AttemptPhase::Waiting
                 && Some(&attempt.snapshot.revision) == revision.as_ref()
@@ -179,12 +179,12 @@ impl<'a> Run<'a> {
     }
 
     fn warn_about_deadlines(&self, stack: &Stack) {
-        let spec = stack.workload().map(|workload| &workload.value()["spec"]);
-        let progress = spec.and_then(|spec| spec["progressDeadlineSeconds"].as_u64());
-        let deadline = self.options.deadline.as_secs();
+        let (progress, deadline) = (progress_deadline(stack), self.options.deadline_of(stack));
         if let Some(progress) = progress.filter(|progress| *progress >= deadline) {
             self.reporter.warn(format!(
-                "progressDeadlineSeconds is {progress}, not below the rollout's deadline of {deadline} s: a stall is noticed only at the deadline"
+                "progressDeadlineSeconds ({}) is not less than the rollout's deadline ({} s): a stall fails the rollout only at that deadline",
+                progress.as_secs(),
+                deadline.as_secs()
             ));
         }
     }
@@ -207,13 +207,16 @@ impl<'a> Run<'a> {
                     Ok(workload) => applied = workload.or(applied),
                     Err(error) => return self.fail_applying(error).await,
                 },
-                PlanStep::AwaitComplete => match self.await_healthy(applied.take()).await? {
-                    WaitResult::Healthy(progress) => terminating = progress.terminating,
-                    WaitResult::Failed(finding) => {
-                        let diagnosis = self.explainer.explain(&finding, &self.reporter).await;
-                        return self.fail(diagnosis).await;
+                PlanStep::AwaitComplete => {
+                    let limit = self.options.deadline_of(stack);
+                    match self.await_healthy(applied.take(), limit).await? {
+                        WaitResult::Healthy(progress) => terminating = progress.terminating,
+                        WaitResult::Failed(finding) => {
+                            let diagnosis = self.explainer.explain(&finding, &self.reporter).await;
+                            return self.fail(diagnosis).await;
+                        }
                     }
-                },
+                }
             }
         }
         self.succeed(stack, terminating).await
@@ -250,6 +253,7 @@ impl<'a> Run<'a> {
     async fn await_healthy(
         &mut self,
         applied: Option<DeploymentState>,
+        limit: Duration,
     ) -> Result<WaitResult, Error> {
         let applied = match applied {
             Some(applied) => applied,
@@ -257,8 +261,8 @@ impl<'a> Run<'a> {
         };
         let before = applied.condition("Progressing").cloned();
         self.sync().await?;
-        let (limit, detector) = (self.options.deadline, Some(FailureDetector::new(before)));
-        self.wait_until_complete(applied.generation, limit, detector)
+        let detector = FailureDetector::new(before);
+        self.wait_until_complete(applied.generation, limit, Some(detector))
             .await
     }
 
@@ -321,7 +325,7 @@ impl<'a> Run<'a> {
         let own = || {
             let Progress { ready, desired, .. } = progress;
             let trouble = self.watch.health().trouble;
-            let trouble = trouble.map(|trouble| format!(", and watching failed: {trouble}"));
+            let trouble = trouble.map(|trouble| format!("; the watch failed: {trouble}"));
             let detail = format!(
                 "{ready} of {desired} pods were ready{}",
                 trouble.unwrap_or_default()
@@ -335,11 +339,11 @@ impl<'a> Run<'a> {
     async fn sync(&mut self) -> Result<(), Error> {
         if !self.watch.synced(SYNC_LIMIT).await? {
             self.reporter
-                .warn("the cluster's objects are slow to list; waiting for their watches");
+                .warn("the API server is slow to list the application's objects; still waiting for its watches");
         }
         if self.watch.health().without_events && !std::mem::replace(&mut self.warned, true) {
             self.reporter.warn(
-                "PipeOps may not watch events in this namespace: diagnoses of failures are less precise",
+                "no permission to watch events in this namespace: diagnoses will be less precise",
             );
         }
         Ok(())
@@ -372,7 +376,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => self
                 .reporter
-                .warn(format!("old objects were not removed: {error}")),
+                .warn(format!("old objects were not deleted: {error}")),
         }
         Ok(Outcome::Complete {
             revision: stack.revision.clone(),

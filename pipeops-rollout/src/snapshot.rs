@@ -1,4 +1,4 @@
-//! One revision of an application as it was applied: what a rollback applies again.
+//! One revision of an application as it was applied. A rollback applies it again.
 
 use pipeops_core::names::{MANAGER, REVISION_ANNOTATION};
 use pipeops_core::{Object, Revision, Stack};
@@ -15,11 +15,11 @@ use crate::target::{Target, fingerprint};
 pub(crate) struct Snapshot {
     #[serde(deserialize_with = "stored_revision")]
     pub(crate) revision: Revision,
-    /// What the whole stack was.
+    /// The fingerprint of the whole stack.
     pub(crate) fingerprint: String,
     /// All objects of the stack.
     pub(crate) ids: Vec<ObjectId>,
-    /// Those that a rollback applies again.
+    /// The objects that a rollback applies again.
     pub(crate) objects: Vec<Object>,
 }
 
@@ -42,7 +42,7 @@ impl Snapshot {
         }
     }
 
-    /// What runs in the cluster, as if PipeOps had applied it: the target of a rollback when there is no record.
+    /// What runs in the cluster, as if PipeOps had applied it: the target of a rollback if there is no record.
     pub(crate) fn adopt(target: &Target, live: &Object) -> Option<Self> {
         let value = live.value();
         let mut metadata = json!({"name": target.app, "namespace": target.namespace});
@@ -79,7 +79,7 @@ impl Snapshot {
     }
 }
 
-/// Reads a revision of the record. A workload that was adopted may have had any annotation.
+/// Reads a revision of the record. An adopted workload may have had any annotation.
 pub(crate) fn stored_revision<'de, D: Deserializer<'de>>(from: D) -> Result<Revision, D::Error> {
     let text = String::deserialize(from)?;
     Ok(text.try_into().unwrap_or_else(|_| Revision::unknown()))

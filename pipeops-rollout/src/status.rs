@@ -1,4 +1,4 @@
-//! The status of an application, for people and programs.
+//! The status of an application.
 
 use jiff::Timestamp;
 use pipeops_core::{Diagnosis, Revision};
@@ -10,24 +10,24 @@ use crate::record::{AttemptPhase, RolloutRecord};
 use crate::state::{AppState, PodState};
 use crate::target::Target;
 
-/// Where the latest rollout of an application is.
+/// The phase of an application's latest rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum RolloutPhase {
-    /// New pods are being brought up.
+    /// New pods are starting.
     Progressing,
     /// The revision is healthy.
     Complete,
-    /// The revision failed, and the one before it is being brought back.
+    /// The revision failed, and the previous one is being restored.
     RollingBack,
-    /// The revision failed, and the one before it is healthy.
+    /// The revision failed, and the previous one is healthy.
     RolledBack,
     /// The revision failed, and there was no revision to roll back to.
     Failed,
 }
 
-/// One pod.
+/// The summary of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -36,17 +36,17 @@ pub struct PodSummary {
     pub name: String,
     /// Its ReplicaSet.
     pub revision: String,
-    /// `Running`, or why it does not run.
+    /// `Running`, or why it doesn't run: `CrashLoopBackOff`.
     pub status: String,
-    /// Whether it answers requests.
+    /// Whether it's ready.
     pub ready: bool,
     /// Whether it belongs to the current revision.
     pub current: bool,
-    /// How often its containers were started again.
+    /// How often its containers were restarted.
     pub restarts: u32,
 }
 
-/// How an application is doing.
+/// The status of an application: see [`Rollout::status`](crate::Rollout::status). It serializes to JSON (camelCase).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -55,35 +55,35 @@ pub struct RolloutStatus {
     pub app: String,
     /// Its namespace.
     pub namespace: String,
-    /// The one that the cluster is to run.
+    /// The revision that the Deployment specifies.
     pub revision: Option<Revision>,
-    /// Where its latest rollout is.
+    /// The phase of its latest rollout.
     pub phase: RolloutPhase,
-    /// When the latest rollout began.
+    /// When its latest rollout started.
     pub started: Option<Timestamp>,
-    /// Pods wanted.
+    /// Desired pods.
     pub desired: u32,
     /// Pods of the current revision.
     pub updated: u32,
     /// Pods of the current revision that are ready.
     pub ready: u32,
-    /// Pods of any revision that can be relied on.
+    /// Pods of any revision that have been ready for `minReadySeconds`.
     pub available: u32,
-    /// Old pods that still run down.
+    /// Old pods that are terminating.
     pub terminating: u32,
-    /// The images that the current revision runs.
+    /// The images of the current revision.
     pub images: Vec<String>,
     /// The last revision that was healthy.
     pub healthy_revision: Option<Revision>,
-    /// The target of `undo`.
+    /// The target of [`Rollout::undo`](crate::Rollout::undo).
     pub previous_revision: Option<Revision>,
-    /// The pods.
+    /// Its pods, terminating ones included.
     pub pods: Vec<PodSummary>,
-    /// What is wrong, if anything is.
+    /// Why the latest rollout failed or makes no progress.
     pub diagnosis: Option<Diagnosis>,
 }
 
-/// Puts together what the cluster shows and what PipeOps remembers.
+/// Combines the state of the cluster and PipeOps' record.
 pub(crate) fn of(
     target: &Target,
     record: &RolloutRecord,
@@ -149,7 +149,7 @@ fn summary(state: &AppState, pod: &PodState) -> PodSummary {
     }
 }
 
-/// Why the latest attempt failed; otherwise what delays the pods now.
+/// Why the latest attempt failed; otherwise what currently delays the pods.
 fn diagnosis(
     target: &Target,
     record: &RolloutRecord,

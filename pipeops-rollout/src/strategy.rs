@@ -1,78 +1,75 @@
-//! Strategies: how the pods of one revision are replaced by those of the next.
+//! Strategies: the steps by which one revision replaces another.
 
 use std::fmt;
 
 use pipeops_core::{Object, Stack};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// One step of a rollout. A step may run twice: when a process dies in it, the next process starts it again.
+/// One step of a rollout. A step may run twice: after a crash, the next process starts it again.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PlanStep {
     /// Apply these objects in this order.
     Apply(Vec<Object>),
-    /// Wait until the Deployment of the application's name runs what was applied, and nothing else.
+    /// Wait until the application's Deployment runs what was applied, and nothing else.
     AwaitComplete,
 }
 
-/// How the pods of one revision are replaced by those of the next.
+/// Plans the steps by which one revision replaces another.
 ///
-/// A strategy plans. The rollout executes the plan, records the current step, watches, and rolls back when a step fails.
-/// [`RollingUpdate`] is the default.
+/// A strategy only plans. The rollout executes the plan, records the current step, watches, and rolls back if a step fails.
+/// The default is [`DeploymentUpdate`].
 ///
 /// ```
-/// use pipeops_core::Stack;
-/// use pipeops_rollout::{PlanStep, Recreate, RolloutStrategy};
+/// use pipeops_core::{Object, Stack};
+/// use pipeops_rollout::{PlanStep, RolloutOptions, RolloutStrategy};
 ///
-/// let stack = Stack::new("web", "shop", "4f2c9ab".parse()?, vec![]);
-/// assert!(Recreate.plan(&stack).contains(&PlanStep::AwaitComplete));
-/// assert!(Recreate.warnings(&stack)[0].contains("does not answer"));
-/// # Ok::<(), pipeops_core::revision::InvalidRevision>(())
+/// /// Applies everything in the order of the stack.
+/// #[derive(Debug)]
+/// struct InOrder;
+///
+/// impl RolloutStrategy for InOrder {
+///     fn name(&self) -> &'static str {
+///         "inOrder"
+///     }
+///
+///     fn plan(&self, stack: &Stack) -> Vec<PlanStep> {
+///         vec![PlanStep::Apply(stack.objects.clone()), PlanStep::AwaitComplete]
+///     }
+/// }
+///
+/// let options = RolloutOptions::default().strategy(InOrder);
+/// assert_eq!(options.strategy.name(), "inOrder");
 /// ```
 pub trait RolloutStrategy: fmt::Debug + Send + Sync {
     /// The name of the strategy in records and logs.
     fn name(&self) -> &'static str;
 
-    /// Changes the stack before anything is planned. Default: leaves it as it is.
-    fn prepare(&self, stack: &mut Stack) {
+    /// Warnings to show before the rollout starts. Default: none.
+    fn warnings(&self, stack: &Stack) -> Vec<String> {
         let _ = stack;
+        Vec::new()
     }
 
-    /// Warnings to show before the rollout begins.
-    fn warnings(&self, stack: &Stack) -> Vec<String>;
-
-    /// The steps in order. The same stack must give the same steps: a resumed rollout starts at the recorded step.
+    /// The steps in order. The same stack must give the same steps, because a resumed rollout starts at the recorded step.
     fn plan(&self, stack: &Stack) -> Vec<PlanStep>;
 }
 
-/// Pods are replaced a few at a time, by the Deployment's own `RollingUpdate`.
+/// Applies all objects, the Deployment last, and lets Kubernetes replace the pods.
+///
+/// How it replaces them is the Deployment's own choice: its `spec.strategy` is `RollingUpdate` or `Recreate`
+/// (`App::strategy` in `pipeops-manifest`). If that causes an outage, the rollout warns before it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RollingUpdate;
+pub struct DeploymentUpdate;
 
-impl RolloutStrategy for RollingUpdate {
+impl RolloutStrategy for DeploymentUpdate {
     fn name(&self) -> &'static str {
-        "rollingUpdate"
+        "deploymentUpdate"
     }
 
     fn warnings(&self, stack: &Stack) -> Vec<String> {
-        let Some(spec) = stack.workload().map(|workload| &workload.value()["spec"]) else {
-            return Vec::new();
-        };
-        if spec["strategy"]["type"] == "Recreate" {
-            return Recreate.warnings(stack);
-        }
-        // An autoscaler decides when `replicas` is not written; Kubernetes' default is 25 %, rounded down.
-        let Some(replicas) = spec["replicas"].as_u64() else {
-            return Vec::new();
-        };
-        let limit = &spec["strategy"]["rollingUpdate"]["maxUnavailable"];
-        let unavailable = share(limit, replicas).unwrap_or(replicas / 4);
-        let outage = replicas > 0 && unavailable >= replicas;
-        Vec::from_iter(outage.then(|| {
-            format!(
-                "maxUnavailable {unavailable} of {replicas} replicas: all old pods may stop before a new one is ready"
-            )
-        }))
+        let spec = stack.workload().map(|workload| &workload.value()["spec"]);
+        Vec::from_iter(spec.and_then(|spec| outage(&stack.app, spec)))
     }
 
     fn plan(&self, stack: &Stack) -> Vec<PlanStep> {
@@ -89,36 +86,20 @@ impl RolloutStrategy for RollingUpdate {
     }
 }
 
-/// All old pods stop before new ones start: for applications that must not run twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recreate;
-
-impl RolloutStrategy for Recreate {
-    fn name(&self) -> &'static str {
-        "recreate"
+/// The outage that this Deployment causes with every update, if it does.
+fn outage(app: &str, spec: &Value) -> Option<String> {
+    if spec["strategy"]["type"] == "Recreate" {
+        return Some(format!(
+            "strategy Recreate: \"{app}\" is down from the stop of its old pods until new ones are ready"
+        ));
     }
-
-    fn prepare(&self, stack: &mut Stack) {
-        let app = stack.app.clone();
-        let workload = stack
-            .objects
-            .iter_mut()
-            .find(|object| object.kind() == "Deployment" && object.name() == app);
-        if let Some(spec) = workload.and_then(|w| w.value_mut().get_mut("spec")?.as_object_mut()) {
-            spec.insert("strategy".to_owned(), json!({"type": "Recreate"}));
-        }
-    }
-
-    fn warnings(&self, stack: &Stack) -> Vec<String> {
-        let app = &stack.app;
-        vec![format!(
-            "all pods of \"{app}\" stop before new ones start: it does not answer meanwhile"
-        )]
-    }
-
-    fn plan(&self, stack: &Stack) -> Vec<PlanStep> {
-        RollingUpdate.plan(stack)
-    }
+    // Without `replicas`, an autoscaler decides. Kubernetes' default for `maxUnavailable` is 25 %, rounded down.
+    let replicas = spec["replicas"].as_u64()?;
+    let limit = &spec["strategy"]["rollingUpdate"]["maxUnavailable"];
+    let unavailable = share(limit, replicas).unwrap_or(replicas / 4);
+    (replicas > 0 && unavailable >= replicas).then(|| {
+        format!("maxUnavailable is {unavailable} of {replicas} replicas: all old pods may stop before a new one is ready")
+    })
 }
 
 /// A number, or a percentage of `replicas` rounded down, as Kubernetes reads `maxUnavailable`.
@@ -132,63 +113,21 @@ fn share(value: &Value, replicas: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn stack(spec: Value) -> Stack {
-        let object = |value| Object::new(value).unwrap();
-        Stack::new(
-            "web",
-            "shop",
-            "abc".parse().unwrap(),
-            vec![
-                object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}})),
-                object(
-                    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}),
-                ),
-            ],
-        )
-    }
-
-    fn warns(replicas: Value, max_unavailable: Value) -> bool {
-        let spec = json!({"replicas": replicas, "strategy": {"type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": max_unavailable}}});
-        !RollingUpdate.warnings(&stack(spec)).is_empty()
-    }
-
     #[test]
-    fn an_outage_is_said_in_advance() {
+    fn an_outage_is_announced() {
+        let warns = |replicas: Value, max_unavailable: Value| {
+            let strategy = json!({"rollingUpdate": {"maxUnavailable": max_unavailable}});
+            outage("web", &json!({"replicas": replicas, "strategy": strategy})).is_some()
+        };
         assert!(warns(json!(1), json!(1)));
         assert!(warns(json!(2), json!("100%")));
         assert!(!warns(json!(1), json!(0)) && !warns(json!(3), json!(1)));
         assert!(!warns(json!(1), json!("25%")) && !warns(json!(1), Value::Null));
         assert!(!warns(Value::Null, json!(1)), "an autoscaler decides");
-        assert_eq!(
-            RollingUpdate
-                .warnings(&stack(json!({"strategy": {"type": "Recreate"}})))
-                .len(),
-            1
-        );
-    }
-
-    #[test]
-    fn the_workload_is_applied_after_all_it_needs() {
-        let steps = RollingUpdate.plan(&stack(json!({})));
-        let kinds: Vec<Vec<&str>> = steps
-            .iter()
-            .map(|step| match step {
-                PlanStep::Apply(objects) => objects.iter().map(Object::kind).collect(),
-                PlanStep::AwaitComplete => vec!["…"],
-            })
-            .collect();
-        assert_eq!(kinds, [vec!["Service"], vec!["Deployment"], vec!["…"]]);
-    }
-
-    #[test]
-    fn recreate_replaces_the_whole_strategy() {
-        let mut stack =
-            stack(json!({"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}));
-        Recreate.prepare(&mut stack);
-        let spec = &stack.workload().unwrap().value()["spec"];
-        assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
+        assert!(outage("web", &json!({"strategy": {"type": "Recreate"}})).is_some());
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The label that names the set of objects that an object is part of.
 const PART_OF_LABEL: &str = "applyset.kubernetes.io/part-of";
 
-/// Which application, and the id of its set of objects.
+/// An application, and the id of its set of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) namespace: String,
@@ -22,11 +22,11 @@ pub(crate) struct Target {
 
 impl Target {
     /// # Errors
-    /// [`Error::InvalidStack`] when the names cannot be names of Kubernetes.
+    /// [`Error::InvalidStack`] unless both are DNS labels.
     pub(crate) fn new(namespace: &str, app: &str) -> Result<Self, Error> {
         for (what, name) in [("namespace", namespace), ("name", app)] {
             if !is_label(name) {
-                let problem = format!("its {what} \"{name}\" is not a DNS label");
+                let problem = format!("{what} \"{name}\" isn't a DNS label");
                 return Err(invalid(app, problem));
             }
         }
@@ -36,18 +36,16 @@ impl Target {
         })
     }
 
-    /// The application of a stack, once the stack is known to be fit for a rollout.
+    /// The application of a stack, if the stack can be rolled out.
     ///
     /// # Errors
     /// [`Error::InvalidStack`].
     pub(crate) fn of(stack: &Stack) -> Result<Self, Error> {
         let target = Self::new(&stack.namespace, &stack.app)?;
         let problem = match stack.workload().map(Object::kind) {
-            None => Some("it has no Deployment of the application's name".to_owned()),
+            None => Some("it contains no Deployment of the application's name".to_owned()),
             Some("Deployment") => stack.objects.iter().find_map(|o| target.problem_of(o)),
-            Some(kind) => Some(format!(
-                "a {kind} cannot be rolled out yet, only a Deployment"
-            )),
+            Some(kind) => Some(format!("a {kind} isn't supported yet, only a Deployment")),
         };
         match problem {
             Some(problem) => Err(invalid(&stack.app, problem)),
@@ -64,12 +62,12 @@ impl Target {
         object.kind() == "Deployment" && object.name() == self.app
     }
 
-    /// The ConfigMap in which PipeOps remembers the application's revisions; the parent of its set of objects.
+    /// The ConfigMap with the application's record; the parent of its set of objects.
     pub(crate) fn record(&self) -> ObjectId {
         ObjectId::config_map(&self.namespace, &format!("pipeops-{}", self.app))
     }
 
-    /// The id of the application's objects, as the [ApplySet specification] makes it from the parent.
+    /// The id of the application's set of objects, as the [ApplySet specification] derives it from the parent.
     ///
     /// [ApplySet specification]: https://github.com/kubernetes/enhancements/tree/master/keps/sig-cli/3659-kubectl-apply-prune
     pub(crate) fn apply_set(&self) -> String {
@@ -78,7 +76,7 @@ impl Target {
         format!("applyset-{hash}-v1")
     }
 
-    /// Labels that tell the application's objects from all others.
+    /// Selects the application's objects.
     pub(crate) fn selector(&self) -> String {
         format!(
             "{MANAGED_BY_LABEL}={MANAGER},{PART_OF_LABEL}={}",
@@ -88,8 +86,8 @@ impl Target {
 
     /// Labels all objects as parts of the application's set, and annotates the workload and its pods with the revision.
     ///
-    /// The pods' label lets one watch see all of PipeOps' pods. The pods' annotation gives every commit its own template, and
-    /// so its own ReplicaSet.
+    /// The pods' label lets one watch select all of PipeOps' pods. The pods' annotation gives each revision a template of its
+    /// own, and so a ReplicaSet of its own.
     pub(crate) fn mark(&self, stack: &mut Stack) {
         let apply_set = self.apply_set();
         for object in &mut stack.objects {
@@ -125,22 +123,20 @@ impl Target {
                 .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
                 && !text.contains("..")
         };
-        // These become parts of the request's path.
+        // These become parts of a request's path.
         let version = id
             .api_version
             .split_once('/')
             .unwrap_or(("", &id.api_version));
         if !(in_path(&id.name) && in_path(&id.kind) && in_path(version.0) && in_path(version.1)) {
-            return Some(format!(
-                "{id} has a name, kind or version that is not valid"
-            ));
+            return Some(format!("{id} has an invalid name, kind or version"));
         }
         let elsewhere = !id.namespace.is_empty() && id.namespace != self.namespace;
         elsewhere.then(|| format!("{id} is in namespace \"{}\"", id.namespace))
     }
 }
 
-/// A hash of the stack, in 16 hexadecimal digits. It leaves out the data of Secrets, which readers of the record could
+/// A hash of the stack, in 16 hexadecimal digits. It excludes the data of Secrets, which readers of the record could
 /// otherwise guess.
 pub(crate) fn fingerprint(stack: &Stack) -> String {
     let mut hash = Sha256::new();
@@ -158,7 +154,7 @@ pub(crate) fn fingerprint(stack: &Stack) -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
-/// Whether PipeOps applied this object: its label, and its field manager among those of the object.
+/// Whether PipeOps applied this object: it has PipeOps' label and field manager.
 pub(crate) fn is_own(object: &Object) -> bool {
     let metadata = &object.value()["metadata"];
     let labelled = metadata["labels"][MANAGED_BY_LABEL].as_str() == Some(MANAGER);
@@ -169,7 +165,7 @@ pub(crate) fn is_own(object: &Object) -> bool {
     labelled && applied
 }
 
-/// Sets the text at a path of keys. Maps that do not exist are created.
+/// Sets the text at a path of keys. Missing maps are created.
 fn set(value: &mut Value, path: &[&str], text: &str) {
     let mut value = value;
     for key in path {
@@ -191,7 +187,7 @@ fn invalid(app: &str, problem: String) -> Error {
     }
 }
 
-/// RFC 1123 label: what namespaces and applications are called.
+/// Whether the name is an RFC 1123 label.
 fn is_label(name: &str) -> bool {
     let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !name.is_empty()
@@ -231,7 +227,7 @@ mod tests {
         assert!(problem(vec![]).contains("no Deployment"));
         let config = |name: &str, namespace: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}});
         assert!(
-            problem(vec![config("a/../../secrets/b", "shop"), deployment()]).contains("not valid")
+            problem(vec![config("a/../../secrets/b", "shop"), deployment()]).contains("invalid")
         );
         assert!(problem(vec![config("a", "kube-system"), deployment()]).contains("kube-system"));
         assert!(Target::new("shop", "Web").is_err() && Target::new("", "web").is_err());

@@ -1,13 +1,13 @@
-//! Text that the cluster, its nodes and its containers wrote, made fit to show: bounded, on clean lines, without tokens.
+//! Sanitizes text from the cluster, its nodes and containers: bounded, on clean lines, without tokens.
 
 use pipeops_core::Redactor;
 
-/// No message of the cluster is shown beyond this many characters.
+/// Longest message of the cluster, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
-/// No line of a container's output is shown beyond this many characters.
+/// Longest line of a container's output, in characters.
 const LONGEST_LINE: usize = 400;
 
-/// A message in one line: no control characters, no queries of URLs (they carry tokens), bounded.
+/// A message on one line: no control characters, no queries of URLs (they may contain tokens), bounded.
 pub(crate) fn clean(message: &str) -> String {
     let line = message
         .split(|c: char| c.is_control())

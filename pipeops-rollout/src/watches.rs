@@ -1,4 +1,4 @@
-//! One set of watches for any number of rollouts.
+//! Watches that any number of rollouts share.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,19 +22,36 @@ use crate::app_watch::{AppWatch, WatchHealth};
 use crate::state::{DeploymentState, EventState, PodState, ReplicaSetState, raw};
 use crate::text;
 
-/// The server ends each watch after this many seconds, and it begins again where it was. Short enough that a connection
-/// that died silently is noticed well within a rollout's deadline.
+/// The server ends each watch after this many seconds, and it resumes where it was. Short enough to notice a dead connection
+/// well within a rollout's deadline.
 const WATCH_SECONDS: u32 = 60;
-/// A first list that takes longer than this is begun anew.
+/// A first list that takes longer than this is restarted.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 
-/// Watches on Deployments, ReplicaSets, Pods and warning events, shared by all rollouts in one scope.
+/// Watches on Deployments, ReplicaSets, Pods and warning events, shared by all rollouts in a namespace or cluster.
 ///
-/// A hundred rollouts in a namespace cost four watches. Each object is parsed once, to the fields that are needed, and
-/// wakes only the rollout that it belongs to. A scope's watches start with the first follower and stop with the last.
-/// They survive cut connections, `410 Gone` and API servers that restart.
+/// A hundred rollouts in a namespace need four watches. Each object is parsed once, and only to the fields that are needed.
+/// A change wakes only the application that it belongs to. The watches start with the first [`AppWatch`] and stop with the
+/// last. They survive cut connections, `410 Gone` and restarts of the API server. Clones share their watches.
 ///
-/// Clones share their watches.
+/// ```
+/// use std::time::Duration;
+/// use pipeops_rollout::{Watches, kube};
+/// # use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cluster = Cluster::start(ClusterOptions::default()).await?;
+/// # let config = kube::Config::new(cluster.url().parse()?);
+/// let watches = Watches::per_namespace(pipeops_rollout::client_from(config)?);
+/// let mut web = watches.watch("shop", "web");
+/// assert!(web.synced(Duration::from_secs(30)).await?);
+/// for pod in web.state().pods.values() {
+///     println!("{} {}", pod.name, pod.summary());
+/// }
+/// // Then `web.changed().await?` returns with each change.
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Watches(Arc<Inner>);
 
@@ -51,7 +68,7 @@ struct Scope {
     _tasks: JoinSet<()>,
 }
 
-/// What the watching tasks write and followers read.
+/// What the watching tasks write and each `AppWatch` reads.
 #[derive(Default)]
 struct Shared {
     store: Mutex<AppStates>,
@@ -61,13 +78,13 @@ struct Shared {
 }
 
 impl Watches {
-    /// One set of watches per namespace: needs `list` and `watch` in the namespaces that are deployed to.
+    /// Watches per namespace. Needs permission to `list` and `watch` in each namespace that is deployed to.
     pub fn per_namespace(client: Client) -> Self {
         Self::new(client, false)
     }
 
-    /// One set of watches for the whole cluster: needs `list` and `watch` cluster-wide, and costs least where applications
-    /// live in many namespaces.
+    /// Watches for the whole cluster. Needs permission to `list` and `watch` cluster-wide. Cheapest if applications are in
+    /// many namespaces.
     pub fn cluster_wide(client: Client) -> Self {
         Self::new(client, true)
     }
@@ -80,7 +97,10 @@ impl Watches {
         }))
     }
 
-    /// Follows one application. Must be called inside a tokio runtime.
+    /// Watches one application: its name is that of its Deployment.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn watch(&self, namespace: &str, app: &str) -> AppWatch {
         let scope = self.scope(namespace);
         let state = lock(&scope.shared.store).subscribe(namespace, app);
@@ -131,7 +151,7 @@ impl Scope {
         tasks.spawn(feed(WatchedKind::ReplicaSet).run(api, own.clone(), replica_set));
         let api = self::api::<raw::Pod>(client, namespace, &pods);
         tasks.spawn(feed(WatchedKind::Pod).run(api, own, pod));
-        // Events carry no labels; everything that diagnosis reads is a warning.
+        // Events have no labels. Diagnoses only need warnings.
         let warnings = Config::default()
             .timeout(WATCH_SECONDS)
             .fields("type!=Normal");
@@ -182,7 +202,7 @@ fn event(raw: KubeEvent) -> Option<Item> {
     matches!(kind.as_str(), "Pod" | "ReplicaSet" | "Deployment").then_some(Item::Event(kind, state))
 }
 
-/// Carries one kind of objects into the store.
+/// Feeds the objects of one kind into the store.
 struct Feed {
     kind: WatchedKind,
     namespace: String,
@@ -197,17 +217,17 @@ impl Feed {
         loop {
             let events = watcher::watcher(api.clone(), config.clone()).default_backoff();
             self.pump(pin!(events), convert).await;
-            self.trouble("the first list did not arrive in time");
+            self.trouble("the first list didn't arrive in time");
         }
     }
 
-    /// Ends only when a list stalls.
+    /// Returns only if a list stalls.
     async fn pump<K: Resource>(
         &self,
         mut events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Unpin,
         convert: fn(K) -> Option<Item>,
     ) {
-        // Names seen in the list that is under way.
+        // Names seen in the current list.
         let mut listing = Some(HashSet::new());
         loop {
             let next = match listing {
@@ -253,7 +273,7 @@ impl Feed {
         let mut store = lock(&self.shared.store);
         match convert(object) {
             Some(item) => store.put(&namespace, item),
-            // It may have belonged to an application before.
+            // It may have belonged to an application earlier.
             None => store.remove(self.kind, &namespace, &name),
         }
     }
@@ -266,7 +286,7 @@ impl Feed {
             let before = health.clone();
             health.synced = synced;
             health.trouble = None;
-            // The right to watch may have been granted meanwhile.
+            // The permission to watch may have been granted meanwhile.
             health
                 .denied
                 .take_if(|denied| denied.action.resource == self.kind.resource());
@@ -283,12 +303,12 @@ impl Feed {
                 ApiError::from_kube(action("watch"), error)
             }
             other => {
-                tracing::debug!(error = %other, kind = ?self.kind, "watch begins anew");
+                tracing::debug!(error = %other, kind = ?self.kind, "watch restarts");
                 return;
             }
         };
         tracing::debug!(%error, "watch failed");
-        // An API server that restarts may forbid what it allowed before, until it has read its rules.
+        // A restarting API server may forbid what it allowed before, until it has loaded its rules.
         let denied = matches!(error.problem, ApiProblem::Forbidden { .. })
             && lock(&self.shared.missing).contains(&self.kind);
         match (denied, self.kind) {
@@ -312,7 +332,7 @@ fn key<K: Resource>(object: &K) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// A panic while the lock was held leaves at worst one object out of date, which the next event repairs.
+/// A panic while the lock was held leaves at most one object outdated, until its next event.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use pipeops_core::event::Discard;
 use pipeops_core::{Object, Stack};
 use pipeops_rollout::{
-    ApiError, AppWatch, ApplyMode, Cluster as RolloutCluster, KubeCluster, ListQuery, LogQuery,
-    ObjectId, Outcome, Rollout,
+    ApiError, AppWatch, ApplyMode, ClusterApi, KubeCluster, ListQuery, LogQuery, ObjectId, Outcome,
+    Rollout,
 };
 use pipeops_testkit::kubernetes::{Cluster, PodBehaviour, PullFailure};
 use tokio::sync::Notify;
@@ -45,7 +45,7 @@ impl Dying {
 }
 
 #[async_trait]
-impl RolloutCluster for Dying {
+impl ClusterApi for Dying {
     async fn get(&self, id: &ObjectId) -> Result<Option<Object>, ApiError> {
         self.inner.get(id).await
     }

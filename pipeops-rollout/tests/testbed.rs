@@ -8,13 +8,10 @@ use std::time::Duration;
 use pipeops_core::diagnosis::codes::rollout as codes;
 use pipeops_core::event::{Discard, EventKind};
 use pipeops_core::{Diagnosis, Redactor, SecretString, Stack};
-use pipeops_rollout::{Error, Outcome, Rollout, RolloutOptions, RolloutPhase};
+use pipeops_rollout::{Error, Outcome, Rollout, RolloutOptions, RolloutPhase, RolloutStatus};
 use serde_json::{Value, json};
 
-use common::Told;
-
-/// What is done to a container.
-type Change = fn(&mut Value);
+use common::{Change, Told};
 
 /// A namespace of its own in the real cluster, and rollouts into it.
 struct Lab {
@@ -30,7 +27,7 @@ fn environment(name: &str) -> String {
 impl Lab {
     async fn new(options: RolloutOptions) -> Self {
         environment("KUBECONFIG");
-        let client = kube::Client::try_default()
+        let client = pipeops_rollout::client()
             .await
             .expect("KUBECONFIG names a cluster");
         let id = uuid::Uuid::now_v7().simple().to_string();
@@ -43,6 +40,10 @@ impl Lab {
 
     async fn run(&self, stack: &Stack) -> Outcome {
         self.rollout.run(stack, &Discard).await.expect("an outcome")
+    }
+
+    async fn status(&self, app: &str) -> Option<RolloutStatus> {
+        self.rollout.status(&self.namespace, app).await.unwrap()
     }
 
     /// What the application answers, through the API server's proxy to its Service.
@@ -150,21 +151,10 @@ async fn revisions_follow_one_another_and_can_be_undone() {
     assert!(matches!(undone, Outcome::Complete { revision, .. } if revision.as_str() == "two"));
     assert_eq!(lab.ask().await, "two");
 
-    let status = lab
-        .rollout
-        .status(&lab.namespace, "web")
-        .await
-        .unwrap()
-        .unwrap();
+    let status = lab.status("web").await.unwrap();
     assert_eq!((status.phase, status.ready), (RolloutPhase::Complete, 2));
     assert_eq!(status.previous_revision, Some("three".parse().unwrap()));
-    assert!(
-        lab.rollout
-            .status(&lab.namespace, "other")
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(lab.status("other").await.is_none());
     lab.end().await;
 }
 
@@ -217,7 +207,7 @@ async fn a_crash_is_rolled_back_with_its_last_output() {
     assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert_eq!(
         diagnosis.reason,
-        "the container crashes at start: exit code 3"
+        "the container crashes on startup: exit code 3"
     );
     assert_eq!(
         diagnosis.log,
@@ -249,7 +239,7 @@ async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
 async fn other_ways_to_fail_have_their_own_diagnosis() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let cases: [(&str, &str, Change); 4] = [
-        ("RunContainerError", "does not exist in the image", |c| {
+        ("RunContainerError", "doesn't exist in the image", |c| {
             c["command"] = json!(["/nope"])
         }),
         (
@@ -286,12 +276,7 @@ async fn a_first_deployment_that_fails_leaves_no_pods() {
     let lab = Lab::new(RolloutOptions::default()).await;
     let broken = lab.stack("one", |container| container["command"] = json!(["/nope"]));
     assert!(matches!(lab.run(&broken).await, Outcome::Failed { .. }));
-    let status = lab
-        .rollout
-        .status(&lab.namespace, "web")
-        .await
-        .unwrap()
-        .unwrap();
+    let status = lab.status("web").await.unwrap();
     assert_eq!((status.phase, status.desired), (RolloutPhase::Failed, 0));
     assert!(status.diagnosis.is_some());
     assert!(lab.run(&lab.good("two")).await.is_complete());

@@ -1,4 +1,4 @@
-//! ServiceAccount, ConfigMap and Secrets: what the workload refers to.
+//! ServiceAccount, ConfigMap and Secrets.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::names::with_suffix;
 /// Hexadecimal digits of a content hash in a name: 40 bits, as in the hash of a pod template.
 const HASH_DIGITS: usize = 10;
 
-/// The names under which the workload finds its environment; `None` where there is nothing to find.
+/// The names of ConfigMap and Secret; `None` if there is nothing to store.
 ///
-/// A name carries the hash of its content, and the object is immutable: pods of the old revision, and a rollback to it,
-/// find exactly the values that they were started with.
+/// A name contains a hash of the content, and the object is immutable. So pods of an old revision, and a rollback to it, get the
+/// original values.
 pub(super) struct ConfigNames {
     pub(super) config_map: Option<String>,
     pub(super) secret: Option<String>,
@@ -68,7 +68,7 @@ impl ConfigNames {
 
 /// The name of the Secret with the pull credentials.
 ///
-/// It carries no hash and is not immutable: credentials are renewed, and pods of old revisions have to pull with the new ones.
+/// It has no hash and isn't immutable, because pods of old revisions must pull with renewed credentials.
 pub(super) fn pull_secret_name(app: &App) -> Option<String> {
     app.pull_secret
         .as_ref()
@@ -88,7 +88,7 @@ pub(super) fn pull_secret(app: &App, metadata: &Metadata) -> Option<Secret> {
     })
 }
 
-/// Its own account, without a token: the application never calls the API server.
+/// A ServiceAccount without a token: the application doesn't call the API server.
 pub(super) fn service_account(app: &App, metadata: &Metadata) -> ServiceAccount {
     ServiceAccount {
         metadata: metadata.object(&app.name),
@@ -101,7 +101,7 @@ fn bytes(secret: &SecretString) -> ByteString {
     ByteString(secret.expose().as_bytes().to_vec())
 }
 
-/// `app-role-hash` for this content; `None` when there is none.
+/// `app-role-hash` for this content; `None` if it's empty.
 fn hashed_name<'a>(
     app: &App,
     role: &str,
@@ -110,11 +110,11 @@ fn hashed_name<'a>(
 ) -> Option<String> {
     let mut entries = entries.peekable();
     entries.peek()?;
-    // One hash over all entries together: a weak value cannot be guessed from it as long as a strong one is beside it.
-    // Without a key, whoever reads names can still test guesses: see `StandardManifests::with_hash_key`.
+    // One hash for all entries: a weak value can't be guessed if there is a strong one beside it. Without a key, anyone who
+    // can read names can test guesses: see `StandardManifests::with_hash_key`.
     let mut hash = Hmac::<Sha256>::new_from_slice(key.unwrap_or_default()).ok()?;
     for part in entries.flat_map(|(name, value)| [name, value]) {
-        // Lengths first, so that no two different contents run together to the same bytes.
+        // Lengths first, so that different contents never give the same bytes.
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
@@ -128,41 +128,24 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
-    fn secret_name(app: &App, key: Option<&[u8]>) -> Option<String> {
-        ConfigNames::new(app, key).secret
-    }
-
     #[test]
     fn the_name_changes_with_the_content_and_only_with_it() {
-        let app = fixtures::app().env("A", "1");
-        let name = |app: &App| ConfigNames::new(app, None).config_map;
+        let name = |app: App| ConfigNames::new(&app, None).config_map;
+        let app = fixtures::app().env("A", "BC");
         let mut next = app.clone();
         next.revision = "another".parse();
-        assert_eq!(name(&app), name(&next));
-        assert_ne!(name(&app), name(&app.clone().env("A", "2")));
-        assert_ne!(name(&app.clone().env("B", "")), name(&app));
-    }
-
-    #[test]
-    fn entries_do_not_run_together() {
-        let (a, b) = (
-            fixtures::app().env("A", "BC"),
-            fixtures::app().env("AB", "C"),
-        );
-        assert_ne!(
-            ConfigNames::new(&a, None).config_map,
-            ConfigNames::new(&b, None).config_map
-        );
+        assert_eq!(name(app.clone()), name(next));
+        assert_ne!(name(app.clone()), name(app.clone().env("A", "2")));
+        assert_ne!(name(app.clone()), name(app.clone().env("B", "")));
+        assert_ne!(name(app), name(fixtures::app().env("AB", "C")));
     }
 
     #[test]
     fn a_key_changes_the_hash_of_secrets() {
         let app = fixtures::app().secret("PIN", "1234");
-        assert_ne!(secret_name(&app, None), secret_name(&app, Some(b"key")));
-        assert_eq!(
-            secret_name(&app, Some(b"key")),
-            secret_name(&app, Some(b"key"))
-        );
+        let name = |key: Option<&[u8]>| ConfigNames::new(&app, key).secret;
+        assert_ne!(name(None), name(Some(b"key")));
+        assert_eq!(name(Some(b"key")), name(Some(b"key")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The workload: a Deployment, and how it replaces its pods.
+//! The Deployment.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::app::{App, PullPolicy, Strategy};
 use crate::health::HealthCheck;
 use crate::timing::seconds_i32;
 
-/// Old ReplicaSets that are kept for rollbacks. Kubernetes' own default, written so that it stays.
+/// Old ReplicaSets to keep for rollbacks. It's Kubernetes' default, set so that it can't change.
 const REVISION_HISTORY: i32 = 10;
 
 pub(super) fn deployment(app: &App, metadata: &Metadata, config: &ConfigNames) -> Deployment {
@@ -44,7 +44,7 @@ pub(super) fn deployment(app: &App, metadata: &Metadata, config: &ConfigNames) -
     }
 }
 
-/// What `kubectl rollout history` shows, and waivers of the kube-score rules that are broken on purpose.
+/// What `kubectl rollout history` shows, and waivers of kube-score rules that are broken on purpose.
 fn workload_annotations(app: &App, metadata: &Metadata) -> BTreeMap<String, String> {
     let cause = format!("revision {}", metadata.revision);
     let mut annotations = BTreeMap::from([("kubernetes.io/change-cause".to_owned(), cause)]);
@@ -66,7 +66,7 @@ fn kube_score_waivers(app: &App) -> Vec<&'static str> {
     waivers
 }
 
-/// The configured rolling update, limited so that at least one pod stays.
+/// The configured strategy. A rolling update is limited so that at least one pod stays available.
 fn strategy(app: &App) -> DeploymentStrategy {
     let Strategy::Rolling {
         max_unavailable,
@@ -79,12 +79,8 @@ fn strategy(app: &App) -> DeploymentStrategy {
         };
     };
     let max_unavailable = max_unavailable.min(app.replicas.saturating_sub(1));
-    // Kubernetes refuses 0 for both: where no pod may stop, a new one has to start first.
-    let max_surge = if max_unavailable == 0 {
-        max_surge.max(1)
-    } else {
-        max_surge
-    };
+    // Kubernetes rejects 0 for both: if no pod may stop, a new one has to start first.
+    let max_surge = max_surge.max(u32::from(max_unavailable == 0));
     DeploymentStrategy {
         type_: Some("RollingUpdate".to_owned()),
         rolling_update: Some(RollingUpdateDeployment {
@@ -117,22 +113,18 @@ mod tests {
     #[test]
     fn no_rolling_update_takes_the_last_pod() {
         let update = |replicas, max_unavailable, max_surge| {
-            let app = fixtures::app()
-                .replicas(replicas)
-                .strategy(Strategy::Rolling {
-                    max_unavailable,
-                    max_surge,
-                });
+            let strategy = Strategy::Rolling {
+                max_unavailable,
+                max_surge,
+            };
+            let app = fixtures::app().replicas(replicas).strategy(strategy);
             let update = &json(&app)["spec"]["strategy"]["rollingUpdate"];
-            (
-                update["maxUnavailable"].as_u64().unwrap(),
-                update["maxSurge"].as_u64().unwrap(),
-            )
+            ["maxUnavailable", "maxSurge"].map(|key| update[key].as_u64().unwrap())
         };
-        assert_eq!(update(3, 1, 1), (1, 1));
-        assert_eq!(update(1, 1, 1), (0, 1));
-        assert_eq!(update(1, 1, 0), (0, 1));
-        assert_eq!(update(2, 5, 0), (1, 0));
+        assert_eq!(update(3, 1, 1), [1, 1]);
+        assert_eq!(update(1, 1, 1), [0, 1]);
+        assert_eq!(update(1, 1, 0), [0, 1]);
+        assert_eq!(update(2, 5, 0), [1, 0]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One typed object of any of the kinds that a stack has.
+//! A typed object of any kind in a stack.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
@@ -9,9 +9,11 @@ use pipeops_core::Object;
 /// Defines the enum, the conversions from each kind, and the one into a [`pipeops_core::Object`].
 macro_rules! kube_object {
     ($($kind:ident),* $(,)?) => {
-        /// One typed Kubernetes object, as hooks see it before it becomes JSON.
+        /// A typed Kubernetes object, as hooks get it: see [`StandardManifests::with_hook`].
         ///
-        /// Its types are those of the `k8s-openapi` version that the final binary selects.
+        /// The types are those of [`k8s_openapi`].
+        ///
+        /// [`StandardManifests::with_hook`]: crate::StandardManifests::with_hook
         #[derive(Clone, PartialEq)]
         #[non_exhaustive]
         pub enum KubeObject {
@@ -37,7 +39,7 @@ macro_rules! kube_object {
                 }
             }
 
-            /// The object as JSON; `None` when a hook took its name away.
+            /// The object as JSON; `None` if a hook removed its name.
             pub(crate) fn to_object(&self) -> Option<Object> {
                 let json = match self {
                     $(Self::$kind(object) => serde_json::to_value(object),)*
@@ -59,7 +61,7 @@ kube_object!(
     ServiceAccount,
 );
 
-/// Shows the kind only: a `Secret`'s data must not reach a log.
+/// Shows the kind only, because a `Secret`'s data must not be logged.
 impl std::fmt::Debug for KubeObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.kind())

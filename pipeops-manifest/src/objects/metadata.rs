@@ -45,8 +45,8 @@ impl Metadata {
         }
     }
 
-    /// The labels that select the application's pods. They never change: a Deployment's selector is immutable, and a
-    /// Service that selected by version would cut off the old pods during a rollout.
+    /// The labels that select the application's pods. They never change: a Deployment's selector is immutable, and a Service
+    /// that selected by version would exclude old pods during a rollout.
     pub(super) fn selector_labels(&self) -> BTreeMap<String, String> {
         self.selector.clone()
     }
@@ -59,7 +59,7 @@ impl Metadata {
         }
     }
 
-    /// Metadata of an object that stays the same from one revision to the next.
+    /// Metadata of an object that doesn't change with the revision.
     pub(super) fn object(&self, name: impl Into<String>) -> ObjectMeta {
         ObjectMeta {
             name: Some(name.into()),
@@ -69,7 +69,7 @@ impl Metadata {
         }
     }
 
-    /// Metadata of the pods. It changes with the revision.
+    /// Metadata of the pods, which changes with the revision.
     pub(super) fn pods(&self) -> ObjectMeta {
         ObjectMeta {
             labels: Some(self.revision_labels.clone()),
@@ -78,7 +78,7 @@ impl Metadata {
         }
     }
 
-    /// Metadata of the workload: that of its pods, and these annotations.
+    /// Metadata of the Deployment: that of its pods, and these annotations.
     pub(super) fn workload(&self, name: &str, annotations: BTreeMap<String, String>) -> ObjectMeta {
         let mut metadata = ObjectMeta {
             name: Some(name.to_owned()),

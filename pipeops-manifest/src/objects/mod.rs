@@ -1,4 +1,4 @@
-//! The typed Kubernetes objects of one application, one file for each concern.
+//! The typed Kubernetes objects of one application.
 
 mod config;
 mod deployment;
@@ -14,9 +14,8 @@ use pipeops_core::Revision;
 use crate::app::App;
 pub use kube_object::KubeObject;
 
-/// All objects, in apply order: what others refer to comes first, the workload last.
-///
-/// The NetworkPolicy and the PodDisruptionBudget come before the workload, so that no pod ever runs without them.
+/// All objects in apply order: objects that others refer to come first, the Deployment last. No pod runs before its
+/// NetworkPolicy and PodDisruptionBudget exist.
 pub(crate) fn all(app: &App, revision: &Revision, hash_key: Option<&[u8]>) -> Vec<KubeObject> {
     let metadata = metadata::Metadata::of(app, revision);
     let config = config::ConfigNames::new(app, hash_key);

@@ -1,4 +1,4 @@
-//! The pods of the workload. They pass the Pod Security Standard "restricted".
+//! The pods. They satisfy the Pod Security Standard "restricted".
 
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapEnvSource, Container, ContainerPort, EmptyDirVolumeSource,
@@ -22,7 +22,7 @@ pub(super) fn spec(app: &App, metadata: &Metadata, config: &ConfigNames) -> PodS
     PodSpec {
         service_account_name: Some(app.name.clone()),
         automount_service_account_token: Some(false),
-        // Otherwise each Service of the namespace adds variables, such as `REDIS_PORT`, that applications mistake for theirs.
+        // Otherwise each Service of the namespace adds variables, such as `REDIS_PORT`, that applications may misinterpret.
         enable_service_links: Some(false),
         image_pull_secrets: pull_secret_name(app).map(|name| vec![LocalObjectReference { name }]),
         security_context: Some(pod_security(app)),
@@ -74,7 +74,7 @@ fn ports(app: &App) -> Vec<ContainerPort> {
     web_only(app, port)
 }
 
-/// Tells the application where to listen, as other platforms do.
+/// Tells the application on which port to listen, as other platforms do.
 fn port_variable(app: &App) -> Vec<EnvVar> {
     let variable = EnvVar {
         name: "PORT".to_owned(),
@@ -85,24 +85,21 @@ fn port_variable(app: &App) -> Vec<EnvVar> {
 }
 
 fn environment(config: &ConfigNames) -> Vec<EnvFromSource> {
-    let from_config_map = config.config_map.iter().map(|name| EnvFromSource {
-        config_map_ref: Some(ConfigMapEnvSource {
-            name: name.clone(),
-            optional: None,
-        }),
+    let optional = None;
+    let config_map = config.config_map.clone();
+    let secret = config.secret.clone();
+    let from_config_map = config_map.map(|name| EnvFromSource {
+        config_map_ref: Some(ConfigMapEnvSource { name, optional }),
         ..EnvFromSource::default()
     });
-    let from_secret = config.secret.iter().map(|name| EnvFromSource {
-        secret_ref: Some(SecretEnvSource {
-            name: name.clone(),
-            optional: None,
-        }),
+    let from_secret = secret.map(|name| EnvFromSource {
+        secret_ref: Some(SecretEnvSource { name, optional }),
         ..EnvFromSource::default()
     });
-    from_config_map.chain(from_secret).collect()
+    from_config_map.into_iter().chain(from_secret).collect()
 }
 
-/// Keeps the pod serving for a while after it was told to stop: proxies learn of it later than the pod.
+/// Keeps the pod serving for a while after the stop request, because proxies learn of it later than the pod.
 fn drain(app: &App) -> Option<Lifecycle> {
     let seconds = whole_seconds(app.timing.drain);
     if app.kind == Kind::Worker || seconds == 0 {
@@ -148,8 +145,7 @@ fn resources(app: &App) -> ResourceRequirements {
 }
 
 fn pod_security(app: &App) -> PodSecurityContext {
-    // Without capabilities a process binds ports below 1024 only where this says so; it is one of the sysctls that
-    // "restricted" allows.
+    // Without capabilities, a process can bind ports below 1024 only with this sysctl, which "restricted" allows.
     let low_port = (app.kind == Kind::Web && app.port < 1024).then(|| {
         vec![Sysctl {
             name: "net.ipv4.ip_unprivileged_port_start".to_owned(),
@@ -191,7 +187,7 @@ fn seccomp() -> SeccompProfile {
     }
 }
 
-/// Prefers another node for each pod. It is only a preference, so a small cluster still runs all of them.
+/// Prefers a different node for each pod. It's only a preference, so a small cluster can still run all of them.
 fn spread_over_nodes(metadata: &Metadata) -> Affinity {
     let term = WeightedPodAffinityTerm {
         weight: 100,
@@ -216,7 +212,7 @@ fn spread_over_zones(metadata: &Metadata) -> TopologySpreadConstraint {
         topology_key: "topology.kubernetes.io/zone".to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         label_selector: Some(metadata.selector()),
-        // Counts each revision on its own. Otherwise the old pods would push the new ones into one zone.
+        // Counts each revision separately. Otherwise old pods would push new ones into one zone.
         match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
         ..TopologySpreadConstraint::default()
     }

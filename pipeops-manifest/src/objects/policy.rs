@@ -1,4 +1,4 @@
-//! NetworkPolicy and PodDisruptionBudget: the traffic of an application's pods, and their eviction.
+//! NetworkPolicy and PodDisruptionBudget.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,23 @@ use crate::app::{App, Kind};
 use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
 use crate::traffic::ServiceType;
 
-/// The label that every namespace carries its name in.
+/// The label with the name of a namespace, which every namespace has.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 
-/// Where clouds serve the credentials of the node, for IPv4 and IPv6.
+/// The metadata services of clouds, for IPv4 and IPv6.
 const METADATA_SERVICES: [(&str, &str); 2] = [
     ("0.0.0.0/0", "169.254.169.254/32"),
     ("::/0", "fd00:ec2::254/128"),
 ];
 
-/// Lets a drain of nodes take one pod at a time. None below two replicas, where it would block every drain.
+/// Lets a node drain evict one pod at a time. With fewer than two replicas there is none, because it would block every drain.
 pub(super) fn disruption_budget(app: &App, metadata: &Metadata) -> Option<PodDisruptionBudget> {
     (app.replicas >= 2).then(|| PodDisruptionBudget {
         metadata: metadata.object(&app.name),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(metadata.selector()),
-            // Pods that never get ready must not keep a node from being drained.
+            // Pods that never become ready must not block a drain.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),
@@ -56,39 +56,44 @@ fn ingress_rules(app: &App, rules: &NetworkRules) -> Vec<NetworkPolicyIngressRul
     if app.kind == Kind::Worker {
         return Vec::new();
     }
-    let port = NetworkPolicyPort {
-        port: Some(IntOrString::String(app.health.port_name().to_owned())),
-        protocol: Some("TCP".to_owned()),
-        end_port: None,
-    };
+    let port = IntOrString::String(app.health.port_name().to_owned());
     vec![NetworkPolicyIngressRule {
-        ports: Some(vec![port]),
+        ports: Some(vec![policy_port(port, "TCP")]),
         from: ingress_peers(app, &rules.ingress),
     }]
 }
 
-/// `None` admits every address.
+fn policy_port(port: IntOrString, protocol: &str) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        port: Some(port),
+        protocol: Some(protocol.to_owned()),
+        end_port: None,
+    }
+}
+
+/// `None` allows all addresses.
 fn ingress_peers(app: &App, from: &IngressFrom) -> Option<Vec<NetworkPolicyPeer>> {
-    // Requests through a node port or from a load balancer arrive from addresses that belong to no pod.
+    // Requests through a node port or load balancer come from addresses of no pod.
     let published = app.service != ServiceType::ClusterIp || app.ingress.is_some();
     match from {
         IngressFrom::Anywhere => None,
         IngressFrom::Published if published => None,
-        IngressFrom::Published => Some(vec![NetworkPolicyPeer {
-            namespace_selector: Some(LabelSelector::default()),
-            ..NetworkPolicyPeer::default()
-        }]),
+        IngressFrom::Published => Some(vec![in_namespace(LabelSelector::default())]),
         IngressFrom::Namespaces(names) => {
             let own = NetworkPolicyPeer {
                 pod_selector: Some(LabelSelector::default()),
                 ..NetworkPolicyPeer::default()
             };
-            let others = names.iter().map(|name| NetworkPolicyPeer {
-                namespace_selector: Some(namespace_named(name)),
-                ..NetworkPolicyPeer::default()
-            });
+            let others = names.iter().map(|name| in_namespace(namespace_named(name)));
             Some(std::iter::once(own).chain(others).collect())
         }
+    }
+}
+
+fn in_namespace(selector: LabelSelector) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        namespace_selector: Some(selector),
+        ..NetworkPolicyPeer::default()
     }
 }
 
@@ -102,13 +107,9 @@ fn egress_rules(egress: &Egress) -> Vec<NetworkPolicyEgressRule> {
     }
 }
 
-/// DNS wherever it is: its server's namespace and labels differ from cluster to cluster, and node-local caches are no pods.
+/// DNS everywhere: its namespace and labels differ between clusters, and node-local caches aren't pods.
 fn dns() -> NetworkPolicyEgressRule {
-    let port = |protocol: &str| NetworkPolicyPort {
-        port: Some(IntOrString::Int(53)),
-        protocol: Some(protocol.to_owned()),
-        end_port: None,
-    };
+    let port = |protocol| policy_port(IntOrString::Int(53), protocol);
     NetworkPolicyEgressRule {
         ports: Some(vec![port("UDP"), port("TCP")]),
         to: None,
@@ -116,33 +117,28 @@ fn dns() -> NetworkPolicyEgressRule {
 }
 
 fn anywhere_but_metadata() -> NetworkPolicyEgressRule {
-    // Address blocks match pods in some network plugins only, so the pods of the cluster are named as well.
-    let pods = NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector::default()),
-        ..NetworkPolicyPeer::default()
-    };
-    let blocks = METADATA_SERVICES.map(|(all, except)| NetworkPolicyPeer {
-        ip_block: Some(IPBlock {
-            cidr: all.to_owned(),
-            except: Some(vec![except.to_owned()]),
-        }),
-        ..NetworkPolicyPeer::default()
-    });
+    // Some network plugins don't match pods by address, so all pods of the cluster are allowed explicitly.
+    let pods = in_namespace(LabelSelector::default());
+    let blocks = METADATA_SERVICES.map(|(all, except)| block(all, Some(except)));
     NetworkPolicyEgressRule {
         to: Some(blocks.into_iter().chain([pods]).collect()),
         ports: None,
     }
 }
 
+fn block(cidr: &str, except: Option<&str>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: cidr.to_owned(),
+            except: except.map(|except| vec![except.to_owned()]),
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
 fn destination(rule: &EgressRule) -> NetworkPolicyEgressRule {
     let peer = match &rule.cidr {
-        Some(cidr) => NetworkPolicyPeer {
-            ip_block: Some(IPBlock {
-                cidr: cidr.clone(),
-                except: None,
-            }),
-            ..NetworkPolicyPeer::default()
-        },
+        Some(cidr) => block(cidr, None),
         None => NetworkPolicyPeer {
             namespace_selector: rule.namespace.as_deref().map(namespace_named),
             pod_selector: Some(LabelSelector {
@@ -152,11 +148,8 @@ fn destination(rule: &EgressRule) -> NetworkPolicyEgressRule {
             ip_block: None,
         },
     };
-    let ports = rule.ports.iter().map(|port| NetworkPolicyPort {
-        port: Some(IntOrString::Int(i32::from(*port))),
-        protocol: Some("TCP".to_owned()),
-        end_port: None,
-    });
+    let port = |port: &u16| policy_port(IntOrString::Int(i32::from(*port)), "TCP");
+    let ports = rule.ports.iter().map(port);
     NetworkPolicyEgressRule {
         to: Some(vec![peer]),
         ports: (!rule.ports.is_empty()).then(|| ports.collect()),

@@ -1,4 +1,4 @@
-//! Health checks as probes of the container.
+//! The container's probes.
 
 use k8s_openapi::api::core::v1::{ExecAction, GRPCAction, HTTPGetAction, Probe, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -7,15 +7,15 @@ use crate::app::App;
 use crate::health::HealthCheck;
 use crate::timing::{seconds_i32, whole_seconds};
 
-/// Start-up is asked often, so that a pod that is up counts at once.
+/// Often, so that a started pod becomes ready at once.
 const STARTUP_PERIOD: u64 = 2;
 const READINESS_PERIOD: i32 = 5;
 const READINESS_FAILURES: i32 = 3;
 const LIVENESS_PERIOD: i32 = 10;
-/// A restart is the last resort: a minute of silence, where readiness takes a pod out of the Service after 15 s.
+/// A restart is the last resort: after a minute, while readiness removes a pod from the Service after 15 s.
 const LIVENESS_FAILURES: i32 = 6;
 
-/// The same check as readiness, often, until the start-up budget is used up. The other two wait for it.
+/// The readiness check at short intervals, until the start-up budget is used up. The other probes wait for it.
 pub(super) fn startup(app: &App) -> Option<Probe> {
     let budget = whole_seconds(app.timing.startup_budget(app.language));
     let tries = i32::try_from(budget.div_ceil(STARTUP_PERIOD).max(1)).unwrap_or(i32::MAX);
@@ -23,28 +23,18 @@ pub(super) fn startup(app: &App) -> Option<Probe> {
     probe(app, &app.health, STARTUP_PERIOD as i32, tries, timeout)
 }
 
-/// Takes a pod out of the Service while it cannot answer.
+/// Removes a pod from the Service while it isn't ready.
 pub(super) fn readiness(app: &App) -> Option<Probe> {
     let timeout = seconds_i32(app.timing.probe_timeout);
-    probe(
-        app,
-        &app.health,
-        READINESS_PERIOD,
-        READINESS_FAILURES,
-        timeout,
-    )
+    let (period, failures) = (READINESS_PERIOD, READINESS_FAILURES);
+    probe(app, &app.health, period, failures, timeout)
 }
 
 /// Restarts a container that hangs.
 pub(super) fn liveness(app: &App) -> Option<Probe> {
     let timeout = seconds_i32(app.timing.probe_timeout).saturating_mul(2);
-    probe(
-        app,
-        &app.effective_liveness(),
-        LIVENESS_PERIOD,
-        LIVENESS_FAILURES,
-        timeout,
-    )
+    let (check, period, failures) = (app.effective_liveness(), LIVENESS_PERIOD, LIVENESS_FAILURES);
+    probe(app, &check, period, failures, timeout)
 }
 
 fn probe(
@@ -131,33 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn a_named_liveness_check_is_taken() {
-        let app = fixtures::app().liveness(HealthCheck::http("/livez"));
-        assert_eq!(
-            liveness(&app).unwrap().http_get.unwrap().path.as_deref(),
-            Some("/livez")
-        );
-    }
-
-    #[test]
     fn every_kind_of_check_is_one_action() {
-        let grpc = fixtures::app().health(HealthCheck::Grpc {
-            service: String::new(),
-        });
+        let live = fixtures::app().liveness(HealthCheck::http("/livez"));
+        let http = liveness(&live).unwrap().http_get.unwrap();
+        assert_eq!(http.path.as_deref(), Some("/livez"));
+        let service = String::new();
+        let grpc = fixtures::app().health(HealthCheck::Grpc { service });
         assert_eq!(readiness(&grpc).unwrap().grpc.unwrap().port, 8080);
-        let exec = fixtures::app()
-            .worker()
-            .health(HealthCheck::exec(["/bin/check", "-q"]));
-        assert_eq!(
-            liveness(&exec)
-                .unwrap()
-                .exec
-                .unwrap()
-                .command
-                .unwrap()
-                .len(),
-            2
-        );
+        let check = HealthCheck::exec(["/bin/check", "-q"]);
+        let exec = fixtures::app().worker().health(check);
+        let exec = liveness(&exec).unwrap().exec.unwrap();
+        assert_eq!(exec.command.unwrap(), ["/bin/check", "-q"]);
         assert!(startup(&fixtures::app().worker()).is_none());
     }
 }

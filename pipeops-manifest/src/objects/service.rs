@@ -1,4 +1,4 @@
-//! Service and Ingress: how an application is reached.
+//! Service and Ingress.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
@@ -29,7 +29,7 @@ pub(super) fn service(app: &App, metadata: &Metadata) -> Option<Service> {
             ports: Some(vec![ServicePort {
                 name: Some(app.health.port_name().to_owned()),
                 port: i32::from(app.service_port),
-                // By name: a revision may move its port while pods of the old one still listen on theirs.
+                // By name, because a revision may change its port while old pods still use theirs.
                 target_port: Some(IntOrString::String(app.health.port_name().to_owned())),
                 protocol: Some("TCP".to_owned()),
                 node_port,

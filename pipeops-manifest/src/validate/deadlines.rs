@@ -1,4 +1,4 @@
-//! Health checks, and deadlines that must nest.
+//! Validates health checks and deadlines.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::app::{App, Kind};
 use crate::health::HealthCheck;
 use crate::timing::{Timing, seconds_i32, whole_seconds};
 
-/// A day: longer deadlines are typing errors.
+/// A day: longer deadlines are typos.
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn health(app: &App, found: &mut Problems) {
     if app.kind == Kind::Web {
-        found.require(app.port != 0, "port", "must be 1 to 65535");
+        found.require(app.port != 0, "port", "must be between 1 and 65535");
     }
     check_health("health", &app.health, app, found);
     if let Some(liveness) = &app.liveness {
@@ -24,7 +24,7 @@ fn check_health(path: &str, check: &HealthCheck, app: &App, found: &mut Problems
     found.require(
         app.kind == Kind::Web || !check.needs_port(),
         path,
-        "a worker listens on no port; take an exec check or none",
+        "a worker has no port; use an exec check or none",
     );
     match check {
         HealthCheck::Http { path: url } => {
@@ -34,7 +34,7 @@ fn check_health(path: &str, check: &HealthCheck, app: &App, found: &mut Problems
             found.require(
                 valid,
                 format!("{path}.http.path"),
-                format!("{} must begin with / and hold no spaces", shown(url)),
+                format!("{} must begin with / and contain no spaces", shown(url)),
             );
         }
         HealthCheck::Exec { command } => {
@@ -56,7 +56,6 @@ pub(super) fn timing(app: &App, found: &mut Problems) {
             timing.progress_deadline,
             1,
         ),
-        ("timing.rolloutDeadlineSeconds", timing.rollout_deadline, 1),
         ("timing.minReadySeconds", timing.min_ready, 0),
         ("timing.drainSeconds", timing.drain, 0),
         (
@@ -70,34 +69,29 @@ pub(super) fn timing(app: &App, found: &mut Problems) {
         found.require(
             seconds >= least && value <= MAX_DEADLINE,
             path,
-            format!("{seconds} must be {least} to {}", MAX_DEADLINE.as_secs()),
+            format!(
+                "{seconds} must be between {least} and {}",
+                MAX_DEADLINE.as_secs()
+            ),
         );
     }
     nested_deadlines(timing, startup, app.kind, found);
 }
 
 fn nested_deadlines(timing: &Timing, startup: Duration, kind: Kind, found: &mut Problems) {
-    // As the objects will say it: in whole seconds.
+    // In whole seconds, as in the objects.
     let seconds = |duration| seconds_i32(duration);
-    let (progress, rollout) = (
-        seconds(timing.progress_deadline),
-        seconds(timing.rollout_deadline),
-    );
+    let progress = seconds(timing.progress_deadline);
     let until_available = seconds(startup).saturating_add(seconds(timing.min_ready));
     found.require(
         until_available < progress,
         "timing.progressDeadlineSeconds",
-        format!("{progress} must be more than start-up budget and minReady together ({until_available}), or every slow start counts as stalled"),
-    );
-    found.require(
-        progress < rollout,
-        "timing.rolloutDeadlineSeconds",
-        format!("{rollout} must be more than progressDeadlineSeconds ({progress}), or Kubernetes never gets to say why a rollout stalled"),
+        format!("{progress} must exceed startupBudgetSeconds + minReadySeconds ({until_available}); otherwise a slow start counts as a stall"),
     );
     let (drain, grace) = (seconds(timing.drain), seconds(timing.termination_grace));
     found.require(
         kind == Kind::Worker || drain < grace,
         "timing.drainSeconds",
-        format!("{drain} must be less than terminationGraceSeconds ({grace}), or the pod is killed while it drains"),
+        format!("{drain} must be less than terminationGraceSeconds ({grace}); otherwise the pod is killed while it drains"),
     );
 }

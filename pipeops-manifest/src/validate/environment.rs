@@ -1,10 +1,10 @@
-//! Environment variables, and the credentials for the image.
+//! Validates environment variables and the pull Secret.
 
 use super::problems::{Problems, brief};
 use crate::app::{App, Kind};
 use crate::names;
 
-/// Kubernetes refuses a ConfigMap or Secret beyond this.
+/// Kubernetes' limit for a ConfigMap or Secret.
 const MAX_DATA_BYTES: usize = 1024 * 1024;
 
 pub(super) fn check(app: &App, found: &mut Problems) {
@@ -15,14 +15,11 @@ pub(super) fn check(app: &App, found: &mut Problems) {
         .iter()
         .map(|(name, value)| (name, value.expose()));
     variables("secrets", secrets, found);
-    for name in app
-        .secrets
-        .keys()
-        .filter(|name| app.env.contains_key(*name))
-    {
+    let in_both = |name: &&String| app.env.contains_key(*name);
+    for name in app.secrets.keys().filter(in_both) {
         found.add(
             format!("secrets.{}", brief(name)),
-            "is also in env; keep one of the two",
+            "is also in env; remove one of the two",
         );
     }
     for (path, value) in [
@@ -34,7 +31,7 @@ pub(super) fn check(app: &App, found: &mut Problems) {
             agrees || app.kind == Kind::Worker,
             path,
             format!(
-                "contradicts port {}, which PORT is set to; change port instead",
+                "must be {}, the value of port; change port instead",
                 app.port
             ),
         );
@@ -54,18 +51,18 @@ fn variables<'a>(
         found.require(
             names::is_env_name(name),
             at(),
-            "the name must be letters, digits, '_', '-' and '.', and not begin with a digit",
+            "the name may contain letters, digits, '_', '-' and '.', and must not begin with a digit",
         );
         found.require(
             !value.contains('\0'),
             at(),
-            "the value contains a NUL byte, which no environment variable can hold",
+            "the value must not contain a NUL byte",
         );
     }
     found.require(
         total <= MAX_DATA_BYTES,
         path,
-        format!("{total} bytes in all; Kubernetes stores at most {MAX_DATA_BYTES}"),
+        format!("{total} bytes in total exceed Kubernetes' limit of {MAX_DATA_BYTES}"),
     );
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with an [`App`], found before anything is applied.
+//! Validates an [`App`] before anything is applied.
 
 mod deadlines;
 mod environment;
@@ -14,16 +14,16 @@ use crate::app::{App, Strategy};
 use crate::error::InvalidApp;
 use crate::names;
 
-/// More pods than this are a typing error.
+/// More pods than this are a typo.
 const MAX_REPLICAS: u32 = 10_000;
-/// Linux allows more; container runtimes and Kubernetes' own validation do not.
+/// Kubernetes' limit; Linux allows more.
 const MAX_ID: u32 = i32::MAX as u32;
 
 impl App {
-    /// Checks every field, as [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) does first.
+    /// Validates all fields, as [`ManifestGenerator::generate`](crate::ManifestGenerator::generate) does first.
     ///
     /// # Errors
-    /// [`InvalidApp`] with every problem, not only the first.
+    /// [`InvalidApp`] with all problems, not only the first.
     pub fn check(&self) -> Result<(), InvalidApp> {
         self.checked_revision().map(drop)
     }
@@ -54,13 +54,13 @@ fn identity(app: &App, found: &mut Problems) {
     found.require(
         names::is_service_name(&app.name),
         "name",
-        format!("{} must be 1 to 63 lower-case letters, digits and dashes, begin with a letter and not end with a dash", shown(&app.name)),
+        format!("{} must consist of 1 to 63 lower-case letters, digits and dashes, begin with a letter and not end with a dash", shown(&app.name)),
     );
     found.require(
         names::is_dns_label(&app.namespace),
         "namespace",
         format!(
-            "{} must be 1 to 63 lower-case letters, digits and inner dashes",
+            "{} must consist of 1 to 63 lower-case letters, digits and inner dashes",
             shown(&app.namespace)
         ),
     );
@@ -77,7 +77,7 @@ fn image(app: &App, found: &mut Problems) {
         found.add(
             "image",
             format!(
-                "{:?} has no digest; deploy what was built, pinned as name:tag@sha256:…",
+                "{:?} has no digest; use name:tag@sha256:…, or set allowTag",
                 app.image.to_string()
             ),
         );
@@ -85,7 +85,7 @@ fn image(app: &App, found: &mut Problems) {
         found.add(
             "image",
             format!(
-                "{:?} has neither a digest nor a tag that stays",
+                "{:?} has neither a digest nor a fixed tag",
                 app.image.to_string()
             ),
         );
@@ -96,7 +96,7 @@ fn pods(app: &App, found: &mut Problems) {
     found.require(
         (1..=MAX_REPLICAS).contains(&app.replicas),
         "replicas",
-        format!("{} must be 1 to {MAX_REPLICAS}", app.replicas),
+        format!("{} must be between 1 and {MAX_REPLICAS}", app.replicas),
     );
     if let Strategy::Rolling {
         max_unavailable: 0,
@@ -105,7 +105,7 @@ fn pods(app: &App, found: &mut Problems) {
     {
         found.add(
             "strategy.rolling",
-            "maxUnavailable and maxSurge are both 0: no pod could ever be replaced",
+            "maxUnavailable and maxSurge must not both be 0: no pod could be replaced",
         );
     }
 }
@@ -124,14 +124,14 @@ fn process(app: &App, found: &mut Problems) {
         found.require(
             is_writable_path(path),
             "writablePaths",
-            format!("{} must be an absolute path below / without empty, '.' or '..' parts and without ':'", shown(path)),
+            format!("{} must be an absolute path below /, without ':' and without empty, '.' or '..' segments", shown(path)),
         );
     }
     for (path, words) in [("command", &app.command), ("args", &app.args)] {
         found.require(
             words.iter().all(|word| !word.contains('\0')),
             path,
-            "contains a NUL byte, which no argument can hold",
+            "must not contain a NUL byte",
         );
     }
 }

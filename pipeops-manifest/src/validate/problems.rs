@@ -1,4 +1,4 @@
-//! The problems of an application's configuration, and values in their messages.
+//! The list of problems, and values in their messages.
 
 use crate::error::ConfigProblem;
 
@@ -23,7 +23,7 @@ impl Problems {
     }
 }
 
-/// A value for a message: quoted, escaped, cut to what a line holds.
+/// A value for a message: quoted, escaped and truncated.
 pub(super) fn shown(text: &str) -> String {
     format!("{:?}", brief(text))
 }

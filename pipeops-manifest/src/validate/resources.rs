@@ -1,4 +1,4 @@
-//! Quantities.
+//! Validates quantities.
 
 use super::problems::{Problems, shown};
 use crate::quantity::nanos;
@@ -6,49 +6,25 @@ use crate::resources::Resources;
 
 /// 1 MiB in units of 10⁻⁹ bytes: less memory or disk than this is a forgotten suffix.
 const SMALLEST_BYTES: u128 = 1024 * 1024 * 1_000_000_000;
-/// 1m in units of 10⁻⁹ CPUs: Kubernetes counts no finer.
+/// 1m in units of 10⁻⁹ CPUs: Kubernetes' smallest unit.
 const SMALLEST_CPU: u128 = 1_000_000;
 
-pub(super) fn check(resources: &Resources, found: &mut Problems) {
-    amounts(
-        "cpu",
-        &resources.cpu_request,
-        &resources.cpu_limit,
-        SMALLEST_CPU,
-        "1m",
-        found,
-    );
-    amounts(
-        "memory",
-        &resources.memory_request,
-        &resources.memory_limit,
-        SMALLEST_BYTES,
-        "1Mi",
-        found,
-    );
-    let (request, limit) = (
-        &resources.ephemeral_storage_request,
-        &resources.ephemeral_storage_limit,
-    );
-    if request.is_empty() && limit.is_empty() {
-        return;
+pub(super) fn check(of: &Resources, found: &mut Problems) {
+    let bytes = (SMALLEST_BYTES, "1Mi");
+    let cpu = (SMALLEST_CPU, "1m");
+    amounts("cpu", [&of.cpu_request, &of.cpu_limit], cpu, found);
+    let memory = [&*of.memory_request, &of.memory_limit];
+    amounts("memory", memory, bytes, found);
+    let disk = [&*of.ephemeral_storage_request, &of.ephemeral_storage_limit];
+    if disk != ["", ""] {
+        amounts("ephemeralStorage", disk, bytes, found);
     }
-    amounts(
-        "ephemeralStorage",
-        request,
-        limit,
-        SMALLEST_BYTES,
-        "1Mi",
-        found,
-    );
 }
 
 fn amounts(
     name: &str,
-    request: &str,
-    limit: &str,
-    least: u128,
-    least_text: &str,
+    [request, limit]: [&str; 2],
+    (least, least_text): (u128, &str),
     found: &mut Problems,
 ) {
     let mut read = |which: &str, text: &str| {
@@ -57,7 +33,7 @@ fn amounts(
             found.add(
                 path,
                 format!(
-                    "{} is no quantity; write it as 250m, 512Mi or 1.5",
+                    "{} isn't a quantity, such as 250m, 512Mi or 1.5",
                     shown(text)
                 ),
             );
@@ -67,7 +43,7 @@ fn amounts(
             amount >= least,
             path,
             format!(
-                "{} is less than {least_text}; is its suffix right?",
+                "{} is less than {least_text}; check its suffix",
                 shown(text)
             ),
         );
@@ -78,7 +54,7 @@ fn amounts(
         found.require(
             requested <= limited,
             format!("resources.{name}Request"),
-            format!("{} is more than the limit {}", shown(request), shown(limit)),
+            format!("{} exceeds the limit {}", shown(request), shown(limit)),
         );
     }
 }

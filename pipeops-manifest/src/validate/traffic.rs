@@ -1,4 +1,4 @@
-//! Service, Ingress and network rules.
+//! Validates Service, Ingress and network rules.
 
 use std::net::IpAddr;
 
@@ -8,6 +8,9 @@ use crate::app::{App, Kind};
 use crate::names;
 use crate::network::{Egress, EgressRule, IngressFrom, NetworkRules};
 use crate::traffic::{IngressRoute, ServiceType};
+
+const NAMESPACE_RULE: &str = "isn't a valid name of a namespace";
+const PORT_RULE: &str = "must be between 1 and 65535";
 
 pub(super) fn check(app: &App, found: &mut Problems) {
     service(app, found);
@@ -21,15 +24,15 @@ fn service(app: &App, found: &mut Problems) {
         found.require(
             app.ingress.is_none(),
             "ingress",
-            "a worker listens on no port that an Ingress could lead to",
+            "a worker has no port to route to",
         );
         return;
     }
-    found.require(app.service_port != 0, "servicePort", "must be 1 to 65535");
+    found.require(app.service_port != 0, "servicePort", PORT_RULE);
     if app.service == ServiceType::NodePort(Some(0)) {
         found.add(
             "service.nodePort",
-            "must be 1 to 65535, or null to let the cluster choose",
+            "must be between 1 and 65535, or null to let the cluster choose",
         );
     }
     if let Some(route) = &app.ingress {
@@ -41,7 +44,7 @@ fn ingress(route: &IngressRoute, found: &mut Problems) {
     found.require(
         !route.hosts.is_empty(),
         "ingress.hosts",
-        "must name at least one host",
+        "must contain at least one host",
     );
     for (index, host) in route.hosts.iter().enumerate() {
         let name = host.strip_prefix("*.").unwrap_or(host);
@@ -49,7 +52,7 @@ fn ingress(route: &IngressRoute, found: &mut Problems) {
             names::is_dns_subdomain(name) && name.parse::<IpAddr>().is_err(),
             format!("ingress.hosts[{index}]"),
             format!(
-                "{} must be a host name in lower case, such as shop.example.com or *.example.com",
+                "{} must be a lower-case host name, such as shop.example.com or *.example.com",
                 shown(host)
             ),
         );
@@ -61,7 +64,7 @@ fn ingress(route: &IngressRoute, found: &mut Problems) {
         path_ok,
         "ingress.path",
         format!(
-            "{} must begin with / and hold no spaces and no //",
+            "{} must begin with / and contain neither spaces nor //",
             shown(&route.path)
         ),
     );
@@ -80,7 +83,7 @@ fn network(rules: &NetworkRules, found: &mut Problems) {
         for name in namespaces.iter().filter(|name| !names::is_dns_label(name)) {
             found.add(
                 "network.ingress.namespaces",
-                format!("{} is no name of a namespace", shown(name)),
+                format!("{} {NAMESPACE_RULE}", shown(name)),
             );
         }
     }
@@ -97,7 +100,7 @@ fn egress_rule(path: &str, rule: &EgressRule, found: &mut Problems) {
             is_cidr(cidr),
             format!("{path}.cidr"),
             format!(
-                "{} must be an address and a prefix length, such as 10.20.0.0/16",
+                "{} must be an IP address and a prefix length, such as 10.20.0.0/16",
                 shown(cidr)
             ),
         );
@@ -105,21 +108,13 @@ fn egress_rule(path: &str, rule: &EgressRule, found: &mut Problems) {
         found.require(
             only_cidr,
             path,
-            "names both addresses and pods; write two rules",
+            "selects both addresses and pods; split it into two rules",
         );
     }
     let namespace_ok = rule.namespace.as_deref().is_none_or(names::is_dns_label);
-    found.require(
-        namespace_ok,
-        format!("{path}.namespace"),
-        "is no name of a namespace",
-    );
+    found.require(namespace_ok, format!("{path}.namespace"), NAMESPACE_RULE);
     label_entries(&format!("{path}.podLabels"), &rule.pod_labels, found);
-    found.require(
-        !rule.ports.contains(&0),
-        format!("{path}.ports"),
-        "must be 1 to 65535",
-    );
+    found.require(!rule.ports.contains(&0), format!("{path}.ports"), PORT_RULE);
 }
 
 fn is_cidr(text: &str) -> bool {

@@ -1,7 +1,7 @@
-//! Logging in: HTTP Basic, and bearer tokens from the token server that a registry names.
+//! Logins: HTTP Basic, and bearer tokens from a registry's token server.
 //!
-//! The protocol is the distribution project's [token specification]. What a registry asks for is remembered, so that only
-//! the first request to it is refused; tokens are kept until they are nearly used up.
+//! The protocol is the distribution project's [token specification]. The login method of a registry is cached, so only the first
+//! request is rejected. Tokens are cached until shortly before they expire.
 //!
 //! [token specification]: https://distribution.github.io/distribution/spec/auth/token/
 
@@ -23,20 +23,20 @@ use super::token::{Scopes, Token, TokenAnswer, basic_header, secret_header, toke
 use super::transport::{Transport, bad_answer};
 use crate::error::{Action, CredentialError, Error};
 
-/// Tokens are a few kilobytes; Amazon's are the longest.
+/// The largest response of a token server. Tokens have a few kilobytes; Amazon's are the longest.
 const MAX_TOKEN_ANSWER: usize = 256 * 1024;
-/// Tokens kept at a time. Beyond that the oldest questions are asked again.
+/// The most cached tokens.
 const MAX_TOKENS: usize = 1000;
 
-/// What was presented with a request.
+/// The credentials of a request.
 #[derive(Clone)]
 pub(super) struct Presented {
     header: HeaderValue,
-    /// For taking secrets out of what the registry says.
+    /// Removes secrets from the registry's messages.
     pub(super) redactor: Redactor,
-    /// The credential behind it.
+    /// The credential that they come from.
     credential: Credential,
-    /// A token that had been used before: it may just have run out.
+    /// Whether it's a cached token, which may have expired.
     from_cache: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Login {
 
 #[derive(Default)]
 struct State {
-    /// How each registry wants us to log in, by its name.
+    /// The login method of each registry, by name.
     methods: HashMap<String, LoginMethod>,
     tokens: HashMap<(String, Scopes), Token>,
 }
@@ -75,7 +75,7 @@ impl Login {
         }
     }
 
-    /// What to present to this registry; `None` while it has not asked for anything, or when there is nothing to present.
+    /// The credentials for this registry; `None` if it hasn't required any yet, or if there are none.
     pub(super) async fn present(
         &self,
         registry: &Endpoint,
@@ -101,7 +101,7 @@ impl Login {
         }
     }
 
-    /// Learns from a refusal, and says whether another try has better chances.
+    /// Learns from a rejection, and returns whether another attempt may succeed.
     pub(super) fn learn(
         &self,
         registry: &Endpoint,
@@ -126,7 +126,7 @@ impl Login {
         }
     }
 
-    /// Whether the provider has another credential than the one that was refused.
+    /// Whether the provider has another credential than the rejected one.
     pub(super) async fn has_another(
         &self,
         registry: &Endpoint,
@@ -139,7 +139,7 @@ impl Login {
         }
     }
 
-    /// The first method of the header that we know: bearer tokens where there is a choice, as they reach less far.
+    /// The method that the header requires: bearer tokens if there is a choice, because they have a narrower scope.
     fn asked_method(
         &self,
         registry: &Endpoint,
@@ -186,7 +186,7 @@ impl Login {
         }
     }
 
-    /// A new token; where the token server refuses the credential and the provider then has another one, with that.
+    /// A new token. If the token server rejects the credential and the provider then has another one, with that.
     async fn token(
         &self,
         registry: &Endpoint,
@@ -212,7 +212,7 @@ impl Login {
         }
     }
 
-    /// Asks the token server once.
+    /// One request to the token server.
     async fn fetch(
         &self,
         registry: &Endpoint,
@@ -239,7 +239,7 @@ impl Login {
         if !answer.status().is_success() {
             let rejection =
                 Rejection::read(&self.transport, &registry.name, answer, &redactor).await;
-            // Some token servers answer a wrong password with a bare 400.
+            // Some token servers respond to a wrong password with 400 only.
             let is_bad_request = rejection.status == reqwest::StatusCode::BAD_REQUEST
                 && rejection.class == RefusalClass::Invalid;
             let refused = presented && (rejection.class.refuses_login() || is_bad_request);
@@ -256,10 +256,10 @@ impl Login {
             .await?;
         // The parser's message may quote the token.
         let parsed: TokenAnswer = serde_json::from_slice(&body)
-            .map_err(|_| bad_answer(&registry.name, "a token answer that is not JSON"))?;
+            .map_err(|_| bad_answer(&registry.name, "a token response that isn't JSON"))?;
         parsed
             .into_token(credential, asked_at)
-            .ok_or_else(|| bad_answer(&registry.name, "a token answer without a token"))
+            .ok_or_else(|| bad_answer(&registry.name, "a token response without a token"))
     }
 
     fn cached(&self, registry: &Endpoint, scopes: &Scopes) -> Option<Token> {
@@ -297,12 +297,12 @@ impl fmt::Debug for Login {
 }
 
 impl Presented {
-    /// Adds it to the headers of a request.
+    /// Adds them to the headers of a request.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         headers.insert(AUTHORIZATION, self.header.clone());
     }
 
-    /// Whether a credential is behind it: token servers also issue anonymous tokens.
+    /// Whether they come from a credential: token servers also issue anonymous tokens.
     pub(super) fn is_authenticated(&self) -> bool {
         self.credential.kind != CredentialKind::Anonymous
     }
@@ -324,7 +324,7 @@ fn basic(registry: &Endpoint, credential: Credential) -> Result<Option<Presented
         CredentialKind::IdentityToken(_) => {
             return Err(bad_answer(
                 &registry.name,
-                "it asks for user name and password, and there is an identity token only",
+                "it requires a user name and password, but there is only an identity token",
             ));
         }
         _ => return Ok(None),

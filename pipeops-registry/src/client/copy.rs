@@ -7,22 +7,19 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Response};
 use url::Url;
 
-use super::manifest::{Content, Descriptor};
+use super::manifest::{Content, Descriptor, MAX_MANIFESTS};
 use super::rejection::Rejection;
 use super::transport::{bad_answer, location};
 use super::{Manifest, RegistryClient, Target};
 use crate::error::{Action, Error};
 
-/// Manifests under one index; more are refused.
-const MAX_MANIFESTS: usize = 100;
-
 impl RegistryClient {
-    /// Copies an image, all of its platforms included, to another name. Layers that are already there are not sent, those
-    /// of the same registry are mounted, others stream through without being held in memory or on disk.
+    /// Copies an image with all its platforms to another name, and returns its digest. Existing layers are skipped, layers of
+    /// the same registry are mounted, and others are streamed without being stored in memory or on disk.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such image, [`Error::InvalidImage`] when `to` is pinned to another digest, or why
-    /// one of the two registries cannot be used.
+    /// [`Error::NotFound`] if there is no such image, [`Error::InvalidImage`] if `to` is pinned to another digest, or any error
+    /// of the two registries.
     pub async fn copy(&self, from: &ImageRef, to: &ImageRef) -> Result<Digest, Error> {
         let manifest = self.manifest(from).await?;
         if to.digest().is_some_and(|digest| *digest != manifest.digest) {
@@ -42,11 +39,11 @@ impl RegistryClient {
             let child_from = from.with_digest(child.digest.clone());
             let child_manifest = self.manifest(&child_from).await?;
             if child_manifest.is_index() {
-                return Err(bad_answer(from.host(), "an index inside of an index"));
+                return Err(bad_answer(from.host(), "an index within an index"));
             }
             self.copy_blobs(&child_manifest.content(from.host())?, from, to)
                 .await?;
-            // By digest: the tag must not name a single platform in between.
+            // By digest: the tag must not refer to a single platform meanwhile.
             self.put_manifest(&child_manifest, to, child.digest.as_str())
                 .await?;
         }
@@ -65,9 +62,7 @@ impl RegistryClient {
         let mut target = Target::new(self, to, Action::Push);
         target.reference = reference.to_owned();
         let request = target.put_manifest_request(manifest)?;
-        self.call(&target.registry, &target.scopes, &request)
-            .await?;
-        Ok(())
+        self.call(&target, &request).await.map(drop)
     }
 
     async fn copy_blobs(
@@ -92,7 +87,7 @@ impl RegistryClient {
                 })
             };
             match copy().await {
-                // A token that ran out during the upload of a large layer: the second time it is a new one.
+                // The token expired during the upload of a large layer. The second attempt gets a new one.
                 Err(Error::Unauthorized {
                     presented: true, ..
                 }) => copy().await?,
@@ -102,7 +97,7 @@ impl RegistryClient {
         Ok(())
     }
 
-    /// One try to have the blob at its target.
+    /// One attempt to copy the blob.
     async fn copy_blob(
         &self,
         blob: &Descriptor,
@@ -111,24 +106,18 @@ impl RegistryClient {
         same_registry: bool,
     ) -> Result<(), Error> {
         let there = target.blob_request(Method::HEAD, &blob.digest)?;
-        match self.attempt(&target.registry, &target.scopes, &there).await {
+        match self.attempt(target, &there).await {
             Ok(_) => return Ok(()),
             Err(Error::NotFound { .. } | Error::NameUnknown { .. }) => {}
             Err(error) => return Err(error),
         }
-        let query = if same_registry {
-            format!("?mount={}&from={}", blob.digest, source.repository)
-        } else {
-            String::new()
+        let query = match same_registry {
+            true => format!("?mount={}&from={}", blob.digest, source.repository),
+            false => String::new(),
         };
-        let started = self
-            .attempt(
-                &target.registry,
-                &target.scopes,
-                &target.upload_request(&query)?,
-            )
-            .await?;
-        // 201: mounted. 202: the registry would not, and opened an upload in its place.
+        let start = target.upload_request(&query)?;
+        let started = self.attempt(target, &start).await?;
+        // 201: mounted. 202: the registry started an upload instead.
         if started.status() == 201 {
             return Ok(());
         }
@@ -136,13 +125,11 @@ impl RegistryClient {
             .ok_or_else(|| bad_answer(&target.registry.name, "an upload without a location"))?;
         target.registry.check_storage(&location, &self.options)?;
         let read = source.blob_request(Method::GET, &blob.digest)?;
-        let bytes = self
-            .attempt(&source.registry, &source.scopes, &read)
-            .await?;
+        let bytes = self.attempt(source, &read).await?;
         self.upload(target, location, blob, bytes).await
     }
 
-    /// One request for the whole blob: pieces after the first are dropped by ECR.
+    /// One request for the whole blob: ECR drops chunks after the first.
     async fn upload(
         &self,
         target: &Target,
@@ -192,7 +179,7 @@ impl RegistryClient {
         Err(rejection.into_error(&target.registry.name, &request, presented.is_some()))
     }
 
-    /// Streams the body of an answer as the body of a request. Each chunk has a time limit.
+    /// Streams the body of a response as the body of a request. Each chunk has a time limit.
     fn stream(&self, answer: Response) -> Body {
         let (transport, url) = (self.transport.clone(), answer.url().clone());
         Body::wrap_stream(stream::try_unfold(

@@ -1,4 +1,4 @@
-//! A registry as requests see it, and the hosts that it may send a client to.
+//! The address of a registry, and the hosts that it may refer a client to.
 
 use pipeops_core::registry::{RealmPolicy, host};
 use url::Url;
@@ -6,14 +6,14 @@ use url::Url;
 use super::options::ClientOptions;
 use crate::error::Error;
 
-/// A registry as requests see it.
+/// A registry's name and address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// Its one name, for people and for credentials.
+    /// Its canonical name, for messages and credentials.
     pub(super) name: String,
     /// Host and port of its API.
     authority: String,
-    /// Without TLS.
+    /// Whether it's used without TLS.
     plain_http: bool,
 }
 
@@ -44,7 +44,7 @@ impl Endpoint {
             .is_ok_and(|own| own.origin() == url.origin())
     }
 
-    /// Accepts a token server for a request with a credential, or for an anonymous one.
+    /// Checks that a token server may get a request with a credential, or an anonymous one.
     pub(super) fn check_realm(
         &self,
         realm: &Url,
@@ -56,13 +56,13 @@ impl Endpoint {
             true => policy.allows_secret(realm),
             false => policy.allows_anonymous(realm),
         };
-        self.check(allowed, realm, "to log in at")
+        self.check(allowed, realm, "for login")
     }
 
-    /// Accepts an upload location or the target of a redirect.
+    /// Checks an upload location or the target of a redirect.
     pub(super) fn check_storage(&self, target: &Url, options: &ClientOptions) -> Result<(), Error> {
         let allowed = self.policy(options).allows_storage(target);
-        self.check(allowed, target, "as its storage")
+        self.check(allowed, target, "for storage")
     }
 
     fn policy<'a>(&'a self, options: &'a ClientOptions) -> RealmPolicy<'a> {

@@ -1,4 +1,4 @@
-//! One image for several platforms, out of images that are there already.
+//! One image for several platforms, made from existing images.
 
 use std::collections::HashSet;
 
@@ -6,31 +6,26 @@ use bytes::Bytes;
 use pipeops_core::{Digest, ImageRef};
 use serde_json::{Value, json};
 
-use super::manifest::digest_of;
+use super::manifest::{MAX_MANIFESTS, digest_of};
 use super::transport::bad_answer;
-use super::{MAX_CONFIG_BYTES, Manifest, RegistryClient, Target};
+use super::{Manifest, RegistryClient, Target};
 use crate::error::{Action, Error};
-use reqwest::Method;
 
 /// The media type of an index.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Manifests under one index; more are refused.
-const MAX_MANIFESTS: usize = 100;
-
 impl RegistryClient {
-    /// Makes one image for several platforms: an [OCI index] over `parts`, which are in `image`'s repository already, under
-    /// `image`'s tag. A part may itself be an index, as BuildKit makes it for an image with attestations: its entries are taken
-    /// over as they are.
+    /// Pushes one image for several platforms: an [OCI index] of `parts` under `image`'s tag. The parts must be in the same
+    /// repository. If a part is itself an index, as BuildKit makes for an image with attestations, its entries are used.
     ///
-    /// Each part is read and its digest verified; its platform is the one in its configuration.
+    /// Each part is read and its digest verified. Its platform comes from its configuration.
     ///
     /// [OCI index]: https://github.com/opencontainers/image-spec/blob/main/image-index.md
     ///
     /// # Errors
-    /// [`Error::NotFound`] when a part is not there, [`Error::InvalidImage`] when `image` has no tag, there is no part, or two
-    /// parts are for one platform, [`Error::BadAnswer`] when the registry gives or keeps something else than it was asked for,
-    /// or why it cannot be used.
+    /// [`Error::NotFound`] if a part is missing; [`Error::InvalidImage`] if `image` has no tag, there are no parts, or two parts
+    /// have the same platform; [`Error::BadAnswer`] if the registry returns or stores other content; or as
+    /// [`RegistryClient::check_push`].
     pub async fn push_index(&self, image: &ImageRef, parts: &[Digest]) -> Result<Digest, Error> {
         let tagged = image.tag().is_some() && image.digest().is_none();
         if !tagged || parts.is_empty() {
@@ -55,11 +50,12 @@ impl RegistryClient {
         self.put_index(image, &entries).await
     }
 
-    /// What the index holds of one part.
+    /// The entries of the index for one part.
     async fn entries(&self, part: &ImageRef) -> Result<Vec<Value>, Error> {
         let manifest = self.manifest(part).await?;
         if manifest.is_index() {
-            let index: Value = parse(part, &manifest.bytes)?;
+            let index: Value = serde_json::from_slice(&manifest.bytes)
+                .map_err(|_| bad_answer(part.host(), format!("{part} isn't JSON")))?;
             let entries = index["manifests"].as_array().cloned();
             return entries.ok_or_else(|| bad_answer(part.host(), "an index without manifests"));
         }
@@ -72,19 +68,9 @@ impl RegistryClient {
         })])
     }
 
-    /// The platform as the image's configuration says it.
+    /// The platform in the image's configuration.
     async fn platform_of(&self, part: &ImageRef, manifest: &Manifest) -> Result<Value, Error> {
-        let config = manifest.content(part.host())?.config;
-        let config =
-            config.ok_or_else(|| bad_answer(part.host(), "a manifest without a configuration"))?;
-        let target = Target::new(self, part, Action::Pull);
-        let request = target.blob_request(Method::GET, &config.digest)?;
-        let (_, bytes) = self.fetch(&target, &request, MAX_CONFIG_BYTES).await?;
-        if digest_of(&bytes) != config.digest {
-            let what = format!("blob {} is damaged", config.digest);
-            return Err(bad_answer(part.host(), what));
-        }
-        let config: Value = parse(part, &bytes)?;
+        let config = self.config_of(part, manifest).await?;
         let keys = ["architecture", "os", "variant", "os.version", "os.features"];
         let known = keys.iter().filter_map(|key| {
             let value = config.get(*key)?;
@@ -97,7 +83,7 @@ impl RegistryClient {
         } else {
             Err(bad_answer(
                 part.host(),
-                format!("{part} does not say its platform"),
+                format!("the configuration of {part} has no platform"),
             ))
         }
     }
@@ -112,27 +98,25 @@ impl RegistryClient {
         };
         let target = Target::new(self, image, Action::Push);
         let request = target.put_manifest_request(&index)?;
-        let answer = self
-            .call(&target.registry, &target.scopes, &request)
-            .await?;
+        let answer = self.call(&target, &request).await?;
         let kept = answer.headers().get("docker-content-digest");
         let kept = kept.and_then(|value| value.to_str().ok());
         match kept {
             Some(kept) if kept != index.digest.as_str() => Err(bad_answer(
                 image.host(),
-                format!("the index is {}, it keeps {kept}", index.digest),
+                format!("pushed {}, it stored {kept}", index.digest),
             )),
             _ => Ok(index.digest),
         }
     }
 }
 
-/// Refuses two images for one platform: nodes would silently take the first.
+/// Rejects two images for one platform: nodes would silently use the first.
 fn check_platforms(image: &ImageRef, entries: &[Value]) -> Result<(), Error> {
     let mut seen = HashSet::new();
     for entry in entries {
         let platform = &entry["platform"];
-        // Attestations are for no platform.
+        // Attestations have no platform.
         if platform["os"] == "unknown" || platform.is_null() {
             continue;
         }
@@ -151,9 +135,4 @@ fn invalid(image: &ImageRef, why: impl Into<String>) -> Error {
         image: image.to_string(),
         why: why.into(),
     }
-}
-
-fn parse(image: &ImageRef, bytes: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|_| bad_answer(image.host(), format!("{image} is not JSON")))
 }

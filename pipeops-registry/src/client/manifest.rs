@@ -1,4 +1,4 @@
-//! Manifests: what an image consists of.
+//! Manifests.
 
 use bytes::Bytes;
 use pipeops_core::Digest;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::transport::bad_answer;
 use crate::error::Error;
 
-/// Every manifest type that is in use: a registry converts, or denies that the image is there, when one is not named.
+/// All manifest types in use. If one isn't listed, a registry may convert the manifest or respond that there is none.
 pub(super) const ACCEPT: HeaderValue = HeaderValue::from_static(
     "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, \
@@ -17,15 +17,18 @@ pub(super) const ACCEPT: HeaderValue = HeaderValue::from_static(
      application/vnd.docker.distribution.manifest.list.v2+json",
 );
 
-/// The manifest of one image, or the index over the images of several platforms, as the registry keeps it.
+/// The most manifests in one index.
+pub(super) const MAX_MANIFESTS: usize = 100;
+
+/// The manifest of an image, or the index of an image for several platforms, as the registry stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The digest of `bytes`, computed here.
+    /// The digest of `bytes`, computed locally.
     pub digest: Digest,
-    /// The media type under which the registry serves it.
+    /// The media type in the registry's response.
     pub media_type: String,
-    /// The manifest to the byte: its digest is over exactly these.
+    /// The exact bytes of the manifest.
     pub bytes: Bytes,
 }
 
@@ -35,18 +38,18 @@ impl Manifest {
         self.media_type.contains("image.index") || self.media_type.contains("manifest.list")
     }
 
-    /// What it refers to.
+    /// The parsed manifest.
     pub(super) fn content(&self, registry: &str) -> Result<Content, Error> {
         serde_json::from_slice(&self.bytes).map_err(|error| {
             bad_answer(
                 registry,
-                format!("a manifest that is not valid at column {}", error.column()),
+                format!("an invalid manifest (column {})", error.column()),
             )
         })
     }
 }
 
-/// What a manifest refers to; an index has `manifests`, an image `config` and `layers`.
+/// A parsed manifest: an index has `manifests`, an image has `config` and `layers`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Content {
     #[serde(default)]
@@ -60,7 +63,7 @@ pub(super) struct Content {
 pub(super) struct Descriptor {
     pub(super) digest: Digest,
     pub(super) size: u64,
-    /// Layers that are served from elsewhere and pushed nowhere.
+    /// Set for layers that are served from elsewhere and never pushed.
     #[serde(default)]
     pub(super) urls: Vec<String>,
     platform: Option<Platform>,
@@ -75,7 +78,7 @@ struct Platform {
 }
 
 impl Content {
-    /// The manifest for a platform such as `linux/amd64` or `linux/arm/v7`; without a variant any one fits.
+    /// The manifest for a platform, such as `linux/amd64` or `linux/arm/v7`. Without a variant, any variant matches.
     pub(super) fn for_platform(&self, wanted: &str) -> Option<&Descriptor> {
         let mut parts = wanted.split('/');
         let (os, architecture, variant) = (parts.next()?, parts.next()?, parts.next());

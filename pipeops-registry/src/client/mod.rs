@@ -1,4 +1,4 @@
-//! A small client for registries that speak the [distribution specification].
+//! A client for registries that implement the [distribution specification].
 //!
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
@@ -22,6 +22,7 @@ use pipeops_core::retry::retry;
 use pipeops_core::{CredentialProvider, Digest, ImageRef, Redactor};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, Response};
+use serde_json::Value;
 
 pub use manifest::Manifest;
 pub use options::ClientOptions;
@@ -34,16 +35,40 @@ use rejection::Rejection;
 use token::Scopes;
 use transport::{Request, Transport, bad_answer, location};
 
-/// Larger manifests are refused, as registries themselves do.
+/// The largest manifest, as in registries themselves.
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
-/// Larger configurations of images are refused.
+/// The largest configuration of an image.
 const MAX_CONFIG_BYTES: usize = 8 * 1024 * 1024;
-/// First try, cached token that ran out, renewed credential.
+/// The first attempt, one after a cached token expired, one with a renewed credential.
 const MAX_LOGINS: u32 = 3;
 
 /// A client for any number of registries.
 ///
-/// It asks its [`CredentialProvider`] before each login, retries transient failures, and limits every wait. Clones share logins and connections.
+/// It gets credentials from its [`CredentialProvider`] before each login, retries transient errors, and limits every wait.
+/// Clones share logins and connections.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pipeops_registry::{ClientOptions, Credential, RegistryClient, StaticCredentials};
+/// # use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let registry = Registry::start(RegistryOptions::default()).await?;
+/// # registry.seed("acme/shop", "1", &BaseImage::new().env("A", "1"))?;
+/// # let host = registry.host();
+/// let credentials = StaticCredentials::new().with(&host, Credential::basic("bot", "token"));
+/// let client = RegistryClient::new(Arc::new(credentials), ClientOptions::default())?;
+///
+/// let image = format!("{host}/acme/shop:1").parse()?;
+/// let digest = client.resolve(&image).await?;
+/// let stable = client.retag(&image, "stable").await?;
+/// assert_eq!(client.tags(&image).await?, ["1", "stable"]);
+/// assert_eq!(stable.digest(), digest.as_ref());
+/// let config = client.config(&stable, "linux/amd64").await?;
+/// assert_eq!(config["config"]["Env"][0], "A=1");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RegistryClient {
     login: Arc<Login>,
@@ -52,10 +77,10 @@ pub struct RegistryClient {
 }
 
 impl RegistryClient {
-    /// A client with these credentials. Nothing is sent yet.
+    /// A client with these credentials. It sends nothing yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when an extra certificate authority cannot be read.
+    /// [`Error::Configuration`] if an extra certificate authority is invalid.
     pub fn new(
         credentials: Arc<dyn CredentialProvider>,
         options: ClientOptions,
@@ -69,20 +94,14 @@ impl RegistryClient {
         })
     }
 
-    /// The digest that this name stands for now; `None` when the registry has no such image.
+    /// The digest that this name currently refers to; `None` if the registry has no such image.
     ///
     /// # Errors
-    /// When the registry cannot be asked, or does not let us see it.
+    /// [`Error::Unauthorized`], [`Error::Denied`], or any error of the connection.
     pub async fn resolve(&self, image: &ImageRef) -> Result<Option<Digest>, Error> {
         let target = Target::new(self, image, Action::Pull);
-        let answer = match self
-            .call(
-                &target.registry,
-                &target.scopes,
-                &target.manifest_request(Method::HEAD)?,
-            )
-            .await
-        {
+        let request = target.manifest_request(Method::HEAD)?;
+        let answer = match self.call(&target, &request).await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -91,7 +110,7 @@ impl RegistryClient {
         let told = told.and_then(|value| value.to_str().ok()?.parse().ok());
         match image.digest().cloned().or(told) {
             Some(digest) => Ok(Some(digest)),
-            // Not every registry tells it: then it is computed.
+            // Not every registry sends it. Then it's computed.
             None => match self.manifest(image).await {
                 Ok(manifest) => Ok(Some(manifest.digest)),
                 Err(error) if is_missing(&error) => Ok(None),
@@ -100,7 +119,7 @@ impl RegistryClient {
         }
     }
 
-    /// Whether the registry has this image: a build of it can be skipped.
+    /// Whether the registry has this image, so that its build can be skipped.
     ///
     /// # Errors
     /// As [`RegistryClient::resolve`].
@@ -108,57 +127,47 @@ impl RegistryClient {
         Ok(self.resolve(image).await?.is_some())
     }
 
-    /// Whether a push to this repository would be let in: an upload is begun and cancelled, nothing is stored.
+    /// Checks that a push to this repository would succeed: it starts an upload and cancels it, so nothing is stored.
     ///
-    /// Asked before a build, it finds missing and wrong credentials while nothing is lost yet.
+    /// Call it before a build to find missing and wrong credentials early.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::Denied`] or [`Error::NameUnknown`] with the fix, or why the registry cannot be asked.
+    /// [`Error::Unauthorized`], [`Error::Denied`], [`Error::NameUnknown`], or any error of the connection.
     pub async fn check_push(&self, image: &ImageRef) -> Result<(), Error> {
         let target = Target::new(self, image, Action::Push);
-        let answer = self
-            .call(
-                &target.registry,
-                &target.scopes,
-                &target.upload_request("")?,
-            )
-            .await
-            .map_err(|error| match error {
-                // Not every registry says which of the two is missing; no image was asked for here.
-                Error::NotFound { .. } => Error::NameUnknown {
-                    host: target.registry.name.clone(),
-                    repository: target.repository.clone(),
-                    message: "not found".to_owned(),
-                },
-                other => other,
-            })?;
+        let request = target.upload_request("")?;
+        let answer = self.call(&target, &request).await;
+        let answer = answer.map_err(|error| match error {
+            // Not every registry says which of the two is missing. No image was requested here.
+            Error::NotFound { .. } => Error::NameUnknown {
+                host: target.registry.name.clone(),
+                repository: target.repository.clone(),
+                message: "not found".to_owned(),
+            },
+            other => other,
+        })?;
         self.cancel_upload(&target, &answer).await;
         Ok(())
     }
 
-    /// The manifest of this image, its digest verified.
+    /// The manifest of this image, with verified digest.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none, [`Error::BadAnswer`] when its digest is not the one that was asked for, or why
-    /// the registry cannot be asked.
+    /// [`Error::NotFound`] if there is none, [`Error::BadAnswer`] if it has another digest than the requested one, or as
+    /// [`RegistryClient::resolve`].
     pub async fn manifest(&self, image: &ImageRef) -> Result<Manifest, Error> {
         let target = Target::new(self, image, Action::Pull);
         let request = target.manifest_request(Method::GET)?;
-        let (headers, bytes) = self
-            .fetch(&target, &request, MAX_MANIFEST_BYTES)
-            .await
-            .map_err(|error| {
-                if is_missing(&error) {
-                    not_found(image)
-                } else {
-                    error
-                }
-            })?;
+        let fetched = self.fetch(&target, &request, MAX_MANIFEST_BYTES).await;
+        let (headers, bytes) = fetched.map_err(|error| match is_missing(&error) {
+            true => not_found(image.to_string()),
+            false => error,
+        })?;
         let digest = digest_of(&bytes);
         match image.digest() {
             Some(wanted) if *wanted != digest => Err(bad_answer(
                 image.host(),
-                format!("asked for {wanted}, it gave {digest}"),
+                format!("requested {wanted}, received {digest}"),
             )),
             _ => Ok(Manifest {
                 digest,
@@ -168,49 +177,39 @@ impl RegistryClient {
         }
     }
 
-    /// The configuration (environment, user, labels) of this image. Of an index, that of `platform`, such as `linux/amd64`.
+    /// The configuration (environment, user, labels) of this image. For an index, that of `platform`, such as `linux/amd64`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such image or none for the platform, or as [`RegistryClient::manifest`].
-    pub async fn config(
-        &self,
-        image: &ImageRef,
-        platform: &str,
-    ) -> Result<serde_json::Value, Error> {
+    /// [`Error::NotFound`] if there is no such image or none for the platform, or as [`RegistryClient::manifest`].
+    pub async fn config(&self, image: &ImageRef, platform: &str) -> Result<Value, Error> {
         let mut manifest = self.manifest(image).await?;
         if manifest.is_index() {
             let content = manifest.content(image.host())?;
-            let child = content
-                .for_platform(platform)
-                .ok_or_else(|| Error::NotFound {
-                    what: format!("{image} for {platform}"),
-                })?;
-            manifest = self
-                .manifest(&image.with_digest(child.digest.clone()))
-                .await?;
+            let child = content.for_platform(platform);
+            let child = child.ok_or_else(|| not_found(format!("{image} for {platform}")))?;
+            let child = image.with_digest(child.digest.clone());
+            manifest = self.manifest(&child).await?;
         }
+        self.config_of(image, &manifest).await
+    }
+
+    /// The configuration of the image with this manifest, with verified digest.
+    async fn config_of(&self, image: &ImageRef, manifest: &Manifest) -> Result<Value, Error> {
         let config = manifest.content(image.host())?.config;
         let config =
             config.ok_or_else(|| bad_answer(image.host(), "a manifest without a configuration"))?;
         let target = Target::new(self, image, Action::Pull);
-        let (_, bytes) = self
-            .fetch(
-                &target,
-                &target.blob_request(Method::GET, &config.digest)?,
-                MAX_CONFIG_BYTES,
-            )
-            .await?;
+        let request = target.blob_request(Method::GET, &config.digest)?;
+        let (_, bytes) = self.fetch(&target, &request, MAX_CONFIG_BYTES).await?;
         if digest_of(&bytes) != config.digest {
-            return Err(bad_answer(
-                image.host(),
-                format!("blob {} is damaged", config.digest),
-            ));
+            let what = format!("content that doesn't match its digest {}", config.digest);
+            return Err(bad_answer(image.host(), what));
         }
         serde_json::from_slice(&bytes)
-            .map_err(|_| bad_answer(image.host(), "a configuration that is not JSON"))
+            .map_err(|_| bad_answer(image.host(), "a configuration that isn't JSON"))
     }
 
-    /// Sends a request and reads its answer of up to `limit` bytes; both are tried again together.
+    /// Sends a request and reads its response of up to `limit` bytes; both are retried together.
     async fn fetch(
         &self,
         target: &Target,
@@ -218,43 +217,25 @@ impl RegistryClient {
         limit: usize,
     ) -> Result<(HeaderMap, Bytes), Error> {
         retry(self.options.backoff, tokio::time::sleep, || async {
-            let answer = self
-                .attempt(&target.registry, &target.scopes, request)
-                .await?;
-            let headers = answer.headers().clone();
-            Ok((
-                headers,
-                self.transport
-                    .read(&target.registry.name, answer, limit)
-                    .await?,
-            ))
+            let answer = self.attempt(target, request).await?;
+            let (headers, host) = (answer.headers().clone(), &target.registry.name);
+            Ok((headers, self.transport.read(host, answer, limit).await?))
         })
         .await
     }
 
-    /// Sends a request until it succeeds or fails for good. The answer is a success.
-    async fn call(
-        &self,
-        registry: &Endpoint,
-        scopes: &Scopes,
-        request: &Request,
-    ) -> Result<Response, Error> {
-        retry(self.options.backoff, tokio::time::sleep, || {
-            self.attempt(registry, scopes, request)
-        })
-        .await
+    /// Sends a request, with retries. The response is a success.
+    async fn call(&self, target: &Target, request: &Request) -> Result<Response, Error> {
+        let attempt = || self.attempt(target, request);
+        retry(self.options.backoff, tokio::time::sleep, attempt).await
     }
 
-    /// Sends a request once, or as often as logging in takes.
-    async fn attempt(
-        &self,
-        registry: &Endpoint,
-        scopes: &Scopes,
-        request: &Request,
-    ) -> Result<Response, Error> {
+    /// Sends a request once, or more often if it takes a login.
+    async fn attempt(&self, target: &Target, request: &Request) -> Result<Response, Error> {
+        let registry = &target.registry;
         let mut logins = 0;
         loop {
-            let presented = self.login.present(registry, scopes).await?;
+            let presented = self.login.present(registry, &target.scopes).await?;
             let answer = self.send(registry, request, presented.as_ref()).await?;
             if answer.status().is_success() {
                 return Ok(answer);
@@ -267,7 +248,7 @@ impl RegistryClient {
             logins += 1;
             if logins == MAX_LOGINS
                 || !self
-                    .may_log_in_again(registry, scopes, presented.as_ref(), &rejection)
+                    .may_log_in_again(target, presented.as_ref(), &rejection)
                     .await?
             {
                 let authenticated = presented.as_ref().is_some_and(Presented::is_authenticated);
@@ -280,11 +261,11 @@ impl RegistryClient {
 
     async fn may_log_in_again(
         &self,
-        registry: &Endpoint,
-        scopes: &Scopes,
+        target: &Target,
         presented: Option<&Presented>,
         rejection: &Rejection,
     ) -> Result<bool, Error> {
+        let (registry, scopes) = (&target.registry, &target.scopes);
         if !rejection.class.needs_credential() {
             return Ok(false);
         }
@@ -319,8 +300,8 @@ impl RegistryClient {
         }
     }
 
-    /// Best effort: registries drop unfinished uploads by themselves, some know no cancelling, and only the registry's own
-    /// host is asked.
+    /// Best effort: registries delete unfinished uploads, and some don't support cancelling. Only the registry's own host gets
+    /// the request.
     async fn cancel_upload(&self, target: &Target, started: &Response) {
         let Some(url) = location(started).filter(|url| target.registry.is_origin_of(url)) else {
             return;
@@ -333,9 +314,7 @@ impl RegistryClient {
             action: Action::Push,
             repository: target.repository.clone(),
         };
-        let _ = self
-            .attempt(&target.registry, &target.scopes, &request)
-            .await;
+        let _ = self.attempt(target, &request).await;
     }
 }
 
@@ -347,11 +326,11 @@ impl fmt::Debug for RegistryClient {
     }
 }
 
-/// One image in one registry, and what is to be done with it.
+/// One image in one registry, and the action.
 struct Target {
     registry: Endpoint,
     repository: String,
-    /// The digest if there is one, else the tag, else `latest`, as all tools have it.
+    /// The digest, the tag, or `latest`.
     reference: String,
     action: Action,
     scopes: Scopes,
@@ -382,7 +361,7 @@ impl Target {
     fn put_manifest_request(&self, manifest: &Manifest) -> Result<Request, Error> {
         let mut request = self.request(Method::PUT, &format!("manifests/{}", self.reference))?;
         let media_type = HeaderValue::from_str(&manifest.media_type)
-            .map_err(|_| bad_answer(&self.registry.name, "a media type that no header can hold"))?;
+            .map_err(|_| bad_answer(&self.registry.name, "an invalid media type"))?;
         request.headers.insert(CONTENT_TYPE, media_type);
         request.body = Some(manifest.bytes.clone());
         Ok(request)
@@ -392,10 +371,10 @@ impl Target {
         self.request(method, &format!("blobs/{digest}"))
     }
 
-    /// Begins an upload; `query` may ask for a mount.
+    /// Starts an upload; `query` may request a mount.
     fn upload_request(&self, query: &str) -> Result<Request, Error> {
         let mut request = self.request(Method::POST, &format!("blobs/uploads/{query}"))?;
-        // An empty body, so that its length is sent: proxies refuse a POST without one.
+        // An empty body, so that its length is sent: proxies reject a POST without one.
         request.body = Some(Bytes::new());
         Ok(request)
     }
@@ -414,7 +393,7 @@ impl Target {
     }
 }
 
-/// The token is good and does not reach far enough: another login would not help.
+/// Whether the token is valid but its scope doesn't suffice. Another login wouldn't help.
 fn lacks_scope(headers: &HeaderMap) -> bool {
     headers
         .get_all(WWW_AUTHENTICATE)
@@ -441,8 +420,6 @@ fn is_missing(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. } | Error::NameUnknown { .. })
 }
 
-fn not_found(image: &ImageRef) -> Error {
-    Error::NotFound {
-        what: image.to_string(),
-    }
+fn not_found(what: String) -> Error {
+    Error::NotFound { what }
 }

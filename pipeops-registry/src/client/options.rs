@@ -1,4 +1,4 @@
-//! How a client behaves.
+//! Options of a client.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use pipeops_core::Backoff;
 use pipeops_core::registry::{TrustedRealms, host};
 
-/// How a [`RegistryClient`](crate::RegistryClient) behaves.
+/// Options of a [`RegistryClient`](crate::RegistryClient).
 ///
 /// ```
 /// use pipeops_registry::ClientOptions;
@@ -19,19 +19,19 @@ use pipeops_core::registry::{TrustedRealms, host};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// How transient failures are retried. Default: 3 attempts within 2 minutes.
+    /// How transient errors are retried. Default: 3 attempts within 2 min.
     pub backoff: Backoff,
-    /// Longest time until a connection stands. Default 10 s.
+    /// Time limit for a connection. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Longest time until an answer begins, and longest silence within one. Default 30 s.
+    /// Time limit for the start of a response, and for each pause within it. Default: 30 s.
     pub answer_timeout: Duration,
-    /// Longest time for one layer to be copied. Default 30 min.
+    /// Time limit for the copy of one layer. Default: 30 min.
     pub blob_timeout: Duration,
-    /// Registries that speak plain HTTP. Those on this machine always do.
+    /// Registries without TLS. Those on this machine never use TLS. Default: none.
     pub plain_http: BTreeSet<String>,
-    /// Certificate authorities to trust beside the system's, each in PEM.
+    /// Certificate authorities to trust besides the system's, in PEM. Default: none.
     pub extra_roots: Vec<String>,
-    /// Hosts of token servers that are trusted beyond [`RealmPolicy`](pipeops_core::registry::RealmPolicy).
+    /// Token servers to trust besides those that [`RealmPolicy`](pipeops_core::registry::RealmPolicy) allows. Default: none.
     pub trusted_realms: TrustedRealms,
 }
 
@@ -50,36 +50,36 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// Sets how transient failures are retried.
+    /// Sets how transient errors are retried.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Sets the longest time until an answer begins, and the longest silence within one.
+    /// Sets the time limit for the start of a response, and for each pause within it.
     #[must_use]
     pub fn answer_timeout(mut self, limit: Duration) -> Self {
         self.answer_timeout = limit;
         self
     }
 
-    /// Speaks to this registry without TLS. Credentials then travel in the clear.
+    /// Uses this registry without TLS. Credentials are then sent unencrypted.
     #[must_use]
     pub fn plain_http(mut self, registry: &str) -> Self {
         self.plain_http.insert(host::canonical(registry));
         self
     }
 
-    /// Trusts this certificate authority (PEM) beside the system's.
+    /// Trusts this certificate authority (PEM) besides the system's.
     #[must_use]
     pub fn extra_root(mut self, pem: impl Into<String>) -> Self {
         self.extra_roots.push(pem.into());
         self
     }
 
-    /// Lets the credentials of `registry` be sent to a token server on the host `realm`, over TLS. Only needed where the two
-    /// hosts have no registrable domain in common.
+    /// Allows sending the credentials of `registry` to the token server `realm`, over TLS. Only needed if the two hosts have
+    /// different registrable domains.
     #[must_use]
     pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
         self.trusted_realms.insert(registry, realm);

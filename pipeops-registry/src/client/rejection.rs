@@ -1,4 +1,4 @@
-//! Rejected requests: the answer, read and classified.
+//! Rejected requests: reads and classifies the response.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use reqwest::{Response, StatusCode};
 use super::transport::{Request, Transport};
 use crate::error::Error;
 
-/// Longest body that is read.
+/// The most that is read of a body.
 const MAX_REFUSAL_BYTES: usize = 16 * 1024;
-/// Longest message that is shown.
+/// The longest message.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// An answer that isn't a success.
+/// A response that isn't a success.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) class: RefusalClass,
@@ -28,7 +28,7 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    /// Reads the answer. `redactor` knows what was presented: registries may repeat it.
+    /// Reads the response. `redactor` knows the credentials of the request, which registries may repeat.
     pub(super) async fn read(
         transport: &Transport,
         registry: &str,
@@ -36,7 +36,7 @@ impl Rejection {
         redactor: &Redactor,
     ) -> Self {
         let (status, headers) = (answer.status(), answer.headers().clone());
-        // Without a readable body the status decides.
+        // Without a readable body, the status decides.
         let body = transport
             .read(registry, answer, MAX_REFUSAL_BYTES)
             .await
@@ -54,13 +54,13 @@ impl Rejection {
         }
     }
 
-    /// The same rejection with another class, if one is given: the caller knows more than the table.
+    /// Replaces the class, if the caller knows more than the table.
     pub(super) fn meaning(mut self, class: Option<RefusalClass>) -> Self {
         self.class = class.unwrap_or(self.class);
         self
     }
 
-    /// The error for a request that presented credentials or not.
+    /// The error; `presented` says whether the request had credentials.
     pub(super) fn into_error(self, registry: &str, request: &Request, presented: bool) -> Error {
         let (host, repository) = (registry.to_owned(), request.repository.clone());
         let (action, message, retry_after) = (request.action, self.message, self.retry_after);
@@ -114,15 +114,15 @@ impl Rejection {
     }
 }
 
-/// The registry's own words without secrets. The body is redacted before it is read, because codes change their case,
-/// and the message after it, because JSON escapes characters.
+/// The registry's message without secrets. The body is redacted before it's parsed, because codes change their case, and the
+/// message after that, because JSON escapes characters.
 fn redacted(status: StatusCode, body: &str, redactor: &Redactor) -> String {
     let errors = entries(&redactor.redact(body));
     let message = message(status, &errors);
     redactor.redact(&message).into_owned()
 }
 
-/// The registry's own words: `CODE: message` of the first error.
+/// The registry's message: `CODE: message` of the first error.
 fn message(status: StatusCode, errors: &[ErrorEntry]) -> String {
     let text = match errors.first() {
         Some(error) if error.code.is_empty() => error.message.clone(),
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_secret_is_in_the_registrys_words() {
+    fn the_message_contains_no_secret() {
         let redactor = Redactor::new([r#"s3cr3t-Hunter2"x"#.into(), "s3cr3tHunter2".into()]);
         for body in [
             r#"{"error":"bad password s3cr3t-Hunter2\"x for bob"}"#,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registrys_words_are_bounded_and_clean() {
+    fn the_message_is_bounded_and_clean() {
         let of = |body: &str| message(StatusCode::FORBIDDEN, &entries(body));
         assert_eq!(
             of(r#"{"errors":[{"code":"DENIED","message":"no\nway"}]}"#),

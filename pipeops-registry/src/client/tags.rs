@@ -1,4 +1,4 @@
-//! Listing, moving and deleting.
+//! Listing and adding tags, and deleting images.
 
 use pipeops_core::ImageRef;
 use reqwest::Method;
@@ -10,16 +10,16 @@ use super::transport::{Request, bad_answer};
 use super::{RegistryClient, Target, is_missing};
 use crate::error::{Action, Error};
 
-/// Longer pages are refused.
+/// The largest page of a list.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Pages that are read of one list: a hostile registry could go on for ever.
+/// The most pages of a list: a hostile registry could send pages forever.
 const MAX_PAGES: usize = 100;
 
 impl RegistryClient {
-    /// All tags of the image's repository, in the registry's order; empty when there is no such repository.
+    /// All tags of the image's repository, in the registry's order; empty if there is no such repository.
     ///
     /// # Errors
-    /// When the registry cannot be asked, or the list has more than 100 pages.
+    /// [`Error::BadAnswer`] if the list has more than 100 pages, or as [`RegistryClient::resolve`].
     pub async fn tags(&self, image: &ImageRef) -> Result<Vec<String>, Error> {
         let target = Target::new(self, image, Action::Pull);
         let mut request = target.request(Method::GET, "tags/list?n=1000")?;
@@ -42,11 +42,11 @@ impl RegistryClient {
         ))
     }
 
-    /// Gives the image one more tag in the same repository; nothing is copied.
+    /// Adds a tag to the image in the same repository, and returns the tagged image. No layer is copied.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such image, [`Error::ImmutableTag`] when the tag exists and may not move,
-    /// [`Error::InvalidImage`] when it is no tag, or why the registry cannot be asked.
+    /// [`Error::NotFound`] if there is no such image, [`Error::ImmutableTag`] if the tag exists and is immutable,
+    /// [`Error::InvalidImage`] if the tag is invalid, or as [`RegistryClient::check_push`].
     pub async fn retag(&self, image: &ImageRef, tag: &str) -> Result<ImageRef, Error> {
         let tagged = image.with_tag(tag).map_err(|error| Error::InvalidImage {
             image: image.to_string(),
@@ -54,26 +54,23 @@ impl RegistryClient {
         })?;
         let manifest = self.manifest(image).await?;
         let target = Target::new(self, &tagged, Action::Push);
-        self.call(
-            &target.registry,
-            &target.scopes,
-            &target.put_manifest_request(&manifest)?,
-        )
-        .await?;
+        let request = target.put_manifest_request(&manifest)?;
+        self.call(&target, &request).await?;
         Ok(tagged.with_digest(manifest.digest))
     }
 
-    /// Deletes the image that this name stands for now, **with all of its tags**. False when there was none.
+    /// Deletes the image that this name currently refers to, **with all its tags**. Returns false if there was none.
     ///
     /// # Errors
-    /// When the registry does not allow it (many do not delete at all: [`Error::BadAnswer`]) or cannot be asked.
+    /// [`Error::BadAnswer`] if the registry doesn't support deletion, as many don't; [`Error::Denied`]; or as
+    /// [`RegistryClient::resolve`].
     pub async fn delete(&self, image: &ImageRef) -> Result<bool, Error> {
         let Some(digest) = self.resolve(image).await? else {
             return Ok(false);
         };
         let target = Target::new(self, &image.with_digest(digest), Action::Delete);
         let request = target.request(Method::DELETE, &format!("manifests/{}", target.reference))?;
-        match self.call(&target.registry, &target.scopes, &request).await {
+        match self.call(&target, &request).await {
             Ok(_) => Ok(true),
             Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(error),
@@ -90,17 +87,17 @@ impl RegistryClient {
         let next = link
             .and_then(next_link)
             .and_then(|next| request.url.join(next).ok());
-        // The next page is asked for with credentials: of this registry only.
+        // The request for the next page has credentials, so it's only sent to this registry.
         let next = next.filter(|url| target.registry.is_origin_of(url));
         let page: Page = serde_json::from_slice(&body)
-            .map_err(|_| bad_answer(&target.registry.name, "a list of tags that is not JSON"))?;
+            .map_err(|_| bad_answer(&target.registry.name, "a list of tags that isn't JSON"))?;
         Ok((page.tags.unwrap_or_default(), next))
     }
 }
 
 #[derive(Deserialize)]
 struct Page {
-    /// Some registries write `null` for an empty list.
+    /// Some registries send `null` for an empty list.
     tags: Option<Vec<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: how they are asked for, and how long they are good.
+//! Tokens: how to request them, and how long they're valid.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ use super::endpoint::Endpoint;
 use super::transport::{Request, bad_answer};
 use crate::error::{Action, Error};
 
-/// How long a token is good when its server does not say: the specification's own default.
+/// The default lifetime of a token, in seconds, from the specification.
 const DEFAULT_LIFETIME: u64 = 60;
-/// What a token is for: repositories and what may be done in each, in the order of the request.
+/// The scopes of a token: repositories and actions, in the order of the request.
 pub(super) type Scopes = Vec<(String, Action)>;
 
-/// A bearer token, and the credential that it was given for.
+/// A bearer token, and the credential that it was issued for.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) token: SecretString,
@@ -29,7 +29,7 @@ pub(super) struct Token {
     pub(super) good_until: Instant,
 }
 
-/// GET with Basic (or nothing), as the specification has it; POST with a refresh token for identity tokens.
+/// GET with Basic (or nothing), as in the specification; POST with a refresh token for identity tokens.
 pub(super) fn token_request(
     registry: &Endpoint,
     realm: &Url,
@@ -94,14 +94,14 @@ pub(super) struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    /// The token, good for nine tenths of its time counted from before it was asked for.
+    /// The token, valid for nine tenths of its lifetime from the request on.
     pub(super) fn into_token(self, credential: Credential, asked_at: Instant) -> Option<Token> {
         let token = if self.token.is_empty() {
             self.access_token
         } else {
             self.token
         };
-        // At most a day, whatever the server says.
+        // At most a day.
         let seconds = self
             .expires_in
             .unwrap_or(DEFAULT_LIFETIME)
@@ -123,12 +123,12 @@ pub(super) fn basic_header(
     secret_header(registry, &format!("Basic {encoded}"))
 }
 
-/// A header that is never shown, also by the HTTP library.
+/// A header that isn't shown, not even by the HTTP library.
 pub(super) fn secret_header(registry: &Endpoint, text: &str) -> Result<HeaderValue, Error> {
     let mut header = HeaderValue::from_str(text).map_err(|_| {
         bad_answer(
             &registry.name,
-            "a token with characters that no header can hold",
+            "a token with characters that are invalid in a header",
         )
     })?;
     header.set_sensitive(true);

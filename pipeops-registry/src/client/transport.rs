@@ -1,4 +1,4 @@
-//! HTTP to registries: connections and limits.
+//! HTTP connections to registries, and their limits.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::endpoint::Endpoint;
 use super::options::ClientOptions;
 use crate::error::{Action, Error};
 
-/// Redirects from a registry to its storage, one after the other.
+/// The most consecutive redirects.
 const MAX_REDIRECTS: usize = 3;
 
-/// One request, before anybody is logged in. It has no `Debug`: a body can be the form with which a token is asked for.
+/// A request without credentials. It has no `Debug`, because a body may be the form of a token request.
 #[derive(Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
-    /// What is to be done, for messages and credentials.
+    /// The action, for messages and credentials.
     pub(super) action: Action,
-    /// In which repository.
+    /// The repository, for messages and credentials.
     pub(super) repository: String,
 }
 
-/// Sends requests, each of them once.
+/// Sends requests, without retries.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     secure: reqwest::Client,
@@ -51,7 +51,7 @@ impl Transport {
                 .tls_backend_preconfigured(tls.clone())
                 .user_agent(concat!("pipeops/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(options.connect_timeout)
-                // Followed by hand: each target passes the guard, and credentials stay behind.
+                // Followed manually: each target is checked, and gets no credentials.
                 .redirect(reqwest::redirect::Policy::none())
         };
         let build = |builder: reqwest::ClientBuilder| {
@@ -67,7 +67,7 @@ impl Transport {
         })
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -100,7 +100,7 @@ impl Transport {
         }
     }
 
-    /// Follows an answer's redirects to the registry's storage.
+    /// Follows redirects to the registry's storage.
     pub(super) async fn follow(
         &self,
         registry: &Endpoint,
@@ -146,7 +146,7 @@ impl Transport {
         Ok(body.freeze())
     }
 
-    /// The next piece of a body; `None` at its end.
+    /// The next chunk of a body; `None` at its end.
     pub(super) async fn chunk(
         &self,
         url: &Url,
@@ -174,7 +174,7 @@ impl Transport {
         }
     }
 
-    /// What a broken exchange means. The URL is taken out of it: it can carry a signature.
+    /// Classifies a failed exchange. The URL is removed, because it may contain a signature.
     fn failure(&self, url: &Url, error: reqwest::Error) -> Error {
         let host = authority(url);
         if error.is_timeout() {

@@ -1,4 +1,4 @@
-//! Several sources of credentials, asked one after the other.
+//! Several sources of credentials.
 
 use std::sync::Arc;
 
@@ -6,28 +6,36 @@ use async_trait::async_trait;
 use pipeops_core::credential::CredentialKind;
 use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
-/// Several sources of credentials: the first that has one for the registry answers.
+/// Several sources of credentials, in order: the first one with a credential for the registry is used.
 ///
-/// A source that fails ends the search: the next one could log in as another user.
+/// If a source fails, the search ends, because the next one might log in as another user.
+///
+/// ```
+/// use pipeops_registry::{Chain, Credential, DockerConfig, StaticCredentials};
+///
+/// let project = StaticCredentials::new().with("ghcr.io", Credential::basic("bot", "token"));
+/// let chain = Chain::new().with(project).with(DockerConfig::parse(r#"{"auths": {}}"#)?);
+/// # Ok::<(), pipeops_registry::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     providers: Vec<Arc<dyn CredentialProvider>>,
 }
 
 impl Chain {
-    /// No source.
+    /// An empty chain.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a source after those already there.
+    /// Appends a source.
     #[must_use]
     pub fn with(mut self, provider: impl CredentialProvider) -> Self {
         self.providers.push(Arc::new(provider));
         self
     }
 
-    /// Adds a source that others share.
+    /// Appends a shared source.
     #[must_use]
     pub fn with_shared(mut self, provider: Arc<dyn CredentialProvider>) -> Self {
         self.providers.push(provider);

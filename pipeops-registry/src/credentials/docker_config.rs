@@ -1,4 +1,4 @@
-//! Docker's `config.json`, and pull secrets of Kubernetes, which have the same format.
+//! Docker's `config.json`, and Kubernetes' pull Secrets, which have the same format.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use serde::Deserialize;
 use super::is_below;
 use crate::error::Error;
 
-/// The largest file that is read.
+/// The largest file.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The user name by which docker marks that the password is an identity token.
+/// The user name by which Docker marks a password as an identity token.
 const IDENTITY_USER: &str = "<token>";
 
-/// The logins of docker's `config.json`: `auths` with user and password or an identity token.
+/// The logins in Docker's `config.json`: `auths` with user and password, or with an identity token.
 ///
-/// Keys may name a path, as podman and Kubernetes allow (`registry.example.com/team`): the longest one that the repository
-/// lies below wins. Credential helpers (`credHelpers`, `credsStore`) are not run yet: asking for a registry whose login
-/// is in one is an error that says so, not an anonymous login.
+/// As in Podman and Kubernetes, keys may have a path (`registry.example.com/team`). The longest one that matches the repository
+/// is used. Credential helpers (`credHelpers`, `credsStore`) aren't supported yet: if a registry's login is in one,
+/// [`Error::HelperUnsupported`] is returned.
 ///
 /// ```
 /// use pipeops_registry::DockerConfig;
@@ -51,15 +51,15 @@ enum Login {
 }
 
 impl DockerConfig {
-    /// Reads the text of a `config.json` or of a `.dockerconfigjson`.
+    /// Parses a `config.json` or `.dockerconfigjson`.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when it is not such a file. The message never repeats its content.
+    /// [`Error::Configuration`] if it's invalid. The message never quotes it.
     pub fn parse(json: &str) -> Result<Self, Error> {
-        // serde's own message may quote a value: only the position is told.
+        // serde's message may quote a value, so only the position is shown.
         let file: File = serde_json::from_str(json).map_err(|error| {
             invalid(format!(
-                "is not valid at line {}, column {}",
+                "is invalid at line {}, column {}",
                 error.line(),
                 error.column()
             ))
@@ -89,10 +89,10 @@ impl DockerConfig {
         Ok(Self { entries })
     }
 
-    /// Reads a file. It blocks: call it while the program starts.
+    /// Reads a file. It blocks the thread, so call it when the program starts.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when it cannot be read, is larger than 1 MiB, or is not such a file.
+    /// [`Error::Configuration`] if it can't be read, is larger than 1 MiB, or is invalid.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let named = |why: String| Error::Configuration {
             what: path.display().to_string(),
@@ -111,7 +111,7 @@ impl DockerConfig {
         })
     }
 
-    /// Where docker keeps its file: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+    /// The path of Docker's file: `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
     pub fn default_path() -> Option<PathBuf> {
         let folder = match std::env::var_os("DOCKER_CONFIG") {
             Some(folder) => PathBuf::from(folder),
@@ -120,7 +120,7 @@ impl DockerConfig {
         Some(folder.join("config.json"))
     }
 
-    /// The registries for which there is a login, by their one name.
+    /// The registries with a login, by canonical name.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.host.as_str())
     }
@@ -177,7 +177,7 @@ impl File {
         if !auth.auth.is_empty() {
             return decode(&auth.auth).map(Login::Known).ok_or_else(|| {
                 invalid(format!(
-                    "has an \"auth\" for {} that is not base64 of user:password",
+                    "has an \"auth\" for {} that isn't base64 of user:password",
                     host::canonical(key)
                 ))
             });
@@ -185,7 +185,7 @@ impl File {
         if !auth.username.is_empty() {
             return Ok(Login::Known(login(&auth.username, auth.password.as_str())));
         }
-        // Docker leaves an empty entry where the login itself is in its store.
+        // Docker writes an empty entry if the login is in its store.
         match self.creds_store.as_str() {
             "" => Ok(Login::Known(Credential::anonymous())),
             store => Ok(Login::InHelper(store.to_owned())),
@@ -224,7 +224,7 @@ fn is_api_version(path: &str) -> bool {
 
 fn invalid(why: String) -> Error {
     Error::Configuration {
-        what: "the docker configuration".to_owned(),
+        what: "Docker's configuration".to_owned(),
         why,
     }
 }
@@ -273,14 +273,10 @@ mod tests {
             r#"{"auths": {"r.io": {"username": "all", "password": "x"}, "r.io/team/shop": {"username": "shop", "password": "x"}}}"#,
         )
         .unwrap();
-        assert_eq!(
-            credential(&config, "r.io", "team/shop").await.unwrap(),
-            Credential::basic("shop", "x")
-        );
-        assert_eq!(
-            credential(&config, "r.io", "team/shopping").await.unwrap(),
-            Credential::basic("all", "x")
-        );
+        for (repository, user) in [("team/shop", "shop"), ("team/shopping", "all")] {
+            let found = credential(&config, "r.io", repository).await.unwrap();
+            assert_eq!(found, Credential::basic(user, "x"));
+        }
     }
 
     #[tokio::test]
@@ -296,10 +292,8 @@ mod tests {
             let error = credential(&config, host, "a").await.unwrap_err();
             assert!(error.to_string().contains(helper), "{error}");
         }
-        assert_eq!(
-            credential(&config, "other.io", "a").await.unwrap(),
-            Credential::anonymous()
-        );
+        let other = credential(&config, "other.io", "a").await.unwrap();
+        assert_eq!(other, Credential::anonymous());
     }
 
     #[test]
@@ -323,13 +317,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(br#"{"auths": {"r.io": {"username": "a", "password": "b"}}}"#)
             .unwrap();
-        assert_eq!(
-            DockerConfig::load(file.path())
-                .unwrap()
-                .hosts()
-                .collect::<Vec<_>>(),
-            ["r.io"]
-        );
+        let config = DockerConfig::load(file.path()).unwrap();
+        assert_eq!(config.hosts().collect::<Vec<_>>(), ["r.io"]);
         file.as_file().set_len(MAX_BYTES + 1).unwrap();
         let error = DockerConfig::load(file.path()).unwrap_err().to_string();
         assert!(error.contains("larger"), "{error}");

@@ -1,4 +1,4 @@
-//! Credentials that were given in advance.
+//! Fixed credentials.
 
 use async_trait::async_trait;
 use pipeops_core::registry::host;
@@ -6,11 +6,10 @@ use pipeops_core::{Credential, CredentialProvider, Failure, RegistryScope};
 
 use super::is_below;
 
-/// Credentials that were given in advance, each for one registry and, if so wished, for some of its repositories only.
+/// Fixed credentials, each for a registry or for some of its repositories.
 ///
-/// The entry with the longest matching repository wins; other repositories get
-/// [`Credential::anonymous`]. Where the caller cannot know the repository, as when BuildKit asks for a login by host alone,
-/// the registry's first entry is given: it is the caller's part to ask with a repository wherever there is one.
+/// The entry with the longest matching repository is used; other repositories get [`Credential::anonymous`]. If the caller
+/// doesn't know the repository, as when BuildKit requests a login for a host, the registry's first entry is used.
 ///
 /// ```
 /// use pipeops_core::Credential;
@@ -35,18 +34,18 @@ struct Entry {
 }
 
 impl StaticCredentials {
-    /// None at all.
+    /// No credentials.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a credential for all repositories of a registry. Aliases of Docker Hub are one registry.
+    /// Adds a credential for all repositories of a registry. Docker Hub's aliases are the same registry.
     #[must_use]
     pub fn with(self, host: &str, credential: Credential) -> Self {
         self.with_repository(host, "", credential)
     }
 
-    /// Adds a credential for one repository of a registry and those below it: `team` is also `team/shop`.
+    /// Adds a credential for a repository and those below it: `team` includes `team/shop`.
     #[must_use]
     pub fn with_repository(mut self, host: &str, repository: &str, credential: Credential) -> Self {
         self.entries.push(Entry {
@@ -63,14 +62,8 @@ impl StaticCredentials {
         let entry = match &scope.repository {
             Some(repository) => entries
                 .filter(|entry| is_below(repository, &entry.repository))
-                // Of equals the first: `max_by_key` would take the last.
-                .reduce(|best, entry| {
-                    if entry.repository.len() > best.repository.len() {
-                        entry
-                    } else {
-                        best
-                    }
-                }),
+                // The first of equals.
+                .min_by_key(|entry| std::cmp::Reverse(entry.repository.len())),
             None => entries.next(),
         };
         entry.map(|entry| &entry.credential)

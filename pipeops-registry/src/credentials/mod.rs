@@ -1,4 +1,4 @@
-//! Sources of credentials: fixed ones, docker's configuration, and a chain of several.
+//! Sources of credentials: fixed ones, Docker's configuration, and chains of several.
 
 mod chain;
 mod docker_config;

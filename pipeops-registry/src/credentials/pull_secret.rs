@@ -1,4 +1,4 @@
-//! Credentials in the form in which Kubernetes pulls with them.
+//! Pull Secrets of Kubernetes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,13 +7,13 @@ use pipeops_core::registry::host;
 use pipeops_core::{Credential, SecretString};
 use serde_json::{Map, Value, json};
 
-/// The user name that Azure's registry takes together with an identity token as the password.
+/// The user name that Azure's registry requires if the password is an identity token.
 const AZURE_TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The `.dockerconfigjson` of a pull Secret (type `kubernetes.io/dockerconfigjson`) for these registries.
 ///
-/// Anonymous credentials are left out. The kubelet cannot exchange identity tokens; Azure's registry takes one as a
-/// password and gets it so, for any other registry it is written as `identitytoken`, which tools read but nodes do not.
+/// Anonymous credentials are omitted. The kubelet can't exchange identity tokens. Azure's registry accepts one as a password;
+/// for other registries it's written as `identitytoken`, which tools read but nodes don't.
 ///
 /// ```
 /// use pipeops_core::Credential;
@@ -46,7 +46,7 @@ fn basic(username: &str, password: &str) -> Value {
     json!({"auth": auth, "password": password, "username": username})
 }
 
-/// The same bytes for the same credentials, in whatever order they came.
+/// Sorts by key, so that the same credentials give the same bytes.
 fn sorted(entries: Map<String, Value>) -> Map<String, Value> {
     let mut entries: Vec<_> = entries.into_iter().collect();
     entries.sort_by(|a, b| a.0.cmp(&b.0));
@@ -68,13 +68,8 @@ mod tests {
         ]);
         let config = DockerConfig::parse(secret.expose()).unwrap();
         assert_eq!(config.hosts().collect::<Vec<_>>(), ["docker.io"]);
-        assert_eq!(
-            config
-                .credential("docker.io", &RegistryScope::pull("a"))
-                .await
-                .unwrap(),
-            bob
-        );
+        let scope = RegistryScope::pull("a");
+        assert_eq!(config.credential("docker.io", &scope).await.unwrap(), bob);
     }
 
     #[test]

@@ -127,7 +127,7 @@ async fn answers_that_no_registry_gives_are_refused() {
         .add(Fault::status(200).body("{}").on(get()));
     let error = client.manifest(&pinned).await.unwrap_err();
     assert!(
-        matches!(&error, Error::BadAnswer { what, .. } if what.contains("asked for")),
+        matches!(&error, Error::BadAnswer { what, .. } if what.contains("requested sha256:")),
         "{error:?}"
     );
 

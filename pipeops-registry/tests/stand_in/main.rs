@@ -60,11 +60,17 @@ fn token() -> RegistryOptions {
         .user(User::new("reader", "hunter2").read_only())
 }
 
-/// How often an operation was asked for.
+/// How often an operation was requested.
 fn count(registry: &Registry, operation: &str) -> usize {
-    registry
-        .requests()
-        .iter()
-        .filter(|request| request.operation == operation)
-        .count()
+    let requests = registry.requests();
+    let matching = requests.iter().filter(|seen| seen.operation == operation);
+    matching.count()
+}
+
+/// Whether the rejected request had credentials; `None` for other errors.
+fn presented(error: &Error) -> Option<bool> {
+    match error {
+        Error::Unauthorized { presented, .. } => Some(*presented),
+        _ => None,
+    }
 }

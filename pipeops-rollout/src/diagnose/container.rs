@@ -1,4 +1,4 @@
-//! Causes that a container shows: why it waits, why it ended, why it is not ready.
+//! Causes that a container shows: why it waits, ended or isn't ready.
 
 use super::causes::{Cause, Grace};
 use super::exit;
@@ -54,8 +54,7 @@ impl One<'_> {
             "ErrImageNeverPull" => named(Cause::ImageNeverPulled),
             "ImageInspectError" => named(Cause::ImageInspect),
             "CreateContainerConfigError" => Some(self.config(message)),
-            "RunContainerError" => Some(self.not_run(reason, message)),
-            "CreateContainerError" => Some(self.not_run(reason, message)),
+            "RunContainerError" | "CreateContainerError" => Some(self.not_run(reason, message)),
             "PostStartHookError" | "PreStartHookError" | "PreCreateHookError" => {
                 named(Cause::StartHook)
             }
@@ -74,7 +73,7 @@ impl One<'_> {
 
     fn image(&self, message: &str) -> Finding {
         let reference = self.container.image.as_str();
-        // Kubelets before 1.33 say only that they try again; the cause is in an event.
+        // Kubelets before 1.33 only say that they retry. The cause is in an event.
         let from_event = || {
             self.state
                 .events_of(&self.pod.name)
@@ -108,7 +107,7 @@ impl One<'_> {
         }
     }
 
-    /// The runtime could not create or start the process.
+    /// The runtime couldn't create or start the process.
     fn not_run(&self, reason: &str, message: &str) -> Finding {
         let finding = self.named(not_run_cause(message), reason, message);
         if message.is_empty() {
@@ -119,7 +118,7 @@ impl One<'_> {
 
     fn crashed(&self) -> Option<Finding> {
         let container = self.container;
-        // Between two runs it is in `state`, during and after the next one in `lastState`.
+        // Between two runs, it's in `state`; during and after the next one, in `lastState`.
         let ended_now = container.state.terminated.as_ref();
         let ended = ended_now.or(container.last_state.terminated.as_ref())?;
         let was_init = ended.exit_code == 0 && ended_now.is_some() && container.restart_count == 0;
@@ -133,7 +132,7 @@ impl One<'_> {
         };
         let name = &container.name;
         let mut error = format!(
-            "Container {name} ended with {} (started {} times)",
+            "Container {name} terminated with {} (started {} times)",
             exit::describe(ended),
             container.restart_count + 1,
         );
@@ -155,7 +154,7 @@ impl One<'_> {
             ("OOMKilled", _) => Cause::OutOfMemory,
             ("StartError" | "ContainerCannotRun", _) => not_run_cause(&ended.message),
             ("DeadlineExceeded", _) => Cause::PodDeadline,
-            // What shells answer; programs of their own hardly use these two.
+            // The codes of shells. Other programs hardly use them.
             (_, 127) => Cause::CommandNotFound,
             (_, 126) => Cause::CommandNotExecutable,
             (_, code) if self.ended_by("Startup probe failed", code) => Cause::StartupProbe,
@@ -165,14 +164,14 @@ impl One<'_> {
         }
     }
 
-    /// Whether the kubelet ended the container because of a probe: with SIGTERM (143), SIGKILL (137) or a clean exit (0). A
-    /// container that crashes fails its probes too.
+    /// Whether the kubelet stopped the container because of a probe: by SIGTERM (143), SIGKILL (137) or a clean exit (0). A
+    /// crashing container fails its probes too.
     fn ended_by(&self, probe: &str, exit_code: i32) -> bool {
         matches!(exit_code, 0 | 137 | 143) && self.event("Unhealthy", probe).is_some()
     }
 
-    /// Applications that wait for one another crash a few times and then run. So a crash alone proves nothing, and a
-    /// container that runs again is given time.
+    /// Applications that wait for one another may crash a few times before they run. So one crash isn't a failure, and a
+    /// container that runs again gets time.
     fn crash_grace(&self, cause: Cause) -> Grace {
         let hopeless = cause.rule().grace == Grace::None;
         let runs = self.container.state.running.is_some();
@@ -200,10 +199,10 @@ impl One<'_> {
             false => (Cause::ReadinessProbe, "Readiness probe failed"),
         };
         let answer = self.event("Unhealthy", probe);
-        // A container that has just begun and was not asked yet shows nothing.
+        // A container that has just started and wasn't probed yet shows nothing.
         let answer = match (answer, starting) {
             (None, true) => return None,
-            (None, false) => format!("container {} runs and is not ready", container.name),
+            (None, false) => format!("container {} runs but isn't ready", container.name),
             (Some(answer), _) => answer.to_owned(),
         };
         let detail = answer.split_once(": ").map_or("", |(_, tail)| tail);
@@ -218,7 +217,7 @@ impl One<'_> {
         answer.split_once(": ").map(|(_, tail)| tail)
     }
 
-    /// The message of the latest event of this reason that begins so.
+    /// The message of the latest event with this reason and prefix.
     fn event(&self, reason: &str, begins: &str) -> Option<&str> {
         self.state
             .events_of(&self.pod.name)
@@ -241,7 +240,7 @@ fn probe_cause(cause: Cause) -> bool {
     matches!(cause, Cause::StartupProbe | Cause::LivenessProbe)
 }
 
-/// Sorts what runc and containerd say when a process cannot be started.
+/// Classifies the message of runc or containerd about a process that can't be started.
 fn not_run_cause(message: &str) -> Cause {
     let lower = message.to_lowercase();
     let says = |needle: &str| lower.contains(needle);
@@ -278,159 +277,106 @@ mod tests {
         found_with(status, &[]).unwrap()
     }
 
-    #[test]
-    fn the_messages_of_a_real_kubelet_are_explained() {
-        let missing = found(waiting(
-            "CreateContainerConfigError",
-            "configmap \"nothere\" not found",
-        ));
-        assert_eq!(missing.cause, Cause::ConfigMissing);
-        assert_eq!(
-            missing.diagnosis("shop", "web").fixes[0],
-            "Create the missing ConfigMap \"nothere\" in namespace shop"
-        );
-        let key = found(waiting(
-            "CreateContainerConfigError",
-            "couldn't find key PORT in ConfigMap shop/web-config",
-        ));
-        assert_eq!(
-            key.diagnosis("shop", "web").fixes[0],
-            "Create the missing key PORT of ConfigMap \"web-config\" in namespace shop"
-        );
-        let command = found(waiting(
-            "RunContainerError",
-            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown",
-        ));
-        assert_eq!(
-            (command.cause, command.grace),
-            (Cause::CommandNotFound, Grace::None)
-        );
-        let name = found(waiting(
-            "InvalidImageName",
-            "Failed to apply default image tag \"r/App\": couldn't parse image name \"r/App\": invalid reference format: repository name (App) must be lowercase",
-        ));
-        assert_eq!(
-            (name.cause, name.grace),
-            (Cause::InvalidImageName, Grace::None)
-        );
-        let root = found(waiting(
-            "CreateContainerConfigError",
-            "container has runAsNonRoot and image will run as root (pod: \"web_shop(u)\", container: web)",
-        ));
-        assert_eq!(root.cause, Cause::RunsAsRoot);
-    }
+    /// Reasons and messages of a real kubelet, and their cause.
+    const WAITING: &str = r#"
+CreateContainerConfigError | configmap "nothere" not found | ConfigMissing
+CreateContainerConfigError | couldn't find key PORT in ConfigMap shop/web-config | ConfigMissing
+CreateContainerConfigError | container has runAsNonRoot and image will run as root (pod: "web_shop(u)", container: web) | RunsAsRoot
+RunContainerError | failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown | CommandNotFound
+InvalidImageName | Failed to apply default image tag "r/App": couldn't parse image name "r/App": invalid reference format: repository name (App) must be lowercase | InvalidImageName
+ErrImageNeverPull | m | ImageNeverPulled
+ImageInspectError | m | ImageInspect
+CreateContainerError | m | ContainerOther
+PostStartHookError | m | StartHook
+PreStartHookError | m | StartHook
+CreatePodSandboxError | m | Sandbox
+ConfigPodSandboxError | m | Sandbox
+RegistryUnavailable | m | ImageOther
+"#;
 
     #[test]
-    fn every_waiting_reason_has_its_own_cause() {
-        let cases = [
-            ("ErrImageNeverPull", Cause::ImageNeverPulled),
-            ("ImageInspectError", Cause::ImageInspect),
-            ("CreateContainerError", Cause::ContainerOther),
-            ("PostStartHookError", Cause::StartHook),
-            ("PreStartHookError", Cause::StartHook),
-            ("CreatePodSandboxError", Cause::Sandbox),
-            ("ConfigPodSandboxError", Cause::Sandbox),
-            ("RegistryUnavailable", Cause::ImageOther),
-        ];
-        for (reason, cause) in cases {
-            assert_eq!(found(waiting(reason, "m")).cause, cause, "{reason}");
+    fn every_reason_to_wait_has_its_cause() {
+        for line in WAITING.trim().lines() {
+            let fields: Vec<&str> = line.split(" | ").collect();
+            let found = found(waiting(fields[0], fields[1]));
+            assert_eq!(format!("{:?}", found.cause), fields[2], "{line}");
         }
         assert!(found_with(waiting("ContainerCreating", ""), &[]).is_none());
     }
 
     #[test]
-    fn an_older_kubelet_tells_the_cause_in_an_event() {
+    fn missing_configuration_is_named() {
+        let fix = |message: &str| {
+            let found = found(waiting("CreateContainerConfigError", message));
+            found.diagnosis("shop", "web").fixes[0].clone()
+        };
+        assert_eq!(
+            fix("configmap \"nothere\" not found"),
+            "Create the missing ConfigMap \"nothere\" in namespace shop"
+        );
+        assert_eq!(
+            fix("couldn't find key PORT in ConfigMap shop/web-config"),
+            "Create the missing key PORT of ConfigMap \"web-config\" in namespace shop"
+        );
+    }
+
+    #[test]
+    fn an_older_kubelet_reports_the_cause_in_an_event() {
         let image = "registry.example.com/web:def456";
-        let back_off = waiting(
-            "ImagePullBackOff",
-            &format!("Back-off pulling image \"{image}\""),
+        let message = format!("Back-off pulling image \"{image}\"");
+        let back_off = waiting("ImagePullBackOff", &message);
+        let denied = format!(
+            "Failed to pull image \"{image}\": rpc error: code = Unknown desc = pull access denied: authorization failed"
         );
         let events = [
-            ("Failed", "Error: ErrImagePull".to_owned()),
-            (
-                "Failed",
-                format!(
-                    "Failed to pull image \"{image}\": rpc error: code = Unknown desc = pull access denied: authorization failed"
-                ),
-            ),
-            ("Failed", "Error: ImagePullBackOff".to_owned()),
+            ("Failed", "Error: ErrImagePull"),
+            ("Failed", &*denied),
+            ("Failed", "Error: ImagePullBackOff"),
         ];
-        let events: Vec<_> = events.iter().map(|(r, m)| (*r, m.as_str())).collect();
-        assert_eq!(
-            found_with(back_off.clone(), &events).unwrap().cause,
-            Cause::ImageAuthentication
-        );
+        let known = found_with(back_off.clone(), &events).unwrap();
+        assert_eq!(known.cause, Cause::ImageAuthentication);
         let unknown = found_with(back_off, &[]).unwrap();
         assert_eq!(unknown.cause, Cause::ImageOther);
         assert!(matches!(unknown.grace, Grace::For(_)));
     }
 
     #[test]
-    fn a_crash_fails_only_after_its_restarts() {
-        let first = found(crashed("Error", 3, 1));
-        assert_eq!(
-            (first.cause, first.grace),
-            (Cause::Crashed, Grace::UntilDeadline)
-        );
-        let third = found(crashed("Error", 3, 3));
-        assert_eq!(third.grace, Grace::None);
+    fn a_crash_fails_only_after_its_restarts_and_while_the_container_is_down() {
+        let grace = |restarts| found(crashed("Error", 3, restarts)).grace;
+        assert_eq!((grace(1), grace(3)), (Grace::UntilDeadline, Grace::None));
+        let hopeless = found(crashed("Error", 127, 0));
+        assert_eq!(hopeless.grace, Grace::None);
+        let mut status = crashed("Error", 3, 3);
+        let third = found(status.clone());
         assert_eq!(
             third.error,
-            "Container web ended with exit code 3 (started 4 times)"
+            "Container web terminated with exit code 3 (started 4 times)"
         );
-        assert!(
-            third.log.unwrap().previous,
-            "the run that crashed is the one before"
-        );
-    }
-
-    #[test]
-    fn a_container_that_runs_again_has_its_chance() {
-        let mut status = crashed("Error", 3, 3);
+        assert!(third.log.unwrap().previous, "the run that crashed");
         status["containerStatuses"][0]["state"] =
             json!({"running": {"startedAt": "2026-11-01T10:00:02Z"}});
-        assert_eq!(found(status).grace, Grace::UntilDeadline);
+        assert_eq!(found(status).grace, Grace::UntilDeadline, "it runs again");
     }
 
     #[test]
     fn the_ways_to_end_are_told_apart() {
-        assert_eq!(
-            found(crashed("OOMKilled", 137, 1)).cause,
-            Cause::OutOfMemory
-        );
-        assert_eq!(found(crashed("Completed", 0, 1)).cause, Cause::Exited);
-        let not_found = found(crashed("Error", 127, 0));
-        assert_eq!(
-            (not_found.cause, not_found.grace),
-            (Cause::CommandNotFound, Grace::None)
-        );
-        let probe = [(
-            "Unhealthy",
-            "Liveness probe failed: HTTP probe failed with statuscode: 500",
-        )];
-        let killed = found_with(crashed("Error", 137, 3), &probe).unwrap();
-        assert_eq!(killed.cause, Cause::LivenessProbe);
-        assert!(
-            killed
-                .diagnosis("shop", "web")
-                .reason
-                .ends_with("HTTP probe failed with statuscode: 500")
-        );
-    }
-
-    #[test]
-    fn a_crash_is_not_the_probes_fault() {
-        let refused = "Startup probe failed: dial tcp 10.88.0.7:8080: connect: connection refused";
-        let asked = [("Unhealthy", refused)];
-        let cause = |code, events: &[(&str, &str)]| {
-            found_with(crashed("Error", code, 3), events).unwrap().cause
+        let liveness = "Liveness probe failed: HTTP probe failed with statuscode: 500";
+        let startup = "Startup probe failed: dial tcp 10.88.0.7:8080: connect: connection refused";
+        let cause = |reason: &str, code, event: &str| {
+            let found = found_with(crashed(reason, code, 3), &[("Unhealthy", event)]);
+            found.unwrap().cause
         };
-        assert_eq!(cause(1, &asked), Cause::Crashed);
-        assert_eq!(cause(143, &asked), Cause::StartupProbe);
+        assert_eq!(cause("OOMKilled", 137, ""), Cause::OutOfMemory);
+        assert_eq!(cause("Completed", 0, ""), Cause::Exited);
+        assert_eq!(cause("Error", 127, ""), Cause::CommandNotFound);
+        assert_eq!(cause("Error", 137, liveness), Cause::LivenessProbe);
+        assert_eq!(cause("Error", 143, startup), Cause::StartupProbe);
+        // A container that crashes fails its probes too.
+        assert_eq!(cause("Error", 1, startup), Cause::Crashed);
     }
 
     #[test]
-    fn a_container_that_is_between_two_runs_is_read_from_its_current_state() {
+    fn a_container_between_two_runs_is_read_from_its_current_state() {
         let mut status = crashed("Error", 1, 0);
         let ended = status["containerStatuses"][0]["lastState"].take();
         status["containerStatuses"][0]["lastState"] = json!({});
@@ -441,46 +387,26 @@ mod tests {
     }
 
     #[test]
-    fn readiness_repeats_the_probe_s_answer() {
-        let probe = [(
-            "Unhealthy",
-            "Readiness probe failed: HTTP probe failed with statuscode: 503",
-        )];
-        let found = found_with(running(false), &probe).unwrap();
-        assert_eq!(
-            (found.cause, found.grace),
-            (Cause::ReadinessProbe, Grace::UntilDeadline)
-        );
-        assert_eq!(
-            found.error,
-            "Readiness probe failed: HTTP probe failed with statuscode: 503"
-        );
-        assert!(
-            found
-                .diagnosis("shop", "web")
-                .reason
-                .ends_with("HTTP probe failed with statuscode: 503")
-        );
-        assert!(found_with(running(true), &probe).is_none());
+    fn probes_are_quoted_but_only_once_they_have_failed() {
+        let readiness = "Readiness probe failed: HTTP probe failed with statuscode: 503";
+        let event = [("Unhealthy", readiness)];
+        let unready = found_with(running(false), &event).unwrap();
+        assert_eq!(unready.cause, Cause::ReadinessProbe);
+        assert_eq!(unready.error, readiness);
+        let reason = unready.diagnosis("shop", "web").reason;
+        assert!(reason.ends_with(": HTTP probe failed with statuscode: 503"));
+        assert!(found_with(running(true), &event).is_none());
+
+        let mut starting = running(false);
+        starting["containerStatuses"][0]["started"] = json!(false);
+        assert!(found_with(starting.clone(), &[]).is_none());
+        let event = [("Unhealthy", "Startup probe failed: connection refused")];
+        let found = found_with(starting, &event).unwrap();
+        assert_eq!(found.cause, Cause::StartupProbe);
     }
 
     #[test]
-    fn a_container_that_starts_is_not_blamed_before_it_was_asked() {
-        let mut status = running(false);
-        status["containerStatuses"][0]["started"] = json!(false);
-        assert!(found_with(status.clone(), &[]).is_none());
-        let probe = [(
-            "Unhealthy",
-            "Startup probe failed: dial tcp 10.88.0.7:8080: connect: connection refused",
-        )];
-        assert_eq!(
-            found_with(status, &probe).unwrap().cause,
-            Cause::StartupProbe
-        );
-    }
-
-    #[test]
-    fn an_init_container_that_is_done_is_fine_and_one_that_fails_is_not() {
+    fn an_init_container_may_end_but_not_fail() {
         let ended = |code: i32, restarts: u32| {
             json!({"phase": "Pending", "containerStatuses": [], "initContainerStatuses": [
                 {"name": "migrate", "ready": code == 0, "restartCount": restarts,

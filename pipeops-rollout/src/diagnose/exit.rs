@@ -1,4 +1,4 @@
-//! What the end of a container's process says.
+//! Describes how a container's process ended.
 
 use crate::state::Terminated;
 
@@ -6,7 +6,7 @@ use crate::state::Terminated;
 pub(super) fn describe(terminated: &Terminated) -> String {
     let code = terminated.exit_code;
     let signal = terminated.signal.filter(|signal| *signal > 0).or({
-        // Shells and runtimes report the end by signal n as 128 + n.
+        // Shells and runtimes report signal n as 128 + n.
         match code {
             129..=192 => Some(code - 128),
             _ => None,
@@ -19,15 +19,15 @@ pub(super) fn describe(terminated: &Terminated) -> String {
     }
 }
 
-/// Linux signals on x86-64 and arm64 that end a process by default.
+/// Linux signals on x86-64 and arm64 that terminate a process by default.
 fn name(signal: i32) -> Option<(&'static str, &'static str)> {
     let named = match signal {
         1 => ("SIGHUP", "hang-up"),
         2 => ("SIGINT", "interrupted"),
         3 => ("SIGQUIT", "quit"),
-        4 => ("SIGILL", "instruction that the processor does not know"),
+        4 => ("SIGILL", "illegal instruction"),
         5 => ("SIGTRAP", "trap"),
-        6 => ("SIGABRT", "aborted by itself"),
+        6 => ("SIGABRT", "aborted"),
         7 => ("SIGBUS", "bad memory access"),
         8 => ("SIGFPE", "arithmetic error"),
         9 => ("SIGKILL", "killed"),
@@ -36,7 +36,7 @@ fn name(signal: i32) -> Option<(&'static str, &'static str)> {
         12 => ("SIGUSR2", "user signal"),
         13 => ("SIGPIPE", "wrote to a closed pipe"),
         14 => ("SIGALRM", "timer"),
-        15 => ("SIGTERM", "asked to end"),
+        15 => ("SIGTERM", "terminated"),
         24 => ("SIGXCPU", "CPU time limit"),
         25 => ("SIGXFSZ", "file size limit"),
         31 => ("SIGSYS", "forbidden system call"),

@@ -1,4 +1,4 @@
-//! A cause that was found in the state of an application, with its evidence.
+//! A cause in the state of an application, with its evidence.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::causes::{Cause, Grace};
 use crate::cluster::LogQuery;
 use crate::text;
 
-/// A cause that was found, with its evidence.
+/// A cause in the state of an application, with its evidence: see [`findings`](super::findings).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     pub(crate) cause: Cause,
-    /// What the cluster said.
+    /// The cluster's error message.
     pub error: String,
-    /// How long the cause may last.
+    /// How long the cause may last before it fails a rollout.
     pub grace: Grace,
-    /// The container whose last output explains it.
+    /// The container output that may explain it.
     pub log: Option<LogQuery>,
-    /// The cluster's words about the reason; empty when there are none.
+    /// The cluster's message about the reason; may be empty.
     detail: String,
-    /// The object that does not exist: `Secret "web-env"`.
+    /// The object that doesn't exist: `Secret "web-env"`.
     missing: Option<String>,
-    /// What the diagnosis is about.
+    /// The context of the diagnosis.
     context: BTreeMap<&'static str, String>,
 }
 
@@ -41,12 +41,12 @@ impl Finding {
         }
     }
 
-    /// Kubernetes itself saw no progress.
+    /// Kubernetes reported a stall.
     pub(crate) fn progress_deadline(message: &str) -> Self {
         Self::new(Cause::ProgressDeadline, message)
     }
 
-    /// The rollout as a whole did not complete in time.
+    /// The rollout as a whole didn't complete in time.
     pub(crate) fn deadline(error: impl AsRef<str>, detail: impl AsRef<str>) -> Self {
         Self::new(Cause::Deadline, error).detail(detail)
     }
@@ -86,7 +86,7 @@ impl Finding {
         self.cause.rule().page
     }
 
-    /// The explanation for a person, about this application. Its `log` is still empty.
+    /// The diagnosis for this application. Its `log` is empty.
     pub fn diagnosis(&self, namespace: &str, app: &str) -> Diagnosis {
         let rule = self.cause.rule();
         let reason = match rule.reason.strip_suffix("{detail}") {

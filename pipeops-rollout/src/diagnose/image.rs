@@ -1,10 +1,10 @@
-//! Why an image cannot be pulled, read from the messages of kubelets and container runtimes.
+//! Why an image can't be pulled, according to the messages of kubelets and container runtimes.
 
 use pipeops_core::registry::{RefusalClass, Report};
 
 use super::causes::Cause;
 
-/// Phrases that decide the cause before the registry's refusal is read, in lower case. A missing platform ends in "not found".
+/// Phrases that decide the cause before the registry's response is parsed, in lower case. A missing platform ends in "not found".
 const BEFORE_REFUSALS: &[(Cause, &[&str])] = &[
     (Cause::ImageRateLimit, &["pull qps exceeded"]),
     (
@@ -18,7 +18,7 @@ const BEFORE_REFUSALS: &[(Cause, &[&str])] = &[
     ),
 ];
 
-/// Phrases of failures before any registry answered, in lower case.
+/// Phrases of failures without a response from the registry, in lower case.
 const CONNECTION: &[(Cause, &[&str])] = &[
     (
         Cause::ImageTls,
@@ -61,7 +61,7 @@ const CONNECTION: &[(Cause, &[&str])] = &[
     ),
 ];
 
-/// What the runtime says before it comes to the point; cut off as often as it stands at the front.
+/// What precedes the actual error in a runtime's message, repeatedly.
 const PREAMBLES: &[&str] = &[
     "Back-off pulling image \"{image}\"",
     "Failed to pull image \"{image}\"",
@@ -76,10 +76,10 @@ const PREAMBLES: &[&str] = &[
     "{image}",
 ];
 
-/// The cause and what the runtime said about it, without its preamble.
+/// The cause and the runtime's message without its preamble.
 pub(super) fn explain(image: &str, message: &str) -> (Cause, String) {
     let detail = without_preamble(image, message);
-    // The image's own name may contain any of the phrases.
+    // The image's name may contain any of the phrases.
     let text = match image {
         "" => message.to_owned(),
         image => message.replace(image, ""),
@@ -99,7 +99,7 @@ fn find(phrases: &[(Cause, &[&str])], text: &str) -> Option<Cause> {
     found.map(|(cause, _)| *cause)
 }
 
-/// What the registry answered, if it did.
+/// The registry's response, if there was one.
 fn refusal(text: &str) -> Option<Cause> {
     Some(match Report::read(text).class()? {
         RefusalClass::Throttled => Cause::ImageRateLimit,
@@ -113,7 +113,7 @@ fn refusal(text: &str) -> Option<Cause> {
     })
 }
 
-/// Whether a message says more than that something is tried again.
+/// Whether the message says more than that the pull is retried.
 pub(super) fn says_why(image: &str, message: &str) -> bool {
     !without_preamble(image, message).is_empty()
 }
@@ -153,85 +153,38 @@ mod tests {
 
     const IMAGE: &str = "registry.example.com/tls-not-found:abc123";
 
-    fn cause(message: &str) -> Cause {
-        explain(IMAGE, &message.replace("IMAGE", IMAGE)).0
-    }
+    /// Messages of containerd, after what it says before each of them.
+    const MESSAGES: &str = r#"
+ImageNotFound: IMAGE: not found
+ImageRegistryDown: failed to do request: Head "http://127.0.0.1:5999/v2/app/manifests/x": dial tcp 127.0.0.1:5999: connect: connection refused
+ImageAuthentication: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials
+ImageAuthentication: failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized
+ImageRateLimit: failed to copy: httpReadSeeker: failed open: unexpected status code https://h/v2/x: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.
+ImageTls: failed to do request: Head "https://h/v2/x": tls: failed to verify certificate: x509: certificate signed by unknown authority
+ImageTls: failed to do request: Head "https://h/v2/x": http: server gave HTTP response to HTTPS client
+ImageDns: failed to do request: Head "https://h/v2/x": dial tcp: lookup h on 10.0.0.2:53: no such host
+ImageRegistryDown: failed to do request: Head "https://h/v2/x": net/http: TLS handshake timeout
+ImagePlatform: no match for platform in manifest: not found
+ImageNodeDisk: failed to extract layer sha256:0: write /x: no space left on device: unknown
+ImageDns: failed to authorize: failed to fetch oauth token: Post "https://h/token": dial tcp: lookup h: no such host
+ImageAuthentication: failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://h/token: 403 Forbidden
+ImageRegistryDown: unexpected status from HEAD request to https://h/v2/immutable-x/manifests/1: 502 Bad Gateway
+ImageNotFound: manifest for h/x:1 not found
+ImageRateLimit: unexpected status code: 403 Forbidden - Server message: rate limit exceeded
+ImageAuthentication: unauthorized to access repository: a/b, action: pull
+ImageAuthentication: unauthorized - the client is unknown
+ImageAuthentication: failed [403 Forbidden]
+ImageOther: something new
+"#;
 
     #[test]
     fn real_messages_of_containerd_are_told_apart() {
         let pull = "rpc error: code = Unknown desc = failed to pull and unpack image \"IMAGE\": failed to resolve reference \"IMAGE\": ";
-        let cases = [
-            ("IMAGE: not found", Cause::ImageNotFound),
-            (
-                "failed to do request: Head \"http://127.0.0.1:5999/v2/app/manifests/x\": dial tcp 127.0.0.1:5999: connect: connection refused",
-                Cause::ImageRegistryDown,
-            ),
-            (
-                "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
-                Cause::ImageAuthentication,
-            ),
-            (
-                "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
-                Cause::ImageAuthentication,
-            ),
-            (
-                "failed to copy: httpReadSeeker: failed open: unexpected status code https://h/v2/x: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.",
-                Cause::ImageRateLimit,
-            ),
-            (
-                "failed to do request: Head \"https://h/v2/x\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                Cause::ImageTls,
-            ),
-            (
-                "failed to do request: Head \"https://h/v2/x\": http: server gave HTTP response to HTTPS client",
-                Cause::ImageTls,
-            ),
-            (
-                "failed to do request: Head \"https://h/v2/x\": dial tcp: lookup h on 10.0.0.2:53: no such host",
-                Cause::ImageDns,
-            ),
-            (
-                "failed to do request: Head \"https://h/v2/x\": net/http: TLS handshake timeout",
-                Cause::ImageRegistryDown,
-            ),
-            (
-                "no match for platform in manifest: not found",
-                Cause::ImagePlatform,
-            ),
-            (
-                "failed to extract layer sha256:0: write /x: no space left on device: unknown",
-                Cause::ImageNodeDisk,
-            ),
-            (
-                "failed to authorize: failed to fetch oauth token: Post \"https://h/token\": dial tcp: lookup h: no such host",
-                Cause::ImageDns,
-            ),
-            (
-                "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://h/token: 403 Forbidden",
-                Cause::ImageAuthentication,
-            ),
-            (
-                "unexpected status from HEAD request to https://h/v2/immutable-x/manifests/1: 502 Bad Gateway",
-                Cause::ImageRegistryDown,
-            ),
-            ("manifest for h/x:1 not found", Cause::ImageNotFound),
-            (
-                "unexpected status code: 403 Forbidden - Server message: rate limit exceeded",
-                Cause::ImageRateLimit,
-            ),
-            (
-                "unauthorized to access repository: a/b, action: pull",
-                Cause::ImageAuthentication,
-            ),
-            (
-                "unauthorized - the client is unknown",
-                Cause::ImageAuthentication,
-            ),
-            ("failed [403 Forbidden]", Cause::ImageAuthentication),
-            ("something new", Cause::ImageOther),
-        ];
-        for (message, expected) in cases {
-            assert_eq!(cause(&format!("{pull}{message}")), expected, "{message}");
+        for line in MESSAGES.trim().lines() {
+            let (expected, message) = line.split_once(": ").unwrap();
+            let message = format!("{pull}{message}").replace("IMAGE", IMAGE);
+            let (cause, _) = explain(IMAGE, &message);
+            assert_eq!(format!("{cause:?}"), expected, "{message}");
         }
     }
 

@@ -1,12 +1,12 @@
-//! When crashes count as a failure, and how much output is shown.
+//! Limits of diagnoses.
 
-/// When crashes fail a rollout, and how much of a container's output is shown.
+/// When crashes fail a rollout, and how much of a container's output a diagnosis shows.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Limits {
-    /// After how many restarts a container that crashes fails the rollout. Default 3.
+    /// After how many restarts a crashing container fails the rollout. Default: 3.
     pub max_restarts: u32,
-    /// How many lines of output a diagnosis shows. Default 20.
+    /// How many lines of output a diagnosis shows. Default: 20.
     pub log_lines: usize,
 }
 

@@ -1,6 +1,6 @@
-//! The ConfigMap, Secret or key that a message of the kubelet misses.
+//! The ConfigMap, Secret or key that is missing according to the kubelet.
 
-/// `ConfigMap "x"` or `Secret "x"` when that is what the message misses.
+/// `ConfigMap "x"` or `Secret "x"` if the message says that it's missing.
 pub(super) fn missing_source(message: &str) -> Option<String> {
     let lower = message.to_lowercase();
     if !lower.contains("not found") && !lower.contains("couldn't find key") {
@@ -15,7 +15,7 @@ pub(super) fn missing_source(message: &str) -> Option<String> {
         })
 }
 
-/// `couldn't find key PORT in ConfigMap shop/web-config`: the key of which object.
+/// Key and object of `couldn't find key PORT in ConfigMap shop/web-config`.
 pub(super) fn missing_key(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("couldn't find key ")?;
     let (key, object) = rest.split_once(" in ")?;

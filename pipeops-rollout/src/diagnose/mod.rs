@@ -1,7 +1,20 @@
-//! Finds out why a rollout makes no progress.
+//! Explains why a rollout makes no progress.
 //!
-//! [`findings`] reads the state of an application and returns a [`Finding`] for each cause that it shows. A cause has a page
-//! in [`pipeops_core::diagnosis::codes`]; [`Finding::diagnosis`] joins the page and the evidence.
+//! [`findings`] returns a [`Finding`] for each cause that the state of an application shows. [`Finding::diagnosis`] combines
+//! its evidence with the page of its code in [`pipeops_core::diagnosis::codes`].
+//!
+//! ```
+//! use pipeops_rollout::diagnose::{Limits, findings};
+//! use pipeops_rollout::state::AppState;
+//!
+//! /// What delays an application, from the state of an `AppWatch`.
+//! fn explain(state: &AppState) -> Option<String> {
+//!     let first = findings(state, &Limits::default()).into_iter().next()?;
+//!     Some(first.diagnosis("shop", "web").to_string())
+//! }
+//!
+//! assert_eq!(explain(&AppState::default()), None);
+//! ```
 
 mod causes;
 mod container;
@@ -23,9 +36,9 @@ use pipeops_core::Revision;
 
 use crate::state::AppState;
 
-/// Every cause that the state of an application shows, the most telling first.
+/// Every cause that the state of an application shows, the most relevant first.
 ///
-/// Only the current revision's pods are looked at: what old pods suffer from does not explain the new ones.
+/// Only pods of the current revision count: problems of old pods don't explain those of new ones.
 pub fn findings(state: &AppState, limits: &Limits) -> Vec<Finding> {
     let mut findings = workload::findings(state);
     if let Some(current) = state.current() {

@@ -1,4 +1,4 @@
-//! Causes that a Pod shows: its placing, its set-up, its end.
+//! Causes that a Pod shows: its scheduling, setup and end.
 
 use super::causes::Cause;
 use super::container;
@@ -25,7 +25,7 @@ pub(super) fn findings(state: &AppState, pod: &PodState, limits: &Limits) -> Vec
         .collect()
 }
 
-/// A Pod as a whole ended before its time.
+/// The Pod as a whole failed.
 fn ended(pod: &PodState) -> Option<Finding> {
     let (reason, message) = (pod.status.reason.as_str(), pod.status.message.as_str());
     if pod.status.phase != "Failed" || reason.is_empty() {
@@ -49,14 +49,13 @@ fn unschedulable(pod: &PodState) -> Option<Finding> {
         let Condition { message, .. } = scheduled;
         Finding::new(
             Cause::Unschedulable,
-            format!("Pod {} cannot be placed", pod.name),
+            format!("Pod {} cannot be scheduled", pod.name),
         )
         .detail(message)
     })
 }
 
-/// Placed on a node, and no container has begun yet: only then do events of the set-up tell anything, later they are
-/// history.
+/// Whether no container has started yet. Later, events of the setup are history.
 fn is_being_set_up(pod: &PodState) -> bool {
     let begun = pod.containers().any(|container| {
         let state = &container.state;
@@ -71,7 +70,7 @@ fn is_being_set_up(pod: &PodState) -> bool {
     !begun && pod.status.phase != "Failed"
 }
 
-/// What the latest event of the set-up says.
+/// The cause in the latest event of the setup.
 fn set_up(state: &AppState, pod: &PodState) -> Option<Finding> {
     state.events_of(&pod.name).rev().find_map(|event| {
         let message = event.message.as_str();
@@ -107,7 +106,7 @@ fn hooks(state: &AppState, pod: &PodState) -> Option<Finding> {
     })
 }
 
-/// The part after the last `failed for volume "x" : `, which repeats nothing.
+/// The part after the last `failed for volume "x" : `.
 fn tail(message: &str) -> &str {
     match message.split_once("failed for volume ") {
         Some((_, tail)) => tail.split_once(" : ").map_or(tail, |(_, tail)| tail),
@@ -139,7 +138,7 @@ mod tests {
         let diagnosis = found[0].diagnosis("shop", "web");
         assert_eq!(
             diagnosis.reason,
-            "a volume's source does not exist: configmap \"web-config-1a2b\" not found"
+            "a volume's source doesn't exist: configmap \"web-config-1a2b\" not found"
         );
         assert_eq!(
             diagnosis.fixes[0],

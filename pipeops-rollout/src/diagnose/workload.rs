@@ -1,4 +1,4 @@
-//! Causes that the Deployment itself shows: pods that cannot even be created.
+//! Causes that the Deployment itself shows: pods that can't even be created.
 
 use super::causes::Cause;
 use super::finding::Finding;
@@ -9,7 +9,7 @@ pub(super) fn findings(state: &AppState) -> Vec<Finding> {
     let Some(deployment) = &state.deployment else {
         return Vec::new();
     };
-    // Conditions of the generation before tell nothing about this one.
+    // Conditions of an earlier generation say nothing about this one.
     if deployment.status.observed_generation < deployment.generation {
         return Vec::new();
     }
@@ -33,7 +33,7 @@ fn not_progressing(progressing: &Condition) -> Option<Finding> {
     (progressing.reason == "ReplicaSetCreateError").then(|| not_created(&progressing.message))
 }
 
-/// Sorts what the API server answered to the controller that wanted to create pods.
+/// Classifies the API server's response to the controller that wanted to create pods.
 fn not_created(message: &str) -> Finding {
     let lower = message.to_lowercase();
     let says = |needle: &str| lower.contains(needle);
@@ -56,7 +56,7 @@ fn not_created(message: &str) -> Finding {
     Finding::new(cause, message).detail(after_forbidden(message))
 }
 
-/// `pods "web-1-x" is forbidden: exceeded quota: …` without the part that names a pod that never was.
+/// `pods "web-1-x" is forbidden: exceeded quota: …` without the part that names a pod that never existed.
 fn after_forbidden(message: &str) -> &str {
     message
         .split_once("is forbidden: ")
@@ -76,39 +76,22 @@ mod tests {
         findings(&state(Some(deployment(generation, 1, status)), &[], &[]))
     }
 
+    const MESSAGES: &str = r#"
+Quota: exceeded quota: small, requested: limits.memory=512Mi, used: limits.memory=1Gi, limited: limits.memory=1Gi
+PodSecurity: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false
+ServiceAccountMissing: error looking up service account shop/web: serviceaccount "web" not found
+LimitRange: maximum memory usage per Container is 256Mi, but limit is 512Mi
+AdmissionDenied: admission webhook "policy.example.com" denied the request: no latest tag
+AdmissionDown: Internal error occurred: failed calling webhook "policy.example.com": dial tcp: connection refused
+CreateOther: something new
+"#;
+
     #[test]
-    fn what_the_api_server_answered_is_told_apart() {
-        let forbidden = "pods \"web-2-\" is forbidden: ";
-        let cases = [
-            (
-                "exceeded quota: small, requested: limits.memory=512Mi, used: limits.memory=1Gi, limited: limits.memory=1Gi",
-                Cause::Quota,
-            ),
-            (
-                "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false",
-                Cause::PodSecurity,
-            ),
-            (
-                "error looking up service account shop/web: serviceaccount \"web\" not found",
-                Cause::ServiceAccountMissing,
-            ),
-            (
-                "maximum memory usage per Container is 256Mi, but limit is 512Mi",
-                Cause::LimitRange,
-            ),
-            (
-                "admission webhook \"policy.example.com\" denied the request: no latest tag",
-                Cause::AdmissionDenied,
-            ),
-            (
-                "Internal error occurred: failed calling webhook \"policy.example.com\": dial tcp: connection refused",
-                Cause::AdmissionDown,
-            ),
-            ("something new", Cause::CreateOther),
-        ];
-        for (message, cause) in cases {
-            let found = found(2, &format!("{forbidden}{message}"));
-            assert_eq!(found[0].cause, cause, "{message}");
+    fn messages_of_the_api_server_are_told_apart() {
+        for line in MESSAGES.trim().lines() {
+            let (cause, message) = line.split_once(": ").unwrap();
+            let found = found(2, &format!("pods \"web-2-\" is forbidden: {message}"));
+            assert_eq!(format!("{:?}", found[0].cause), cause, "{message}");
             assert!(found[0].diagnosis("shop", "web").reason.ends_with(message));
         }
     }

@@ -11,7 +11,8 @@ use crate::record::AttemptPhase;
 use crate::snapshot::Snapshot;
 
 impl Run<'_> {
-    /// The stack was refused halfway. A transient error is left to the next run; otherwise the applied part is rolled back.
+    /// Handles a stack that was applied in part. After a permanent error, that part is rolled back; a transient one is
+    /// returned, and the next run resumes.
     pub(super) async fn fail_applying(self, error: Error) -> Result<Outcome, Error> {
         let attempted = self.store.record.attempted().map(|a| &a.fingerprint);
         let healthy = self.store.record.healthy.as_ref().map(|h| &h.fingerprint);
@@ -37,12 +38,12 @@ impl Run<'_> {
         self.roll_back(diagnosis).await
     }
 
-    /// Restores the last healthy revision. When there is none, the attempt ends as failed.
+    /// Restores the last healthy revision. If there is none, the attempt ends as failed.
     pub(super) async fn roll_back(self, diagnosis: Diagnosis) -> Result<Outcome, Error> {
         let attempted = self.store.record.attempted().cloned();
         match (self.store.record.healthy.clone(), attempted) {
             (Some(healthy), Some(attempted)) if healthy.fingerprint == attempted.fingerprint => {
-                // This same revision was healthy before: there is no other one to roll back to, and its pods may still serve.
+                // This revision was healthy before. There is no other one to roll back to, and its pods may still serve.
                 self.finish_failed(diagnosis).await
             }
             (Some(healthy), _) => self.restore(healthy, diagnosis).await,

@@ -1,7 +1,7 @@
-//! What is known of one application in the cluster: its Deployment, ReplicaSets, Pods and warning events.
+//! The state of one application in the cluster: its Deployment, ReplicaSets, Pods and warning events.
 //!
-//! Only the fields that tracking and diagnosis read are parsed, straight from the API server's JSON: the same code reads
-//! every Kubernetes version, and the state of hundreds of applications stays small.
+//! Only the fields that tracking and diagnosis need are parsed, directly from the API server's JSON. So the same code works
+//! with every Kubernetes version, and the state of hundreds of applications stays small.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,25 +13,25 @@ pub(crate) mod raw;
 
 /// The annotation in which Kubernetes counts the templates of a Deployment.
 pub(crate) const TEMPLATE_COUNT: &str = "deployment.kubernetes.io/revision";
-/// Events that are kept for one object; the oldest go first.
+/// The most events that are kept about one object. The oldest are dropped first.
 const EVENTS_PER_OBJECT: usize = 20;
 
-/// All that is known of one application.
+/// The state of one application, as an [`AppWatch`](crate::AppWatch) returns it.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AppState {
-    /// The Deployment, unless it does not exist.
+    /// The Deployment, if it exists.
     pub deployment: Option<DeploymentState>,
     /// Its ReplicaSets by name.
     pub replica_sets: BTreeMap<String, ReplicaSetState>,
     /// Its Pods by name.
     pub pods: BTreeMap<String, PodState>,
-    /// Warning events by the name of the object that they are about.
+    /// Warning events by the name of the object that they're about.
     pub events: BTreeMap<String, VecDeque<EventState>>,
 }
 
 impl AppState {
-    /// The ReplicaSet of the Deployment's current template, once the controller has made it.
+    /// The ReplicaSet of the Deployment's current template, once the controller has created it.
     pub fn current(&self) -> Option<&ReplicaSetState> {
         let count = self.deployment.as_ref()?.template_count?;
         self.replica_sets
@@ -53,7 +53,7 @@ impl AppState {
 
     pub(crate) fn add_event(&mut self, event: EventState) {
         let events = self.events.entry(event.about.clone()).or_default();
-        // The server counts repetitions of an event in the same object.
+        // The server counts repetitions of an event in one object.
         events.retain(|known| known.name != event.name);
         events.push_back(event);
         if events.len() > EVENTS_PER_OBJECT {
@@ -76,11 +76,11 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// One word.
+    /// The reason, in one word.
     pub reason: String,
-    /// For people.
+    /// The message.
     pub message: String,
-    /// When the controller last wrote it; Deployments only.
+    /// When the controller last updated it; Deployments only.
     pub last_update_time: Option<Timestamp>,
 }
 
@@ -95,24 +95,22 @@ impl Condition {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct DeploymentState {
-    /// Its uid.
-    pub uid: String,
-    /// `metadata.generation`: counts changes of the spec.
+    /// `metadata.generation`: the number of changes of its spec.
     pub generation: i64,
-    /// Which template of the Deployment is current, as Kubernetes counts them.
+    /// The number of its current template (the annotation `deployment.kubernetes.io/revision`).
     pub template_count: Option<i64>,
-    /// Its revision, if PipeOps made it.
+    /// Its revision, if PipeOps deployed it.
     pub revision: Option<Revision>,
-    /// The part of its spec that matters here.
+    /// A part of its spec.
     pub spec: DeploymentSpec,
     /// Its status.
     pub status: DeploymentStatus,
 }
 
 impl DeploymentState {
-    /// Pods wanted.
+    /// Desired pods.
     pub fn desired(&self) -> u32 {
-        // The API server writes the default; 1 is what it would write.
+        // The API server's own default.
         self.spec.replicas.unwrap_or(1)
     }
 
@@ -122,14 +120,14 @@ impl DeploymentState {
     }
 }
 
-/// The part of a Deployment's spec that matters for tracking.
+/// A part of a Deployment's spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct DeploymentSpec {
-    /// Pods wanted.
+    /// Desired pods.
     pub replicas: Option<u32>,
-    /// Whether changes of the template are held back.
+    /// Whether rollouts of the Deployment are paused.
     pub paused: bool,
 }
 
@@ -138,17 +136,15 @@ pub struct DeploymentSpec {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct DeploymentStatus {
-    /// The generation that this status is about.
+    /// The generation that the controller has seen.
     pub observed_generation: i64,
-    /// Pods of all templates that are not terminating.
+    /// Pods of all templates that aren't terminating.
     pub replicas: u32,
-    /// Those of the current template.
+    /// Pods of the current template.
     pub updated_replicas: u32,
-    /// Those that are ready.
-    pub ready_replicas: u32,
-    /// Those that were ready for `minReadySeconds`.
+    /// Pods that have been ready for `minReadySeconds`.
     pub available_replicas: u32,
-    /// Pods that still terminate; Kubernetes 1.33 and later.
+    /// Pods that are terminating; Kubernetes 1.33 and later.
     pub terminating_replicas: Option<u32>,
     /// `Available`, `Progressing`, `ReplicaFailure`.
     pub conditions: Vec<Condition>,
@@ -162,15 +158,9 @@ pub struct ReplicaSetState {
     pub name: String,
     /// The Deployment that owns it.
     pub deployment: String,
-    /// Which template of the Deployment it has, as Kubernetes counts them.
+    /// The number of its template in the Deployment.
     pub template_count: Option<i64>,
-    /// The revision of its pods, if PipeOps made them.
-    pub revision: Option<Revision>,
-    /// Pods wanted.
-    pub desired: u32,
-    /// Pods ready.
-    pub ready: u32,
-    /// The images of its containers, in their order.
+    /// The images of its containers, in order.
     pub images: Vec<String>,
 }
 
@@ -189,7 +179,7 @@ pub struct PodState {
 }
 
 impl PodState {
-    /// Whether it answers requests.
+    /// Whether it's ready and not being deleted.
     pub fn is_ready(&self) -> bool {
         !self.terminating && self.condition("Ready").is_some_and(Condition::is_true)
     }
@@ -199,7 +189,7 @@ impl PodState {
         self.status.conditions.iter().find(|c| c.kind == kind)
     }
 
-    /// Its containers; those that run before the others come first.
+    /// Its containers, init containers first.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerStatus> {
         let status = &self.status;
         status
@@ -208,7 +198,7 @@ impl PodState {
             .chain(&status.container_statuses)
     }
 
-    /// In one word what it does: `Pending`, `Running`, `Terminating`, or the reason why it waits.
+    /// Its status in one word, as `kubectl get pods` shows it: `Pending`, `Running`, `Terminating`, or why it waits.
     pub fn summary(&self) -> &str {
         if self.terminating {
             return "Terminating";
@@ -243,11 +233,11 @@ pub struct PodStatus {
     pub phase: String,
     /// Why it failed: `Evicted`.
     pub reason: String,
-    /// For people.
+    /// The message.
     pub message: String,
     /// `PodScheduled`, `Ready`, ….
     pub conditions: Vec<Condition>,
-    /// The containers that run before the others.
+    /// The init containers.
     pub init_container_statuses: Vec<ContainerStatus>,
     /// The containers.
     pub container_statuses: Vec<ContainerStatus>,
@@ -260,61 +250,61 @@ pub struct PodStatus {
 pub struct ContainerStatus {
     /// Its name.
     pub name: String,
-    /// Its image as it was asked for.
+    /// Its image.
     pub image: String,
-    /// Whether its readiness check passes.
+    /// Whether its readiness probe passes.
     pub ready: bool,
-    /// Whether its startup check has passed.
+    /// Whether its startup probe has passed.
     pub started: Option<bool>,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restart_count: u32,
-    /// Where it is.
+    /// Its current state.
     pub state: ContainerState,
-    /// Where it was before.
+    /// The state of its previous run.
     pub last_state: ContainerState,
 }
 
-/// Where a container is: one of the three, or none when it is not known.
+/// A container's state: one of the three, or none if unknown.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ContainerState {
-    /// It waits.
+    /// It's waiting.
     pub waiting: Option<Waiting>,
-    /// It runs.
+    /// It's running.
     pub running: Option<Running>,
-    /// It ended.
+    /// It has terminated.
     pub terminated: Option<Terminated>,
 }
 
-/// A container that runs.
+/// A running container.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[non_exhaustive]
 pub struct Running {}
 
-/// A container that waits.
+/// A waiting container.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Waiting {
     /// `ImagePullBackOff`, `CrashLoopBackOff`, ….
     pub reason: String,
-    /// For people.
+    /// The kubelet's message.
     pub message: String,
 }
 
-/// A container that ended.
+/// A terminated container.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Terminated {
     /// `Error`, `OOMKilled`, `Completed`, ….
     pub reason: String,
-    /// For people, or what the container wrote to its termination log.
+    /// The runtime's message, or the container's termination log.
     pub message: String,
-    /// What its process returned; 128 + n after signal n.
+    /// The exit code of its process; 128 + n after signal n.
     pub exit_code: i32,
-    /// The signal, where the runtime says it.
+    /// The signal, if the runtime reports it.
     pub signal: Option<i32>,
 }
 
@@ -322,13 +312,13 @@ pub struct Terminated {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EventState {
-    /// Its own name.
+    /// Its name.
     pub name: String,
-    /// The name of the object that it is about.
+    /// The name of the object that it's about.
     pub about: String,
     /// `Unhealthy`, `FailedMount`, ….
     pub reason: String,
-    /// For people.
+    /// The message.
     pub message: String,
 }
 

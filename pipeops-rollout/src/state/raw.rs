@@ -1,6 +1,4 @@
-//! Objects as the API server sends them, reduced to what is read here, and what they become.
-
-use std::collections::BTreeMap;
+//! Objects as the API server sends them, reduced to the fields that are needed, and their conversion.
 
 use kube::api::{Object, ObjectMeta};
 use pipeops_core::names::REVISION_ANNOTATION;
@@ -12,7 +10,7 @@ use super::{
 };
 
 pub(crate) type Deployment = Object<Option<DeploymentSpec>, DeploymentStatus>;
-pub(crate) type ReplicaSet = Object<Option<ReplicaSetSpec>, ReplicaSetStatus>;
+pub(crate) type ReplicaSet = Object<Option<ReplicaSetSpec>, Unread>;
 pub(crate) type Pod = Object<Option<Unread>, PodStatus>;
 
 /// A part that is not read.
@@ -22,27 +20,13 @@ pub(crate) struct Unread {}
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ReplicaSetSpec {
-    pub(crate) replicas: u32,
     pub(crate) template: Template,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct ReplicaSetStatus {
-    pub(crate) ready_replicas: u32,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Template {
-    pub(crate) metadata: Annotations,
     pub(crate) spec: Containers,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Annotations {
-    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -59,7 +43,7 @@ pub(crate) struct ContainerImage {
 }
 
 impl DeploymentState {
-    /// The Deployment in an answer of the API server.
+    /// The Deployment in a response of the API server.
     pub(crate) fn of(live: &pipeops_core::Object) -> Option<Self> {
         let raw: Deployment = serde_json::from_value(live.value().clone()).ok()?;
         Some(Self::from(raw))
@@ -69,7 +53,6 @@ impl DeploymentState {
 impl From<Deployment> for DeploymentState {
     fn from(raw: Deployment) -> Self {
         Self {
-            uid: raw.metadata.uid.clone().unwrap_or_default(),
             generation: raw.metadata.generation.unwrap_or_default(),
             template_count: template_count(&raw.metadata),
             revision: annotation(&raw.metadata, REVISION_ANNOTATION)
@@ -84,23 +67,11 @@ impl ReplicaSetState {
     /// `None` unless a Deployment owns it.
     pub(crate) fn of(raw: ReplicaSet) -> Option<Self> {
         let deployment = owner(&raw.metadata, "Deployment")?.to_owned();
-        let spec = raw.spec.unwrap_or_default();
-        let mut annotations = spec.template.metadata.annotations;
+        let containers = raw.spec.unwrap_or_default().template.spec.containers;
         Some(Self {
             deployment,
             template_count: template_count(&raw.metadata),
-            revision: annotations
-                .remove(REVISION_ANNOTATION)
-                .and_then(|text| text.try_into().ok()),
-            desired: spec.replicas,
-            ready: raw.status.unwrap_or_default().ready_replicas,
-            images: spec
-                .template
-                .spec
-                .containers
-                .into_iter()
-                .map(|c| c.image)
-                .collect(),
+            images: containers.into_iter().map(|c| c.image).collect(),
             name: raw.metadata.name.unwrap_or_default(),
         })
     }
@@ -115,8 +86,8 @@ impl PodState {
             .labels
             .as_ref()
             .and_then(|labels| labels.get("pod-template-hash"));
-        // A Deployment names its ReplicaSets `<its name>-<template hash>` and labels their pods with the hash, so a pod
-        // tells its Deployment even before its ReplicaSet is known.
+        // A Deployment names its ReplicaSets `<its name>-<template hash>` and labels their pods with the hash, so the
+        // Deployment of a pod is known even before its ReplicaSet.
         let deployment = hash
             .and_then(|hash| replica_set.strip_suffix(hash.as_str())?.strip_suffix('-'))?
             .to_owned();
@@ -152,26 +123,16 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(name: &str, set: &str, hash: &str) -> Pod {
-        serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {
-                "name": name, "labels": {"pod-template-hash": hash},
-                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "uid": "u", "controller": true}]
-            },
-            "spec": {"containers": []},
-            "status": {"phase": "Pending"}
-        }))
-        .unwrap()
-    }
-
     #[test]
-    fn a_pod_tells_its_deployment() {
-        let (app, state) = PodState::of(pod("my-web-5d9c-x2x4z", "my-web-5d9c", "5d9c")).unwrap();
-        assert_eq!(
-            (app.as_str(), state.replica_set.as_str()),
-            ("my-web", "my-web-5d9c")
-        );
-        assert!(PodState::of(pod("a", "web-5d9c", "other")).is_none());
+    fn a_pod_names_its_deployment() {
+        let deployment = |set: &str, hash: &str| {
+            let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "uid": "u", "controller": true});
+            let labels = json!({"pod-template-hash": hash});
+            let pod =
+                json!({"metadata": {"name": "a", "labels": labels, "ownerReferences": [owner]}});
+            PodState::of(serde_json::from_value(pod).unwrap()).map(|(app, _)| app)
+        };
+        assert_eq!(deployment("my-web-5d9c", "5d9c").as_deref(), Some("my-web"));
+        assert_eq!(deployment("web-5d9c", "other"), None);
     }
 }

@@ -9,25 +9,22 @@ use pipeops_core::event::EventKind;
 use pipeops_core::{EventSink, Object, Stack};
 use serde_json::{Value, json};
 
+/// What a test does to a container.
+pub(crate) type Change = fn(&mut Value);
+
 /// Remembers every event.
 #[derive(Default)]
 pub(crate) struct Told(Mutex<Vec<EventKind>>);
 
 impl EventSink for Told {
     fn emit(&self, kind: EventKind) {
-        self.0
-            .lock()
-            .expect("no test panics while it tells")
-            .push(kind);
+        self.0.lock().unwrap().push(kind);
     }
 }
 
 impl Told {
     pub(crate) fn all(&self) -> Vec<EventKind> {
-        self.0
-            .lock()
-            .expect("no test panics while it tells")
-            .clone()
+        self.0.lock().unwrap().clone()
     }
 
     pub(crate) fn messages(&self) -> Vec<String> {
