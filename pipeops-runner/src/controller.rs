@@ -20,6 +20,25 @@ use crate::webhook::{self, ParseError, Payload, PushEvent, Verified, VerifyError
 use pipeops_core::CommitSha;
 
 /// Decides what a webhook or a request deploys, and queues it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pipeops_runner::{Controller, Environment, Hub, Project, SqliteQueue, SqliteStore, Status};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = SqliteStore::in_memory()?;
+/// # let project = Project::new("shop")?
+/// #     .repository("https://git.example.com/team/shop.git".parse()?)
+/// #     .image("registry.example.com/team/shop".parse()?)
+/// #     .environment(Environment::new("production")?.cluster("default"));
+/// # store.put_project(&project).await?;
+/// # let (queue, store) = (Arc::new(SqliteQueue::new(&store)), Arc::new(store));
+/// let hub = Hub::start(store.clone()).await?;
+/// let controller = Controller::new(store, queue, hub, ["default".to_owned()]);
+/// let commit = "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a".parse()?;
+/// let deployment = controller.deploy("shop", None, "refs/heads/main".parse()?, commit).await?;
+/// assert_eq!(deployment.status, Status::Queued);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Controller {
     store: Arc<dyn Store>,

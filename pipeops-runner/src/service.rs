@@ -240,7 +240,7 @@ impl ServiceBuilder {
     #[cfg(feature = "http")]
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
-        self.http = self.http.access(access);
+        self.http.access = access;
         self
     }
 

@@ -1,4 +1,4 @@
-//! A world for tests: a git server, a registry and a store; a builder and a cluster that only count.
+//! A world for tests: a git server, a registry and a store; a builder and a cluster that only record.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,8 +20,9 @@ use crate::clone::GitFetcher;
 use crate::deployment::{Ending, NewDeployment};
 use crate::hub::{DeploymentEvents, Hub};
 use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts, RolledOut, StepFailure};
-use crate::project::{Environment, Project};
+use crate::project::Project;
 use crate::queue::{Claim, Queue, SqliteQueue};
+use crate::store::conformance::shop;
 use crate::store::{SqliteStore, Store};
 use crate::workspace::Workspaces;
 
@@ -30,7 +31,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// Detected, planned and deployed without surprises.
 pub(crate) const DOCKERFILE: &str = "FROM scratch\nARG VERSION\nCOPY . /\nUSER 1000\nEXPOSE 9000\n";
 
-/// What a builder was asked for.
+/// A request to the builder.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) image: String,
@@ -39,7 +40,7 @@ pub(crate) struct Asked {
     pub(crate) files: Vec<String>,
 }
 
-/// Builds nothing and remembers what it was asked for.
+/// Builds nothing, and records requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Builder {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -52,7 +53,7 @@ pub(crate) struct Builder {
 }
 
 impl Default for Builder {
-    /// Nobody waits.
+    /// Builds don't wait.
     fn default() -> Self {
         Self {
             asked: Arc::default(),
@@ -99,11 +100,11 @@ impl ImageBuilder for Builder {
     }
 }
 
-/// A cluster that takes everything, or refuses it.
+/// A cluster that accepts everything, or refuses it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cluster {
     stacks: Arc<Mutex<Vec<(String, Stack)>>>,
-    /// Whether it fails, and then whether the old revision comes back.
+    /// `Some` fails rollouts, and says whether the previous revision serves.
     pub(crate) refuses: Arc<Mutex<Option<bool>>>,
 }
 
@@ -174,16 +175,11 @@ pub(crate) async fn world_with(registry: RegistryOptions) -> World {
 impl World {
     pub(crate) fn project(&self) -> Project {
         let image = format!("{}/team/shop", self.registry.host());
-        let environment = Environment::new("production")
-            .unwrap()
-            .branch("main")
-            .cluster("default");
-        Project::new("shop")
-            .unwrap()
+        let mut project = shop("shop")
             .repository(self.git.url("team/shop").parse().unwrap())
-            .image(image.parse().unwrap())
-            .webhook_secret("hunter22")
-            .environment(environment)
+            .image(image.parse().unwrap());
+        project.secrets.registry = None;
+        project
     }
 
     pub(crate) fn commit(&self, files: &[(&str, &str)]) -> String {

@@ -109,25 +109,20 @@ pub enum CloneError {
 
 impl Diagnose for CloneError {
     fn diagnosis(&self) -> Diagnosis {
+        use RetryClass::{NeedsCredential, Permanent, Transient};
         let (page, class) = match self {
-            Self::MissingCommit { .. }
-            | Self::UnknownRevision { .. }
-            | Self::AmbiguousRevision { .. } => {
-                (&codes::clone::COMMIT_NOT_FOUND, RetryClass::Permanent)
-            }
-            Self::NotConfigured { .. } => (&codes::project::INCOMPLETE, RetryClass::Permanent),
-            Self::LoginNeeded { .. } => (&codes::clone::LOGIN_NEEDED, RetryClass::NeedsCredential),
-            Self::LoginRefused { .. } => {
-                (&codes::clone::LOGIN_REFUSED, RetryClass::NeedsCredential)
-            }
-            Self::NoRepository { .. } => {
-                (&codes::clone::REPOSITORY_NOT_FOUND, RetryClass::Permanent)
-            }
-            Self::Unreachable { .. } => (&codes::clone::UNREACHABLE, RetryClass::Transient),
-            Self::TooLarge { .. } => (&codes::clone::TOO_LARGE, RetryClass::Permanent),
-            Self::Timeout { .. } => (&codes::clone::TIMEOUT, RetryClass::Transient),
-            Self::Write { .. } => (&codes::clone::WRITE, RetryClass::Permanent),
-            Self::Protocol { .. } => (&codes::clone::PROTOCOL, RetryClass::Permanent),
+            Self::MissingCommit { .. } => (&codes::clone::COMMIT_NOT_FOUND, Permanent),
+            Self::UnknownRevision { .. } => (&codes::clone::COMMIT_NOT_FOUND, Permanent),
+            Self::AmbiguousRevision { .. } => (&codes::clone::COMMIT_NOT_FOUND, Permanent),
+            Self::NotConfigured { .. } => (&codes::project::INCOMPLETE, Permanent),
+            Self::LoginNeeded { .. } => (&codes::clone::LOGIN_NEEDED, NeedsCredential),
+            Self::LoginRefused { .. } => (&codes::clone::LOGIN_REFUSED, NeedsCredential),
+            Self::NoRepository { .. } => (&codes::clone::REPOSITORY_NOT_FOUND, Permanent),
+            Self::Unreachable { .. } => (&codes::clone::UNREACHABLE, Transient),
+            Self::TooLarge { .. } => (&codes::clone::TOO_LARGE, Permanent),
+            Self::Timeout { .. } => (&codes::clone::TIMEOUT, Transient),
+            Self::Write { .. } => (&codes::clone::WRITE, Permanent),
+            Self::Protocol { .. } => (&codes::clone::PROTOCOL, Permanent),
         };
         let diagnosis = Diagnosis::new(page)
             .error(self.to_string())
@@ -147,24 +142,21 @@ impl Diagnose for CloneError {
 
 impl CloneError {
     fn reason(&self) -> String {
-        match self {
-            Self::MissingCommit { .. } => {
-                "the branch was rewritten or deleted after the push".to_owned()
-            }
-            Self::UnknownRevision { .. } => {
-                "the repository exists, but no ref matches the name".to_owned()
-            }
-            Self::AmbiguousRevision { .. } => "the short SHA is not unique".to_owned(),
-            Self::NotConfigured { .. } => "the URL of the repository is not set".to_owned(),
-            Self::LoginNeeded { .. } => "the repository is private".to_owned(),
-            Self::LoginRefused { .. } => "authentication failed".to_owned(),
-            Self::NoRepository { .. } => "not found".to_owned(),
-            Self::TooLarge { .. } => "the commit exceeds the limits of clones".to_owned(),
-            Self::Timeout { .. } => "the server is slow, or the repository is large".to_owned(),
+        let reason = match self {
+            Self::MissingCommit { .. } => "the branch was rewritten or deleted after the push",
+            Self::UnknownRevision { .. } => "the repository exists, but no ref matches the name",
+            Self::AmbiguousRevision { .. } => "the short SHA is not unique",
+            Self::NotConfigured { .. } => "the URL of the repository is not set",
+            Self::LoginNeeded { .. } => "the repository is private",
+            Self::LoginRefused { .. } => "authentication failed",
+            Self::NoRepository { .. } => "not found",
+            Self::TooLarge { .. } => "the commit exceeds the limits of clones",
+            Self::Timeout { .. } => "the server is slow, or the repository is large",
             Self::Unreachable { source, .. }
             | Self::Write { source, .. }
-            | Self::Protocol { source, .. } => chain_text(&**source),
-        }
+            | Self::Protocol { source, .. } => return chain_text(&**source),
+        };
+        reason.to_owned()
     }
 }
 

@@ -63,13 +63,8 @@ mod tests {
             let found = page.replace("http://www.w3.org/2000/svg", "");
             assert!(!found.contains(outside), "the page contains {outside}");
         }
-        for markup in [
-            "innerHTML",
-            "outerHTML",
-            "insertAdjacentHTML",
-            "document.write",
-            "eval(",
-        ] {
+        let markup = "innerHTML outerHTML insertAdjacentHTML document.write eval(";
+        for markup in markup.split(' ') {
             assert!(!page.contains(markup), "the page uses {markup}");
         }
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));

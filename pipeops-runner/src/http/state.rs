@@ -33,13 +33,6 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// Sets who may read the API.
-    #[must_use]
-    pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
-        self
-    }
-
     /// Sets the largest webhook body, in bytes.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {

@@ -255,7 +255,7 @@ async fn an_incomplete_project_names_what_is_missing() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
         answer["error"]["error"],
-        "project shop lacks the registry (the image's name), a cluster named \"mars\" in this service, for production"
+        "project shop lacks the image, a cluster \"mars\" in this service for production"
     );
     assert_eq!(answer["error"]["fixes"].as_array().unwrap().len(), 2);
     assert_eq!(answer["error"]["run"], "deployctl edit shop");
@@ -310,7 +310,8 @@ async fn strangers_read_nothing() {
     assert_eq!(status, StatusCode::FORBIDDEN);
 
     let store = SqliteStore::in_memory().unwrap();
-    let options = HttpOptions::default().access(Access::Token("t0ken".into()));
+    let mut options = HttpOptions::default();
+    options.access = Access::Token("t0ken".into());
     let server = server_on(store, options).await;
     let (status, _) = server.get("/api/projects").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);

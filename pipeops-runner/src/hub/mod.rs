@@ -23,6 +23,20 @@ use crate::store::{Store, StoreError};
 use shared::Shared;
 
 /// The stream of events of one store. Clones share it; its tasks end with the last clone.
+///
+/// ```
+/// use pipeops_runner::{Service, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = Service::builder(SqliteStore::in_memory()?).start().await?;
+/// let mut stream = service.hub().subscribe(0, None);
+/// tokio::spawn(async move {
+///     while let Ok(events) = stream.next().await {
+///         events.iter().for_each(|event| println!("{}: {:?}", event.deployment, event.kind));
+///     }
+/// });
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
+use pipeops_core::diagnosis::codes;
 use pipeops_core::{CommitSha, Diagnosis, EventKind, EventSink, Redactor};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -67,15 +70,8 @@ impl DeploymentEvents {
     /// Completes a diagnosis with project, revision and the command of the embedding program, and redacts secrets.
     pub fn explain(&self, mut diagnosis: Diagnosis) -> Diagnosis {
         self.complete(&mut diagnosis);
-        let redact = |text: &mut String| *text = self.redactor.redact(text).into_owned();
-        redact(&mut diagnosis.title);
-        redact(&mut diagnosis.error);
-        redact(&mut diagnosis.reason);
-        diagnosis.fixes.iter_mut().for_each(redact);
-        diagnosis.log.iter_mut().for_each(redact);
-        diagnosis.run.iter_mut().for_each(redact);
-        diagnosis.context.values_mut().for_each(redact);
-        diagnosis
+        let code = Diagnosis::new(&codes::UNKNOWN);
+        redact_all(&self.redactor, &diagnosis).unwrap_or(code)
     }
 
     fn complete(&self, diagnosis: &mut Diagnosis) {
@@ -169,19 +165,17 @@ fn redact(redactor: &Redactor, kind: EventKind) -> EventKind {
             line: cut(redactor.redact(&line).into_owned()),
         },
         EventKind::Transfer { .. } | EventKind::StepStarted { .. } => kind,
-        other => redact_all(redactor, other),
+        other => redact_all(redactor, &other).unwrap_or_else(|| EventKind::Warning {
+            message: "an event contained a secret and was dropped".to_owned(),
+        }),
     }
 }
 
-/// Redacts every text of an event of any kind, through its JSON.
-fn redact_all(redactor: &Redactor, kind: EventKind) -> EventKind {
-    let Ok(mut value) = serde_json::to_value(&kind) else {
-        return kind;
-    };
-    redact_value(redactor, &mut value);
-    serde_json::from_value(value).unwrap_or_else(|_| EventKind::Warning {
-        message: "an event held a secret and was dropped".to_owned(),
-    })
+/// Redacts every text of a value, through its JSON; `None` if the result is no such value any more.
+fn redact_all<T: Serialize + DeserializeOwned>(redactor: &Redactor, value: &T) -> Option<T> {
+    let mut json = serde_json::to_value(value).ok()?;
+    redact_value(redactor, &mut json);
+    serde_json::from_value(json).ok()
 }
 
 fn redact_value(redactor: &Redactor, value: &mut Value) {

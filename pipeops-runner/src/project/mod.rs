@@ -173,33 +173,22 @@ impl Project {
 
     /// What the project still needs before it can be deployed, in the order in which a user sets it.
     pub fn missing(&self) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        let mut check =
+            |is_missing: bool, what: Missing| missing.extend(is_missing.then_some(what));
         let secret = self.secrets.webhook.as_ref();
-        let parts = [
-            (self.repository.is_none(), Missing::Repository),
-            (
-                secret.is_none_or(|secret| secret.is_empty()),
-                Missing::WebhookSecret,
-            ),
-            (self.image.is_none(), Missing::Registry),
-            (self.environments.is_empty(), Missing::Environment),
-        ];
-        let mut missing: Vec<Missing> = parts
-            .into_iter()
-            .filter(|(is_missing, _)| *is_missing)
-            .map(|(_, what)| what)
-            .collect();
-        for environment in &self.environments {
-            let name = || environment.name.clone();
-            if environment.branch.is_none() {
-                missing.push(Missing::Branch {
-                    environment: name(),
-                });
-            }
-            if environment.cluster.is_none() {
-                missing.push(Missing::Cluster {
-                    environment: name(),
-                });
-            }
+        check(self.repository.is_none(), Missing::Repository);
+        check(
+            secret.is_none_or(|secret| secret.is_empty()),
+            Missing::WebhookSecret,
+        );
+        check(self.image.is_none(), Missing::Registry);
+        check(self.environments.is_empty(), Missing::Environment);
+        for each in &self.environments {
+            let environment = each.name.clone();
+            check(each.branch.is_none(), Missing::Branch { environment });
+            let environment = each.name.clone();
+            check(each.cluster.is_none(), Missing::Cluster { environment });
         }
         missing
     }

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::{Claim, Queue};
 use crate::deployment::Fence;
 use crate::store::sqlite::{
-    DEPLOYMENT_COLUMNS, Database, deployment_from_row, fail_unreadable, project_from_parts,
-    snapshot_context, to_micros,
+    DEPLOYMENT_COLUMNS, Database, deployment_from_row, fail_unreadable, lease_lost,
+    project_from_parts, snapshot_context, to_micros,
 };
 use crate::store::{SecretCipher, SqliteStore, StoreError};
 
@@ -154,9 +154,7 @@ async fn set_lease(
                 )?
                 .execute((&fence.deployment, fence.token as i64, lease, forgive))?;
             if rows == 0 {
-                return Err(StoreError::LeaseLost {
-                    deployment: fence.deployment,
-                });
+                return Err(lease_lost(&fence));
             }
             Ok(())
         })

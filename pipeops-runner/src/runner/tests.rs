@@ -14,7 +14,7 @@ use crate::testing::{DOCKERFILE, LEASE, World, world};
 const GRACE: Duration = Duration::from_secs(60);
 
 fn options() -> RunnerOptions {
-    RunnerOptions::default().name("r1")
+    RunnerOptions::default().name("r1").lease(LEASE)
 }
 
 /// A world in which no build ends before its gate has a permit.
@@ -148,13 +148,16 @@ async fn a_shutdown_lets_running_deployments_finish() {
 async fn a_killed_runner_is_followed_by_another_one() {
     let world = gated().await;
     world.queue_projects(1).await;
-    let lease = Duration::from_millis(200);
-    let first = world.start(options().lease(lease));
+    let first = world.start(options());
     world.begun(1).await;
     drop(first);
+    // Its lease expires now rather than later.
+    let fence = Fence::new(world.deployments().await.remove(0).id, 1);
+    let expired = world.queue.heartbeat(&fence, Duration::ZERO).await;
+    expired.unwrap();
 
     world.builder.gate.add_permits(1);
-    let mut options = options().name("r2").lease(LEASE);
+    let mut options = options().name("r2");
     options.poll = Duration::from_millis(20);
     let second = world.start(options);
     world.ended(1).await;

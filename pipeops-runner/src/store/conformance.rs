@@ -1,4 +1,4 @@
-//! What every store does, whatever it is made of.
+//! What every store must do.
 
 use std::time::Duration;
 
@@ -74,10 +74,8 @@ pub(crate) async fn a_project_comes_back_with_its_secrets(store: &dyn Store, _qu
     let projects = store.projects().await.unwrap();
     let names: Vec<&str> = projects.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["bakery", "shop"]);
-    assert!(
-        projects[0].secrets.all().is_empty(),
-        "a list holds no secrets"
-    );
+    let listed = projects[0].secrets.all();
+    assert!(listed.is_empty(), "a list contains no secrets");
 }
 
 pub(crate) async fn the_same_push_is_one_deployment(store: &dyn Store, _queue: &dyn Queue) {
@@ -90,11 +88,7 @@ pub(crate) async fn the_same_push_is_one_deployment(store: &dyn Store, _queue: &
     new.delivery = Some("delivery-2".into());
     assert_eq!(submit(store, new.clone()).await, duplicate, "same push");
     new.before = Some(commit('9'));
-    assert_eq!(
-        submit(store, new.clone()).await,
-        duplicate,
-        "the commit that is newest already"
-    );
+    assert_eq!(submit(store, new.clone()).await, duplicate, "same newest");
 
     queued(store, push(shop("shop"), '2', '3')).await;
     let late = submit(store, push(shop("shop"), '1', '2')).await;
@@ -169,19 +163,13 @@ pub(crate) async fn a_lost_lease_cannot_write(store: &dyn Store, queue: &dyn Que
 
 pub(crate) async fn the_journal_keeps_typed_outputs(store: &dyn Store, queue: &dyn Queue) {
     let claim = claimed(store, queue).await;
-    store
-        .record_step(&claim.fence, &entry("first"))
-        .await
-        .unwrap();
-    store
-        .record_step(&claim.fence, &entry("again"))
-        .await
-        .unwrap();
     let build = JournalEntry {
         step: Step::Build,
         ..entry("built")
     };
-    store.record_step(&claim.fence, &build).await.unwrap();
+    for entry in [&entry("first"), &entry("again"), &build] {
+        store.record_step(&claim.fence, entry).await.unwrap();
+    }
     let journal = store.journal(&claim.deployment.id).await.unwrap();
     assert_eq!(journal, [entry("again"), build]);
     let events = store.events_after(0, None, 10).await.unwrap();
@@ -205,17 +193,10 @@ pub(crate) async fn events_are_numbered_without_gaps(store: &dyn Store, queue: &
     assert_eq!(numbers, expected);
     assert_eq!(store.events_after(first, None, 100).await.unwrap(), written);
     let id = claim.deployment.id.as_str();
-    assert_eq!(
-        store.events_after(first + 2, Some(id), 2).await.unwrap(),
-        written[2..4]
-    );
-    assert!(
-        store
-            .events_after(0, Some("other"), 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let middle = store.events_after(first + 2, Some(id), 2).await;
+    assert_eq!(middle.unwrap(), written[2..4]);
+    let other = store.events_after(0, Some("other"), 9).await;
+    assert_eq!(other.unwrap(), []);
 }
 
 pub(crate) async fn a_deployment_ends_once(store: &dyn Store, queue: &dyn Queue) {
@@ -229,11 +210,8 @@ pub(crate) async fn a_deployment_ends_once(store: &dyn Store, queue: &dyn Queue)
     let again = store.finish(&claim.fence, &ending).await;
     assert!(again.unwrap_err().is_lease_lost());
 
-    let deployment = store
-        .deployment(&claim.deployment.id)
-        .await
-        .unwrap()
-        .unwrap();
+    let deployment = store.deployment(&claim.deployment.id).await;
+    let deployment = deployment.unwrap().unwrap();
     assert_eq!(deployment.status, Status::Failed);
     assert_eq!(deployment.diagnosis, Some(diagnosis));
     assert!(deployment.rolled_back && deployment.finished.is_some());

@@ -48,14 +48,17 @@ pub fn verify(
     if secret.is_empty() {
         return Err(VerifyError::EmptySecret);
     }
-    let forge = detect(headers).ok_or(VerifyError::UnknownForge)?;
-    let names = Names::of(forge);
+    let names = FORGES
+        .iter()
+        .find(|names| headers.contains_key(names.event));
+    let names = names.ok_or(VerifyError::UnknownForge)?;
+    let forge = names.forge;
     match forge {
         Forge::GitLab if headers.contains_key("webhook-signature") => {
             check_standard_webhooks(headers, body, secret, now)?;
         }
         Forge::GitLab => check_token(headers, secret)?,
-        _ => check_hex_hmac(forge, headers, body, secret)?,
+        _ => check_hex_hmac(names, headers, body, secret)?,
     }
     Ok(Verified {
         forge,
@@ -68,57 +71,24 @@ pub fn verify(
     })
 }
 
-/// Tests Gitea and Forgejo first, because they also send GitHub's headers.
-fn detect(headers: &HeaderMap) -> Option<Forge> {
-    let forges = [
-        ("x-forgejo-event", Forge::Forgejo),
-        ("x-gitea-event", Forge::Gitea),
-        ("x-gitlab-event", Forge::GitLab),
-        ("x-github-event", Forge::GitHub),
-        ("x-event-key", Forge::Bitbucket),
-    ];
-    forges
-        .into_iter()
-        .find(|(name, _)| headers.contains_key(*name))
-        .map(|(_, forge)| forge)
-}
-
-/// The names of one forge's headers.
+/// The headers of one forge.
 struct Names {
-    signature: &'static str,
+    forge: Forge,
     event: &'static str,
+    signature: &'static str,
     /// In order of preference.
     delivery: &'static [&'static str],
 }
 
-impl Names {
-    fn of(forge: Forge) -> Self {
-        let (signature, event, delivery): (_, _, &'static [&'static str]) = match forge {
-            Forge::GitHub => (
-                "x-hub-signature-256",
-                "x-github-event",
-                &["x-github-delivery"],
-            ),
-            Forge::GitLab => (
-                "x-gitlab-token",
-                "x-gitlab-event",
-                &["webhook-id", "idempotency-key"],
-            ),
-            Forge::Gitea => ("x-gitea-signature", "x-gitea-event", &["x-gitea-delivery"]),
-            Forge::Forgejo => (
-                "x-forgejo-signature",
-                "x-forgejo-event",
-                &["x-forgejo-delivery"],
-            ),
-            Forge::Bitbucket => ("x-hub-signature", "x-event-key", &["x-request-id"]),
-        };
-        Self {
-            signature,
-            event,
-            delivery,
-        }
-    }
-}
+/// Gitea and Forgejo come first, because they also send GitHub's headers.
+#[rustfmt::skip]
+const FORGES: [Names; 5] = [
+    Names { forge: Forge::Forgejo, event: "x-forgejo-event", signature: "x-forgejo-signature", delivery: &["x-forgejo-delivery"] },
+    Names { forge: Forge::Gitea, event: "x-gitea-event", signature: "x-gitea-signature", delivery: &["x-gitea-delivery"] },
+    Names { forge: Forge::GitLab, event: "x-gitlab-event", signature: "x-gitlab-token", delivery: &["webhook-id", "idempotency-key"] },
+    Names { forge: Forge::GitHub, event: "x-github-event", signature: "x-hub-signature-256", delivery: &["x-github-delivery"] },
+    Names { forge: Forge::Bitbucket, event: "x-event-key", signature: "x-hub-signature", delivery: &["x-request-id"] },
+];
 
 /// A header's only value. With two values, this check and another program could read different ones.
 fn header<'a>(
@@ -139,12 +109,12 @@ fn header<'a>(
 
 /// `sha256=HEX` (GitHub, Bitbucket) or bare `HEX` (Gitea, Forgejo) of the HMAC-SHA256 of the body.
 fn check_hex_hmac(
-    forge: Forge,
+    names: &Names,
     headers: &HeaderMap,
     body: &[u8],
     secret: &SecretString,
 ) -> Result<(), VerifyError> {
-    let name = Names::of(forge).signature;
+    let (forge, name) = (names.forge, names.signature);
     let malformed = VerifyError::MalformedHeader { forge, name };
     let text = header(forge, headers, name)?;
     let digits = match forge {
@@ -268,35 +238,15 @@ pub enum VerifyError {
 
 impl Diagnose for VerifyError {
     fn diagnosis(&self) -> Diagnosis {
+        #[rustfmt::skip]
         let (page, reason) = match self {
-            Self::UnknownForge => (
-                &codes::webhook::UNKNOWN_FORGE,
-                "only webhooks of GitHub, GitLab, Gitea, Forgejo and Bitbucket are accepted",
-            ),
-            Self::EmptySecret => (
-                &codes::webhook::EMPTY_SECRET,
-                "anyone could sign with an empty secret",
-            ),
-            Self::MissingHeader { .. } => (
-                &codes::webhook::UNSIGNED,
-                "the forge does not sign this webhook",
-            ),
-            Self::MalformedHeader { .. } => (
-                &codes::webhook::MALFORMED_HEADER,
-                "a proxy between the forge and this server may change headers",
-            ),
-            Self::WrongSignature { .. } => (
-                &codes::webhook::WRONG_SIGNATURE,
-                "the secrets differ, or the body was changed in transit",
-            ),
-            Self::Stale { .. } => (
-                &codes::webhook::STALE,
-                "it was sent again much later, or the clocks differ",
-            ),
-            Self::NotASigningKey => (
-                &codes::webhook::NOT_A_SIGNING_KEY,
-                "a signing key begins with whsec_",
-            ),
+            Self::UnknownForge => (&codes::webhook::UNKNOWN_FORGE, "only webhooks of GitHub, GitLab, Gitea, Forgejo and Bitbucket are accepted"),
+            Self::EmptySecret => (&codes::webhook::EMPTY_SECRET, "anyone could sign with an empty secret"),
+            Self::MissingHeader { .. } => (&codes::webhook::UNSIGNED, "the forge does not sign this webhook"),
+            Self::MalformedHeader { .. } => (&codes::webhook::MALFORMED_HEADER, "a proxy between the forge and this server may change headers"),
+            Self::WrongSignature { .. } => (&codes::webhook::WRONG_SIGNATURE, "the secrets differ, or the body was changed in transit"),
+            Self::Stale { .. } => (&codes::webhook::STALE, "it was sent again much later, or the clocks differ"),
+            Self::NotASigningKey => (&codes::webhook::NOT_A_SIGNING_KEY, "a signing key begins with whsec_"),
         };
         Diagnosis::new(page).error(self.to_string()).reason(reason)
     }

@@ -1,6 +1,6 @@
-// Talking to the server: requests with the token, and streams that come back by themselves.
+// Requests with the token, and streams that reconnect.
 
-// The page may be served under a path of another server.
+// The page may be served under a path.
 const BASE = location.pathname.replace(/\/?$/, "/");
 const PROTOCOL = "pipeops.events";
 

@@ -1,4 +1,4 @@
-// What the events of one deployment add up to.
+// The state of one deployment, from its events.
 
 const STEPS = ["clone", "detect", "plan", "build", "manifests", "rollout"];
 const WAITING = ["Pending", "ContainerCreating", "PodInitializing", "Running", "Succeeded"];
@@ -33,7 +33,7 @@ class Progress {
 
   on_claimed(event) {
     this.status = "running";
-    // Steps that another runner did not finish start again.
+    // Steps that another runner didn't finish start again.
     for (const step of this.steps.values()) if (step.state === "running") step.state = "pending";
     if (event.attempt > 0) this.note("A new runner resumed after the last finished step");
   }
@@ -82,7 +82,7 @@ class Progress {
   on_rollingBack(event) {
     this.rollingBack = event.to;
     this.diagnosis = event.diagnosis;
-    // From here on the current revision is the one that comes back.
+    // From here on, the current revision is the restored one.
     for (const pod of this.pods.values()) pod.current = false;
   }
 

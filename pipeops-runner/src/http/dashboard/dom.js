@@ -1,4 +1,4 @@
-// Making elements. All text goes through textContent: logs are untrusted.
+// Creates elements. All text goes through textContent, because logs are untrusted.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -35,8 +35,8 @@ function drawEmpty() {
   const address = location.origin + BASE + "webhooks/PROJECT";
   document.getElementById("detail").replaceChildren(el("div", { class: "empty" },
     el("span", { class: "mark" }),
-    el("h2", {}, "Nothing has been deployed yet"),
-    el("p", {}, "Push a commit to a project's branch. Its forge sends the webhook here:"),
+    el("h2", {}, "No deployments yet"),
+    el("p", {}, "Push a commit to the branch of a project. Its webhook in the forge needs this URL:"),
     el("code", {}, address)));
 }
 
@@ -74,7 +74,7 @@ async function overview(events) {
   await Promise.all([...ids].map(refresh)).catch(() => setLink("lost"));
   if (!ids.size) return;
   drawList();
-  // Who looks at a named deployment keeps it; who came for the newest gets the newest.
+  // A deployment in the URL stays selected. Otherwise the newest one is shown.
   if (!deployments.has(location.hash.slice(1))) show();
 }
 

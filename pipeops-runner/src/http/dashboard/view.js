@@ -1,4 +1,4 @@
-// The picture of one deployment. Each part is drawn again when its data changed; the log only grows.
+// The view of one deployment. Each part is redrawn when its data changes; the log only grows.
 
 const MOST_LINES = 5000;
 

@@ -147,7 +147,7 @@ fn last_event(ending: Ending, took: jiff::SignedDuration) -> EventKind {
     }
 }
 
-pub(super) fn lease_lost(fence: &Fence) -> StoreError {
+pub(crate) fn lease_lost(fence: &Fence) -> StoreError {
     StoreError::LeaseLost {
         deployment: fence.deployment.clone(),
     }

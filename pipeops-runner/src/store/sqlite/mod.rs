@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use pipeops_core::Event;
 
 pub(crate) use database::Database;
-pub(crate) use deployments::fail_unreadable;
+pub(crate) use deployments::{fail_unreadable, lease_lost};
 pub use handle::SqliteStore;
 pub(crate) use rows::{DEPLOYMENT_COLUMNS, deployment_from_row, project_from_parts, to_micros};
 pub(crate) use submit::snapshot_context;
