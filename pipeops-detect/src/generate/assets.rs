@@ -84,11 +84,7 @@ impl Frontend {
             &format!("COPY {} ./", self.manifests),
             "only what decides the front end's dependencies",
         );
-        script.run(
-            &[self.cache],
-            self.install,
-            "the cache mount keeps downloads between builds, outside of the image",
-        );
+        script.fetch(&[self.cache], self.install);
     }
 }
 
@@ -108,7 +104,7 @@ pub(crate) fn stage(app: &App<'_>, script: &mut Script, needs: &[&str]) -> bool 
     );
     script.line("WORKDIR /app", "the app's folder");
     frontend.install(script);
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     for folder in needs {
         script.line(
             &format!("COPY --from=build /app/{folder} ./{folder}"),

@@ -23,16 +23,7 @@ pub(crate) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
 
 /// Copies those of `files` that are there: they decide the dependencies.
 pub(crate) fn manifests(app: &App<'_>, script: &mut Script, files: &[&str]) {
-    let files = app.present(files);
-    script.line(
-        &format!("COPY {} ./", files.join(" ")),
-        "only what decides the dependencies: a change of sources keeps the next layer cached",
-    );
-}
-
-/// Copies everything else.
-pub(crate) fn sources(script: &mut Script) {
-    script.line("COPY . .", "the sources last: they change most often");
+    script.manifests(&app.present(files).join(" "), "./");
 }
 
 /// The last stage: the program `/out/app` of the stage `build` on an image of `role`, with the files that it reads, which

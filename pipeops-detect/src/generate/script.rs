@@ -14,6 +14,10 @@ pub struct Reason {
     pub why: String,
 }
 
+/// Why a step has cache mounts.
+pub(crate) const CACHED: &str =
+    "the cache mount keeps downloads between builds, outside of the image";
+
 /// A Dockerfile that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
@@ -67,6 +71,24 @@ impl Script {
             Some(name) => self.line(&format!("FROM {image} AS {name}"), why),
             None => self.line(&format!("FROM {image}"), why),
         }
+    }
+
+    /// Copies the files that name the dependencies.
+    pub(crate) fn manifests(&mut self, files: &str, to: &str) {
+        self.line(
+            &format!("COPY {files} {to}"),
+            "only what decides the dependencies: a change of sources keeps the next layer cached",
+        );
+    }
+
+    /// Copies all sources.
+    pub(crate) fn sources(&mut self) {
+        self.line("COPY . .", "the sources last: they change most often");
+    }
+
+    /// Fetches dependencies into cache mounts.
+    pub(crate) fn fetch(&mut self, caches: &[&str], command: &str) {
+        self.run(caches, command, CACHED);
     }
 
     /// Gives a secret to each step that downloads: to those with cache mounts.

@@ -17,10 +17,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     };
     script.stage(&app.image(role), Some("build"), "a JDK with the build tool");
     script.line("WORKDIR /src", "the sources' folder");
-    script.line(
-        &format!("COPY {file} ./"),
-        "only what decides the dependencies: a change of sources keeps the next layer cached",
-    );
+    script.manifests(file, "./");
     let fetch = match lein {
         true => "lein deps".to_owned(),
         false => {
@@ -30,12 +27,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             format!("clojure -P && clojure -P {}", quote(alias))
         }
     };
-    script.run(
-        caches,
-        &fetch,
-        "the cache mounts keep downloads between builds, outside of the image",
-    );
-    script.line("COPY . .", "the sources last: they change most often");
+    script.fetch(caches, &fetch);
+    script.sources();
     // Both write a small archive beside the one that starts.
     let path = start.option("-jar");
     let jar = path

@@ -9,7 +9,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "cobol.build");
     debian::install(script, &["gnucobol3"], "the compiler");
-    program::sources(script);
+    script.sources();
     let file = app
         .target(|text| text.split_whitespace().next_back())
         .unwrap_or_default();

@@ -52,7 +52,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         &packages(app),
         "compiler, build system and libraries",
     );
-    program::sources(script);
+    script.sources();
     let build = app
         .plan
         .build

@@ -14,12 +14,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         true => " --frozen",
         false => "",
     };
-    script.run(
+    script.fetch(
         &["/root/.cache/shards"],
         &format!("shards install --production{frozen}"),
-        "the cache mount keeps shards between builds, outside of the image",
     );
-    program::sources(script);
+    script.sources();
     let build = app.plan.build.as_ref().and_then(Build::last);
     let shards = build.is_some_and(|build| build.calls("shards build"));
     let target = app.target(|text| match shards {

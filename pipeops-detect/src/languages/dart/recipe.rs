@@ -17,7 +17,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "dart.build");
     fetch(app, script, "dart");
-    program::sources(script);
+    script.sources();
     let frog = app.framework() == "dart_frog";
     let file = app.target(|text| text.split_whitespace().find(|word| word.ends_with(".dart")));
     let compile = "dart compile exe";
@@ -49,7 +49,7 @@ fn fetch(app: &App<'_>, script: &mut Script, tool: &str) {
     // Packages beside this one in the repository are there only when everything is.
     let text = app.folder.text("pubspec.yaml").unwrap_or_default();
     if text.contains("path:") {
-        program::sources(script);
+        script.sources();
     } else {
         program::manifests(app, script, &["pubspec.yaml", "pubspec.lock"]);
     }
@@ -57,11 +57,7 @@ fn fetch(app: &App<'_>, script: &mut Script, tool: &str) {
         true => " --enforce-lockfile",
         false => "",
     };
-    script.run(
-        &[PACKAGES],
-        &format!("{tool} pub get{locked}"),
-        "the cache mount keeps packages between builds, outside of the image",
-    );
+    script.fetch(&[PACKAGES], &format!("{tool} pub get{locked}"));
 }
 
 fn browser(app: &App<'_>, script: &mut Script) {
@@ -72,7 +68,7 @@ fn browser(app: &App<'_>, script: &mut Script) {
     };
     program::compiler(app, script, role);
     fetch(app, script, tool);
-    program::sources(script);
+    script.sources();
     let build = app.detection.build.as_deref().unwrap_or_default();
     script.run(&[PACKAGES], build, "builds the files for browsers");
 }

@@ -40,15 +40,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     if let Some(project) = &project {
         restore(app, script, project);
     }
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     let options = project.as_ref().map(options).unwrap_or_default();
-    script.run(
+    script.fetch(
         &[CACHE],
         &format!(
             "dotnet publish {} --configuration Release{options} --output /out",
             quote(file)
         ),
-        "the cache mount keeps packages between builds, outside of the image",
     );
     if app.detection.output.is_some() {
         static_site::serve(app, script, "/out/wwwroot");
@@ -141,15 +140,11 @@ fn restore(app: &App<'_>, script: &mut Script, project: &Project) {
         } else {
             String::new()
         };
-        script.line(
-            &format!("COPY {}{lock} {to}", quote(file)),
-            "only what decides the packages: a change of sources keeps the next layer cached",
-        );
+        script.manifests(&format!("{}{lock}", quote(file)), &to);
     }
-    script.run(
+    script.fetch(
         &[CACHE],
         &format!("dotnet restore {}", quote(&project.file)),
-        "the cache mount keeps packages between builds, outside of the image",
     );
 }
 

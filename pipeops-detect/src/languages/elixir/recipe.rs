@@ -116,17 +116,10 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
             ),
             false => ("assets/package.json", "npm install --prefix assets"),
         };
-        script.line(
-            &format!("COPY {files} ./assets/"),
-            "only what decides the packages",
-        );
-        script.run(
-            &[NPM],
-            command,
-            "the cache mount keeps downloads between builds",
-        );
+        script.manifests(files, "./assets/");
+        script.fetch(&[NPM], command);
     }
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     if escript {
         script.run(&[], "mix escript.build", "one file");
         return;
@@ -155,10 +148,7 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
 /// What is fetched and compiled before the sources are there.
 fn dependencies(app: &App<'_>, script: &mut Script, project: Option<&Project>) {
     let files = app.present(&["mix.exs", "mix.lock"]);
-    script.line(
-        &format!("COPY {} ./", files.join(" ")),
-        "only what decides the dependencies: a change of sources keeps the next layers cached",
-    );
+    script.manifests(&files.join(" "), "./");
     for (dir, _) in project
         .map(|project| umbrella(&app.folder, project))
         .unwrap_or_default()
@@ -169,11 +159,7 @@ fn dependencies(app: &App<'_>, script: &mut Script, project: Option<&Project>) {
             "an app of the umbrella",
         );
     }
-    script.run(
-        &[HEX],
-        "mix deps.get --only prod",
-        "the cache mount keeps packages between builds, outside of the image",
-    );
+    script.fetch(&[HEX], "mix deps.get --only prod");
     let config = app.folder.sub("config");
     let files: Vec<String> = ["config.exs", "prod.exs"]
         .into_iter()

@@ -16,12 +16,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     program::compiler(app, script, "gleam.build");
     program::manifests(app, script, &["gleam.toml", "manifest.toml"]);
-    script.run(
-        &[PACKAGES],
-        "gleam deps download",
-        "the cache mount keeps packages between builds, outside of the image",
-    );
-    program::sources(script);
+    script.fetch(&[PACKAGES], "gleam deps download");
+    script.sources();
     if let Some(output) = pages {
         let build = app.detection.build.as_deref().unwrap_or_default();
         script.run(&[PACKAGES], build, "builds the files for browsers");

@@ -160,7 +160,7 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
     if sources.modules && !sources.vendored {
         dependencies(script, &sources.manifests);
     }
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     let package = app
         .target(|text| text.strip_prefix("go build -o app "))
         .unwrap_or(".");
@@ -196,16 +196,9 @@ fn dependencies(script: &mut Script, manifests: &[(String, Vec<&str>)]) {
         } else {
             format!("./{}/", quote(dir))
         };
-        script.line(
-            &format!("COPY {} {to}", from.join(" ")),
-            "only what decides the dependencies: a change of sources keeps the next layer cached",
-        );
+        script.manifests(&from.join(" "), &to);
     }
     if !manifests.is_empty() {
-        script.run(
-            &[MODULES],
-            "go mod download",
-            "the cache mount keeps modules between builds, outside of the image",
-        );
+        script.fetch(&[MODULES], "go mod download");
     }
 }

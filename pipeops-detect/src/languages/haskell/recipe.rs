@@ -31,7 +31,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     let stack = app.manager() == "stack";
     fetch(app, script, stack);
-    program::sources(script);
+    script.sources();
     let (caches, command) = match stack {
         true => (
             &["/root/.stack"],

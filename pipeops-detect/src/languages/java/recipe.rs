@@ -23,7 +23,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     // Gradle takes the folder's name for the project's where the settings name none.
     script.line("WORKDIR /app", "the sources' folder");
     build.dependencies(app, script, &project);
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     let command = format!(
         "{} \\\n && {}",
         build.command(app),
@@ -242,10 +242,7 @@ impl Build {
             } else {
                 format!("./{}/", quote(&module.dir))
             };
-            script.line(
-                &format!("COPY {} {to}", quote(&module.file)),
-                "only what decides the dependencies: a change of sources keeps the next layer cached",
-            );
+            script.manifests(&quote(&module.file), &to);
         }
         if self.maven {
             let command = format!(

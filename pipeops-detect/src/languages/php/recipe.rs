@@ -255,17 +255,14 @@ fn composer(app: &App<'_>, script: &mut Script) {
         script.line("COPY . .", "packages are folders of the project");
     } else {
         let files = ["composer.json", "composer.lock", "symfony.lock"];
-        script.line(
-            &format!("COPY {} ./", app.present(&files).join(" ")),
-            "only what decides the dependencies: a change of sources keeps the next layer cached",
-        );
+        script.manifests(&app.present(&files).join(" "), "./");
     }
     script.run(
         &["/tmp/cache"],
         "composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist --ignore-platform-reqs",
         "the cache mount keeps downloads between builds, outside of the image; extensions are those of the image that runs",
     );
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     script.run(
         &[],
         "composer dump-autoload --no-dev --optimize --no-scripts",

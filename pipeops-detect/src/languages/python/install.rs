@@ -1,7 +1,7 @@
 //! How each package manager of Python installs into `/venv`.
 
 use crate::generate::app::App;
-use crate::generate::script::{Script, quote};
+use crate::generate::script::{CACHED, Script, quote};
 use crate::languages::python::packages::included;
 
 pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
@@ -9,9 +9,6 @@ pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
 pub(crate) const WHY_SERVER: &str =
     "; with the server that the start command names and that the project's packages lack";
 
-const WHY_COPY: &str =
-    "only what decides the dependencies: a change of sources keeps the next layer cached";
-const WHY_INSTALL: &str = "the cache mount keeps downloads between builds, outside of the image";
 const WHY_PROJECT: &str = "the project itself is installed: its sources are needed";
 
 const UV: &str = "uv>=0.8,<1";
@@ -26,17 +23,16 @@ pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
             &format!("pip install '{UV}'"),
             "pip cannot install what a pyproject.toml lists without building a package of it; uv can",
         );
-        script.line(&format!("COPY {file} ./"), WHY_COPY);
-        script.run(
+        script.manifests(file, "./");
+        script.fetch(
             &["/root/.cache/uv"],
             &format!("uv pip install --link-mode copy -r {file}"),
-            WHY_INSTALL,
         );
         return;
     }
     let Some(file) = list else {
         script.line("COPY . .", WHY_PROJECT);
-        script.run(&[PIP_CACHE], "pip install .", WHY_INSTALL);
+        script.fetch(&[PIP_CACHE], "pip install .");
         return;
     };
     let mut files = vec![file.to_owned()];
@@ -62,14 +58,10 @@ pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
             let dir = file
                 .rsplit_once('/')
                 .map_or("./".to_owned(), |(dir, _)| format!("./{dir}/"));
-            script.line(&format!("COPY {} {}", quote(file), quote(&dir)), WHY_COPY);
+            script.manifests(&quote(file), &quote(&dir));
         }
     }
-    script.run(
-        &[PIP_CACHE],
-        &format!("pip install -r {}", quote(file)),
-        WHY_INSTALL,
-    );
+    script.fetch(&[PIP_CACHE], &format!("pip install -r {}", quote(file)));
 }
 
 /// Whether a line of a requirements file names a folder of the project.
@@ -104,18 +96,16 @@ pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
     // The members of a workspace, and dependencies by their path, are sources.
     if pyproject.contains("[tool.uv.workspace]") || pyproject.contains("path = ") {
         script.line("COPY . .", "parts of the project are dependencies of it");
-        script.run(
+        script.fetch(
             &[CACHE],
             &format!("uv sync {flags} --no-editable --inexact"),
-            WHY_INSTALL,
         );
         return;
     }
-    script.line(&format!("COPY {files} ./"), WHY_COPY);
-    script.run(
+    script.manifests(files, "./");
+    script.fetch(
         &[CACHE],
         &format!("uv sync {flags} --no-install-project --inexact"),
-        WHY_INSTALL,
     );
     if pyproject.contains("[build-system]") {
         script.line("COPY . .", "the project itself is a package");
@@ -145,9 +135,9 @@ pub(crate) fn poetry(app: &App<'_>, script: &mut Script) {
         } else {
             ""
         };
-        script.line(&format!("COPY pyproject.toml{lock} ./"), WHY_COPY);
+        script.manifests(&format!("pyproject.toml{lock}"), "./");
     }
-    script.run(&[CACHE], &format!("{install} --no-root"), WHY_INSTALL);
+    script.fetch(&[CACHE], &format!("{install} --no-root"));
     if starts_itself(app, &pyproject) {
         script.line("COPY . .", WHY_PROJECT);
         script.run(&[CACHE], install, "installs the project's own command");
@@ -172,8 +162,8 @@ pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
             "/pdm/bin/pdm install --prod --no-editable",
         ),
     };
-    script.line(&format!("COPY {files} ./"), WHY_COPY);
-    script.run(&[CACHE], &format!("{install} --no-self"), WHY_INSTALL);
+    script.manifests(files, "./");
+    script.fetch(&[CACHE], &format!("{install} --no-self"));
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
     if starts_itself(app, &pyproject) {
         script.line("COPY . .", WHY_PROJECT);
@@ -206,8 +196,8 @@ pub(crate) fn pipenv(app: &App<'_>, script: &mut Script) {
         true => ("Pipfile Pipfile.lock", "/pipenv/bin/pipenv sync"),
         false => ("Pipfile", "/pipenv/bin/pipenv install --skip-lock"),
     };
-    script.line(&format!("COPY {files} ./"), WHY_COPY);
-    script.run(&[PIP_CACHE, "/root/.cache/pipenv"], install, WHY_INSTALL);
+    script.manifests(files, "./");
+    script.fetch(&[PIP_CACHE, "/root/.cache/pipenv"], install);
 }
 
 /// By micromamba, which reads conda's files. The environment brings its own Python and libraries.
@@ -226,11 +216,11 @@ pub(crate) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
         "a small program that installs conda's environments",
     );
     script.line("WORKDIR /app", "the same folder as in the image that runs");
-    script.line(&format!("COPY {file} ./"), WHY_COPY);
+    script.manifests(file, "./");
     let mut command = format!(
         "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
     );
-    let mut why = WHY_INSTALL.to_owned();
+    let mut why = CACHED.to_owned();
     if let Some(server) = server {
         command.push_str(&format!(
             " \\\n && /venv/bin/python -m pip install '{server}'"

@@ -71,7 +71,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     match copied {
         true => script.line("COPY --from=build /app ./", "sources and built files"),
-        false => script.line("COPY . .", "the sources last: they change most often"),
+        false => script.sources(),
     }
     app.run(script, &start.start_text());
     Ok(())

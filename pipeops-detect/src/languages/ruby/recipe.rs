@@ -41,7 +41,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let start = app.start()?;
     if ruby.bundled {
         ruby.gems(script);
-        script.line("COPY . .", "the sources last: they change most often");
+        script.sources();
         ruby.build(script);
     }
     ruby.run(script, &start.start_text());
@@ -139,16 +139,9 @@ impl<'a> Ruby<'a> {
         {
             script.line("COPY . .", "the Gemfile names folders of the project");
         } else {
-            script.line(
-                &format!("COPY {} ./", files.join(" ")),
-                "only what decides the dependencies: a change of sources keeps the next layer cached",
-            );
+            script.manifests(&files.join(" "), "./");
         }
-        script.run(
-            &[CACHE],
-            "bundle install",
-            "the cache mount keeps downloads between builds, outside of the image",
-        );
+        script.fetch(&[CACHE], "bundle install");
         if let Some(frontend) = &self.frontend {
             self.node(script);
             frontend.install(script);

@@ -88,7 +88,7 @@ fn browser_tool(app: &App<'_>, script: &mut Script, tool: &str, version: &str) {
         &format!("rustup target add wasm32-unknown-unknown \\\n && cargo install --locked {tool}@{version}"),
         "a layer of its own: compiling the tool takes minutes",
     );
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
 }
 
 fn compile(app: &App<'_>, script: &mut Script, name: &str) {
@@ -122,7 +122,7 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str) {
             &build,
             "compiles the dependencies: this layer stays cached until a manifest changes",
         );
-        script.line("COPY . .", "the sources last: they change most often");
+        script.sources();
         let touch = "find . -name '*.rs' -not -path './target/*' -exec touch {} +";
         script.run(
             caches,
@@ -155,10 +155,7 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
         return false;
     }
     let files = app.present(SETTINGS);
-    script.line(
-        &format!("COPY Cargo.toml {} ./", files.join(" ")),
-        "only what decides the dependencies: a change of sources keeps the next layers cached",
-    );
+    script.manifests(&format!("Cargo.toml {}", files.join(" ")), "./");
     if app.folder.has_dir(".cargo") {
         script.line("COPY .cargo ./.cargo", "settings of Cargo");
     }

@@ -26,7 +26,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     if sbt {
         dependencies(app, script);
     }
-    script.line("COPY . .", "the sources last: they change most often");
+    script.sources();
     if sbt && !has_packager(app) {
         let add = format!(
             "printf '%s\\n' '{PACKAGER}' > project/packager.sbt \\\n && printf '%s\\n' 'enablePlugins(JavaAppPackaging)' > packager.sbt"
@@ -85,14 +85,7 @@ fn dependencies(app: &App<'_>, script: &mut Script) {
         );
     }
     if app.folder.has("build.sbt") {
-        script.line(
-            "COPY build.sbt ./",
-            "only what decides the dependencies: a change of sources keeps the next layer cached",
-        );
-        script.run(
-            CACHES,
-            "sbt update",
-            "the cache mounts keep downloads between builds, outside of the image",
-        );
+        script.manifests("build.sbt", "./");
+        script.fetch(CACHES, "sbt update");
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     if let Some(output) = &app.detection.output {
         program::compiler(app, script, "scheme.run");
         debian::install(script, &["haunt"], "the generator and Guile");
-        program::sources(script);
+        script.sources();
         let build = app.detection.build.as_deref().unwrap_or_default();
         script.run(&[], build, "builds the documents into files");
         static_site::serve(app, script, &format!("/src/{output}"));

@@ -11,12 +11,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let (name, arguments) = program::named(app)?;
     program::compiler(app, script, "swift.build");
     program::manifests(app, script, &["Package.swift", "Package.resolved"]);
-    script.run(
-        BUILDS,
-        "swift package resolve",
-        "the cache mounts keep packages between builds, outside of the image",
-    );
-    program::sources(script);
+    script.fetch(BUILDS, "swift package resolve");
+    script.sources();
     let command = format!(
         "swift build -c release --product {0} --static-swift-stdlib \\\n && mkdir /out \\\n && cp \"$(swift build -c release --show-bin-path)/{0}\" /out/app \\\n && find -L \"$(swift build -c release --show-bin-path)\" -maxdepth 1 -name '*.resources' -exec cp -R {{}} /out/ \\;",
         quote(name)

@@ -22,7 +22,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         &format!("pip install {}", quote(&format!("ziglang=={version}"))),
         "the compiler of the version that the sources are written for: Zig still changes",
     );
-    program::sources(script);
+    script.sources();
     let command = format!(
         "python -m ziglang build -Doptimize=ReleaseSafe \\\n && install -D {} /out/app",
         quote(&format!("zig-out/bin/{name}"))

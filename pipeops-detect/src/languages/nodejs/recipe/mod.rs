@@ -2,7 +2,7 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
-use crate::generate::script::{Script, quote};
+use crate::generate::script::{CACHED, Script, quote};
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Build;
 
@@ -135,7 +135,7 @@ fn build(node: &Node<'_>, script: &mut Script) {
         install(node, &manager, prune.filter(|_| at_once), script);
     }
     if !copied {
-        script.line("COPY . .", "the sources last: they change most often");
+        script.sources();
     }
     project_build(node, script);
     if let Some(prune) = prune.filter(|_| node.installs() && !at_once) {
@@ -154,7 +154,7 @@ fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut
         steps.push(manager.add_adapter);
     }
     steps.extend(prune);
-    let mut why = "the cache mount keeps downloads between builds, outside of the image".to_owned();
+    let mut why = CACHED.to_owned();
     if !node.is_workspace() && node.package.depends_on_members() {
         // The build context is the app's folder.
         why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
@@ -216,10 +216,7 @@ fn copy_manifests(node: &Node<'_>, script: &mut Script) -> bool {
     }
     let manifests = node.manifests();
     if node.installs() && !manifests.is_empty() {
-        script.line(
-            &format!("COPY {manifests} ./"),
-            "only what decides the dependencies: a change of sources keeps the next layer cached",
-        );
+        script.manifests(&manifests, "./");
     }
     false
 }
