@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use pipeops_core::source::MemTree;
-use pipeops_detect::{BaseImages, Detector, LanguageDetector, generate};
+use pipeops_detect::{BaseImages, Detector, generate};
 use pipeops_dockerfile::{BuildMetadata, Dockerfile, filter};
 
 fuzz_target!(|text: &str| {

@@ -1,4 +1,4 @@
-//! Prints what a folder is, and a Dockerfile for it with the reason of each line.
+//! Detects the app in a folder, and prints a Dockerfile for it with the reason for each instruction.
 //!
 //! ```sh
 //! cargo run -p pipeops-detect --example generate -- path/to/app
@@ -6,10 +6,8 @@
 
 use std::process::ExitCode;
 
-use pipeops_core::Diagnose;
-use pipeops_core::source::DirTree;
-use pipeops_detect::{BaseImages, generate};
-use pipeops_detect::{Detector, LanguageDetector};
+use pipeops_detect::source::DirTree;
+use pipeops_detect::{BaseImages, Detector, Diagnose, generate};
 
 fn main() -> ExitCode {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());

@@ -1,4 +1,4 @@
-//! Which of several candidates is the app.
+//! Chooses the app among several candidates.
 
 /// Asks whether a reason speaks for a candidate.
 pub(crate) type Reason<'r, T> = &'r dyn Fn(&T) -> bool;

@@ -1,4 +1,4 @@
-//! The detector: the rules of all languages, weighed against one another.
+//! The detector: weighs the rules of all languages against each other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,19 +13,21 @@ use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
 use pipeops_core::source::{SourceTree, SourceTreeExt};
 use pipeops_dockerfile::Dockerfile;
 
-/// Detects language, framework and commands by the built-in rules, and by detectors of your own.
+/// Detects the language, framework and commands of an app.
 ///
-/// Each language's rules weigh the evidence that they find; the language with the most of it wins, and the others are
-/// listed as alternatives. What is told explicitly always wins.
+/// Every language has built-in rules that weigh the evidence in a folder. The language with the highest score wins, and the
+/// others become alternatives. If the root isn't an app, the detector looks for apps up to four levels below it. A language
+/// that you set with [`language`](Self::language) always wins.
 ///
 /// ```
-/// use pipeops_detect::{Detector, Language, LanguageDetector};
-/// use pipeops_core::source::MemTree;
+/// use pipeops_detect::source::MemTree;
+/// use pipeops_detect::{Detector, Language};
 ///
 /// let tree = MemTree::from([("requirements.txt", "flask"), ("app.py", "from flask import Flask\napp = Flask('x')")]);
 /// let detection = Detector::new().detect(&tree);
 /// assert_eq!(detection.language, Some(Language::Python));
 /// assert_eq!(detection.framework.as_deref(), Some("flask"));
+/// assert_eq!(detection.evidence[0].to_string(), "requirements.txt: lists Python packages");
 /// ```
 #[derive(Clone, Default)]
 pub struct Detector {
@@ -35,31 +37,78 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Looks at the whole tree, for every language.
+    /// A detector that searches the whole tree for every language.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the language explicitly: it wins with confidence 1, and its rules still find version and commands.
+    /// Sets the language instead of detecting it. It gets confidence 1, and its rules still find version and commands. `None`
+    /// restores detection.
     #[must_use]
     pub fn language(mut self, language: impl Into<Option<Language>>) -> Self {
         self.language = language.into();
         self
     }
 
-    /// Looks only at this folder of the tree. Default: the root.
+    /// Limits detection to this folder of the tree. Default: the root.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Adds a detector for a stack of your own. Of all detections that name a language the most confident one wins; the
-    /// built-in rules reach 0.99. It sees the whole tree.
+    /// Adds a detector for a stack of your own. The most confident detection with a language wins; the built-in rules reach at
+    /// most 0.99. Your detector always sees the whole tree, whatever [`path`](Self::path) is.
+    ///
+    /// ```
+    /// use pipeops_detect::source::{MemTree, SourceTree};
+    /// use pipeops_detect::{Detection, Detector, Language, LanguageDetector};
+    ///
+    /// struct Notebooks;
+    ///
+    /// impl LanguageDetector for Notebooks {
+    ///     fn detect(&self, tree: &dyn SourceTree) -> Detection {
+    ///         let mut detection = Detection::default();
+    ///         if matches!(tree.read("notebook.ipynb", 1), Ok(Some(_))) {
+    ///             detection.language = Some(Language::Python);
+    ///             detection.framework = Some("jupyter".to_owned());
+    ///             detection.confidence = 1.0;
+    ///         }
+    ///         detection
+    ///     }
+    /// }
+    ///
+    /// let tree = MemTree::from([("notebook.ipynb", "{}")]);
+    /// let detection = Detector::new().with(Notebooks).detect(&tree);
+    /// assert_eq!(detection.framework.as_deref(), Some("jupyter"));
+    /// ```
     #[must_use]
     pub fn with(mut self, detector: impl LanguageDetector + 'static) -> Self {
         self.own.push(Arc::new(detector));
         self
+    }
+
+    /// Detects the app in `tree`, without running any of its code.
+    ///
+    /// If nothing is found, [`Detection::language`] is `None`. If there are several apps and none at the root, it is `None` as
+    /// well, and [`Detection::apps`] lists their folders: choose one with [`path`](Self::path).
+    pub fn detect(&self, tree: &dyn SourceTree) -> Detection {
+        let root = Folder::open(tree, &self.path);
+        let mut detection = self.by_rules(&root);
+        for own in &self.own {
+            let other = own.detect(tree);
+            if other.language.is_some() && other.confidence > detection.confidence {
+                detection = other;
+            }
+        }
+        if root.is_empty() {
+            detection.evidence.push(Evidence {
+                path: root.path().to_owned(),
+                says: "the folder doesn't exist or is empty".to_owned(),
+            });
+        }
+        add_dockerfile(&mut detection, tree, &root);
+        detection
     }
 }
 
@@ -75,22 +124,7 @@ impl fmt::Debug for Detector {
 
 impl LanguageDetector for Detector {
     fn detect(&self, tree: &dyn SourceTree) -> Detection {
-        let root = Folder::open(tree, &self.path);
-        let mut detection = self.by_rules(&root);
-        for own in &self.own {
-            let other = own.detect(tree);
-            if other.language.is_some() && other.confidence > detection.confidence {
-                detection = other;
-            }
-        }
-        if root.is_empty() {
-            detection.evidence.push(Evidence {
-                path: root.path().to_owned(),
-                says: "there is no such folder, or it is empty".to_owned(),
-            });
-        }
-        add_dockerfile(&mut detection, tree, &root);
-        detection
+        self.detect(tree)
     }
 }
 
@@ -126,7 +160,7 @@ fn explicit(language: Language, root: &Folder<'_>, found: Vec<Findings>) -> Dete
         0,
         Evidence {
             path: detection.path.clone(),
-            says: format!("the language is set to {language}"),
+            says: format!("language set explicitly to {language}"),
         },
     );
     detection
@@ -242,8 +276,8 @@ fn several(root: &Folder<'_>, below: &[Found<'_>]) -> Detection {
         Some(Evidence {
             path: folder.path().to_owned(),
             says: match &best.framework {
-                Some(framework) => format!("an app of its own: {} ({framework})", best.language),
-                None => format!("an app of its own: {}", best.language),
+                Some(framework) => format!("separate app: {} ({framework})", best.language),
+                None => format!("separate app: {}", best.language),
             },
         })
     });

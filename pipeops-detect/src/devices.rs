@@ -1,4 +1,4 @@
-//! Apps for phones and desktops: they run, but not on a cluster.
+//! Recognizes phone and desktop apps, which can't run in a cluster.
 
 use crate::repository::folder::Folder;
 

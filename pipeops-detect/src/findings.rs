@@ -1,4 +1,4 @@
-//! What the rules of one language find in one folder.
+//! The findings of one language's rules in one folder.
 
 use crate::plan::Plan;
 use crate::repository::folder::Folder;
@@ -115,6 +115,12 @@ impl Findings {
         Some(name)
     }
 
+    /// Adds the fact that a lockfile of this tool is there, if it is.
+    pub(crate) fn lockfile(&mut self, folder: &Folder<'_>, names: &[&'static str], tool: &str) {
+        let says = format!("written by {tool}");
+        self.add_file(weight::LOCKFILE, folder, names, &says);
+    }
+
     /// Sets the version and what says it, if something does.
     pub(crate) fn version(&mut self, folder: &Folder<'_>, said: Option<(&str, String)>) {
         if let Some((file, version)) = said {
@@ -165,7 +171,7 @@ impl Findings {
         match folder.text(file).as_deref().and_then(port) {
             Some(Port::Fixed(port)) => self.listens_on(folder, file, port),
             Some(Port::FromEnvironment) => {
-                self.add(weight::HINT, folder, file, "listens on PORT");
+                self.add(weight::HINT, folder, file, "listens on $PORT");
                 self.port = Some(DEFAULT_PORT);
             }
             None => {}

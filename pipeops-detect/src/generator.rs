@@ -1,4 +1,4 @@
-//! Generates Dockerfiles for repositories that have none.
+//! The generator of Dockerfiles, for repositories that have none.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,28 +15,30 @@ use crate::plan::Plan;
 use crate::repository::folder::Folder;
 use pipeops_core::source::SourceTree;
 
-/// A generated Dockerfile with its reasons.
+/// A generated Dockerfile, with the reason for each instruction. Created by [`generate`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Generated {
-    /// The Dockerfile. Its build context is the app's folder ([`Detection::path`]).
+    /// The text of the Dockerfile. Its build context is the app's folder ([`Detection::path`]).
     pub dockerfile: String,
-    /// The `.dockerignore` beside it: the tree's own where there is one.
+    /// The text of the `.dockerignore` for the same folder: the repository's own, if it has one.
     pub dockerignore: String,
-    /// The port that the app listens on, as [`Detection::port`] says; also in the variable `PORT`.
+    /// The port that the app listens on, from [`Detection::port`]. The image sets `PORT` to it.
     pub port: Option<u16>,
-    /// The numeric user that the app runs as. Never 0.
+    /// The numeric user and group ID that the app runs as: 65532, never root.
     pub uid: u32,
-    /// Why each line is there.
+    /// The reason for each instruction, in file order.
     pub reasons: Vec<Reason>,
-    /// The base images, as its `FROM` lines name them, sorted.
+    /// The base images of the `FROM` lines, sorted, without duplicates.
     pub images: Vec<String>,
-    /// The secrets that the build takes, where the repository refers to private package registries. A build without one of them still runs.
+    /// The build secrets that the Dockerfile mounts, for private package registries that the repository refers to. The mounts
+    /// are optional: a build without a secret fails only if a download needs it.
     pub secrets: Vec<BuildSecret>,
 }
 
 impl Generated {
-    /// The Dockerfile with the reason of each line above it, as comments.
+    /// The Dockerfile with the reason for each instruction in a comment above it. It builds like
+    /// [`dockerfile`](Self::dockerfile).
     pub fn explained(&self) -> String {
         let mut text = String::new();
         let mut pragma = None;
@@ -61,16 +63,17 @@ impl Generated {
     }
 }
 
-/// A Dockerfile for the app that was detected.
+/// Generates a Dockerfile for a detected app.
 ///
-/// The same tree, detection and images give the same text, byte for byte. The text is meant to be read, and to be committed
-/// if you want to own it: pinned base images, several stages, dependencies before sources, cache mounts, a numeric user, and
-/// a command in exec form that listens on `$PORT`.
+/// The Dockerfile has pinned base images, several stages, dependencies before sources, cache mounts, a numeric user, and a command
+/// in exec form. A server listens on `$PORT`. The output is deterministic: the same tree, detection and images give the same
+/// text, byte for byte. The text is readable, so you can also commit it and maintain it yourself.
+///
+/// `tree` must be the tree that was detected. The commands of `detection` are used as they are, so you can change them first.
 ///
 /// ```
-/// use pipeops_detect::{Detector, LanguageDetector};
-/// use pipeops_detect::{BaseImages, generate};
-/// use pipeops_core::source::MemTree;
+/// use pipeops_detect::source::MemTree;
+/// use pipeops_detect::{BaseImages, Detector, generate};
 ///
 /// let tree = MemTree::from([("package.json", r#"{"scripts": {"start": "node server.js"}}"#), ("server.js", "")]);
 /// let generated = generate(&tree, &Detector::new().detect(&tree), &BaseImages::default())?;
@@ -80,7 +83,8 @@ impl Generated {
 /// ```
 ///
 /// # Errors
-/// When there is no language, no recipe for it, or nothing that says how the app is started.
+/// If `detection` has no language ([`GenerateError::NoLanguage`]) or no start command ([`GenerateError::NoStart`]), or if the
+/// install command of a .NET app names no project ([`GenerateError::NoProject`]).
 pub fn generate(
     tree: &dyn SourceTree,
     detection: &Detection,

@@ -21,4 +21,5 @@ pub use generator::{Generated, generate};
 pub use pipeops_core::detection::{
     Alternative, Detection, Evidence, Language, LanguageDetector, UnknownLanguage,
 };
+pub use pipeops_core::diagnosis::{Diagnose, Diagnosis};
 pub use pipeops_core::source;

@@ -1,4 +1,4 @@
-//! Where in a tree the apps are.
+//! Searches the folders of a tree for apps.
 
 use crate::Language;
 use crate::devices;

@@ -6,24 +6,24 @@ use std::ops::Range;
 
 use super::span::Span;
 
-/// The parser directives: `# name=value` lines before everything else.
+/// The parser directives: `# name=value` lines at the start of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Directives {
-    /// The escape character: a backslash, or a backtick where `# escape=` says so.
+    /// The escape character. Default: a backslash.
     pub escape: char,
-    /// The image of the frontend that `# syntax=` asks for, found as BuildKit finds it: also behind `#!`, as
-    /// `// syntax=`, and in JSON.
+    /// The frontend image of `# syntax=`. As in BuildKit, a `// syntax=` line and a `syntax` key in a JSON document count too,
+    /// also after a `#!` line.
     pub syntax: Option<String>,
-    /// The lint rules that `# check=` sets.
+    /// The value of `# check=`, which configures BuildKit's lint rules.
     pub check: Option<String>,
 }
 
-/// Text that stands somewhere in the file.
+/// A piece of text with its position in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Word<'a> {
-    /// The text, line continuations taken out; quotes and variables as written.
+    /// The text without line continuations. Quotes and variables are as written.
     pub text: Cow<'a, str>,
     pub(super) span: Span,
 }
@@ -33,19 +33,19 @@ impl<'a> Word<'a> {
         Self { text, span }
     }
 
-    /// The bytes of the file that it came from, with the line continuations inside.
+    /// The byte range in the file, line continuations included.
     pub fn span(&self) -> Range<usize> {
         self.span.range()
     }
 }
 
-/// One key of an `ARG`.
+/// One key of an `ARG`. An `ARG A=1 B` has two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Arg<'a> {
     /// The key as written, up to the first `=`.
     pub key: Cow<'a, str>,
-    /// What stands behind `=`, as written; `None` without `=`.
+    /// The text after `=`, as written; `None` without `=`.
     pub default: Option<Cow<'a, str>>,
     /// The first line of its instruction, from 1.
     pub line: usize,
@@ -53,12 +53,12 @@ pub struct Arg<'a> {
 }
 
 impl Arg<'_> {
-    /// The name under which a build argument reaches it: the key without quotes.
+    /// The name of the build argument that sets it: the key without quotes.
     pub fn name(&self) -> String {
         self.key.replace(['"', '\''], "")
     }
 
-    /// Its bytes in the file.
+    /// The byte range in the file.
     pub fn span(&self) -> Range<usize> {
         self.span.range()
     }
@@ -74,7 +74,7 @@ impl fmt::Display for Arg<'_> {
     }
 }
 
-/// A key with its value, of `ENV` or `LABEL`.
+/// A key and its value in an `ENV` or `LABEL`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Pair<'a> {
@@ -86,39 +86,39 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// The bytes of both in the file.
+    /// The byte range of key and value in the file.
     pub fn span(&self) -> Range<usize> {
         self.span.range()
     }
 }
 
-/// A document inside an instruction.
+/// A heredoc: the lines of an instruction up to a terminator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Heredoc<'a> {
-    /// The word that ends it.
+    /// The terminator.
     pub name: Cow<'a, str>,
-    /// The content; for `<<-` without leading tabs.
+    /// The content. For `<<-`, leading tabs are removed.
     pub content: Cow<'a, str>,
-    /// Variables in the content are replaced: no part of the name was quoted.
+    /// Whether variables in the content are replaced: no part of the terminator is quoted.
     pub expand: bool,
     pub(super) span: Span,
     pub(super) end: Span,
 }
 
 impl Heredoc<'_> {
-    /// The bytes of the lines inside, tabs and line ends included.
+    /// The byte range of the content, tabs and line ends included.
     pub fn span(&self) -> Range<usize> {
         self.span.range()
     }
 
-    /// The bytes of the word that ends it.
+    /// The byte range of the terminator after the content.
     pub fn end(&self) -> Range<usize> {
         self.end.range()
     }
 }
 
-/// What BuildKit accepts today and warns about.
+/// A warning: BuildKit accepts this today, but discourages it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Warning {

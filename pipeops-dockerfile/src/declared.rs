@@ -42,10 +42,10 @@ impl<'a> Declarations<'a> {
     pub(super) fn why(&self, name: &str) -> Option<String> {
         let (scope, arg) = self.all.iter().find(|(_, arg)| arg.name() == name)?;
         let place = match scope {
-            Scope::Meta => "ARG before the first FROM".to_owned(),
-            Scope::Stage(number, stage) => format!("ARG of {}", of_stage(*number, *stage)),
+            Scope::Meta => "an ARG before the first FROM".to_owned(),
+            Scope::Stage(number, stage) => format!("an ARG of {}", of_stage(*number, *stage)),
             Scope::Onbuild(number, stage) => {
-                format!("ONBUILD ARG of {}", of_stage(*number, *stage))
+                format!("an ONBUILD ARG of {}", of_stage(*number, *stage))
             }
         };
         Some(format!("declared by {place}, line {}", arg.line))
@@ -59,7 +59,7 @@ impl<'a> Declarations<'a> {
             .find(|(_, arg)| arg.name().eq_ignore_ascii_case(name));
         match similar {
             Some((_, arg)) => format!(
-                "no ARG declares it (`{}` is declared: case counts)",
+                "no ARG declares it (`{}` is declared; names are case-sensitive)",
                 arg.name()
             ),
             None => "no ARG declares it".to_owned(),

@@ -1,4 +1,4 @@
-//! Why a Dockerfile was refused, and where.
+//! Why a Dockerfile is invalid, and where.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::ops::Range;
 use super::{Excerpt, Keyword, Position};
 use pipeops_core::diagnosis::{Diagnose, Diagnosis, codes};
 
-/// Why a Dockerfile was refused, and where.
+/// Why a Dockerfile is invalid, and where.
 ///
-/// Its `Display` shows the line and points at the place:
+/// `Display` shows the line with carets under the error:
 ///
 /// ```
 /// use pipeops_dockerfile::Dockerfile;
@@ -29,17 +29,17 @@ pub struct ParseError {
     pub line: usize,
     /// The column, in characters from 1.
     pub column: usize,
-    /// What is wrong, without the place.
+    /// The message, without the position.
     pub message: String,
-    /// What is wrong, for programs.
+    /// The kind of error, for programs.
     pub kind: ParseErrorKind,
-    /// The bytes of the file that are wrong.
+    /// The byte range of the error in the file.
     pub span: Range<usize>,
-    /// The line, and the place in it.
+    /// The line with carets under the error.
     pub excerpt: Excerpt,
 }
 
-/// What is wrong in a Dockerfile.
+/// The kinds of errors in a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
@@ -49,45 +49,45 @@ pub enum ParseErrorKind {
     /// A line is longer than BuildKit's limit.
     #[error("the line is longer than 65535 bytes")]
     LineTooLong,
-    /// There is no instruction.
+    /// The file has no instructions.
     #[error("the file has no instructions")]
     NoInstructions,
-    /// `# escape=` names neither a backslash nor a backtick.
+    /// `# escape=` sets something other than a backslash or a backtick.
     #[error("invalid escape character `{found}`: only \\ and ` are allowed")]
     InvalidEscape {
-        /// What it names.
+        /// The value that it sets.
         found: String,
     },
-    /// A directive stands there twice.
+    /// A directive appears twice.
     #[error("only one `{name}` parser directive can be used")]
     DuplicateDirective {
         /// The directive.
         name: &'static str,
     },
-    /// The end of a heredoc is missing.
-    #[error("unterminated heredoc: no line is `{name}`")]
+    /// A heredoc has no terminator.
+    #[error("unterminated heredoc: no line consists of `{name}`")]
     UnterminatedHeredoc {
-        /// The word that would end it.
+        /// The missing terminator.
         name: String,
     },
-    /// A heredoc stands where none can, or its word is not one.
+    /// A heredoc's opening can't be parsed.
     #[error("{problem}")]
     BadHeredoc {
         /// What is wrong.
         problem: &'static str,
     },
-    /// There is no such instruction.
+    /// The instruction doesn't exist.
     #[error("unknown instruction: {name}{}", suggest(*.suggestion))]
     UnknownInstruction {
         /// Its name.
         name: String,
-        /// The instruction that is spelled nearly so.
+        /// The instruction with the most similar name, if one is close.
         suggestion: Option<Keyword>,
     },
-    /// A JSON array has something other than strings in it.
-    #[error("a JSON array of arguments can hold strings only")]
+    /// A JSON array contains something other than strings.
+    #[error("a JSON array of arguments can contain only strings")]
     NotStrings,
-    /// The arguments are too many, too few or of the wrong form.
+    /// An instruction has too many, too few, or malformed arguments.
     #[error("{keyword} {expected}")]
     Arguments {
         /// The instruction.
@@ -95,7 +95,7 @@ pub enum ParseErrorKind {
         /// What it takes.
         expected: &'static str,
     },
-    /// A flag is unknown, repeated or has no such value.
+    /// A flag is unknown or duplicate, or its value is invalid.
     #[error("{keyword}: {problem}")]
     Flag {
         /// The instruction.
@@ -103,16 +103,16 @@ pub enum ParseErrorKind {
         /// What is wrong.
         problem: String,
     },
-    /// The name of a stage cannot be one.
+    /// The name of a stage is invalid.
     #[error(
-        "invalid name for a build stage: `{name}` (a letter, then letters, digits, `-`, `_` and `.`)"
+        "invalid stage name `{name}`: use a letter, followed by letters, digits, `-`, `_` and `.`"
     )]
     StageName {
         /// The name.
         name: String,
     },
-    /// An instruction other than `ARG` stands before the first `FROM`.
-    #[error("{keyword} before the first FROM: there is no stage yet")]
+    /// An instruction other than `ARG` appears before the first `FROM`.
+    #[error("{keyword} isn't allowed before the first FROM")]
     NoStage {
         /// The instruction.
         keyword: Keyword,
@@ -159,7 +159,7 @@ impl Diagnose for ParseError {
         let line = self.line;
         Diagnosis::new(&codes::build::INVALID_DOCKERFILE)
             .error(self.to_string())
-            .reason("BuildKit's parser refuses this line, too")
+            .reason("BuildKit rejects this line as well")
             .fixes([
                 format!("Correct line {line} of the Dockerfile and push again"),
                 "If `# syntax=` names another frontend, check that it accepts the file".to_owned(),

@@ -1,4 +1,4 @@
-//! Places in a text, and how they are shown to people.
+//! Positions in a text, and excerpts that show them.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,18 +9,18 @@ const WIDTH: usize = 120;
 /// How much of a long line is shown in front of what is pointed at.
 const IN_FRONT: usize = 60;
 
-/// A place in a text.
+/// A line and column in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Position {
-    /// The line, from 1. Only line feeds end lines.
+    /// The line, from 1. Only a line feed ends a line.
     pub line: usize,
     /// The column, in characters from 1.
     pub column: usize,
 }
 
 impl Position {
-    /// Where the byte `offset` of `source` stands. The end of `source` is the furthest place.
+    /// The position of the byte `offset` in `source`. Offsets after the end give the end.
     ///
     /// ```
     /// use pipeops_dockerfile::Position;
@@ -39,7 +39,7 @@ impl Position {
     }
 }
 
-/// A line of a text with carets under a part of it. Its `Display` has three lines, without a line end behind the last:
+/// A line of a text with carets under a part of it. `Display` prints three lines, without a trailing line feed:
 ///
 /// ```
 /// use pipeops_dockerfile::Excerpt;
@@ -59,7 +59,7 @@ pub struct Excerpt {
 }
 
 impl Excerpt {
-    /// The line where `span` begins. Carets end with the line, and of long lines the part around the carets is shown.
+    /// The line on which `span` begins. The carets end with the line. A long line is cut to the part around the carets.
     pub fn of(source: &[u8], span: Range<usize>) -> Self {
         let at = span.start.min(source.len());
         let start = line_start(&source[..at]);

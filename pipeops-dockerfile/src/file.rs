@@ -9,19 +9,33 @@ use super::Keyword;
 use super::ast::{Arg, Directives, Warning, Word};
 use super::instructions::{Arguments, Instruction, Tables};
 
-/// A Dockerfile, as BuildKit's own parser understands it.
+/// A Dockerfile, parsed as BuildKit parses it.
 ///
-/// It borrows its texts from the file's bytes; [`into_owned`](Self::into_owned) gives one that lives on without them.
+/// It borrows its text from the input; [`into_owned`](Self::into_owned) copies it. Create one with
+/// [`parse`](Self::parse), then look at its [`stages`](Self::stages), its [`graph`](Self::graph) or its
+/// [`tokens`](Self::tokens), or [`filter`](crate::filter) build arguments by it.
+///
+/// ```
+/// use pipeops_dockerfile::{Dockerfile, Keyword};
+///
+/// let file = Dockerfile::parse(b"FROM rust AS build\nRUN cargo build\nFROM scratch\nCOPY --from=build /app /app\n")?;
+/// let last = file.stages.last().expect("two stages");
+/// assert_eq!(last.from.text, "scratch");
+/// let copy = last.instructions().next().expect("one instruction");
+/// assert_eq!((copy.keyword, copy.lines()), (Keyword::Copy, 4..=4));
+/// assert_eq!(copy.flags[0].text, "--from=build");
+/// # Ok::<(), pipeops_dockerfile::ParseError>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Dockerfile<'a> {
     /// The parser directives at the start.
     pub directives: Directives,
-    /// The keys of all `ARG`s before the first `FROM`. They reach a stage only where it declares them again.
+    /// The keys of all `ARG`s before the first `FROM`. A stage sees them only if it declares them again.
     pub meta_args: Vec<Arg<'a>>,
-    /// The build stages, in the order of the file. Empty when the file has `ARG`s only: it parses, but nothing builds.
+    /// The build stages, in file order. Empty if the file has only `ARG`s: it parses, but builds nothing.
     pub stages: Vec<Stage<'a>>,
-    /// What BuildKit accepts today and warns about.
+    /// The warnings that BuildKit's parser gives.
     pub warnings: Vec<Warning>,
     /// The rows of the instructions in front of the first stage.
     pub(super) meta: Range<usize>,
@@ -32,7 +46,8 @@ impl<'a> Dockerfile<'a> {
     /// The largest file that BuildKit's frontend reads: 16 MiB.
     pub const MAX_SIZE: usize = 16 << 20;
 
-    /// The stage of this name, or with this number from 0, as `COPY --from` finds it.
+    /// The stage with this name, or with this number (from 0), as `COPY --from` resolves it. If several stages have the name, it is
+    /// the last one.
     pub fn stage(&self, name: &str) -> Option<&Stage<'a>> {
         let number = self.target(name).or_else(|| name.parse().ok());
         self.stages.get(number?)
@@ -67,13 +82,13 @@ impl PartialEq for Dockerfile<'_> {
 
 impl Eq for Dockerfile<'_> {}
 
-/// One build stage: a `FROM` and what follows it.
+/// One build stage: a `FROM` and the instructions after it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Stage<'a> {
     /// The base as written: an image, `scratch`, or an earlier stage.
     pub from: Word<'a>,
-    /// The name behind `AS`, in lower case.
+    /// The name after `AS`, in lower case.
     pub name: Option<Cow<'a, str>>,
     /// The value of `--platform`, as written.
     pub platform: Option<Cow<'a, str>>,
@@ -83,7 +98,7 @@ pub struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// The instructions behind `FROM`.
+    /// The instructions after `FROM`, in file order.
     pub fn instructions(
         &self,
     ) -> impl ExactSizeIterator<Item = Instruction<'_>> + DoubleEndedIterator + Clone {
@@ -102,7 +117,7 @@ impl<'a> Stage<'a> {
         rows.iter().flat_map(|row| self.tables.args(row.held))
     }
 
-    /// The TCP ports of `EXPOSE`, where they are written as numbers.
+    /// The TCP ports of `EXPOSE`. Ports written as variables or ranges, and UDP ports, are skipped.
     pub fn exposed_ports(&self) -> impl Iterator<Item = u16> {
         let exposed = self
             .instructions()
@@ -114,7 +129,7 @@ impl<'a> Stage<'a> {
         words.filter_map(|word| word.text.trim_end_matches("/tcp").parse().ok())
     }
 
-    /// The keys of `ONBUILD ARG`s: declared in each image that is built from this one.
+    /// The keys of `ONBUILD ARG`s, which are declared in every image built from this one.
     pub fn onbuild_args(&self) -> impl Iterator<Item = &Arg<'a>> {
         let rows = &self.tables.rows[self.rows.start + 1..self.rows.end];
         let triggers = rows

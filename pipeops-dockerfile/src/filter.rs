@@ -1,4 +1,4 @@
-//! Which build arguments a Dockerfile may see.
+//! The filter for build arguments: which of them a Dockerfile can see.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use super::declared::Declarations;
 use super::{Dockerfile, Stage};
 use pipeops_core::secret::suspicion;
 
-/// What PipeOps itself knows about a build.
+/// The commit, id and time of a build, for Dockerfiles that declare them.
 ///
-/// An argument of one of these names gets the value if the Dockerfile declares it:
+/// A Dockerfile that declares one of these names gets the value:
 ///
 /// | Value | Names |
 /// |---|---|
@@ -21,22 +21,22 @@ use pipeops_core::secret::suspicion;
 /// | the commit's time, RFC 3339 in UTC | `PIPEOPS_COMMIT_TIME`, `BUILD_TIMESTAMP`, `BUILD_DATE` |
 /// | the commit's time, in seconds | `SOURCE_DATE_EPOCH` |
 ///
-/// All times are the commit's, not the clock's: a second build of one commit gives the same image, from the cache. Nothing
-/// is passed undeclared: as a build argument, `SOURCE_DATE_EPOCH` is part of the cache key of every `COPY` and `WORKDIR`, so
-/// that a new commit would find no step cached. (Builders give an image its time by the exporter instead.)
+/// All times are the commit's, not the current time, so a second build of the same commit gives the same image, from the cache.
+/// Undeclared names are never passed: as a build argument, `SOURCE_DATE_EPOCH` is part of the cache key of every `COPY` and
+/// `WORKDIR`, so a new commit would invalidate every step. (Builders set an image's time through the exporter instead.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct BuildMetadata {
-    /// The commit's SHA. Empty is the same as `None`.
+    /// The commit's SHA. An empty string counts as `None`.
     pub commit: Option<String>,
-    /// The build's or deployment's id. Empty is the same as `None`.
+    /// The build's or deployment's ID. An empty string counts as `None`.
     pub build_id: Option<String>,
     /// The commit's time.
     pub commit_time: Option<Timestamp>,
 }
 
 impl BuildMetadata {
-    /// The metadata of a build of this commit.
+    /// The metadata of a build: the commit's SHA and the build's ID. The commit's time is unset.
     pub fn new(commit: impl Into<String>, build_id: impl Into<String>) -> Self {
         let some = |text: String| (!text.is_empty()).then_some(text);
         Self {
@@ -81,15 +81,17 @@ impl BuildMetadata {
     }
 }
 
-/// Build arguments sorted into those that the build gets and those that it does not get.
+/// Build arguments, sorted into kept and dropped ones. Made by [`filter`].
+///
+/// `Display` lists the keys with the reasons, but no values.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Filtered {
-    /// What the build gets, sorted by key.
+    /// The arguments to pass to the build, sorted by key.
     pub kept: Vec<KeptArg>,
-    /// What the user asked for and the build does not get, sorted by key.
+    /// The user's arguments that the build doesn't get, sorted by key.
     pub dropped: Vec<DroppedArg>,
-    /// What a person should know. Never contains values.
+    /// Warnings for the user: values that look like secrets, and declarations that the filter can't see. Never contain values.
     pub warnings: Vec<String>,
 }
 
@@ -102,7 +104,7 @@ impl Filtered {
 }
 
 impl fmt::Display for Filtered {
-    /// For people, without values: one of them may be a secret after all.
+    /// Without values, because one of them may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = self.kept.iter().map(|arg| &arg.key);
         let keys = keys.chain(self.dropped.iter().map(|arg| &arg.key));
@@ -120,13 +122,13 @@ impl fmt::Display for Filtered {
     }
 }
 
-/// An argument that the build gets.
+/// An argument to pass to the build.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeptArg {
     /// The key.
     pub key: String,
-    /// The value. Not in `Debug`.
+    /// The value. Omitted from `Debug`.
     pub value: String,
     /// Why it is kept.
     pub why: String,
@@ -141,7 +143,7 @@ impl fmt::Debug for KeptArg {
     }
 }
 
-/// An argument that the user asked for and the build does not get.
+/// An argument of the user that the build doesn't get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DroppedArg {
@@ -151,11 +153,11 @@ pub struct DroppedArg {
     pub why: String,
 }
 
-/// Keeps what a build of `file` can use of the user's arguments, and adds the metadata that it declares.
+/// Keeps the user's arguments that a build of `file` can use, and adds the metadata that `file` declares.
 ///
-/// Kept are arguments that some `ARG` declares (before the first `FROM`, in a stage, behind `ONBUILD`), the proxies and
-/// platforms that BuildKit predefines, `SOURCE_DATE_EPOCH`, and BuildKit's harmless controls. The user's value goes before
-/// metadata of the same name.
+/// The filter keeps arguments that any `ARG` declares (before the first `FROM`, in a stage, or after `ONBUILD`), the proxies and
+/// platforms that BuildKit predefines, `SOURCE_DATE_EPOCH`, and BuildKit's harmless `BUILDKIT_*` settings. A user's value takes
+/// precedence over metadata of the same name.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -220,7 +222,7 @@ enum ArgDecision {
 
 fn decide(key: &str, declared: &Declarations<'_>) -> ArgDecision {
     if key.is_empty() || key.contains(['=', '\0', '\n']) {
-        return ArgDecision::Drop("not a name".to_owned());
+        return ArgDecision::Drop("not a valid name".to_owned());
     }
     // Before declarations: an ARG of this name does not take the control from BuildKit.
     if let Some(control) = key.strip_prefix("BUILDKIT_") {
@@ -247,15 +249,15 @@ fn decide_control(control: &str, declared: Option<String>) -> ArgDecision {
         "SBOM_SCAN_STAGE",
     ];
     let refused = match control {
-        "SYNTAX" => "it would replace the frontend image that reads the Dockerfile",
-        "CACHE_MOUNT_NS" => "it would reach the cache mounts of other projects",
+        "SYNTAX" => "it would replace the frontend image that parses the Dockerfile",
+        "CACHE_MOUNT_NS" => "it would give access to the cache mounts of other projects",
         _ if control.starts_with("ATTEST_") => "it would change the image's attestations",
         _ if HARMLESS.contains(&control) => {
-            return ArgDecision::Keep("a control of BuildKit itself".to_owned());
+            return ArgDecision::Keep("a BuildKit setting".to_owned());
         }
         _ => match declared {
             Some(why) => return ArgDecision::Keep(why),
-            None => "not a control of BuildKit that projects may set",
+            None => "not a BuildKit setting that projects can change",
         },
     };
     ArgDecision::Drop(refused.to_owned())
@@ -273,15 +275,15 @@ fn predefined(key: &str) -> Option<String> {
     const PLATFORM: &[&str] = &["PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"];
     let platform = |rest: &str| PLATFORM.contains(&rest);
     if PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(key)) {
-        return Some("predefined: a proxy for RUN, outside of the cache key".to_owned());
+        return Some("predefined: a proxy for RUN, not part of the cache key".to_owned());
     }
     if key == "TARGETSTAGE"
         || key.strip_prefix("BUILD").is_some_and(platform)
         || key.strip_prefix("TARGET").is_some_and(platform)
     {
-        return Some("predefined: the platform in FROM lines".to_owned());
+        return Some("predefined: the platform for FROM lines".to_owned());
     }
-    (key == SOURCE_DATE_EPOCH).then(|| "predefined: the time of files and image".to_owned())
+    (key == SOURCE_DATE_EPOCH).then(|| "predefined: the timestamp of files and image".to_owned())
 }
 
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -313,8 +315,8 @@ fn warn_secret(filtered: &mut Filtered, key: &str, value: &str) {
         return;
     };
     filtered.warnings.push(format!(
-        "`{key}` looks like a secret ({by}). Build arguments stay readable in the image's history: give it to the build as a \
-         secret, and use it with `RUN --mount=type=secret,id={key},env={key} …`"
+        "`{key}` looks like a secret ({by}). Build arguments stay readable in the image history. Pass it as a build secret and \
+         use `RUN --mount=type=secret,id={key},env={key} …`"
     ));
 }
 
@@ -326,8 +328,8 @@ fn warn_frontend(filtered: &mut Filtered, file: &Dockerfile<'_>) {
     let name = name.split(['@', ':']).next().unwrap_or_default();
     if !matches!(name, "docker/dockerfile" | "docker/dockerfile-upstream") {
         filtered.warnings.push(format!(
-            "`# syntax={syntax}` names a frontend other than Docker's: it may declare arguments in its own way, and they were \
-             looked for in Docker's way"
+            "`# syntax={syntax}` isn't Docker's frontend and may declare arguments in its own way; only Docker's syntax was \
+             checked"
         ));
     }
 }
@@ -344,13 +346,13 @@ fn warn_unseen(filtered: &mut Filtered, file: &Dockerfile<'_>, declared: &Declar
     if !bases.is_empty() {
         let bases = bases.join("`, `");
         filtered.warnings.push(format!(
-            "an ONBUILD ARG of a base image (`{bases}`) cannot be seen here: if it should get a dropped argument, declare the \
-             argument in the Dockerfile as well"
+            "ONBUILD ARGs of the base image (`{bases}`) can't be checked: if one of them needs a dropped argument, declare it in \
+             the Dockerfile as well"
         ));
     }
     for arg in declared.with_variables() {
         filtered.warnings.push(format!(
-            "line {}: the name of `ARG {}` depends on variables and is not known before the build",
+            "line {}: the name of `ARG {}` contains variables, so it isn't known before the build",
             arg.line, arg.key
         ));
     }
@@ -408,15 +410,15 @@ ARG BUILDKIT_SYNTAX
             ("TARGETARCH", true, "platform"),
             ("TARGETSTAGE", true, "platform"),
             ("SOURCE_DATE_EPOCH", true, "time"),
-            ("BUILDKIT_INLINE_CACHE", true, "control"),
+            ("BUILDKIT_INLINE_CACHE", true, "a BuildKit setting"),
             ("BUILDKIT_SYNTAX", false, "frontend"),
             ("BUILDKIT_ATTEST_SBOM", false, "attestations"),
             ("BUILDKIT_CACHE_MOUNT_NS", false, "other projects"),
-            ("BUILDKIT_NEW", false, "not a control"),
+            ("BUILDKIT_NEW", false, "not a BuildKit setting"),
             ("version", false, "`VERSION` is declared"),
             ("BUILDSTAGE", false, "no ARG declares it"),
             ("BUILD_ID", false, "no ARG declares it"),
-            ("", false, "not a name"),
+            ("", false, "not a valid name"),
         ] {
             let (was_kept, why) = why(key);
             assert_eq!(was_kept, kept, "{key}: {why}");

@@ -1,4 +1,4 @@
-//! Which stages need each other, and which `ARG`s each stage sees.
+//! The stage graph: which stages need each other, and which `ARG`s each stage sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,30 +6,31 @@ use super::expand::expand;
 use super::parser::mount_from;
 use super::{Arg, Arguments, Dockerfile, Keyword, Stage, Word};
 
-/// Where a stage gets its base or files from.
+/// Where a stage gets its base or its files from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Origin {
-    /// The stage with this number, from 0.
+    /// A stage, by number (from 0).
     Stage(usize),
-    /// An image, or a named build context. `scratch` is one.
+    /// An image or a named build context. Includes `scratch`.
     Image(String),
-    /// As written: it depends on variables without a value, or on patterns in them.
+    /// Unresolved, as written: it depends on variables without a value, or on shell patterns.
     Unknown(String),
 }
 
-/// Which stages need each other, for given build arguments. Made by [`Dockerfile::graph`].
+/// Which stages need each other, for given build arguments. Created by [`Dockerfile::graph`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageGraph {
-    /// Each stage's base.
+    /// The base of each stage.
     pub bases: Vec<Origin>,
-    /// What else each stage needs: `COPY --from`, `RUN --mount=from=`, and both behind `ONBUILD` of its base. Sorted.
+    /// The other origins that each stage copies or mounts from (`COPY --from`, `RUN --mount=from=`), including `ONBUILD` triggers of
+    /// its base. Sorted.
     pub sources: Vec<BTreeSet<Origin>>,
 }
 
 impl StageGraph {
-    /// The stages that are built for `target`, itself included, in the order of the file. Empty where there is no such stage.
+    /// The numbers of the stages that a build of stage `target` needs, `target` included. Empty if there is no such stage.
     pub fn needed(&self, target: usize) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
         let mut open: Vec<usize> = (target < self.bases.len())
@@ -54,23 +55,23 @@ impl StageGraph {
     }
 }
 
-/// Where an `ARG` that a stage sees comes from.
+/// Where an `ARG` that a stage sees is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgScope {
-    /// Its own `ARG`.
+    /// In the stage itself.
     Own,
-    /// An `ARG` of the stage with this number, on which it is built.
+    /// In the stage with this number, on which it is based.
     Inherited(usize),
-    /// An `ONBUILD ARG` of the stage with this number, on which it is built.
+    /// By an `ONBUILD ARG` in the stage with this number, on which it is based.
     Onbuild(usize),
 }
 
 impl<'a> Dockerfile<'a> {
-    /// Which stages need each other where `build_args` are given.
+    /// The stage graph for these build arguments.
     ///
-    /// Names are found as BuildKit finds them: a base among the earlier stages, other sources among all; of stages with one
-    /// name the last one; numbers in `COPY --from` only.
+    /// Names resolve as in BuildKit: a base to an earlier stage, other sources to any stage. If several stages have the same name,
+    /// the last one counts. Only `COPY --from` accepts numbers.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -105,7 +106,8 @@ impl<'a> Dockerfile<'a> {
         StageGraph { bases, sources }
     }
 
-    /// The number of the stage that a build asks for by name.
+    /// The number of the stage with this name, as a build's `target` resolves it: case doesn't matter, and the last stage with the
+    /// name counts.
     pub fn target(&self, name: &str) -> Option<usize> {
         let named = |stage: &Stage<'_>| {
             let own = stage.name.as_deref();
@@ -114,8 +116,9 @@ impl<'a> Dockerfile<'a> {
         self.stages.iter().rposition(named)
     }
 
-    /// The `ARG`s that a stage sees, without those that BuildKit predefines: those of the stages on which it is built first.
-    /// An `ARG` before the first `FROM` is seen only by `FROM` lines, and as the default of an own `ARG` without one.
+    /// The `ARG`s that a stage sees, without those that BuildKit predefines. Those of its base stages come first.
+    ///
+    /// An `ARG` before the first `FROM` isn't included: only `FROM` lines see it, and stages that declare it again.
     pub fn args_of(&self, stage: usize, graph: &StageGraph) -> Vec<(ArgScope, &Arg<'a>)> {
         let mut chain = vec![stage];
         // A base stands in front of its stage, so this ends.

@@ -12,13 +12,13 @@ use super::span::Span;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instruction<'a> {
-    /// What it does.
+    /// The instruction's keyword.
     pub keyword: Keyword,
-    /// `--name` or `--name=value`, quotes and escapes taken out.
+    /// The flags, as `--name` or `--name=value`, without quotes and escapes.
     pub flags: &'a [Word<'a>],
-    /// What stands behind the flags.
+    /// The arguments after the flags.
     pub arguments: Arguments<'a>,
-    /// The heredocs that it opens, in order.
+    /// The heredocs, in order.
     pub heredocs: &'a [Heredoc<'a>],
     pub(super) span: Span,
     pub(super) keyword_span: Span,
@@ -27,23 +27,23 @@ pub struct Instruction<'a> {
 }
 
 impl Instruction<'_> {
-    /// Its lines, from 1, heredocs included.
+    /// The line numbers, from 1, heredocs included.
     pub fn lines(&self) -> RangeInclusive<usize> {
         self.first_line as usize..=self.last_line as usize
     }
 
-    /// Its bytes in the file, without the heredocs.
+    /// The byte range in the file, without heredocs.
     pub fn span(&self) -> Range<usize> {
         self.span.range()
     }
 
-    /// The bytes of its name in the file.
+    /// The byte range of the keyword.
     pub fn keyword_span(&self) -> Range<usize> {
         self.keyword_span.range()
     }
 }
 
-/// What stands behind an instruction's keyword and flags.
+/// The arguments of an instruction, in the form that the instruction has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arguments<'a> {
@@ -51,17 +51,17 @@ pub enum Arguments<'a> {
     None,
     /// The rest of the line: `USER`, `WORKDIR`, and the shell form of `RUN`, `CMD`, `ENTRYPOINT`.
     Text(&'a Word<'a>),
-    /// A JSON array: the exec form. The spans of its strings have the quotes inside.
+    /// A JSON array: the exec form. The spans of the strings include the quotes.
     Exec(&'a [Word<'a>]),
-    /// Words between white space: `FROM`, `COPY`, `ADD`, `EXPOSE`, `VOLUME`.
+    /// Words separated by white space: `FROM`, `COPY`, `ADD`, `EXPOSE`, `VOLUME`.
     Words(&'a [Word<'a>]),
     /// Keys and values of `ENV` and `LABEL`, as written.
     Pairs(&'a [Pair<'a>]),
     /// The keys of an `ARG`.
     Args(&'a [Arg<'a>]),
-    /// `HEALTHCHECK`: its type and the command.
+    /// `HEALTHCHECK`: the type (`NONE` or `CMD`) and the command.
     Health(&'a Word<'a>, Command<'a>),
-    /// `ONBUILD`: the instruction that waits.
+    /// `ONBUILD`: the trigger instruction.
     Trigger(Trigger<'a>),
 }
 
@@ -87,22 +87,22 @@ impl<'a> From<Command<'a>> for Arguments<'a> {
     }
 }
 
-/// The instruction behind `ONBUILD`. BuildKit does not check it before an image is built on this one.
+/// The instruction after `ONBUILD`. BuildKit checks it only when another image is built on this one.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Trigger<'a> {
-    /// Its name, as written.
+    /// The name of the instruction, as written.
     pub name: &'a Word<'a>,
-    /// What it does; `None` where there is no such instruction.
+    /// The keyword; `None` if there is no such instruction.
     pub keyword: Option<Keyword>,
-    /// Its flags.
+    /// The flags.
     pub flags: &'a [Word<'a>],
     pub(super) tables: &'a Tables<'a>,
     pub(super) held: Held,
 }
 
 impl<'a> Trigger<'a> {
-    /// What stands behind the flags. Never another trigger.
+    /// The arguments after the flags. Never another trigger.
     pub fn arguments(&self) -> Arguments<'a> {
         self.tables.arguments(self.held)
     }

@@ -24,5 +24,6 @@ pub use filter::{BuildMetadata, DroppedArg, Filtered, KeptArg, filter};
 pub use graph::{ArgScope, Origin, StageGraph};
 pub use instructions::{Arguments, Command, Instruction, Trigger};
 pub use keyword::Keyword;
+pub use pipeops_core::diagnosis::{Diagnose, Diagnosis};
 pub use report::{ArgsReport, StageReport, args_report};
 pub use tokens::{Token, TokenKind};

@@ -1,4 +1,4 @@
-//! What a Dockerfile declares: the answer of `pipeops dockerfile args`.
+//! A report of the arguments that a Dockerfile declares, for output as text or JSON.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Arg, Dockerfile, Stage};
 
-/// What a Dockerfile declares. Its JSON is
+/// The arguments that a Dockerfile declares. Created by [`args_report`]. The JSON is
 /// `{"escape":"\\","syntax":null,"meta":["A=1","B"],"stages":[{"from":…,"name":…,"args":[…],"onbuild":[…]}]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -15,27 +15,35 @@ pub struct ArgsReport {
     pub escape: char,
     /// The frontend image of `# syntax=`.
     pub syntax: Option<String>,
-    /// The keys before the first `FROM`, each as written.
+    /// The keys of the `ARG`s before the first `FROM`, as written.
     pub meta: Vec<String>,
-    /// The stages, in the order of the file.
+    /// The stages, in file order.
     pub stages: Vec<StageReport>,
 }
 
-/// What one stage declares.
+/// The arguments that one stage declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StageReport {
     /// The base, as written.
     pub from: String,
-    /// The name behind `AS`.
+    /// The name after `AS`.
     pub name: Option<String>,
-    /// The keys of its `ARG`s, each as written.
+    /// The keys of its `ARG`s, as written.
     pub args: Vec<String>,
-    /// The keys of its `ONBUILD ARG`s, each as written.
+    /// The keys of its `ONBUILD ARG`s, as written.
     pub onbuild: Vec<String>,
 }
 
-/// What `file` declares.
+/// The arguments that `file` declares.
+///
+/// ```
+/// use pipeops_dockerfile::{Dockerfile, args_report};
+///
+/// let file = Dockerfile::parse(b"ARG TAG=3.22\nFROM alpine:${TAG} AS base\nARG VERSION\n")?;
+/// assert_eq!(args_report(&file).to_string(), "ARG TAG=3.22\nFROM alpine:${TAG} AS base\n    ARG VERSION\n");
+/// # Ok::<(), pipeops_dockerfile::ParseError>(())
+/// ```
 pub fn args_report(file: &Dockerfile<'_>) -> ArgsReport {
     ArgsReport {
         escape: file.directives.escape,

@@ -1,4 +1,4 @@
-//! Where each piece of a Dockerfile stands.
+//! The tokens of a Dockerfile, for editors and highlighters.
 
 use std::ops::Range;
 
@@ -7,29 +7,29 @@ use super::file::{Dockerfile, Stage};
 use super::instructions::{Arguments, Instruction};
 use super::span::Span;
 
-/// A piece of a Dockerfile.
+/// A token of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Token {
     /// What it is.
     pub kind: TokenKind,
-    /// Its bytes in the file. Line continuations, and what stands between their lines, are inside.
+    /// The byte range in the file. Includes line continuations and any comments between their lines.
     pub span: Range<usize>,
 }
 
-/// What a piece of a Dockerfile is.
+/// The kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenKind {
-    /// The name of an instruction, also behind `ONBUILD`.
+    /// The name of an instruction, also after `ONBUILD`.
     Keyword,
     /// `--name` or `--name=value`, as written.
     Flag,
     /// A word, a string of a JSON array with its quotes, a key with its value, or text up to the end of the instruction.
     Argument,
-    /// The lines inside of a heredoc, line ends included; without lines, nothing.
+    /// The content of a heredoc, line ends included. An empty heredoc has none.
     Heredoc,
-    /// The word that ends a heredoc.
+    /// The terminator of a heredoc.
     HeredocEnd,
 }
 
@@ -41,7 +41,7 @@ impl Token {
 }
 
 impl Dockerfile<'_> {
-    /// All pieces, in the order of the file. Comments, directives and what stands between pieces are none.
+    /// All tokens, in file order. Comments, directives and white space aren't tokens.
     ///
     /// ```
     /// use pipeops_dockerfile::{Dockerfile, TokenKind};

@@ -27,7 +27,7 @@ use pipeops::core::event::{Discard, EventKind, EventSink, VertexState};
 use pipeops::core::source::DirTree;
 use pipeops::core::{BuildRequest, BuiltImage, Failure, ImageRef};
 use pipeops::detect::{BaseImages, Generated, generate};
-use pipeops::detect::{Detection, Detector, LanguageDetector};
+use pipeops::detect::{Detection, Detector};
 use pipeops::manifest::{App, HealthCheck, ManifestGenerator, StandardManifests};
 use pipeops::rollout::{Rollout, RolloutOptions};
 use tempfile::TempDir;

@@ -1,5 +1,7 @@
 //! The result of language detection, and the trait that provides it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::source::SourceTree;
@@ -10,6 +12,18 @@ mod report;
 pub use language::{Language, UnknownLanguage};
 
 /// What a source tree contains, with the evidence for it.
+///
+/// All fields can be changed before a Dockerfile is generated: a command that you set is used as you wrote it. `Display` prints
+/// a report for people.
+///
+/// ```
+/// use pipeops_core::detection::{Detection, Language};
+///
+/// let mut detection = Detection::default(); // what a detector of your own starts with
+/// detection.language = Some(Language::Go);
+/// detection.start = Some("./bin/api".to_owned());
+/// assert!(detection.to_string().contains("./bin/api"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -20,7 +34,7 @@ pub struct Detection {
     pub framework: Option<String>,
     /// The app's folder, from the root of the tree; `.` is the root.
     pub path: String,
-    /// From 0 (nothing found) to 1 (set explicitly).
+    /// From 0 (nothing found) to 1 (set explicitly). The built-in rules reach at most 0.99.
     pub confidence: f64,
     /// The evidence: which file says what.
     pub evidence: Vec<Evidence>,
@@ -36,9 +50,9 @@ pub struct Detection {
     /// The shell command that builds the app, if it needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
-    /// The shell command that starts the app.
+    /// The shell command that starts the app. It may refer to the port as `$PORT`.
     pub start: Option<String>,
-    /// The port that the app listens on.
+    /// The TCP port that the app listens on; `None` for an app that serves no requests, such as a worker.
     pub port: Option<u16>,
     /// The tree's own Dockerfile, if there is one. It is used instead of a generated one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,12 +68,25 @@ pub struct Detection {
 }
 
 /// A conclusion, and the file that supports it.
+///
+/// ```
+/// use pipeops_core::detection::Evidence;
+///
+/// let evidence = Evidence { path: "requirements.txt".into(), says: "depends on flask".into() };
+/// assert_eq!(evidence.to_string(), "requirements.txt: depends on flask");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The file, relative to the root of the tree.
+    /// The file or folder, relative to the root of the tree.
     pub path: String,
-    /// What the file says, in readable form.
+    /// What the file says, as text for people. The wording may change.
     pub says: String,
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.says)
+    }
 }
 
 /// A language that is possible too.

@@ -1,4 +1,4 @@
-//! The app that a recipe writes a Dockerfile for.
+//! The app for which a recipe writes a Dockerfile.
 
 use super::error::GenerateError;
 use super::images::BaseImages;
@@ -74,22 +74,19 @@ impl App<'_> {
         if let Some(port) = &port {
             pairs.push(("PORT", port));
         }
-        script.environment(
-            &pairs,
-            "settings of the running app; PORT is where it must listen",
-        );
+        script.environment(&pairs, "runtime settings; the app must listen on PORT");
     }
 
     /// User, port and command: the end of every image.
     pub(crate) fn run(&self, script: &mut Script, command: &str) {
         self.user_and_port(script);
-        script.command(command, "exec form: the app gets SIGTERM itself");
+        script.command(command, "exec form, so the app receives SIGTERM directly");
     }
 
     pub(crate) fn user_and_port(&self, script: &mut Script) {
         script.line(
             &format!("USER {UID}:{UID}"),
-            "a number: Kubernetes can see that it is not root",
+            "numeric, so Kubernetes can verify that it isn't root",
         );
         if let Some(port) = self.detection.port {
             script.line(

@@ -1,4 +1,4 @@
-//! Files for browsers that a server of another language serves: built by Node.js in a stage of its own.
+//! Browser assets of servers in other languages: a separate stage builds them with Node.js.
 
 use serde_json::Value;
 
@@ -77,12 +77,12 @@ impl Frontend {
             script.run(
                 &["/root/.npm"],
                 setup,
-                "the package manager that wrote the lock file",
+                "the package manager that wrote the lockfile",
             );
         }
         script.line(
             &format!("COPY {} ./", self.manifests),
-            "only what decides the front end's dependencies",
+            "only the files that determine the front end's dependencies",
         );
         script.fetch(&[self.cache], self.install);
     }
@@ -100,21 +100,21 @@ pub(crate) fn stage(app: &App<'_>, script: &mut Script, needs: &[&str]) -> bool 
     script.stage(
         &app.images.image("nodejs.build", None),
         Some("assets"),
-        "files for browsers are built in a stage of their own: Node.js does not run later",
+        "a separate stage builds the browser assets; the app doesn't need Node.js at run time",
     );
-    script.line("WORKDIR /app", "the app's folder");
+    script.line("WORKDIR /app", "the app's directory");
     frontend.install(script);
     script.sources();
     for folder in needs {
         script.line(
             &format!("COPY --from=build /app/{folder} ./{folder}"),
-            "the front end imports files of the server's packages",
+            "the front end imports files from the server's packages",
         );
     }
     script.run(
         &[],
         &format!("{build} && rm -rf node_modules"),
-        "the project's own build; only its results are taken over",
+        "runs the project's build; the final image gets only its output",
     );
     true
 }

@@ -1,4 +1,4 @@
-//! Folders whose files programs read while they run.
+//! Folders with files that programs read at run time.
 
 use super::app::App;
 use super::script::{Script, quote};
@@ -50,7 +50,7 @@ pub(crate) fn copy(
 /// Copies those of these folders that the app has.
 pub(crate) fn folders(app: &App<'_>, script: &mut Script, names: &[&str]) {
     for name in names.iter().filter(|name| app.folder.has_dir(name)) {
-        let why = "files that programs read at run time";
+        let why = "files that the program reads at run time";
         script.line(&format!("COPY {name} ./{name}"), why);
     }
 }

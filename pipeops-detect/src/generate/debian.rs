@@ -1,4 +1,4 @@
-//! Packages of Debian, where no base image brings them: libraries and programs that slim images lack.
+//! Debian packages: libraries and programs that slim images lack.
 
 use super::script::Script;
 
@@ -12,7 +12,7 @@ pub(crate) fn install(script: &mut Script, packages: &[&str], why: &str) {
     packages.dedup();
     script.line(
         "# hadolint ignore=DL3008",
-        "Debian keeps only the newest patch of a package: a pinned one cannot be installed after its next security fix",
+        "Debian keeps only the newest version of a package, so a pinned version fails to install after the next security fix",
     );
     script.run(
         &[],
@@ -32,6 +32,6 @@ pub(crate) fn install_for(script: &mut Script, needs: &[(&str, &[&str])]) {
         .copied()
         .collect();
     let by: Vec<&str> = needs.iter().map(|(by, _)| *by).collect();
-    let why = format!("what {} needs at run time", by.join(", "));
+    let why = format!("required by {} at run time", by.join(", "));
     install(script, &packages, &why);
 }

@@ -1,30 +1,34 @@
-//! Why no Dockerfile could be generated.
+//! The error of the generator.
 
 use crate::Language;
 use pipeops_core::diagnosis::{Diagnose, Diagnosis, codes};
 
 /// Why no Dockerfile could be generated.
+///
+/// [`Diagnose::diagnosis`] gives a stable code and fixes for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
-    /// No language was detected.
-    #[error("no language was detected in `{path}`")]
+    /// [`Detection::language`](crate::Detection::language) is `None`.
+    #[error("no language detected in `{path}`")]
     NoLanguage {
-        /// The folder that was looked at.
+        /// The folder that was searched.
         path: String,
-        /// Apps that stand side by side in it.
+        /// The folders of the apps in it, if there are several. Empty if nothing was found.
         apps: Vec<String>,
     },
-    /// Nothing says how the app is started.
-    #[error("a {language} project in `{path}`, but nothing says how it is started")]
+    /// The app has no start command ([`Detection::start`](crate::Detection::start)), and isn't built into static files.
+    #[error("found a {language} project in `{path}`, but no start command")]
     NoStart {
-        /// Its language.
+        /// The app's language.
         language: Language,
         /// The app's folder.
         path: String,
     },
-    /// The install command names no .NET project.
-    #[error("a .NET project in `{path}`, but its install command is not `dotnet restore PROJECT`")]
+    /// The install command of a .NET app doesn't name the project to publish.
+    #[error(
+        "found a .NET project in `{path}`, but its install command isn't `dotnet restore PROJECT`"
+    )]
     NoProject {
         /// The app's folder.
         path: String,
@@ -37,19 +41,19 @@ impl Diagnose for GenerateError {
             Self::NoLanguage { path, apps } if !apps.is_empty() => {
                 Diagnosis::new(&codes::deployment::SEVERAL_APPS)
                     .reason(format!(
-                        "several apps are side by side: {}",
+                        "the folder contains several apps: {}",
                         apps.join(", ")
                     ))
                     .context("path", path)
             }
             Self::NoLanguage { path, .. } => Diagnosis::new(&codes::deployment::NO_LANGUAGE)
-                .reason("no file decides a language")
+                .reason("no file identifies a language")
                 .context("path", path),
             Self::NoStart { path, .. } => Diagnosis::new(&codes::detect::NO_START)
-                .reason("there is no start script, no Procfile, and no file with a usual name")
+                .reason("there is no start script, no Procfile, and no main file with a conventional name")
                 .context("path", path),
             Self::NoProject { path } => Diagnosis::new(&codes::detect::NO_PROJECT)
-                .reason("the project to publish is read from the install command")
+                .reason("the install command names the project to publish")
                 .context("path", path),
         }
         .error(self.to_string())

@@ -1,4 +1,4 @@
-//! The base images of generated Dockerfiles: a table that platform teams can replace.
+//! The base images of generated Dockerfiles: a table whose rows platform teams can replace.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::repository::version::{compare, shorten};
 
-/// The base images of generated Dockerfiles, by role.
+/// The base images of generated Dockerfiles, by role (`python.build`, `python.run`, …).
 ///
-/// Each role has a name with `{version}` in it. The version is the project's, cut to the parts that the image's tags have
-/// (patch releases come with the security fixes, so they are left open), or the table's default.
+/// The name of an image may contain `{version}`. It becomes the version that the project requests, cut to the precision of the
+/// image's tags, such as `3.12` for `3.12.4`: patch releases stay open so that builds get security fixes. A project that requests
+/// no version gets the table's default. [`roles`](Self::roles) lists the roles, and [`complete`](Self::complete) their images.
+///
+/// Serde uses the field names in camel case, and every field is optional, so the table can be part of a configuration file.
 ///
 /// ```
 /// use pipeops_detect::BaseImages;
@@ -23,16 +26,16 @@ use crate::repository::version::{compare, shorten};
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BaseImages {
-    /// Names that replace those of the table, by role.
+    /// Image names that replace those of the built-in table, by role.
     pub images: BTreeMap<String, String>,
-    /// Registries to take images from instead, by the registry's host.
+    /// Mirrors to pull from, by the host of the registry that they replace.
     pub mirrors: BTreeMap<String, String>,
-    /// Digests to pin images to, by the image's full name as it would be written without the digest.
+    /// Digests to pin images to (`sha256:…`), by the image's full name without the digest and with mirrors applied.
     pub digests: BTreeMap<String, String>,
-    /// The image of a `# syntax=` line; none by default.
+    /// The frontend image of a `# syntax=` line. Default: none.
     ///
-    /// The frontend that is built into BuildKit since 0.11 knows all that generated Dockerfiles use. With a `# syntax=` line
-    /// each build first asks Docker Hub for that image, and clusters without a way there cannot build at all.
+    /// Generated Dockerfiles use only features of the frontend built into BuildKit 0.11 and newer. With a `# syntax=` line, each
+    /// build first pulls the frontend image, and builds fail in clusters that can't reach its registry.
     pub frontend: Option<String>,
 }
 
@@ -115,14 +118,15 @@ const TABLE: &[Row] = &[
 const BACKWARD_COMPATIBLE: &[&str] = &["crystal.", "go.", "rust.", "swift."];
 
 impl BaseImages {
-    /// Replaces the image of a role (`python.run`, `go.build`, …). `{version}` in the name becomes the project's version.
+    /// Replaces the image of a role (`python.run`, `go.build`, …). `{version}` in `name` becomes the project's version. A role
+    /// that doesn't exist has no effect; [`unknown_roles`](Self::unknown_roles) finds typos.
     #[must_use]
     pub fn with_image(mut self, role: impl Into<String>, name: impl Into<String>) -> Self {
         self.images.insert(role.into(), name.into());
         self
     }
 
-    /// Takes images of `registry` (`docker.io`, `gcr.io`) from `mirror` (`mirror.example.com/hub`) instead.
+    /// Pulls images of `registry` (`docker.io`, `gcr.io`) from `mirror` (`mirror.example.com/hub`) instead.
     #[must_use]
     pub fn with_registry_mirror(
         mut self,
@@ -133,26 +137,27 @@ impl BaseImages {
         self
     }
 
-    /// Pins an image, by the name that is written otherwise, to a digest (`sha256:…`).
+    /// Pins `image` to a digest (`sha256:…`). `image` is the name that the Dockerfile would contain without the pin, such as
+    /// `golang:1.26`.
     #[must_use]
     pub fn with_digest(mut self, image: impl Into<String>, digest: impl Into<String>) -> Self {
         self.digests.insert(image.into(), digest.into());
         self
     }
 
-    /// Writes a `# syntax=` line with this image.
+    /// Adds a `# syntax=` line with this frontend image to generated Dockerfiles.
     #[must_use]
     pub fn with_frontend(mut self, image: impl Into<String>) -> Self {
         self.frontend = Some(image.into());
         self
     }
 
-    /// The roles of the table, in alphabetical order.
+    /// All roles, in alphabetical order.
     pub fn roles() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|(role, ..)| *role)
     }
 
-    /// The whole table with what was replaced in it: all roles and their names, `{version}` left open.
+    /// The complete table: every role with its image name, replacements applied, `{version}` kept.
     #[must_use]
     pub fn complete(mut self) -> Self {
         for (role, name, ..) in TABLE {
@@ -162,7 +167,7 @@ impl BaseImages {
         self
     }
 
-    /// Roles that were given an image and that no recipe has: misspelt, or of another release.
+    /// The roles in [`images`](Self::images) that don't exist: typos, or roles of another release.
     pub fn unknown_roles(&self) -> impl Iterator<Item = &str> {
         let known = |role: &&str| Self::roles().any(|known| known == *role);
         self.images
@@ -171,7 +176,8 @@ impl BaseImages {
             .filter(move |role| !known(role))
     }
 
-    /// The image of a role for a project that asks for this version. An unknown role is its own name.
+    /// The image of a role for a project that requests this version, with mirror and digest applied. Empty for an unknown role
+    /// that [`images`](Self::images) doesn't name either.
     pub fn image(&self, role: &str, version: Option<&str>) -> String {
         let row = TABLE.iter().find(|(known, ..)| *known == role);
         let &(_, name, parts, default) = row.unwrap_or(&("", "", 0, ""));

@@ -1,4 +1,4 @@
-//! What the recipes of all languages share: the text of a Dockerfile, base images, build secrets, files to ignore.
+//! The shared parts of all recipes: the text of a Dockerfile, base images, build secrets, ignored files.
 
 pub(crate) mod app;
 pub(crate) mod assets;

@@ -1,4 +1,4 @@
-//! What the recipes of compiled languages share: one program, copied onto an image without its compiler.
+//! The shared parts of recipes for compiled languages: one program, copied to an image without its compiler.
 
 use super::app::App;
 use super::data;
@@ -16,9 +16,9 @@ pub(crate) fn compiler(app: &App<'_>, script: &mut Script, role: &str) {
     script.stage(
         &app.image(role),
         Some("build"),
-        "the compiler stays in a stage of its own",
+        "a separate stage keeps the compiler out of the image",
     );
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
 }
 
 /// Copies those of `files` that are there: they decide the dependencies.
@@ -37,7 +37,7 @@ pub(crate) fn last_stage(
 ) {
     script.stage(&app.image(role), None, why);
     app.environment(script, environment);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     data::copy(app, script, source, |_| false);
     copy(script);
 }
@@ -60,7 +60,7 @@ pub(crate) fn variables(app: &App<'_>, script: &mut Script) {
     let all = start.flat_map(|start| &start.environment);
     let pairs = all.map(|(name, value)| (name.as_str(), value.as_str()));
     let pairs: Vec<(&str, &str)> = pairs.filter(|pair| is_plain(*pair)).collect();
-    script.environment(&pairs, "the start command sets them");
+    script.environment(&pairs, "set by the start command");
 }
 
 /// Whether a Dockerfile reads the variable as a shell does.

@@ -1,22 +1,22 @@
-//! The text of a Dockerfile and the reasons of its lines.
+//! A Dockerfile while it is written: its text, and the reason for each instruction.
 
 use serde::{Deserialize, Serialize};
 
 use super::secret::BuildSecret;
 
-/// Why a line is there.
+/// Why an instruction is in a generated Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reason {
-    /// The line of the Dockerfile, from 1. An instruction of several lines has its reason at the first one.
+    /// The first line of the instruction, from 1.
     pub line: usize,
-    /// Why it is there.
+    /// The reason, as text for people.
     pub why: String,
 }
 
 /// Why a step has cache mounts.
 pub(crate) const CACHED: &str =
-    "the cache mount keeps downloads between builds, outside of the image";
+    "the cache mount keeps downloads across builds and out of the image";
 
 /// A Dockerfile that is being written.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Script {
         if let Some(frontend) = frontend {
             script.line(
                 &format!("# syntax={frontend}"),
-                "the frontend that reads this file",
+                "the frontend that parses this file",
             );
         }
         script
@@ -77,13 +77,13 @@ impl Script {
     pub(crate) fn manifests(&mut self, files: &str, to: &str) {
         self.line(
             &format!("COPY {files} {to}"),
-            "only what decides the dependencies: a change of sources keeps the next layer cached",
+            "only the files that determine dependencies, so source changes keep the next layer cached",
         );
     }
 
     /// Copies all sources.
     pub(crate) fn sources(&mut self) {
-        self.line("COPY . .", "the sources last: they change most often");
+        self.line("COPY . .", "sources last, because they change most often");
     }
 
     /// Fetches dependencies into cache mounts.

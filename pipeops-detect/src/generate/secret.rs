@@ -1,27 +1,45 @@
-//! A secret that a build takes.
+//! Build secrets of generated Dockerfiles.
 
 use serde::{Deserialize, Serialize};
 
-/// A secret that a generated Dockerfile mounts while dependencies are fetched.
+/// A secret that a generated Dockerfile mounts in the steps that download dependencies.
+///
+/// Pass its value to the build under [`id`](Self::id), for example with `docker build --secret id=NPM_TOKEN,env=NPM_TOKEN .`. A
+/// secret doesn't become part of the image or its history.
+///
+/// ```
+/// use pipeops_detect::source::MemTree;
+/// use pipeops_detect::{BaseImages, Detector, SecretTarget, generate};
+///
+/// let tree = MemTree::from([
+///     ("package.json", r#"{"scripts": {"start": "node a.js"}, "dependencies": {"a": "1"}}"#),
+///     (".npmrc", "//npm.example.com/:_authToken=${NPM_TOKEN}\n"),
+/// ]);
+/// let generated = generate(&tree, &Detector::new().detect(&tree), &BaseImages::default())?;
+/// let secret = &generated.secrets[0];
+/// assert_eq!(secret.id, "NPM_TOKEN");
+/// assert_eq!(secret.target, SecretTarget::Env("NPM_TOKEN".to_owned()));
+/// # Ok::<(), pipeops_detect::GenerateError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BuildSecret {
-    /// Its id, as `--mount=type=secret,id=…` names it.
+    /// The ID in `--mount=type=secret,id=…`.
     pub id: String,
-    /// How the command sees it.
+    /// How the build step receives it.
     pub target: SecretTarget,
-    /// Which file of the repository refers to it, and how.
+    /// Which file of the repository needs it, as text for people.
     pub why: String,
 }
 
-/// How a command of a build sees a secret.
+/// How a build step receives a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SecretTarget {
-    /// As a variable of this name.
+    /// As the environment variable with this name.
     Env(String),
-    /// As a file at this path.
+    /// As a file at this absolute path.
     File(String),
 }
 

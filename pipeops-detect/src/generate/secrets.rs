@@ -1,4 +1,5 @@
-//! Secrets for private package registries: mounted for the step that downloads, never part of the image or its history.
+//! Finds the secrets that private package registries need. They are mounted for the step that downloads, so they never become
+//! part of the image or its history.
 
 use super::app::App;
 use super::secret::BuildSecret;
@@ -49,7 +50,7 @@ fn python(app: &App<'_>) -> Vec<BuildSecret> {
             };
             if !is_public(url) {
                 let prefix = format!("{prefix}_{}", variable_name(name));
-                let why = format!("pyproject.toml takes packages from {}", host(url));
+                let why = format!("pyproject.toml installs packages from {}", host(url));
                 secrets.push(BuildSecret::env(format!("{prefix}_USERNAME"), &why));
                 secrets.push(BuildSecret::env(format!("{prefix}_PASSWORD"), &why));
             }
@@ -77,7 +78,7 @@ fn go(app: &App<'_>) -> Vec<BuildSecret> {
         BuildSecret::file(
             "netrc",
             "/root/.netrc",
-            format!("go.mod requires modules of {host}"),
+            format!("go.mod requires modules from {host}"),
         )
     });
     private.into_iter().collect()
@@ -119,7 +120,7 @@ fn maven(app: &App<'_>) -> Vec<BuildSecret> {
         return vec![BuildSecret::file(
             "maven-settings",
             "/root/.m2/settings.xml",
-            format!("pom.xml takes packages from {host}"),
+            format!("pom.xml installs packages from {host}"),
         )];
     }
     // Gradle's scripts read variables by name.
@@ -186,7 +187,7 @@ fn bundler(app: &App<'_>) -> Vec<BuildSecret> {
             .to_ascii_uppercase();
         BuildSecret::env(
             format!("BUNDLE_{name}"),
-            format!("{file} takes gems from {host}"),
+            format!("{file} installs gems from {host}"),
         )
     });
     private.collect()
@@ -207,7 +208,7 @@ fn composer(app: &App<'_>) -> Vec<BuildSecret> {
     let private = private.map(|url| {
         BuildSecret::env(
             "COMPOSER_AUTH",
-            format!("composer.json takes packages from {}", host(url)),
+            format!("composer.json installs packages from {}", host(url)),
         )
     });
     private.into_iter().collect()
@@ -323,7 +324,7 @@ fn is_public(url: &str) -> bool {
 mod tests {
     use super::*;
     use crate::generate::secret::SecretTarget;
-    use crate::{BaseImages, Detector, LanguageDetector, generate};
+    use crate::{BaseImages, Detector, generate};
     use pipeops_core::source::MemTree;
 
     /// A language, the files of a project, the secrets and where they are mounted.

@@ -63,12 +63,12 @@ pub(crate) fn lines(app: &App<'_>) -> (Vec<String>, &'static str) {
             lines.push(format!(
                 "    location / {{ try_files $uri $uri.html $uri/ /{page}; }}"
             ));
-            "paths that are no files are the app's own: it gets its page. Files are asked for again, and mostly unchanged"
+            "paths without a file are the app's routes and get its page; browsers revalidate files, which rarely change"
         }
         None => {
             lines.push("    error_page 404 /404.html;".to_owned());
             lines.push("    location / { try_files $uri $uri/ $uri.html =404; }".to_owned());
-            "files as they are, except those whose names start with a dot"
+            "serves files as they are, except dotfiles"
         }
     };
     lines.push("}".to_owned());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Detector, Language, LanguageDetector};
+use crate::{Detector, Language};
 use pipeops_core::Diagnose;
 use pipeops_core::source::MemTree;
 use pipeops_dockerfile::{Arguments, Dockerfile, Keyword};
@@ -283,116 +283,35 @@ COPY . .
     assert!(text.starts_with(expected), "{text}");
 }
 
+/// The files of a project, and lines of its Dockerfile.
+type Lines = (
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
+const NEXT: (&str, &str) = (
+    "package.json",
+    r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#,
+);
+
+// One line per project.
+#[rustfmt::skip]
+const SHIPPED: &[Lines] = &[
+    (&[NEXT, ("next.config.mjs", "export default { output: 'standalone' }"), ("public/a", "")], &["COPY --from=build /app/.next/standalone ./", "COPY --from=build /app/public ./public", r#"CMD ["node", "server.js"]"#]),
+    (&[NEXT, ("next.config.mjs", "")], &["    && ln -s /tmp .next/cache", "    npm prune --omit=dev --ignore-scripts", r#"CMD ["next", "start"]"#]),
+    (&[("package.json", r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#)], &["COPY --from=build /app/.output ./.output", r#"CMD ["node", ".output/server/index.mjs"]"#]),
+    (&[("package.json", r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#), ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"), ("pnpm-lock.yaml", "lockfileVersion: '9.0'")], &["    pnpm install --frozen-lockfile \\", "    && pnpm add --save-dev @sveltejs/adapter-node@5", "RUN GCP_BUILDPACKS=1 pnpm run build", r#"CMD ["node", "build"]"#]),
+    (&[("package.json", r#"{"workspaces":["apps/*"],"scripts":{"start":"yarn workspace api start"}}"#), ("apps/api/package.json", r#"{"name":"api","scripts":{"build":"tsc","start":"node dist/a.js"}}"#), ("yarn.lock", "")], &["RUN yarn workspace api run build", "WORKDIR /app/apps/api", r#"CMD ["node", "dist/a.js"]"#]),
+    (&[("package.json", r#"{"scripts":{"start":"prisma migrate deploy && node a.js"},"dependencies":{"prisma":"5"}}"#), ("prisma/schema.prisma", "")], &["FROM node:22", "RUN npx prisma generate", r#"CMD ["/bin/sh", "-c", "prisma migrate deploy && exec node a.js"]"#]),
+    (&[("package.json", r#"{"scripts":{"start":"node a.js"},"dependencies":{"better-sqlite3":"11"}}"#), ("pnpm-lock.yaml", "lockfileVersion: '6.0'")], &["FROM node:22 AS build", "    npm install --global pnpm@8", "FROM node:22-slim"]),
+    (&[("package.json", r#"{"scripts":{"start":"node a.js"},"dependencies":{"x":"1"}}"#), ("yarn.lock", "__metadata:")], &["ENV YARN_NODE_LINKER=node-modules \\", "    yarn workspaces focus --all --production"]),
+];
+
 #[test]
 fn images_of_node_ship_only_what_runs() {
-    const NEXT: &str =
-        r#"{"scripts":{"build":"next build","start":"next start"},"dependencies":{"next":"15"}}"#;
-    let standalone = ("next.config.mjs", "export default { output: 'standalone' }");
-    for (files, lines) in [
-        (
-            &[("package.json", NEXT), standalone, ("public/a", "")] as &[_],
-            &[
-                "COPY --from=build /app/.next/standalone ./",
-                "COPY --from=build /app/public ./public",
-                r#"CMD ["node", "server.js"]"#,
-            ] as &[_],
-        ),
-        (
-            &[("package.json", NEXT), ("next.config.mjs", "")],
-            &[
-                "    && ln -s /tmp .next/cache",
-                "    npm prune --omit=dev --ignore-scripts",
-                r#"CMD ["next", "start"]"#,
-            ],
-        ),
-        (
-            &[(
-                "package.json",
-                r#"{"scripts":{"build":"nuxt build"},"dependencies":{"nuxt":"3"}}"#,
-            )],
-            &[
-                "COPY --from=build /app/.output ./.output",
-                r#"CMD ["node", ".output/server/index.mjs"]"#,
-            ],
-        ),
-        (
-            &[
-                (
-                    "package.json",
-                    r#"{"scripts":{"build":"vite build"},"devDependencies":{"@sveltejs/kit":"2"}}"#,
-                ),
-                ("svelte.config.js", "import a from '@sveltejs/adapter-auto'"),
-                ("pnpm-lock.yaml", "lockfileVersion: '9.0'"),
-            ],
-            &[
-                "    pnpm install --frozen-lockfile \\",
-                "    && pnpm add --save-dev @sveltejs/adapter-node@5",
-                "RUN GCP_BUILDPACKS=1 pnpm run build",
-                r#"CMD ["node", "build"]"#,
-            ],
-        ),
-        (
-            &[
-                (
-                    "package.json",
-                    r#"{"workspaces":["apps/*"],"scripts":{"start":"yarn workspace api start"}}"#,
-                ),
-                (
-                    "apps/api/package.json",
-                    r#"{"name":"api","scripts":{"build":"tsc","start":"node dist/a.js"}}"#,
-                ),
-                ("yarn.lock", ""),
-            ],
-            &[
-                "RUN yarn workspace api run build",
-                "WORKDIR /app/apps/api",
-                r#"CMD ["node", "dist/a.js"]"#,
-            ],
-        ),
-        (
-            &[
-                (
-                    "package.json",
-                    r#"{"scripts":{"start":"prisma migrate deploy && node a.js"},"dependencies":{"prisma":"5"}}"#,
-                ),
-                ("prisma/schema.prisma", ""),
-            ],
-            &[
-                "FROM node:22",
-                "RUN npx prisma generate",
-                r#"CMD ["/bin/sh", "-c", "prisma migrate deploy && exec node a.js"]"#,
-            ],
-        ),
-        (
-            &[
-                (
-                    "package.json",
-                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"better-sqlite3":"11"}}"#,
-                ),
-                ("pnpm-lock.yaml", "lockfileVersion: '6.0'"),
-            ],
-            &[
-                "FROM node:22 AS build",
-                "    npm install --global pnpm@8",
-                "FROM node:22-slim",
-            ],
-        ),
-        (
-            &[
-                (
-                    "package.json",
-                    r#"{"scripts":{"start":"node a.js"},"dependencies":{"x":"1"}}"#,
-                ),
-                ("yarn.lock", "__metadata:"),
-            ],
-            &[
-                "ENV YARN_NODE_LINKER=node-modules \\",
-                "    yarn workspaces focus --all --production",
-            ],
-        ),
-    ] {
+    for (files, lines) in SHIPPED {
         let text = generated(files).dockerfile;
-        for line in lines {
+        for line in *lines {
             assert!(text.lines().any(|own| own == *line), "{line}\n{text}");
         }
     }
@@ -409,65 +328,35 @@ fn paths_without_a_file_get_the_page_of_single_page_apps_only() {
     assert!(text("astro build", "astro").contains("=404; }"));
 }
 
+const SHARD: (&str, &str) = ("shard.yml", "name: api\ntargets:\n  api: {}");
+
+/// A file, a command of the user, and what the Dockerfile makes of it.
+#[rustfmt::skip]
+const COMMANDS: &[((&str, &str), &str, &str)] = &[
+    (("global.json", "{}"), "dotnet restore src/api/api.csproj", "publish src/api/api.csproj "),
+    (("go.mod", "module x"), "go build -o app ./cmd/api", "-o /out/app ./cmd/api\n"),
+    (SHARD, "shards build --release x", "shards build x --production"),
+    (SHARD, "crystal build src/y.cr", "crystal build src/y.cr "),
+    (("pubspec.yaml", "name: x"), "dart compile exe bin/a.dart -o a", "exe bin/a.dart -o /out/app"),
+    (("api.cob", "PROGRAM-ID. API."), "cobc -x -o bin/b b.cob", "-o /out/app b.cob\n"),
+    (("deps.edn", "{:aliases {:build {}}}"), "clojure -T:x uber", "clojure -P -T:x\n"),
+];
+
 #[test]
 fn commands_that_were_not_detected_keep_their_target() {
-    let crystal = ("shard.yml", "name: api\ntargets:\n  api: {}");
-    let cobol = ("api.cob", "PROGRAM-ID. API.");
-    let deps = ("deps.edn", "{:aliases {:build {}}}");
-    for (file, key, command, expected) in [
-        (
-            ("global.json", "{}"),
-            "install",
-            "dotnet restore src/api/api.csproj",
-            "publish src/api/api.csproj ",
-        ),
-        (
-            ("go.mod", "module x"),
-            "build",
-            "go build -o app ./cmd/api",
-            "-o /out/app ./cmd/api\n",
-        ),
-        (
-            crystal,
-            "build",
-            "shards build --release x",
-            "shards build x --production",
-        ),
-        (
-            crystal,
-            "build",
-            "crystal build src/y.cr",
-            "crystal build src/y.cr ",
-        ),
-        (
-            ("pubspec.yaml", "name: x"),
-            "build",
-            "dart compile exe bin/a.dart -o a",
-            "exe bin/a.dart -o /out/app",
-        ),
-        (
-            cobol,
-            "build",
-            "cobc -x -o bin/b b.cob",
-            "-o /out/app b.cob\n",
-        ),
-        (deps, "build", "clojure -T:x uber", "clojure -P -T:x\n"),
-    ] {
+    for &(file, command, expected) in COMMANDS {
         let tree = MemTree::from([file]);
         let mut detection = Detector::new().detect(&tree);
         detection.start = Some("./app".to_owned());
-        if key == "install" {
+        if command.starts_with("dotnet ") {
             detection.language = Some(Language::Dotnet);
             detection.install = Some(command.to_owned());
         } else {
             detection.build = Some(command.to_owned());
         }
         let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
-        assert!(
-            generated.dockerfile.contains(expected),
-            "{command}: {}",
-            generated.dockerfile
-        );
+        let text = generated.dockerfile;
+        assert!(text.contains(expected), "{command}: {text}");
     }
 }
 

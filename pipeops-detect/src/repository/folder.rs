@@ -1,4 +1,4 @@
-//! One folder of the tree, as the rules look at it.
+//! One folder of the tree, with the accessors that rules use.
 
 use serde_json::Value;
 

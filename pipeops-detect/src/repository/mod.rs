@@ -1,4 +1,4 @@
-//! Reading a repository: its folders, its files, and what they say about versions, ports and processes.
+//! Reads a repository: folders, files, and what they say about versions, ports and processes.
 
 pub(crate) mod folder;
 pub(crate) mod port;

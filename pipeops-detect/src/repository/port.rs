@@ -1,4 +1,4 @@
-//! The port that a program listens on, as far as its source says so.
+//! Finds the port that a program listens on, if its source contains it.
 
 /// The port of an app that doesn't choose one: the variable `PORT` tells it.
 pub(crate) const DEFAULT_PORT: u16 = 8080;

@@ -1,4 +1,4 @@
-//! Procfiles: how the app is started. Never what language it is.
+//! Procfiles: they set how an app is started, never its language.
 
 /// The process of a Procfile that is deployed.
 #[derive(Debug, PartialEq, Eq)]

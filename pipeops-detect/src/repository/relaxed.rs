@@ -1,4 +1,4 @@
-//! JSON as people write it for tools that allow more: comments, commas at the end, single quotes, names without quotes.
+//! Relaxed JSON, as many tools accept it: comments, trailing commas, single quotes, unquoted names.
 
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Versions as projects ask for them: `^20.1`, `>=3.11,<4`, `v22.3.0`, `20.x`.
+//! Version requirements of projects: `^20.1`, `>=3.11,<4`, `v22.3.0`, `20.x`.
 
 use crate::repository::folder::Folder;
 

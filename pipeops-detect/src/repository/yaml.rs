@@ -1,4 +1,4 @@
-//! YAML of manifests and settings, as JSON.
+//! Reads YAML of manifests and settings into JSON values.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};

@@ -104,7 +104,7 @@ const HEALTHCHECK: &[Flag] = &[
 ];
 
 const AT_LEAST_ONE: &str = "requires at least one argument";
-const BLANK_NAME: &str = "names can not be blank";
+const BLANK_NAME: &str = "names can't be blank";
 
 struct Check<'a> {
     keyword: Keyword,
@@ -165,7 +165,7 @@ impl<'a> Check<'a> {
         };
         self.flags(known)?;
         if matches!(opening(destination.text.as_bytes()), Ok(Some(_))) {
-            let problem = "a heredoc cannot be the destination";
+            let problem = "a heredoc can't be the destination";
             return Err(ParseErrorKind::BadHeredoc { problem });
         }
         Ok(())
@@ -214,7 +214,7 @@ impl<'a> Check<'a> {
         let one_of = |name: &str, allowed: &[&str]| match flags.value(name) {
             Some(value) if !allowed.contains(&value) => {
                 let allowed = allowed.join(", ");
-                Err(self.flag(format!("--{name} is one of {allowed}, not `{value}`")))
+                Err(self.flag(format!("--{name} must be one of {allowed}, not `{value}`")))
             }
             _ => Ok(()),
         };
@@ -235,7 +235,7 @@ impl<'a> Check<'a> {
         self.at_least_one()?;
         self.flags(&[])?;
         let blank = self.list().iter().any(|path| path.text.trim().is_empty());
-        self.require(!blank, "takes no empty paths")
+        self.require(!blank, "paths can't be empty")
     }
 
     fn health(&self) -> Result<(), ParseErrorKind> {
@@ -252,16 +252,19 @@ impl<'a> Check<'a> {
 
     fn health_command(&self, kind: &Word<'_>, command: Command<'_>) -> Result<(), ParseErrorKind> {
         let flags = self.flags(HEALTHCHECK)?;
-        self.require(kind.text.to_uppercase() == "CMD", "is `CMD …` or `NONE`")?;
+        self.require(
+            kind.text.to_uppercase() == "CMD",
+            "requires `CMD …` or `NONE`",
+        )?;
         let given = !matches!(command, Command::None | Command::Exec([]));
-        self.require(given, "CMD needs a command")?;
+        self.require(given, "CMD requires a command")?;
         for name in ["interval", "timeout", "start-period", "start-interval"] {
             let value = flags.value(name).unwrap_or_default();
             duration(value).map_err(|problem| self.flag(format!("--{name} {problem}")))?;
         }
         match flags.value("retries").filter(|value| !value.is_empty()) {
             Some(value) if !value.parse::<i32>().is_ok_and(|count| count >= 0) => {
-                Err(self.flag(format!("--retries is a count, not `{value}`")))
+                Err(self.flag(format!("--retries must be a number, not `{value}`")))
             }
             _ => Ok(()),
         }
@@ -273,9 +276,9 @@ impl<'a> Check<'a> {
         };
         self.flags(&[])?;
         match trigger.name.text.trim().to_uppercase().as_str() {
-            "ONBUILD" => Err(self.expects("cannot trigger another ONBUILD")),
-            "MAINTAINER" => Err(self.expects("cannot trigger MAINTAINER")),
-            "FROM" => Err(self.expects("cannot trigger FROM")),
+            "ONBUILD" => Err(self.expects("can't trigger another ONBUILD")),
+            "MAINTAINER" => Err(self.expects("can't trigger MAINTAINER")),
+            "FROM" => Err(self.expects("can't trigger FROM")),
             _ => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ fn check_value(name: &str, kind: Kind, value: Option<&str>) -> Result<(), String
         (Kind::Bool, Some(value)) => match value.to_ascii_lowercase().as_str() {
             "true" | "false" => Ok(()),
             "" => Err(format!("missing a value on flag: --{name}")),
-            _ => Err(format!("--{name} is true or false, not `{value}`")),
+            _ => Err(format!("--{name} must be true or false, not `{value}`")),
         },
         (Kind::Text | Kind::Texts, Some(_)) => Ok(()),
         (Kind::Text | Kind::Texts, None) => Err(format!("missing a value on flag: --{name}")),
@@ -91,9 +91,9 @@ fn check_value(name: &str, kind: Kind, value: Option<&str>) -> Result<(), String
 fn unknown(name: &str, known: &[Flag]) -> String {
     let known: Vec<String> = known.iter().map(|(name, _)| format!("--{name}")).collect();
     if known.is_empty() {
-        return format!("unknown flag: --{name} (there are none)");
+        return format!("unknown flag: --{name} (this instruction has no flags)");
     }
-    format!("unknown flag: --{name} (there are {})", known.join(", "))
+    format!("unknown flag: --{name} (known flags: {})", known.join(", "))
 }
 
 /// Checks a `--mount` as far as it can be before variables are replaced.
@@ -104,7 +104,7 @@ pub(super) fn mount(value: &str) -> Result<(), String> {
         };
         let variable = value.find('$').is_some_and(|at| at + 1 != value.len());
         if key.eq_ignore_ascii_case("from") && variable {
-            return Err("--mount: `from` takes no variables; name a stage instead".to_owned());
+            return Err("--mount: `from` can't contain variables; name a stage instead".to_owned());
         }
     }
     Ok(())
@@ -133,7 +133,9 @@ pub(super) fn device(value: &str) -> Result<(), String> {
             ("required", None) => {}
             ("required", Some(value)) if is_bool(value) => {}
             ("required", Some(value)) => {
-                return Err(format!("--device: `required` is no boolean: `{value}`"));
+                return Err(format!(
+                    "--device: `required` must be a boolean, not `{value}`"
+                ));
             }
             ("name", Some(value)) if name.is_empty() => name = value.to_owned(),
             (key, _) if name.is_empty() && key != "name" => name = field,
@@ -176,7 +178,7 @@ fn bare_field(text: &str) -> Result<(String, Option<&str>), String> {
         None => (text, None),
     };
     if field.contains('"') {
-        return Err(format!("a quote inside of `{field}`"));
+        return Err(format!("unexpected quote in `{field}`"));
     }
     Ok((field.to_owned(), behind))
 }
@@ -195,7 +197,7 @@ fn quoted_field(mut text: &str) -> Result<(String, Option<&str>), String> {
         } else if behind.is_empty() {
             return Ok((field, None));
         } else {
-            return Err("text behind a closing quote".to_owned());
+            return Err("unexpected text after a closing quote".to_owned());
         }
     }
 }
@@ -208,10 +210,10 @@ pub(super) fn duration(value: &str) -> Result<(), String> {
     let negative = value.starts_with('-');
     let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
     let Some(nanoseconds) = nanoseconds(digits) else {
-        return Err(format!("is a duration such as `30s`, not `{value}`"));
+        return Err(format!("must be a duration such as `30s`, not `{value}`"));
     };
     if nanoseconds != 0 && (negative || nanoseconds < 1_000_000) {
-        return Err(format!("cannot be less than 1ms: `{value}`"));
+        return Err(format!("must be at least 1ms, not `{value}`"));
     }
     Ok(())
 }

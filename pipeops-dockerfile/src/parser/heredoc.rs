@@ -10,7 +10,7 @@ use super::source::Source;
 /// A heredoc as it is opened, its content not yet read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Opening {
-    /// The word that ends it.
+    /// The terminator.
     pub(super) name: String,
     /// No part of the word is quoted: variables in the content are replaced.
     pub(super) expand: bool,

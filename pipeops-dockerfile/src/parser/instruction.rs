@@ -161,8 +161,8 @@ fn pairs<'a>(
     let before = tables.pairs.len();
     match words::pairs(line, rest, escape, &mut tables.pairs) {
         Ok(()) => Ok(Held::from(Form::Pairs, before, &tables.pairs)),
-        Err(PairsError::NoValue) => problem("needs a key and a value", rest.range()),
-        Err(PairsError::NoEquals(range)) => problem("needs `=` in each word", range),
+        Err(PairsError::NoValue) => problem("requires a key and a value", rest.range()),
+        Err(PairsError::NoEquals(range)) => problem("requires `=` in each word", range),
     }
 }
 

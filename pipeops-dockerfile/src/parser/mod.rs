@@ -182,7 +182,9 @@ impl<'a> Reader<'a> {
     fn warn_empty_line(&mut self) {
         self.warnings.push(Warning {
             line: self.lines.count,
-            message: "empty line inside a continuation: it will become an error".to_owned(),
+            message:
+                "empty line in a continued instruction: BuildKit will reject this in the future"
+                    .to_owned(),
         });
     }
 
@@ -195,8 +197,10 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ParseError> {
         let openings = heredoc::openings(line).map_err(|error| {
             let problem = match error {
-                LexError::Syntax => "the word behind `<<` has an open quote or a bad substitution",
-                LexError::TooDeep => "substitutions nest too deep in front of a heredoc",
+                LexError::Syntax => {
+                    "the word after `<<` has an unclosed quote or an invalid substitution"
+                }
+                LexError::TooDeep => "substitutions before a heredoc are nested too deeply",
             };
             self.error(ParseErrorKind::BadHeredoc { problem }, span.range())
         })?;

@@ -7,7 +7,7 @@ use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::source::{DirTree, SourceTree};
 use pipeops::core::{BuildRequest, SecretString};
-use pipeops::detect::{Language, LanguageDetector, generate};
+use pipeops::detect::{Language, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{BaseImagesArg, credentials};

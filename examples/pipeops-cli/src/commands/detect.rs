@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pipeops::core::Diagnosis;
 use pipeops::core::source::DirTree;
-use pipeops::detect::{Detection, Detector, Language, LanguageDetector};
+use pipeops::detect::{Detection, Detector, Language};
 
 use super::files::unreadable;
 use crate::output::{CommandError, Format};

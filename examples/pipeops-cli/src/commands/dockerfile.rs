@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pipeops::core::Diagnosis;
-use pipeops::detect::{BaseImages, Generated, Language, LanguageDetector, generate};
+use pipeops::detect::{BaseImages, Generated, Language, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{self, BaseImagesArg};

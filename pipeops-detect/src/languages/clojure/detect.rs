@@ -51,7 +51,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
         weight::MANIFEST,
         folder,
         "project.clj",
-        "a project of Leiningen",
+        "a Leiningen project",
     );
     found.package_manager = Some("leiningen".to_owned());
     found.plan.install = Some(Command::new("lein deps"));
@@ -63,7 +63,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
             weight::NONE,
             folder,
             "project.clj",
-            "names no `:main`: nothing is started",
+            "has no `:main`, so there is nothing to start",
         );
         return;
     }
@@ -71,11 +71,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
         weight::ENTRY,
         folder,
         "project.clj",
-        if ring {
-            "a handler of Ring"
-        } else {
-            "a `:main`"
-        },
+        if ring { "a Ring handler" } else { "a `:main`" },
     );
     let task = if ring { "ring uberjar" } else { "uberjar" };
     found.plan.build = Some(Command::new("lein").args(task).into());
@@ -99,12 +95,7 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
 
 fn by_tools(found: &mut Findings, folder: &Folder<'_>) {
     let text = code(&folder.text("deps.edn").unwrap_or_default());
-    found.add(
-        weight::MANIFEST,
-        folder,
-        "deps.edn",
-        "dependencies of Clojure",
-    );
+    found.add(weight::MANIFEST, folder, "deps.edn", "Clojure dependencies");
     found.package_manager = Some("clojure".to_owned());
     found.plan.install = Some(Command::new("clojure -P"));
     describe(found, folder, "deps.edn", &text);
@@ -114,7 +105,7 @@ fn by_tools(found: &mut Findings, folder: &Folder<'_>) {
             weight::NONE,
             folder,
             "deps.edn",
-            "no build.clj: nothing builds an archive that starts",
+            "without build.clj, nothing builds a runnable archive",
         );
         return;
     };
@@ -132,7 +123,7 @@ fn by_tools(found: &mut Findings, folder: &Folder<'_>) {
         weight::ENTRY,
         folder,
         "build.clj",
-        format!("builds an archive that starts: `{task}`"),
+        format!("builds a runnable archive: `{task}`"),
     );
     let alias = if text.contains(":build") {
         "build"

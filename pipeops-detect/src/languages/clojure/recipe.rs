@@ -16,7 +16,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         false => ("clojure.build", "deps.edn", &[MAVEN, GIT]),
     };
     script.stage(&app.image(role), Some("build"), "a JDK with the build tool");
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
     script.manifests(file, "./");
     let fetch = match lein {
         true => "lein deps".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         caches,
         &command,
-        "the archive with all that it needs, under a name without its version",
+        "the self-contained archive, renamed without its version",
     );
     java::run_stage(app, script, &[]);
     let built = path.is_some_and(|path| path.starts_with("target/"));

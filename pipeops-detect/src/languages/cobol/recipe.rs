@@ -24,7 +24,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             "mkdir /out \\\n && cobc -x{free} -o /out/app {}",
             quote(file)
         ),
-        "one program",
+        "builds one program",
     );
     script.stage(
         &app.image("cobol.run"),
@@ -34,10 +34,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     debian::install(
         script,
         &["libcob4"],
-        "what every program of GnuCOBOL is linked with",
+        "the library that every GnuCOBOL program links to",
     );
     app.environment(script, &[]);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     program::copy(script);
     program::run(app, script, &arguments);
     Ok(())

@@ -1,4 +1,4 @@
-//! The build files of C and C++, and the programs that they make.
+//! The build files of C and C++, and the programs that they build.
 
 use super::sources::{is_main, sources};
 use crate::repository::folder::Folder;

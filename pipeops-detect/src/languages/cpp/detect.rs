@@ -1,6 +1,6 @@
 //! C and C++, built by CMake, Meson, the autotools or make.
 //!
-//! Their sources are parts of many projects of other languages (native extensions): what builds those is no app.
+//! Many projects in other languages contain C sources (native extensions). What builds those isn't an app.
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
@@ -70,7 +70,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.version = standard(&build.text);
     let device = DEVICES.iter().find(|mark| build.text.contains(**mark));
     if let Some(mark) = device {
-        let says = format!("`{mark}`: for a device or a desktop, nothing that a cluster could run");
+        let says = format!("`{mark}`: built for a device or desktop, can't run in a cluster");
         found.add(weight::NONE, folder, build.file, says);
         found.role = Role::Tools;
         return found;

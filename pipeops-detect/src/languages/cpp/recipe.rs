@@ -1,4 +1,4 @@
-//! C and C++: one program, and the libraries that it is linked with.
+//! The C and C++ recipe: one program, and the libraries that it links to.
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -66,12 +66,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     );
     script.line(
         "SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]",
-        "a failure inside of a pipe fails the step",
+        "a failing command in a pipe fails the step",
     );
     script.run(
         &[],
         &command,
-        "the program, and the shared libraries that it was linked with",
+        "the program and the shared libraries that it links to",
     );
     let image = ("cpp.run", "libc and libstdc++; no shell, no packages");
     program::last_stage(

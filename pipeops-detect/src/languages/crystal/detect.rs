@@ -29,12 +29,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     let shard = folder.yaml("shard.yml");
     found.add(weight::MANIFEST, folder, "shard.yml", "a Crystal shard");
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["shard.lock"],
-        "written by Shards",
-    );
+    found.lockfile(folder, &["shard.lock"], "Shards");
     let depends = |name: &str| shard["dependencies"].get(name).is_some();
     found.framework(folder, "shard.yml", FRAMEWORKS, depends);
     found.version(folder, version(folder, &shard));

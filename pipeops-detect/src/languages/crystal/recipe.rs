@@ -43,11 +43,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         &["/root/.cache/crystal"],
         &command,
-        "static: it runs on an image without any library",
+        "statically linked, so the image needs no libraries",
     );
     let image = (
         "crystal.run",
-        "a static program needs nothing: no shell, no packages",
+        "a static program needs no shell and no packages",
     );
     program::last_stage(app, script, image, ".cr", &[]);
     program::run(app, script, &arguments);

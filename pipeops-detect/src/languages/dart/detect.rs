@@ -30,12 +30,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     let pubspec = folder.yaml("pubspec.yaml");
     found.add(weight::MANIFEST, folder, "pubspec.yaml", "a Dart package");
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["pubspec.lock"],
-        "written by pub",
-    );
+    found.lockfile(folder, &["pubspec.lock"], "pub");
     found.version(folder, version(folder, &pubspec));
     let depends = |name: &str| depends(&pubspec, "dependencies", name);
     let of = if depends("flutter") {
@@ -77,13 +72,13 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
     found.framework = Some("flutter".to_owned());
     let mobile = folder.has_dir("android") || folder.has_dir("ios");
     if !folder.has_dir("web") {
-        let says = "an app for phones and desktops: nothing that a cluster could run";
+        let says = "a phone or desktop app, can't run in a cluster";
         found.add(weight::NONE, folder, "pubspec.yaml", says);
         found.role = Role::Tools;
         return;
     }
     found.role = if mobile { Role::Tools } else { Role::Frontend };
-    found.add(weight::ENTRY, folder, "web", "built for browsers");
+    found.add(weight::ENTRY, folder, "web", "built for the browser");
     found.plan.build = Some(Command::new("flutter build web --release").into());
     found.output = Some("build/web".to_owned());
     found.port = Some(DEFAULT_PORT);
@@ -91,7 +86,7 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
 
 fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
     if found.framework.as_deref() == Some("dart_frog") && folder.has_dir("routes") {
-        found.add(weight::ENTRY, folder, "routes", "the routes of Dart Frog");
+        found.add(weight::ENTRY, folder, "routes", "Dart Frog routes");
         found.plan.build = Some(Command::new("dart_frog build").into());
         found.plan.start = Some(Command::new("dart build/bin/server.dart"));
         found.port = Some(DEFAULT_PORT);
@@ -113,7 +108,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, pubspec: &Value) {
         let serves = found.framework.is_some() || source.contains("HttpServer.bind");
         found.listens_or(folder, &file, serves.then_some(DEFAULT_PORT));
     } else if depends(pubspec, "dev_dependencies", "build_web_compilers") && folder.has_dir("web") {
-        found.add(weight::ENTRY, folder, "web", "built for browsers");
+        found.add(weight::ENTRY, folder, "web", "built for the browser");
         found.role = Role::Frontend;
         found.plan.build =
             Some(Command::new("dart run build_runner build --release --output web:build").into());

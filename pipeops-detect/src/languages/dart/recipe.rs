@@ -33,7 +33,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         &[PACKAGES],
         &command,
-        "compiled ahead: no Dart is needed to run it",
+        "compiled ahead of time, so the image needs no Dart",
     );
     let image = (
         "dart.run",
@@ -70,5 +70,5 @@ fn browser(app: &App<'_>, script: &mut Script) {
     fetch(app, script, tool);
     script.sources();
     let build = app.detection.build.as_deref().unwrap_or_default();
-    script.run(&[PACKAGES], build, "builds the files for browsers");
+    script.run(&[PACKAGES], build, "builds the browser assets");
 }

@@ -87,16 +87,16 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let program = program(folder);
     if let Some(file) = config {
         if is_tool && program.is_none() {
-            found.add(weight::HINT, folder, file, "settings of Deno's tools only");
+            found.add(weight::HINT, folder, file, "configures only Deno's tools");
             found.role = Role::Tools;
             return found;
         }
         found.add(weight::MANIFEST, folder, file, "a Deno project");
     }
-    found.add_file(weight::LOCKFILE, folder, &["deno.lock"], "written by Deno");
+    found.lockfile(folder, &["deno.lock"], "Deno");
     if let Some((file, text)) = &program {
         if MARKS.iter().any(|mark| text.contains(mark)) {
-            found.add(weight::ENTRY, folder, file, "a program for Deno");
+            found.add(weight::ENTRY, folder, file, "a Deno program");
         } else if config.is_some() {
             found.add(weight::LOCKFILE, folder, file, "the program");
         }

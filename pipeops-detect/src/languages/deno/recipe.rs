@@ -1,4 +1,4 @@
-//! Deno: one image, dependencies cached in it.
+//! The Deno recipe: one image with cached dependencies.
 
 use super::detect::task;
 use crate::generate::app::App;
@@ -22,7 +22,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     app.environment(script, &[("DENO_DIR", "/deno-dir")]);
     sources(script);
     if app.folder.has("package.json") {
-        let why = "dependencies are fetched now, not at each start";
+        let why = "fetches dependencies at build time instead of at each start";
         script.run(downloads(app), "deno install", why);
     }
     build(app, script);
@@ -30,7 +30,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         script.run(
             downloads(app),
             &format!("deno cache {}", quote(file)),
-            "dependencies are fetched now, not at each start; it also writes deno.lock, which cannot be written then",
+            "fetches dependencies at build time instead of at each start; also writes deno.lock, which is read-only at run time",
         );
     }
     app.run(script, &command.start_text());
@@ -38,8 +38,11 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
 }
 
 fn sources(script: &mut Script) {
-    script.line("WORKDIR /app", "the app's folder");
-    script.line("COPY . .", "sources name their dependencies themselves");
+    script.line("WORKDIR /app", "the app's directory");
+    script.line(
+        "COPY . .",
+        "all sources, because they import their dependencies directly",
+    );
 }
 
 /// What is downloaded stays in the image: a mount is only there for the secrets of private registries.
@@ -52,7 +55,7 @@ fn downloads(app: &App<'_>) -> &'static [&'static str] {
 
 fn build(app: &App<'_>, script: &mut Script) {
     if let Some(build) = &app.detection.build {
-        script.run(downloads(app), build, "the project's own build");
+        script.run(downloads(app), build, "runs the project's build");
     }
 }
 

@@ -96,7 +96,7 @@ fn several(found: &mut Findings, folder: &Folder<'_>, projects: &[Project]) {
             weight::HINT,
             folder,
             &project.file,
-            "one of several projects that serve: none is named as the one to deploy",
+            "one of several server projects, and nothing says which one to deploy",
         );
     }
     found.package_manager = Some("nuget".to_owned());
@@ -123,7 +123,7 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
     for other in closure(folder, project).into_iter().flatten() {
         if other != file {
             // Also what makes this folder, and not the project's own, the one that is built.
-            found.add(weight::NONE, folder, &other, "a part of it");
+            found.add(weight::NONE, folder, &other, "part of the build");
         }
     }
     let others: Vec<&str> = all
@@ -136,7 +136,7 @@ fn describe(found: &mut Findings, folder: &Folder<'_>, project: &Project, all: &
             weight::NONE,
             folder,
             file,
-            format!("taken before {} by its name", others.join(", ")),
+            format!("preferred over {} because of its name", others.join(", ")),
         );
     }
     match project.kind {
@@ -176,7 +176,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
         let file = format!("{dir}{name}");
         let text = folder.text(&file).unwrap_or_default();
         if text.contains("GetEnvironmentVariable(\"PORT\")") {
-            found.add(weight::HINT, folder, &file, "listens on PORT");
+            found.add(weight::HINT, folder, &file, "listens on $PORT");
             return;
         }
         let sets = |line: &&str| {

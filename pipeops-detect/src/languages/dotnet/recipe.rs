@@ -34,9 +34,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.stage(
         &sdk_image(app),
         Some("build"),
-        "the SDK stays in a stage of its own",
+        "a separate stage keeps the SDK out of the image",
     );
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
     if let Some(project) = &project {
         restore(app, script, project);
     }
@@ -62,7 +62,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     } else {
         "dotnet.run.console"
     };
-    script.stage(&app.image(role), None, "a runtime only");
+    script.stage(&app.image(role), None, "only the runtime");
     // The diagnostics write into /tmp and wait for a debugger: nothing that a pod needs.
     app.environment(script, &[("DOTNET_EnableDiagnostics", "0")]);
     if app.detection.port.is_some() {
@@ -76,13 +76,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         } else {
             ("ASPNETCORE_HTTP_PORTS", "$PORT")
         };
-        script.environment(&[pair], "the framework's own name for the port");
+        script.environment(&[pair], "the framework's own variable for the port");
     }
-    script.line("WORKDIR /app", "the app's folder");
-    script.line(
-        "COPY --from=build /out ./",
-        "what was published, and nothing else",
-    );
+    script.line("WORKDIR /app", "the app's directory");
+    script.line("COPY --from=build /out ./", "only the published output");
     // What was published into the folder `out` is the app's folder here.
     let start = start
         .start_text()
@@ -126,7 +123,7 @@ fn restore(app: &App<'_>, script: &mut Script, project: &Project) {
     if !shared.is_empty() {
         script.line(
             &format!("COPY {} ./", shared.join(" ")),
-            "what all projects share",
+            "settings that all projects share",
         );
     }
     for file in &files {

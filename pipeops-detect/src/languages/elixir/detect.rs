@@ -26,7 +26,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         return found;
     };
     found.add(weight::MANIFEST, folder, "mix.exs", "a Mix project");
-    found.add_file(weight::LOCKFILE, folder, &["mix.lock"], "written by Mix");
+    found.lockfile(folder, &["mix.lock"], "Mix");
     found.package_manager = Some("mix".to_owned());
     found.plan.install = Some(Command::new("mix deps.get --only prod"));
     version(&mut found, folder, &project);
@@ -164,9 +164,9 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
             .find(|dir| servers::is_one(dir.rsplit('/').next().unwrap_or_default()));
         let says = match named {
             Some(app) => format!(
-                "names no release of the umbrella: `releases:` is missing; {app} looks like the one that serves"
+                "defines no release of the umbrella (`releases:` is missing); {app} looks like the server"
             ),
-            None => "names no release of the umbrella: `releases:` is missing".to_owned(),
+            None => "defines no release of the umbrella (`releases:` is missing)".to_owned(),
         };
         found.add(weight::NONE, folder, "mix.exs", says);
         return;
@@ -178,7 +178,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
             weight::NONE,
             folder,
             "mix.exs",
-            "builds a script for command lines",
+            "builds a command-line script",
         );
         found.plan.build = Some(Command::new("mix escript.build").into());
         found.plan.start = Some(Command::program(format!("./{release}")));
@@ -190,7 +190,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
             weight::NONE,
             folder,
             "mix.exs",
-            "names no application module: nothing is started",
+            "has no application module, so there is nothing to start",
         );
         return;
     }

@@ -41,7 +41,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         app.run(script, start.start_text().trim_start_matches("./"));
         return Ok(());
     }
-    let why = "the release brings Erlang, and needs the C libraries that it was compiled with: the same Debian";
+    let why = "the release includes Erlang and needs the C libraries that it was compiled against, so the Debian version is the same";
     script.stage(&app.image("elixir.run"), None, why);
     certificates(script);
     let mut own = vec![("LANG", "C.UTF-8"), ("RELEASE_TMP", "/tmp")];
@@ -49,13 +49,13 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         own.push(("PHX_SERVER", "true"));
     }
     app.environment(script, &own);
-    script.line("WORKDIR /app", "the app's folder");
+    script.line("WORKDIR /app", "the app's directory");
     script.line(
         &format!(
             "COPY --from=build --chown={UID}:{UID} /src/_build/prod/rel/{} ./",
             quote(name)
         ),
-        "the release, and nothing else; its cookie is readable by its owner only",
+        "only the release; only its owner can read its cookie",
     );
     let own = format!("{RELEASES}{name}/");
     let mix = start.program == "mix" || start.has("phx.server");
@@ -78,7 +78,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
 fn certificates(script: &mut Script) {
     script.line(
         "COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/",
-        "certificates, to call other servers",
+        "CA certificates for outgoing TLS connections",
     );
 }
 
@@ -86,20 +86,20 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
     script.stage(
         &app.image("elixir.build"),
         Some("build"),
-        "the compiler stays in a stage of its own",
+        "a separate stage keeps the compiler out of the image",
     );
     let node = app.folder.has("assets/package.json");
     if node {
         let node = app.images.image("nodejs.build", None);
         script.line(
             &format!("COPY --from={node} /usr/local/ /usr/local/"),
-            "the project's assets have packages of Node.js",
+            "the project's assets use Node.js packages",
         );
     }
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
     script.environment(
         &[("MIX_ENV", "prod"), ("LANG", "C.UTF-8")],
-        "what is built is for production",
+        "builds for production",
     );
     script.run(
         &[],
@@ -121,7 +121,7 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
     }
     script.sources();
     if escript {
-        script.run(&[], "mix escript.build", "one file");
+        script.run(&[], "mix escript.build", "builds a single file");
         return;
     }
     let plan = app.plan.build.as_ref();
@@ -130,7 +130,7 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
         script.run(
             &[],
             "mix compile && mix assets.deploy",
-            "files for browsers, with digests in their names",
+            "builds browser assets with digests in their names",
         );
     }
     let last = plan.and_then(|build| build.last()?.arguments.last());
@@ -141,7 +141,7 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
     script.run(
         &[],
         &release,
-        "compiled, with Erlang: secrets are read when it starts, from config/runtime.exs",
+        "compiles the app and bundles Erlang; secrets are read at startup from config/runtime.exs",
     );
 }
 
@@ -169,8 +169,12 @@ fn dependencies(app: &App<'_>, script: &mut Script, project: Option<&Project>) {
     if !files.is_empty() {
         script.line(
             &format!("COPY {} ./config/", files.join(" ")),
-            "settings that dependencies are compiled with",
+            "the configuration that dependencies are compiled with",
         );
     }
-    script.run(&[], "mix deps.compile", "dependencies are compiled once");
+    script.run(
+        &[],
+        "mix deps.compile",
+        "compiles dependencies in a layer of their own",
+    );
 }

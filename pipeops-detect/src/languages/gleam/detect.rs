@@ -28,12 +28,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     let manifest = folder.toml("gleam.toml").unwrap_or_default();
     found.add(weight::MANIFEST, folder, "gleam.toml", "a Gleam project");
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["manifest.toml"],
-        "written by Gleam",
-    );
+    found.lockfile(folder, &["manifest.toml"], "Gleam");
     found.version(folder, version(folder, &manifest));
     found.package_manager = Some("gleam".to_owned());
     found.plan.install = Some(Command::new("gleam deps download"));
@@ -65,7 +60,7 @@ fn browser(found: &mut Findings, folder: &Folder<'_>, lustre: bool) {
         found.role = Role::Library;
         return;
     }
-    let says = "built into files for browsers";
+    let says = "builds browser assets";
     found.add(weight::ENTRY, folder, "gleam.toml", says);
     found.role = Role::Frontend;
     found.framework = Some("lustre".to_owned());
@@ -83,7 +78,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
         found.role = Role::Library;
         return;
     }
-    found.add(weight::ENTRY, folder, &file, "has a `main`");
+    found.add(weight::ENTRY, folder, &file, "has a `main` function");
     found.plan.build = Some(Command::new("gleam export erlang-shipment").into());
     found.plan.start = Some(Command::new("./build/erlang-shipment/entrypoint.sh run"));
     let usual = found.framework.as_ref().map(|_| DEFAULT_PORT);

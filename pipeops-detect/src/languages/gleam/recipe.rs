@@ -20,22 +20,22 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.sources();
     if let Some(output) = pages {
         let build = app.detection.build.as_deref().unwrap_or_default();
-        script.run(&[PACKAGES], build, "builds the files for browsers");
+        script.run(&[PACKAGES], build, "builds the browser assets");
         static_site::serve(app, script, &format!("/src/{output}"));
         return Ok(());
     }
     script.run(
         &[PACKAGES],
         "gleam export erlang-shipment",
-        "all that Erlang needs to run it, in one folder",
+        "collects everything that Erlang needs in one folder",
     );
     script.stage(
         &app.image("gleam.run"),
         None,
-        "the same Erlang as it was compiled for",
+        "the Erlang version that it was compiled for",
     );
     app.environment(script, &[("ERL_CRASH_DUMP", "/tmp/erl_crash.dump")]);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     script.line(
         "COPY --from=build /src/build/erlang-shipment ./",
         "the program and its packages",
@@ -46,7 +46,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let arguments = own.map_or("run".to_owned(), Start::arguments);
     script.command(
         &format!("/app/entrypoint.sh {arguments}"),
-        "exec form: the script makes way for Erlang, which gets SIGTERM itself",
+        "exec form; the script execs Erlang, which receives SIGTERM directly",
     );
     Ok(())
 }

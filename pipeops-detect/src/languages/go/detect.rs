@@ -43,12 +43,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         found.add(weight::MANIFEST, folder, "go.mod", "a Go module");
         found.version(folder, module.version().map(|version| ("go.mod", version)));
     }
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["go.sum"],
-        "checksums of Go modules",
-    );
+    found.add_file(weight::LOCKFILE, folder, &["go.sum"], "Go module checksums");
     let members = workspace.unwrap_or_default();
     if folder.has("go.work") {
         found.add(
@@ -93,7 +88,7 @@ fn entry(
                 .map(|program| program.package.as_str())
                 .collect();
             let says = format!(
-                "a program, and nothing says which of these is the app: {}",
+                "one of several programs, and nothing says which is the app: {}",
                 names.join(", ")
             );
             found.add(weight::ENTRY, folder, &programs[0].file, says);
@@ -126,7 +121,7 @@ fn entry(
         .filter(|other| other.package != program.package);
     let others: Vec<&str> = others.map(|other| other.package.as_str()).collect();
     if !others.is_empty() {
-        let says = format!("taken before {}: {why}", others.join(", "));
+        let says = format!("preferred over {}: {why}", others.join(", "));
         found.add(weight::NONE, folder, &program.file, says);
     }
     found.plan.build = Some(
@@ -186,7 +181,7 @@ fn subcommand(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
                 weight::NONE,
                 folder,
                 &file,
-                format!("serves by the command `{command}`"),
+                format!("serves with the command `{command}`"),
             );
             found.plan.start = Some(Command::new("./app").arg(command));
             return;
@@ -222,7 +217,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
         || found
             .evidence
             .last()
-            .is_some_and(|last| last.says == "listens on PORT")
+            .is_some_and(|last| last.says == "listens on $PORT")
     {
         return;
     }
@@ -241,7 +236,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
             };
             let text = inside.text(name).unwrap_or_default();
             if reads_port(&text) {
-                found.add(weight::HINT, folder, &file, "listens on PORT");
+                found.add(weight::HINT, folder, &file, "listens on $PORT");
                 return;
             }
             if let Some(port) = address(&text) {

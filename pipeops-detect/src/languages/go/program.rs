@@ -149,9 +149,9 @@ pub(crate) fn choose<'p>(
     let (is_server, is_api, is_app) = (first_name("server"), first_name("api"), first_name("app"));
     let reasons: [(Reason<'_, Program>, &'static str); 9] = [
         (&root, "it is the module's root"),
-        (&no_helper, "the others only accompany it"),
-        (&named, "it is named as the module"),
-        (&server, "it is named as servers are"),
+        (&no_helper, "the others are helpers"),
+        (&named, "it is named after the module"),
+        (&server, "it has a server's name"),
         (&serves, "it serves requests"),
         (&command, "it is in `cmd`"),
         (&is_server, "it is named `server`"),

@@ -28,16 +28,13 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let (role, why) = match sources.cgo {
         true => (
             "go.run.cgo",
-            "C is linked: an image with libc, and without a shell",
+            "cgo links to libc, so the image has libc but no shell",
         ),
-        false => (
-            "go.run",
-            "a static program needs nothing: no shell, no packages",
-        ),
+        false => ("go.run", "a static program needs no shell and no packages"),
     };
     script.stage(&app.image(role), None, why);
     app.environment(script, &[]);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     data::copy(app, script, ".go", |name| embedded(&app.folder, name));
     program::copy(script);
     // A Procfile may call the program by another name: there is one program only, and no shell.
@@ -148,13 +145,16 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
     script.stage(
         &app.image(role),
         Some("build"),
-        "the compiler stays in a stage of its own",
+        "a separate stage keeps the compiler out of the image",
     );
     match sources.modules {
-        true => script.line("WORKDIR /src", "outside of GOPATH: modules are used"),
+        true => script.line(
+            "WORKDIR /src",
+            "outside GOPATH, because the app uses modules",
+        ),
         false => script.line(
             "WORKDIR /go/src/app",
-            "inside of GOPATH: there is no module",
+            "inside GOPATH, because there is no module",
         ),
     }
     if sources.modules && !sources.vendored {
@@ -176,8 +176,8 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
         quote(package)
     );
     let why = match sources.cgo {
-        true => "linked to libc; without paths of this machine and without debugging tables",
-        false => "static, without paths of this machine and without debugging tables",
+        true => "linked to libc, without build paths and debug tables",
+        false => "static, without build paths and debug tables",
     };
     script.run(&[MODULES, BUILDS], &command, why);
 }

@@ -45,9 +45,9 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let hpack = folder.text("package.yaml").filter(|text| is_hpack(text));
     let stack = folder.text("stack.yaml");
     if let Some(file) = cabal {
-        found.add(weight::MANIFEST, folder, file, "a package of Haskell");
+        found.add(weight::MANIFEST, folder, file, "a Haskell package");
     } else if hpack.is_some() {
-        let says = "a package of Haskell";
+        let says = "a Haskell package";
         found.add(weight::MANIFEST, folder, "package.yaml", says);
     }
     if stack.is_some() {

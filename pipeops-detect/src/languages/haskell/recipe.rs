@@ -1,4 +1,4 @@
-//! Haskell: one program, on the Debian that has the libraries that it is linked with.
+//! The Haskell recipe: one program, on a Debian with the libraries that it links to.
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -23,11 +23,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     program::compiler(app, script, "haskell.build");
     if !native.is_empty() {
         let packages: Vec<&str> = native.iter().map(|(build, _)| *build).collect();
-        debian::install(
-            script,
-            &packages,
-            "C libraries that packages are linked with",
-        );
+        debian::install(script, &packages, "C libraries that packages link to");
     }
     let stack = app.manager() == "stack";
     fetch(app, script, stack);
@@ -51,12 +47,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         caches,
         &command,
-        "copied out: the compiler's folders stay behind",
+        "copies the program out and leaves the compiler's files behind",
     );
     script.stage(
         &app.image("haskell.run"),
         None,
-        "the C libraries that every program of GHC needs",
+        "the C libraries that every GHC program needs",
     );
     if !native.is_empty() {
         let packages: Vec<&str> = native.iter().map(|(_, run)| *run).collect();
@@ -64,10 +60,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     script.line(
         "COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
-        "certificates, for what the program calls by TLS",
+        "CA certificates for outgoing TLS connections",
     );
     app.environment(script, &[("LANG", "C.UTF-8")]);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     data::folders(
         app,
         script,
@@ -108,7 +104,7 @@ fn fetch(app: &App<'_>, script: &mut Script, stack: bool) {
     script.run(
         &[cache],
         command,
-        "dependencies take the longest: built once, kept by the layer and the cache mount",
+        "dependencies take longest to build, so a layer and a cache mount keep them",
     );
 }
 

@@ -65,7 +65,12 @@ pub(crate) fn project(folder: &Folder<'_>) -> Option<(&'static str, &'static str
 fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
     found.add(weight::MANIFEST, folder, file, "a Maven project");
     found.package_manager = Some("maven".to_owned());
-    let wrapper = found.add_file(weight::LOCKFILE, folder, &["mvnw"], "brings its own Maven");
+    let wrapper = found.add_file(
+        weight::LOCKFILE,
+        folder,
+        &["mvnw"],
+        "includes the Maven wrapper",
+    );
     let maven = if wrapper.is_some() { "./mvnw" } else { "mvn" };
     found.plan.install = Some(Command::program(maven).args("--batch-mode dependency:go-offline"));
     maven
@@ -78,7 +83,7 @@ fn by_gradle(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static 
         weight::LOCKFILE,
         folder,
         &["gradlew"],
-        "brings its own Gradle",
+        "includes the Gradle wrapper",
     );
     let gradle = if wrapper.is_some() {
         "./gradlew"
@@ -145,8 +150,7 @@ fn version(
         && let Some((gradle, java)) = gradle::newest_java(folder)
     {
         let file = "gradle/wrapper/gradle-wrapper.properties";
-        let says =
-            format!("Gradle {gradle} runs on Java {java}, and on no later one with long support");
+        let says = format!("Gradle {gradle} runs on Java {java}, but on no newer LTS release");
         found.add(weight::NONE, folder, file, says);
         found.version = Some(java);
     }
@@ -187,9 +191,9 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
         found.plan.build = Some(Command::program(tool).args(arguments).into());
         let names: Vec<&str> = found.members.iter().map(String::as_str).collect();
         let says = match names.as_slice() {
-            [] => "no plugin and no class makes something that starts".to_owned(),
+            [] => "no plugin or main class produces a runnable app".to_owned(),
             names => format!(
-                "several modules start, and none is named as the one to deploy: {}",
+                "several modules are runnable, and nothing says which one to deploy: {}",
                 names.join(", ")
             ),
         };
@@ -220,17 +224,17 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
     let says = match &app.kind {
         Kind::Jar(name) => {
             found.plan.start = Some(jar(format!("{dir}{archives}/{name}")));
-            format!("makes {name}")
+            format!("builds {name}")
         }
         Kind::Quarkus => {
             found.plan.start = Some(jar(format!("{dir}{output}/quarkus-app/quarkus-run.jar")));
-            "makes the folder of Quarkus".to_owned()
+            "builds the Quarkus folder".to_owned()
         }
         Kind::Script(name) => {
             found.plan.start = Some(Command::program(format!(
                 "{dir}build/install/{name}/bin/{name}"
             )));
-            format!("makes the script `{name}`")
+            format!("builds the script `{name}`")
         }
         Kind::Classes(main) => {
             found.plan.start = Some(
@@ -242,7 +246,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
         }
         Kind::War(name) => {
             found.plan.start = Some(Command::new("catalina.sh run"));
-            format!("makes {name} for a servlet container: Tomcat")
+            format!("builds {name} for a servlet container (Tomcat)")
         }
         Kind::Library => return,
     };
@@ -326,7 +330,7 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
             continue;
         }
         if value.contains("${PORT") {
-            found.add(weight::HINT, folder, &file, "listens on PORT");
+            found.add(weight::HINT, folder, &file, "listens on $PORT");
         } else if let Ok(port) = value.trim().parse()
             && port != 0
         {

@@ -1,4 +1,4 @@
-//! What a build of Maven or Gradle makes, and which of its modules is the app.
+//! What a Maven or Gradle build produces, and which of its modules is the app.
 
 use crate::repository::folder::Folder;
 use crate::{choice, servers};

@@ -21,7 +21,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let build = Build::of(app, manager);
     script.stage(&app.image(build.role), Some("build"), build.why);
     // Gradle takes the folder's name for the project's where the settings name none.
-    script.line("WORKDIR /app", "the sources' folder");
+    script.line("WORKDIR /app", "the source directory");
     build.dependencies(app, script, &project);
     script.sources();
     let command = format!(
@@ -32,7 +32,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         &[build.cache],
         &command,
-        "what is run is taken out of what the build leaves",
+        "builds, then keeps only what the app needs to run",
     );
     if let Kind::War(_) = module.kind {
         tomcat(app, script, module);
@@ -45,7 +45,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     if let ["server", config] = arguments[..] {
         script.line(
             &format!("COPY {0} ./{0}", quote(config)),
-            "the settings that the command names",
+            "the configuration file that the command names",
         );
     }
     let own = app
@@ -87,18 +87,15 @@ pub(crate) fn run_stage(app: &App<'_>, script: &mut Script, ports: &[(&str, &str
     script.stage(
         &app.image("java.run"),
         None,
-        "a runtime only: no compiler, no build tool",
+        "only the runtime, without compiler and build tool",
     );
     // Without it the heap is a quarter of the container's memory, whatever its limit is.
     app.environment(script, &[("JAVA_TOOL_OPTIONS", "-XX:MaxRAMPercentage=75")]);
     if app.detection.port.is_some() {
-        script.environment(ports, "the framework's own name for the port");
+        script.environment(ports, "the framework's own variable for the port");
     }
-    script.line("WORKDIR /app", "the app's folder");
-    script.line(
-        "COPY --from=build /out/ ./",
-        "what was built, and nothing else",
-    );
+    script.line("WORKDIR /app", "the app's directory");
+    script.line("COPY --from=build /out/ ./", "only the build output");
 }
 
 /// A servlet container, for what is no program by itself.
@@ -112,7 +109,7 @@ fn tomcat(app: &App<'_>, script: &mut Script, module: &Module) {
     script.stage(
         &app.image(role),
         None,
-        "the archive is no program: a servlet container runs it",
+        "a servlet container, which runs the archive",
     );
     let source = "-Dorg.apache.tomcat.util.digester.PROPERTY_SOURCE=org.apache.tomcat.util.digester.EnvironmentPropertySource";
     app.environment(
@@ -125,11 +122,11 @@ fn tomcat(app: &App<'_>, script: &mut Script, module: &Module) {
     script.run(
         &[],
         "sed -i \"s/port=\\\"8080\\\"/port=\\\"\\${PORT}\\\"/; s/<Server port=\\\"8005\\\"/<Server port=\\\"-1\\\"/\" conf/server.xml \\\n && for dir in logs temp work; do rm -rf \"$dir\" && ln -s /tmp \"$dir\" || exit 1; done",
-        "the port comes from the environment, and what Tomcat writes goes to the one folder that is writable",
+        "takes the port from the environment, and redirects Tomcat's writes to /tmp, the only writable folder",
     );
     script.line(
         "COPY --from=build /out/ /usr/local/tomcat/webapps/ROOT/",
-        "the app, unpacked: nothing is written when it starts",
+        "the app, already unpacked, so it writes nothing at startup",
     );
     app.run(script, "catalina.sh run");
 }
@@ -196,8 +193,8 @@ impl Build {
         Self {
             role,
             why: match wrapped {
-                true => "a JDK; the project brings its own build tool",
-                false => "a JDK with the build tool that the project lacks",
+                true => "a JDK; the project's wrapper provides the build tool",
+                false => "a JDK with the build tool, because the project has no wrapper",
             },
             tool,
             cache: if maven { "/root/.m2" } else { "/root/.gradle" },
@@ -233,7 +230,7 @@ impl Build {
         for dir in dirs.iter().filter(|dir| app.folder.has_dir(dir)) {
             script.line(
                 &format!("COPY {dir} ./{dir}"),
-                "what all modules are built with",
+                "build logic that all modules share",
             );
         }
         for module in &project.modules {
@@ -252,7 +249,7 @@ impl Build {
             script.run(
                 &[self.cache],
                 &command,
-                "a build without sources fetches what the build with them needs, plugins and modules included; what fails here is told by the real build",
+                "builds without sources to fetch plugins and dependencies; failures are ignored here, because the real build reports them",
             );
             return;
         }
@@ -266,7 +263,7 @@ impl Build {
         script.run(
             &[self.cache],
             &format!("{} --no-daemon {task}", self.tool),
-            "Gradle itself, its plugins, and what the dependencies are; the cache mount keeps downloads between builds",
+            "fetches Gradle, its plugins and the dependencies; the cache mount keeps downloads across builds",
         );
     }
 

@@ -111,7 +111,7 @@ impl<'a> App<'a> {
                 found.output = Some(output.clone());
             }
         } else if self.site.package.json.get("meteor").is_some() {
-            let says = "a Meteor app: its own tool builds and starts it";
+            let says = "a Meteor app, which only Meteor's own tool builds and starts";
             found.add(weight::FRAMEWORK, folder, file, says);
             found.framework = Some("meteor".to_owned());
         } else if let Some((dependency, name)) = frameworks::bot(self.site.package) {
@@ -161,8 +161,10 @@ impl<'a> App<'a> {
             match &script.does {
                 Does::Run => found.plan.start = Some(self.moved_by_build().unwrap_or(run)),
                 Does::BuildAndRun(build, command) => {
-                    let says =
-                        format!("`{}` builds first: the image is built already", script.name);
+                    let says = format!(
+                        "`{}` builds first, which the image build has already done",
+                        script.name
+                    );
                     found.add(weight::NONE, site.folder, site.package.file, says);
                     found.plan.start = Some(plan::Command::written(command));
                     if !build.is_empty() {
@@ -223,7 +225,7 @@ impl<'a> App<'a> {
             .as_deref()
             .and_then(|file| entry::run(site, file, self.bun));
         if command.is_some() {
-            let says = "the script is for developers: it watches sources";
+            let says = "the script is for development: it watches sources";
             found.add(weight::NONE, site.folder, site.package.file, says);
         }
         found.plan.start = command.or(Some(run));
@@ -237,7 +239,7 @@ impl<'a> App<'a> {
             site.package,
         );
         if let Some(command) = told.last().filter(|command| kind::runs_elsewhere(command)) {
-            let says = format!("`start` runs {}, which is no server", command.program());
+            let says = format!("`start` runs {}, which isn't a server", command.program());
             found.add(weight::NONE, site.folder, site.package.file, says);
             return;
         }
@@ -276,7 +278,7 @@ impl<'a> App<'a> {
                 weight::ENTRY,
                 site.folder,
                 &file,
-                "the program that developers run",
+                "the program that the development script runs",
             );
             found.plan.start = Some(command);
             self.port(found, None);
@@ -313,7 +315,7 @@ impl<'a> App<'a> {
                 Some(port)
             }
             Port::FromEnvironment(file) => {
-                found.add(weight::HINT, site.folder, &file, "listens on PORT");
+                found.add(weight::HINT, site.folder, &file, "listens on $PORT");
                 Some(DEFAULT_PORT)
             }
             Port::Silent
@@ -324,7 +326,7 @@ impl<'a> App<'a> {
                     weight::NONE,
                     site.folder,
                     file,
-                    "no source of it listens on a port",
+                    "none of its sources listens on a port",
                 );
                 None
             }
@@ -363,7 +365,7 @@ impl<'a> App<'a> {
                 weight::NONE,
                 self.site.folder,
                 package.file,
-                "nothing to run: tools for developers only",
+                "only development tools, nothing to run",
             );
             Role::Tools
         };

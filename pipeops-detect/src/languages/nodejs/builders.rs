@@ -140,7 +140,7 @@ pub(crate) fn output(site: &Site<'_>, name: &str) -> (Serves, Option<(String, St
         "vite" => {
             let config = Config::read(site.folder, "vite.config");
             if config.contains("lib:") && config.contains("build") && !has_page(site) {
-                return (Serves::Nothing("a library, bundled by vite"), None);
+                return (Serves::Nothing("a library bundled by Vite"), None);
             }
             let root = config.text("root").unwrap_or_else(|| folder.to_owned());
             if let Some(told) = told.and_then(|told| inside(&root, told)) {

@@ -27,7 +27,7 @@ fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Fi
     }
     found.version(folder, version::version(folder, package));
     if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
-        let says = "depends on other members of a workspace: choose its root as the path";
+        let says = "depends on other workspace members: set the path to the workspace root";
         found.add(weight::NONE, folder, package.file, says);
     }
     let site = Site { folder, package };

@@ -89,7 +89,7 @@ pub(crate) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
         let command = runtime(bun).arg(&file);
         return Some(Program {
             file,
-            says: "the main file, there after the build",
+            says: "the main file, created by the build",
             command,
         });
     }
@@ -97,7 +97,7 @@ pub(crate) fn program(site: &Site<'_>, bun: bool) -> Option<Program> {
         let command = runtime(bun).arg(&file);
         return Some(Program {
             file,
-            says: "what the build makes of the program",
+            says: "the program's build output",
             command,
         });
     }

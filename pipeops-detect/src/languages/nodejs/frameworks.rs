@@ -202,7 +202,7 @@ fn next(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         .find(|command| exports(command))
     {
         let output = command.option(&["-o", "--outdir"]).unwrap_or("out");
-        let says = "the build exports files: `next export`";
+        let says = "`next export` exports static files";
         return (
             Serves::Files(output.to_owned()),
             because(site.package.file, says),
@@ -212,7 +212,7 @@ fn next(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         let output = config.text("distDir").unwrap_or_else(|| "out".to_owned());
         return (
             Serves::Files(output),
-            because(&config.file, "`output: 'export'`: built into files"),
+            because(&config.file, "`output: 'export'`: builds static files"),
         );
     }
     if config.is("output", "standalone") {
@@ -221,7 +221,7 @@ fn next(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
             start,
             because(
                 &config.file,
-                "`output: 'standalone'`: brings a server of its own",
+                "`output: 'standalone'`: includes its own server",
             ),
         );
     }
@@ -245,7 +245,7 @@ fn nuxt(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
             && command.argument(0) == "generate"
     };
     if site.build_commands().iter().any(generates) {
-        let says = "the build generates files: `nuxt generate`";
+        let says = "`nuxt generate` generates static files";
         return (
             Serves::Files(output.to_owned()),
             because(site.package.file, says),
@@ -254,7 +254,7 @@ fn nuxt(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     if config.is("preset", "static") || (old && config.is("target", "static")) {
         return (
             Serves::Files(output.to_owned()),
-            because(&config.file, "built into files"),
+            because(&config.file, "builds static files"),
         );
     }
     program(if old {
@@ -270,7 +270,7 @@ fn remix(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         let files = Serves::Files("build/client".to_owned());
         return (
             files,
-            because(&config.file, "`ssr: false`: built into files"),
+            because(&config.file, "`ssr: false`: builds static files"),
         );
     }
     if !site.package.depends("@remix-run/serve") {
@@ -291,7 +291,7 @@ fn react_router(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         let files = inside(&build, "client").unwrap_or(build);
         return (
             Serves::Files(files),
-            because(&config.file, "`ssr: false`: built into files"),
+            because(&config.file, "`ssr: false`: builds static files"),
         );
     }
     if !site.package.depends("@react-router/serve") {
@@ -310,7 +310,7 @@ fn tanstack(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     }
     (
         Serves::Nothing(
-            "built into a handler without a server: add nitro to vite.config, or a script `start`",
+            "builds a request handler without a server: add nitro to vite.config, or a `start` script",
         ),
         None,
     )
@@ -330,7 +330,7 @@ fn sveltekit(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         let output = config.text("pages").unwrap_or_else(|| "build".to_owned());
         return (
             Serves::Files(output),
-            because(&config.file, "adapter-static: built into files"),
+            because(&config.file, "adapter-static: builds static files"),
         );
     }
     let output = config.text("out").unwrap_or_else(|| "build".to_owned());
@@ -338,15 +338,15 @@ fn sveltekit(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     if adapter("node") {
         return (
             start,
-            because(&config.file, "adapter-node: built into a server"),
+            because(&config.file, "adapter-node: builds a server"),
         );
     }
     if adapter("auto") {
-        let says = "adapter-auto: takes adapter-node where the build says so (GCP_BUILDPACKS)";
+        let says = "adapter-auto: uses adapter-node, because the build sets GCP_BUILDPACKS";
         return (start, because(&config.file, says));
     }
     (
-        Serves::Nothing("its adapter is for another platform: take @sveltejs/adapter-node"),
+        Serves::Nothing("its adapter is for another platform: use @sveltejs/adapter-node"),
         None,
     )
 }
@@ -363,14 +363,11 @@ fn astro(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         ));
         return (
             start,
-            because(
-                &config.file,
-                "the adapter @astrojs/node: built into a server",
-            ),
+            because(&config.file, "@astrojs/node: builds a server"),
         );
     }
     if config.is("output", "server") || config.is("output", "hybrid") {
-        let why = "its adapter is for another platform: take @astrojs/node";
+        let why = "its adapter is for another platform: use @astrojs/node";
         return (Serves::Nothing(why), None);
     }
     (Serves::Files(output), None)
@@ -383,7 +380,7 @@ fn expo(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     });
     let web = site.package.depends("react-native-web") || site.package.depends("expo-router");
     if export.is_none() && !web {
-        return (Serves::Nothing("an app for phones"), None);
+        return (Serves::Nothing("a phone app"), None);
     }
     let old =
         export.is_some_and(|command| command.operand().is_some_and(|word| word.ends_with(":web")));

@@ -1,4 +1,4 @@
-//! What the commands of scripts do: build, serve files, watch sources, or run the app.
+//! Classifies the commands of scripts: they build, serve files, watch sources, or run the app.
 
 use super::command::{ScriptCommand, split};
 

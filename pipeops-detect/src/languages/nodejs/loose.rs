@@ -36,7 +36,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
             weight::MANIFEST,
             folder,
             file,
-            "a Node.js package, but it cannot be read",
+            "a Node.js package that can't be parsed",
         );
         found.package_manager = Some("npm".to_owned());
     }
@@ -66,7 +66,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         weight::ENTRY,
         folder,
         file,
-        "a program for Node.js, without package.json",
+        "a Node.js program without package.json",
     );
     found.package_manager = Some(if bun { "bun" } else { "npm" }.to_owned());
     found.plan.start = Some(Command::new(if bun { "bun run" } else { "node" }).arg(file));

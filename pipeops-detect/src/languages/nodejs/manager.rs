@@ -70,7 +70,7 @@ fn hinted(package: &Package) -> Option<(&'static str, &'static str)> {
             .any(|key| package.text(&format!("/{key}/{name}")).is_some())
     });
     if let Some(name) = engines.and_then(|name| known(name)) {
-        return Some((name, "asks for a version of this package manager"));
+        return Some((name, "requires a version of this package manager"));
     }
     let only = split(package.script("preinstall").unwrap_or_default());
     let only = only
@@ -83,7 +83,7 @@ fn hinted(package: &Package) -> Option<(&'static str, &'static str)> {
         .iter()
         .any(|command| command.program() == "bun" || command.text.starts_with("bunx "));
     (bun || package.depends("bun-types") || package.depends("@types/bun"))
-        .then_some(("bun", "runs by bun"))
+        .then_some(("bun", "runs with Bun"))
 }
 
 /// Whether it is Yarn 2 or newer, which has other commands than the first.

@@ -1,4 +1,4 @@
-//! The port that a program listens on, as its scripts and its sources say.
+//! Finds the port that a program listens on in its scripts and sources.
 
 use super::command::ScriptCommand;
 use super::entry::resolve;

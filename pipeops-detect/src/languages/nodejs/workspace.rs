@@ -66,12 +66,7 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
     let folder = site.folder;
     let mut patterns = site.package.workspaces();
     if !patterns.is_empty() {
-        found.add(
-            weight::ENTRY,
-            folder,
-            site.package.file,
-            "the root of a workspace",
-        );
+        found.add(weight::ENTRY, folder, site.package.file, "a workspace root");
     }
     if folder.has("pnpm-workspace.yaml") {
         let more = texts(folder.yaml("pnpm-workspace.yaml")["packages"].as_array());
@@ -81,7 +76,7 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
                 weight::ENTRY,
                 folder,
                 "pnpm-workspace.yaml",
-                "the root of a pnpm workspace",
+                "a pnpm workspace root",
             );
         }
         patterns.extend(more);
@@ -278,7 +273,7 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
         weight::NONE,
         site.folder,
         &member.path,
-        format!("{} is what is started", member.name),
+        format!("{} is the member that is started", member.name),
     );
     found.framework.clone_from(&inner.framework);
     found.role = inner.role;

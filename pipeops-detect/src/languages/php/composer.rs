@@ -1,4 +1,4 @@
-//! What Composer's files say: packages, the version of PHP, and its extensions.
+//! Reads Composer's files: packages, the PHP version, and extensions.
 
 use serde_json::Value;
 
@@ -142,7 +142,7 @@ pub(crate) fn version(
         .as_ref()
         .map_or(DEFAULT_VERSION, |(_, version)| version);
     if let Some((package, version)) = composer.needs_newer(current) {
-        let says = format!("{package} needs version {version}");
+        let says = format!("{package} requires version {version}");
         return Some(("composer.lock", version, says));
     }
     let (file, version) = told?;

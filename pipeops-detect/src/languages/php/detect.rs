@@ -94,12 +94,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         found.package_manager = Some("composer".to_owned());
         found.plan.install = Some(Command::new("composer install --no-dev"));
     }
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["composer.lock"],
-        "written by Composer",
-    );
+    found.lockfile(folder, &["composer.lock"], "Composer");
     frameworks(&mut found, folder, &composer);
     let commands = &["artisan", "bin/console", "bin/cake", "spark", "yii"];
     found.add_file(weight::HINT, folder, commands, "the framework's command");
@@ -124,7 +119,7 @@ fn frameworks(found: &mut Findings, folder: &Folder<'_>, composer: &Composer) {
         return;
     }
     if let Some((file, name)) = SIGNS.iter().find(|(file, _)| folder.has(file)) {
-        found.add(weight::FRAMEWORK, folder, file, format!("a file of {name}"));
+        found.add(weight::FRAMEWORK, folder, file, format!("a {name} file"));
         found.framework = Some((*name).to_owned());
     }
 }
@@ -144,7 +139,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>) {
     let program = folder.first(PROGRAMS);
     match (index, program) {
         (Some(file), _) if !(file == "index.php" && listens(file)) => {
-            found.add(weight::ENTRY, folder, file, "answers requests");
+            found.add(weight::ENTRY, folder, file, "serves requests");
             let root = file.strip_suffix("/index.php").unwrap_or(".");
             found.plan.start = Some(Command::new("php -S 0.0.0.0:$PORT -t").arg(root));
             found.port = Some(DEFAULT_PORT);
@@ -171,7 +166,7 @@ fn assets(found: &mut Findings, folder: &Folder<'_>) {
         .and_then(Value::as_str)
         .is_some()
     {
-        let says = "its script `build` makes files for browsers";
+        let says = "its `build` script builds browser assets";
         found.add(weight::NONE, folder, "package.json", says);
         let managers = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
         let manager = managers.iter().find(|(lock, _)| folder.has(lock));

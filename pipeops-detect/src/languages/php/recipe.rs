@@ -23,13 +23,13 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "php.run.cli"
     };
     let why = match php.root {
-        Some(_) => "PHP inside of Apache",
-        None => "PHP alone: the program serves by itself, or does not serve",
+        Some(_) => "PHP inside Apache",
+        None => "PHP without Apache, because the program serves requests itself or serves none",
     };
     script.stage(&app.image(role), None, why);
     php.environment(script);
     php.extensions(script);
-    script.line("WORKDIR /app", "the app's folder");
+    script.line("WORKDIR /app", "the app's directory");
     php.settings(script);
     php.copy(script, assets);
     php.folders(script);
@@ -119,14 +119,14 @@ impl<'a> Php<'a> {
             script.run(
                 &[],
                 &format!("docker-php-ext-install {names}"),
-                "extensions that the image brings the sources of, and no library is missing for",
+                "extensions that the image can compile without more libraries",
             );
             return;
         }
         let installer = self.app.images.image("php.extensions", None);
         script.line(
             &format!("COPY --from={installer} /usr/bin/install-php-extensions /usr/local/bin/"),
-            "a script that knows the libraries of each extension, and removes what only their build needs",
+            "a script that installs extensions with their libraries, and removes what only their build needs",
         );
         script.run(
             &[],
@@ -155,7 +155,7 @@ impl<'a> Php<'a> {
         if let Some(root) = &self.root {
             command.push_str(&format!(" \\\n && {}", apache(self.app, root)));
             why.push_str(
-                ". Apache listens on the variable PORT, above 1023, and serves the app's folder by the app's own rules",
+                ". Apache listens on $PORT, which must be above 1023, and serves the app's folder with the app's own rules",
             );
         }
         script.run(&[], &command, &why);
@@ -176,7 +176,7 @@ impl<'a> Php<'a> {
                     "COPY --from=assets /app{root} ./{}",
                     root.trim_start_matches('/')
                 ),
-                "the built files for browsers",
+                "the built browser assets",
             );
         }
     }
@@ -191,7 +191,7 @@ impl<'a> Php<'a> {
             self.needs.folders.iter().map(|(folder, _)| {
                 format!("rm -rf {folder} \\\n && ln -s /tmp/app/{folder} {folder}")
             });
-        let why = "the framework writes there: /tmp is all that is writable when it runs. Uploads need a volume, or a service";
+        let why = "the framework writes there, and only /tmp is writable at run time; uploads need a volume or a service";
         steps.extend(links.map(|link| (link, why)));
         script.steps(&steps);
     }
@@ -221,7 +221,7 @@ impl<'a> Php<'a> {
         let line = format!("mkdir -p {} && exec {command}", folders.join(" "));
         script.exec(
             &["/bin/sh", "-c", &line],
-            "/tmp is empty when a pod starts: the folders first, then the app in the shell's place",
+            "/tmp is empty when a pod starts, so the shell creates the folders and then execs the app",
         );
     }
 }
@@ -247,12 +247,12 @@ fn composer(app: &App<'_>, script: &mut Script) {
     script.stage(
         &app.image("php.build"),
         Some("build"),
-        "Composer stays in a stage of its own",
+        "a separate stage keeps Composer out of the image",
     );
-    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    script.line("WORKDIR /app", "the same directory as in the final image");
     let json = app.folder.text("composer.json").unwrap_or_default();
     if json.contains("\"path\"") && json.contains("\"repositories\"") {
-        script.line("COPY . .", "packages are folders of the project");
+        script.line("COPY . .", "some packages are folders in the project");
     } else {
         let files = ["composer.json", "composer.lock", "symfony.lock"];
         script.manifests(&app.present(&files).join(" "), "./");
@@ -260,12 +260,12 @@ fn composer(app: &App<'_>, script: &mut Script) {
     script.run(
         &["/tmp/cache"],
         "composer install --no-dev --no-scripts --no-autoloader --no-interaction --prefer-dist --ignore-platform-reqs",
-        "the cache mount keeps downloads between builds, outside of the image; extensions are those of the image that runs",
+        "the cache mount keeps downloads across builds and out of the image; the final image has the extensions",
     );
     script.sources();
     script.run(
         &[],
         "composer dump-autoload --no-dev --optimize --no-scripts",
-        "the table of classes, now that they are there",
+        "generates the class map, now that the sources are there",
     );
 }

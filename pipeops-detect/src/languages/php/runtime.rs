@@ -1,4 +1,4 @@
-//! What each framework of PHP needs when it runs: extensions, folders to write to, settings.
+//! What each PHP framework needs at run time: extensions, writable folders, settings.
 
 /// A framework's needs.
 pub(crate) struct Needs {
@@ -83,7 +83,7 @@ const TABLE: &[(&str, Needs)] = &[
             settings: &[("APP_ENV", "production"), ("LOG_CHANNEL", "stderr")],
             prepare: Some((
                 "php artisan package:discover --ansi",
-                "the lists of packages in bootstrap/cache, which nothing can write later",
+                "writes the package lists to bootstrap/cache, which is read-only at run time",
             )),
         },
     ),

@@ -44,8 +44,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let (manager, install) = manager::manager(folder);
     if manager == "conda" {
         let file = CONDA.iter().find(|file| folder.has(file)).unwrap_or(&".");
-        let says =
-            "conda packages and pip's list are installed; scripts that run on activation are not";
+        let says = "conda packages and the pip list are installed; activation scripts don't run";
         found.add(weight::NONE, folder, file, says);
     }
     found.package_manager = Some(manager.to_owned());
@@ -59,7 +58,7 @@ fn manifests(found: &mut Findings, folder: &Folder<'_>, pyproject: Option<&Table
     if let Some(pyproject) = pyproject {
         let (weight, says) = match manager::is_project(pyproject) {
             true => (weight::MANIFEST, "a Python project"),
-            false => (weight::HINT, "settings of Python tools"),
+            false => (weight::HINT, "configures Python tools"),
         };
         found.add(weight, folder, "pyproject.toml", says);
     }
@@ -152,7 +151,7 @@ fn site(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool 
     let Some((build, output)) = build.filter(|_| alone) else {
         return false;
     };
-    let says = format!("depends on {package}: built into files");
+    let says = format!("depends on {package}: builds static files");
     found.add(weight::HINT, folder, packages.asked_by(package), says);
     found.plan.build = Some(build.into());
     found.output = Some(output);
@@ -178,7 +177,7 @@ fn old(found: &mut Findings, folder: &Folder<'_>, sources: &[source::Source]) {
         line.starts_with("print \"") || line.starts_with("print '")
     };
     if program.text.lines().any(prints) {
-        let says = "a print statement: Python 2, which gets no fixes since 2020";
+        let says = "a print statement: Python 2, which has had no fixes since 2020";
         found.add(weight::NONE, folder, &program.path, says);
         found.version = Some("2.7".to_owned());
     }

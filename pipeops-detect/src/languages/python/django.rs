@@ -28,7 +28,7 @@ pub(crate) fn find(found: &mut Findings, folder: &Folder<'_>, packages: &Package
             weight::NONE,
             folder,
             &manage,
-            "no server for production among the packages: started by Django's own",
+            "no production server among the packages: uses Django's development server",
         );
     }
     let own = || {
@@ -173,10 +173,10 @@ fn collect_static(
         weight::NONE,
         folder,
         &file,
-        "sets STATIC_ROOT: files for browsers are collected",
+        "sets STATIC_ROOT: static files are collected",
     );
     if !packages.installs("whitenoise") && !packages.installs("django-storages") {
-        let says = "nothing among the packages serves them (whitenoise would)";
+        let says = "none of the packages serves them (whitenoise would)";
         found.add(weight::NONE, folder, &file, says);
     }
     let command = Command::new("python").arg(manage);

@@ -7,9 +7,9 @@ use crate::languages::python::packages::included;
 pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
 
 pub(crate) const WHY_SERVER: &str =
-    "; with the server that the start command names and that the project's packages lack";
+    "; adds the server that the start command names, which the project doesn't install";
 
-const WHY_PROJECT: &str = "the project itself is installed: its sources are needed";
+const WHY_PROJECT: &str = "all sources, because the project itself is installed";
 
 const UV: &str = "uv>=0.8,<1";
 
@@ -21,7 +21,7 @@ pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
         script.run(
             &[PIP_CACHE],
             &format!("pip install '{UV}'"),
-            "pip cannot install what a pyproject.toml lists without building a package of it; uv can",
+            "uv installs the dependencies of a pyproject.toml without building a package; pip can't",
         );
         script.manifests(file, "./");
         script.fetch(
@@ -51,7 +51,7 @@ pub(crate) fn pip(app: &App<'_>, script: &mut Script) {
     if local {
         script.line(
             "COPY . .",
-            "the list of packages names folders of the project",
+            "all sources, because the package list names folders in the project",
         );
     } else {
         for file in &files {
@@ -77,7 +77,7 @@ pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
     script.run(
         &[PIP_CACHE],
         &format!("pip install '{UV}'"),
-        "the tool that wrote the lock file",
+        "the tool that wrote the lockfile",
     );
     script.environment(
         &[
@@ -95,7 +95,10 @@ pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
     };
     // The members of a workspace, and dependencies by their path, are sources.
     if pyproject.contains("[tool.uv.workspace]") || pyproject.contains("path = ") {
-        script.line("COPY . .", "parts of the project are dependencies of it");
+        script.line(
+            "COPY . .",
+            "all sources, because some dependencies are parts of the project",
+        );
         script.fetch(
             &[CACHE],
             &format!("uv sync {flags} --no-editable --inexact"),
@@ -112,7 +115,7 @@ pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
         script.run(
             &[CACHE],
             &format!("uv sync {flags} --no-editable --inexact"),
-            "installs the project beside its dependencies",
+            "installs the project next to its dependencies",
         );
     }
 }
@@ -123,12 +126,15 @@ pub(crate) fn poetry(app: &App<'_>, script: &mut Script) {
     script.run(
         &[PIP_CACHE],
         "python -m venv /poetry && /poetry/bin/pip install 'poetry>=1.8,<3'",
-        "Poetry in an environment of its own: it is not part of the app",
+        "installs Poetry in a separate environment, which isn't part of the app",
     );
     let install = "/poetry/bin/poetry install --only main --no-interaction";
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
     if pyproject.contains("path = ") || pyproject.contains("path=") {
-        script.line("COPY . .", "parts of the project are dependencies of it");
+        script.line(
+            "COPY . .",
+            "all sources, because some dependencies are parts of the project",
+        );
     } else {
         let lock = if app.folder.has("poetry.lock") {
             " poetry.lock"
@@ -140,7 +146,7 @@ pub(crate) fn poetry(app: &App<'_>, script: &mut Script) {
     script.fetch(&[CACHE], &format!("{install} --no-root"));
     if starts_itself(app, &pyproject) {
         script.line("COPY . .", WHY_PROJECT);
-        script.run(&[CACHE], install, "installs the project's own command");
+        script.run(&[CACHE], install, "installs the project's command");
     }
 }
 
@@ -150,7 +156,7 @@ pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
     script.run(
         &[PIP_CACHE],
         "python -m venv /pdm && /pdm/bin/pip install 'pdm>=2.15,<3'",
-        "PDM in an environment of its own: it is not part of the app",
+        "installs PDM in a separate environment, which isn't part of the app",
     );
     let (files, install) = match app.folder.has("pdm.lock") {
         true => (
@@ -167,7 +173,7 @@ pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
     if starts_itself(app, &pyproject) {
         script.line("COPY . .", WHY_PROJECT);
-        script.run(&[CACHE], install, "installs the project's own command");
+        script.run(&[CACHE], install, "installs the project's command");
     }
 }
 
@@ -190,7 +196,7 @@ pub(crate) fn pipenv(app: &App<'_>, script: &mut Script) {
     script.run(
         &[PIP_CACHE],
         "python -m venv /pipenv && /pipenv/bin/pip install 'pipenv>=2024'",
-        "Pipenv in an environment of its own: it is not part of the app",
+        "installs Pipenv in a separate environment, which isn't part of the app",
     );
     let (files, install) = match app.folder.has("Pipfile.lock") {
         true => ("Pipfile Pipfile.lock", "/pipenv/bin/pipenv sync"),
@@ -208,14 +214,14 @@ pub(crate) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     script.stage(
         &app.images.image("python.build", None),
         Some("build"),
-        "compilers and git, for packages that pip adds to the environment",
+        "compilers and git for packages that pip adds to the environment",
     );
     let micromamba = app.images.image("conda.build", None);
     script.line(
         &format!("COPY --from={micromamba} /bin/micromamba /usr/local/bin/"),
-        "a small program that installs conda's environments",
+        "a small tool that installs conda environments",
     );
-    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    script.line("WORKDIR /app", "the same directory as in the final image");
     script.manifests(file, "./");
     let mut command = format!(
         "micromamba create --yes --always-copy --root-prefix /root/micromamba --prefix /venv --file {file}"
@@ -230,6 +236,6 @@ pub(crate) fn conda(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     script.run(&["/root/micromamba/pkgs", PIP_CACHE], &command, &why);
     script.environment(
         &[("PATH", "/venv/bin:$PATH")],
-        "everything that follows uses the environment",
+        "the following steps use the environment",
     );
 }

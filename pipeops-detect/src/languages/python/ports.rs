@@ -1,4 +1,4 @@
-//! The port that a Python program listens on, as far as its source says so.
+//! Finds the port that a Python program listens on, if its source contains it.
 
 use crate::repository::port;
 use crate::repository::port::DEFAULT_PORT;

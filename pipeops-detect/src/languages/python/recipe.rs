@@ -1,4 +1,4 @@
-//! Python: dependencies into a virtual environment, which the second stage takes over.
+//! The Python recipe: dependencies go into a virtual environment, which the second stage copies.
 
 use super::install::{self, PIP_CACHE, WHY_SERVER};
 use super::libraries::LIBRARIES;
@@ -37,7 +37,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         true => app.images.image("conda.run", None),
         false => app.image("python.run"),
     };
-    script.stage(&run, None, "the image that runs: no compilers, no caches");
+    script.stage(&run, None, "the final image, without compilers and caches");
     let installed = dependencies || server.is_some();
     let browsers = packages.has("playwright");
     let mut settings = vec![("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1")];
@@ -55,22 +55,25 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         let needs: Vec<_> = needs.filter(|(name, _)| !binary(name)).copied().collect();
         debian::install_for(script, &needs);
     }
-    script.line("WORKDIR /app", "the app's folder");
+    script.line("WORKDIR /app", "the app's directory");
     if installed {
         script.line(
             "COPY --from=build /venv /venv",
-            "the dependencies, without what installed them",
+            "the dependencies, without the tools that installed them",
         );
     }
     if browsers {
         script.run(
             &[],
             "playwright install --with-deps chromium \\\n && rm -rf /var/lib/apt/lists/*",
-            "the browser that Playwright steers, and its libraries: all users may read them",
+            "installs the browser that Playwright controls, and its libraries, readable by all users",
         );
     }
     match copied {
-        true => script.line("COPY --from=build /app ./", "sources and built files"),
+        true => script.line(
+            "COPY --from=build /app ./",
+            "the sources and the built files",
+        ),
         false => script.sources(),
     }
     app.run(script, &start.start_text());
@@ -87,12 +90,12 @@ fn prepare(app: &App<'_>, script: &mut Script, assets: bool) -> bool {
         true => "COPY --from=assets /app ./",
         false => "COPY . .",
     };
-    script.line(copy, "the sources last: they change most often");
+    script.line(copy, "sources last, because they change most often");
     if let Some(build) = build {
         script.run(
             &[],
             build,
-            "files for browsers, collected with stand-ins for settings that only the running app has",
+            "collects static files, with placeholders for settings that only the running app has",
         );
     }
     true
@@ -116,9 +119,9 @@ fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     script.stage(
         &app.image("python.build"),
         Some("build"),
-        "the full image: compilers and headers for packages without wheels, and git",
+        "the full image, with git, and compilers and headers for packages without wheels",
     );
-    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    script.line("WORKDIR /app", "the same directory as in the final image");
     let old = app
         .detection
         .version
@@ -127,11 +130,11 @@ fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     let (mut command, mut why) = match old {
         true => (
             "pip install 'virtualenv<20.22' && virtualenv /venv".to_owned(),
-            "a folder with all dependencies: Python 2 cannot make one by itself".to_owned(),
+            "creates a virtual environment, which Python 2 can't do on its own".to_owned(),
         ),
         false => (
             "python -m venv /venv".to_owned(),
-            "a folder with all dependencies, easy to take over".to_owned(),
+            "creates a virtual environment, which is easy to copy to the final image".to_owned(),
         ),
     };
     if let Some(server) = server {
@@ -146,7 +149,7 @@ fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
     script.run(caches, &command, &why);
     script.environment(
         &[("PATH", "/venv/bin:$PATH"), ("VIRTUAL_ENV", "/venv")],
-        "everything that follows installs into the virtual environment",
+        "the following steps install into the virtual environment",
     );
     match app.manager() {
         "uv" => install::uv(app, script),
@@ -161,10 +164,10 @@ fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
 /// Documents that are built into files.
 fn site(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     build(app, script, None);
-    script.line("COPY . .", "the documents");
+    script.line("COPY . .", "the site's sources");
     let output = app.detection.output.as_deref().unwrap_or("site");
     let command = app.detection.build.as_deref().unwrap_or("mkdocs build");
-    script.run(&[], command, "builds the documents into files");
+    script.run(&[], command, "builds the site");
     static_site::serve(app, script, &format!("/app/{output}"));
     Ok(())
 }

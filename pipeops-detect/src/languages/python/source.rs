@@ -1,4 +1,4 @@
-//! What the source files of a Python project say: which names they create, and from where they are imported.
+//! Reads Python sources: the names that they create, and where those are imported from.
 
 use crate::repository::folder::{Folder, is_beside};
 

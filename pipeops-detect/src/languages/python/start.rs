@@ -43,8 +43,8 @@ struct Served<'a> {
 }
 
 const DEVELOPMENT: &str =
-    "no server for production among the packages: started by the framework's own";
-const MISSING: &str = "no server among the packages: the image needs one besides them";
+    "no production server among the packages: uses the framework's development server";
+const MISSING: &str = "no server among the packages: the image adds one";
 
 impl Project<'_> {
     /// A program that takes messages: a page beside it, which only says that it is alive, does not win.
@@ -95,7 +95,7 @@ impl Project<'_> {
             weight::ENTRY,
             self.folder,
             "rxconfig.py",
-            "a Reflex app: it needs Node.js, and writes its pages when it starts",
+            "a Reflex app, which needs Node.js and writes its pages at startup",
         );
         found.framework = Some("reflex".to_owned());
         found.plan.start = Some(Command::new("reflex run --env prod"));
@@ -384,7 +384,7 @@ impl Project<'_> {
             weight::ENTRY,
             self.folder,
             &source.path,
-            format!("work for {package}"),
+            format!("tasks for {package}"),
         );
         found.framework = Some((*package).to_owned());
         let command = filled(command, "MODULE", &module.name);
@@ -443,7 +443,7 @@ impl Project<'_> {
         };
         let says = match port {
             ports::Port::Fixed(port) => format!("listens on port {port}"),
-            ports::Port::FromEnvironment => "listens on PORT".to_owned(),
+            ports::Port::FromEnvironment => "listens on $PORT".to_owned(),
             ports::Port::Unknown => "listens".to_owned(),
         };
         found.add(weight::HINT, self.folder, path, says);
@@ -484,7 +484,7 @@ impl Project<'_> {
             weight::ENTRY,
             self.folder,
             &source.path,
-            "a package that runs",
+            "a runnable package",
         );
         let module = source.module(self.folder);
         let package = module.name.trim_end_matches(".__main__");

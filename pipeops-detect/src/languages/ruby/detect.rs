@@ -47,7 +47,7 @@ const TOOLS: &[&str] = &[
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Ruby);
     let gemfile = found.add_file(weight::MANIFEST, folder, GEMFILES, "lists Ruby gems");
-    found.add_file(weight::LOCKFILE, folder, LOCKS, "written by Bundler");
+    found.lockfile(folder, LOCKS, "Bundler");
     let gems = Gems::read(folder);
     if let Some(file) = gemfile {
         found.framework(folder, file, FRAMEWORKS, |name| gems.has(name));
@@ -79,7 +79,7 @@ fn version(found: &mut Findings, folder: &Folder<'_>) {
         && !text.trim_start().starts_with("ruby-")
     {
         let name = text.lines().next().unwrap_or_default().trim();
-        let says = format!("asks for {name}: images have the usual Ruby only");
+        let says = format!("asks for {name}, but the images have only standard Ruby");
         found.add(weight::NONE, folder, ".ruby-version", says);
         return;
     }

@@ -1,4 +1,4 @@
-//! Ruby: gems are built with compilers and taken over without them.
+//! The Ruby recipe: gems are built with compilers, and copied to an image without them.
 
 use crate::generate::app::App;
 use crate::generate::assets::Frontend;
@@ -31,10 +31,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let ruby = Ruby::read(app);
     if let Some(output) = app.detection.output.as_deref() {
         ruby.gems(script);
-        script.line("COPY . .", "the documents");
+        script.line("COPY . .", "the site's sources");
         let build = app.detection.build.as_deref();
         let build = build.unwrap_or("bundle exec jekyll build");
-        script.run(&[], build, "builds the documents into files");
+        script.run(&[], build, "builds the site");
         static_site::serve(app, script, &format!("/app/{output}"));
         return Ok(());
     }
@@ -107,18 +107,18 @@ impl<'a> Ruby<'a> {
             script.stage(
                 &app.images.image("nodejs.build", None),
                 Some("node"),
-                "Node.js, for the files that browsers get",
+                "Node.js for building browser assets",
             );
         }
         script.stage(
             &self.image("build"),
             Some("build"),
-            "an image with compilers, for gems that need them",
+            "an image with compilers for native gems",
         );
-        script.line("WORKDIR /app", "the same folder as in the image that runs");
+        script.line("WORKDIR /app", "the same directory as in the final image");
         script.environment(
             &self.bundler(),
-            "gems into a folder of their own, as the lock file says",
+            "installs gems into a separate folder, as locked",
         );
         let files = [
             "Gemfile",
@@ -137,7 +137,10 @@ impl<'a> Ruby<'a> {
             || gemfile.contains(":path")
             || gemfile.lines().any(|line| line.trim() == "gemspec")
         {
-            script.line("COPY . .", "the Gemfile names folders of the project");
+            script.line(
+                "COPY . .",
+                "all sources, because the Gemfile names folders in the project",
+            );
         } else {
             script.manifests(&files.join(" "), "./");
         }
@@ -152,17 +155,17 @@ impl<'a> Ruby<'a> {
     fn node(&self, script: &mut Script) {
         script.line(
             "COPY --from=node /usr/local/bin/node /usr/local/bin/",
-            "Node.js beside Ruby: the gems that build for browsers call it",
+            "Node.js, which the gems that build browser assets call",
         );
         script.line(
             "COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules",
-            "with its package manager",
+            "its package manager",
         );
         script.run(
             &[],
             "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\\n && \
              ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
-            "its commands",
+            "links its commands",
         );
     }
 
@@ -174,27 +177,27 @@ impl<'a> Ruby<'a> {
         if let Some(build) = precompiles {
             steps.push((
                 build.to_owned(),
-                "files for browsers, built without the app's secret",
+                "builds browser assets without the app's secret",
             ));
         } else if let Some(build) = frontend {
-            steps.push((build.to_owned(), "files for browsers"));
+            steps.push((build.to_owned(), "builds browser assets"));
         }
         if self.frontend.is_some() {
             let command = "rm -rf node_modules".to_owned();
-            steps.push((command, "what only the build needed does not run"));
+            steps.push((command, "removes what only the build needs"));
         }
         if self.bootsnap {
             let command = "bundle exec bootsnap precompile --gemfile app/ lib/".to_owned();
             steps.push((
                 command,
-                "the app starts sooner: its code is compiled once, here",
+                "compiles the app's code once, so that it starts faster",
             ));
         }
         if self.rails {
             let command = "rm -rf tmp log \\\n && ln -s /tmp tmp \\\n && ln -s /tmp log".to_owned();
             steps.push((
                 command,
-                "Rails writes to tmp and log: /tmp is all that is writable when it runs. Uploads need a volume at storage, or a service",
+                "Rails writes to tmp and log, and only /tmp is writable at run time; uploads need a volume at storage or a service",
             ));
         }
         script.steps(&steps);
@@ -205,7 +208,7 @@ impl<'a> Ruby<'a> {
         script.stage(
             &self.image("run"),
             None,
-            "the image that runs: no compilers",
+            "the final image, without compilers",
         );
         let mut settings = vec![("RACK_ENV", "production"), ("APP_ENV", "production")];
         if self.bundled {
@@ -225,17 +228,17 @@ impl<'a> Ruby<'a> {
         app.environment(script, &settings);
         let needs = LIBRARIES.iter().filter(|(gem, _)| self.gems.installs(gem));
         debian::install_for(script, &needs.copied().collect::<Vec<_>>());
-        script.line("WORKDIR /app", "the app's folder");
+        script.line("WORKDIR /app", "the app's directory");
         if self.bundled && self.runs_javascript() {
             script.line(
                 "COPY --from=node /usr/local/bin/node /usr/local/bin/",
-                "the gem execjs runs JavaScript by it",
+                "the execjs gem runs JavaScript with it",
             );
         }
         if self.bundled {
             script.line(
                 "COPY --from=build /bundle /bundle",
-                "the gems, without what built them",
+                "the gems, without the tools that built them",
             );
             if self.bootsnap {
                 script.line(
@@ -243,7 +246,10 @@ impl<'a> Ruby<'a> {
                     "the compiled code",
                 );
             }
-            script.line("COPY --from=build /app ./", "sources and built files");
+            script.line(
+                "COPY --from=build /app ./",
+                "the sources and the built files",
+            );
         } else {
             script.line("COPY . .", "the sources");
         }

@@ -40,12 +40,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let manifest = folder.toml("Cargo.toml").unwrap_or_default();
     let packages = packages(folder);
     found.add(weight::MANIFEST, folder, "Cargo.toml", "a Cargo manifest");
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["Cargo.lock"],
-        "written by Cargo",
-    );
+    found.lockfile(folder, &["Cargo.lock"], "Cargo");
     version(&mut found, folder, &manifest);
     found.package_manager = Some("cargo".to_owned());
     found.plan.install = Some(Command::new("cargo fetch --locked"));
@@ -89,12 +84,7 @@ fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packag
     if manifest.get("workspace").is_none() {
         return;
     }
-    found.add(
-        weight::LOCKFILE,
-        folder,
-        "Cargo.toml",
-        "the root of a workspace",
-    );
+    found.add(weight::LOCKFILE, folder, "Cargo.toml", "a workspace root");
     let with_programs = packages
         .iter()
         .filter(|package| !package.dir.is_empty() && !package.programs.is_empty());
@@ -128,7 +118,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
             found.role = Role::Library;
         } else {
             let says = format!(
-                "{} programs, and none is named as the one to deploy",
+                "{} programs, and nothing says which one to deploy",
                 programs.len()
             );
             found.add(weight::NONE, folder, "Cargo.toml", says);
@@ -144,7 +134,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
     if let [_, _, ..] = programs.as_slice() {
         let others = programs.iter().map(|other| other.name);
         let others: Vec<&str> = others.filter(|name| *name != program.name).collect();
-        let says = format!("taken before {}", others.join(", "));
+        let says = format!("preferred over {}", others.join(", "));
         found.add(weight::NONE, folder, &program.file, says);
     }
     if browser(found, folder, manifest, program) {
@@ -237,12 +227,7 @@ fn browser(
         .and_then(|table| table.get("metadata")?.get("leptos"))
         .or(leptos);
     if leptos.is_some() {
-        found.add(
-            weight::HINT,
-            folder,
-            "Cargo.toml",
-            "settings of cargo-leptos",
-        );
+        found.add(weight::HINT, folder, "Cargo.toml", "cargo-leptos settings");
         found.plan.build = Some(Command::new("cargo leptos build --release").into());
         found.plan.start = Some(Command::program(format!(
             "./target/release/{}",
@@ -258,12 +243,7 @@ fn browser(
         } else {
             "index.html"
         };
-        found.add(
-            weight::HINT,
-            folder,
-            file,
-            "built into files for browsers by Trunk",
-        );
+        found.add(weight::HINT, folder, file, "Trunk builds browser assets");
         found.plan.build = Some(Command::new("trunk build --release").into());
         let settings = folder.toml("Trunk.toml").unwrap_or_default();
         let dist = settings

@@ -27,7 +27,7 @@ pub(crate) fn listens(found: &mut Findings, folder: &Folder<'_>, file: &str) {
         && found.framework.is_some()
         && !text.contains("0.0.0.0")
     {
-        let says = "listens on 127.0.0.1: nothing outside of its own pod reaches it";
+        let says = "listens on 127.0.0.1, unreachable from outside its pod";
         found.add(weight::NONE, folder, file, says);
     }
 }

@@ -22,16 +22,16 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     // Tools for browsers are compiled here too, and some of them link to OpenSSL.
     system.headers |= for_browsers;
     let why = match system.headers {
-        true => "the compiler, with C libraries and their headers, stays in a stage of its own",
-        false => "the compiler stays in a stage of its own",
+        true => "a separate stage keeps the compiler, C libraries and headers out of the image",
+        false => "a separate stage keeps the compiler out of the image",
     };
     script.stage(&app.image(system.build_role()), Some("build"), why);
     debian::install(
         script,
         &system.tools,
-        "tools that build scripts of dependencies call",
+        "tools that build scripts of the dependencies call",
     );
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
     if let Some(output) = &app.detection.output {
         browser_tool(app, script, "trunk", "^0.21");
         script.run(
@@ -40,7 +40,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
                 .build
                 .as_deref()
                 .unwrap_or("trunk build --release"),
-            "files for browsers",
+            "builds the browser assets",
         );
         static_site::serve(app, script, &format!("/src/{output}"));
         return Ok(());
@@ -57,14 +57,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         script.run(
             &[REGISTRY, "/src/target"],
             &command,
-            "the program and its files for browsers, copied out of the mount in the same step",
+            "builds the program and its browser assets, and copies them out of the mount in the same step",
         );
     } else {
         compile(app, script, name);
     }
     run_stage(app, script, &system);
     if leptos {
-        script.line("COPY --from=build /site ./site", "files for browsers");
+        script.line("COPY --from=build /site ./site", "browser assets");
     }
     script.line(
         "COPY --from=build /usr/local/bin/app /usr/local/bin/app",
@@ -86,7 +86,7 @@ fn browser_tool(app: &App<'_>, script: &mut Script, tool: &str, version: &str) {
     script.run(
         &[REGISTRY],
         &format!("rustup target add wasm32-unknown-unknown \\\n && cargo install --locked {tool}@{version}"),
-        "a layer of its own: compiling the tool takes minutes",
+        "a separate layer, because compiling the tool takes minutes",
     );
     script.sources();
 }
@@ -127,20 +127,20 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str) {
         script.run(
             caches,
             &format!("{touch} \\\n && {build} \\\n && {copy}"),
-            "Cargo compares times: the sources must be newer than the stubs that they replace",
+            "Cargo compares modification times, so the sources must be newer than the stubs that they replace",
         );
         return;
     }
     script.line(
         "COPY . .",
-        "dependencies are cached by the mounts below: the manifests alone do not decide them",
+        "all sources, because the manifests alone don't determine the dependencies; the mounts below cache them",
     );
     let mut caches = caches.to_vec();
     caches.push("/src/target");
     script.run(
         &caches,
         &format!("{build} \\\n && {copy}"),
-        "the program is copied out in the same step: the mount with it is not part of the image",
+        "builds the program and copies it out in the same step, because the mount isn't part of the image",
     );
 }
 
@@ -157,13 +157,13 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
     let files = app.present(SETTINGS);
     script.manifests(&format!("Cargo.toml {}", files.join(" ")), "./");
     if app.folder.has_dir(".cargo") {
-        script.line("COPY .cargo ./.cargo", "settings of Cargo");
+        script.line("COPY .cargo ./.cargo", "Cargo settings");
     }
     for package in packages.iter().filter(|package| !package.dir.is_empty()) {
         let dir = quote(&package.dir);
         script.line(
             &format!("COPY {dir}/Cargo.toml ./{dir}/"),
-            "the manifest of a member",
+            "the manifest of a workspace member",
         );
     }
     let (libraries, programs): (Vec<_>, Vec<_>) = packages
@@ -215,13 +215,13 @@ fn run_stage(app: &App<'_>, script: &mut Script, system: &System) {
         script.stage(
             &app.image("rust.run"),
             None,
-            "libc, OpenSSL, certificates, no shell",
+            "libc, OpenSSL and certificates; no shell",
         );
     } else {
         script.stage(
             &app.image("rust.run.debian"),
             None,
-            "a small Debian, for the C libraries that the program is linked to",
+            "a small Debian for the C libraries that the program links to",
         );
         let mut libraries = vec!["ca-certificates", "libssl3"];
         libraries.extend(&system.libraries);
@@ -239,7 +239,7 @@ fn run_stage(app: &App<'_>, script: &mut Script, system: &System) {
         _ => &[],
     };
     app.environment(script, if port.is_empty() { &[] } else { own });
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     data::copy(app, script, ".rs", |_| false);
     for file in app.present(&["Rocket.toml"]) {
         script.line(

@@ -1,4 +1,4 @@
-//! What Rust programs need of the system, as far as their lock file says it.
+//! The system packages that Rust programs need, by their lockfile.
 
 use super::manifest::{locked, packages};
 use crate::generate::app::App;

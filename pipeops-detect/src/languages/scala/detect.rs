@@ -44,7 +44,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     for (dir, says) in [
         ("src/main/scala", "Scala sources"),
-        ("app/controllers", "controllers of Play"),
+        ("app/controllers", "Play controllers"),
     ] {
         if !folder.sub(dir).is_empty() {
             found.add(weight::LOCKFILE, folder, dir, says);
@@ -61,12 +61,12 @@ fn by_sbt(found: &mut Findings, folder: &Folder<'_>) {
     } else {
         "project/build.properties"
     };
-    found.add(weight::MANIFEST, folder, file, "a build of sbt");
+    found.add(weight::MANIFEST, folder, file, "an sbt build");
     found.add_file(
         weight::LOCKFILE,
         folder,
         &["project/build.properties"],
-        "the version of sbt",
+        "the sbt version",
     );
     found.package_manager = Some("sbt".to_owned());
     found.plan.install = Some(Command::new("sbt update"));
@@ -87,7 +87,7 @@ fn by_sbt(found: &mut Findings, folder: &Folder<'_>) {
 
 fn describe(found: &mut Findings, folder: &Folder<'_>, file: &str, text: &str, plays: bool) {
     if plays {
-        found.add(weight::FRAMEWORK, folder, "project", "the plugin of Play");
+        found.add(weight::FRAMEWORK, folder, "project", "the Play plugin");
         found.framework = Some("play".to_owned());
     } else {
         found.framework(folder, file, FRAMEWORKS, |mark| text.contains(mark));
@@ -149,7 +149,7 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
             weight::HINT,
             folder,
             "build.sbt",
-            "has no plugin that packages: sbt-native-packager is added in the build",
+            "has no packaging plugin: the image build adds sbt-native-packager",
         );
     } else {
         found.role = Role::Library;
@@ -157,7 +157,7 @@ fn package(found: &mut Findings, folder: &Folder<'_>, text: &str, plugins: &str,
             weight::NONE,
             folder,
             "build.sbt",
-            "neither sbt-native-packager nor sbt-assembly: nothing packages an app",
+            "neither sbt-native-packager nor sbt-assembly, so nothing packages an app",
         );
         return;
     }
@@ -181,7 +181,7 @@ fn config_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
             continue;
         };
         if text.contains("${?PORT}") {
-            found.add(weight::HINT, folder, &file, "listens on PORT");
+            found.add(weight::HINT, folder, &file, "listens on $PORT");
             return;
         }
     }
@@ -189,12 +189,12 @@ fn config_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
 
 fn by_mill(found: &mut Findings, folder: &Folder<'_>, file: &str) {
     let text = code(&folder.text(file).unwrap_or_default());
-    found.add(weight::MANIFEST, folder, file, "a build of Mill");
+    found.add(weight::MANIFEST, folder, file, "a Mill build");
     let wrapper = found.add_file(
         weight::LOCKFILE,
         folder,
         &["mill", "millw"],
-        "brings its own Mill",
+        "includes the Mill launcher",
     );
     found.package_manager = Some("mill".to_owned());
     describe(found, folder, file, &text, false);
@@ -216,7 +216,7 @@ fn by_mill(found: &mut Findings, folder: &Folder<'_>, file: &str) {
         several => several.iter().copied().find(|name| servers::is_one(name)),
     };
     let (Some(module), Some(mill)) = (module, wrapper) else {
-        let says = "nothing says which module is the app, or how Mill is started: a `mill` script is missing";
+        let says = "nothing says which module is the app, or the `mill` script is missing";
         found.add(weight::NONE, folder, file, says);
         return;
     };

@@ -22,7 +22,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "scala.build"
     };
     script.stage(&app.image(role), Some("build"), "a JDK with the build tool");
-    script.line("WORKDIR /src", "the sources' folder");
+    script.line("WORKDIR /src", "the source directory");
     if sbt {
         dependencies(app, script);
     }
@@ -34,7 +34,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         script.run(
             &[],
             &add,
-            "the build has no plugin that packages a program: this one is added in the image only",
+            "the project has no packaging plugin, so the image build adds this one",
         );
     }
     let staged = start
@@ -55,7 +55,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             )
         }
     };
-    script.run(CACHES, &command, "the program with all that it needs");
+    script.run(CACHES, &command, "the program with its dependencies");
     java::run_stage(app, script, &[]);
     let command = match staged {
         Some((_, rest)) => format!("/app/{rest} {}", start.arguments())
@@ -79,10 +79,7 @@ fn has_packager(app: &App<'_>) -> bool {
 
 fn dependencies(app: &App<'_>, script: &mut Script) {
     if app.folder.has_dir("project") {
-        script.line(
-            "COPY project ./project",
-            "the version of sbt, and its plugins",
-        );
+        script.line("COPY project ./project", "the sbt version and plugins");
     }
     if app.folder.has("build.sbt") {
         script.manifests("build.sbt", "./");

@@ -19,7 +19,7 @@ const PROGRAMS: &[&str] = &[
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Scheme);
     if found
-        .add_file(weight::FRAMEWORK, folder, &["haunt.scm"], "a site of Haunt")
+        .add_file(weight::FRAMEWORK, folder, &["haunt.scm"], "a Haunt site")
         .is_some()
     {
         found.framework = Some("haunt".to_owned());

@@ -1,4 +1,4 @@
-//! Scripts for a shell. They accompany every other language: alone they are an app, and a weak guess at that.
+//! Shell scripts. They accompany every other language, so they are an app only on their own, with low confidence.
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
@@ -11,8 +11,7 @@ const SCRIPTS: &[&str] = &["start.sh", "main.sh", "run.sh", "entrypoint.sh"];
 /// Looks for a script that starts something.
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Shell);
-    let Some(file) = found.add_file(weight::LOCKFILE, folder, SCRIPTS, "a script that is run")
-    else {
+    let Some(file) = found.add_file(weight::LOCKFILE, folder, SCRIPTS, "a start script") else {
         return found;
     };
     found.role = Role::Tools;

@@ -10,13 +10,17 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.stage(
         &app.image("shell.run"),
         None,
-        "the usual shells and tools, and nothing else",
+        "only the usual shells and tools",
     );
     if start.program == "zsh" {
-        debian::install(script, &["zsh"], "the shell that the script asks for");
+        debian::install(
+            script,
+            &["zsh"],
+            "the shell that the script's first line names",
+        );
     }
     app.environment(script, &[]);
-    script.line("WORKDIR /app", "paths of the script start here");
+    script.line("WORKDIR /app", "the script's relative paths start here");
     script.line("COPY . .", "the script and what it uses");
     app.run(script, &start.start_text());
     Ok(())

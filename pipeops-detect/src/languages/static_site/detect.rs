@@ -1,4 +1,4 @@
-//! Files that a web server serves as they are, and site generators that need no other language.
+//! Static files, and site generators that need no other language.
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
@@ -26,7 +26,7 @@ fn site(
     file: &str,
     (name, build, output): (&str, &str, &str),
 ) {
-    found.add(weight::FRAMEWORK, folder, file, format!("a site of {name}"));
+    found.add(weight::FRAMEWORK, folder, file, format!("a {name} site"));
     found.framework = Some(name.to_owned());
     found.role = Role::Frontend;
     found.plan.build = Some(Command::new(build).into());
@@ -66,7 +66,7 @@ fn hugo(found: &mut Findings, folder: &Folder<'_>) -> bool {
         return false;
     };
     site(found, folder, file, ("hugo", "hugo --minify", "public"));
-    found.add(weight::ENTRY, folder, dir, "as Hugo lays out its sites");
+    found.add(weight::ENTRY, folder, dir, "the layout of a Hugo site");
     found.version(folder, hugo_version(folder));
     true
 }
@@ -95,7 +95,7 @@ fn zola(found: &mut Findings, folder: &Folder<'_>) -> bool {
         return false;
     }
     site(found, folder, file, ("zola", "zola build", "public"));
-    found.add(weight::ENTRY, folder, dir, "as Zola lays out its sites");
+    found.add(weight::ENTRY, folder, dir, "the layout of a Zola site");
     found.version(folder, managed(folder, &["zola"]));
     true
 }
@@ -118,7 +118,7 @@ fn jekyll(found: &mut Findings, folder: &Folder<'_>) -> bool {
     };
     let build = "bundle exec jekyll build";
     site(found, folder, "_config.yml", ("jekyll", build, "_site"));
-    found.add(weight::LOCKFILE, folder, at, "as Jekyll lays out its sites");
+    found.add(weight::LOCKFILE, folder, at, "the layout of a Jekyll site");
     documents(found, folder);
     true
 }
@@ -217,7 +217,7 @@ fn pages(found: &mut Findings, folder: &Folder<'_>) {
             weight::LOCKFILE,
             folder,
             &["docs/index.html"],
-            "a page of documentation",
+            "a documentation page",
         )
         .is_some()
     {
@@ -243,7 +243,7 @@ fn staticfile(found: &mut Findings, folder: &Folder<'_>) -> bool {
     });
     let public = || folder.has_dir("public").then_some("public");
     let root = told.or_else(public).unwrap_or(".").to_owned();
-    let says = format!("asks to serve the files of `{root}`");
+    let says = format!("serves the files in `{root}`");
     found.add(weight::FRAMEWORK, folder, "Staticfile", says);
     found.role = Role::Frontend;
     // A root that is built elsewhere, or outside of the tree, is not there to be served.

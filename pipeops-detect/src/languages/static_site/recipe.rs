@@ -43,7 +43,7 @@ fn build(app: &App<'_>, script: &mut Script) {
         "mdbook" => mdbook(app, script),
         "mkdocs" => {
             generator(app, script, "static.build.mkdocs");
-            script.run(&[], "mkdocs build", "builds the documents into files");
+            script.run(&[], "mkdocs build", "builds the site");
         }
         _ => hugo(app, script),
     }
@@ -53,10 +53,10 @@ fn generator(app: &App<'_>, script: &mut Script, role: &str) {
     script.stage(
         &app.image(role),
         Some("build"),
-        "the generator in a stage of its own",
+        "a separate stage for the site generator",
     );
-    script.line("WORKDIR /src", "the site's folder");
-    script.line("COPY . .", "the documents");
+    script.line("WORKDIR /src", "the site's directory");
+    script.line("COPY . .", "the site's sources");
 }
 
 fn hugo(app: &App<'_>, script: &mut Script) {
@@ -65,7 +65,7 @@ fn hugo(app: &App<'_>, script: &mut Script) {
         script.run(
             &["/root/.npm"],
             "npm ci",
-            "tools that the theme's styles are built with",
+            "tools that build the theme's styles",
         );
     }
     let build = app.detection.build.as_deref().unwrap_or("hugo --minify");
@@ -76,7 +76,7 @@ fn hugo(app: &App<'_>, script: &mut Script) {
     script.run(
         modules,
         build,
-        "builds the documents into files; a theme that is a Git submodule must be checked out",
+        "builds the site; a theme in a Git submodule must be checked out",
     );
 }
 
@@ -86,7 +86,7 @@ fn zola(app: &App<'_>, script: &mut Script) {
     script.run(
         &[],
         "[\"zola\", \"build\"]",
-        "builds the documents into files; exec form: the image has no shell",
+        "builds the site; exec form, because the image has no shell",
     );
 }
 
@@ -95,9 +95,9 @@ fn mdbook(app: &App<'_>, script: &mut Script) {
     script.run(
         &["/usr/local/cargo/registry"],
         &format!("cargo install mdbook --version {MDBOOK} --locked"),
-        "compiled once: the layer is kept as long as the version stays",
+        "compiles the tool once per version",
     );
-    script.line("COPY . .", "the documents");
+    script.line("COPY . .", "the site's sources");
     script.run(&[], "mdbook build", "builds the book");
 }
 
@@ -111,11 +111,11 @@ fn jekyll(app: &App<'_>, script: &mut Script) {
     script.run(
         &["/usr/local/bundle/cache"],
         &format!("printf '%s\\n' {lines} > Gemfile \\\n && bundle install"),
-        "the site has no Gemfile: the gems that GitHub builds such sites with",
+        "installs the gems that GitHub Pages uses, because the site has no Gemfile",
     );
-    script.line("COPY . .", "the documents");
+    script.line("COPY . .", "the site's sources");
     let build = app.detection.build.as_deref().unwrap_or_default();
-    script.run(&[], build, "builds the documents into files");
+    script.run(&[], build, "builds the site");
 }
 
 /// The last stage of everything that is built into files: serves `output` of the stage `build`.
@@ -123,7 +123,7 @@ pub(crate) fn serve(app: &App<'_>, script: &mut Script, output: &str) {
     script.stage(
         &app.image("static.run"),
         None,
-        "only the files that were built, and a web server without root",
+        "only the built files, and a web server that runs without root",
     );
     server(app, script);
     script.line(
@@ -136,7 +136,7 @@ pub(crate) fn serve(app: &App<'_>, script: &mut Script, output: &str) {
 fn server(app: &App<'_>, script: &mut Script) {
     script.line(
         "USER 0",
-        "only to write the configuration, which the server cannot change then",
+        "root only to write the configuration, which the server can't change",
     );
     let (lines, why) = server_config::lines(app);
     // By `printf`, not by a heredoc: not every linter reads heredocs of COPY.
@@ -158,10 +158,10 @@ fn finish(app: &App<'_>, script: &mut Script) {
     app.user_and_port(script);
     script.line(
         "ENTRYPOINT []",
-        "the configuration is complete: the image's scripts have nothing to add",
+        "skips the image's scripts, because the configuration is complete",
     );
     script.exec(
         &["nginx", "-g", "daemon off;"],
-        "exec form: the server gets SIGTERM itself",
+        "exec form, so the server receives SIGTERM directly",
     );
 }

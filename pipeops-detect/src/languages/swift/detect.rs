@@ -23,12 +23,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     };
     let manifest = without_comments(&text);
     found.add(weight::MANIFEST, folder, "Package.swift", "a Swift package");
-    found.add_file(
-        weight::LOCKFILE,
-        folder,
-        &["Package.resolved"],
-        "written by Swift's package manager",
-    );
+    found.lockfile(folder, &["Package.resolved"], "the Swift package manager");
     let requires = |address: &str| requires(&manifest, address);
     found.framework(folder, "Package.swift", FRAMEWORKS, requires);
     found.version(folder, version(folder, &text));

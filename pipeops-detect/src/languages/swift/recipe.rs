@@ -20,15 +20,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         BUILDS,
         &command,
-        "copied out in the same step, with the resources of packages: the mounts are not part of the image",
+        "builds the program and copies it out with its resources in the same step, because the mounts aren't part of the image",
     );
     let image = (
         "swift.run",
-        "what Swift's libraries need, without the compiler",
+        "the libraries that Swift needs, without the compiler",
     );
     script.stage(&app.image(image.0), None, image.1);
     app.environment(script, &[]);
-    script.line("WORKDIR /app", "paths of the program start here");
+    script.line("WORKDIR /app", "the program's relative paths start here");
     data::folders(app, script, &["Public", "Resources"]);
     // Packages look for their resources beside the program.
     script.line("COPY --from=build /out ./", "the program and its resources");

@@ -1,4 +1,4 @@
-//! Zig. There is no official image: the compiler is installed by pip, which pins it and checks it.
+//! The Zig recipe. There is no official image, so pip installs the compiler, pinned and verified.
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -20,7 +20,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         &["/root/.cache/pip"],
         &format!("pip install {}", quote(&format!("ziglang=={version}"))),
-        "the compiler of the version that the sources are written for: Zig still changes",
+        "the compiler version that the sources are written for, because Zig isn't stable yet",
     );
     script.sources();
     let command = format!(
@@ -30,7 +30,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.run(
         &["/root/.cache/zig"],
         &command,
-        "checks of safety stay in; the cache mount keeps packages and objects between builds",
+        "keeps safety checks; the cache mount keeps packages and objects across builds",
     );
     let image = (
         "zig.run",

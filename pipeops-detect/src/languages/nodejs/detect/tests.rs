@@ -67,7 +67,7 @@ const LAYOUTS: &[Layout] = &[
     ("sveltekit for another platform", &[("package.json", r#"{"scripts": {"build": "vite build"}, "devDependencies": {"@sveltejs/kit": "2"}}"#), ("svelte.config.js", "import adapter from '@sveltejs/adapter-vercel'")], ["sveltekit", "", ""], None),
     ("solid-start", &[("package.json", r#"{"scripts": {"dev": "vinxi dev", "build": "vinxi build", "start": "vinxi start"}, "dependencies": {"@solidjs/start": "1"}}"#)], ["solid-start", "npm run start", ""], Some(8080)),
     ("gatsby", &[("package.json", r#"{"scripts": {"start": "gatsby develop", "build": "gatsby build", "serve": "gatsby serve"}, "dependencies": {"gatsby": "5"}}"#)], ["gatsby", "", "public"], Some(8080)),
-    ("an app for phones", &[("package.json", r#"{"scripts": {"start": "expo start"}, "dependencies": {"expo": "52"}}"#)], ["expo", "", ""], None),
+    ("a phone app", &[("package.json", r#"{"scripts": {"start": "expo start"}, "dependencies": {"expo": "52"}}"#)], ["expo", "", ""], None),
     // Builders.
     ("vite into a folder of its own", &[("package.json", r#"{"scripts": {"build": "tsc -b && vite build", "preview": "vite preview"}, "devDependencies": {"vite": "6"}}"#), ("index.html", ""), ("vite.config.ts", "export default { build: { outDir: 'www' } }")], ["vite", "", "www"], Some(8080)),
     ("vite below a folder", &[("package.json", r#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}"#), ("vite.config.ts", "export default { root: './client', build: { outDir: '../dist/public' } }")], ["vite", "", "dist/public"], Some(8080)),

@@ -1,4 +1,4 @@
-//! Node.js: dependencies first, then the build, then only what runs.
+//! The Node.js recipe: dependencies, then the build, then an image with only what runs.
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
@@ -37,12 +37,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let mut environment = vec![("NODE_ENV", "production"), ("PATH", path.as_str())];
     environment.extend(node.listens_everywhere());
     app.environment(script, &environment);
-    script.line("WORKDIR /app", "the app's folder");
+    script.line("WORKDIR /app", "the app's directory");
     copy(&node, builds, script);
     if let Some(member) = &node.member {
         script.line(
             &format!("WORKDIR /app/{}", quote(member)),
-            "the member of the workspace that is started",
+            "the workspace member that is started",
         );
     }
     app.run(script, &node.command());
@@ -50,14 +50,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
 }
 
 fn run_reason(node: &Node<'_>) -> String {
-    let mut why = "the image that runs: no package cache, no build tools".to_owned();
+    let mut why = "the final image, without package cache and build tools".to_owned();
     if node.run_role() == "nodejs.run.openssl" {
-        why = "the full image: Prisma's engine needs OpenSSL, which the slim one lacks".to_owned();
+        why = "the full image, because Prisma's engine needs OpenSSL, which the slim image lacks"
+            .to_owned();
     }
     if let Some(browser) = node.package.first(native::BROWSERS) {
         // No image of the table has a browser with its libraries.
         why.push_str(&format!(
-            "; NOT covered: the browser that {browser} starts and its libraries, which need a Dockerfile of your own"
+            "; NOT covered: the browser that {browser} starts, and its libraries. Write your own Dockerfile for them"
         ));
     }
     why
@@ -65,13 +66,13 @@ fn run_reason(node: &Node<'_>) -> String {
 
 /// Copies what runs into the last stage.
 fn copy(node: &Node<'_>, builds: bool, script: &mut Script) {
-    let why = "owned by root: the app cannot change itself";
+    let why = "owned by root, so the app can't modify itself";
     match node.ships() {
         _ if !builds => script.line("COPY . .", why),
         Ships::Everything => script.line("COPY --from=build /app ./", why),
         Ships::Output => script.line(
             "COPY --from=build /app/.output ./.output",
-            "the server and all that it needs, bundled by the build",
+            "the server with its dependencies, bundled by the build",
         ),
         Ships::Standalone => {
             script.line(
@@ -80,12 +81,12 @@ fn copy(node: &Node<'_>, builds: bool, script: &mut Script) {
             );
             script.line(
                 "COPY --from=build /app/.next/static ./.next/static",
-                "files for browsers, which the standalone folder lacks",
+                "browser assets, which the standalone folder lacks",
             );
             if node.app.folder.has_dir("public") {
                 script.line(
                     "COPY --from=build /app/public ./public",
-                    "files for browsers as they are in the sources",
+                    "static files from the sources",
                 );
             }
         }
@@ -98,30 +99,32 @@ fn build(node: &Node<'_>, script: &mut Script) {
     let manager = Manager::of(node);
     let why = match node.native_reason() {
         Some(why) => {
-            format!("dependencies and build in a stage of their own; the full image: {why}")
+            format!(
+                "a separate stage for dependencies and the build; the full image, because {why}"
+            )
         }
-        None => "dependencies and build in a stage of their own".to_owned(),
+        None => "a separate stage for dependencies and the build".to_owned(),
     };
     script.stage(&app.image(node.build_role()), Some("build"), &why);
-    script.line("WORKDIR /app", "the same folder as in the image that runs");
+    script.line("WORKDIR /app", "the same directory as in the final image");
     if !manager.environment.is_empty() {
         script.environment(
             &manager.environment,
-            "packages as folders, which the image can take along",
+            "installs packages as folders, which the final image can copy",
         );
     }
     if let Some(setup) = &manager.setup {
         script.run(
             &["/root/.npm"],
             setup,
-            "the package manager that wrote the lock file",
+            "the package manager that wrote the lockfile",
         );
     }
     if node.needs_bun() {
         script.run(
             &["/root/.npm"],
             "npm install --global bun@1",
-            "a script runs by bun",
+            "a script runs with Bun",
         );
     }
     let copied = copy_manifests(node, script);
@@ -139,7 +142,7 @@ fn build(node: &Node<'_>, script: &mut Script) {
     }
     project_build(node, script);
     if let Some(prune) = prune.filter(|_| node.installs() && !at_once) {
-        let why = "what only the build needed does not run";
+        let why = "removes what only the build needs";
         script.run(&[manager.cache], prune, why);
     }
 }
@@ -157,7 +160,7 @@ fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut
     let mut why = CACHED.to_owned();
     if !node.is_workspace() && node.package.depends_on_members() {
         // The build context is the app's folder.
-        why.push_str("; NOT covered: members of the workspace beside this folder. Choose its root as the path");
+        why.push_str("; NOT covered: workspace members outside this folder. Set the path to the workspace root");
     }
     script.run(&[manager.cache], &one_step(&steps), &why);
 }
@@ -173,19 +176,19 @@ fn project_build(node: &Node<'_>, script: &mut Script) {
     if let Some(folder) = in_member {
         script.line(
             &format!("WORKDIR /app/{}", quote(folder)),
-            "the member of the workspace that is built",
+            "the workspace member that is built",
         );
     }
     let mut steps = Vec::new();
-    let mut why = "the project's own build".to_owned();
+    let mut why = "runs the project's build".to_owned();
     if node.generates_prisma() {
         steps.push("npx prisma generate".to_owned());
-        why.push_str("; Prisma's client is made from the schema");
+        why.push_str("; generates Prisma's client from the schema");
     }
     if let Some(build) = build.map(Build::in_place) {
         if node.adapts_to_node() {
             steps.push(format!("GCP_BUILDPACKS=1 {build}"));
-            why.push_str("; by this variable SvelteKit's adapter-auto takes adapter-node");
+            why.push_str("; the variable makes SvelteKit's adapter-auto use adapter-node");
         } else {
             steps.push(build);
         }
@@ -194,9 +197,7 @@ fn project_build(node: &Node<'_>, script: &mut Script) {
             let back = if in_member.is_some() { "/app/" } else { "" };
             steps.push(format!("rm -rf {back}{folder}/cache"));
             steps.push(format!("ln -s /tmp {back}{folder}/cache"));
-            why.push_str(
-                "; Next.js writes its cache while it runs, and only /tmp can be written to",
-            );
+            why.push_str("; Next.js writes its cache at run time, and only /tmp is writable");
         }
     }
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
@@ -204,7 +205,7 @@ fn project_build(node: &Node<'_>, script: &mut Script) {
         script.run(&[], &one_step(&steps), &why);
     }
     if in_member.is_some() {
-        script.line("WORKDIR /app", "back to the root of the workspace");
+        script.line("WORKDIR /app", "back to the workspace root");
     }
 }
 

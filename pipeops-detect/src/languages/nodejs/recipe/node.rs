@@ -134,7 +134,7 @@ impl<'a> Node<'a> {
             return Some(format!("{name} may have to be compiled"));
         }
         if self.uses_prisma_engine() {
-            return Some("Prisma's engine is chosen by the OpenSSL that is there".to_owned());
+            return Some("Prisma chooses its engine by the installed OpenSSL".to_owned());
         }
         let repository = ["dependencies", "devDependencies"].iter().find_map(|kind| {
             let all = self.package.json.get(kind)?.as_object()?;
@@ -190,13 +190,13 @@ impl<'a> Node<'a> {
     /// Whether installing runs scripts or reads files of the sources.
     pub(crate) fn needs_sources(&self) -> Option<&'static str> {
         if self.is_workspace() {
-            return Some("the members of the workspace are needed to install");
+            return Some("installation needs the workspace members");
         }
         if self.has_hook(|program| !CHECKOUT.contains(&program)) {
-            return Some("a script of the project runs when dependencies are installed");
+            return Some("installation runs a script of the project");
         }
         if self.app.folder.has_dir(".yarn") {
-            return Some("the project brings its own Yarn");
+            return Some("the project includes its own Yarn");
         }
         let text = self.package.json.to_string();
         let folders = [
@@ -208,7 +208,7 @@ impl<'a> Node<'a> {
         ];
         let patches =
             self.app.folder.has_dir("patches") || folders.iter().any(|mark| text.contains(mark));
-        patches.then_some("a dependency is a folder or a patch of the project")
+        patches.then_some("a dependency is a folder or a patch in the project")
     }
 
     fn has_hook(&self, counts: impl Fn(&str) -> bool) -> bool {
