@@ -1,8 +1,8 @@
-//! Scripted faults: what goes wrong, when, how often, and whether it did.
+//! Scripted faults: which calls fail, how, and how often.
 //!
-//! Every stand-in has one [`Faults`] (`stand_in.faults()`). A test adds rules to it; each call that the stand-in serves
-//! is shown to the rules in the order in which they were added, and the first one that matches and still has a firing
-//! left decides. The same calls in the same order always meet the same faults.
+//! Every stand-in has one [`Faults`] (`stand_in.faults()`), to which a test adds rules. The stand-in compares each call with
+//! the rules in the order in which they were added; the first rule that matches and isn't used up decides. The same calls in
+//! the same order always get the same faults.
 //!
 //! ```
 //! use pipeops_testkit::fault::{Call, Fault, Faults, Matcher};
@@ -24,43 +24,43 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// What goes wrong.
+/// A scripted fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The connection ends without a byte of answer. (Once the server has [crashed](Fault::Crash), new connections are
-    /// refused by the system itself.)
+    /// Closes the connection without a response. (After a [crash](Fault::Crash), the operating system refuses new
+    /// connections.)
     Refuse,
-    /// The answer comes, this much later.
+    /// Delays the response.
     Delay(Duration),
-    /// The answer begins, and the connection ends after this many bytes of its body. A watch or another stream ends
-    /// after the first message that crosses the limit.
+    /// Closes the connection after this many bytes of the response's body. A watch or another stream ends after the first
+    /// message that crosses the limit.
     Cut {
-        /// Bytes of the body that still arrive.
+        /// Bytes of the body that are sent.
         after_bytes: usize,
     },
-    /// This answer instead of the true one. Stand-ins that speak gRPC answer with the code that stands for it.
+    /// Responds with this status. Stand-ins that speak gRPC respond with the corresponding code.
     Status {
         /// The HTTP status code.
         code: u16,
-        /// Headers of the answer.
+        /// Headers of the response.
         headers: Vec<(String, String)>,
-        /// The body; none stands for the stand-in's own error body of this status.
+        /// The body. `None`: the error body that the stand-in has for this status.
         body: Option<String>,
     },
-    /// 410 Gone: what the client refers to is no longer known (a Kubernetes version, an upload session).
+    /// 410 Gone: the resource version or upload session that the client refers to no longer exists.
     Gone,
-    /// The credentials were good once: 401 or 403, as the server answers it.
+    /// Rejects credentials as expired, with the body that the server has for this case.
     Expired {
         /// 401 or 403.
         code: u16,
     },
-    /// The server dies: all connections are cut and new ones are refused, until the stand-in is restarted.
+    /// Crashes the server: closes all connections and refuses new ones until the stand-in is restarted.
     Crash,
 }
 
 impl Fault {
-    /// A bare status, for instance 503.
+    /// A status, such as 503, without extra headers and with the stand-in's error body.
     pub fn status(code: u16) -> Self {
         Self::Status {
             code,
@@ -74,17 +74,17 @@ impl Fault {
         Self::status(429).header("Retry-After", retry_after_seconds.to_string())
     }
 
-    /// 401, as expired credentials get it.
+    /// 401 for expired credentials.
     pub fn unauthorized() -> Self {
         Self::Expired { code: 401 }
     }
 
-    /// 403, as some servers answer to expired credentials.
+    /// 403, which some servers send for expired credentials.
     pub fn forbidden() -> Self {
         Self::Expired { code: 403 }
     }
 
-    /// Adds a header to a [`Fault::Status`]; other faults stay as they are.
+    /// Adds a header to a [`Fault::Status`]. Has no effect on other faults.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Self::Status { headers, .. } = &mut self {
@@ -93,7 +93,7 @@ impl Fault {
         self
     }
 
-    /// Sets the body of a [`Fault::Status`]; other faults stay as they are.
+    /// Sets the body of a [`Fault::Status`]. Has no effect on other faults.
     #[must_use]
     pub fn body(mut self, text: impl Into<String>) -> Self {
         if let Self::Status { body, .. } = &mut self {
@@ -102,8 +102,7 @@ impl Fault {
         self
     }
 
-    /// The rule that this fault meets the calls that match, the first one only until [`Rule::times`] or
-    /// [`Rule::always`] says otherwise.
+    /// A rule that applies this fault to the first matching call. [`Rule::times`] and [`Rule::always`] apply it more often.
     pub fn on(self, matcher: Matcher) -> Rule {
         Rule {
             fault: self,
@@ -114,19 +113,19 @@ impl Fault {
     }
 }
 
-/// One call that a stand-in serves, as the rules see it.
+/// One call to a stand-in, as rules see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The HTTP method.
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// The stand-in's own word for what is asked; each stand-in's documentation lists its words.
+    /// The name of the operation. Each stand-in's documentation lists its operations.
     pub operation: String,
 }
 
 impl Call {
-    /// A call.
+    /// Creates a call.
     pub fn new(
         method: impl Into<String>,
         path: impl Into<String>,
@@ -140,7 +139,7 @@ impl Call {
     }
 }
 
-/// Which calls a rule is about. Parts that are not set match everything; in each part `*` stands for any text.
+/// Which calls a rule applies to. A part that isn't set matches every call; `*` in a pattern matches any text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matcher {
     method: Option<String>,
@@ -154,7 +153,7 @@ impl Matcher {
         Self::default()
     }
 
-    /// Calls whose path, query included, matches this pattern.
+    /// Calls whose path, including the query, matches this pattern.
     pub fn path(pattern: impl Into<String>) -> Self {
         Self {
             path: Some(pattern.into()),
@@ -184,7 +183,7 @@ impl Matcher {
         self
     }
 
-    /// Whether a call is meant.
+    /// Whether this call matches.
     pub fn matches(&self, call: &Call) -> bool {
         let part = |pattern: &Option<String>, text: &str| {
             pattern.as_deref().is_none_or(|pattern| glob(pattern, text))
@@ -195,7 +194,7 @@ impl Matcher {
     }
 }
 
-/// A fault, the calls that it meets, and how often.
+/// A fault, the calls that it applies to, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a rule does nothing until it is given to `Faults::add`"]
 pub struct Rule {
@@ -206,19 +205,19 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// At most this many times (default 1).
+    /// Fires at most this many times. Default: 1.
     pub fn times(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Every time.
+    /// Fires for every matching call.
     pub fn always(mut self) -> Self {
         self.limit = None;
         self
     }
 
-    /// Not for the first `skip` calls that match.
+    /// Skips the first `skip` matching calls. Default: 0.
     pub fn after(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
@@ -243,7 +242,7 @@ struct Armed {
 }
 
 impl Armed {
-    /// Counts a call, and says whether the fault meets it.
+    /// Counts a call and returns whether the fault applies to it.
     fn meets(&mut self, call: &Call) -> bool {
         if !self.rule.matcher.matches(call) {
             return false;
@@ -262,7 +261,7 @@ impl Armed {
 }
 
 impl Faults {
-    /// Adds a rule. It stays until it is used up, [removed](Handle::remove) or [cleared](Faults::clear).
+    /// Adds a rule. It's in force until it's used up, [removed](Handle::remove) or [cleared](Faults::clear).
     pub fn add(&self, rule: Rule) -> Handle {
         let mut script = self.script();
         let id = script.next_id;
@@ -281,8 +280,7 @@ impl Faults {
         }
     }
 
-    /// Shows a call to the rules: the fault that meets it, if any. Stand-ins ask this once per call; so can a stand-in
-    /// of your own.
+    /// The fault for this call, if a rule applies. Stand-ins call this once per request; your own stand-in can, too.
     pub fn next(&self, call: &Call) -> Option<Fault> {
         let mut script = self.script();
         let mut rules = script.rules.iter_mut();
@@ -295,7 +293,7 @@ impl Faults {
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
-        // Every change under the lock is complete in itself, so a panic elsewhere leaves nothing half done.
+        // Every change under the lock is complete, so a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -309,7 +307,7 @@ impl fmt::Debug for Faults {
     }
 }
 
-/// A rule that was added. Dropping it leaves the rule in force.
+/// A rule that was added. The rule stays in force when this handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Handle {
     faults: Faults,
@@ -323,11 +321,10 @@ impl Handle {
         *self.count.borrow()
     }
 
-    /// Waits until the rule has fired at least this often. Returns early when the rule is removed or cleared: bound the
-    /// wait with a time limit of your own where the call may never come.
+    /// Waits until the rule has fired this many times, or is removed or cleared. There is no time limit.
     pub async fn wait_fired(&self, times: u32) {
         let mut count = self.count.clone();
-        // An error means that the rule is gone: nothing more will come.
+        // An error means that the rule was removed.
         let _ = count.wait_for(|fired| *fired >= times).await;
     }
 
@@ -340,7 +337,7 @@ impl Handle {
     }
 }
 
-/// Whether a text matches a pattern in which `*` stands for any text, the empty one included.
+/// Whether a text matches a pattern in which `*` matches any text, including the empty one.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == text;
@@ -353,7 +350,7 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        // The leftmost place is as good as any other: what follows is only more text to match in.
+        // The leftmost match leaves the most text for the parts that follow.
         match rest.find(part) {
             Some(at) => rest = &rest[at + part.len()..],
             None => return false,

@@ -10,7 +10,7 @@
     allow(
         dead_code,
         unused_imports,
-        reason = "without all features, parts of what they share are not used"
+        reason = "without all stand-ins, parts of what they share are not used"
     )
 )]
 
@@ -31,3 +31,5 @@ pub mod seen;
 mod serve;
 #[cfg(any(feature = "buildkit", feature = "s3"))]
 mod sigv4;
+#[cfg(feature = "webhook")]
+pub mod webhook;

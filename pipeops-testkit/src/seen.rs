@@ -1,23 +1,23 @@
-//! What the stand-ins have been asked.
+//! The requests that a stand-in has received.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::fault::Call;
 
-/// One request that a stand-in has answered, or cut.
+/// One request to a stand-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeenRequest {
-    /// The method.
+    /// The HTTP method.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The operation, as fault rules name it.
+    /// The operation, as in [fault rules](crate::fault::Matcher::operation).
     pub operation: String,
-    /// Who sent it; none when anonymous or refused.
+    /// The user who was authenticated. `None` for anonymous and rejected requests.
     pub user: Option<String>,
-    /// The status that was answered; none when the connection ended without an answer.
+    /// The status of the response. `None` when the connection was closed without a response.
     pub status: Option<u16>,
 }
 

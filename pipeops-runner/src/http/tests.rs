@@ -5,12 +5,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use futures::StreamExt;
-use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use pipeops_core::Event;
+use pipeops_testkit::webhook::{Sender, sign};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tower::ServiceExt;
@@ -90,19 +89,11 @@ async fn body(response: Response) -> Vec<u8> {
     body.unwrap().to_bytes().to_vec()
 }
 
-fn signature(body: &str, secret: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
-}
-
 fn signed(project: &str, payload: &Value, secret: &str) -> Request<Body> {
     let body = payload.to_string();
-    Request::post(format!("/webhooks/{project}"))
-        .header("x-github-event", "push")
-        .header("x-hub-signature-256", signature(&body, secret))
-        .body(Body::from(body))
-        .unwrap()
+    let mut request = Request::post(format!("/webhooks/{project}"));
+    *request.headers_mut().unwrap() = sign(Sender::GitHub, secret, &body);
+    request.body(Body::from(body)).unwrap()
 }
 
 fn payload(before: char, after: char) -> Value {

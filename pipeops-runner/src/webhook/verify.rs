@@ -381,4 +381,25 @@ mod tests {
         let unsigned = check("x-gitlab-event: Push Hook", b"{}", "s3cr3t");
         assert!(matches!(unsigned, Err(VerifyError::MissingHeader { .. })));
     }
+
+    #[test]
+    fn what_the_testkit_signs_is_accepted() {
+        use pipeops_testkit::webhook::{Sender, sign};
+
+        for (sender, forge, secret) in [
+            (Sender::GitHub, Forge::GitHub, "s3cr3t"),
+            (Sender::Gitea, Forge::Gitea, "s3cr3t"),
+            (Sender::GitLab, Forge::GitLab, "s3cr3t"),
+            (Sender::GitLab, Forge::GitLab, STANDARD_KEY),
+        ] {
+            let headers = sign(sender, secret, HELLO);
+            let check = |secret| {
+                let secret = SecretString::from(secret);
+                verify(&headers, HELLO, &secret, Timestamp::now())
+            };
+            let verified = check(secret).unwrap();
+            assert!(verified.forge == forge && verified.delivery.is_some());
+            assert!(check("another secret").is_err());
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
 use pipeops_buildkit::{Address, Builder, BuilderOptions};
 use pipeops_core::{Diagnosis, Event, EventKind};
@@ -12,8 +11,8 @@ use pipeops_testkit::buildkit::BuildkitDaemon;
 use pipeops_testkit::git::{GitServer, Repo};
 use pipeops_testkit::kubernetes::Cluster;
 use pipeops_testkit::registry::Registry;
+use pipeops_testkit::webhook::{Sender, sign};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tower::ServiceExt;
 
 pub(crate) const DOCKERFILE: &str =
@@ -103,14 +102,9 @@ impl World {
         })
         .to_string();
         self.head = commit.to_owned();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-        let request = Request::post("/deploy/webhooks/shop")
-            .header("x-github-event", "push")
-            .header("x-hub-signature-256", signature)
-            .body(Body::from(body))
-            .unwrap();
+        let mut request = Request::post("/deploy/webhooks/shop");
+        *request.headers_mut().unwrap() = sign(Sender::GitHub, SECRET, &body);
+        let request = request.body(Body::from(body)).unwrap();
         let (status, body) = send(host, request).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
         let answer: Value = serde_json::from_str(&body).unwrap();

@@ -59,7 +59,7 @@ impl Build {
         session: Option<Session>,
         progress: Progress,
     ) -> Self {
-        let logins = Logins::new(session.clone(), daemon.http.clone());
+        let logins = Logins::new(session.clone());
         let remote = Remote::new(
             daemon.http.clone(),
             logins,

@@ -95,7 +95,7 @@ impl Api {
         let request = BuildRequest::new(request)?;
         let session = match request.session.as_str() {
             "" => None,
-            id => Some(daemon.sessions.get(id, daemon.options.session_wait).await?),
+            id => Some(daemon.sessions.get(id).await?),
         };
         let build = Build::new(daemon, request, session, progress);
         let response = build.run().await?;
@@ -185,47 +185,27 @@ impl Control for Api {
 
     async fn disk_usage(
         &self,
-        request: Request<DiskUsageRequest>,
+        _: Request<DiskUsageRequest>,
     ) -> Result<Response<DiskUsageResponse>, Status> {
-        if !request.into_inner().filter.is_empty() {
-            return Err(Status::unimplemented("the stand-in knows no filters"));
-        }
-        let record = self.0.cache.usage();
-        Ok(Response::new(DiskUsageResponse { record }))
+        unsupported("DiskUsage")
     }
 
-    async fn prune(
-        &self,
-        request: Request<PruneRequest>,
-    ) -> Result<Response<Self::PruneStream>, Status> {
-        let request = request.into_inner();
-        let partly = !request.filter.is_empty()
-            || request.keep_duration != 0
-            || request.reserved_space != 0
-            || request.max_used_space != 0
-            || request.min_free_space != 0;
-        if partly {
-            return Err(Status::unimplemented(
-                "the stand-in prunes everything or nothing",
-            ));
-        }
-        let removed = self.0.prune();
-        let stream = futures::stream::iter(removed.into_iter().map(Ok));
-        Ok(Response::new(stream.boxed()))
+    async fn prune(&self, _: Request<PruneRequest>) -> Result<Response<Self::PruneStream>, Status> {
+        unsupported("Prune")
     }
 
     async fn listen_build_history(
         &self,
         _: Request<BuildHistoryRequest>,
     ) -> Result<Response<Self::ListenBuildHistoryStream>, Status> {
-        Err(Status::unimplemented("the stand-in keeps no build history"))
+        unsupported("ListenBuildHistory")
     }
 
     async fn update_build_history(
         &self,
         _: Request<UpdateBuildHistoryRequest>,
     ) -> Result<Response<UpdateBuildHistoryResponse>, Status> {
-        Err(Status::unimplemented("the stand-in keeps no build history"))
+        unsupported("UpdateBuildHistory")
     }
 }
 
@@ -246,15 +226,20 @@ impl Health for Api {
         &self,
         _: Request<HealthListRequest>,
     ) -> Result<Response<HealthListResponse>, Status> {
-        Err(Status::unimplemented("the stand-in lists no services"))
+        unsupported("Health.List")
     }
 
     async fn watch(
         &self,
         _: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("the stand-in answers Check only"))
+        unsupported("Health.Watch")
     }
+}
+
+/// The answer to a call that the stand-in does not serve.
+fn unsupported<T>(call: &str) -> Result<T, Status> {
+    Err(BuildError::unsupported(call).into_status())
 }
 
 /// `os/architecture[/variant]`.

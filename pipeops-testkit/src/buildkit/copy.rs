@@ -1,27 +1,17 @@
-//! `COPY` and `ADD`: from one tree into another.
-
-use std::collections::BTreeSet;
+//! `COPY`: from one tree into another.
 
 use super::error::{BuildError, BuildResult};
-use super::tree::{Entry, Node, Tree, clean, join, read_tar};
+use super::tree::{Entry, Node, Tree, clean, join};
 use crate::oci::EntryMeta;
 
 /// What is to be copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Copy {
-    /// Paths and patterns in the source.
+    /// Paths in the source.
     pub(super) sources: Vec<String>,
-    /// Files whose content stands in the Dockerfile.
-    pub(super) inline: Vec<(String, String)>,
-    /// Where it goes: absolute; ends in a slash when it must be a folder.
+    /// The absolute destination; ends in a slash when it must be a folder.
     pub(super) dest: String,
-    /// Permissions instead of those of the source.
-    pub(super) chmod: Option<u32>,
-    /// Local archives are unpacked: `ADD`.
-    pub(super) unpack: bool,
-    /// Paths keep their folders: `--parents`.
-    pub(super) parents: bool,
-    /// A source that is not there is skipped: commands that were not run may have made it.
+    /// Skips a source that does not exist: commands that were not run may have created it.
     pub(super) lenient: bool,
 }
 
@@ -30,47 +20,25 @@ pub(super) struct Copy {
 pub(super) struct Changes {
     /// New and changed entries.
     pub(super) tree: Tree,
-    /// Sources that were not there and were skipped.
+    /// Sources that do not exist and were skipped.
     pub(super) missing: Vec<String>,
 }
 
-/// The most bytes that one archive may unpack to.
-const UNPACK_LIMIT: u64 = 1 << 30;
-
 impl Copy {
-    /// The entries that this copy makes. `owner` is (uid, gid) when the instruction names one.
-    pub(super) fn changes(
-        &self,
-        from: &Tree,
-        into: &Tree,
-        owner: Option<(u64, u64)>,
-    ) -> BuildResult<Changes> {
+    /// The entries that this copy makes.
+    pub(super) fn changes(&self, from: &Tree, into: &Tree) -> BuildResult<Changes> {
         let mut writer = Writer {
             copy: self,
             into,
-            owner,
             changes: Changes::default(),
         };
         for source in &self.sources {
-            let found = expand_pattern(from, source);
-            if found.is_empty() && !is_pattern(source) {
-                if !self.lenient {
-                    let path = format!("/{}", clean(source));
-                    return Err(BuildError::new(format!("{path:?}: not found")));
-                }
-                writer.changes.missing.push(source.clone());
+            let path = clean(source);
+            match from.resolve(&path) {
+                Some(real) => writer.take(from, &path, &real),
+                None if self.lenient => writer.changes.missing.push(source.clone()),
+                None => return Err(BuildError::new(format!("\"/{path}\": not found"))),
             }
-            for path in found {
-                writer.take(from, &path)?;
-            }
-        }
-        for (name, content) in &self.inline {
-            let meta = EntryMeta {
-                mode: 0o644,
-                ..EntryMeta::default()
-            };
-            let node = Node::File(content.clone().into());
-            writer.file(name, Entry { node, meta })?;
         }
         Ok(writer.changes)
     }
@@ -79,37 +47,21 @@ impl Copy {
 struct Writer<'a> {
     copy: &'a Copy,
     into: &'a Tree,
-    owner: Option<(u64, u64)>,
     changes: Changes,
 }
 
 impl Writer<'_> {
-    fn take(&mut self, from: &Tree, path: &str) -> BuildResult<()> {
-        // A symlink that is named itself is followed; those inside of folders are copied as they are.
-        let real = from.resolve(path);
-        let real = real.ok_or_else(|| BuildError::new(format!("\"/{path}\": not found")))?;
-        let Some(entry) = from.get(&real).filter(|entry| entry.node != Node::Dir) else {
-            return self.dir(from, path, &real);
-        };
-        let parents = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        let name = path.rsplit('/').next().unwrap_or(path);
-        if self.copy.unpack && is_archive(entry) {
-            return self.archive(entry);
+    /// Copies `path`, which is `real` with its symlinks followed. Symlinks inside of folders are copied as they are.
+    fn take(&mut self, from: &Tree, path: &str, real: &str) {
+        match from.get(real).filter(|entry| entry.node != Node::Dir) {
+            Some(entry) => self.file(path.rsplit('/').next().unwrap_or(path), entry.clone()),
+            None => self.dir(from, real),
         }
-        if self.copy.parents {
-            let dest = join(&clean(&self.copy.dest), &join(parents, name));
-            self.write(&dest, entry.clone());
-            return Ok(());
-        }
-        self.file(name, entry.clone())
     }
 
-    /// The content of a folder goes into the destination; the folder itself only with `--parents`.
-    fn dir(&mut self, from: &Tree, path: &str, real: &str) -> BuildResult<()> {
-        let mut dest = clean(&self.copy.dest);
-        if self.copy.parents {
-            dest = join(&dest, path);
-        }
+    /// Copies the content of a folder into the destination, without the folder itself.
+    fn dir(&mut self, from: &Tree, real: &str) {
+        let dest = clean(&self.copy.dest);
         let meta = from.get(real).map(|entry| entry.meta).unwrap_or_default();
         if !self.into.is_dir(&dest) {
             self.write(&dest, Entry::dir(meta));
@@ -117,10 +69,9 @@ impl Writer<'_> {
         for (below, entry) in from.below(real) {
             self.write(&join(&dest, below), entry.clone());
         }
-        Ok(())
     }
 
-    fn file(&mut self, name: &str, entry: Entry) -> BuildResult<()> {
+    fn file(&mut self, name: &str, entry: Entry) {
         let dest = clean(&self.copy.dest);
         let into_dir = self.copy.dest.ends_with('/')
             || self.into.is_dir(&dest)
@@ -130,36 +81,9 @@ impl Writer<'_> {
             false => dest,
         };
         self.write(&dest, entry);
-        Ok(())
     }
 
-    fn archive(&mut self, entry: &Entry) -> BuildResult<()> {
-        let Node::File(bytes) = &entry.node else {
-            return Ok(());
-        };
-        let gzip = flate2::read::GzDecoder::new(&bytes[..]);
-        let entries = match bytes.starts_with(&GZIP) {
-            true => read_tar(gzip, UNPACK_LIMIT),
-            false => read_tar(&bytes[..], UNPACK_LIMIT),
-        };
-        let entries = entries
-            .map_err(|error| BuildError::new(format!("failed to unpack an archive: {error}")))?;
-        let dest = clean(&self.copy.dest);
-        for (path, entry) in entries {
-            self.write(&join(&dest, &path), entry);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, path: &str, mut entry: Entry) {
-        if let Some((uid, gid)) = self.owner {
-            (entry.meta.uid, entry.meta.gid) = (uid, gid);
-        }
-        if let Some(mode) = self.copy.chmod
-            && !matches!(entry.node, Node::Symlink(_))
-        {
-            entry.meta.mode = mode;
-        }
+    fn write(&mut self, path: &str, entry: Entry) {
         if !path.is_empty() {
             let path = through_links(self.into, path);
             add_parents(self.into, &mut self.changes.tree, &path, entry.meta);
@@ -195,96 +119,6 @@ fn add_parents(into: &Tree, changes: &mut Tree, path: &str, meta: EntryMeta) {
     }
 }
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// A tar archive, plain or in gzip: its magic stands at byte 257.
-fn is_archive(entry: &Entry) -> bool {
-    use std::io::Read;
-    let Node::File(bytes) = &entry.node else {
-        return false;
-    };
-    let mut head = Vec::new();
-    match bytes.starts_with(&GZIP) {
-        true => {
-            let mut gzip = flate2::read::GzDecoder::new(&bytes[..]).take(512);
-            if gzip.read_to_end(&mut head).is_err() {
-                return false;
-            }
-        }
-        false => head.extend_from_slice(&bytes[..bytes.len().min(512)]),
-    }
-    head.get(257..262) == Some(b"ustar")
-}
-
-fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '['])
-}
-
-/// The paths in a tree that a source names, sorted. The root is `""`.
-fn expand_pattern(tree: &Tree, source: &str) -> BTreeSet<String> {
-    let source = clean(source);
-    if !is_pattern(&source) {
-        let known = source.is_empty() || tree.resolve(&source).is_some();
-        return known.then_some(source).into_iter().collect();
-    }
-    let pattern: Vec<&str> = source.split('/').collect();
-    let matches = |path: &String| {
-        let parts: Vec<&str> = path.split('/').collect();
-        parts.len() == pattern.len() && parts.iter().zip(&pattern).all(|(part, p)| matches(p, part))
-    };
-    let paths = tree.iter().map(|(path, _)| path);
-    paths.filter(|path| matches(path)).cloned().collect()
-}
-
-/// Go's `filepath.Match` for one part of a path: `*`, `?`, `[a-z]`, `[^a]`.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some(first) = pattern.chars().next() else {
-        return name.is_empty();
-    };
-    let rest = &pattern[first.len_utf8()..];
-    match first {
-        '*' => {
-            let mut ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-            ends.any(|at| matches(rest, &name[at..]))
-        }
-        '[' => {
-            let Some((set, rest)) = rest.split_once(']') else {
-                return false;
-            };
-            let Some(c) = name.chars().next() else {
-                return false;
-            };
-            in_set(set, c) && matches(rest, &name[c.len_utf8()..])
-        }
-        _ => {
-            let Some(c) = name.chars().next() else {
-                return false;
-            };
-            (first == '?' || first == c) && matches(rest, &name[c.len_utf8()..])
-        }
-    }
-}
-
-fn in_set(set: &str, c: char) -> bool {
-    let (negated, set) = match set.strip_prefix('^') {
-        Some(set) => (true, set),
-        None => (false, set),
-    };
-    let chars: Vec<char> = set.chars().collect();
-    let mut found = false;
-    let mut at = 0;
-    while at < chars.len() {
-        if at + 2 < chars.len() && chars[at + 1] == '-' {
-            found |= (chars[at]..=chars[at + 2]).contains(&c);
-            at += 3;
-        } else {
-            found |= chars[at] == c;
-            at += 1;
-        }
-    }
-    found != negated
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,7 +137,7 @@ mod tests {
     }
 
     fn files(copy: &Copy, from: &Tree, into: &Tree) -> Vec<String> {
-        let changes = copy.changes(from, into, None).unwrap();
+        let changes = copy.changes(from, into).unwrap();
         let files = changes
             .tree
             .iter()
@@ -329,13 +163,7 @@ mod tests {
             (&["a.txt"], "/srv", &["srv/a.txt"]),
             (&["src"], "/app", &["app/x/y", "app/z"]),
             (&["."], "/", &["a.txt", "b.txt", "src/x/y", "src/z"]),
-            (
-                &["*.txt", "src/z"],
-                "/app/",
-                &["app/a.txt", "app/b.txt", "app/z"],
-            ),
-            (&["s*/[w-y]"], "/app/", &["app/y"]),
-            (&["nothing*"], "/app/", &[]),
+            (&["a.txt", "src/z"], "/app/", &["app/a.txt", "app/z"]),
         ] {
             assert_eq!(
                 files(&copy(sources, dest), &from, &into),
@@ -349,38 +177,11 @@ mod tests {
     fn a_missing_source_is_an_error_unless_commands_were_skipped() {
         let from = tree(&[]);
         let mut missing = copy(&["dist"], "/app");
-        let error = missing.changes(&from, &from, None).unwrap_err();
+        let error = missing.changes(&from, &from).unwrap_err();
         assert_eq!(error.vertex_message(), "\"/dist\": not found");
         missing.lenient = true;
-        let changes = missing.changes(&from, &from, None).unwrap();
+        let changes = missing.changes(&from, &from).unwrap();
         assert_eq!(changes.missing, ["dist"]);
-    }
-
-    #[test]
-    fn owner_and_permissions_apply_to_everything() {
-        let mut copy = copy(&["src"], "/app/deep");
-        copy.chmod = Some(0o500);
-        let from = tree(&["src/z"]);
-        let changes = copy.changes(&from, &Tree::default(), Some((7, 8))).unwrap();
-        let entry = changes.tree.get("app/deep/z").unwrap();
-        assert_eq!(
-            (entry.meta.mode, entry.meta.uid, entry.meta.gid),
-            (0o500, 7, 8)
-        );
-        assert_eq!(changes.tree.get("app").unwrap().meta.mode, 0o755);
-    }
-
-    #[test]
-    fn add_unpacks_archives_and_copy_does_not() {
-        let archive = tree(&["in/side"]).to_layer().unwrap();
-        let mut from = Tree::default();
-        let node = Node::File(archive.bytes);
-        let meta = EntryMeta::default();
-        from.insert("a.tar.gz", Entry { node, meta });
-        let mut copy = copy(&["a.tar.gz"], "/x/");
-        assert_eq!(files(&copy, &from, &Tree::default()), ["x/a.tar.gz"]);
-        copy.unpack = true;
-        assert_eq!(files(&copy, &from, &Tree::default()), ["x/in/side"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, UsageRecord};
+use bollard_buildkit_proto::moby::buildkit::v1::SolveRequest;
 use tokio::sync::watch;
 
 use super::cache::Cache;
@@ -17,6 +17,9 @@ use super::remote::Blobs;
 use super::seen::SeenBuild;
 use super::session::Sessions;
 use crate::serve::{Base, lock};
+
+/// The largest blob that is read from a registry, in bytes.
+const MAX_BLOB: usize = 1 << 30;
 
 /// How many builds are remembered.
 const BUILDS: usize = 1_000;
@@ -38,7 +41,7 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) fn new(options: BuildkitOptions, base: Base) -> Self {
-        let http = HttpClient::new(options.max_blob);
+        let http = HttpClient::new(MAX_BLOB);
         Self {
             options,
             base,
@@ -109,10 +112,10 @@ impl Daemon {
             .collect()
     }
 
-    /// Forgets all cached steps, contexts and blobs, and says what the steps were.
-    pub(super) fn prune(&self) -> Vec<UsageRecord> {
+    /// Forgets all cached steps, contexts and blobs.
+    pub(super) fn prune(&self) {
         self.kept.clear();
         self.blobs.clear();
-        self.cache.clear()
+        self.cache.clear();
     }
 }

@@ -3,12 +3,10 @@
 use std::ops::RangeInclusive;
 
 use pipeops_dockerfile::{Arguments, Instruction, Keyword};
-use serde_json::{Value, json};
 
 use super::copy::Copy;
 use super::error::{BuildError, BuildResult};
-use super::instruction::{display, duration, health_words, ports, text, texts, words};
-use super::plan::flag;
+use super::instruction::{display, ports, text, texts, words};
 use super::tree::clean;
 use super::words::{Variables, expand};
 use crate::oci::{Empty, ImageConfig};
@@ -37,11 +35,7 @@ pub(super) enum Action {
         /// The variables that it sees: a part of the cache key.
         variables: Variables,
     },
-    Copy {
-        copy: Copy,
-        /// `user[:group]`, names or numbers.
-        chown: Option<String>,
-    },
+    Copy(Copy),
     Workdir(String),
 }
 
@@ -71,6 +65,9 @@ pub(super) struct Dispatcher<'a> {
     plan: StagePlan,
     cmd_is_own: bool,
 }
+
+/// What runs the shell form of a command.
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -112,11 +109,14 @@ impl<'a> Dispatcher<'a> {
 
     /// Takes the next instruction of the stage.
     pub(super) fn take(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
+        if !instruction.heredocs.is_empty() {
+            return Err(BuildError::unsupported("a heredoc"));
+        }
         match instruction.keyword {
             Keyword::Arg => self.arg(instruction),
             Keyword::Env | Keyword::Label => self.pairs(instruction),
             Keyword::Run => self.run(place, instruction),
-            Keyword::Copy | Keyword::Add => self.copy(place, instruction),
+            Keyword::Copy => self.copy(place, instruction),
             Keyword::Workdir => self.workdir(place, instruction),
             _ => self.configure(instruction),
         }
@@ -221,7 +221,7 @@ impl<'a> Dispatcher<'a> {
         let script = text(instruction);
         let command = match instruction.arguments {
             Arguments::Exec(words) => texts(words).join(" "),
-            _ => format!("{} {script}", self.shell().join(" ")),
+            _ => format!("{} {script}", SHELL.join(" ")),
         };
         let args = self
             .plan
@@ -244,56 +244,39 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn copy(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
-        for unknown in ["checksum", "keep-git-dir", "exclude"] {
-            if flag(instruction, unknown).is_some() {
-                let what = format!("{} --{unknown}", instruction.keyword);
-                return Err(BuildError::unsupported(what));
-            }
+        let names = instruction
+            .flags
+            .iter()
+            .map(|flag| flag.text.split('=').next());
+        if let Some(name) = names
+            .flatten()
+            .find(|name| !["--from", "--link"].contains(name))
+        {
+            return Err(BuildError::unsupported(format!("COPY {name}")));
         }
-        let mut list = words(instruction.arguments);
-        let dest = list.pop().unwrap_or_default();
-        let (inline, sources): (Vec<_>, Vec<_>) = list
-            .into_iter()
-            .partition(|word| !instruction.heredocs.is_empty() && word.contains("<<"));
-        let mut copy = Copy {
-            sources: self.expand_all(sources)?,
-            dest: self.absolute(&self.expand(&dest)?, true),
-            unpack: instruction.keyword == Keyword::Add,
-            parents: flag(instruction, "parents").is_some_and(|value| value != "false"),
-            ..Copy::default()
-        };
-        if copy.unpack && copy.sources.iter().any(|source| is_remote(source)) {
-            return Err(BuildError::unsupported("ADD of remote sources"));
-        }
-        for (_, heredoc) in inline.iter().zip(instruction.heredocs) {
-            let content = match heredoc.expand {
-                true => self.expand(&heredoc.content)?,
-                false => heredoc.content.to_string(),
-            };
-            copy.inline.push((heredoc.name.to_string(), content));
-        }
-        if copy.sources.len() + copy.inline.len() > 1 && !copy.dest.ends_with('/') {
-            let keyword = instruction.keyword;
-            return Err(BuildError::new(format!(
-                "When using {keyword} with more than one source file, the destination must be a directory and end with a /"
+        let mut sources = self.expand_all(words(instruction.arguments))?;
+        let dest = sources.pop().unwrap_or_default();
+        if let Some(pattern) = sources
+            .iter()
+            .find(|source| source.contains(['*', '?', '[']))
+        {
+            return Err(BuildError::unsupported(format!(
+                "the pattern {pattern:?} in COPY"
             )));
         }
-        if let Some(mode) = flag(instruction, "chmod") {
-            copy.chmod = Some(self.mode(mode)?);
+        let copy = Copy {
+            sources,
+            dest: self.absolute(&dest, true),
+            ..Copy::default()
+        };
+        if copy.sources.len() > 1 && !copy.dest.ends_with('/') {
+            return Err(BuildError::new(
+                "When using COPY with more than one source file, the destination must be a directory and end with a /",
+            ));
         }
-        let chown = flag(instruction, "chown").map(|owner| self.expand(owner));
-        let chown = chown.transpose()?.filter(|owner| !owner.is_empty());
         let created_by = format!("{} # buildkit", display(instruction, &self.variables()));
-        self.step(place, instruction, Action::Copy { copy, chown }, created_by);
+        self.step(place, instruction, Action::Copy(copy), created_by);
         Ok(())
-    }
-
-    fn mode(&self, written: &str) -> BuildResult<u32> {
-        let mode = self.expand(written)?;
-        let number = u32::from_str_radix(&mode, 8)
-            .ok()
-            .filter(|mode| *mode <= 0o7777);
-        number.ok_or_else(|| BuildError::unsupported(format!("the mode {mode:?}, only octal ones")))
     }
 
     fn workdir(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {
@@ -327,43 +310,11 @@ impl<'a> Dispatcher<'a> {
                 let exposed = ports.into_iter().map(|port| (port, Empty {}));
                 self.plan.config.config.exposed_ports.extend(exposed);
             }
-            Keyword::Volume => {
-                let volumes = self.expand_all(words(arguments))?.into_iter();
-                let volumes = volumes.map(|volume| (volume, Empty {}));
-                self.plan.config.config.volumes.extend(volumes);
-            }
             Keyword::User => self.plan.config.config.user = self.expand(&written)?,
-            Keyword::Stopsignal => {
-                let signal = self.expand(&written)?;
-                self.other("StopSignal", signal.into());
-            }
-            Keyword::Shell => self.other("Shell", words(arguments).into()),
-            Keyword::Healthcheck => {
-                let check = self.health_check(instruction)?;
-                self.other("Healthcheck", check);
-            }
-            Keyword::Onbuild => {
-                let trigger = shown.trim_start_matches("ONBUILD ").to_owned();
-                let config = &mut self.plan.config.config.other;
-                let triggers = config.entry("OnBuild").or_insert_with(|| json!([]));
-                if let Value::Array(triggers) = triggers {
-                    triggers.push(trigger.into());
-                }
-            }
-            Keyword::Maintainer => {
-                self.plan
-                    .config
-                    .other
-                    .insert("author".to_owned(), written.into());
-            }
             other => return Err(BuildError::unsupported(format!("the instruction {other}"))),
         }
         self.history(shown, None);
         Ok(())
-    }
-
-    fn other(&mut self, key: &str, value: Value) {
-        self.plan.config.config.other.insert(key.to_owned(), value);
     }
 
     /// The words of `CMD` and `ENTRYPOINT`: the shell form gets a shell.
@@ -371,45 +322,12 @@ impl<'a> Dispatcher<'a> {
         match arguments {
             Arguments::Exec(words) => texts(words),
             Arguments::Text(word) => {
-                let mut words = self.shell();
+                let mut words = SHELL.map(str::to_owned).to_vec();
                 words.push(word.text.to_string());
                 words
             }
             _ => Vec::new(),
         }
-    }
-
-    fn shell(&self) -> Vec<String> {
-        let shell = self.plan.config.config.other.get("Shell");
-        let words = shell.and_then(Value::as_array).map(|words| {
-            let words = words.iter().filter_map(Value::as_str);
-            words.map(str::to_owned).collect()
-        });
-        words.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()])
-    }
-
-    fn health_check(&self, instruction: &Instruction<'_>) -> BuildResult<Value> {
-        let mut check = json!({"Test": health_words(instruction.arguments)});
-        for (name, key) in [
-            ("interval", "Interval"),
-            ("timeout", "Timeout"),
-            ("start-period", "StartPeriod"),
-            ("start-interval", "StartInterval"),
-        ] {
-            if let Some(value) = flag(instruction, name) {
-                let value = self.expand(value)?;
-                let nanoseconds = duration(&value)
-                    .ok_or_else(|| BuildError::new(format!("invalid duration {value:?}")))?;
-                check[key] = nanoseconds.into();
-            }
-        }
-        if let Some(retries) = flag(instruction, "retries") {
-            let number: u32 = retries.parse().map_err(|_| {
-                BuildError::new(format!("--retries must be a number, not {retries:?}"))
-            })?;
-            check["Retries"] = number.into();
-        }
-        Ok(check)
     }
 
     /// A path from the root. `dest` keeps the slash that says that it is a folder.
@@ -425,8 +343,4 @@ impl<'a> Dispatcher<'a> {
             false => absolute,
         }
     }
-}
-
-fn is_remote(source: &str) -> bool {
-    source.contains("://") || source.starts_with("git@")
 }

@@ -43,10 +43,7 @@ impl BuildError {
 
     /// Something that a real daemon does and this one does not.
     pub(super) fn unsupported(what: impl std::fmt::Display) -> Self {
-        Self::new(format!(
-            "the stand-in of pipeops-testkit does not know {what}"
-        ))
-        .code(Code::Unimplemented)
+        Self::new(format!("stand-in: {what} is not implemented")).code(Code::Unimplemented)
     }
 
     pub(super) fn code(mut self, code: Code) -> Self {

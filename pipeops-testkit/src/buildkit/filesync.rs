@@ -27,6 +27,9 @@ use crate::serve::lock;
 /// The longest that one transfer may take.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The most bytes of files that one transfer may bring.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// The most entries of one folder.
 const MAX_ENTRIES: usize = 500_000;
 
@@ -90,7 +93,6 @@ pub(super) async fn fetch(
     session: &Session,
     wanted: &Wanted,
     kept: &Kept,
-    limit: u64,
 ) -> BuildResult<Received> {
     if !session.serves("/moby.filesync.v1.FileSync/DiffCopy") {
         return Err(BuildError::new("no local sources enabled"));
@@ -100,7 +102,7 @@ pub(super) async fn fetch(
     let keeps = wanted.purpose == Purpose::Context;
     let before = lock(&kept.0).get(&key).filter(|_| keeps).cloned();
     let before = before.unwrap_or_default();
-    let received = tokio::time::timeout(TIMEOUT, transfer(session, wanted, before, limit))
+    let received = tokio::time::timeout(TIMEOUT, transfer(session, wanted, before))
         .await
         .map_err(|_| BuildError::new("the client did not send its files in time"))??;
     let (result, files) = received.finish()?;
@@ -114,7 +116,6 @@ async fn transfer(
     session: &Session,
     wanted: &Wanted,
     before: BTreeMap<String, KeptFile>,
-    limit: u64,
 ) -> BuildResult<Receiver> {
     let mut client = FileSyncClient::new(session.channel.clone())
         .max_decoding_message_size(MAX_MESSAGE)
@@ -123,7 +124,7 @@ async fn transfer(
     let mut request = Request::new(UnboundedReceiverStream::new(stream));
     *request.metadata_mut() = headers(wanted);
     let packets = client.diff_copy(request).await?.into_inner();
-    let mut receiver = Receiver::new(before, limit, requests);
+    let mut receiver = Receiver::new(before, requests);
     receiver.run(packets).await?;
     Ok(receiver)
 }
@@ -170,15 +171,10 @@ struct Receiver {
     list_ended: bool,
     fin_sent: bool,
     transferred: u64,
-    limit: u64,
 }
 
 impl Receiver {
-    fn new(
-        before: BTreeMap<String, KeptFile>,
-        limit: u64,
-        requests: mpsc::UnboundedSender<Packet>,
-    ) -> Self {
+    fn new(before: BTreeMap<String, KeptFile>, requests: mpsc::UnboundedSender<Packet>) -> Self {
         Self {
             before,
             requests,
@@ -189,7 +185,6 @@ impl Receiver {
             list_ended: false,
             fin_sent: false,
             transferred: 0,
-            limit,
         }
     }
 
@@ -243,8 +238,8 @@ impl Receiver {
         let content = self.contents.get_mut(&id);
         let content = content.ok_or_else(|| protocol("DATA that was not asked for"))?;
         self.transferred += data.len() as u64;
-        if self.transferred > self.limit {
-            let message = format!("the context has more than {} bytes", self.limit);
+        if self.transferred > MAX_BYTES {
+            let message = format!("the context has more than {MAX_BYTES} bytes");
             return Err(BuildError::new(message));
         }
         content.extend_from_slice(data);

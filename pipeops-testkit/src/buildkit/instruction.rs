@@ -1,6 +1,6 @@
 //! The texts of single instructions: how they are shown, and what their arguments mean.
 
-use pipeops_dockerfile::{Arguments, Command, Instruction, Word};
+use pipeops_dockerfile::{Arguments, Instruction, Word};
 
 use super::words::Variables;
 
@@ -9,28 +9,16 @@ pub(super) fn display(instruction: &Instruction<'_>, variables: &Variables) -> S
     let mut parts = vec![instruction.keyword.to_string()];
     parts.extend(instruction.flags.iter().map(|flag| flag.text.to_string()));
     parts.push(arguments(instruction.arguments));
-    let mut line = replace_set(&parts.join(" "), variables);
-    for heredoc in instruction.heredocs {
-        // As daemons show them: the document in brief.
-        line.push_str(&format!(
-            " ({})",
-            heredoc.content.lines().next().unwrap_or_default()
-        ));
-    }
+    let line = replace_set(&parts.join(" "), variables);
     line.trim_end().to_owned()
 }
 
-/// The command of a `RUN`, or the one word of `USER` and `WORKDIR`, as written. Heredocs stand behind it.
+/// The command of a `RUN`, or the one word of `USER` and `WORKDIR`, as written.
 pub(super) fn text(instruction: &Instruction<'_>) -> String {
-    let mut text = match instruction.arguments {
+    match instruction.arguments {
         Arguments::Exec(words) => texts(words).join(" "),
         other => arguments(other),
-    };
-    for heredoc in instruction.heredocs {
-        text.push('\n');
-        text.push_str(&heredoc.content);
     }
-    text
 }
 
 /// The arguments as separate words, quotes as written.
@@ -62,13 +50,6 @@ fn arguments(arguments: Arguments<'_>) -> String {
         Arguments::Args(args) => {
             let args: Vec<String> = args.iter().map(ToString::to_string).collect();
             args.join(" ")
-        }
-        Arguments::Health(kind, rest) => format!("{} {}", kind.text, self::arguments(rest.into())),
-        Arguments::Trigger(trigger) => {
-            let mut parts = vec![trigger.name.text.to_string()];
-            parts.extend(trigger.flags.iter().map(|flag| flag.text.to_string()));
-            parts.push(self::arguments(trigger.arguments()));
-            parts.join(" ")
         }
         _ => String::new(),
     }
@@ -115,45 +96,6 @@ pub(super) fn ports(words: &[String]) -> Result<Vec<String>, String> {
     Ok(ports)
 }
 
-/// The `Test` of a health check.
-pub(super) fn health_words(arguments: Arguments<'_>) -> Vec<String> {
-    let Arguments::Health(kind, rest) = arguments else {
-        return Vec::new();
-    };
-    match rest {
-        Command::Exec(words) => std::iter::once("CMD".to_owned())
-            .chain(texts(words))
-            .collect(),
-        Command::Text(word) => vec!["CMD-SHELL".to_owned(), word.text.to_string()],
-        _ => vec![kind.text.to_uppercase()],
-    }
-}
-
-/// Nanoseconds of a duration such as `1m30s` or `500ms`.
-pub(super) fn duration(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |at| digits + at);
-        total += number
-            * match &rest[digits..unit_end] {
-                "ns" => 1.0,
-                "us" | "µs" => 1e3,
-                "ms" => 1e6,
-                "s" => 1e9,
-                "m" => 60e9,
-                "h" => 3600e9,
-                _ => return None,
-            };
-        rest = &rest[unit_end..];
-    }
-    (!text.is_empty()).then_some(total as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,15 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_durations() {
+    fn ports_have_protocols_and_ranges() {
         let words = ["80".to_owned(), "53/UDP 9000-9001".to_owned()];
         assert_eq!(
             ports(&words).unwrap(),
             ["80/tcp", "53/udp", "9000/tcp", "9001/tcp"]
         );
         assert!(ports(&["http".to_owned()]).is_err());
-        assert_eq!(duration("1m30s"), Some(90_000_000_000));
-        assert_eq!(duration("500ms"), Some(500_000_000));
-        assert_eq!((duration("5"), duration("")), (None, None));
     }
 }

@@ -53,8 +53,7 @@ impl Build {
     async fn receive(&self, operation: &str, wanted: &Wanted, vertex: Step) -> BuildResult<Tree> {
         let received = async {
             self.hook(operation, &wanted.dir).await?;
-            let limit = self.daemon.options.max_context;
-            filesync::fetch(self.session()?, wanted, &self.daemon.kept, limit).await
+            filesync::fetch(self.session()?, wanted, &self.daemon.kept).await
         };
         match received.await {
             Ok(received) => {
@@ -87,7 +86,7 @@ impl Build {
         let mut everything = false;
         for stage in stages {
             for step in &stage.plan.steps {
-                let Action::Copy { copy, .. } = &step.action else {
+                let Action::Copy(copy) = &step.action else {
                     continue;
                 };
                 if stage.origins.contains_key(&step.instruction) {

@@ -1,4 +1,4 @@
-//! A BuildKit daemon: sessions, file sync, Dockerfiles, pushed images, and commands that are scripted instead of run.
+//! A BuildKit daemon that builds Dockerfiles and pushes images, with scripted instead of executed commands.
 //!
 //! ```
 //! use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
@@ -14,36 +14,35 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does
-//! The Control service: `Solve` with the frontend `dockerfile.v0`, `Status`, `Session`, `Info`, `ListWorkers`,
-//! `DiskUsage`, `Prune`. A build dials back through the session as a real daemon does: health, file sync (files that
-//! have not changed are not asked for again), credentials and tokens. The Dockerfile is read by
-//! [`pipeops_dockerfile`]; `FROM`, `COPY`, `ADD` of local files and archives, `WORKDIR` and everything that only
-//! changes the configuration make a real image with real layers, which is pushed over plain HTTP. Steps are cached by
-//! their content. Errors have the words and the details of the real daemon.
+//! # What it implements
+//! The `Control` service: `Solve` with the frontend `dockerfile.v0`, `Status`, `Session`, `Info` and `ListWorkers`. A build calls
+//! the client back through its session as a real daemon does: health checks, file sync (unchanged files aren't sent again),
+//! credentials, tokens of a client with a token authority, SSH agents. [`pipeops_dockerfile`] parses the Dockerfile. `FROM`,
+//! `COPY`, `WORKDIR`, `ARG`, `ENV`, `LABEL`, `EXPOSE`, `USER`, `CMD` and `ENTRYPOINT` create a real image with real layers, which
+//! is pushed over plain HTTP. Steps are cached by their content. Errors have the messages and details of a real daemon.
 //!
-//! # What it does not do
-//! **`RUN` runs nothing.** A [`RunScript`] says what commands print, leave and return; a command that it does not speak
-//! of is skipped, and the log of the step says so. Files that a skipped command might have made, and users that it might
-//! have added, are then missing: a `COPY --from` of such a file copies nothing, and says so in its log, too. For
-//! `--mount=type=ssh` the client is asked for its agent.
+//! **`RUN` executes nothing.** A [`RunScript`] defines what commands print, which files they create and how they exit. Commands
+//! that it doesn't match are skipped, and the step's log says so. Files that a skipped command might have created are missing: a
+//! `COPY --from` of such a file copies nothing, and its log says so.
 //!
-//! Answered with an error that names the stand-in: several platforms at once, exporters other than `image` and `tar`, LLB
-//! and gateway builds, foreign frontends, attestations, remote contexts and `ADD` sources, named contexts other than images,
-//! base images with `ONBUILD`, `--exclude`, build history, filters of `Prune` and `DiskUsage`, registries that are neither
-//! loopback nor mirrors.
+//! Remote caches of type `s3` are read and written over plain HTTP in BuildKit's layout, with BuildKit's errors. Their records
+//! use this stand-in's own keys, so a real daemon finds nothing in them.
 //!
-//! Remote caches of type `s3` are read and written, over plain HTTP, in BuildKit's layout, with its errors: an import that
-//! fails shows it and the build goes on, a blob that is missing fails the build, and so does an export that fails unless it
-//! has `ignore-error=true`. Their records are this daemon's own: a real daemon finds nothing in them. Caches of other types
-//! end like one that cannot be reached.
+//! # What it doesn't implement
+//! Everything else fails with an error of the form `stand-in: … is not implemented`: `ADD`, `SHELL`, `HEALTHCHECK`, `VOLUME` and
+//! the other instructions; flags of `COPY` except `--from` and `--link`; patterns and heredocs; token logins without a token
+//! authority; several platforms; exporters except `image` and `tar`; LLB, gateway and foreign frontends; attestations; remote
+//! contexts; named contexts except images; base images with `ONBUILD` or `SHELL`; build history, `DiskUsage` and `Prune`; caches
+//! of other types. Registries are reached on loopback and as [mirrors](BuildkitOptions::mirror), never elsewhere.
+//!
+//! Limits: 1 GiB for a transferred context, 1 GiB for a blob of a registry, 5 s for a session to open.
 //!
 //! # Operations for fault rules
-//! Calls by their method: `solve`, `status`, `session`, `info`, `list-workers`, `disk-usage`, `prune`. Points of a build,
-//! with method `BUILD` and the step's name as path: `build.definition`, `build.ignore`, `build.context`, `build.resolve`,
-//! `build.step`, `build.export`, `build.push`; there `Refuse` and `Cut` end the client's session. Messages of a session's
-//! tunnel, with method `TUNNEL` and the session's id as path: `tunnel.receive`, `tunnel.send`; there everything but
-//! `Delay` and `Crash` ends the session, and `Cut` lets so many bytes of the message through.
+//! - Calls, by method: `solve`, `status`, `session`, `info`, `list-workers`.
+//! - Points of a build, with method `BUILD` and the step's name as path: `build.definition`, `build.ignore`, `build.context`,
+//!   `build.resolve`, `build.step`, `build.export`, `build.push`. There, `Refuse` and `Cut` end the client's session.
+//! - Messages of a session's tunnel, with method `TUNNEL` and the session's ID as path: `tunnel.receive`, `tunnel.send`. There,
+//!   every fault except `Delay` and `Crash` ends the session; `Cut` first lets that many bytes of the message through.
 
 mod build;
 mod cache;
@@ -58,7 +57,6 @@ mod http_client;
 mod instruction;
 mod local;
 mod options;
-mod owner;
 mod plan;
 mod progress;
 mod registry_auth;
@@ -86,7 +84,7 @@ use crate::fault::Faults;
 use crate::serve::{self, Base, Server};
 use daemon::Daemon;
 
-/// A BuildKit daemon on a free port of 127.0.0.1. It stops when it is dropped.
+/// A BuildKit daemon on a free port of 127.0.0.1. It stops when it's dropped.
 pub struct BuildkitDaemon {
     server: Server,
     daemon: Arc<Daemon>,
@@ -96,7 +94,7 @@ impl BuildkitDaemon {
     /// Starts a daemon.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start(options: BuildkitOptions) -> io::Result<Self> {
         let base = Base::default();
         let daemon = Arc::new(Daemon::new(options, base.clone()));
@@ -104,7 +102,7 @@ impl BuildkitDaemon {
         Ok(Self { server, daemon })
     }
 
-    /// `tcp://127.0.0.1:PORT`, as clients and `BUILDKIT_HOST` take it.
+    /// The address, `tcp://127.0.0.1:PORT`, in the form of `BUILDKIT_HOST`.
     pub fn address(&self) -> String {
         format!("tcp://{}", self.server.address())
     }
@@ -114,31 +112,31 @@ impl BuildkitDaemon {
         &self.daemon.base.faults
     }
 
-    /// The builds that were asked for, oldest first; the last 1,000 of them.
+    /// The requested builds, oldest first. Only the last 1,000 are kept.
     pub fn builds(&self) -> Vec<SeenBuild> {
         self.daemon.builds()
     }
 
-    /// Forgets all cached steps, contexts and blobs, as `buildctl prune` does.
+    /// Removes all cached steps, contexts and blobs, as `buildctl prune` does.
     pub fn prune(&self) {
         self.daemon.prune();
     }
 
-    /// Cuts all connections, and with them all builds, and refuses new ones until [`BuildkitDaemon::restart`]. The cache
-    /// stays.
+    /// Closes all connections, which ends all builds, and refuses new ones until [`BuildkitDaemon::restart`]. The cache is
+    /// kept.
     pub fn crash(&self) {
         self.server.crash();
     }
 
-    /// Refuses new connections and tells the open ones to finish (GOAWAY): running builds end well, as after SIGTERM.
+    /// Refuses new connections and drains open ones (GOAWAY), as a daemon does on SIGTERM: running builds finish.
     pub fn drain(&self) {
         self.daemon.base.switch.drain();
     }
 
-    /// Listens again, at the same port, after [`BuildkitDaemon::crash`] or [`BuildkitDaemon::drain`].
+    /// Listens on the same port again, after [`BuildkitDaemon::crash`] or [`BuildkitDaemon::drain`].
     ///
     /// # Errors
-    /// When another process has taken the port.
+    /// When another process uses the port.
     pub async fn restart(&self) -> io::Result<()> {
         self.server.restart().await
     }

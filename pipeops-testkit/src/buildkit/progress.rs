@@ -8,7 +8,6 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexL
 use futures::Stream;
 use tokio::sync::watch;
 
-use super::cache::timestamp;
 use super::run::Stream as OutputStream;
 use crate::oci::digest_of;
 use crate::serve::lock;
@@ -179,7 +178,12 @@ impl Drop for Step {
 }
 
 fn now() -> Timestamp {
-    timestamp(SystemTime::now())
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    Timestamp {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanos: since.subsec_nanos().cast_signed(),
+    }
 }
 
 #[cfg(test)]

@@ -9,15 +9,13 @@ use bollard_buildkit_proto::moby::filesync::v1::auth_client::AuthClient;
 use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, FetchTokenRequest, GetTokenAuthorityRequest, VerifyTokenAuthorityRequest,
 };
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use tonic::Code;
 
 use super::error::{BuildError, BuildResult};
-use super::http_client::{HttpClient, Response};
+use super::http_client::Response;
 use super::session::Session;
 use crate::serve::lock;
 
@@ -25,7 +23,6 @@ use crate::serve::lock;
 #[derive(Debug)]
 pub(super) struct Logins {
     session: Option<Session>,
-    http: HttpClient,
     /// `Authorization` by host and scope.
     known: Mutex<HashMap<(String, String), HeaderValue>>,
 }
@@ -41,10 +38,9 @@ struct Challenge {
 const SALT: &[u8] = b"pipeops-testkit";
 
 impl Logins {
-    pub(super) fn new(session: Option<Session>, http: HttpClient) -> Self {
+    pub(super) fn new(session: Option<Session>) -> Self {
         Self {
             session,
-            http,
             known: Mutex::default(),
         }
     }
@@ -106,56 +102,23 @@ impl Logins {
             asked if !asked.is_empty() => asked.split(' ').map(str::to_owned).collect(),
             _ => vec![scope.to_owned()],
         };
-        if self.has_authority(host).await? {
-            let request = FetchTokenRequest {
-                client_id: "buildkit-client".to_owned(),
-                host: host.to_owned(),
-                realm,
-                service,
-                scopes,
-            };
-            let mut client = self.client()?;
-            return Ok(client.fetch_token(request).await?.into_inner().token);
+        if !self.has_authority(host).await? {
+            let what = "a token login of a client without a token authority";
+            return Err(BuildError::unsupported(what));
         }
-        let (name, secret) = self.credentials(host).await?;
-        let answer = match (name.is_empty(), secret.is_empty()) {
-            (_, true) => self.get_token(&realm, &service, &scopes, None).await?,
-            (anonymous, false) => {
-                let login = match anonymous {
-                    // An identity token: no user name.
-                    true => form(&[("grant_type", "refresh_token"), ("refresh_token", &secret)]),
-                    false => form(&[
-                        ("grant_type", "password"),
-                        ("username", &name),
-                        ("password", &secret),
-                    ]),
-                };
-                let answer = self.post_token(&realm, &service, &scopes, &login).await?;
-                match answer.status {
-                    // Servers without OAuth: as real daemons do, ask in the old way.
-                    StatusCode::NOT_FOUND
-                    | StatusCode::METHOD_NOT_ALLOWED
-                    | StatusCode::UNAUTHORIZED
-                    | StatusCode::FORBIDDEN => {
-                        let login = basic(&name, &secret);
-                        self.get_token(&realm, &service, &scopes, Some(&login))
-                            .await?
-                    }
-                    _ => answer,
-                }
-            }
+        let request = FetchTokenRequest {
+            client_id: "buildkit-client".to_owned(),
+            host: host.to_owned(),
+            realm,
+            service,
+            scopes,
         };
-        if !answer.status.is_success() {
-            let error = answer.refused();
-            return Err(error.context("failed to authorize: failed to fetch oauth token"));
-        }
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let token = json["access_token"].as_str().or(json["token"].as_str());
-        token.map(str::to_owned).ok_or_else(|| {
-            BuildError::new(
-                "failed to authorize: failed to fetch oauth token: no token in response",
-            )
-        })
+        Ok(self
+            .client()?
+            .fetch_token(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     /// Whether the client signs for its tokens: then it fetches them itself, and no secret leaves it.
@@ -225,45 +188,6 @@ impl Logins {
         let session = session.ok_or_else(|| BuildError::new("no active sessions"))?;
         Ok(AuthClient::new(session.channel.clone()))
     }
-
-    async fn get_token(
-        &self,
-        realm: &str,
-        service: &str,
-        scopes: &[String],
-        login: Option<&str>,
-    ) -> BuildResult<Response> {
-        let mut pairs = vec![("service", service)];
-        pairs.extend(scopes.iter().map(|scope| ("scope", scope.as_str())));
-        let url = format!("{realm}?{}", form(&pairs));
-        let mut headers = HeaderMap::new();
-        if let Some(Ok(login)) = login.map(HeaderValue::from_str) {
-            headers.insert(AUTHORIZATION, login);
-        }
-        self.http
-            .send(Method::GET, &url, &headers, Bytes::new())
-            .await
-    }
-
-    async fn post_token(
-        &self,
-        realm: &str,
-        service: &str,
-        scopes: &[String],
-        login: &str,
-    ) -> BuildResult<Response> {
-        let scope = scopes.join(" ");
-        let rest = form(&[
-            ("client_id", "buildkit-client"),
-            ("service", service),
-            ("scope", &scope),
-        ]);
-        let body = Bytes::from(format!("{login}&{rest}"));
-        let mut headers = HeaderMap::new();
-        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-        headers.insert(CONTENT_TYPE, kind);
-        self.http.send(Method::POST, realm, &headers, body).await
-    }
 }
 
 impl Challenge {
@@ -295,14 +219,6 @@ fn basic(name: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{name}:{secret}")))
 }
 
-fn form(pairs: &[(&str, &str)]) -> String {
-    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let pairs = pairs
-        .iter()
-        .map(|(key, value)| format!("{key}={}", encode(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,10 +233,5 @@ mod tests {
         assert!(challenge.bearer);
         assert_eq!(challenge.fields["scope"], "repository:a:pull,push");
         assert!(!Challenge::parse(&HeaderMap::new()).bearer);
-    }
-
-    #[test]
-    fn forms_escape_what_would_end_them() {
-        assert_eq!(form(&[("password", "a&b=c d")]), "password=a%26b%3Dc%20d");
     }
 }

@@ -423,7 +423,7 @@ mod tests {
             mirrors: [("docker.io".to_owned(), "127.0.0.1:5000".to_owned())].into(),
             plain_http: vec!["registry.test:80".to_owned()],
         };
-        let logins = Logins::new(None, HttpClient::new(1));
+        let logins = Logins::new(None);
         let remote = Remote::new(HttpClient::new(1), logins, hosts, Blobs::default());
         let host = |name: &str| remote.host_of(&name.parse().unwrap());
         assert_eq!(host("python:3").unwrap(), "127.0.0.1:5000");

@@ -41,7 +41,7 @@ impl Build {
     }
 
     /// The record of a step from a remote cache, its layer fetched.
-    pub(super) async fn imported(&self, key: &Digest, name: &str) -> BuildResult<Option<Record>> {
+    pub(super) async fn imported(&self, key: &Digest) -> BuildResult<Option<Record>> {
         let Some(step) = self.imported.get().and_then(|steps| steps.get(key)) else {
             return Ok(None);
         };
@@ -63,7 +63,10 @@ impl Build {
                 })
             }
         };
-        Ok(Some(Record::new(name, step.created.clone(), layer)))
+        Ok(Some(Record {
+            created: step.created.clone(),
+            layer,
+        }))
     }
 
     /// Keeps a step, here and for the remote caches to be written. `below` is the layer that it stands on.
@@ -133,14 +136,9 @@ impl Build {
     fn remote_cache(&self, entry: &CacheOptionsEntry) -> BuildResult<S3Cache> {
         let options = &self.daemon.options;
         match entry.r#type.as_str() {
-            "s3" => S3Cache::new(
-                entry,
-                options.s3_role.as_ref(),
-                &options.hosts,
-                self.daemon.http.clone(),
-            ),
+            "s3" => S3Cache::new(entry, &options.hosts, self.daemon.http.clone()),
             other => Err(BuildError::unsupported(format!(
-                "the cache {other:?}, only \"s3\""
+                "the cache type {other:?} (only \"s3\")"
             ))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptionsEntry, Exporter, SolveRequest};
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptionsEntry, SolveRequest};
 use pipeops_core::ImageRef;
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub(super) struct BuildRequest {
     pub(super) platform: String,
     pub(super) build_args: Variables,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) no_cache: NoCache,
+    pub(super) no_cache: bool,
     pub(super) export: Option<Export>,
     /// Exporters of type `tar`, by their numbers.
     pub(super) archives: Vec<usize>,
@@ -35,15 +35,6 @@ pub(super) struct BuildRequest {
     /// From the frontend's attribute `cache-imports`: builds with a frontend do not look at `Cache.Imports`.
     pub(super) cache_imports: Vec<CacheOptionsEntry>,
     pub(super) cache_exports: Vec<CacheOptionsEntry>,
-}
-
-/// Which stages are built without cache.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum NoCache {
-    #[default]
-    None,
-    All,
-    Stages(Vec<String>),
 }
 
 /// The image that a build makes.
@@ -88,7 +79,7 @@ impl BuildRequest {
             platform: format!("linux/{}", native_architecture()),
             build_args: Variables::new(),
             labels: BTreeMap::new(),
-            no_cache: NoCache::None,
+            no_cache: false,
             export,
             archives,
             contexts: BTreeMap::new(),
@@ -110,7 +101,7 @@ impl BuildRequest {
         if let Some(name) = key.strip_prefix("build-arg:") {
             if name == "BUILDKIT_SYNTAX" {
                 return Err(BuildError::unsupported(
-                    "other frontends than its own Dockerfile one",
+                    "another frontend (BUILDKIT_SYNTAX)",
                 ));
             }
             self.build_args.insert(name.to_owned(), value);
@@ -135,15 +126,10 @@ impl BuildRequest {
             "contextkey" => self.context_dir = value,
             "dockerfilekey" => self.dockerfile_dir = value,
             "cache-imports" => self.cache_imports = cache_imports(&value)?,
-            "no-cache" => {
-                self.no_cache = match value.as_str() {
-                    "" => NoCache::All,
-                    names => NoCache::Stages(names.split(',').map(str::to_lowercase).collect()),
-                };
-            }
+            "no-cache" if value.is_empty() => self.no_cache = true,
             // A context that is no folder of the client: git, HTTP, another build's result.
             "context" if value.contains("://") || value.starts_with("git@") => {
-                return Err(BuildError::unsupported("remote contexts"));
+                return Err(BuildError::unsupported("a remote context"));
             }
             key if WITHOUT_EFFECT.contains(&key) => {}
             other => {
@@ -155,23 +141,13 @@ impl BuildRequest {
     }
 }
 
-impl NoCache {
-    pub(super) fn covers(&self, stage: &str) -> bool {
-        match self {
-            Self::None => false,
-            Self::All => true,
-            Self::Stages(names) => names.iter().any(|name| name.eq_ignore_ascii_case(stage)),
-        }
-    }
-}
-
 fn check_frontend(request: &SolveRequest) -> BuildResult<()> {
     match request.frontend.as_str() {
         "dockerfile.v0" => Ok(()),
         "" => Err(BuildError::unsupported(
-            "builds without a frontend (LLB, gateway)",
+            "a build without a frontend (LLB, gateway)",
         )),
-        "gateway.v0" => Err(BuildError::unsupported("frontends that are images")),
+        "gateway.v0" => Err(BuildError::unsupported("a frontend image")),
         other => Err(BuildError::new(format!("invalid frontend: {other}"))),
     }
 }
@@ -201,7 +177,7 @@ fn cache_imports(value: &str) -> BuildResult<Vec<CacheOptionsEntry>> {
 fn single_platform(value: &str) -> BuildResult<String> {
     let parts: Vec<&str> = value.split('/').collect();
     match parts.as_slice() {
-        _ if value.contains(',') => Err(BuildError::unsupported("several platforms in one build")),
+        _ if value.contains(',') => Err(BuildError::unsupported("a build for several platforms")),
         [os, architecture] | [os, architecture, _]
             if !os.is_empty() && !architecture.is_empty() =>
         {
@@ -216,22 +192,13 @@ fn single_platform(value: &str) -> BuildResult<String> {
 
 /// The exporter of the image, and the numbers of the others.
 fn exports(request: &SolveRequest) -> BuildResult<(Option<Export>, Vec<usize>)> {
-    let deprecated = Exporter {
-        r#type: request.exporter_deprecated.clone(),
-        attrs: request.exporter_attrs_deprecated.clone(),
-    };
-    let exporters = match request.exporters.as_slice() {
-        [] if deprecated.r#type.is_empty() => return Ok((None, Vec::new())),
-        [] => std::slice::from_ref(&deprecated),
-        given => given,
-    };
     let (mut export, mut archives) = (None, Vec::new());
-    for (number, exporter) in exporters.iter().enumerate() {
+    for (number, exporter) in request.exporters.iter().enumerate() {
         match exporter.r#type.as_str() {
             "image" if export.is_none() => export = Some(image_export(&exporter.attrs)?),
             "tar" => archives.push(number),
             other => {
-                let what = format!("the exporter {other:?}, only one \"image\" and \"tar\"");
+                let what = format!("the exporter {other:?} (only one \"image\", and \"tar\")");
                 return Err(BuildError::unsupported(what));
             }
         }
@@ -255,7 +222,7 @@ fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
             "push-by-digest" => export.by_digest = yes,
             "oci-mediatypes" => export.docker_types = !yes,
             "compression" if value != "gzip" => {
-                let what = format!("the compression {value:?}, only gzip");
+                let what = format!("the compression {value:?} (only gzip)");
                 return Err(BuildError::unsupported(what));
             }
             // What an unpacked or a kept image would be needed for does not exist here; loopback is plain HTTP anyway;
@@ -319,7 +286,7 @@ mod tests {
         );
         assert_eq!(
             (build.no_cache, build.platform.as_str()),
-            (NoCache::All, "linux/arm64")
+            (true, "linux/arm64")
         );
     }
 
@@ -330,6 +297,7 @@ mod tests {
             [("platform", "linux/amd64,linux/arm64")],
             [("context", "https://github.com/a/b.git")],
             [("requestid", "frontend.outline")],
+            [("no-cache", "one-stage")],
         ] {
             assert!(request(&attrs).is_err(), "{attrs:?}");
         }

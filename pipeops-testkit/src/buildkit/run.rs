@@ -1,10 +1,10 @@
-//! What happens at `RUN`: commands are not run, they are scripted.
+//! The scripts that replace the commands of `RUN`.
 
 use std::time::Duration;
 
 use crate::fault::glob;
 
-/// What the commands of `RUN` do. Commands that no rule speaks of are skipped, and the log of their step says so.
+/// What the commands of `RUN` do. Commands that no rule matches are skipped, and their step's log says so.
 ///
 /// ```
 /// use pipeops_testkit::buildkit::{RunRule, RunScript};
@@ -19,7 +19,7 @@ pub struct RunScript {
 }
 
 impl RunScript {
-    /// Adds a rule behind those that are there; the first one that matches decides.
+    /// Adds a rule. The first rule that matches a command applies.
     #[must_use]
     pub fn rule(mut self, rule: RunRule) -> Self {
         self.rules.push(rule);
@@ -50,7 +50,8 @@ pub(super) enum Stream {
 }
 
 impl RunRule {
-    /// For commands that match: `*` stands for any text. A command in exec form is its words with spaces between them.
+    /// A rule for the commands that match this pattern, in which `*` matches any text. The words of a command in exec form are
+    /// joined with spaces. The command prints nothing and succeeds, unless the other methods say otherwise.
     pub fn matching(pattern: impl Into<String>) -> Self {
         Self {
             pattern: pattern.into(),
@@ -61,7 +62,7 @@ impl RunRule {
         }
     }
 
-    /// Prints to standard output. Pieces come in the order in which they are added.
+    /// Prints to standard output. Output appears in the order in which it's added.
     #[must_use]
     pub fn stdout(mut self, text: impl Into<String>) -> Self {
         self.output.push((Stream::Stdout, text.into()));
@@ -75,21 +76,21 @@ impl RunRule {
         self
     }
 
-    /// Leaves a file, mode 0755, at this path from the image's root.
+    /// Creates a file with mode 0755 at this path, relative to the image's root.
     #[must_use]
     pub fn creates(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.into(), 0o755, content.into()));
         self
     }
 
-    /// Takes this long, after the output. Default: no time.
+    /// Sets how long the command runs after its output. Default: 0.
     #[must_use]
     pub fn takes(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Ends with this code. Default: 0; everything else fails the build.
+    /// Sets the exit code. Default: 0. Any other code fails the build.
     #[must_use]
     pub fn exit_code(mut self, code: u32) -> Self {
         self.exit_code = code;

@@ -3,25 +3,18 @@
 //! Blobs are at `<prefix>blobs/sha256:…`, manifests at `<prefix>manifests/<name>`. The records in a manifest are named by
 //! this daemon's own keys: a real daemon finds nothing in them, and this one nothing in a real daemon's.
 
-use std::time::{Duration, SystemTime};
-
 use bollard_buildkit_proto::moby::buildkit::v1::CacheOptionsEntry;
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use pipeops_core::{Digest, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::error::{BuildError, BuildResult};
 use super::http_client::{HttpClient, Response};
-use super::instruction::duration;
 use super::remote::Hosts;
 use crate::sigv4::{Canonical, Scope, encode_path, sha256_hex};
-
-/// Key id and secret.
-pub(super) type Keys = (String, SecretString);
 
 /// One cache: a place in a bucket.
 #[derive(Debug, Clone)]
@@ -34,9 +27,8 @@ pub(super) struct S3Cache {
     manifests: String,
     blobs: String,
     names: Vec<String>,
-    /// A blob that is older is copied onto itself, so that a cleanup by age does not remove it.
-    touch_refresh: Duration,
-    keys: Keys,
+    /// Key id and secret.
+    keys: (String, SecretString),
     /// Steps of all stages are kept, not only those of the result.
     pub(super) max: bool,
 }
@@ -92,10 +84,9 @@ pub(super) struct StepResult {
 const ATTEMPTS: u32 = 3;
 
 impl S3Cache {
-    /// Reads the attributes. `role` are the daemon's own keys, for requests that bring none.
+    /// Reads the attributes.
     pub(super) fn new(
         entry: &CacheOptionsEntry,
-        role: Option<&Keys>,
         hosts: &Hosts,
         http: HttpClient,
     ) -> BuildResult<Self> {
@@ -116,12 +107,12 @@ impl S3Cache {
         });
         let endpoint = endpoint.ok_or_else(|| {
             BuildError::unsupported(
-                "S3 servers other than plain HTTP ones on loopback (endpoint_url)",
+                "a cache in S3 elsewhere than over plain HTTP on loopback (endpoint_url)",
             )
         })?;
         let keys = match (attr("access_key_id"), attr("secret_access_key")) {
             (Some(id), Some(secret)) => Some((id.clone(), SecretString::from(secret.as_str()))),
-            _ => role.cloned(),
+            _ => None,
         };
         let prefix = attr("prefix").cloned().unwrap_or_default();
         let below = |name: &str, usual: &str| {
@@ -136,13 +127,9 @@ impl S3Cache {
             manifests: below("manifests_prefix", "manifests/"),
             blobs: below("blobs_prefix", "blobs/"),
             names: names.split(';').map(str::to_owned).collect(),
-            // A bad value is ignored: so does BuildKit.
-            touch_refresh: attr("touch_refresh")
-                .and_then(|text| duration(text))
-                .and_then(|nanoseconds| u64::try_from(nanoseconds).ok())
-                .map_or(Duration::from_secs(24 * 3600), Duration::from_nanos),
-            keys: keys
-                .ok_or_else(|| BuildError::new("failed to retrieve credentials: no role is set"))?,
+            keys: keys.ok_or_else(|| {
+                BuildError::new("failed to retrieve credentials: the daemon has no role")
+            })?,
             max: attr("mode").is_some_and(|mode| mode == "max"),
         })
     }
@@ -151,7 +138,7 @@ impl S3Cache {
     pub(super) async fn read(&self) -> BuildResult<Option<Manifest>> {
         let name = self.names.first().map_or("", String::as_str);
         let key = format!("{}{name}", self.manifests);
-        let answer = self.send(Method::GET, &key, None, Bytes::new()).await?;
+        let answer = self.send(Method::GET, &key, Bytes::new()).await?;
         match answer.status {
             StatusCode::OK => {
                 let manifest = serde_json::from_slice(&answer.body);
@@ -167,29 +154,22 @@ impl S3Cache {
     /// A layer's content. That it is missing is an error, as with a real daemon.
     pub(super) async fn blob(&self, digest: &Digest) -> BuildResult<Bytes> {
         let key = format!("{}{digest}", self.blobs);
-        let answer = self.send(Method::GET, &key, None, Bytes::new()).await?;
+        let answer = self.send(Method::GET, &key, Bytes::new()).await?;
         match answer.status {
             StatusCode::OK => Ok(answer.body),
             _ => Err(failed("GetObject", &answer)),
         }
     }
 
-    /// Makes sure that a blob is there, and young enough.
+    /// Writes a blob unless it is there.
     pub(super) async fn write_blob(&self, digest: &Digest, content: &Bytes) -> BuildResult<()> {
         let key = format!("{}{digest}", self.blobs);
-        let head = self.send(Method::HEAD, &key, None, Bytes::new()).await;
+        let head = self.send(Method::HEAD, &key, Bytes::new()).await;
         let head = head.map_err(|error| error.wrap("failed to check file presence in cache"))?;
         match head.status {
-            StatusCode::OK if !self.is_old(&head) => Ok(()),
-            StatusCode::OK => {
-                let source = format!("/{}/{key}", self.bucket);
-                let touched = self
-                    .send(Method::PUT, &key, Some(&source), Bytes::new())
-                    .await?;
-                expect(touched, "CopyObject").map_err(|error| error.wrap("failed to touch file"))
-            }
+            StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => {
-                let put = self.send(Method::PUT, &key, None, content.clone()).await?;
+                let put = self.send(Method::PUT, &key, content.clone()).await?;
                 expect(put, "PutObject").map_err(|error| error.wrap("error writing layer blob"))
             }
             _ => Err(failed("HeadObject", &head).wrap("failed to check file presence in cache")),
@@ -202,39 +182,19 @@ impl S3Cache {
         let bytes = Bytes::from(bytes.map_err(|error| BuildError::new(error.to_string()))?);
         for name in &self.names {
             let key = format!("{}{name}", self.manifests);
-            let put = self.send(Method::PUT, &key, None, bytes.clone()).await?;
+            let put = self.send(Method::PUT, &key, bytes.clone()).await?;
             expect(put, "PutObject").map_err(|error| error.wrap("error writing manifest"))?;
         }
         Ok(())
     }
 
-    fn is_old(&self, head: &Response) -> bool {
-        let modified = head
-            .headers
-            .get("last-modified")
-            .and_then(|value| value.to_str().ok());
-        let modified = modified.and_then(|text| rfc2822::parse(text).ok());
-        modified.is_some_and(|modified| {
-            let modified = SystemTime::from(modified.timestamp());
-            SystemTime::now()
-                .duration_since(modified)
-                .is_ok_and(|age| age > self.touch_refresh)
-        })
-    }
-
-    /// Sends a signed request, again where that may help. `copy` is the source of a copy onto itself.
-    async fn send(
-        &self,
-        method: Method,
-        key: &str,
-        copy: Option<&str>,
-        body: Bytes,
-    ) -> BuildResult<Response> {
+    /// Sends a signed request, up to [`ATTEMPTS`] times while the server fails.
+    async fn send(&self, method: Method, key: &str, body: Bytes) -> BuildResult<Response> {
         let path = format!("/{}/{key}", self.bucket);
         let url = format!("{}{}", self.endpoint, encode_path(&path));
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let headers = self.sign(&method, &path, copy, &body);
+            let headers = self.sign(&method, &path, &body);
             match self
                 .http
                 .send(method.clone(), &url, &headers, body.clone())
@@ -254,14 +214,14 @@ impl S3Cache {
                 Err(BuildError::new(format!(
                     "operation error S3: {}, exceeded maximum number of attempts, {ATTEMPTS}, https response error \
                      StatusCode: 0, RequestID: , HostID: , request send failed, {reason}",
-                    operation(&method, copy)
+                    operation(&method)
                 )))
             }
             None => Err(BuildError::new("no attempt was made")),
         }
     }
 
-    fn sign(&self, method: &Method, path: &str, copy: Option<&str>, body: &[u8]) -> HeaderMap {
+    fn sign(&self, method: &Method, path: &str, body: &[u8]) -> HeaderMap {
         let scope = Scope {
             date: Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string(),
             region: self.region.clone(),
@@ -271,15 +231,8 @@ impl S3Cache {
         let mut headers = vec![
             ("host".to_owned(), host),
             ("x-amz-content-sha256".to_owned(), payload.clone()),
+            ("x-amz-date".to_owned(), scope.date.clone()),
         ];
-        if let Some(source) = copy {
-            headers.push(("x-amz-copy-source".to_owned(), encode_path(source)));
-        }
-        headers.push(("x-amz-date".to_owned(), scope.date.clone()));
-        if copy.is_some() {
-            // An object may be copied onto itself only when its metadata is replaced.
-            headers.push(("x-amz-metadata-directive".to_owned(), "REPLACE".to_owned()));
-        }
         let canonical = Canonical {
             method: method.as_str(),
             path,
@@ -303,11 +256,10 @@ impl S3Cache {
     }
 }
 
-fn operation(method: &Method, copy: Option<&str>) -> &'static str {
-    match (method.as_str(), copy) {
-        ("GET", _) => "GetObject",
-        ("HEAD", _) => "HeadObject",
-        (_, Some(_)) => "CopyObject",
+fn operation(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GetObject",
+        "HEAD" => "HeadObject",
         _ => "PutObject",
     }
 }
@@ -358,8 +310,7 @@ mod tests {
             r#type: "s3".to_owned(),
             attrs: attrs.iter().map(own).collect(),
         };
-        let role = ("id".to_owned(), SecretString::from("secret"));
-        S3Cache::new(&entry, Some(&role), &Hosts::default(), HttpClient::new(1))
+        S3Cache::new(&entry, &Hosts::default(), HttpClient::new(1))
     }
 
     #[test]
@@ -368,6 +319,8 @@ mod tests {
             ("bucket", "b"),
             ("region", "r"),
             ("endpoint_url", "http://127.0.0.1:9/"),
+            ("access_key_id", "id"),
+            ("secret_access_key", "secret"),
         ];
         let plain = cache(&place).unwrap();
         assert_eq!(
@@ -379,18 +332,12 @@ mod tests {
             (vec!["buildkit".to_owned()], false)
         );
         let mut more = place.to_vec();
-        more.extend([
-            ("prefix", "p/"),
-            ("name", "a;b"),
-            ("mode", "max"),
-            ("touch_refresh", "1h"),
-        ]);
+        more.extend([("prefix", "p/"), ("name", "a;b"), ("mode", "max")]);
         let more = cache(&more).unwrap();
         assert_eq!(
             (more.manifests.as_str(), more.names.len(), more.max),
             ("p/manifests/", 2, true)
         );
-        assert_eq!(more.touch_refresh, Duration::from_secs(3600));
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! What a daemon was asked for.
+//! The builds that a daemon was asked for.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptionsEntry, SolveRequest};
 
-/// One build that the daemon was asked for.
+/// One build that a client requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeenBuild {
-    /// The build's name, chosen by the client (`ref`).
+    /// The build's ID, chosen by the client (`ref`).
     pub id: String,
-    /// The frontend's attributes, as they came: a real daemon keeps them in its history.
+    /// The frontend's attributes. A real daemon keeps them in its history.
     pub frontend_attrs: BTreeMap<String, String>,
     /// Type and attributes of each exporter.
     pub exporters: Vec<(String, BTreeMap<String, String>)>,
-    /// Ids of the SSH agents that steps used.
+    /// IDs of the SSH agents that steps used.
     pub ssh_agents: Vec<String>,
     /// Type and attributes of each remote cache to read.
     pub cache_imports: Vec<(String, BTreeMap<String, String>)>,
     /// Type and attributes of each remote cache to write.
     pub cache_exports: Vec<(String, BTreeMap<String, String>)>,
-    /// The image's digest or the error; none while it runs, and when it was canceled.
+    /// The image's digest, or the error message. `None` while the build runs, and if it was cancelled.
     pub outcome: Option<Result<String, String>>,
 }
 

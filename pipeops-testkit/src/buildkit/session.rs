@@ -26,6 +26,9 @@ use crate::serve::{Switch, lock};
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a build waits for its session, as in real daemons.
+const WAIT: Duration = Duration::from_secs(5);
+
 /// How many bytes one message of the tunnel carries at most.
 const PIECE: usize = 32 << 10;
 
@@ -104,8 +107,8 @@ impl Sessions {
         Ok(ReceiverStream::new(receiver))
     }
 
-    /// The session with this id; waits for it so long.
-    pub(super) async fn get(&self, id: &str, wait: Duration) -> BuildResult<Session> {
+    /// The session with this id; waits up to [`WAIT`] for it.
+    pub(super) async fn get(&self, id: &str) -> BuildResult<Session> {
         let mut changed = self.changed.subscribe();
         let found = async {
             loop {
@@ -116,7 +119,7 @@ impl Sessions {
                 let _ = changed.changed().await;
             }
         };
-        tokio::time::timeout(wait, found).await.map_err(|_| {
+        tokio::time::timeout(WAIT, found).await.map_err(|_| {
             BuildError::new(format!(
                 "no active session for {id}: context deadline exceeded"
             ))

@@ -19,7 +19,6 @@ pub(super) struct Ready {
     index: usize,
     base: Origin,
     label: String,
-    no_cache: bool,
     pub(super) plan: StagePlan,
     /// Where each `COPY` takes from that does not take from the context, by the instruction's place.
     pub(super) origins: HashMap<usize, Source>,
@@ -96,15 +95,14 @@ impl Build {
             self.remote.resolve(name, &self.request.platform).await
         };
         match resolved.await {
-            Ok(image) if has_triggers(&image.config) => {
-                vertex.done();
-                Err(BuildError::unsupported(format!(
-                    "base images with ONBUILD triggers ({full})"
-                )))
-            }
             Ok(image) => {
                 vertex.done();
-                Ok(image)
+                match foreign_part(&image.config) {
+                    Some(part) => Err(BuildError::unsupported(format!(
+                        "{part} of the base image {full}"
+                    ))),
+                    None => Ok(image),
+                }
             }
             Err(error) => {
                 let digest = vertex.digest().to_owned();
@@ -153,10 +151,6 @@ impl Build {
                 index: selected.index,
                 base: selected.base.clone(),
                 label: selected.label.clone(),
-                no_cache: self
-                    .request
-                    .no_cache
-                    .covers(selected.stage.name.as_deref().unwrap_or(&selected.label)),
                 plan: dispatcher.finish(),
                 origins,
             });
@@ -210,15 +204,8 @@ impl Build {
             self.progress.announce(digest.as_str(), &name, &inputs)
         });
         let vertices = vertices.collect();
-        self.stage(
-            &stage.plan,
-            &stage.origins,
-            vertices,
-            state,
-            sources,
-            stage.no_cache,
-        )
-        .await
+        self.stage(&stage.plan, &stage.origins, vertices, state, sources)
+            .await
     }
 
     /// Fetches the layers of a base image.
@@ -260,8 +247,13 @@ impl Build {
     }
 }
 
-fn has_triggers(config: &ImageConfig) -> bool {
-    let triggers = config.config.other.get("OnBuild");
-    let triggers = triggers.and_then(serde_json::Value::as_array);
-    triggers.is_some_and(|triggers| !triggers.is_empty())
+/// What a base image says that the stand-in would have to obey.
+fn foreign_part(config: &ImageConfig) -> Option<&'static str> {
+    let is_set = |part: &&str| {
+        let value = config.config.other.get(*part);
+        value
+            .and_then(serde_json::Value::as_array)
+            .is_some_and(|list| !list.is_empty())
+    };
+    ["OnBuild", "Shell"].into_iter().find(is_set)
 }

@@ -11,7 +11,6 @@ use super::cache::Record;
 use super::copy::{Changes, Copy};
 use super::dispatch::{Action, StagePlan, StepPlan};
 use super::error::{BuildError, BuildResult};
-use super::owner;
 use super::progress::Step;
 use super::run::Stream;
 use super::tree::{Entry, Node, Tree, clean};
@@ -81,15 +80,12 @@ impl Build {
         vertices: Vec<Step>,
         mut state: StageState,
         sources: &Sources,
-        no_cache: bool,
     ) -> BuildResult<StageState> {
         let mut done = Vec::new();
         for (step, vertex) in plan.steps.iter().zip(vertices) {
             let digest = vertex.digest().to_owned();
             let from = origins.get(&step.instruction).unwrap_or(&Source::Context);
-            let result = self
-                .step(step, from, vertex, &mut state, sources, no_cache)
-                .await;
+            let result = self.step(step, from, vertex, &mut state, sources).await;
             let record =
                 result.map_err(|error| error.at(self.source(), &step.lines).vertex(&digest))?;
             done.push(record);
@@ -114,14 +110,13 @@ impl Build {
         mut vertex: Step,
         state: &mut StageState,
         sources: &Sources,
-        no_cache: bool,
     ) -> BuildResult<Record> {
         let key_and_record = async {
             self.hook("build.step", &step.name).await?;
             let outcome = self.outcome(step, from, state, sources)?;
-            let record = match no_cache {
+            let record = match self.request.no_cache {
                 true => None,
-                false => self.cached(&outcome.key, &step.name).await?,
+                false => self.cached(&outcome.key).await?,
             };
             Ok((outcome, record))
         };
@@ -160,10 +155,10 @@ impl Build {
     }
 
     /// The record of a step that was done before: here, or where a remote cache was written.
-    async fn cached(&self, key: &Digest, name: &str) -> BuildResult<Option<Record>> {
-        match self.daemon.cache.take(key) {
+    async fn cached(&self, key: &Digest) -> BuildResult<Option<Record>> {
+        match self.daemon.cache.get(key) {
             Some(record) => Ok(Some(record)),
-            None => self.imported(key, name).await,
+            None => self.imported(key).await,
         }
     }
 
@@ -181,14 +176,14 @@ impl Build {
                 command,
                 variables,
             } => Ok(self.run_outcome(state, script, command, variables)),
-            Action::Workdir(dir) => workdir_outcome(step, state, dir),
-            Action::Copy { copy, chown } => {
+            Action::Workdir(dir) => Ok(workdir_outcome(step, state, dir)),
+            Action::Copy(copy) => {
                 let (tree, may_lack) = match from {
                     Source::Context => (&sources.context, false),
                     Source::Stage(index) => known(sources.stages.get(index))?,
                     Source::Image(name) => known(sources.images.get(name))?,
                 };
-                copy_outcome(step, copy, chown.as_deref(), tree, may_lack, state)
+                copy_outcome(step, copy, tree, may_lack, state)
             }
         }
     }
@@ -257,7 +252,10 @@ impl Build {
             }
         }
         let layer = self.layer(step, outcome)?;
-        Ok(Record::new(&step.name, self.time(), layer))
+        Ok(Record {
+            created: self.time(),
+            layer,
+        })
     }
 
     /// Asks the client for the agent of `RUN --mount=type=ssh,id=…`.
@@ -280,7 +278,7 @@ impl Build {
     }
 
     fn layer(&self, step: &StepPlan, outcome: &Outcome) -> BuildResult<Option<Layer>> {
-        let is_copy = matches!(step.action, Action::Copy { .. });
+        let is_copy = matches!(step.action, Action::Copy(_));
         if outcome.changes.iter().next().is_none() && !is_copy {
             return Ok(None);
         }
@@ -327,60 +325,56 @@ fn known(state: Option<&StageState>) -> BuildResult<(&Tree, bool)> {
     Ok((&state.tree, state.skipped))
 }
 
-fn workdir_outcome(step: &StepPlan, state: &StageState, dir: &str) -> BuildResult<Outcome> {
+fn workdir_outcome(step: &StepPlan, state: &StageState, dir: &str) -> Outcome {
     let mut changes = Tree::default();
     let mut output = Vec::new();
     if !state.tree.is_dir(dir) {
-        let (owner, warning) = owner::find(&step.user, &state.tree, state.skipped)?;
-        output.extend(warning.map(|text| (Stream::Stderr, text)));
-        let (uid, gid) = owner;
+        let user = step.user.as_str();
+        if !["", "root"].contains(&user) && user.parse::<u64>().is_err() {
+            output.push((
+                Stream::Stderr,
+                format!("pipeops-testkit: root owns {dir}, because the stand-in does not look up the user {user}\n"),
+            ));
+        }
+        let id = user.parse().unwrap_or_default();
         let meta = EntryMeta {
-            uid,
-            gid,
+            uid: id,
+            gid: id,
             ..EntryMeta::default()
         };
         changes.insert(&clean(dir), Entry::dir(meta));
     }
-    Ok(Outcome {
+    Outcome {
         key: chain(&state.key, &["WORKDIR".to_owned(), dir.to_owned()]),
         changes,
         output,
         skipped: false,
-    })
+    }
 }
 
 fn copy_outcome(
     step: &StepPlan,
     copy: &Copy,
-    chown: Option<&str>,
     from: &Tree,
     may_lack: bool,
     state: &StageState,
 ) -> BuildResult<Outcome> {
-    let mut output = Vec::new();
-    let owner = match chown {
-        None => None,
-        Some(name) => {
-            let (owner, warning) = owner::find(name, &state.tree, state.skipped)?;
-            output.extend(warning.map(|text| (Stream::Stderr, text)));
-            Some(owner)
-        }
-    };
     let copy = Copy {
         lenient: may_lack,
         ..copy.clone()
     };
-    let Changes { tree, missing } = copy.changes(from, &state.tree, owner).map_err(|error| {
+    let Changes { tree, missing } = copy.changes(from, &state.tree).map_err(|error| {
         let context = "failed to calculate checksum of ref pipeops-testkit";
         let message = format!("{context}: {}", error.vertex_message());
         BuildError::new(message).context("failed to compute cache key")
     })?;
-    output.extend(missing.iter().map(|path| {
+    let output = missing.iter().map(|path| {
         let text = format!(
-            "pipeops-testkit: {path} is not there, because the commands before it were skipped; nothing was copied\n"
+            "pipeops-testkit: {path} was not copied: it does not exist, because the commands before it were skipped\n"
         );
         (Stream::Stderr, text)
-    }));
+    });
+    let output = output.collect();
     let mut parts = vec![step.name.clone(), copy.dest.clone()];
     for (path, entry) in tree.iter() {
         // Times are no part of the key, as in BuildKit.

@@ -125,7 +125,7 @@ impl Expander<'_> {
                 value.ok_or_else(|| format!("{name}: {message}"))
             }
             Some(other) => Err(format!(
-                "this stand-in does not know the modifier ({other}) in ${{{name}…}}"
+                "stand-in: the modifier ({other}) in ${{{name}…}} is not implemented"
             )),
             None => Err("syntax error: missing '}'".to_owned()),
         }

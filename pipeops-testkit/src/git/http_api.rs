@@ -48,7 +48,8 @@ impl Service for Shared {
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask<'a> {
-    Refs { name: &'a str, version_2: bool },
+    /// The first request of a client; `None` for one that does not speak version 2 of the protocol.
+    Refs(Option<&'a str>),
     LsRefs(&'a str),
     Fetch(&'a str),
     Push,
@@ -67,7 +68,7 @@ impl<'a> Ask<'a> {
             .is_some_and(|header| header.split(':').any(|part| part == "version=2"));
         if let Some(name) = repository(path, "/info/refs") {
             return match (method, service) {
-                (&Method::GET, Some("git-upload-pack")) => Self::Refs { name, version_2 },
+                (&Method::GET, Some("git-upload-pack")) => Self::Refs(version_2.then_some(name)),
                 _ => Self::Unknown,
             };
         }
@@ -83,7 +84,7 @@ impl<'a> Ask<'a> {
     /// The word for fault rules and the log.
     fn operation(self) -> &'static str {
         match self {
-            Self::Refs { .. } => "refs",
+            Self::Refs(_) => "refs",
             Self::LsRefs(_) => "ls-refs",
             Self::Fetch(_) => "fetch",
             Self::Push => "push",
@@ -106,13 +107,11 @@ fn command(body: &[u8]) -> Option<String> {
 fn respond(exchange: &Exchange<Shared>, body: &[u8]) -> Response<Body> {
     let shared = &exchange.shared;
     match Ask::new(exchange, body) {
-        Ask::Refs { name, version_2 } => with_repository(shared, name, |repo| {
-            let body = match version_2 {
-                true => upload_pack::advertise_v2(),
-                false => upload_pack::advertise_v0(repo),
-            };
+        Ask::Refs(Some(name)) => with_repository(shared, name, |_| {
+            let body = upload_pack::advertise();
             git_answer("application/x-git-upload-pack-advertisement", body)
         }),
+        Ask::Refs(None) => not_implemented("git protocol version 0 or 1"),
         Ask::LsRefs(name) | Ask::Fetch(name) => with_repository(shared, name, |repo| {
             let body = serve(repo, body).unwrap_or_else(|Refusal(message)| {
                 let mut out = Writer::default();
@@ -121,20 +120,13 @@ fn respond(exchange: &Exchange<Shared>, body: &[u8]) -> Response<Body> {
             });
             git_answer("application/x-git-upload-pack-result", body)
         }),
-        Ask::Push => plain(StatusCode::FORBIDDEN, "this stand-in takes no pushes"),
-        Ask::Unknown => plain(
-            StatusCode::NOT_FOUND,
-            "this stand-in serves git-upload-pack over smart HTTP only",
-        ),
+        Ask::Push => not_implemented("a push"),
+        Ask::Unknown => not_implemented("anything but git-upload-pack over smart HTTP"),
     }
 }
 
 fn serve(repo: &RepoState, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let packets = pktline::parse(body)?;
-    match upload_pack::command(&packets) {
-        Some(_) => upload_pack::serve_v2(repo, &packets),
-        None => upload_pack::serve_v0(repo, &packets),
-    }
+    upload_pack::serve(repo, &pktline::parse(body)?)
 }
 
 fn with_repository(
@@ -186,6 +178,11 @@ fn git_answer(content_type: &'static str, body: Vec<u8>) -> Response<Body> {
 fn plain(status: StatusCode, message: &str) -> Response<Body> {
     let body = full(format!("{message}\n"));
     with_type(status, "text/plain; charset=utf-8", body)
+}
+
+fn not_implemented(what: &str) -> Response<Body> {
+    let message = format!("stand-in: {what} is not implemented");
+    plain(StatusCode::NOT_IMPLEMENTED, &message)
 }
 
 fn refusal(status: StatusCode) -> Response<Body> {

@@ -1,4 +1,4 @@
-//! A git server over HTTP, with repositories made in code.
+//! A git server over HTTP, with repositories that are created in code.
 //!
 //! ```
 //! use pipeops_testkit::git::{GitOptions, GitServer};
@@ -7,21 +7,22 @@
 //! let server = GitServer::start(GitOptions::default()).await?;
 //! let repo = server.create("team/app");
 //! let sha = repo.commit(&[("main.py", "print('hello')\n")], "First")?;
-//! // `git clone` of this address, or a fetch of exactly `sha` with depth 1:
+//! // Clone this URL, or fetch only `sha` with depth 1:
 //! assert!(repo.url().ends_with("/team/app.git") && sha.len() == 40);
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does
-//! Smart HTTP for fetches and clones, protocol versions 0 and 2: references, fetch by name and of any commit by its SHA,
-//! `deepen`, incremental fetches. A SHA that is not there is `upload-pack: not our ref`, as git says it. It takes no
-//! pushes (403), no filters, no `deepen-since`; the dumb protocol and version 1 are not served.
+//! # What it implements
+//! Clones and fetches over smart HTTP with protocol version 2: references, fetches by name and of any commit by its SHA,
+//! `deepen`. A missing SHA is reported in git's words: `upload-pack: not our ref`. Every pack is whole and without deltas, and
+//! objects are held in memory, so keep repositories small.
 //!
-//! Objects are held in memory and packs are written without deltas: repositories are meant to be small.
+//! Not implemented (501, or an error in the pack): pushes, protocol versions 0 and 1, the dumb protocol, fetches into a shallow
+//! clone, filters, `deepen-since`.
 //!
 //! # Operations for fault rules
-//! `refs` (the first request of every fetch), `ls-refs`, `fetch`, `push`. [`Fault::Cut`](crate::fault::Fault::Cut) on
-//! `fetch` breaks the pack off.
+//! `refs` (the first request of every fetch), `ls-refs`, `fetch`, `push`. [`Fault::Cut`](crate::fault::Fault::Cut) on `fetch`
+//! truncates the pack.
 
 mod http_api;
 mod objects;
@@ -44,30 +45,30 @@ use crate::seen::SeenRequest;
 use crate::serve::{self, Base, Server, lock};
 use repo::RepoState;
 
-/// How a [`GitServer`] starts. Default: everybody may read.
+/// How a [`GitServer`] starts. Default: no logins, so everyone may read.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct GitOptions {
-    /// User name and password of each login; an empty user name stands for any.
+    /// User name and password of each login. An empty user name matches any.
     pub logins: Vec<(String, SecretString)>,
 }
 
 impl GitOptions {
-    /// Lets this user in. With one login or more, only these may read.
+    /// Adds a login. With at least one login, anonymous requests are rejected.
     #[must_use]
     pub fn user(mut self, name: impl Into<String>, password: impl Into<SecretString>) -> Self {
         self.logins.push((name.into(), password.into()));
         self
     }
 
-    /// Lets everybody in who has this access token as password, under any user name, as forges do.
+    /// Adds an access token, which is accepted as the password of any user name, as forges do.
     #[must_use]
     pub fn token(self, token: impl Into<SecretString>) -> Self {
         self.user("", token)
     }
 }
 
-/// A git server on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
+/// A git server on a free port of 127.0.0.1, over plain HTTP. It stops when it's dropped.
 pub struct GitServer {
     server: Server,
     base: Base,
@@ -84,7 +85,7 @@ impl GitServer {
     /// Starts a server without repositories.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start(options: GitOptions) -> io::Result<Self> {
         let base = Base::default();
         let shared = Arc::new(Shared {
@@ -99,15 +100,15 @@ impl GitServer {
         })
     }
 
-    /// Creates an empty repository; or answers the one that is there under this name.
+    /// Creates an empty repository, or returns the existing one of this name.
     pub fn create(&self, name: &str) -> Repo {
         let name = name.trim_matches('/').trim_end_matches(".git");
         let mut repositories = lock(&self.shared.repositories);
         let state = repositories.entry(name.to_owned()).or_default().clone();
-        Repo::new(name.to_owned(), self.url(name), state)
+        Repo::new(self.url(name), state)
     }
 
-    /// `http://127.0.0.1:PORT/NAME.git`, whether there is such a repository or not.
+    /// The URL of a repository, `http://127.0.0.1:PORT/NAME.git`. The repository need not exist.
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}.git", self.server.address())
     }
@@ -117,25 +118,25 @@ impl GitServer {
         &self.base.faults
     }
 
-    /// The requests seen, oldest first; the last 10,000 of them.
+    /// The requests, oldest first. Only the last 10,000 are kept.
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.base.seen.all()
     }
 
-    /// Takes back all logins and allows these instead, as a rotation of tokens does.
+    /// Replaces all logins, as a token rotation does.
     pub fn set_logins(&self, options: GitOptions) {
         *lock(&self.shared.logins) = options.logins;
     }
 
-    /// Cuts all connections and refuses new ones until [`GitServer::restart`]. The repositories stay.
+    /// Closes all connections and refuses new ones until [`GitServer::restart`]. The repositories are kept.
     pub fn crash(&self) {
         self.server.crash();
     }
 
-    /// Listens again, at the same port, after a crash.
+    /// Listens on the same port again, after [`GitServer::crash`] or [`Fault::Crash`](crate::fault::Fault::Crash).
     ///
     /// # Errors
-    /// When another process has taken the port.
+    /// When another process uses the port.
     pub async fn restart(&self) -> io::Result<()> {
         self.server.restart().await
     }

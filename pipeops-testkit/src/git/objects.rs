@@ -131,13 +131,8 @@ impl Objects {
         oid
     }
 
-    /// The commits that these reach, with the distance of each; no further than `depth`, and not past `boundary`.
-    pub(super) fn history(
-        &self,
-        from: &[Oid],
-        depth: Option<usize>,
-        boundary: &HashSet<Oid>,
-    ) -> HashMap<Oid, usize> {
+    /// The commits that these reach, with the distance of each; no further than `depth`.
+    pub(super) fn history(&self, from: &[Oid], depth: Option<usize>) -> HashMap<Oid, usize> {
         let mut found = HashMap::new();
         let mut level: Vec<Oid> = from.to_vec();
         let mut distance = 1;
@@ -149,9 +144,7 @@ impl Objects {
                     continue;
                 };
                 found.insert(oid, distance);
-                if !boundary.contains(&oid) {
-                    next.extend(&commit.parents);
-                }
+                next.extend(&commit.parents);
             }
             level = next;
             distance += 1;

@@ -82,11 +82,6 @@ impl Writer {
         }
     }
 
-    /// Bytes without a frame.
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! A repository: its commits, branches and tags, made without a git binary.
+//! A repository: its commits, branches and tags, created without a git binary.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
-use super::objects::{CommitInfo, Files, Mode, Objects, Oid};
+use super::objects::{Files, Mode, Objects, Oid};
 use crate::serve::lock;
 
-/// A repository of a [`GitServer`](super::GitServer). Clones are the same repository.
+/// A repository of a [`GitServer`](super::GitServer). Clones of this value refer to the same repository.
 #[derive(Clone)]
 pub struct Repo {
-    name: String,
     url: String,
     state: Arc<Mutex<RepoState>>,
 }
@@ -53,45 +52,40 @@ impl RepoState {
     }
 }
 
-/// A change that cannot be committed.
+/// A change that can't be committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// A path that no tree can hold.
-    #[error("a tree cannot hold the path {path:?}: {why}")]
+    /// The path isn't valid in a tree.
+    #[error("{path:?} is not a valid path: {why}")]
     Path {
         /// The path.
         path: String,
         /// Which rule it breaks.
         why: &'static str,
     },
-    /// The parent is not in the repository.
+    /// The repository doesn't have the commit.
     #[error("there is no commit {sha}")]
     UnknownCommit {
-        /// What was given as its SHA.
+        /// The SHA that was given.
         sha: String,
     },
 }
 
 impl Repo {
-    pub(super) fn new(name: String, url: String, state: Arc<Mutex<RepoState>>) -> Self {
-        Self { name, url, state }
+    pub(super) fn new(url: String, state: Arc<Mutex<RepoState>>) -> Self {
+        Self { url, state }
     }
 
-    /// The name under which it was created.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Where it is cloned from.
+    /// The URL to clone from.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Commits these files on top of `main` and answers the commit's SHA. Files that are not named stay as they are.
+    /// Commits these files on top of `main` and returns the commit's SHA. Other files are kept.
     ///
     /// # Errors
-    /// When a tree cannot hold one of the paths.
+    /// When one of the paths isn't valid in a tree: empty parts or NUL.
     pub fn commit<P, C>(&self, files: &[(P, C)], message: &str) -> Result<String, CommitError>
     where
         P: AsRef<str>,
@@ -102,13 +96,12 @@ impl Repo {
         files.iter().fold(self.change(), add).commit(message)
     }
 
-    /// A change with more to it: executables, symlinks, deletions, another branch.
+    /// Starts a change that can also contain executables and symlinks, or go to another branch.
     pub fn change(&self) -> Change {
         Change {
             repo: self.clone(),
             edits: Vec::new(),
             branch: "main".to_owned(),
-            onto: None,
             time: None,
         }
     }
@@ -119,13 +112,18 @@ impl Repo {
         oid.map(|oid| oid.to_string())
     }
 
-    /// Names a commit by a light-weight tag.
+    /// Sets a lightweight tag.
     ///
     /// # Errors
-    /// When the repository has no such commit.
+    /// When the repository doesn't have the commit.
     pub fn tag(&self, name: &str, sha: &str) -> Result<(), CommitError> {
         let mut state = lock(&self.state);
-        let oid = find(&state, sha)?.0;
+        let oid: Option<Oid> = sha.parse().ok();
+        let oid = oid.filter(|oid| state.objects.commit(*oid).is_some());
+        let unknown = || CommitError::UnknownCommit {
+            sha: sha.to_owned(),
+        };
+        let oid = oid.ok_or_else(unknown)?;
         state.refs.insert(format!("refs/tags/{name}"), oid);
         Ok(())
     }
@@ -140,7 +138,7 @@ impl fmt::Debug for Repo {
     }
 }
 
-/// A commit in the making.
+/// A commit that is being prepared.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -158,76 +156,55 @@ impl fmt::Debug for Repo {
 #[must_use = "nothing changes until `commit` is called"]
 pub struct Change {
     repo: Repo,
-    edits: Vec<(String, Edit)>,
+    edits: Vec<(String, Mode, Vec<u8>)>,
     branch: String,
-    onto: Option<String>,
     time: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
-enum Edit {
-    Write(Mode, Vec<u8>),
-    Remove,
-}
-
 impl Change {
-    /// Writes a file. Paths are taken as they are: `..` and `.git` are what a hostile server could send.
+    /// Writes a file. `..` and `.git` are allowed in the path, because a hostile server could send them.
     pub fn file(self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        self.edit(path, Edit::Write(Mode::File, content.into()))
+        self.edit(path, Mode::File, content)
     }
 
-    /// Writes a file that may be executed.
+    /// Writes an executable file.
     pub fn executable(self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        self.edit(path, Edit::Write(Mode::Executable, content.into()))
+        self.edit(path, Mode::Executable, content)
     }
 
-    /// Writes a symlink. Its target is not checked.
+    /// Writes a symlink. The target isn't checked.
     pub fn symlink(self, path: impl Into<String>, target: impl Into<Vec<u8>>) -> Self {
-        self.edit(path, Edit::Write(Mode::Symlink, target.into()))
+        self.edit(path, Mode::Symlink, target)
     }
 
-    /// Removes a file, or a folder with all that is in it.
-    pub fn remove(self, path: impl Into<String>) -> Self {
-        self.edit(path, Edit::Remove)
-    }
-
-    /// Commits to this branch, which begins at `main` when it is new. Default: `main`.
+    /// Commits to this branch. A new branch starts at `main`. Default: `main`.
     pub fn branch(mut self, name: impl Into<String>) -> Self {
         self.branch = name.into();
         self
     }
 
-    /// Commits on top of this commit, whatever the branch holds: what a forced push does.
-    pub fn onto(mut self, sha: impl Into<String>) -> Self {
-        self.onto = Some(sha.into());
-        self
-    }
-
-    /// The commit's time, to the second. Default: 2026-01-01, and a minute later for each commit of the repository.
+    /// Sets the commit's time, to the second. Default: 2026-01-01T00:00:00Z, plus one minute for each earlier commit.
     pub fn time(mut self, time: Timestamp) -> Self {
         self.time = Some(time);
         self
     }
 
-    /// Makes the commit, moves the branch to it, and answers its SHA.
+    /// Creates the commit, moves the branch to it, and returns its SHA.
     ///
     /// # Errors
-    /// When a tree cannot hold one of the paths, or the parent is not in the repository.
+    /// When one of the paths isn't valid in a tree: empty parts or NUL.
     pub fn commit(self, message: &str) -> Result<String, CommitError> {
         let mut state = lock(&self.repo.state);
-        let parent = match &self.onto {
-            Some(sha) => Some(find(&state, sha)?),
-            None => {
-                let tip = state.branch(&self.branch).or_else(|| state.branch("main"));
-                tip.and_then(|oid| Some((oid, state.objects.commit(oid)?)))
-            }
-        };
+        let tip = state.branch(&self.branch).or_else(|| state.branch("main"));
+        let parent = tip.and_then(|oid| Some((oid, state.objects.commit(oid)?)));
         let parents: Vec<Oid> = parent.iter().map(|(oid, _)| *oid).collect();
         let mut files = parent
             .map(|(_, info)| info.files.clone())
             .unwrap_or_default();
-        for (path, edit) in &self.edits {
-            apply(&mut state.objects, &mut files, path, edit)?;
+        for (path, mode, content) in &self.edits {
+            make_room(&mut files, path)?;
+            let oid = state.objects.add_blob(content.clone().into());
+            files.insert(path.clone(), (*mode, oid));
         }
         let seconds = self.time.map_or(state.next_time, Timestamp::as_second);
         state.next_time += 60;
@@ -238,8 +215,8 @@ impl Change {
         Ok(oid.to_string())
     }
 
-    fn edit(mut self, path: impl Into<String>, edit: Edit) -> Self {
-        self.edits.push((path.into(), edit));
+    fn edit(mut self, path: impl Into<String>, mode: Mode, content: impl Into<Vec<u8>>) -> Self {
+        self.edits.push((path.into(), mode, content.into()));
         self
     }
 }
@@ -248,38 +225,21 @@ fn branch_ref(name: &str) -> String {
     format!("refs/heads/{name}")
 }
 
-fn find<'a>(state: &'a RepoState, sha: &str) -> Result<(Oid, &'a CommitInfo), CommitError> {
-    let oid = sha.parse::<Oid>().ok();
-    oid.and_then(|oid| Some((oid, state.objects.commit(oid)?)))
-        .ok_or_else(|| CommitError::UnknownCommit {
-            sha: sha.to_owned(),
-        })
-}
-
-fn apply(
-    objects: &mut Objects,
-    files: &mut Files,
-    path: &str,
-    edit: &Edit,
-) -> Result<(), CommitError> {
+/// Removes what a new file takes the place of: a file, or a folder.
+fn make_room(files: &mut Files, path: &str) -> Result<(), CommitError> {
     check_path(path)?;
-    // A file takes the place of a folder, and a folder that of a file.
     let inside = format!("{path}/");
     files.retain(|other, _| {
         other != path && !other.starts_with(&inside) && !path.starts_with(&format!("{other}/"))
     });
-    if let Edit::Write(mode, content) = edit {
-        let oid = objects.add_blob(content.clone().into());
-        files.insert(path.to_owned(), (*mode, oid));
-    }
     Ok(())
 }
 
 fn check_path(path: &str) -> Result<(), CommitError> {
     let why = if path.contains('\0') {
-        "it holds a NUL"
+        "it contains NUL"
     } else if path.split('/').any(str::is_empty) {
-        "a part of it is empty"
+        "it has an empty part"
     } else {
         return Ok(());
     };
@@ -294,12 +254,13 @@ mod tests {
     use super::*;
 
     fn repo() -> Repo {
-        Repo::new("r".to_owned(), String::new(), Arc::default())
+        Repo::new(String::new(), Arc::default())
     }
 
     fn paths(repo: &Repo, sha: &str) -> Vec<String> {
         let state = lock(&repo.state);
-        find(&state, sha).unwrap().1.files.keys().cloned().collect()
+        let commit = state.objects.commit(sha.parse().unwrap()).unwrap();
+        commit.files.keys().cloned().collect()
     }
 
     #[test]
@@ -307,13 +268,13 @@ mod tests {
         let repo = repo();
         repo.commit(&[("a", "1"), ("d/x", "2"), ("d/y", "3")], "one")
             .unwrap();
-        let change = repo.change().remove("d").file("a", "4").file("e", "5");
+        let change = repo.change().file("d", "4").file("e", "5");
         let sha = change.commit("two").unwrap();
-        assert_eq!(paths(&repo, &sha), ["a", "e"]);
+        assert_eq!(paths(&repo, &sha), ["a", "d", "e"]);
         let sha = repo
             .commit(&[("a/b", "6")], "a file becomes a folder")
             .unwrap();
-        assert_eq!(paths(&repo, &sha), ["a/b", "e"]);
+        assert_eq!(paths(&repo, &sha), ["a/b", "d", "e"]);
     }
 
     #[test]
@@ -327,27 +288,10 @@ mod tests {
     }
 
     #[test]
-    fn a_forced_push_leaves_the_old_commit_reachable_by_name() {
-        let repo = repo();
-        let first = repo.commit(&[("a", "1")], "one").unwrap();
-        let lost = repo.commit(&[("a", "2")], "two").unwrap();
-        let new = repo
-            .change()
-            .onto(&first)
-            .file("a", "3")
-            .commit("three")
-            .unwrap();
-        assert_eq!(repo.branch("main"), Some(new));
-        assert_eq!(paths(&repo, &lost), ["a"]);
-    }
-
-    #[test]
-    fn impossible_paths_and_parents_are_errors() {
+    fn impossible_paths_are_errors() {
         let repo = repo();
         for path in ["", "/a", "a//b", "a/", "a\0b"] {
             assert!(repo.commit(&[(path, "")], "x").is_err(), "{path:?}");
         }
-        let unknown = repo.change().onto("1234").commit("x");
-        assert!(matches!(unknown, Err(CommitError::UnknownCommit { .. })));
     }
 }

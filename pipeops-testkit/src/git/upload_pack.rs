@@ -1,6 +1,6 @@
-//! `git upload-pack`: what a server says to a clone or a fetch, in protocol versions 0 and 2.
+//! `git upload-pack`: what a server says to a clone or a fetch, in protocol version 2.
 //!
-//! See [pack-protocol](https://git-scm.com/docs/pack-protocol) and [protocol-v2](https://git-scm.com/docs/protocol-v2).
+//! See [protocol-v2](https://git-scm.com/docs/protocol-v2).
 
 use std::collections::HashSet;
 
@@ -22,8 +22,8 @@ impl<T: Into<String>> From<T> for Refusal {
     }
 }
 
-/// The answer to `GET …/info/refs` in version 2: capabilities only.
-pub(super) fn advertise_v2() -> Vec<u8> {
+/// The answer to `GET …/info/refs`: capabilities only.
+pub(super) fn advertise() -> Vec<u8> {
     let mut out = Writer::default();
     out.line("version 2");
     out.line(AGENT);
@@ -34,39 +34,15 @@ pub(super) fn advertise_v2() -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The answer to `GET …/info/refs` in version 0: the references, with the capabilities on the first line.
-pub(super) fn advertise_v0(repo: &RepoState) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.line("# service=git-upload-pack");
-    out.flush();
-    let mut capabilities = format!(
-        "shallow side-band-64k no-progress allow-tip-sha1-in-want allow-reachable-sha1-in-want \
-         object-format=sha1 {AGENT}"
-    );
-    let mut lines = Vec::new();
-    if let Some(head) = repo.head() {
-        capabilities.push_str(&format!(" symref=HEAD:{}", repo.head_ref));
-        lines.push(format!("{head} HEAD"));
-    }
-    lines.extend(repo.refs.iter().map(|(name, oid)| format!("{oid} {name}")));
-    if lines.is_empty() {
-        lines.push(format!("{} capabilities^{{}}", "0".repeat(40)));
-    }
-    lines[0] = format!("{}\0{capabilities}", lines[0]);
-    lines.iter().for_each(|line| out.line(line));
-    out.flush();
-    out.into_bytes()
-}
-
-/// What a version 2 request asks for.
+/// The command of a request.
 pub(super) fn command<'a>(packets: &[Packet<'a>]) -> Option<&'a str> {
     packets
         .iter()
         .find_map(|packet| text(*packet)?.strip_prefix("command="))
 }
 
-/// Answers a version 2 request.
-pub(super) fn serve_v2(repo: &RepoState, packets: &[Packet<'_>]) -> Result<Vec<u8>, Refusal> {
+/// Answers a request.
+pub(super) fn serve(repo: &RepoState, packets: &[Packet<'_>]) -> Result<Vec<u8>, Refusal> {
     let delimiter = packets.iter().position(|p| *p == Packet::Delimiter);
     let arguments: Vec<&str> = delimiter
         .map_or(&[][..], |at| &packets[at..])
@@ -75,40 +51,9 @@ pub(super) fn serve_v2(repo: &RepoState, packets: &[Packet<'_>]) -> Result<Vec<u
         .collect();
     match command(packets) {
         Some("ls-refs") => Ok(ls_refs(repo, &arguments)),
-        Some("fetch") => fetch_v2(repo, &arguments),
+        Some("fetch") => fetch(repo, &arguments),
         other => Err(format!("unknown command {:?}", other.unwrap_or_default()).into()),
     }
-}
-
-/// Answers a version 0 request.
-pub(super) fn serve_v0(repo: &RepoState, packets: &[Packet<'_>]) -> Result<Vec<u8>, Refusal> {
-    let lines: Vec<&str> = packets.iter().filter_map(|packet| text(*packet)).collect();
-    let side_band = lines
-        .first()
-        .is_some_and(|line| line.split(' ').any(|word| word == "side-band-64k"));
-    let request = FetchRequest::parse(&lines)?;
-    let plan = Plan::new(repo, &request)?;
-    let mut out = Writer::default();
-    if request.depth.is_some() {
-        plan.write_shallow(&mut out);
-        out.flush();
-    }
-    match plan.common.first() {
-        Some(common) => out.line(&format!("ACK {common}")),
-        // A client that only asks for the shallow commits sends neither haves nor `done`.
-        None if request.done || !request.haves.is_empty() => out.line("NAK"),
-        None => {}
-    }
-    if request.done {
-        let pack = plan.pack(repo)?;
-        if side_band {
-            out.side_band(&pack);
-            out.flush();
-        } else {
-            out.raw(&pack);
-        }
-    }
-    Ok(out.into_bytes())
 }
 
 /// A line without its end.
@@ -145,26 +90,22 @@ fn ls_refs(repo: &RepoState, arguments: &[&str]) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn fetch_v2(repo: &RepoState, arguments: &[&str]) -> Result<Vec<u8>, Refusal> {
+fn fetch(repo: &RepoState, arguments: &[&str]) -> Result<Vec<u8>, Refusal> {
     let request = FetchRequest::parse(arguments)?;
     let plan = Plan::new(repo, &request)?;
     let mut out = Writer::default();
     if !request.done {
+        // Nothing that the client has is acknowledged: every pack is whole.
         out.line("acknowledgments");
-        if plan.common.is_empty() {
-            out.line("NAK");
-            out.flush();
-            return Ok(out.into_bytes());
-        }
-        for common in &plan.common {
-            out.line(&format!("ACK {common}"));
-        }
-        out.line("ready");
-        out.delimiter();
+        out.line("NAK");
+        out.flush();
+        return Ok(out.into_bytes());
     }
     if request.depth.is_some() {
         out.line("shallow-info");
-        plan.write_shallow(&mut out);
+        for oid in &plan.shallow {
+            out.line(&format!("shallow {oid}"));
+        }
         out.delimiter();
     }
     out.line("packfile");
@@ -173,13 +114,10 @@ fn fetch_v2(repo: &RepoState, arguments: &[&str]) -> Result<Vec<u8>, Refusal> {
     Ok(out.into_bytes())
 }
 
-/// What a fetch asks for, in either version.
+/// What a fetch asks for.
 #[derive(Debug, Default)]
 struct FetchRequest {
     wants: Vec<Oid>,
-    haves: Vec<Oid>,
-    /// Where the client's history ends already.
-    shallow: HashSet<Oid>,
     depth: Option<usize>,
     done: bool,
 }
@@ -192,21 +130,20 @@ impl FetchRequest {
             let value = rest.split(' ').next().unwrap_or_default();
             match word {
                 "want" => request.wants.push(parse_oid(value)?),
-                "have" => request.haves.push(parse_oid(value)?),
-                "shallow" => {
-                    request.shallow.insert(parse_oid(value)?);
-                }
                 "deepen" => request.depth = Some(parse_depth(value)?),
                 "done" => request.done = true,
                 // Hints that change nothing here: every pack is whole, without progress and without deltas.
-                "thin-pack" | "no-progress" | "include-tag" | "ofs-delta" => {}
-                other => {
-                    return Err(format!("this stand-in does not know {other:?} in a fetch").into());
-                }
+                "have" | "thin-pack" | "no-progress" | "include-tag" | "ofs-delta" => {}
+                "shallow" => return Err(not_implemented("a fetch into a shallow clone")),
+                other => return Err(not_implemented(&format!("{other:?} in a fetch"))),
             }
         }
         Ok(request)
     }
+}
+
+fn not_implemented(what: &str) -> Refusal {
+    format!("stand-in: {what} is not implemented").into()
 }
 
 fn parse_oid(text: &str) -> Result<Oid, Refusal> {
@@ -223,62 +160,26 @@ fn parse_depth(text: &str) -> Result<usize, Refusal> {
 
 /// What is sent.
 struct Plan {
-    common: Vec<Oid>,
     objects: HashSet<Oid>,
     shallow: Vec<Oid>,
-    unshallow: Vec<Oid>,
 }
 
 impl Plan {
     fn new(repo: &RepoState, request: &FetchRequest) -> Result<Self, Refusal> {
         let objects = &repo.objects;
-        let missing = request
-            .wants
-            .iter()
-            .find(|oid| objects.commit(**oid).is_none());
-        if let Some(missing) = missing {
+        let mut wants = request.wants.iter();
+        if let Some(missing) = wants.find(|oid| objects.commit(**oid).is_none()) {
             // git's own words: clients look for them.
             return Err(format!("upload-pack: not our ref {missing}").into());
         }
-        // Without `deepen` the new history ends where the client's old one does.
-        let boundary = match request.depth {
-            Some(_) => HashSet::new(),
-            None => request.shallow.clone(),
-        };
-        let sent = objects.history(&request.wants, request.depth, &boundary);
-        let common: Vec<Oid> = request
-            .haves
-            .iter()
-            .copied()
-            .filter(|oid| objects.commit(*oid).is_some())
-            .collect();
-        let known = objects.history(&common, None, &request.shallow);
+        let sent = objects.history(&request.wants, request.depth);
         let ends = |oid: &Oid| request.depth == sent.get(oid).copied();
-        let mut shallow: Vec<Oid> = sent.keys().copied().filter(|oid| ends(oid)).collect();
-        shallow.retain(|oid| !request.shallow.contains(oid));
+        let mut shallow: Vec<Oid> = sent.keys().copied().filter(ends).collect();
         shallow.sort();
-        let reached = |oid: &&Oid| sent.contains_key(oid) && !ends(oid);
-        let mut unshallow: Vec<Oid> = request.shallow.iter().filter(reached).copied().collect();
-        unshallow.sort();
-        let mut needed = objects.closure(sent.keys());
-        for oid in objects.closure(known.keys()) {
-            needed.remove(&oid);
-        }
         Ok(Self {
-            common,
-            objects: needed,
+            objects: objects.closure(sent.keys()),
             shallow,
-            unshallow,
         })
-    }
-
-    fn write_shallow(&self, out: &mut Writer) {
-        self.shallow
-            .iter()
-            .for_each(|oid| out.line(&format!("shallow {oid}")));
-        self.unshallow
-            .iter()
-            .for_each(|oid| out.line(&format!("unshallow {oid}")));
     }
 
     fn pack(&self, repo: &RepoState) -> Result<Vec<u8>, Refusal> {

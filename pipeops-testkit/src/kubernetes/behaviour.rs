@@ -1,4 +1,4 @@
-//! What pods do: the script of the kubelet.
+//! How pods behave: the script of the kubelet.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::selector::LabelSelector;
 use crate::fault::glob;
 
-/// What the containers of an image do, from the pull to the end.
+/// How the containers of an image behave, from the pull to the exit.
 ///
-/// Durations are real time, whatever the [speed](super::ClusterOptions::speed) of the cluster.
+/// Durations are real time. The cluster's [speed](super::ClusterOptions::speed) doesn't scale them.
 ///
 /// ```
 /// use pipeops_testkit::kubernetes::{PodBehaviour, PullFailure};
@@ -57,27 +57,27 @@ pub(crate) struct Exit {
     pub(crate) reason: &'static str,
 }
 
-/// Why an image cannot be pulled; each has the message of a real kubelet with containerd.
+/// Why an image can't be pulled. The messages are those of a real kubelet with containerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PullFailure {
-    /// The tag or the repository does not exist.
+    /// The tag or the repository doesn't exist.
     NotFound,
-    /// The registry wants credentials, or others.
+    /// The registry requires credentials, or rejects the given ones.
     Unauthorized,
-    /// 429.
+    /// The registry responds with 429.
     RateLimited,
-    /// No server listens there.
+    /// No server listens at the registry's address.
     ConnectionRefused,
-    /// The registry does not answer in time.
+    /// The registry doesn't respond in time.
     TimedOut,
-    /// The host has no address.
+    /// The registry's host name doesn't resolve.
     NoSuchHost,
-    /// The registry's certificate is not trusted.
+    /// The registry's certificate isn't trusted.
     UnknownAuthority,
     /// The image exists, but not for this node's platform.
     NoMatchingPlatform,
-    /// These words.
+    /// Another message.
     Other(String),
 }
 
@@ -94,17 +94,17 @@ impl PodBehaviour {
         }
     }
 
-    /// Pulled, started, ready.
+    /// The image is pulled, and the container starts and becomes ready.
     pub fn ready() -> Self {
         Self::with(Outcome::Ready)
     }
 
-    /// The image cannot be pulled: ErrImagePull, then ImagePullBackOff.
+    /// The image can't be pulled: ErrImagePull, then ImagePullBackOff.
     pub fn pull_fails(why: PullFailure) -> Self {
         Self::with(Outcome::PullFails(why))
     }
 
-    /// The container exits with this code, and is restarted until CrashLoopBackOff.
+    /// The container exits with this code and is restarted: CrashLoopBackOff.
     pub fn crash(exit_code: i32) -> Self {
         let reason = if exit_code == 0 { "Completed" } else { "Error" };
         Self::with(Outcome::Crash(Exit {
@@ -114,7 +114,7 @@ impl PodBehaviour {
         }))
     }
 
-    /// The kernel kills the container for its memory: OOMKilled, exit code 137.
+    /// The container exceeds its memory limit: OOMKilled, exit code 137.
     pub fn oom_killed() -> Self {
         Self::with(Outcome::Crash(Exit {
             after: MOMENT,
@@ -123,19 +123,18 @@ impl PodBehaviour {
         }))
     }
 
-    /// The runtime cannot start the command: RunContainerError. The message is for instance
+    /// The runtime can't start the command: RunContainerError. An example of a message is
     /// `exec: "/nope": stat /nope: no such file or directory`.
     pub fn run_fails(message: impl Into<String>) -> Self {
         Self::with(Outcome::RunFails(message.into()))
     }
 
-    /// The runtime cannot create the container: CreateContainerError.
+    /// The runtime can't create the container: CreateContainerError.
     pub fn create_fails(message: impl Into<String>) -> Self {
         Self::with(Outcome::CreateFails(message.into()))
     }
 
-    /// The readiness probe never succeeds; `output` is what it says, for instance
-    /// `HTTP probe failed with statuscode: 503`.
+    /// The readiness probe never succeeds. `output` is its output, such as `HTTP probe failed with statuscode: 503`.
     pub fn never_ready(output: impl Into<String>) -> Self {
         Self::with(Outcome::NeverReady(output.into()))
     }
@@ -146,7 +145,7 @@ impl PodBehaviour {
         Self::with(Outcome::NeverStarted(output.into()))
     }
 
-    /// Ready, until the liveness probe fails after this time: the container is killed and restarted.
+    /// The container becomes ready. After this time its liveness probe fails, and it's killed and restarted.
     pub fn liveness_fails(after: Duration, output: impl Into<String>) -> Self {
         Self::with(Outcome::LivenessFails {
             after,
@@ -154,35 +153,36 @@ impl PodBehaviour {
         })
     }
 
-    /// No node takes the pod: FailedScheduling.
+    /// The pod can't be scheduled: FailedScheduling.
     pub fn unschedulable(message: impl Into<String>) -> Self {
         Self::with(Outcome::Unschedulable(message.into()))
     }
 
-    /// A volume cannot be mounted: FailedMount, and the pod stays in ContainerCreating.
+    /// A volume can't be mounted: FailedMount. The pod stays in ContainerCreating.
     pub fn mount_fails(message: impl Into<String>) -> Self {
         Self::with(Outcome::MountFails(message.into()))
     }
 
-    /// The pod's network cannot be set up: FailedCreatePodSandBox.
+    /// The pod's network can't be set up: FailedCreatePodSandBox.
     pub fn sandbox_fails(message: impl Into<String>) -> Self {
         Self::with(Outcome::SandboxFails(message.into()))
     }
 
-    /// The API server refuses to create the pod (a quota, an admission webhook): ReplicaFailure with FailedCreate. The
-    /// message is what follows `pods "app-" is forbidden:`.
+    /// The API server rejects the pod (a quota, an admission webhook): ReplicaFailure with FailedCreate. The message follows
+    /// `pods "app-" is forbidden:`.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::with(Outcome::Denied(message.into()))
     }
 
-    /// Sets the time from the start of the container until its readiness probe succeeds.
+    /// Sets the time from the start of the container until its readiness probe succeeds. Default: 5 ms. Without a readiness
+    /// probe, a container is ready when it starts.
     #[must_use]
     pub fn ready_after(mut self, time: Duration) -> Self {
         self.ready_after = time;
         self
     }
 
-    /// Sets the time from the start of the container until it crashes. Other behaviours stay as they are.
+    /// Sets the time from the start of the container until it crashes. Default: 5 ms. Has no effect on other behaviours.
     #[must_use]
     pub fn crash_after(mut self, time: Duration) -> Self {
         if let Outcome::Crash(exit) = &mut self.outcome {
@@ -191,14 +191,14 @@ impl PodBehaviour {
         self
     }
 
-    /// Sets what the container prints.
+    /// Sets the lines that the container prints.
     #[must_use]
     pub fn log(mut self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.log = lines.into_iter().map(Into::into).collect();
         self
     }
 
-    /// After this many failures of one pod it is as healthy as any.
+    /// A pod recovers after this many failures: its next try succeeds.
     #[must_use]
     pub fn recovers_after(mut self, failures: u32) -> Self {
         self.recovers_after = Some(failures);

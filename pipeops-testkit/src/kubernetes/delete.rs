@@ -37,7 +37,7 @@ impl Options {
         };
         let orphans = body["orphanDependents"] == true;
         if orphans || !matches!(policy, "" | "Background") {
-            let what = "deletions in the foreground, and deletions that leave orphans";
+            let what = "a deletion in the foreground or one that leaves orphans";
             return Err(ApiError::not_implemented(what));
         }
         Ok(options)

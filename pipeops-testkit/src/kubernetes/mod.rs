@@ -1,24 +1,8 @@
-//! An in-process Kubernetes API server, with the controllers, the scheduler and the kubelet that make rollouts happen.
+//! A Kubernetes API server with the controllers, scheduler and kubelet that a rollout needs.
 //!
-//! [`Cluster::start`] serves the API on a free port of 127.0.0.1 over plain HTTP. It is typed enough for tools that
-//! deploy: server-side apply with owners and conflicts, watches with bookmarks and `410 Gone`, Deployments whose
-//! ReplicaSets and pods go through their phases, events in the words of the real components. What it does not know it
-//! answers with an error, never with a success.
-//!
-//! # What is there
-//!
-//! - Kinds: Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, Deployment, ReplicaSet, Lease,
-//!   EndpointSlice, NetworkPolicy, PodDisruptionBudget; discovery as far as `kubectl` needs it.
-//! - Verbs: get, list (label and field selectors, one page), watch (also as a streaming list), create, update, delete
-//!   (background propagation, preconditions, grace), server-side apply, merge patch; `status`, `pods/log`.
-//! - Controllers: Deployment, ReplicaSet, EndpointSlice, garbage collection. PodDisruptionBudgets and NetworkPolicies
-//!   are stored without effect.
-//! - Bodies in JSON and YAML; no protobuf, no tables, no OpenAPI documents. Some of `kubectl` works: `create deployment`,
-//!   `apply --server-side --validate=false -f`, `get`, `rollout status`, `logs`, `delete`.
-//! - One node, whose pods do what their [`PodBehaviour`] says. References to ConfigMaps and Secrets, image names,
-//!   resources and selectors are really checked. No container really runs.
-//!
-//! # Example
+//! [`Cluster::start`] serves the API on a free port of 127.0.0.1 over plain HTTP. It implements what deployment tools use:
+//! server-side apply with owners and conflicts, watches with bookmarks and `410 Gone`, Deployments whose ReplicaSets and pods go
+//! through their phases, and events with the messages of the real components. Requests that it doesn't implement fail.
 //!
 //! ```
 //! use pipeops_testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour};
@@ -26,9 +10,23 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
 //! let cluster = Cluster::start(ClusterOptions::default()).await?;
 //! cluster.behaviour("*/app:broken", PodBehaviour::crash(1).log(["no database"]));
+//! // A client of the cluster: `kube::Client::try_from(kube::Config::new(cluster.url().parse()?))?`
 //! println!("KUBECONFIG:\n{}", cluster.kubeconfig());
 //! # Ok(()) }
 //! ```
+//!
+//! # What it implements
+//!
+//! - Kinds: Namespace, Node, Pod, Service, ConfigMap, Secret, ServiceAccount, Event, Deployment, ReplicaSet, Lease,
+//!   EndpointSlice, NetworkPolicy, PodDisruptionBudget; discovery as far as `kubectl` needs it.
+//! - Verbs: get, list (label and field selectors, one page), watch (also as a streaming list), create, update, delete
+//!   (background propagation, preconditions, grace), server-side apply, merge patch; `status`, `pods/log`.
+//! - Controllers: Deployment, ReplicaSet, EndpointSlice, garbage collection. PodDisruptionBudgets and NetworkPolicies are stored
+//!   and have no effect.
+//! - JSON and YAML bodies. Not implemented: protobuf, tables, OpenAPI documents. These `kubectl` commands work:
+//!   `create deployment`, `apply --server-side --validate=false -f`, `get`, `rollout status`, `logs`, `delete`.
+//! - One node. Its pods behave as their [`PodBehaviour`] says; no container runs. References to ConfigMaps and Secrets, image
+//!   names, resources and selectors are checked.
 
 mod access;
 mod apply;
@@ -86,7 +84,7 @@ use crate::fault::Faults;
 use crate::seen::SeenRequest;
 use crate::serve::{self, Base, Server, lock};
 
-/// A running cluster. Dropping it ends the server, its connections and its controllers.
+/// A running cluster. Dropping it stops the server, its connections and its controllers.
 pub struct Cluster {
     shared: Arc<Shared>,
     base: Base,
@@ -126,27 +124,25 @@ impl Cluster {
 
     /// The scripted faults of the API server.
     ///
-    /// Operations are a verb and a resource: `get`, `list`, `watch`, `create`, `update`, `patch`, `apply`, `delete` or
-    /// `deletecollection`, and for instance `deployments`, `pods/log`, `deployments/status`; beside them `health`,
-    /// `discover` and `unknown`. [`Fault::Gone`](crate::fault::Fault::Gone) on a watch is the
-    /// `ERROR` event with code 410 that a real server sends.
+    /// An operation is a verb (`get`, `list`, `watch`, `create`, `update`, `patch`, `apply`, `delete`, `deletecollection`) and a
+    /// resource (`deployments`, `pods/log`, `deployments/status`), such as `apply deployments`. Other operations are `health`,
+    /// `discover` and `unknown`. [`Fault::Gone`](crate::fault::Fault::Gone) on a watch is an `ERROR` event with code 410.
     pub fn faults(&self) -> &Faults {
         &self.base.faults
     }
 
-    /// Sets what the containers do whose image matches a pattern, in which `*` stands for any text. The latest call
-    /// that matches counts. Running containers change with
-    /// it.
+    /// Sets the behaviour of containers whose image matches a pattern, in which `*` matches any text. The latest matching call
+    /// applies, also to running containers.
     pub fn behaviour(&self, image_pattern: &str, behaviour: PodBehaviour) {
         self.shared
             .script(|all| all.for_image(image_pattern, behaviour));
     }
 
-    /// Sets what the containers of those pods do whose labels match, for instance `app=web,track!=stable`.
+    /// Sets the behaviour of the containers of all pods that match a label selector, such as `app=web,track!=stable`.
     ///
     /// # Errors
     ///
-    /// When the selector cannot be read.
+    /// When the selector is invalid.
     pub fn behaviour_of(
         &self,
         label_selector: &str,
@@ -161,18 +157,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// Denies requests as RBAC would, with 403; `*` stands for any text. `deny("get", "pods/log")`.
+    /// Denies requests as RBAC does, with 403: `deny("get", "pods/log")`. `*` matches any text.
     pub fn deny(&self, verb: &str, resource: &str) {
         lock(&self.shared.denials).add(verb, resource);
     }
 
-    /// The requests seen, oldest first; the last 10,000 of them.
+    /// The requests, oldest first. Only the last 10,000 are kept.
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.base.seen.all()
     }
 
-    /// An object as it is stored now, without a request: `object("apps/v1", "Deployment", "default", "web")`.
-    /// Kinds without a namespace take the empty one.
+    /// An object in its current state, read without a request: `object("apps/v1", "Deployment", "default", "web")`. The
+    /// namespace of cluster-scoped kinds is empty.
     pub fn object(
         &self,
         api_version: &str,
@@ -186,28 +182,28 @@ impl Cluster {
             .read(|store| store.get(&key).map(|object| (**object).clone()))
     }
 
-    /// Forgets the history: a watch that asks for an older version gets `410 Gone` and has to list again.
+    /// Discards the history of changes: a watch from an older resource version gets `410 Gone` and has to list again.
     pub fn compact(&self) {
         self.shared.write(Store::compact);
     }
 
-    /// Cuts every open connection, watches included. New ones are accepted.
+    /// Closes all open connections, including watches. New ones are accepted.
     pub fn cut_connections(&self) {
         self.base.switch.cut_connections();
     }
 
-    /// The API server dies: open connections are cut, new ones are refused. Objects stay, and controllers and pods go
-    /// on, as they do on a real cluster.
+    /// Crashes the API server: closes open connections and refuses new ones. Objects are kept, and controllers and pods keep
+    /// running, as on a real cluster.
     pub fn crash(&self) {
         self.server.crash();
     }
 
-    /// Starts the API server again, at the same address, after a [crash](Cluster::crash) or a
-    /// [`Fault::Crash`](crate::fault::Fault::Crash). Does nothing while it is up.
+    /// Starts the API server on the same port again, after [`Cluster::crash`] or
+    /// [`Fault::Crash`](crate::fault::Fault::Crash). Does nothing while it's running.
     ///
     /// # Errors
     ///
-    /// When the port is no longer free.
+    /// When another process uses the port.
     pub async fn restart(&self) -> io::Result<()> {
         self.server.restart().await
     }
@@ -228,13 +224,13 @@ impl Drop for Cluster {
     }
 }
 
-/// A label selector that cannot be read.
+/// An invalid label selector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the label selector {selector:?} cannot be read: {why}")]
+#[error("invalid label selector {selector:?}: {why}")]
 #[non_exhaustive]
 pub struct InvalidSelector {
     /// The selector.
     pub selector: String,
-    /// What is wrong with it.
+    /// Why it's invalid.
     pub why: String,
 }

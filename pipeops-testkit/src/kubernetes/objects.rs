@@ -73,7 +73,7 @@ pub(crate) fn answer(target: &Target, asked: &Asked) -> ApiResult<Reply> {
         "update" if !target.name.is_empty() => update(shared, target, asked),
         "patch" if !target.name.is_empty() => change(shared, target, asked),
         "delete" if target.resource.kind == "Namespace" => {
-            Err(ApiError::not_implemented("deletions of namespaces"))
+            Err(ApiError::not_implemented("the deletion of a namespace"))
         }
         "delete" if target.subresource.is_empty() => remove(shared, target, asked),
         _ => Err(ApiError::method_not_allowed()),
@@ -255,7 +255,7 @@ fn log(shared: &Shared, target: &Target, asked: &Asked) -> ApiResult<Reply> {
     };
     let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
     if asked.query.flag("follow") {
-        return Err(ApiError::not_implemented("logs that are followed"));
+        return Err(ApiError::not_implemented("a log that is followed"));
     }
     match shared.logs.read(uid, container, &asked.query)? {
         Some(text) => Ok(Reply::Text(StatusCode::OK, text)),

@@ -1,16 +1,16 @@
-//! How a cluster is started.
+//! How a cluster starts.
 
 use std::time::Duration;
 
 use crate::registry::{Registry, Source};
 
-/// How a [`Cluster`](super::Cluster) is started.
+/// How a [`Cluster`](super::Cluster) starts. Default: speed 20, no registry.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClusterOptions {
-    /// How many seconds of the cluster pass in one real second (default 20). It scales what the cluster itself waits
-    /// for: back-off, probe periods, `progressDeadlineSeconds`, `minReadySeconds`, grace periods. It does not scale the
-    /// durations of a [`PodBehaviour`](super::PodBehaviour), nor the times that objects carry.
+    /// How many seconds of the cluster pass in one real second. Default: 20. It scales what the cluster waits for: back-off,
+    /// probe periods, `progressDeadlineSeconds`, `minReadySeconds`, grace periods. It doesn't scale the durations of a
+    /// [`PodBehaviour`](super::PodBehaviour) or the timestamps in objects.
     pub speed: u32,
     pub(crate) registry: Option<Source>,
 }
@@ -25,16 +25,15 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// Sets how many seconds of the cluster pass in one real second; 0 counts as 1.
+    /// Sets how many seconds of the cluster pass in one real second. 0 counts as 1.
     #[must_use]
     pub fn speed(mut self, speed: u32) -> Self {
         self.speed = speed.max(1);
         self
     }
 
-    /// Makes the node look into this registry before it starts one of its images, with the credentials of the pod's pull
-    /// secrets. Without it, and for images of other registries, every pull succeeds, unless a
-    /// [`PodBehaviour`](super::PodBehaviour) says otherwise.
+    /// Makes the node check that this registry has an image before a pod starts it, with the credentials of the pod's pull
+    /// secrets. Pulls from other registries succeed unless a [`PodBehaviour`](super::PodBehaviour) makes them fail.
     #[must_use]
     pub fn registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.source());

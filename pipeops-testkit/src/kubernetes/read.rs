@@ -74,7 +74,7 @@ pub(crate) fn get(store: &Store, target: &Target) -> ApiResult<Value> {
 pub(crate) fn list(store: &Store, target: &Target, query: &Query) -> ApiResult<Value> {
     let filter = Filter::read(target, query)?;
     if !query.text("continue").is_empty() {
-        return Err(ApiError::not_implemented("pages of lists"));
+        return Err(ApiError::not_implemented("a list in pages"));
     }
     let revision = check_version(store, query)?;
     let items: Vec<Value> = filter

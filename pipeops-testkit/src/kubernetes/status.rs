@@ -186,7 +186,7 @@ impl ApiError {
         Self::new(
             501,
             "NotImplemented",
-            format!("this stand-in does not serve {what}"),
+            format!("stand-in: {what} is not implemented"),
         )
     }
 

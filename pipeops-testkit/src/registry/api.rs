@@ -162,10 +162,12 @@ async fn route(exchange: &mut Exchange) -> Result<Response<Body>, Stop> {
             Ok(manifests::delete(exchange, name, reference)?)
         }
         (Route::Unknown, _) => {
-            let message = format!("this stand-in serves nothing at {path}");
+            let message = format!("stand-in: {path} is not implemented");
             Err(ApiError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", message).into())
         }
-        _ => Err(ApiError::unsupported(format!("{method} is not served at {path}")).into()),
+        _ => Err(
+            ApiError::unsupported(format!("stand-in: {method} {path} is not implemented")).into(),
+        ),
     }
 }
 

@@ -8,14 +8,14 @@ use crate::serve::{Body, full, set_headers, with_type};
 /// The media type of errors.
 const JSON: &str = "application/json";
 
-/// What the registry does not take, with the code of the [distribution specification].
+/// A rejected manifest or image, with a code of the [distribution specification].
 ///
 /// [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 #[non_exhaustive]
 pub struct Refused {
-    /// The code, for instance `MANIFEST_BLOB_UNKNOWN`.
+    /// The code, such as `MANIFEST_BLOB_UNKNOWN`.
     pub code: String,
     /// What is wrong.
     pub message: String,
@@ -105,7 +105,7 @@ impl ApiError {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "SIZE_INVALID",
-            "this stand-in takes no more bytes here",
+            "the stand-in accepts no more bytes here",
         )
     }
 

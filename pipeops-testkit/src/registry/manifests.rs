@@ -97,10 +97,10 @@ pub(super) fn tags(exchange: &Exchange, name: &str) -> Result<Response<Body>, Ap
 }
 
 impl Registry {
-    /// Puts a manifest into a repository, as a push would; `reference` is a tag or the manifest's digest.
+    /// Stores a manifest, as a push does. `reference` is a tag or the manifest's digest. Logins and faults don't apply.
     ///
     /// # Errors
-    /// What the registry answers to such a push: unknown blobs, a digest that does not fit, a bad tag.
+    /// As for a push: unknown blobs, another digest, an invalid tag, an unknown media type.
     pub fn put_manifest(
         &self,
         repository: &str,
@@ -156,7 +156,7 @@ fn media_type_of(content_type: Option<&str>, bytes: &[u8]) -> Result<String, Api
     if KNOWN.contains(&media_type) {
         Ok(media_type.to_owned())
     } else {
-        let message = format!("this stand-in knows no manifests of type {media_type}");
+        let message = format!("stand-in: a manifest of type {media_type} is not implemented");
         Err(ApiError::manifest_invalid(message))
     }
 }

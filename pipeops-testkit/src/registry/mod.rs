@@ -1,4 +1,4 @@
-//! An OCI registry in memory: the [distribution specification] with logins, tokens and scripted faults.
+//! An in-memory OCI registry: the [distribution specification], logins, and a token server.
 //!
 //! ```
 //! use pipeops_testkit::registry::{Registry, RegistryOptions, User};
@@ -7,23 +7,23 @@
 //! let options = RegistryOptions::default().basic_auth().user(User::new("ci", "secret"));
 //! let registry = Registry::start(options).await?;
 //! let image = format!("{}/team/app:1", registry.host());
-//! // … push it with the code under test, then look:
+//! // Push `image` with the code under test, then check the result:
 //! assert_eq!(registry.manifest("team/app", "1"), None, "nothing was pushed as {image}");
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does
-//! `/v2/`; blobs by GET (without ranges) and HEAD; uploads by POST and one PUT with the whole blob, and mounts; manifests by tag and
-//! digest, refused (`MANIFEST_BLOB_UNKNOWN`) until all that they refer to is there, and their deletion; tags. It does not
-//! serve uploads in pieces, the deletion of blobs, the catalog (405 or 404) and the referrers API (404, as registries before
-//! version 1.1 of the specification), and knows no foreign layers.
+//! # What it implements
+//! `/v2/`; GET and HEAD of blobs; uploads with one POST and one PUT, and mounts; PUT, GET, HEAD and DELETE of manifests by tag and
+//! digest; lists of tags, in pages. A manifest is rejected (`MANIFEST_BLOB_UNKNOWN`) until everything that it refers to exists.
+//! Blobs are limited to 256 MiB, manifests to 4 MiB.
+//!
+//! Not implemented (404 or 405): uploads in pieces, ranges, the deletion of blobs, the catalog, the referrers API.
 //!
 //! # Operations for fault rules
 //! `ping`, `token`, `tags.list`, `blob.get`, `upload.start`, `upload.finish`, `upload.cancel`, `manifest.get`, `manifest.put`,
-//! `manifest.delete`. HEAD counts as `get`.
-//! [`Fault::Cut`](crate::fault::Fault::Cut) on a request that carries a body ends the connection after that many bytes
-//! of the request's body; [`Fault::Expired`](crate::fault::Fault::Expired) answers 401 with a challenge, or 403 in the
-//! words of Amazon ECR.
+//! `manifest.delete`. HEAD counts as `get`. [`Fault::Cut`](crate::fault::Fault::Cut) on a request with a body closes the connection
+//! after that many bytes of the request. [`Fault::Expired`](crate::fault::Fault::Expired) is 401 with a challenge, or 403 with
+//! the message of Amazon ECR.
 //!
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
@@ -56,7 +56,7 @@ use crate::serve::{self, Base, Server, lock};
 use auth::Gate;
 use store::Store;
 
-/// A registry on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
+/// A registry on a free port of 127.0.0.1, over plain HTTP. It stops when it's dropped.
 pub struct Registry {
     server: Server,
     base: Base,
@@ -73,7 +73,7 @@ impl Registry {
     /// Starts a registry.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start(options: RegistryOptions) -> io::Result<Self> {
         let base = Base::default();
         let shared = Arc::new(Shared {
@@ -88,7 +88,7 @@ impl Registry {
         })
     }
 
-    /// `127.0.0.1:PORT`, as it stands in the names of images.
+    /// The host of image names, `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         self.server.address().to_string()
     }
@@ -108,32 +108,32 @@ impl Registry {
         &self.base.faults
     }
 
-    /// Cuts all connections and refuses new ones. What was pushed stays, for [`Registry::manifest`].
+    /// Closes all connections and refuses new ones. [`Registry::manifest`] still returns what was pushed.
     pub fn crash(&self) {
         self.server.crash();
     }
 
-    /// Changes a password, as a rotation does; false when there is no such user. Tokens already issued stay good.
+    /// Changes a password, as a rotation does. Returns whether the user exists. Tokens that were issued stay valid.
     pub fn set_password(&self, user: &str, password: impl Into<SecretString>) -> bool {
         self.shared.gate.set_password(user, password.into())
     }
 
-    /// Makes every token issued so far invalid, as if its time had passed.
+    /// Expires every token that was issued.
     pub fn expire_tokens(&self) {
         self.shared.gate.expire_tokens();
     }
 
-    /// The requests seen, oldest first; the last 10,000 of them.
+    /// The requests, oldest first. Only the last 10,000 are kept.
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.base.seen.all()
     }
 
-    /// The names of all repositories that hold a manifest, sorted.
+    /// The names of all repositories with at least one manifest, sorted.
     pub fn repositories(&self) -> Vec<String> {
         lock(&self.shared.store).repositories().cloned().collect()
     }
 
-    /// The tags of a repository, sorted; empty when there is no such repository.
+    /// The tags of a repository, sorted. Empty if the repository doesn't exist.
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let store = lock(&self.shared.store);
         store

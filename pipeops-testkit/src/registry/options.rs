@@ -1,25 +1,25 @@
-//! How a registry starts, and who may log in.
+//! How a registry starts, and its users.
 
 use std::time::Duration;
 
 use pipeops_core::SecretString;
 
-/// How a registry lets clients in.
+/// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// Everybody may do everything.
+    /// No authentication: everyone may push and pull.
     None,
-    /// HTTP Basic at the registry itself, as with htpasswd.
+    /// HTTP Basic at the registry, as with htpasswd.
     Basic,
     /// Bearer tokens from the registry's own token server at `/token`.
     Token {
-        /// How long a token is good.
+        /// How long a token is valid.
         lifetime: Duration,
     },
 }
 
-/// Somebody who may log in.
+/// A user of a registry.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct User {
@@ -27,14 +27,14 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: SecretString,
-    /// What the token server also takes instead of the password (`grant_type=refresh_token`). Default: none.
+    /// Accepted by the token server instead of the password (`grant_type=refresh_token`). Default: none.
     pub identity_token: Option<SecretString>,
-    /// May not push or delete. Default: false.
+    /// Whether pushes and deletions are denied. Default: false.
     pub read_only: bool,
 }
 
 impl User {
-    /// A user who may do everything.
+    /// A user who may push, pull and delete.
     pub fn new(name: impl Into<String>, password: impl Into<SecretString>) -> Self {
         Self {
             name: name.into(),
@@ -44,14 +44,14 @@ impl User {
         }
     }
 
-    /// Also lets the user in with an identity token.
+    /// Also accepts an identity token instead of the password.
     #[must_use]
     pub fn identity_token(mut self, token: impl Into<SecretString>) -> Self {
         self.identity_token = Some(token.into());
         self
     }
 
-    /// Forbids to push and to delete.
+    /// Denies pushes and deletions.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
@@ -59,15 +59,15 @@ impl User {
     }
 }
 
-/// How a [`Registry`](super::Registry) starts. Default: no login.
+/// How a [`Registry`](super::Registry) starts. Default: no authentication, no users.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RegistryOptions {
-    /// How clients are let in.
+    /// How clients authenticate.
     pub auth: Auth,
-    /// Who is let in.
+    /// The users.
     pub users: Vec<User>,
-    /// Whether everybody may pull without login. Default: false.
+    /// Whether anonymous pulls are allowed. Default: false.
     pub anonymous_pull: bool,
 }
 
@@ -82,28 +82,28 @@ impl Default for RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// Asks for HTTP Basic.
+    /// Requires HTTP Basic.
     #[must_use]
     pub fn basic_auth(mut self) -> Self {
         self.auth = Auth::Basic;
         self
     }
 
-    /// Asks for bearer tokens, each good for `lifetime`.
+    /// Requires bearer tokens, each valid for `lifetime`.
     #[must_use]
     pub fn token_auth(mut self, lifetime: Duration) -> Self {
         self.auth = Auth::Token { lifetime };
         self
     }
 
-    /// Adds somebody who may log in.
+    /// Adds a user.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.users.push(user);
         self
     }
 
-    /// Lets everybody pull without login.
+    /// Allows anonymous pulls.
     #[must_use]
     pub fn anonymous_pull(mut self) -> Self {
         self.anonymous_pull = true;

@@ -1,4 +1,4 @@
-//! Images that are in the registry from the start, for builds to stand upon.
+//! Images that a test puts into the registry, such as base images.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,7 +11,7 @@ use crate::oci::{
 };
 use crate::serve::lock;
 
-/// A small image: some files in one layer, and a configuration.
+/// A small image: one layer with files, and a configuration.
 ///
 /// ```
 /// use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions};
@@ -39,7 +39,7 @@ impl Default for BaseImage {
 }
 
 impl BaseImage {
-    /// An image of this machine's architecture, for Linux, with nothing in it.
+    /// An empty image for Linux and this machine's architecture.
     pub fn new() -> Self {
         Self {
             files: BTreeMap::new(),
@@ -47,13 +47,13 @@ impl BaseImage {
         }
     }
 
-    /// Adds a file, mode 0644. The path is relative to the image's root.
+    /// Adds a file with mode 0644. The path is relative to the image's root.
     #[must_use]
     pub fn file(self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.entry(path.into(), 0o644, content.into())
     }
 
-    /// Adds a file, mode 0755. The path is relative to the image's root.
+    /// Adds a file with mode 0755. The path is relative to the image's root.
     #[must_use]
     pub fn executable(self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.entry(path.into(), 0o755, content.into())
@@ -73,7 +73,7 @@ impl BaseImage {
         self
     }
 
-    /// Sets the architecture, for instance `arm64`.
+    /// Sets the architecture, such as `arm64`.
     #[must_use]
     pub fn architecture(mut self, architecture: impl Into<String>) -> Self {
         self.config.architecture = architecture.into();
@@ -99,10 +99,10 @@ impl BaseImage {
 }
 
 impl Registry {
-    /// Puts an image into the registry, past logins and faults.
+    /// Stores an image in the registry. Logins and faults don't apply.
     ///
     /// # Errors
-    /// When a file's path is absolute or leads out of the image, or the tag is none.
+    /// When a file's path is absolute or contains `..`, or the tag is invalid.
     pub fn seed(&self, repository: &str, tag: &str, image: &BaseImage) -> Result<Digest, Refused> {
         let layer = image.layer().map_err(|error| Refused {
             code: "INVALID_PATH".to_owned(),

@@ -9,20 +9,20 @@ use serde_json::Value;
 use super::error::ApiError;
 use crate::oci::{digest_of, media_type};
 
-/// A manifest as the registry keeps it.
+/// A manifest that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
     /// The digest of `bytes`.
     pub digest: Digest,
-    /// The media type under which it was pushed.
+    /// The media type that it was pushed with.
     pub media_type: String,
-    /// The manifest itself, to the byte.
+    /// The manifest, byte for byte.
     pub bytes: Bytes,
 }
 
 impl Manifest {
-    /// Whether it lists other manifests.
+    /// Whether it's an index of other manifests.
     pub fn is_index(&self) -> bool {
         [media_type::INDEX, media_type::DOCKER_INDEX].contains(&self.media_type.as_str())
     }

@@ -60,7 +60,7 @@ impl S3Error {
     }
 
     pub(super) fn not_implemented(what: impl std::fmt::Display) -> Self {
-        let message = format!("this stand-in does not know {what}");
+        let message = format!("stand-in: {what} is not implemented");
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
     }
 

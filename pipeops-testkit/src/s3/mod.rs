@@ -1,28 +1,28 @@
-//! An S3 server in memory: signed requests, lists, conditional writes, open multipart uploads.
+//! An in-memory S3 server: signed requests, lists, conditional writes, open multipart uploads.
 //!
 //! ```
 //! use pipeops_testkit::s3::{S3Options, S3Server};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
 //! let server = S3Server::start(S3Options::default().bucket("cache")).await?;
-//! // Give the client under test `server.endpoint()` and the keys of the options, then look:
+//! // Configure the code under test with `server.endpoint()` and the keys of the options, then check:
 //! assert!(server.endpoint().starts_with("http://127.0.0.1:") && server.keys("cache").is_empty());
 //! # Ok(()) }
 //! ```
 //!
-//! # What it does
-//! Buckets by path (`/bucket/key`). Objects: get, head, put with `If-Match` and `If-None-Match`, delete one and many,
-//! `ListObjectsV2`. Multipart uploads: start, parts, abort, list. Every request must be signed with Signature Version 4 in
-//! its headers, and signature, time and body are checked. Checksums other than SHA-256 and MD5 are not.
+//! # What it implements
+//! Buckets in paths (`/bucket/key`). Objects: GET, HEAD, PUT with `If-Match` and `If-None-Match`, DELETE of one or many,
+//! `ListObjectsV2`. Multipart uploads: start, parts, abort, list. Every request must carry a Signature Version 4 in its headers;
+//! signature, time (at most 15 minutes off) and body are checked. SHA-256 and MD5 checksums are checked, others aren't. Bodies are
+//! limited to 256 MiB.
 //!
-//! Everything else (buckets, copies, the completion of an upload, conditional reads, bodies in signed chunks, presigned URLs,
-//! versions, ACLs, the first `ListObjects`) is answered with 501 `NotImplemented`. `Range`, `x-amz-meta-…` and other headers
-//! of an object are ignored.
+//! Everything else is 501 `NotImplemented`: operations on buckets, copies, the completion of an upload, conditional reads, bodies
+//! in signed chunks, presigned URLs, versions, ACLs, `ListObjects`. `Range`, `x-amz-meta-…` and other headers of an object are
+//! ignored.
 //!
 //! # Operations for fault rules
 //! `list`, `object.get`, `object.head`, `object.put`, `object.delete`, `objects.delete`, `upload.start`, `upload.part`,
-//! `upload.abort`,
-//! `upload.list`. A status of 503 is `SlowDown`, [`Fault::Expired`](crate::fault::Fault::Expired) is `ExpiredToken`.
+//! `upload.abort`, `upload.list`. Status 503 is `SlowDown`, [`Fault::Expired`](crate::fault::Fault::Expired) is `ExpiredToken`.
 
 mod api;
 mod dates;
@@ -48,17 +48,17 @@ use crate::seen::SeenRequest;
 use crate::serve::{self, Base, Server, lock};
 use store::Store;
 
-/// How an [`S3Server`] starts. Default: key id `testkit`, secret `testkit-secret`, region `us-east-1`, no buckets.
+/// How an [`S3Server`] starts.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct S3Options {
-    /// The key id that requests are signed with.
+    /// The access key ID that requests must be signed with. Default: `testkit`.
     pub access_key_id: String,
-    /// The secret that requests are signed with.
+    /// The secret that requests must be signed with. Default: `testkit-secret`.
     pub secret_access_key: SecretString,
-    /// The region that signatures must name.
+    /// The region that signatures must name. Default: `us-east-1`.
     pub region: String,
-    /// Buckets that are there from the start.
+    /// The buckets that exist from the start. Default: none.
     pub buckets: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ impl S3Options {
     }
 }
 
-/// An S3 server on a free port of 127.0.0.1, over plain HTTP. It stops when it is dropped.
+/// An S3 server on a free port of 127.0.0.1, over plain HTTP. It stops when it's dropped.
 pub struct S3Server {
     server: Server,
     base: Base,
@@ -99,7 +99,7 @@ impl S3Server {
     /// Starts a server.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start(options: S3Options) -> io::Result<Self> {
         let base = Base::default();
         let mut store = Store::default();
@@ -118,7 +118,7 @@ impl S3Server {
         })
     }
 
-    /// `http://127.0.0.1:PORT`. Clients must use path style: the bucket is the path's first part.
+    /// The endpoint, `http://127.0.0.1:PORT`. Clients must use path-style addresses.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -128,12 +128,12 @@ impl S3Server {
         &self.base.faults
     }
 
-    /// The requests seen, oldest first; the last 10,000 of them.
+    /// The requests, oldest first. Only the last 10,000 are kept.
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.base.seen.all()
     }
 
-    /// The keys of a bucket, sorted; empty when there is no such bucket.
+    /// The keys of a bucket, sorted. Empty if the bucket doesn't exist.
     pub fn keys(&self, bucket: &str) -> Vec<String> {
         let store = lock(&self.shared.store);
         let objects = store.bucket(bucket).ok();
@@ -148,7 +148,7 @@ impl S3Server {
         Some(store.object(bucket, key).ok()?.data.clone())
     }
 
-    /// Puts an object, past signatures and faults; creates the bucket when it is missing.
+    /// Stores an object and creates its bucket if necessary. Signatures and faults don't apply.
     pub fn put(&self, bucket: &str, key: &str, data: impl Into<Bytes>) {
         let mut store = lock(&self.shared.store);
         store.create_bucket(bucket);
@@ -156,17 +156,17 @@ impl S3Server {
         let _ = store.put(bucket, key, store::Object::new(data.into()));
     }
 
-    /// Sets when an object was written, as if it were older; false when there is no such object.
+    /// Sets the time when an object was written. Returns whether the object exists.
     pub fn set_modified(&self, bucket: &str, key: &str, time: SystemTime) -> bool {
         lock(&self.shared.store).set_modified(bucket, key, time)
     }
 
-    /// How many multipart uploads of a bucket are neither complete nor aborted.
+    /// The number of multipart uploads in a bucket that weren't aborted.
     pub fn open_uploads(&self, bucket: &str) -> usize {
         lock(&self.shared.store).uploads(bucket).count()
     }
 
-    /// Cuts all connections and refuses new ones. The objects stay, for [`S3Server::object`] and [`S3Server::keys`].
+    /// Closes all connections and refuses new ones. [`S3Server::object`] and [`S3Server::keys`] still return the objects.
     pub fn crash(&self) {
         self.server.crash();
     }

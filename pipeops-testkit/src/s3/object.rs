@@ -22,7 +22,7 @@ pub(super) fn check_digest(exchange: &Exchange, payload: &str) -> S3Result<()> {
         "UNSIGNED-PAYLOAD" | "" => {}
         chunked if chunked.starts_with("STREAMING-") => {
             return Err(S3Error::not_implemented(format!(
-                "bodies in chunks: {chunked}"
+                "a body in chunks ({chunked})"
             )));
         }
         digest if digest == sha256_hex(&exchange.body) => {}

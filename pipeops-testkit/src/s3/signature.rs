@@ -20,7 +20,7 @@ const SKEW: Duration = Duration::from_secs(15 * 60);
 /// Checks who signed a request. Returns what the client says about the body: a digest, or how it is signed.
 pub(super) fn check(parts: &Parts, options: &S3Options, now: SystemTime) -> S3Result<String> {
     if query(parts).iter().any(|(key, _)| key == "X-Amz-Signature") {
-        return Err(S3Error::not_implemented("presigned URLs"));
+        return Err(S3Error::not_implemented("a presigned URL"));
     }
     let header = header(parts, AUTHORIZATION.as_str());
     let fields = header.strip_prefix("AWS4-HMAC-SHA256 ");

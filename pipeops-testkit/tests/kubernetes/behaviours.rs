@@ -1,25 +1,16 @@
-//! Pods that go wrong, each in its own way, and the old version that goes on.
+//! Pods and what controllers do about them. `pipeops-rollout` scripts every way in which a pod fails.
 
-use std::time::Duration;
-
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
-use pipeops_testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour, PullFailure};
+use pipeops_testkit::kubernetes::{ClusterOptions, PodBehaviour};
 use serde_json::{Value, json};
 
 use super::client::{
     apply, condition, deployment, events, is_complete, pods, start, until, until_pod, waiting,
 };
-
-/// Applies a Deployment of one pod whose image has this script.
-async fn with(behaviour: PodBehaviour) -> (Cluster, Client) {
-    let (cluster, client) = start(ClusterOptions::default()).await;
-    cluster.behaviour("r/app:*", behaviour);
-    apply(&client, &deployment("app", "r/app:1", 1)).await;
-    (cluster, client)
-}
 
 /// Waits until a container waits for this reason; its message.
 async fn waits_for(client: &Client, reason: &str) -> String {
@@ -39,70 +30,10 @@ async fn has_event(client: &Client, reason: &str, part: &str) {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there() {
-    let (_cluster, client) = with(PodBehaviour::pull_fails(PullFailure::NotFound)).await;
-    let message = waits_for(&client, "ImagePullBackOff").await;
-    assert!(message.ends_with("r/app:1: not found"), "{message}");
-    has_event(
-        &client,
-        "Failed",
-        "Failed to pull image \"r/app:1\": rpc error: code = NotFound",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_pull_that_succeeds_in_the_end() {
-    let behaviour = PodBehaviour::pull_fails(PullFailure::RateLimited).recovers_after(2);
-    let (_cluster, client) = with(behaviour).await;
-    until(&client, "app", is_complete).await;
-    has_event(&client, "Failed", "429 Too Many Requests").await;
-    has_event(&client, "Pulled", "Successfully pulled image").await;
-}
-
-#[tokio::test]
-async fn a_container_that_crashes() {
-    let behaviour = PodBehaviour::crash(3).log(["one", "cannot open the database"]);
-    let (_cluster, client) = with(behaviour).await;
-    let message = waits_for(&client, "CrashLoopBackOff").await;
-    assert!(
-        message.starts_with("back-off 10s restarting failed container=app pod=app-"),
-        "{message}"
-    );
-    let pod = pods(&client).await.remove(0);
-    let status = &pod
-        .status
-        .as_ref()
-        .unwrap()
-        .container_statuses
-        .as_ref()
-        .unwrap()[0];
-    let last = status
-        .last_state
-        .as_ref()
-        .unwrap()
-        .terminated
-        .as_ref()
-        .unwrap();
-    assert_eq!((last.exit_code, last.reason.as_deref()), (3, Some("Error")));
-    assert_eq!(status.restart_count, 1);
-
-    let api: Api<Pod> = Api::default_namespaced(client.clone());
-    let name = pod.metadata.name.as_deref().unwrap();
-    let params = LogParams {
-        previous: true,
-        tail_lines: Some(1),
-        ..LogParams::default()
-    };
-    assert_eq!(
-        api.logs(name, &params).await.unwrap(),
-        "cannot open the database\n"
-    );
-}
-
-#[tokio::test]
 async fn back_off_grows_and_restarts_are_counted() {
-    let (_cluster, client) = with(PodBehaviour::crash(1)).await;
+    let (cluster, client) = start(ClusterOptions::default()).await;
+    cluster.behaviour("r/app:*", PodBehaviour::crash(1));
+    apply(&client, &deployment("app", "r/app:1", 1)).await;
     let pod = until_pod(&client, |pod| {
         waiting(pod).is_some_and(|found| found.1.starts_with("back-off 20s"))
     })
@@ -110,20 +41,6 @@ async fn back_off_grows_and_restarts_are_counted() {
     assert_eq!(
         pod.status.unwrap().container_statuses.unwrap()[0].restart_count,
         2
-    );
-}
-
-#[tokio::test]
-async fn a_container_that_needs_too_much_memory() {
-    let (_cluster, client) = with(PodBehaviour::oom_killed()).await;
-    let pod = until_pod(&client, |pod| waiting(pod).is_some()).await;
-    drop(pod);
-    waits_for(&client, "CrashLoopBackOff").await;
-    let pod = serde_json::to_value(&pods(&client).await[0]).unwrap();
-    let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
-    assert_eq!(
-        (&last["reason"], &last["exitCode"]),
-        (&json!("OOMKilled"), &json!(137))
     );
 }
 
@@ -160,38 +77,6 @@ async fn readiness_that_never_comes_runs_into_the_deadline() {
         is_complete(d) && d.metadata.generation == generation
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_startup_probe_that_never_succeeds_restarts_the_container() {
-    let (cluster, client) = start(ClusterOptions::default()).await;
-    cluster.behaviour("r/app:*", PodBehaviour::never_started("connection refused"));
-    let mut object = deployment("app", "r/app:1", 1);
-    let probe = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 2});
-    object["spec"]["template"]["spec"]["containers"][0]["startupProbe"] = probe;
-    apply(&client, &object).await;
-    waits_for(&client, "CrashLoopBackOff").await;
-    has_event(
-        &client,
-        "Killing",
-        "Container app failed startup probe, will be restarted",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_liveness_probe_that_fails_restarts_the_container() {
-    let (cluster, client) = start(ClusterOptions::default()).await;
-    cluster.behaviour(
-        "r/app:*",
-        PodBehaviour::liveness_fails(Duration::ZERO, "timeout"),
-    );
-    let mut object = deployment("app", "r/app:1", 1);
-    let probe = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
-    object["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] = probe;
-    apply(&client, &object).await;
-    waits_for(&client, "CrashLoopBackOff").await;
-    has_event(&client, "Unhealthy", "Liveness probe failed: timeout").await;
 }
 
 #[tokio::test]
@@ -270,69 +155,6 @@ fn scheduled(pod: &Pod) -> Option<String> {
 }
 
 #[tokio::test]
-async fn scripted_failures_before_the_container_starts() {
-    for (behaviour, reason, part) in [
-        (
-            PodBehaviour::unschedulable("no such node"),
-            "FailedScheduling",
-            "no such node",
-        ),
-        (
-            PodBehaviour::mount_fails("no such disk"),
-            "FailedMount",
-            "no such disk",
-        ),
-        (
-            PodBehaviour::sandbox_fails("no address left"),
-            "FailedCreatePodSandBox",
-            "Failed to create pod sandbox: no address left",
-        ),
-        (
-            PodBehaviour::create_fails("name is in use"),
-            "Failed",
-            "Error: name is in use",
-        ),
-        (
-            PodBehaviour::run_fails("exec: \"/nope\": no such file or directory"),
-            "Failed",
-            "unable to start container process: exec: \"/nope\"",
-        ),
-        (
-            PodBehaviour::denied("exceeded quota: q"),
-            "FailedCreate",
-            "\"app-",
-        ),
-    ] {
-        let (_cluster, client) = with(behaviour).await;
-        let search = async {
-            loop {
-                let all = events(&client).await;
-                if all
-                    .iter()
-                    .any(|(r, message)| r == reason && message.contains(part))
-                {
-                    return;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(super::client::LIMIT, search)
-            .await
-            .unwrap_or_else(|_| panic!("{reason} never came"));
-    }
-}
-
-#[tokio::test]
-async fn a_refused_pod_is_a_replica_failure() {
-    let (_cluster, client) = with(PodBehaviour::denied("exceeded quota: q")).await;
-    let refused = until(&client, "app", |d| condition(d, "ReplicaFailure").is_some()).await;
-    assert_eq!(
-        condition(&refused, "ReplicaFailure").unwrap(),
-        ("True".into(), "FailedCreate".into())
-    );
-}
-
-#[tokio::test]
 async fn services_lead_to_ready_pods_only() {
     let (cluster, client) = start(ClusterOptions::default()).await;
     cluster.behaviour("r/app:2", PodBehaviour::never_ready("no"));
@@ -403,7 +225,7 @@ async fn deleting_a_deployment_takes_its_pods_along() {
     let (_cluster, client) = start(ClusterOptions::default()).await;
     apply(&client, &deployment("app", "r/app:1", 2)).await;
     until(&client, "app", is_complete).await;
-    let api: Api<k8s_openapi::api::apps::v1::Deployment> = Api::default_namespaced(client.clone());
+    let api: Api<Deployment> = Api::default_namespaced(client.clone());
     api.delete("app", &DeleteParams::background())
         .await
         .unwrap();
@@ -435,4 +257,29 @@ async fn a_running_pod_goes_wrong_when_its_script_does() {
         condition(d, "Available").is_some_and(|c| c.0 == "True")
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_rolled_back_template_reuses_its_replica_set() {
+    let (_cluster, client) = start(ClusterOptions::default()).await;
+    for image in ["r/app:1", "r/app:2", "r/app:1"] {
+        let generation = apply(&client, &deployment("app", image, 2))
+            .await
+            .metadata
+            .generation;
+        until(&client, "app", |d| {
+            is_complete(d) && d.metadata.generation == generation
+        })
+        .await;
+    }
+    let sets: Api<ReplicaSet> = Api::default_namespaced(client.clone());
+    let sets = sets.list(&ListParams::default()).await.unwrap().items;
+    let mut revisions: Vec<String> = sets
+        .iter()
+        .map(|set| {
+            set.metadata.annotations.as_ref().unwrap()["deployment.kubernetes.io/revision"].clone()
+        })
+        .collect();
+    revisions.sort();
+    assert_eq!(revisions, ["2", "3"]);
 }

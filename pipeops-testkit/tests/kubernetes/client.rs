@@ -139,13 +139,9 @@ pub(crate) async fn events(client: &Client) -> Vec<(String, String)> {
 
 /// A condition of a Deployment: status, reason.
 pub(crate) fn condition(deployment: &Deployment, kind: &str) -> Option<(String, String)> {
-    let status = deployment.status.as_ref()?;
-    let condition = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|c| c.type_.as_deref() == Some(kind))?;
-    let condition = serde_json::to_value(condition).unwrap();
+    let status = serde_json::to_value(deployment.status.as_ref()?).unwrap();
+    let mut conditions = status["conditions"].as_array()?.iter();
+    let condition = conditions.find(|condition| condition["type"] == kind)?;
     let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
     Some((text("status"), text("reason")))
 }

@@ -5,6 +5,5 @@
 mod behaviours;
 mod client;
 mod conformance;
-mod deployments;
 mod faults;
 mod schema;

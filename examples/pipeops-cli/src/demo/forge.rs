@@ -4,11 +4,10 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use hmac::{Hmac, KeyInit, Mac};
 use pipeops::core::{Diagnosis, SecretString};
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
+use pipeops::testkit::webhook::{Sender, sign};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::failed::failed;
 use super::sample::Commit;
@@ -267,13 +266,7 @@ impl StandInForge {
         let response = self
             .http
             .post(&self.hook_url)
-            .header("Content-Type", "application/json")
-            .header("X-GitHub-Event", "push")
-            .header("X-GitHub-Delivery", uuid::Uuid::now_v7().to_string())
-            .header(
-                "X-Hub-Signature-256",
-                format!("sha256={}", sign(&self.secret, body.as_bytes())),
-            )
+            .headers(sign(Sender::GitHub, self.secret.expose(), &body))
             .body(body)
             .send()
             .await
@@ -288,14 +281,6 @@ impl StandInForge {
     }
 }
 
-/// HMAC-SHA256 in hexadecimal.
-fn sign(secret: &SecretString, body: &[u8]) -> String {
-    let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
-    // HMAC accepts keys of any length.
-    mac.map(|mac| hex::encode(mac.chain_update(body).finalize().into_bytes()))
-        .unwrap_or_default()
-}
-
 fn write_files(dir: &Path, commit: Commit) -> std::io::Result<()> {
     commit
         .files()
@@ -308,19 +293,4 @@ fn http_client() -> Result<reqwest::Client, CommandError> {
         .timeout(std::time::Duration::from_secs(30))
         .build()
         .map_err(|error| failed("cannot create an HTTP client", &error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The vector of GitHub's documentation, "Validating webhook deliveries".
-    #[test]
-    fn the_signature_is_githubs() {
-        let secret = SecretString::from("It's a Secret to Everybody");
-        assert_eq!(
-            sign(&secret, b"Hello, World!"),
-            "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-        );
-    }
 }

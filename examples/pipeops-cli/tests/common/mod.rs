@@ -4,13 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::Api;
 use kube::api::ListParams;
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
+use pipeops::testkit::webhook::{Sender, sign};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tempfile::TempDir;
 
 mod namespace;
@@ -145,16 +144,9 @@ impl Scene {
             "head_commit": { "id": sha, "message": message },
         })
         .to_string();
-        let mac = Hmac::<Sha256>::new_from_slice(b"secret")
-            .unwrap()
-            .chain_update(&body);
-        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
         let request = reqwest::Client::new().post(format!("{}/webhooks/{}", server.url, self.name));
-        let request = request
-            .header("Content-Type", "application/json")
-            .header("X-GitHub-Event", "push");
         let response = request
-            .header("X-Hub-Signature-256", signature)
+            .headers(sign(Sender::GitHub, "secret", &body))
             .body(body)
             .send()
             .await
