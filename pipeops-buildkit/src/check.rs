@@ -62,7 +62,7 @@ pub(crate) fn find_dockerfile(context: &Path, path: &str) -> Result<(), Error> {
     }
 }
 
-/// The Dockerfile of a request, as much as the frontend reads; empty when there is none.
+/// The Dockerfile of a request, truncated as the frontend does; empty if there is none.
 pub(crate) fn dockerfile_text(request: &BuildRequest) -> Vec<u8> {
     match &request.dockerfile {
         DockerfileSource::Inline(text) => text.clone().into_bytes(),

@@ -104,7 +104,7 @@ fn cache(message: &str) -> Option<Cause> {
         .then_some(Cause::CacheUnreadable)
 }
 
-/// What was downloaded is not what was asked for. Its source is not said: a base image or a cache.
+/// A download doesn't match its digest. The error doesn't say whether it's a base image or a cache.
 fn damaged(message: &str) -> Option<Cause> {
     let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     let damaged = message.contains("failed commit on ref")

@@ -222,7 +222,7 @@ impl Error {
     }
 }
 
-/// Whether a status means a broken connection, and does not come from the daemon.
+/// Whether a status means a broken connection instead of an error of the daemon.
 pub(crate) fn is_transport_loss(status: &tonic::Status) -> bool {
     // The daemon's own statuses have no source: tonic sets one when the transport failed below it.
     let broken = status.source().is_some();

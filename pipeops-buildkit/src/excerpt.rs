@@ -197,7 +197,7 @@ fn locate(line: &SourceLine, word: &str) -> Option<Pointer> {
     })
 }
 
-/// Words to look for, the likeliest first.
+/// Words to point at, likeliest first.
 fn suspects(cause: &Cause, message: &str) -> Vec<String> {
     match cause {
         Cause::FileMissing { path } => {

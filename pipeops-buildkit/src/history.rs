@@ -76,6 +76,15 @@ impl Client {
 
     /// Lists the running builds.
     ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client) -> Result<(), pipeops_buildkit::Error> {
+    /// for build in client.running_builds().await? {
+    ///     println!("{}: {} of {} steps done", build.id, build.completed_steps, build.steps);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::history`].
     pub async fn running_builds(&self) -> Result<Vec<BuildRecord>, Error> {

@@ -7,7 +7,7 @@ use crate::live_redactor::LiveRedactor;
 /// A line longer than this comes in several pieces.
 const LONGEST: usize = 16 << 10;
 
-/// More unfinished lines than this are not kept.
+/// Limit for the unfinished lines that are kept.
 const MOST_OPEN: usize = 1024;
 
 /// Output of many steps, each with several streams, on its way to lines. Its memory is bounded.
@@ -26,7 +26,7 @@ impl Lines {
         }
     }
 
-    /// Takes a piece of one stream of one step, and gives the lines that it completes.
+    /// Adds a piece of one stream of one step. Returns the lines that it completes.
     pub(crate) fn push(&mut self, step: &str, stream: i64, piece: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         if self.open.len() >= MOST_OPEN {
@@ -48,7 +48,7 @@ impl Lines {
         lines
     }
 
-    /// Gives what a step left unfinished.
+    /// Returns the unfinished lines of a step.
     pub(crate) fn finish(&mut self, step: &str) -> Vec<String> {
         let keys: Vec<_> = self
             .open
@@ -94,7 +94,7 @@ pub(crate) fn readable_text(text: &str, limit: usize, redactor: &LiveRedactor) -
         .collect()
 }
 
-/// Takes out escape sequences and control characters: text of strangers must not steer a terminal.
+/// Removes escape sequences and control characters, so that untrusted text can't control a terminal.
 fn without_controls(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -109,7 +109,7 @@ fn without_controls(text: &str) -> String {
     clean
 }
 
-/// Characters that change the order in which others are shown: text could look like something that it is not.
+/// Characters that change the display order of others, which can make text look like something else.
 fn is_invisible_order(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

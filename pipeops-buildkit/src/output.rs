@@ -51,6 +51,17 @@ pub(crate) enum To {
 }
 
 /// The destination of an archive: a file or a writer. Paths convert into it.
+///
+/// ```
+/// use pipeops_buildkit::{Output, OutputTarget};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Process the archive while the build sends it.
+/// let (writer, reader) = tokio::io::duplex(1 << 20);
+/// let output = Output::tar(OutputTarget::writer(writer));
+/// # let _ = (output, reader);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct OutputTarget(pub(crate) TargetKind);
 

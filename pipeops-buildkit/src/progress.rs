@@ -316,7 +316,7 @@ fn is_cache(name: &str) -> bool {
     name.starts_with(IMPORT) || name.starts_with(EXPORT)
 }
 
-/// Whether a vertex stands for an instruction of the Dockerfile that makes something: `[2/4] RUN …`, `[build 1/3] COPY …`.
+/// Whether a vertex is an instruction that creates something: `[2/4] RUN …`, `[build 1/3] COPY …`.
 /// `FROM` only names an image.
 pub(crate) fn is_step(name: &str) -> bool {
     let outer = name.starts_with("[internal]") || name.starts_with("[auth]");

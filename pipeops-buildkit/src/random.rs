@@ -5,7 +5,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::error::Error;
 use crate::hex::hex;
 
-/// An id that cannot be guessed: a client that knows a session's id could read its files through the daemon.
+/// Creates an unguessable id. A client that knew a session's id could read its files through the daemon.
 pub(crate) fn id() -> Result<String, Error> {
     let mut bytes = [0_u8; 16];
     SystemRandom::new()

@@ -175,6 +175,21 @@ impl Client {
 
     /// Lists the stages of the Dockerfile of `solve`, without building.
     ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client, request: pipeops_buildkit::BuildRequest) -> Result<(), pipeops_buildkit::Error> {
+    /// use pipeops_buildkit::Solve;
+    ///
+    /// for target in client.targets(Solve::new(request.clone())).await? {
+    ///     println!("{} {}", target.name, target.description);
+    /// }
+    /// let outline = client.outline(Solve::new(request)).await?;
+    /// for secret in outline.secrets.iter().filter(|secret| secret.required) {
+    ///     println!("needs the secret {}", secret.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::solve`].
     pub async fn targets(&self, solve: Solve) -> Result<Vec<BuildTarget>, Error> {

@@ -1,13 +1,13 @@
-//! Which times the files of a context get.
+//! Decides which times the files of a context get.
 //!
-//! Times that come from the content alone let the daemon keep every file that did not change, from whichever commit and
-//! clone. They are old, though, and some tools build again only what is *newer* than their own state. A state in a layer is
-//! made anew whenever the files before it change; a state in `RUN --mount=type=cache` outlives the change, and the tool
-//! would take a changed file for an unchanged one: a wrong binary, without a word. For such a Dockerfile the seconds come
-//! from the disk, where those of a fresh clone are of now: correct first, then fast.
+//! Times derived from contents let the daemon keep unchanged files across commits and clones. But these times are old, and some
+//! tools rebuild only files that are *newer* than their saved state. State in a layer is rebuilt whenever files of earlier steps
+//! change. State in `RUN --mount=type=cache` survives the change, so the tool would miss it and produce a wrong binary without a
+//! warning. For such a Dockerfile, the seconds come from the disk, where a fresh clone has current times: correctness before
+//! speed.
 //!
-//! One case is out of a client's reach: the daemon's cache knows contents, not times. Who goes back to an older content gets
-//! the older layer with its older times, and the state in the mount is newer than both.
+//! One case can't be solved in a client: the daemon's cache compares contents, not times. A build that returns to an older content
+//! gets the older layer with its older times, and the state in the mount is newer than both.
 
 use pipeops_dockerfile::{Arguments, Dockerfile, Instruction, Keyword};
 
@@ -47,7 +47,7 @@ const COMPARING: [(&str, &str); 30] = [
     ("tsc", "--build compares with the build information"),
 ];
 
-/// Tools that look at contents, or at whether a time is the same, or only download; and commands that keep no state.
+/// Tools that compare contents or exact times, or only download, and commands that keep no state.
 const HARMLESS: [&str; 90] = [
     ":",
     "[",
@@ -185,7 +185,7 @@ struct Doubt {
     why: String,
 }
 
-/// Where the seconds of the files' times come from for this Dockerfile, and what a person should know about that.
+/// Returns the source of the seconds of file times for this Dockerfile, and a warning if it's the disk.
 pub(crate) fn seconds_for(dockerfile: &[u8]) -> (Seconds, Option<String>) {
     // What is no Dockerfile to us is one of a foreign frontend: nothing is known about its steps.
     let Ok(file) = Dockerfile::parse(dockerfile) else {
@@ -214,7 +214,7 @@ impl std::fmt::Display for Doubt {
     }
 }
 
-/// Whether this instruction may take a changed file for an unchanged one because its time is old.
+/// Whether this instruction may miss a changed file because of its old time.
 fn doubt(instruction: Instruction<'_>) -> Option<Doubt> {
     if instruction.keyword != Keyword::Run {
         return None;

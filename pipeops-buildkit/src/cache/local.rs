@@ -16,7 +16,7 @@ pub(super) fn name(cache: &LocalCache) -> String {
     format!("folder-{:016x}", hash.finish())
 }
 
-/// The digest of the cache's manifest; `None` when there is nothing to read yet.
+/// The digest of the cache's manifest; `None` if the cache is still empty.
 pub(super) fn manifest(cache: &LocalCache) -> Option<Digest> {
     Layout::new(&cache.folder)
         .find(Some(&cache.tag))

@@ -1,6 +1,17 @@
 //! The caches of a build that failed.
 
-/// The caches that a build couldn't read or write. They cost time but don't fail the build.
+/// The caches that a build couldn't read or write. They cost time but don't fail the build. Each is a warning, too.
+///
+/// ```
+/// use pipeops_buildkit::CacheOutcome;
+///
+/// fn report(caches: &CacheOutcome) {
+///     for problem in caches.unread.iter().chain(&caches.unwritten) {
+///         println!("cache {}: {}", problem.cache, problem.why);
+///     }
+/// }
+/// # report(&CacheOutcome::default());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CacheOutcome {

@@ -44,7 +44,7 @@ pub(crate) async fn leave_silent_out(
     (outcome.clone(), warnings(&outcome))
 }
 
-/// The server that a cache names. Those of clouds are not asked: their clients find them in their own ways.
+/// The server that a cache names. Cloud providers' servers aren't probed, because their clients locate them differently.
 fn endpoint(cache: &BuildCache) -> Option<&str> {
     match cache {
         BuildCache::S3(s3) => s3.endpoint.as_deref(),
@@ -52,7 +52,8 @@ fn endpoint(cache: &BuildCache) -> Option<&str> {
     }
 }
 
-/// Whether it took the connection and said nothing in time. One that cannot be reached may be reached from the daemon.
+/// Whether it accepted the connection but didn't respond in time. A server that's unreachable from here may be reachable from the
+/// daemon.
 async fn is_silent(endpoint: &str, limit: Duration) -> bool {
     let tokens = TokenClient::default();
     let Ok(http) = tokens.http() else {

@@ -10,7 +10,7 @@ const REFUSED: [&str; 6] = [
     "StatusCode: 401",
 ];
 
-/// What stands in errors about a server that does not answer.
+/// Parts of errors about a server that doesn't respond.
 const UNREACHABLE: [&str; 6] = [
     "connection refused",
     "no such host",
@@ -20,7 +20,7 @@ const UNREACHABLE: [&str; 6] = [
     "network is unreachable",
 ];
 
-/// What stands in errors about a manifest that cannot be understood.
+/// Parts of errors about a manifest that can't be parsed.
 const DAMAGED: [&str; 6] = [
     "invalid character",
     "after JSON object",

@@ -16,7 +16,7 @@ use crate::random;
 /// The most manifests of one name: each is read by each build.
 pub(crate) const MOST: u8 = 16;
 
-/// Stands before a slot's number. Names of namespaces never contain it.
+/// The separator before a slot's number. Namespaces never contain it.
 const MARK: &str = "_.";
 
 /// Whose turn it is, for names by their hash. Each process begins somewhere else.

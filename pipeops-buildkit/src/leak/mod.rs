@@ -94,7 +94,19 @@ impl LeakCheck {
     }
 }
 
-/// The result of a leak check. It contains names and places, never a secret.
+/// The result of a leak check. It contains names and places, never secret values.
+///
+/// ```
+/// use pipeops_buildkit::LeakReport;
+///
+/// fn accept(report: &LeakReport) -> Result<(), String> {
+///     match report.leaks.iter().find(|leak| !leak.suspected) {
+///         Some(leak) => Err(leak.to_string()), // build secret "npm" leaks into the image's history (RUN …): …
+///         None => Ok(()),
+///     }
+/// }
+/// # assert!(accept(&LeakReport::default()).is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LeakReport {
@@ -139,7 +151,7 @@ pub enum LeakPlace {
         /// `annotations`, or the type of the attestation.
         name: String,
     },
-    /// A file of the image. Deleting it in a later layer does not help.
+    /// A file of a layer. Deleting it in a later layer doesn't remove it.
     Layer {
         /// The layer's digest.
         digest: String,

@@ -128,7 +128,7 @@ async fn system(host: String, port: u16) -> Answer {
     Ok(found.map(|address| address.ip().to_canonical()).collect())
 }
 
-/// The name of a pool cannot be resolved.
+/// The name of a pool can't be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve {host}, the name of a pool of BuildKit daemons")]
 struct DnsError {

@@ -6,6 +6,20 @@ use pipeops_core::diagnosis::codes::pool;
 use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 
 /// Why a pool couldn't start a build or join its platforms. Other failures are variants of [`Error`](crate::Error).
+///
+/// ```
+/// use pipeops_buildkit::{Error, PoolError};
+///
+/// /// The HTTP status for a service that builds on request.
+/// fn status(error: &Error) -> u16 {
+///     match error {
+///         Error::Pool(PoolError::QueueFull { .. } | PoolError::Unreachable { .. }) => 503, // try again later
+///         Error::Pool(PoolError::WaitTimeout { .. }) => 504,
+///         _ => 422,
+///     }
+/// }
+/// # assert_eq!(status(&Error::NoDigest), 422);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {

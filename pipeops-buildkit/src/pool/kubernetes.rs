@@ -103,7 +103,7 @@ type Slices = BTreeMap<String, EndpointSlice>;
 struct Watch {
     source: EndpointSliceMembers,
     events: Option<Events>,
-    /// A list that is not complete yet.
+    /// An incomplete list.
     listing: Option<Slices>,
     slices: Slices,
 }
@@ -221,7 +221,7 @@ impl Endpoints for Option<Vec<Endpoint>> {
     }
 }
 
-/// The pods behind a Service cannot be watched.
+/// The pods behind a Service can't be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch the EndpointSlices of the Service {service}: {why}")]
 struct EndpointsError {

@@ -130,6 +130,16 @@ pub trait Discover: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A fixed list of members.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), pipeops_buildkit::AddressError> {
+/// use pipeops_buildkit::{Address, Pool, PoolOptions, StaticMembers};
+///
+/// let members = StaticMembers::new([Address::parse("tcp://10.0.0.1:1234")?, Address::parse("tcp://10.0.0.2:1234")?]);
+/// let pool = Pool::start(members, PoolOptions::default());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct StaticMembers(Vec<Member>);
 

@@ -140,7 +140,7 @@ impl Build<'_> {
         }
     }
 
-    /// Removes a silent cache from the request, so that it does not stall the next daemon too.
+    /// Removes a silent cache from the request, so that it doesn't stall the next daemon too.
     fn leave_silent_cache(&mut self, error: &Error) {
         if let Some(message) = self.tries.leave_cache(error) {
             self.events.emit(EventKind::Warning { message });

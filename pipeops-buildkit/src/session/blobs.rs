@@ -272,7 +272,7 @@ fn not_written(error: std::io::Error) -> Status {
 struct Writing<'a> {
     store: &'a Store,
     blob: NewBlob,
-    /// Its size in bytes; 0 as long as it is not known.
+    /// Its size in bytes; 0 if unknown.
     total: i64,
     expected: Option<Digest>,
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::os::{self, Identity};
 use super::stat::{Mark, Marker};
 
-/// Where a file's content is read.
+/// The source of a file's content.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     /// On disk, in the file that was seen while the tree was walked.
@@ -19,14 +19,14 @@ pub(crate) enum Content {
         /// Which file that was; `None` for what is sent as empty (a socket).
         seen: Option<Identity>,
     },
-    /// Here.
+    /// In memory.
     Memory(Bytes),
 }
 
 /// Contents are marked in pieces of this size.
 const MARKED: usize = 64 << 10;
 
-/// What a thread that marks contents reads into.
+/// The read buffer of a thread that marks contents.
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Default for Buffer {
@@ -58,7 +58,7 @@ impl Content {
         Ok(reading.end())
     }
 
-    /// Reads the content in pieces; `take` answers `false` to stop. Gives its size and mark.
+    /// Reads the content in pieces until `take` returns `false`. Returns its size and mark.
     pub(crate) fn read(
         &self,
         piece_size: usize,
@@ -94,7 +94,7 @@ impl Content {
     }
 }
 
-/// What was read so far.
+/// The size and mark of the content so far.
 #[derive(Default)]
 struct Reading {
     size: u64,
@@ -112,7 +112,7 @@ impl Reading {
     }
 }
 
-/// Reads once; 0 at the end.
+/// Reads once. Returns 0 at the end.
 fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(buffer) {

@@ -10,7 +10,7 @@ use super::patterns::{Matched, PatternError, Patterns, clean, has_wildcards};
 pub(crate) struct Filter {
     include: Patterns,
     exclude: Patterns,
-    /// No include pattern has wildcards before its end: folders that cannot hold a match are not entered.
+    /// Whether no include pattern has wildcards before its end, so that folders without a possible match are skipped.
     plain_includes: bool,
     /// The same for the exceptions among the exclude patterns.
     plain_exceptions: bool,
@@ -82,10 +82,10 @@ impl Filter {
 
 /// What path resolution needs to know about a tree.
 pub(crate) trait Links {
-    /// The target of a symlink; `None` for anything else and for what is not there.
+    /// The target of a symlink; `None` if the entry isn't a symlink or doesn't exist.
     fn target(&self, path: &str) -> io::Result<Option<String>>;
 
-    /// The names in a folder; empty when there is none.
+    /// The names in a folder; empty if it doesn't exist.
     fn names(&self, dir: &str) -> io::Result<Vec<String>>;
 }
 
@@ -95,7 +95,7 @@ pub(crate) trait Links {
 /// `None` when a path resolves to the root: then nothing is filtered.
 ///
 /// # Errors
-/// When the tree cannot be read.
+/// If the tree can't be read.
 pub(crate) fn follow_paths(links: &dyn Links, paths: &[String]) -> io::Result<Option<Vec<String>>> {
     let mut resolver = Resolver {
         links,
@@ -119,7 +119,7 @@ pub(crate) fn follow_paths(links: &dyn Links, paths: &[String]) -> io::Result<Op
     Ok(Some(patterns))
 }
 
-/// More symlinks than this are not followed for one request: a chain that grows at every step has no end.
+/// Limit for the symlinks that are followed for one request. A chain can grow at every step without end.
 const MOST_LINKS: usize = 10_000;
 
 struct Resolver<'a> {

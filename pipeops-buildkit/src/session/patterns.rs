@@ -328,7 +328,7 @@ impl Translation {
     }
 }
 
-/// Reads `[…]` after its bracket; gives the expression and what follows it.
+/// Parses `[…]` after its bracket. Returns the expression and the rest.
 fn class(text: &str) -> Result<(String, &str), &'static str> {
     const OPEN: &str = "a [ is not closed";
     let mut rest = text;

@@ -123,7 +123,7 @@ mod imp {
         }
     }
 
-    /// A file that gets its name when it is complete, and is removed when it is not.
+    /// A file that is being written. It gets its name when it's complete; an incomplete one is removed.
     #[derive(Debug)]
     pub(in crate::session) struct Partial {
         file: File,
@@ -167,7 +167,7 @@ mod imp {
         ))
     }
 
-    /// Without setuid and setgid: a program of an image must not run with this user's rights.
+    /// Drops setuid and setgid, so that a program from the image can't run with this user's permissions.
     fn mode(stat: &Stat) -> Mode {
         Mode::from_raw_mode((stat.mode & 0o777) as rustix::fs::RawMode)
     }

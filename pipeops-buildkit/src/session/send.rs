@@ -137,12 +137,12 @@ impl StreamingService<BytesMessage> for StreamMethod {
     }
 }
 
-/// Why a stream was not written.
+/// Why a stream couldn't be written.
 #[derive(Debug, thiserror::Error)]
 enum StreamError {
     #[error("cannot write {path}")]
     Write { path: String, source: io::Error },
-    /// The daemon broke off; it knows why.
+    /// The daemon closed the stream; it knows why.
     #[error("the daemon closed the stream early")]
     BrokenOff,
 }
@@ -173,7 +173,7 @@ async fn write_all(
     Ok(())
 }
 
-/// Where the bytes go.
+/// The destination of the bytes.
 enum Sink {
     File {
         partial: Option<Partial>,
@@ -248,7 +248,7 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// A file that gets its name when it is complete, and is removed when it is not.
+/// A file that is being written. It gets its name when it's complete; an incomplete one is removed.
 struct Partial {
     file: File,
     at: PathBuf,

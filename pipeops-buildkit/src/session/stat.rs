@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::packet::Stat;
 
-/// Bits of Go's `os.FileMode`, which is not `st_mode`.
+/// Bits of Go's `os.FileMode`, which differs from `st_mode`.
 pub(crate) mod go_mode {
     /// A folder.
     pub(crate) const DIR: u32 = 1 << 31;
@@ -19,7 +19,7 @@ pub(crate) mod go_mode {
     pub(crate) const SYMLINK: u32 = 1 << 27;
     /// A named pipe.
     pub(crate) const PIPE: u32 = 1 << 25;
-    /// All bits that say what an entry is: those above, devices, sockets, and what Go does not know.
+    /// All type bits: those above, devices, sockets, and unknown types.
     pub(crate) const TYPE: u32 = DIR | SYMLINK | PIPE | 1 << 26 | 1 << 24 | 1 << 21 | 1 << 19;
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Kind {
     },
 }
 
-/// Where the seconds of a file's time come from; its nanoseconds always come from its content.
+/// The source of the seconds of a file's time. Its nanoseconds always come from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Seconds {
     /// From its content.
@@ -97,8 +97,8 @@ pub(crate) fn describe(path: Bytes, kind: &Kind, seconds: Option<i64>, mark: Mar
     }
 }
 
-/// The time that stands for a content, as nanoseconds after [`EPOCH`]: equal contents have equal marks, different ones
-/// almost never (1 in 2·10¹⁷, or in 10⁹ where the seconds are the disk's).
+/// The time derived from a content, as nanoseconds after [`EPOCH`]. Equal contents have equal marks, and different ones almost
+/// never do (1 in 2·10¹⁷, or 1 in 10⁹ if the seconds are the disk's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
     seconds: i64,
@@ -153,7 +153,7 @@ fn permissions(executable: bool) -> u32 {
     if executable { 0o755 } else { 0o644 }
 }
 
-/// Times before 1970 and after 2200 become these: file systems of daemons do not keep them.
+/// Limits for times: the daemons' file systems don't store times before 1970 or after 2200.
 fn nanoseconds(seconds: Option<i64>, mark: Mark) -> i64 {
     let seconds = seconds.unwrap_or(EPOCH + mark.seconds);
     seconds.clamp(0, 7_258_118_400) * 1_000_000_000 + mark.nanoseconds

@@ -1,7 +1,7 @@
 //! Fetches tokens from a registry's token server.
 //!
 //! The protocol is that of [distribution's token authentication]: a POST with the secret in a form, or a GET with Basic
-//! authentication where the server does not know POST. The registry names the server ("realm"); [`RealmPolicy`] decides
+//! authentication if the server doesn't support POST. The registry names the server ("realm"); [`RealmPolicy`] decides
 //! which realms get a secret.
 //!
 //! [distribution's token authentication]: https://distribution.github.io/distribution/spec/auth/token/
@@ -60,7 +60,7 @@ pub(crate) struct Token {
     pub(crate) issued_at: i64,
 }
 
-/// Why there is no token.
+/// Why no token could be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
     #[error("its token server {0} is on a host that isn't trusted")]
@@ -300,7 +300,7 @@ async fn read_token(response: Response) -> Result<Token, TokenError> {
     })
 }
 
-/// Refuses a token server that may not have what would be sent.
+/// Rejects a token server that isn't trusted with the credential.
 fn check_realm(request: &TokenRequest<'_>, access: &Access) -> Result<Url, TokenError> {
     let refuse = || TokenError::ForeignRealm(request.realm.chars().take(200).collect());
     let realm = Url::parse(request.realm).map_err(|_| refuse())?;

@@ -166,7 +166,7 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Sends an entry, and before it the folders around it. Gives `None`, as there is nothing left to send.
+    /// Sends an entry, after the folders around it. Returns `None`, because nothing is left to send.
     fn send(&mut self, found: Found, spot: &Spot) -> Result<Option<Found>, TreeError> {
         for parent in self
             .parents

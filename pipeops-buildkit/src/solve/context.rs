@@ -1,4 +1,4 @@
-//! Where the files of a build come from.
+//! The sources of a build's files.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub enum NamedContext {
     },
 }
 
-/// Where a context other than the request's folder comes from.
+/// The source of a context other than the request's folder.
 #[derive(Debug, Clone)]
 pub(crate) enum ContextSource {
     /// From what this names.

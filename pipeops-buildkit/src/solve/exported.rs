@@ -1,4 +1,4 @@
-//! The progress of an image's export, for builds that lose their daemon: nothing pushed, or perhaps this digest.
+//! The progress of an image's export. After the loss of a daemon it says which digest may have been pushed.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::progress::{Counts, is_step};
 /// How the name of the exporter's vertex starts. Steps of a Dockerfile start with `[`.
 const EXPORT: &str = "exporting to ";
 
-/// How many steps are counted at most.
+/// Limit for the counted steps.
 const MOST: usize = 10_000;
 
 /// What the reports of one build say about its export. Clones share it.
@@ -23,7 +23,7 @@ struct Seen {
     exporters: HashSet<String>,
     /// The manifest, or the index over several: the daemon reports it before it pushes the first byte.
     digest: Option<Digest>,
-    /// It is an index, whose manifests are not what the tag gets.
+    /// Whether it's an index. The tag then names the index and not its manifests.
     index: bool,
     steps: HashSet<String>,
     cached: HashSet<String>,

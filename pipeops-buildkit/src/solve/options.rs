@@ -63,7 +63,7 @@ pub struct Solve {
     pub(super) frontend: Frontend,
     pub(super) ssh: BTreeMap<String, Agent>,
     pub(crate) leak_check: Option<LeakCheck>,
-    /// Where the progress of the export is noted.
+    /// Records the progress of the export.
     pub(super) exported: Exported,
     /// An earlier attempt has emitted the warnings.
     pub(super) again: bool,
@@ -201,7 +201,7 @@ impl Solve {
         self
     }
 
-    /// Sets where the progress of the export is noted.
+    /// Sets the recorder for the progress of the export.
     #[cfg(feature = "pool")]
     pub(crate) fn exported(mut self, exported: Exported) -> Self {
         self.exported = exported;

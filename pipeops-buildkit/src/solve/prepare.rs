@@ -195,7 +195,7 @@ fn plain_http(request: &BuildRequest) -> BTreeSet<String> {
         .collect()
 }
 
-/// Values of build arguments that look like secrets. They do not belong there, but must not be shown either.
+/// Values of build arguments that look like secrets. They shouldn't be there, but are redacted.
 fn secret_args(request: &BuildRequest) -> impl Iterator<Item = SecretString> {
     let secret = request
         .build_args

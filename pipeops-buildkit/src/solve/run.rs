@@ -270,7 +270,7 @@ enum Ended {
     GivenUp(Box<BuildFailure>),
 }
 
-/// The daemon's reports about one build. The daemon waits some seconds for a build that it does not know yet.
+/// The daemon's reports about one build. The daemon waits some seconds for an unknown build.
 fn reports(
     mut control: ControlClient<Channel>,
     build: String,

@@ -11,7 +11,7 @@ use super::part::part;
 /// Parts of a step that take at least this many milliseconds are shown; most take less.
 const WORTH_A_LINE: u64 = 100;
 
-/// Writes lines. Each step has a number; its name is said again when the output of another step came between.
+/// Writes lines with numbered steps. A step's name is repeated after the output of another step.
 pub(super) struct Plain {
     out: Box<dyn Write + Send>,
     steps: HashMap<String, (usize, String)>,

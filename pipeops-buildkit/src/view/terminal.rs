@@ -11,7 +11,7 @@ use pipeops_core::units::seconds;
 
 use super::part::part;
 
-/// Steps, and transfers, that are shown at once: a screen holds no more. The rest is shown when it ends.
+/// Limits for the live steps and transfers. Others appear when they end.
 const SHOWN: usize = 8;
 
 /// Milliseconds from which a part of a step stays on the screen. Its step may have ended long before: the daemon calls a base

@@ -58,7 +58,7 @@ pub(super) fn below<'a>(key: &'a Path, folder: &Path) -> Option<&'a str> {
         .strip_prefix('/')
 }
 
-/// The name of a cache, without its slot, and what it stands for.
+/// The name of a cache without its slot, and the namespace that it encodes.
 pub(super) fn namespace(manifest: &str) -> (&str, Option<CacheNamespace>) {
     let name = slots::base(manifest);
     (name, CacheNamespace::parse(name))

@@ -31,7 +31,7 @@ pub(super) fn blobs(bytes: &[u8]) -> Result<Vec<(Digest, u64)>, String> {
 struct Manifest {
     #[serde(default)]
     layers: Vec<Layer>,
-    /// Not needed, but a manifest without it is none.
+    /// Unused, but every manifest has it.
     #[serde(rename = "records")]
     _records: Vec<serde::de::IgnoredAny>,
 }

@@ -130,7 +130,7 @@ pub(super) struct Sweep<'a> {
     pub(super) kept: Vec<bool>,
     /// What the last collection found without a reference, if that is long enough ago.
     pub(super) ripe: Option<&'a Marks>,
-    /// Blobs that are as young stay: a manifest that is not understood may name them.
+    /// Blobs that are newer than this stay, because an unreadable manifest may name them.
     pub(super) oldest_corrupt: Option<Timestamp>,
     pub(super) policy: &'a Policy,
 }

@@ -77,7 +77,19 @@ pub(super) fn date(time: Timestamp) -> Date {
     time.to_zoned(TimeZone::UTC).date()
 }
 
-/// Records builds in the bucket of their cache, for the [`Policy`](super::Policy) of a collection.
+/// Records builds in the bucket of their cache, for the [`Policy`](super::Policy) of a collection. A [`RecordingBuilder`] does this
+/// for each build.
+///
+/// ```
+/// use std::sync::Arc;
+/// use object_store::memory::InMemory;
+/// use pipeops_buildkit::cache::collect::UsageLog;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), pipeops_buildkit::cache::collect::CollectError> {
+/// let log = UsageLog::new(Arc::new(InMemory::new()), "shop/"); // `open` connects to a real bucket
+/// log.record("github.com__acme__shop_-_main_-_Dockerfile", 12, 9).await?; // 12 steps, 9 of them cached
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct UsageLog {
     store: Arc<dyn ObjectStore>,

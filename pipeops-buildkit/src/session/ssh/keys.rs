@@ -38,7 +38,7 @@ enum Pair {
 }
 
 impl Key {
-    /// Reads a key as `ssh-keygen` writes it; the error says why that is none that can be used here.
+    /// Parses a key in the format of `ssh-keygen`. The error says why it can't be used.
     pub(crate) fn parse(text: &SecretString) -> Result<Self, String> {
         let text = text.expose().trim();
         if text.starts_with("-----BEGIN") && !text.starts_with("-----BEGIN OPENSSH") {
@@ -131,7 +131,7 @@ pub(crate) struct Conversation {
     heard: BytesMut,
 }
 
-/// Somebody who does not speak the protocol.
+/// The other side doesn't speak the protocol.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoAgentMessage;
 
@@ -143,7 +143,7 @@ impl Conversation {
         }
     }
 
-    /// Takes bytes as they come; gives the answers to the messages that they complete.
+    /// Adds received bytes. Returns the answers to the messages that they complete.
     pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<Vec<u8>, NoAgentMessage> {
         self.heard.extend_from_slice(bytes);
         let mut answers = Vec::new();

@@ -112,7 +112,7 @@ mod imp {
 
     use super::Answer;
 
-    /// The most that is read at once.
+    /// The size of the read buffer.
     const PIECE: usize = 32 << 10;
 
     /// Connects to the agent. When the step has said all, only that direction is closed: the agent's answer may be on its way.
