@@ -50,8 +50,6 @@
 
 mod decide;
 mod error;
-#[cfg(test)]
-mod large;
 mod layout;
 mod manifest;
 mod marks;

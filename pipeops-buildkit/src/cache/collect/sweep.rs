@@ -198,3 +198,33 @@ pub(super) fn after(time: Timestamp, later: Duration) -> Timestamp {
     let later = SignedDuration::try_from(later).unwrap_or(SignedDuration::MAX);
     time.checked_add(later).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::super::Collector;
+    use super::*;
+
+    /// Time passes only while everything waits.
+    #[tokio::test(start_paused = true)]
+    async fn deletes_keep_to_their_rate() {
+        const MANIFESTS: u64 = 500;
+        let store = Arc::new(InMemory::new());
+        for number in 0..MANIFESTS {
+            let manifest = r#"{"layers":[],"records":[]}"#.into();
+            let key = format!("manifests/{number}").into();
+            store.put(&key, manifest).await.unwrap();
+        }
+        let mut policy = Policy::default().ages(Duration::ZERO, Duration::ZERO);
+        policy.deletes_per_second = 100;
+        let tomorrow = || Timestamp::now() + Duration::from_secs(86_400);
+        let collector = Collector::new(store, "").policy(policy).clock(tomorrow);
+        let begin = Instant::now();
+        let report = collector.collect().await.unwrap();
+        assert_eq!(report.manifests.objects, MANIFESTS);
+        assert!(begin.elapsed() >= Duration::from_secs(MANIFESTS / 100));
+    }
+}

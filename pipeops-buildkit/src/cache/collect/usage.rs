@@ -221,6 +221,11 @@ mod tests {
 
     use super::*;
 
+    async fn read(store: &dyn ObjectStore, key: &str) -> serde_json::Result<Usage> {
+        let found = store.get(&key.into()).await.unwrap();
+        serde_json::from_slice(&found.bytes().await.unwrap())
+    }
+
     #[tokio::test]
     async fn builds_are_counted_also_at_once() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -229,14 +234,7 @@ mod tests {
         for record in futures::future::join_all(records).await {
             record.unwrap();
         }
-        let bytes = store
-            .get(&"p/usage/a.json".into())
-            .await
-            .unwrap()
-            .bytes()
-            .await
-            .unwrap();
-        let usage: Usage = serde_json::from_slice(&bytes).unwrap();
+        let usage = read(&*store, "p/usage/a.json").await.unwrap();
         let day = usage.days.values().next().unwrap();
         assert_eq!((day.builds, day.steps, day.cached), (3, 30, 12));
         assert_eq!(usage.hit_rate(), Some(0.4));
@@ -253,14 +251,7 @@ mod tests {
             .record("a", 1, 1)
             .await
             .unwrap();
-        let bytes = store
-            .get(&"usage/a.json".into())
-            .await
-            .unwrap()
-            .bytes()
-            .await
-            .unwrap();
-        assert!(serde_json::from_slice::<Usage>(&bytes).is_ok());
+        assert!(read(&*store, "usage/a.json").await.is_ok());
     }
 
     #[test]
