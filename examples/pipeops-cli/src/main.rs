@@ -10,6 +10,7 @@ mod commands;
 mod data;
 mod demo;
 mod environment;
+mod near;
 mod output;
 mod pages;
 mod progress;
@@ -27,11 +28,11 @@ use output::{CommandError, Format};
 
 /// From a signed webhook to a healthy rollout on Kubernetes
 ///
-/// Exit codes: 0 done, 2 bad input or usage, 3 nothing found, 1 any other failure.
+/// Exit codes: 0 success, 2 invalid input or usage, 3 not found, 1 any other failure.
 #[derive(Debug, Parser)]
 #[command(name = "pipeops", version, arg_required_else_help = true)]
 struct Cli {
-    /// Output format
+    /// Output format: text for people, JSON for programs
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]

@@ -11,10 +11,10 @@ use crate::remedy;
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
 pub enum Format {
-    /// Text for people.
+    /// Text for people
     #[default]
     Text,
-    /// JSON for programs: one object, or one per line for streams.
+    /// One JSON object; one per line for streams
     Json,
 }
 

@@ -128,7 +128,7 @@ pub fn command(diagnosis: &Diagnosis) -> Option<String> {
     for word in template(diagnosis.code.as_str())?.split(' ') {
         match placeholder(word).map(value) {
             None => words.push(word.to_owned()),
-            Some(Some(value)) => words.push(value),
+            Some(Some(value)) => words.push(quoted(&value)),
             Some(None) => {
                 // Without its value, an option is wrong.
                 words.pop_if(|last| last.starts_with("--"));
@@ -137,6 +137,15 @@ pub fn command(diagnosis: &Diagnosis) -> Option<String> {
         }
     }
     Some(words.join(" "))
+}
+
+/// A value as a shell takes it for one word.
+fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
+    match !value.is_empty() && value.bytes().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
+    }
 }
 
 /// The command for a code, with names in capitals where a diagnosis has values.
@@ -211,6 +220,11 @@ mod tests {
         assert_eq!(
             command(&status).unwrap(),
             "pipeops rollout status shop --namespace eu"
+        );
+        let odd = Diagnosis::new(&codes::rollout::BUSY).context("app", "it's; rm");
+        assert_eq!(
+            command(&odd).unwrap(),
+            r"pipeops rollout status 'it'\''s; rm'"
         );
         let update = Diagnosis::new(&codes::rollout::IMAGE_PULL_AUTH).context("app", "shop");
         assert_eq!(

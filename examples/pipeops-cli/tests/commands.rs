@@ -12,6 +12,8 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::PostParams;
 use kube::{Api, Client, Config};
+use pipeops::testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
+use pipeops::testkit::git::{GitOptions, GitServer};
 use pipeops::testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour, PullFailure};
 use pipeops::testkit::registry::{BaseImage, Registry, RegistryOptions};
 use serde_json::{Value, json};
@@ -23,10 +25,7 @@ fn detect_names_language_evidence_and_start() {
         ("requirements.txt", "flask==3.1.0\n"),
         ("app.py", "from flask import Flask\napp = Flask(__name__)\n"),
     ]);
-    let found = json_of(
-        &pipeops(&["--output", "json", "detect", "."], dir.path()),
-        0,
-    );
+    let found = json(&["detect", "."], dir.path(), 0);
     assert_eq!(found["language"], "python");
     assert_eq!(found["framework"], "flask");
     assert_eq!(found["path"], ".");
@@ -62,13 +61,7 @@ fn the_demo_ends_with_a_complete_rollout() {
 #[test]
 fn an_explicit_language_wins() {
     let dir = tree(&[("package.json", "{}"), ("main.py", "print()")]);
-    let found = json_of(
-        &pipeops(
-            &["--output", "json", "detect", "--language", "python", "."],
-            dir.path(),
-        ),
-        0,
-    );
+    let found = json(&["detect", "--language", "python", "."], dir.path(), 0);
     assert_eq!(
         (&found["language"], &found["confidence"]),
         (&json!("python"), &json!(1.0))
@@ -78,10 +71,7 @@ fn an_explicit_language_wins() {
 #[test]
 fn nothing_found_is_3_and_a_missing_folder_is_2() {
     let dir = tree(&[("notes.txt", "hello")]);
-    let found = json_of(
-        &pipeops(&["--output", "json", "detect", "."], dir.path()),
-        3,
-    );
+    let found = json(&["detect", "."], dir.path(), 3);
     assert_eq!(found["language"], Value::Null);
     assert_eq!(
         pipeops(&["detect", "missing"], dir.path()).status.code(),
@@ -99,13 +89,7 @@ fn dockerfile_args_lists_them_as_written() {
         "Dockerfile",
         "ARG A=1 B\nFROM alpine:${A} AS build\nARG X=1\nARG Y\nONBUILD ARG FOO\n",
     )]);
-    let report = json_of(
-        &pipeops(
-            &["--output", "json", "dockerfile", "args", "Dockerfile"],
-            dir.path(),
-        ),
-        0,
-    );
+    let report = json(&["dockerfile", "args", "Dockerfile"], dir.path(), 0);
     assert_eq!(
         report,
         json!({
@@ -118,13 +102,7 @@ fn dockerfile_args_lists_them_as_written() {
 #[test]
 fn a_dockerfile_that_does_not_parse_is_2_with_its_line() {
     let dir = tree(&[("Dockerfile", "FROM alpine\n\nRUNN true\n")]);
-    let error = json_of(
-        &pipeops(
-            &["--output", "json", "dockerfile", "args", "Dockerfile"],
-            dir.path(),
-        ),
-        2,
-    );
+    let error = json(&["dockerfile", "args", "Dockerfile"], dir.path(), 2);
     assert_eq!(error["error"]["line"], 3);
     let text = pipeops(&["dockerfile", "args", "Dockerfile"], dir.path());
     assert!(
@@ -137,8 +115,6 @@ fn a_dockerfile_that_does_not_parse_is_2_with_its_line() {
 fn dockerfile_filter_says_why() {
     let dir = tree(&[("Dockerfile", "FROM alpine\nARG WANTED\n")]);
     let arguments = [
-        "--output",
-        "json",
         "dockerfile",
         "filter",
         "Dockerfile",
@@ -147,7 +123,7 @@ fn dockerfile_filter_says_why() {
         "--build-arg",
         "OTHER=2",
     ];
-    let filtered = json_of(&pipeops(&arguments, dir.path()), 0);
+    let filtered = json(&arguments, dir.path(), 0);
     let keys = |list: &str| -> Vec<String> {
         let entries = filtered[list].as_array().unwrap();
         entries
@@ -194,9 +170,7 @@ fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
         "--secret-file",
         "KEY=secret",
     ];
-    let output = pipeops(&arguments, dir.path());
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = text(&arguments, dir.path());
     let documents: Vec<&str> = text
         .split("---\n")
         .filter(|document| !document.is_empty())
@@ -287,11 +261,7 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
     assert_eq!(missing.status.code(), Some(3), "{said}");
     assert!(said.contains("Base image not found"), "{said}");
 
-    let text = |arguments: &[&str]| {
-        let output = pipeops(arguments, dir.path());
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let text = |arguments: &[&str]| text(arguments, dir.path());
     let plain = text(&generate);
     let from = plain
         .lines()
@@ -309,11 +279,7 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
 #[test]
 fn explain_prints_pages_and_suggests_near_codes() {
     let dir = tree(&[]);
-    let text = |arguments: &[&str]| {
-        let output = pipeops(arguments, dir.path());
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let text = |arguments: &[&str]| text(arguments, dir.path());
     let page = text(&["explain", "image-pull/auth"]);
     assert!(page.starts_with("image-pull/auth: "), "{page}");
     assert!(
@@ -323,11 +289,8 @@ fn explain_prints_pages_and_suggests_near_codes() {
     assert!(text(&["explain"]).contains("\n\nimage-pull/"));
     assert!(text(&["explain", "imagepullbackoff"]).contains("image-pull/auth "));
 
-    let all = json_of(&pipeops(&["-o", "json", "explain"], dir.path()), 0);
-    let one = json_of(
-        &pipeops(&["-o", "json", "explain", "image-pull/auth"], dir.path()),
-        0,
-    );
+    let all = json(&["explain"], dir.path(), 0);
+    let one = json(&["explain", "image-pull/auth"], dir.path(), 0);
     assert!(all.as_array().unwrap().contains(&one), "{one}");
 
     let unknown = pipeops(&["-o", "json", "explain", "image-pul/auth"], dir.path());
@@ -392,6 +355,84 @@ async fn a_refused_image_pull_is_explained_with_the_command() {
     panic!("{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn deploy_finds_the_commit_that_is_meant() {
+    let git = GitServer::start(GitOptions::default()).await.unwrap();
+    let repository = git.create("team/shop");
+    let files = [("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")];
+    let old = repository.commit(&files, "First").unwrap();
+    let newer = [files[0], ("a", "2")];
+    let new = repository.commit(&newer, "Second").unwrap();
+    repository.tag("v1", &old).unwrap();
+
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let buildkit = BuildkitDaemon::start(BuildkitOptions::default());
+    let (buildkit, cluster) = (
+        buildkit.await.unwrap(),
+        Cluster::start(ClusterOptions::default()),
+    );
+    let cluster = cluster.await.unwrap();
+    let dir = tree(&[("kubeconfig", &cluster.kubeconfig())]);
+    let run = |folder: &Path, arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_pipeops"))
+            .args(["--output", "json"])
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", dir.path())
+            .env("PIPEOPS_DATA", dir.path().join("data"))
+            .env("BUILDKIT_HOST", buildkit.address())
+            .env("KUBECONFIG", dir.path().join("kubeconfig"))
+            .output()
+            .unwrap()
+    };
+    let image = format!("{}/team/shop", registry.host());
+    let create = [
+        "project",
+        "create",
+        "shop",
+        "--image",
+        &image,
+        "--repository",
+        repository.url(),
+    ];
+    json_of(&run(dir.path(), &create), 0);
+    let deployed = |folder: &Path, arguments: &[&str]| {
+        let output = run(folder, &[&["deploy", "shop"], arguments].concat());
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert!(output.status.success(), "{text}");
+        first["commit"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(deployed(dir.path(), &[]), new, "the head of the branch");
+    assert_eq!(deployed(dir.path(), &["--commit", "v1"]), old);
+    assert_eq!(deployed(dir.path(), &["--commit", &new[..7]]), new);
+
+    let checkout = dir.path().join("checkout");
+    let cloned = Command::new("git")
+        .args(["clone", "--quiet", "--branch", "v1", repository.url()])
+        .arg(&checkout)
+        .output()
+        .unwrap();
+    assert!(cloned.status.success(), "{cloned:?}");
+    assert_eq!(deployed(&checkout, &[]), old, "the HEAD of the checkout");
+
+    let unknown = json_of(&run(dir.path(), &["deploy", "shop", "--commit", "mian"]), 3);
+    let error = unknown["error"].to_string();
+    assert!(
+        error.contains(repository.url()) && error.contains("mian"),
+        "{error}"
+    );
+    assert!(
+        unknown["error"]["fixes"][0]
+            .as_str()
+            .unwrap()
+            .contains("main"),
+        "{error}"
+    );
+}
+
 fn tree(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -407,6 +448,21 @@ fn pipeops(arguments: &[&str], dir: &Path) -> Output {
         .env_clear()
         .output()
         .unwrap()
+}
+
+/// What a successful command prints.
+fn text(arguments: &[&str], dir: &Path) -> String {
+    let output = pipeops(arguments, dir);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a command prints as JSON. It must end with this code.
+fn json(arguments: &[&str], dir: &Path, code: i32) -> Value {
+    json_of(
+        &pipeops(&[&["--output", "json"], arguments].concat(), dir),
+        code,
+    )
 }
 
 fn json_of(output: &Output, code: i32) -> Value {

@@ -12,7 +12,7 @@
 
 mod common;
 
-use common::{Scene, event_types, is_final, pipeops};
+use common::{Scene, is_final, pipeops};
 use pipeops::testkit::fault::{Fault, Matcher};
 use pipeops::testkit::registry::{Registry, RegistryOptions, User};
 use serde_json::Value;
@@ -45,7 +45,7 @@ fn app(version: &str, before: &str, status: u16) -> String {
 }
 
 #[test]
-#[ignore = "needs testbed: buildkit, registry, gitea, s3, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, gitea, s3, kubernetes, python:3.12, python:3.12-slim"]
 fn the_story_of_the_demo_holds_on_real_servers() {
     let output = pipeops()
         .args(["--output", "json", "demo", "--story"])
@@ -100,7 +100,7 @@ fn the_story_of_the_demo_holds_on_real_servers() {
 }
 
 #[tokio::test]
-#[ignore = "needs testbed: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes, python:3.12, python:3.12-slim"]
 async fn a_killed_server_finishes_the_deployment_once() {
     let scene = Scene::new("killed", &[]).await;
     let files = [
@@ -109,7 +109,7 @@ async fn a_killed_server_finishes_the_deployment_once() {
     ];
 
     let mut server = scene.serve();
-    let id = scene.push(&server, &files, "First").await;
+    let id = scene.push(&server, &files).await;
     server
         .events(&id)
         .until(|event| event["type"] == "vertex" && event["name"].to_string().contains("sleep"))
@@ -125,46 +125,28 @@ async fn a_killed_server_finishes_the_deployment_once() {
 
     let server = scene.serve();
     let events = server.events(&id).until(is_final).await;
-    assert_eq!(
-        events.last().unwrap()["type"],
-        "succeeded",
-        "{:?}",
-        events.last()
-    );
-    let built = events
-        .iter()
-        .filter(|event| event["type"] == "stepFinished" && event["step"] == "build")
-        .count();
-    assert_eq!(
-        built,
-        1,
-        "the build was finished once: {:?}",
-        event_types(&events)
-    );
+    let last = events.last().unwrap();
+    assert_eq!(last["type"], "succeeded", "{last}");
+    let is_built = |event: &&Value| event["type"] == "stepFinished" && event["step"] == "build";
+    let built = events.iter().filter(is_built).count();
+    assert_eq!(built, 1, "the build finished once: {events:?}");
     assert_eq!(scene.replica_sets().await, 1, "one revision was deployed");
     assert_eq!(server.deployments().await.len(), 1);
 }
 
 #[tokio::test]
-#[ignore = "needs testbed: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes, python:3.12, python:3.12-slim"]
 async fn readiness_that_never_comes_is_diagnosed_and_rolled_back() {
     let scene = Scene::new("unready", &[]).await;
     let server = scene.serve();
-    let id = scene
-        .push(&server, &[("app.py", app("v1", "", 200))], "First")
+    let first = scene
+        .deploy(&server, &[("app.py", app("v1", "", 200))])
         .await;
-    let events = server.events(&id).until(is_final).await;
-    assert_eq!(
-        events.last().unwrap()["type"],
-        "succeeded",
-        "{:?}",
-        events.last()
-    );
+    assert_eq!(first["type"], "succeeded", "{first}");
 
-    let id = scene
-        .push(&server, &[("app.py", app("v2", "", 503))], "Second")
+    let failed = scene
+        .deploy(&server, &[("app.py", app("v2", "", 503))])
         .await;
-    let failed = server.events(&id).until(is_final).await.pop().unwrap();
     assert_eq!(
         (&failed["type"], &failed["rolledBack"]),
         (&"failed".into(), &true.into()),
@@ -178,7 +160,7 @@ async fn readiness_that_never_comes_is_diagnosed_and_rolled_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs testbed: buildkit, registry, kubernetes"]
+#[ignore = "needs testbed: buildkit, registry, kubernetes, python:3.12, python:3.12-slim"]
 async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
     let options = RegistryOptions::default()
         .basic_auth()
@@ -191,43 +173,29 @@ async fn an_image_that_the_cluster_may_not_pull_is_diagnosed_and_rolled_back() {
     ];
     let scene = Scene::new("unpullable", &login).await;
     let server = scene.serve();
-    let id = scene
-        .push(&server, &[("app.py", app("v1", "", 200))], "First")
+    let first = scene
+        .deploy(&server, &[("app.py", app("v1", "", 200))])
         .await;
-    let events = server.events(&id).until(is_final).await;
-    assert_eq!(
-        events.last().unwrap()["type"],
-        "succeeded",
-        "{:?}",
-        events.last()
-    );
+    assert_eq!(first["type"], "succeeded", "{first}");
 
     // Builds push by tag and nodes pull by digest: the build succeeds, the pull is refused.
-    registry.faults().add(
-        Fault::unauthorized()
-            .on(Matcher::path("*/manifests/sha256:*").method("HEAD"))
-            .always(),
-    );
-    registry.faults().add(
-        Fault::unauthorized()
-            .on(Matcher::path("*/manifests/sha256:*").method("GET"))
-            .always(),
-    );
-    let id = scene
-        .push(&server, &[("app.py", app("v2", "", 200))], "Second")
+    for method in ["HEAD", "GET"] {
+        let pull = Matcher::path("*/manifests/sha256:*").method(method);
+        let refused = Fault::unauthorized().on(pull).always();
+        registry.faults().add(refused);
+    }
+    let failed = scene
+        .deploy(&server, &[("app.py", app("v2", "", 200))])
         .await;
-    let failed = server.events(&id).until(is_final).await.pop().unwrap();
     let diagnosis = &failed["diagnosis"];
     assert!(
         diagnosis["title"].as_str().unwrap().contains("ImagePull"),
         "{failed}"
     );
     assert_eq!(diagnosis["reason"], "authentication required", "{failed}");
+    let run = diagnosis["run"].as_str().unwrap();
     assert!(
-        diagnosis["run"]
-            .as_str()
-            .unwrap()
-            .starts_with("pipeops project registry update"),
+        run.starts_with("pipeops project registry update"),
         "{failed}"
     );
     assert_eq!(
@@ -242,20 +210,16 @@ async fn a_missing_registry_login_is_found_before_the_build() {
     let auth = std::env::var("REGISTRY_AUTH").expect("REGISTRY_AUTH");
     let scene = Scene::new("nologin", &[("REGISTRY", auth)]).await;
     let server = scene.serve();
-    let id = scene
-        .push(&server, &[("app.py", app("v1", "", 200))], "First")
-        .await;
+    let id = scene.push(&server, &[("app.py", app("v1", "", 200))]).await;
     let events = server.events(&id).until(is_final).await;
     let failed = events.last().unwrap();
     assert!(
         !events.iter().any(|event| event["type"] == "vertex"),
         "nothing was built"
     );
+    let run = failed["diagnosis"]["run"].as_str().unwrap();
     assert!(
-        failed["diagnosis"]["run"]
-            .as_str()
-            .unwrap()
-            .starts_with("pipeops project registry update"),
+        run.starts_with("pipeops project registry update"),
         "{failed}"
     );
 }
@@ -266,8 +230,7 @@ async fn a_dockerfile_that_does_not_parse_fails_with_its_line() {
     let scene = Scene::new("unparsable", &[]).await;
     let server = scene.serve();
     let files = [("Dockerfile", "FROM scratch\n\nRUNN true\n".to_owned())];
-    let id = scene.push(&server, &files, "First").await;
-    let failed = server.events(&id).until(is_final).await.pop().unwrap();
+    let failed = scene.deploy(&server, &files).await;
     assert!(
         failed["diagnosis"].to_string().contains("line 3"),
         "{failed}"

@@ -10,7 +10,8 @@ use tokio::task::spawn_blocking;
 
 use super::tally::bytes_text;
 use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, resolve, source_folder};
-use crate::project::Project;
+use crate::git::RepositoryUrl;
+use crate::project::{Login, Project};
 use crate::workspace::{Workspace, usage};
 
 /// How often the size of the workspace is measured.
@@ -61,18 +62,35 @@ impl GitFetcher {
         if let Ok(commit) = revision.parse() {
             return Ok(commit);
         }
-        let url = project.repository.clone();
-        let url = url.ok_or_else(|| CloneError::NotConfigured {
-            project: project.name.clone(),
-        })?;
-        let work = {
-            let (url, login) = (url.clone(), project.secrets.git.clone());
-            let revision = revision.to_owned();
-            spawn_blocking(move || resolve::resolve(&url, login.as_ref(), &revision))
-        };
-        work.await
-            .unwrap_or_else(|panic| Err(CloneError::internal(&url, panic)))
+        let revision = revision.to_owned();
+        ask_server(project, move |url, login| {
+            resolve::resolve(url, login, &revision)
+        })
+        .await
     }
+
+    /// Lists the branches and tags of the project's git server by their short names, such as `main` and `v1.2`.
+    ///
+    /// # Errors
+    /// [`CloneError::NotConfigured`] when the project has no repository; otherwise the errors of a clone.
+    pub async fn refs(&self, project: &Project) -> Result<Vec<String>, CloneError> {
+        ask_server(project, resolve::names).await
+    }
+}
+
+/// Runs blocking work with the URL and the login of the project's repository.
+async fn ask_server<T: Send + 'static>(
+    project: &Project,
+    work: impl FnOnce(&RepositoryUrl, Option<&Login>) -> Result<T, CloneError> + Send + 'static,
+) -> Result<T, CloneError> {
+    let url = project.repository.clone();
+    let url = url.ok_or_else(|| CloneError::NotConfigured {
+        project: project.name.clone(),
+    })?;
+    let (server, login) = (url.clone(), project.secrets.git.clone());
+    spawn_blocking(move || work(&server, login.as_ref()))
+        .await
+        .unwrap_or_else(|panic| Err(CloneError::internal(&url, panic)))
 }
 
 /// Fetches the commit into the source folder of the workspace.

@@ -21,6 +21,9 @@ use crate::project::Login;
 /// The shortest SHA that is accepted, as in git.
 const MIN_DIGITS: usize = 4;
 
+/// Where branches and tags are.
+const KINDS: [&str; 2] = ["refs/heads/", "refs/tags/"];
+
 /// A ref of the server with the commit that it points to.
 type Target = (String, CommitSha);
 
@@ -58,6 +61,20 @@ pub(super) fn resolve(
     }
 }
 
+/// The short names of all branches and tags.
+pub(super) fn names(url: &RepositoryUrl, login: Option<&Login>) -> Result<Vec<String>, CloneError> {
+    let mut kinds = RefPrefixes::new();
+    kinds.extend(KINDS.map(BString::from));
+    let targets = list(url, login, kinds).map_err(|error| CloneError::remote(url, login, error))?;
+    let short = |name: &str| {
+        KINDS
+            .iter()
+            .find_map(|kind| name.strip_prefix(kind))
+            .map(str::to_owned)
+    };
+    Ok(targets.iter().filter_map(|(name, _)| short(name)).collect())
+}
+
 /// Finds a full ref name, a branch or a tag, in this order.
 fn named<'a>(targets: &'a [Target], revision: &str) -> Option<&'a CommitSha> {
     let find = |wanted: &str| targets.iter().find(|(name, _)| name == wanted);
@@ -74,13 +91,11 @@ fn is_short_sha(revision: &str) -> bool {
 /// The refs to ask the server for. Servers with protocol version 0 or 1 send all refs.
 fn prefixes(revision: &str) -> RefPrefixes {
     let names = if is_short_sha(revision) {
-        vec!["refs/heads/".to_owned(), "refs/tags/".to_owned()]
+        KINDS.map(str::to_owned).to_vec()
     } else if revision == "HEAD" || revision.starts_with("refs/") {
         vec![revision.to_owned()]
     } else {
-        ["heads", "tags"]
-            .map(|kind| format!("refs/{kind}/{revision}"))
-            .to_vec()
+        KINDS.map(|kind| format!("{kind}{revision}")).to_vec()
     };
     let mut prefixes = RefPrefixes::new();
     prefixes.extend(names.into_iter().map(BString::from));

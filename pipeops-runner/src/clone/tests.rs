@@ -123,6 +123,7 @@ async fn a_branch_a_tag_and_a_short_sha_resolve_to_their_commit() {
         let error = resolve(name).await.unwrap_err();
         assert_is!(error, UnknownRevision);
     }
+    assert_eq!(GitFetcher.refs(&project).await.unwrap(), ["main", "v1"]);
     let error = GitFetcher.resolve(&public, "main").await.unwrap_err();
     assert_is!(error, LoginNeeded);
     let empty = Project::new("shop").unwrap();

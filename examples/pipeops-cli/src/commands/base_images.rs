@@ -16,7 +16,7 @@ use crate::pages::{BASE_IMAGE_MISSING, BASE_IMAGES_FILE};
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct BaseImagesArg {
     /// JSON file that replaces base images of generated Dockerfiles: `images` by role, `mirrors` by registry, `digests` by
-    /// image. `pipeops dockerfile images --output json` prints one to start from
+    /// image. `pipeops dockerfile images --output json` prints a template
     #[arg(long, env = "PIPEOPS_BASE_IMAGES", value_name = "FILE")]
     base_images: Option<PathBuf>,
 }
@@ -34,10 +34,7 @@ impl BaseImagesArg {
         if unknown.is_empty() {
             Ok(images)
         } else {
-            Err(bad(
-                file,
-                &format!("no recipe has the role {}", unknown.join(", ")),
-            ))
+            Err(bad(file, &format!("unknown roles: {}", unknown.join(", "))))
         }
     }
 }
@@ -67,7 +64,7 @@ pub async fn pin(
 
 fn missing(image: &str) -> CommandError {
     CommandError::not_found(
-        Diagnosis::new(&BASE_IMAGE_MISSING).error(format!("{image} is not in its registry")),
+        Diagnosis::new(&BASE_IMAGE_MISSING).error(format!("the registry has no image {image}")),
     )
 }
 

@@ -7,7 +7,7 @@ use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::source::{DirTree, SourceTree};
 use pipeops::core::{BuildRequest, SecretString};
-use pipeops::detect::{Language, generate};
+use pipeops::detect::{Detector, Language, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{BaseImagesArg, credentials};
@@ -20,7 +20,7 @@ use crate::progress::Live;
 /// A Dockerfile that is longer was not written by a person.
 const LONGEST_DOCKERFILE: usize = 1 << 20;
 
-/// Builds a folder on BuildKit and pushes the image
+/// Build a folder on BuildKit and push the image
 #[derive(Debug, clap::Args)]
 pub struct Build {
     /// Folder with the build context
@@ -36,27 +36,27 @@ pub struct Build {
         default_value = "unix:///run/buildkit/buildkitd.sock"
     )]
     addr: String,
-    /// Path of the Dockerfile inside DIR; generated if it does not exist
+    /// Path of the Dockerfile inside DIR. If it doesn't exist, a Dockerfile is generated
     #[arg(long, short, default_value = "Dockerfile")]
     file: String,
-    /// Language for a generated Dockerfile, instead of the detected one
+    /// Language of the generated Dockerfile [default: detected]
     #[arg(long)]
     language: Option<Language>,
     #[command(flatten)]
     images: BaseImagesArg,
-    /// Build argument; can be repeated. Arguments that the Dockerfile does not declare are dropped, with the reason
+    /// Build argument; repeatable. Arguments that the Dockerfile doesn't declare are dropped with a note
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,
-    /// Secret for `RUN --mount=type=secret,id=ID`, read from a file; can be repeated
+    /// Secret for `RUN --mount=type=secret,id=ID`, read from a file; repeatable
     #[arg(long = "secret", value_name = "ID=FILE")]
     secrets: Vec<String>,
     /// Stage to build [default: the last one]
     #[arg(long)]
     target: Option<String>,
-    /// Platform to build for, such as linux/arm64; can be repeated
+    /// Platform to build for, such as linux/arm64; repeatable [default: the daemon's platform]
     #[arg(long)]
     platform: Vec<String>,
-    /// Builds every step, without the cache
+    /// Run every step without the cache
     #[arg(long)]
     no_cache: bool,
 }
@@ -95,7 +95,7 @@ impl Build {
             filtered
                 .dropped
                 .iter()
-                .for_each(|arg| eprintln!("build argument {} dropped: {}", arg.key, arg.why));
+                .for_each(|arg| eprintln!("dropped build argument {}: {}", arg.key, arg.why));
             filtered
                 .warnings
                 .iter()
@@ -119,12 +119,12 @@ impl Build {
         if let Some(text) = own {
             return Ok((DockerfileSource::Path(self.file.clone()), text));
         }
-        let detection = detect::detector(self.language, None).detect(tree);
+        let detection = Detector::new().language(self.language).detect(tree);
         let generated = generate(tree, &detection, &self.images.load()?)?;
         eprintln!(
-            "no {} in {}: building with a generated one",
-            self.file,
-            self.dir.display()
+            "{} has no {}: building with a generated one",
+            self.dir.display(),
+            self.file
         );
         let text = generated.dockerfile.clone().into_bytes();
         Ok((DockerfileSource::Inline(generated.dockerfile), text))

@@ -7,30 +7,30 @@ use jiff::Timestamp;
 use pipeops::buildkit::cache::collect::{Amount, Collector, NamespaceReport, Policy, Report};
 use pipeops::core::Diagnosis;
 use pipeops::core::units::size;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::backends;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format};
 use crate::pages::{CACHE_NOT_DELETED, NO_CACHE_BUCKET};
 
-/// Lists and collects build caches in S3
+/// List and collect build caches in S3
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Lists the caches of the bucket with size, hit rate and retention
+    /// List the caches in the bucket with size, hit rate and retention
     List {
         #[command(flatten)]
         options: Options,
     },
-    /// Deletes caches that are too old or not worth their size, but nothing that a running build may need
+    /// Delete caches that are too old or not worth their size. Caches that a running build may need are kept
     Collect {
         #[command(flatten)]
         options: Options,
-        /// Prints what would be deleted, and deletes nothing
+        /// Print what would be deleted without deleting it
         #[arg(long)]
         dry_run: bool,
-        /// Waits until no running build can need the blobs of deleted caches, then frees them; otherwise the next
-        /// collection frees them
+        /// Wait until no running build can need the blobs of the deleted caches, then delete these too. Without this option, the next
+        /// collection deletes them
         #[arg(long, conflicts_with = "dry_run")]
         wait: bool,
     },
@@ -46,16 +46,16 @@ pub struct Options {
     /// Maximum size of all caches, such as 50G
     #[arg(long, value_parser = bytes)]
     budget: Option<u64>,
-    /// Minimum age of deleted caches, such as 12h or 2d
+    /// Minimum age of caches that may be deleted, such as 12h or 2d
     #[arg(long, default_value = "2d", value_parser = duration)]
     min_age: Duration,
-    /// Maximum age of kept caches
+    /// Age at which a cache is always deleted
     #[arg(long, default_value = "30d", value_parser = duration)]
     max_age: Duration,
-    /// Maximum duration of a build
+    /// Duration of the longest build. Blobs are kept for this time after their cache is deleted
     #[arg(long, default_value = "1h", value_parser = duration)]
     longest_build: Duration,
-    /// Branch whose newest cache is always kept; can be repeated
+    /// Branch whose newest cache is always kept; repeatable
     #[arg(long = "default-branch", value_name = "BRANCH", default_values = ["main", "master"])]
     default_branches: Vec<String>,
 }
@@ -65,7 +65,7 @@ impl Command {
         let report = match self {
             Self::List { options } => {
                 let report = options.collector()?.plan().await?;
-                format.print(&List(report));
+                format.print(&List(report.namespaces));
                 return Ok(());
             }
             Self::Collect {
@@ -95,7 +95,7 @@ async fn collect(collector: &Collector, wait: bool) -> Result<Report, CommandErr
     };
     let left = next.duration_since(Timestamp::now()).try_into();
     let left: Duration = left.unwrap_or_default();
-    eprintln!("waiting for {left:.0?}, so that no build can need what is freed");
+    eprintln!("waiting {left:.0?} until no running build can need the blobs");
     tokio::time::sleep(left).await;
     let mut second = collector.collect().await?;
     second.manifests.objects += first.manifests.objects;
@@ -120,26 +120,16 @@ impl Options {
 }
 
 /// The caches, one a line.
-struct List(Report);
+#[derive(Serialize)]
+struct List(Vec<NamespaceReport>);
 
 /// What a collection did.
+#[derive(Serialize)]
 struct Collected(Report);
-
-impl Serialize for List {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.namespaces.serialize(serializer)
-    }
-}
-
-impl Serialize for Collected {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
 
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.namespaces.is_empty() {
+        if self.0.is_empty() {
             return writeln!(f, "no caches");
         }
         writeln!(
@@ -147,10 +137,7 @@ impl fmt::Display for List {
             "{:>9}  {:>5}  {:>6}  {:16}  CACHE",
             "SIZE", "HITS", "SCORE", "KEPT UNTIL"
         )?;
-        self.0
-            .namespaces
-            .iter()
-            .try_for_each(|cache| line(f, cache))
+        self.0.iter().try_for_each(|cache| line(f, cache))
     }
 }
 
@@ -163,13 +150,13 @@ impl fmt::Display for Collected {
                 let amount = human(cache.releases);
                 writeln!(
                     f,
-                    "given up  {} ({}), releases {amount}",
+                    "deleted   {} ({}), releases {amount}",
                     title(cache),
                     cache.fate.reason()
                 )?;
             }
             for manifest in &cache.dropped {
-                writeln!(f, "dropped   the manifest {manifest}")?;
+                writeln!(f, "deleted   manifest {manifest}")?;
             }
         }
         for corrupt in &report.corrupt {
@@ -181,17 +168,13 @@ impl fmt::Display for Collected {
         if let Some(next) = report.next {
             writeln!(
                 f,
-                "blobs waiting: {}, until {next:.0}",
+                "blobs waiting until {next:.0}: {}",
                 human(report.waiting)
             )?;
         }
         if let Some(uploads) = &report.uploads {
             if uploads.ended > 0 {
-                writeln!(
-                    f,
-                    "uploads without an end {would}given up: {}",
-                    uploads.ended
-                )?;
+                writeln!(f, "unfinished uploads {would}aborted: {}", uploads.ended)?;
             }
             if let Some(why) = &uploads.failed {
                 writeln!(f, "! {why}")?;
@@ -201,12 +184,12 @@ impl fmt::Display for Collected {
             writeln!(f, "steps from cache: {:.0} %", rate * 100.0)?;
         }
         if report.over_budget {
-            writeln!(f, "! what is always kept is more than the budget")?;
+            writeln!(f, "! the caches that are always kept exceed the budget")?;
         }
         match &report.failed {
             Some(failed) => writeln!(
                 f,
-                "! {} objects were not deleted: {}",
+                "! could not delete {} objects: {}",
                 failed.objects, failed.why
             ),
             None => Ok(()),
@@ -251,14 +234,14 @@ fn bytes(text: &str) -> Result<u64, String> {
         "M" => 2,
         "G" => 3,
         "T" => 4,
-        _ => return Err(format!("{text:?} is not a size such as 512M or 50G")),
+        _ => return Err(format!("invalid size {text:?}: write 512M or 50G")),
     };
     let number: u64 = number
         .parse()
-        .map_err(|_| format!("{text:?} has no whole number"))?;
+        .map_err(|_| format!("{text:?} does not start with a whole number"))?;
     number
         .checked_mul(1024_u64.pow(power))
-        .ok_or_else(|| format!("{text:?} is too much"))
+        .ok_or_else(|| format!("{text:?} is too large"))
 }
 
 /// `90s`, `45m`, `12h`, `30d`.
@@ -271,13 +254,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400,
         _ => {
             return Err(format!(
-                "{text:?} is not a time such as 90s, 45m, 12h or 30d"
+                "invalid duration {text:?}: write 90s, 45m, 12h or 30d"
             ));
         }
     };
     let number: u32 = number
         .parse()
-        .map_err(|_| format!("{text:?} has no whole number"))?;
+        .map_err(|_| format!("{text:?} does not start with a whole number"))?;
     Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 

@@ -3,28 +3,31 @@
 use std::time::Duration;
 
 use pipeops::core::{EventKind, Failure};
-use pipeops::runner::{CommitSha, Deployment, GitRef, Hub};
+use pipeops::runner::{Deployment, GitRef, Hub};
 
 use super::base_images::BaseImagesArg;
 use super::project;
+use super::revision::Revision;
 use crate::backends::Backends;
 use crate::data::DataArgs;
 use crate::environment::Environment;
 use crate::output::{CommandError, Format};
 use crate::progress::Progress;
 
-/// Deploys a commit of a project and shows the progress
+/// Deploy a commit of a project and show the progress
+///
+/// In a checkout of the project's repository, the default commit is its HEAD. Elsewhere, it is the head of the environment's branch.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
     /// Name of the project
     project: String,
-    /// Full SHA of the commit; an older one is a rollback
-    #[arg(long)]
-    commit: CommitSha,
+    /// Commit to deploy: a SHA, short SHA, branch or tag. An older commit is a rollback
+    #[arg(long, value_name = "REVISION")]
+    commit: Option<String>,
     /// Environment; required if the project has several
     #[arg(long)]
     environment: Option<String>,
-    /// Branch of the commit [default: the branch of the environment]
+    /// Branch of the commit [default: the environment's branch]
     #[arg(long)]
     branch: Option<String>,
     #[command(flatten)]
@@ -45,8 +48,12 @@ impl Deploy {
                 .branch
                 .clone()
         });
-        let reference: GitRef =
-            format!("refs/heads/{}", branch.as_deref().unwrap_or("main")).parse()?;
+        let branch = branch.as_deref().unwrap_or("main");
+        let reference: GitRef = format!("refs/heads/{branch}").parse()?;
+        let revision = Revision::find(&project, branch, self.commit.as_deref()).await?;
+        if format == Format::Text && !revision.origin.is_empty() {
+            println!("deploying  {}, {}", revision.commit, revision.origin);
+        }
         let backends = Backends::from_environment(Environment::read())
             .await?
             .base_images(self.images.load()?);
@@ -60,7 +67,7 @@ impl Deploy {
         let after = service.store().last_event().await?;
         let deployment = service
             .controller()
-            .deploy(&self.project, environment, reference, self.commit.clone())
+            .deploy(&self.project, environment, reference, revision.commit)
             .await?;
         let ended = follow(service.hub(), after, &deployment, format).await;
         service.shutdown(Duration::from_secs(5)).await;

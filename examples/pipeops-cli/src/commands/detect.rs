@@ -10,13 +10,20 @@ use super::files::unreadable;
 use crate::output::{CommandError, Format};
 use crate::pages::NO_LANGUAGE;
 
-/// Detects the language, framework, start command and port of a folder, with the evidence for each
+/// Detect the language, framework, start command and port of a folder, with the evidence for each
 #[derive(Debug, clap::Args)]
 pub struct Detect {
     /// Folder with the source
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// Language, instead of the detected one
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What is known before detection.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Language to use instead of the detected one
     #[arg(long)]
     language: Option<Language>,
     /// Folder of the app inside DIR
@@ -27,7 +34,7 @@ pub struct Detect {
 impl Detect {
     pub fn run(&self, format: Format) -> Result<(), CommandError> {
         let tree = open(&self.dir)?;
-        let detection = detector(self.language, self.path.as_deref()).detect(&tree);
+        let detection = self.options.detector().detect(&tree);
         format.print(&detection);
         if found(&detection) {
             Ok(())
@@ -37,18 +44,20 @@ impl Detect {
     }
 }
 
+impl Options {
+    /// The detector with these settings.
+    pub fn detector(&self) -> Detector {
+        let detector = Detector::new().language(self.language);
+        match &self.path {
+            Some(path) => detector.path(path),
+            None => detector,
+        }
+    }
+}
+
 /// The folder as a tree of untrusted files.
 pub fn open(dir: &Path) -> Result<DirTree, CommandError> {
     DirTree::new(dir).map_err(|error| unreadable(dir, &error))
-}
-
-/// The detector with the settings that the user gave.
-pub fn detector(language: Option<Language>, path: Option<&str>) -> Detector {
-    let detector = Detector::new().language(language);
-    match path {
-        Some(path) => detector.path(path),
-        None => detector,
-    }
 }
 
 fn found(detection: &Detection) -> bool {
@@ -56,8 +65,8 @@ fn found(detection: &Detection) -> bool {
 }
 
 fn nothing_found(dir: &Path) -> CommandError {
-    let diagnosis = Diagnosis::new(&NO_LANGUAGE)
-        .error(format!("nothing in {} decides a language", dir.display()));
+    let diagnosis =
+        Diagnosis::new(&NO_LANGUAGE).error(format!("found no language in {}", dir.display()));
     // The empty detection is on standard output, so JSON output has no second object.
     CommandError::not_found(diagnosis).printed()
 }

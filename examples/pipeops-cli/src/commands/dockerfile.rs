@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pipeops::core::Diagnosis;
-use pipeops::detect::{BaseImages, Generated, Language, generate};
+use pipeops::detect::{BaseImages, Generated, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{self, BaseImagesArg};
@@ -14,52 +14,48 @@ use super::files::unreadable;
 use crate::output::{CommandError, Format, print_json};
 use crate::pages::{BAD_ARGUMENT, UNWRITABLE};
 
-/// Reads and generates Dockerfiles
+/// Read and generate Dockerfiles
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Lists the ARGs of a Dockerfile by stage
+    /// List the ARGs of a Dockerfile by stage
     Args {
         /// Path of the Dockerfile; `-` is standard input
         file: PathBuf,
     },
-    /// Filters build arguments by what a Dockerfile declares, with a reason for each
+    /// Show which build arguments a Dockerfile accepts, with the reason for each
     Filter {
         /// Path of the Dockerfile; `-` is standard input
         file: PathBuf,
-        /// Build argument; can be repeated. KEY alone takes the value from the environment
+        /// Build argument; repeatable. KEY alone takes the value from the environment
         #[arg(long = "build-arg", value_name = "KEY=VALUE")]
         build_args: Vec<String>,
-        /// Commit SHA for the metadata arguments
+        /// SHA of the commit, for the metadata arguments
         #[arg(long, default_value = "")]
         commit: String,
-        /// Build id for the metadata arguments
+        /// ID of the build, for the metadata arguments
         #[arg(long, default_value = "")]
         build_id: String,
     },
-    /// Generates a Dockerfile for a folder
+    /// Generate a Dockerfile for a folder
     Generate {
         /// Folder with the source
         #[arg(default_value = ".")]
         dir: PathBuf,
-        /// Language, instead of the detected one
-        #[arg(long)]
-        language: Option<Language>,
-        /// Folder of the app inside DIR
-        #[arg(long)]
-        path: Option<String>,
-        /// Adds the evidence for each line
+        #[command(flatten)]
+        options: detect::Options,
+        /// Add the evidence for each line as a comment
         #[arg(long)]
         explain: bool,
-        /// Pins each base image to its current digest
+        /// Pin each base image to its current digest
         #[arg(long)]
         pin: bool,
         #[command(flatten)]
         images: BaseImagesArg,
-        /// Writes Dockerfile and .dockerignore to DIR instead of standard output; existing files are kept
+        /// Write Dockerfile and .dockerignore to DIR instead of standard output. Existing files are kept
         #[arg(long)]
         write: bool,
     },
-    /// Lists the base images of generated Dockerfiles by role
+    /// List the base images of generated Dockerfiles by role
     Images {
         #[command(flatten)]
         images: BaseImagesArg,
@@ -81,15 +77,14 @@ impl Command {
             } => filter(file, build_args, commit, build_id, format),
             Self::Generate {
                 dir,
-                language,
-                path,
+                options,
                 explain,
                 pin,
                 images,
                 write,
             } => {
                 let tree = detect::open(dir)?;
-                let detection = detect::detector(*language, path.as_deref()).detect(&tree);
+                let detection = options.detector().detect(&tree);
                 let images = images.load()?;
                 let mut generated = generate(&tree, &detection, &images)?;
                 if *pin {
@@ -188,7 +183,7 @@ fn write_files(dir: &Path, generated: &Generated) -> Result<(), CommandError> {
         match written {
             Ok(()) => println!("wrote {}", path.display()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                println!("kept {}, which is there already", path.display());
+                println!("kept {}, which exists", path.display());
             }
             Err(error) => {
                 let diagnosis =

@@ -18,7 +18,7 @@ use crate::pages::{BUCKET_MISSING, NO_ANSWER, SERVERS_BROKEN};
 /// The time limit of each check.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Checks BuildKit, registry, cluster, cache bucket and Gitea, and prints a fix for each one that fails
+/// Check BuildKit, the registry, the cluster, the cache bucket and Gitea, and print a fix for each failure
 #[derive(Debug, clap::Args)]
 pub struct Doctor {}
 
@@ -79,7 +79,7 @@ impl Doctor {
             0 => Ok(()),
             count => {
                 let diagnosis = Diagnosis::new(&SERVERS_BROKEN);
-                let title = format!("{count} server(s) do not answer as they should");
+                let title = format!("{count} server(s) failed the check");
                 Err(CommandError::failed(diagnosis.title(title)).printed())
             }
         }
@@ -92,14 +92,14 @@ async fn check(
     variable: &str,
     asked: Option<impl Future<Output = Result<String, CommandError>>>,
 ) -> Finding {
+    let finding = |state, says, diagnosis| Finding {
+        server,
+        state,
+        says,
+        diagnosis,
+    };
     let Some(asked) = asked else {
-        let says = format!("not set: {variable}");
-        return Finding {
-            server,
-            state: "missing",
-            says,
-            diagnosis: None,
-        };
+        return finding("missing", format!("not set: {variable}"), None);
     };
     let answer = tokio::time::timeout(LIMIT, asked)
         .await
@@ -107,25 +107,14 @@ async fn check(
             let diagnosis = Diagnosis::new(&NO_ANSWER)
                 .title(format!("{server} does not answer"))
                 .error(format!("no answer within {} s", LIMIT.as_secs()))
-                .fixes([format!("Check that it runs and that {variable} names it")]);
+                .fixes([format!(
+                    "Check that the server runs, and that {variable} has its address"
+                )]);
             Err(CommandError::failed(diagnosis))
         });
-    match answer {
-        Ok(says) => Finding {
-            server,
-            state: "ok",
-            says,
-            diagnosis: None,
-        },
-        Err(error) => {
-            let diagnosis = error.into_diagnosis();
-            Finding {
-                server,
-                state: "broken",
-                says: diagnosis.title.clone(),
-                diagnosis: Some(diagnosis),
-            }
-        }
+    match answer.map_err(CommandError::into_diagnosis) {
+        Ok(says) => finding("ok", says, None),
+        Err(diagnosis) => finding("broken", diagnosis.title.clone(), Some(diagnosis)),
     }
 }
 
@@ -164,7 +153,7 @@ async fn registry(registry: Registry) -> Result<String, CommandError> {
     RegistryClient::new(credentials, ClientOptions::default())?
         .check_push(&image)
         .await?;
-    Ok(format!("{} takes pushes", registry.prefix))
+    Ok(format!("{} accepts pushes", registry.prefix))
 }
 
 async fn kubernetes() -> Result<String, CommandError> {

@@ -1,21 +1,21 @@
 //! `pipeops explain [CODE]`: the page of a code, or the list of all codes.
 
-use std::cmp::Reverse;
 use std::fmt;
 
 use pipeops::core::Diagnosis;
 use pipeops::core::diagnosis::Page;
 use serde_json::{Value, json};
 
+use crate::near::nearest;
 use crate::output::{CommandError, Format, print_json};
 use crate::pages::{self, NO_SUCH_CODE};
 use crate::remedy;
 
-/// Explains the code of a diagnosis: what happened, and how to fix it
+/// Explain the code of a diagnosis: what happened and how to fix it
 ///
 /// Without CODE, lists all codes with their titles.
 ///
-/// Every diagnosis in JSON output, events and the API has a `code`, such as image-pull/auth. Codes are stable: scripts can
+/// Every diagnosis in JSON output, events and the API has a `code`, such as image-pull/auth. Codes are stable, so scripts can
 /// rely on them.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
@@ -95,34 +95,8 @@ impl fmt::Display for Listed<'_> {
 }
 
 fn no_such_code(wanted: &str) -> CommandError {
-    let wanted = wanted.to_lowercase();
-    let mut near: Vec<_> = pages::all().map(|page| page.code).collect();
-    // Sorting is stable: equally near codes keep the order of the book.
-    near.sort_by_key(|code| Reverse(likeness(code, &wanted)));
+    let near = nearest(wanted, pages::all().map(|page| page.code));
     let diagnosis = Diagnosis::new(&NO_SUCH_CODE).error(format!("there is no code {wanted:?}"));
-    let nearest = format!("Try one of the nearest codes: {}", near[..3].join(", "));
+    let nearest = format!("Try one of the nearest codes: {}", near.join(", "));
     CommandError::not_found(diagnosis.fixes([&nearest, NO_SUCH_CODE.fixes[0]]))
-}
-
-/// How many pairs of neighbouring letters two words share, of all that they have.
-fn likeness(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let shared = one
-        .windows(2)
-        .filter(|pair| other.windows(2).any(|found| found == *pair));
-    shared.count() * 1000 / (one.len() + other.len()).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_code_suggests_the_nearest() {
-        let diagnosis = no_such_code("cli/no-such-projects").into_diagnosis();
-        assert!(
-            diagnosis.fixes[0].contains(": cli/no-such-project,"),
-            "{diagnosis}"
-        );
-    }
 }

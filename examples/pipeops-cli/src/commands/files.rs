@@ -36,7 +36,7 @@ pub fn key_and_file<'a>(flag: &str, pair: &'a str) -> Result<(&'a str, &'a Path)
     let (key, file) = sides.ok_or_else(|| {
         CommandError::bad_input(
             Diagnosis::new(&BAD_ARGUMENT)
-                .error(format!("{pair:?} is not a name with a file"))
+                .error(format!("{pair:?} is not a pair NAME=FILE"))
                 .fixes([format!("Write {flag} NAME=FILE")]),
         )
     })?;

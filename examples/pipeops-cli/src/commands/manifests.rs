@@ -14,10 +14,10 @@ use super::files::{key_and_file, read_secret, read_text};
 use crate::output::{CommandError, Format};
 use crate::pages::APP_FILE;
 
-/// Prints the Kubernetes objects of an app as a YAML stream in apply order
+/// Print the Kubernetes objects of an app as a YAML stream, in the order to apply them
 #[derive(Debug, clap::Args)]
 pub struct Manifests {
-    /// App as YAML or JSON; `-` is standard input. The options below override its fields
+    /// File that describes the app in YAML or JSON; `-` is standard input. The options below override its fields
     #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Name of the app
@@ -32,10 +32,10 @@ pub struct Manifests {
     /// Commit of the image [default: the tag of the image]
     #[arg(long)]
     revision: Option<String>,
-    /// Accepts an image without a digest, although tags can move
+    /// Accept an image without a digest. Its tag may move to another image later
     #[arg(long)]
     allow_tag: bool,
-    /// Language; sets the defaults of start-up time and memory
+    /// Language, which sets the default start-up time and memory
     #[arg(long)]
     language: Option<Language>,
     /// Port that the app listens on
@@ -47,13 +47,13 @@ pub struct Manifests {
     /// Path of the health check
     #[arg(long)]
     health_path: Option<String>,
-    /// Environment variable; can be repeated. KEY alone takes the value from the environment
+    /// Environment variable; repeatable. KEY alone takes the value from the environment
     #[arg(long = "env", value_name = "KEY=VALUE")]
     env: Vec<String>,
-    /// Secret environment variable, read from a file; can be repeated
+    /// Secret environment variable, read from a file; repeatable
     #[arg(long = "secret-file", value_name = "KEY=FILE")]
     secret_files: Vec<String>,
-    /// Prints the values of Secrets, so that `kubectl apply -f -` accepts the stream
+    /// Print the values of Secrets, as `kubectl apply -f -` needs them. By default, they are redacted
     #[arg(long)]
     show_secrets: bool,
 }

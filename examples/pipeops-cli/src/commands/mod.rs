@@ -11,5 +11,6 @@ pub mod explain;
 pub mod files;
 pub mod manifests;
 pub mod project;
+pub mod revision;
 pub mod rollout;
 pub mod serve;

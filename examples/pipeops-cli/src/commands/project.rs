@@ -12,10 +12,10 @@ use crate::data::DataArgs;
 use crate::output::{CommandError, Format, print_json};
 use crate::pages::NO_SUCH_PROJECT;
 
-/// Creates, lists and changes projects
+/// Create, list and change projects
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Creates a project, or changes the given settings of an existing one
+    /// Create a project, or change the given settings of an existing one
     #[command(visible_alias = "update")]
     Create {
         /// Name of the project, and of its app in the cluster
@@ -23,31 +23,29 @@ pub enum Command {
         #[command(flatten)]
         settings: Box<Settings>,
     },
-    /// Lists all projects
+    /// List all projects
     List,
-    /// Shows a project and its missing settings
-    Show {
-        /// Name of the project
-        name: String,
-    },
-    /// Resumes deployments of pushes
-    Enable {
-        /// Name of the project
-        name: String,
-    },
-    /// Stops deployments of pushes
-    Disable {
-        /// Name of the project
-        name: String,
-    },
-    /// Changes the registry login and the image of a project
+    /// Show a project and its missing settings
+    Show(Name),
+    /// Deploy pushes again
+    Enable(Name),
+    /// Ignore pushes until the project is enabled again
+    Disable(Name),
+    /// Change the registry login and the image of a project
     #[command(subcommand)]
     Registry(Registry),
 }
 
+/// A project.
+#[derive(Debug, clap::Args)]
+pub struct Name {
+    /// Name of the project
+    name: String,
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Registry {
-    /// Sets the login for the registry of the image
+    /// Set the login for the image's registry
     Update {
         /// Name of the project
         name: String,
@@ -96,13 +94,13 @@ pub struct Settings {
     /// Folder of the app in the repository
     #[arg(long)]
     path: Option<String>,
-    /// Language, instead of the detected one
+    /// Language to use instead of the detected one
     #[arg(long)]
     language: Option<pipeops::detect::Language>,
-    /// Build argument; can be repeated. KEY alone takes the value from the environment
+    /// Build argument; repeatable. KEY alone takes the value from the environment
     #[arg(long = "build-arg", value_name = "KEY=VALUE")]
     build_args: Vec<String>,
-    /// Environment that the settings below apply to
+    /// Environment to which the settings below apply
     #[arg(long, default_value = "production")]
     environment: String,
     /// Branch whose pushes are deployed [default: main]
@@ -123,7 +121,7 @@ pub struct Settings {
     /// Path of the health check
     #[arg(long)]
     health_path: Option<String>,
-    /// Environment variable of the app; can be repeated. KEY alone takes the value from the environment
+    /// Environment variable of the app; repeatable. KEY alone takes the value from the environment
     #[arg(long = "variable", value_name = "KEY=VALUE")]
     variables: Vec<String>,
 }
@@ -134,12 +132,12 @@ impl Command {
         match self {
             Self::Create { name, settings } => create(&store, name, settings, format).await,
             Self::List => list(&store, format).await,
-            Self::Show { name } => {
+            Self::Show(Name { name }) => {
                 show(&find(&store, name).await?, format);
                 Ok(())
             }
-            Self::Enable { name } => set_enabled(&store, name, true, format).await,
-            Self::Disable { name } => set_enabled(&store, name, false, format).await,
+            Self::Enable(Name { name }) => set_enabled(&store, name, true, format).await,
+            Self::Disable(Name { name }) => set_enabled(&store, name, false, format).await,
             Self::Registry(Registry::Update { name, login, image }) => {
                 let mut project = find(&store, name).await?;
                 if let Some(image) = image {
@@ -175,7 +173,7 @@ async fn create(
     show(&project, format);
     if let (Format::Text, Some(secret)) = (format, &project.secrets.webhook) {
         println!(
-            "\nIn the forge, add a webhook for pushes:\n  address  http(s)://THIS-SERVICE/webhooks/{name}"
+            "\nAdd a webhook for pushes to the repository:\n  address  http(s)://THIS-SERVICE/webhooks/{name}"
         );
         println!(
             "  type     application/json\n  secret   {}",
@@ -242,7 +240,7 @@ async fn list(store: &dyn Store, format: Format) -> Result<(), CommandError> {
     match format {
         Format::Json => print_json(&projects),
         Format::Text if projects.is_empty() => {
-            println!("no projects; create one: pipeops project create --help")
+            println!("no projects yet; to create one, see pipeops project create --help")
         }
         Format::Text => projects
             .iter()
@@ -268,7 +266,7 @@ async fn set_enabled(
 pub async fn find(store: &dyn Store, name: &str) -> Result<Project, CommandError> {
     store.project(name).await?.ok_or_else(|| {
         CommandError::not_found(
-            Diagnosis::new(&NO_SUCH_PROJECT).error(format!("there is no project {name:?}")),
+            Diagnosis::new(&NO_SUCH_PROJECT).error(format!("the database has no project {name:?}")),
         )
     })
 }

@@ -11,12 +11,12 @@ use crate::pages::NO_SUCH_APP;
 use crate::progress::Live;
 use crate::remedy;
 
-/// Shows and undoes rollouts
+/// Show and undo rollouts
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows the state of an app and its pods, and diagnoses problems
+    /// Show the state of an app and its pods, and diagnose problems
     Status(Target),
-    /// Rolls back to the previous healthy revision; run it twice to return
+    /// Roll back to the previous healthy revision. A second run returns to the current one
     Undo(Target),
 }
 
@@ -135,7 +135,7 @@ fn phase(phase: RolloutPhase) -> &'static str {
 
 fn no_such_app(target: &Target) -> CommandError {
     CommandError::not_found(Diagnosis::new(&NO_SUCH_APP).error(format!(
-        "there is no Deployment {:?} in namespace {:?}",
+        "namespace {1:?} has no Deployment {0:?}",
         target.app,
         target.namespace()
     )))

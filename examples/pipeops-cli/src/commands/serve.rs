@@ -19,24 +19,24 @@ use crate::environment::Environment;
 use crate::output::{CommandError, Format, print_json};
 use crate::pages::{CANNOT_LISTEN, SERVER_STOPPED};
 
-/// Receives webhooks, runs deployments and serves the dashboard
+/// Receive webhooks, run deployments and serve the dashboard
 ///
-/// BUILDKIT_HOST, KUBECONFIG, REGISTRY (with REGISTRY_USERNAME and REGISTRY_PASSWORD) and the S3_* variables name the servers.
-/// On SIGTERM and Ctrl-C, running deployments get the grace period to finish; the next start resumes the others.
+/// BUILDKIT_HOST, KUBECONFIG, REGISTRY (with REGISTRY_USERNAME and REGISTRY_PASSWORD) and the S3_* variables select the servers.
+/// On SIGTERM and Ctrl-C, running deployments have the grace period to finish. The next start resumes those that didn't.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Address to listen on; use a TLS proxy in front of any address but loopback
+    /// Address to listen on. Put a TLS proxy in front of any address other than loopback
     #[arg(long, env = "PIPEOPS_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Maximum number of concurrent deployments
     #[arg(long, default_value_t = 8)]
     workers: usize,
-    /// File with the token for the API and the dashboard; without one, only requests to localhost are answered
+    /// File with the token for the API and the dashboard. Without one, only requests to localhost are accepted
     #[arg(long)]
     token_file: Option<PathBuf>,
     #[command(flatten)]
     images: BaseImagesArg,
-    /// Seconds that running deployments get to finish after SIGTERM
+    /// Grace period in seconds for running deployments after SIGTERM
     #[arg(long, default_value_t = 30)]
     grace: u64,
 }

@@ -16,19 +16,19 @@ use sample::Commit;
 use scenario::Scenario;
 use servers::Servers;
 
-/// Runs the full deployment pipeline on this machine: a sample repository, a signed webhook, a build and a rollout
+/// Run the full deployment pipeline on this machine: a sample repository, a signed webhook, a build and a rollout
 ///
-/// The demo uses the servers that BUILDKIT_HOST, REGISTRY, KUBECONFIG, S3_BUCKET and GITEA_URL name, and in-process stand-ins
-/// for all others. The first lines of the output list them.
+/// BUILDKIT_HOST, REGISTRY, KUBECONFIG, S3_BUCKET and GITEA_URL select real servers. In-process stand-ins replace all others. The
+/// first lines of the output list both.
 #[derive(Debug, clap::Args)]
 pub struct Demo {
-    /// Deploys three commits: one that works, an update under load, and a broken one that is rolled back
+    /// Deploy three commits: one that works, an update under load, and a broken one that is rolled back
     #[arg(long)]
     story: bool,
     /// How the third commit of the story fails
     #[arg(long, value_enum, default_value_t)]
     broken: Broken,
-    /// Keeps the dashboard running until Ctrl-C
+    /// Keep the dashboard running until Ctrl-C
     #[arg(long)]
     serve: bool,
     /// Address of the dashboard; port 0 selects a free one

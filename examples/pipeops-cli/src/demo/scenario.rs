@@ -162,7 +162,7 @@ impl Scenario {
                 "\nThe app stays in the cluster. To remove it: kubectl delete namespace {NAME}"
             ));
         } else if !stays {
-            self.say("\nTo look at the dashboard: cargo demo --serve. With real servers: cargo testbed up (Linux, root, Go).");
+            self.say("\nTo see the dashboard: cargo demo --serve. To use real servers: cargo testbed up demo (Linux, root, Go).");
         }
     }
 
@@ -196,16 +196,8 @@ impl Scenario {
 
     fn print_servers(&self, environment: &Environment) {
         let forge = match &environment.gitea {
-            Some(gitea) => Row {
-                server: "git",
-                real: true,
-                address: gitea.url.clone(),
-            },
-            None => Row {
-                server: "git",
-                real: false,
-                address: self.forge.clone_url(),
-            },
+            Some(gitea) => Row::new("git", true, &gitea.url),
+            None => Row::new("git", false, &self.forge.clone_url()),
         };
         let rows: Vec<&Row> = self.servers.rows.iter().chain([&forge]).collect();
         if self.format == Format::Json {
@@ -231,10 +223,13 @@ impl Scenario {
             Err(_) => Err(CommandError::failed(
                 Diagnosis::new(&DEMO_WEBHOOK)
                     .error(format!(
-                        "nothing was queued for {sha} within {} s",
+                        "no deployment of {sha} was queued within {} s",
                         WEBHOOK_LIMIT.as_secs()
                     ))
-                    .reason(format!("the forge has to reach http://{}/", self.address)),
+                    .reason(format!(
+                        "the git server must be able to reach http://{}/",
+                        self.address
+                    )),
             )),
         }
     }
@@ -271,7 +266,7 @@ impl Scenario {
     /// Prints the app's answer, if pods are real.
     async fn ask(&self) -> Result<(), CommandError> {
         let Some(endpoint) = self.endpoint().await? else {
-            self.say("The pods are simulated: no container runs, so there is no answer to show.");
+            self.say("The pods are simulated, so there is no app to ask for an answer.");
             return Ok(());
         };
         let answer = endpoint.ask_for(self.version).await;
@@ -296,7 +291,7 @@ impl Scenario {
                     .map(|(version, count)| format!("{version} {count}×"))
                     .collect();
                 println!(
-                    "{} requests meanwhile, {lost} failed: {}",
+                    "{} requests during the rollout, {lost} failed: {}",
                     answered + lost,
                     versions.join(", ")
                 );

@@ -41,6 +41,18 @@ pub struct Row {
     pub address: String,
 }
 
+impl Row {
+    /// A server.
+    pub fn new(server: &'static str, real: bool, address: &str) -> Self {
+        let address = address.to_owned();
+        Self {
+            server,
+            real,
+            address,
+        }
+    }
+}
+
 impl Servers {
     /// Uses the real servers and starts stand-ins for the others.
     ///
@@ -78,21 +90,9 @@ impl Servers {
             .unwrap_or_default();
         let (client, cluster_address) = cluster_client(cluster.as_ref()).await?;
         let rows = vec![
-            Row {
-                server: "BuildKit",
-                real: buildkit.is_none(),
-                address: buildkit_address.clone(),
-            },
-            Row {
-                server: "registry",
-                real: registry.is_none(),
-                address: registry_address.clone(),
-            },
-            Row {
-                server: "Kubernetes",
-                real: cluster.is_none(),
-                address: cluster_address,
-            },
+            Row::new("BuildKit", buildkit.is_none(), &buildkit_address),
+            Row::new("registry", registry.is_none(), &registry_address),
+            Row::new("Kubernetes", cluster.is_none(), &cluster_address),
         ];
         let s3 = environment.s3.clone().filter(|_| buildkit.is_none());
         Ok(Self {

@@ -70,7 +70,7 @@ fn line(kind: &EventKind) -> Option<String> {
             format!("  pod {name}: {status}")
         }
         EventKind::BuildWaiting { ahead } => {
-            format!("waiting    for a daemon, {ahead} builds ahead")
+            format!("waiting    for a BuildKit daemon, {ahead} builds ahead")
         }
         EventKind::Warning { message } => format!("warning    {message}"),
         EventKind::RollingBack { to, diagnosis } => {

@@ -68,9 +68,9 @@ impl Terminal {
                 gone,
                 ..
             } => self.pod(name, status, *ready, *gone),
-            EventKind::BuildWaiting { ahead } => {
-                self.print(format!("… waiting for a daemon, {ahead} builds ahead"))
-            }
+            EventKind::BuildWaiting { ahead } => self.print(format!(
+                "… waiting for a BuildKit daemon, {ahead} builds ahead"
+            )),
             EventKind::Warning { message } => self.print(format!("⚠ {message}")),
             EventKind::RollingBack { to, .. } => self.print(format!("↩ rolling back to {to}")),
             EventKind::Failed { diagnosis, .. } => self.print(format!("\n{diagnosis}")),

@@ -29,14 +29,6 @@ pub fn is_final(event: &Value) -> bool {
     ["succeeded", "failed", "cancelled"].contains(&event["type"].as_str().unwrap_or_default())
 }
 
-/// The types of events, for messages of failed tests.
-pub fn event_types(events: &[Value]) -> Vec<&str> {
-    events
-        .iter()
-        .filter_map(|event| event["type"].as_str())
-        .collect()
-}
-
 /// A project in a namespace of its own, and its repository.
 pub struct Scene {
     name: String,
@@ -70,14 +62,9 @@ impl Scene {
     }
 
     fn create_project(&self) {
-        let registry = self
-            .environment
-            .iter()
-            .find(|(key, _)| key == "REGISTRY")
-            .map(|(_, value)| value.clone());
-        let registry = registry
-            .or_else(|| std::env::var("REGISTRY").ok())
-            .expect("REGISTRY");
+        let own = self.environment.iter().find(|(key, _)| key == "REGISTRY");
+        let registry = own.map(|(_, value)| value.clone());
+        let registry = registry.unwrap_or_else(|| std::env::var("REGISTRY").expect("REGISTRY"));
         let url = self.git.url(&format!("team/{}", self.name));
         let image = format!("{registry}/tests/{}", self.name);
         let mut child = self
@@ -132,16 +119,16 @@ impl Scene {
     }
 
     /// Commits and sends GitHub's webhook for it; the deployment's id.
-    pub async fn push(&self, server: &Server, files: &[(&str, String)], message: &str) -> String {
+    pub async fn push(&self, server: &Server, files: &[(&str, String)]) -> String {
         let files: Vec<(&str, &str)> = files
             .iter()
             .map(|(path, text)| (*path, text.as_str()))
             .collect();
-        let sha = self.repository.commit(&files, message).unwrap();
+        let sha = self.repository.commit(&files, "A commit").unwrap();
         let body = json!({
             "ref": "refs/heads/main", "before": "0".repeat(40), "after": sha,
             "repository": { "full_name": format!("team/{}", self.name) },
-            "head_commit": { "id": sha, "message": message },
+            "head_commit": { "id": sha, "message": "A commit" },
         })
         .to_string();
         let request = reqwest::Client::new().post(format!("{}/webhooks/{}", server.url, self.name));
@@ -156,6 +143,12 @@ impl Scene {
             .as_str()
             .unwrap_or_else(|| panic!("{reply}"))
             .to_owned()
+    }
+
+    /// Pushes, and waits for the last event of the deployment.
+    pub async fn deploy(&self, server: &Server, files: &[(&str, String)]) -> Value {
+        let id = self.push(server, files).await;
+        server.events(&id).until(is_final).await.pop().unwrap()
     }
 
     /// How many revisions of the app there are in the cluster.
