@@ -1,5 +1,6 @@
 # Debian's Ruby under the names of Docker's images. rubygems.org may be out of reach: Bundler finds the gems that Debian
 # packages in a folder of the image instead, as packed again by the script below.
+ARG BASE
 FROM debian:trixie-slim AS gems
 RUN apt-get update && apt-get install -y --no-install-recommends ruby puma ruby-rackup ruby-sinatra
 RUN <<'END' ruby
@@ -26,9 +27,11 @@ names = specs.map { |spec| [spec.name, spec.version, "ruby"] }
 end
 END
 
-FROM debian:trixie-slim
-ARG PACKAGES=""
-RUN apt-get update && apt-get install -y --no-install-recommends ruby ruby-bundler ${PACKAGES} && rm -rf /var/lib/apt/lists/*
+FROM ${BASE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends bzip2 ca-certificates libffi-dev libgmp-dev libssl-dev libyaml-dev procps ruby ruby-bundler \
+    ruby-dev zlib1g-dev \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=gems /gems /usr/local/share/gems
 ENV BUNDLE_USER_CONFIG=/usr/local/etc/bundle-config
 RUN bundle config set --global mirror.https://rubygems.org file:///usr/local/share/gems

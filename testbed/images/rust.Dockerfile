@@ -1,5 +1,6 @@
 # The Rust of this machine.
-FROM debian:bookworm-slim
+ARG BASE
+FROM ${BASE}
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY rust /usr/local/rust
 ENV CARGO_HOME=/usr/local/cargo CARGO_HTTP_CAINFO=/etc/ssl/certs/ca-certificates.crt \

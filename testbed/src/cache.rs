@@ -20,9 +20,6 @@ pub struct Cache {
 
 impl Cache {
     /// Finds the directory from the environment; it is created when something is written.
-    ///
-    /// # Errors
-    /// [`Error::Machine`] if neither variable nor `HOME` is set.
     pub fn locate() -> Result<Self> {
         let variable = |name: &str| {
             std::env::var_os(name)
@@ -35,12 +32,10 @@ impl Cache {
         let parent = variable("XDG_CACHE_HOME")
             .or_else(|| variable("HOME").map(|home| home.join(".cache")))
             .ok_or_else(|| Error::Machine {
-                what: "there is no home directory to keep the servers in".to_owned(),
+                what: "no cache directory: HOME is not set".to_owned(),
                 fix: "set PIPEOPS_TESTBED_CACHE to a directory".to_owned(),
             })?;
-        let root = parent.join("pipeops-testbed");
-        take_over(&parent.join("pipeops-peers"), &root)?;
-        Ok(Self::at(root))
+        Ok(Self::at(parent.join("pipeops-testbed")))
     }
 
     /// A cache in this directory.
@@ -67,9 +62,6 @@ impl Cache {
     ///
     /// `fill` writes into a temporary directory beside it, which is renamed at the end: an interrupted build leaves
     /// nothing that looks finished. Another process that wants the same directory waits.
-    ///
-    /// # Errors
-    /// Those of `fill`, and [`Error::Io`].
     pub fn publish(&self, target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let name = target
             .file_name()
@@ -93,18 +85,9 @@ impl Cache {
         create_directory(&directory)?;
         lock_file(
             &directory.join(name),
-            "another checkout is building it: waiting",
+            "waiting for another checkout to build it",
         )
     }
-}
-
-/// Keeps what was built under the cache's former name: twenty minutes of work. Programs and images hold no absolute paths;
-/// data of servers does, but each `up` writes its own.
-fn take_over(former: &Path, root: &Path) -> Result<()> {
-    if former.exists() && !root.exists() {
-        fs::rename(former, root).map_err(Error::io("rename to", root))?;
-    }
-    Ok(())
 }
 
 /// Removes earlier builds of the same thing. The last one before this stays: another checkout may be using it.
@@ -128,9 +111,6 @@ fn remove_older(target: &Path) -> Result<()> {
 
 /// Takes the lock on a file; if another process holds it, says `waiting` and waits. It is freed when the value drops,
 /// also when the process is killed.
-///
-/// # Errors
-/// [`Error::Io`] if the file cannot be created.
 pub fn lock_file(path: &Path, waiting: &str) -> Result<File> {
     let file = File::create(path).map_err(Error::io("create", path))?;
     match file.try_lock() {
@@ -148,25 +128,16 @@ pub fn lock_file(path: &Path, waiting: &str) -> Result<File> {
 }
 
 /// Creates a directory and its parents.
-///
-/// # Errors
-/// [`Error::Io`].
 pub fn create_directory(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(Error::io("create", path))
 }
 
 /// Writes a whole file.
-///
-/// # Errors
-/// [`Error::Io`].
 pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     fs::write(path, content).map_err(Error::io("write", path))
 }
 
 /// Removes a directory with all that is in it; one that is not there is fine.
-///
-/// # Errors
-/// [`Error::Io`].
 pub fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -194,18 +165,6 @@ mod tests {
             .publish(&target, |_| panic!("it is there already"))
             .unwrap();
         assert_eq!(fs::read_to_string(target.join("etcd")).unwrap(), "first");
-    }
-
-    #[test]
-    fn a_cache_of_the_former_name_is_taken_over() {
-        let home = tempfile::tempdir().unwrap();
-        let (former, root) = (home.path().join("old"), home.path().join("new"));
-        write_file(&former, "built").unwrap();
-        take_over(&former, &root).unwrap();
-        assert_eq!(fs::read_to_string(&root).unwrap(), "built");
-        write_file(&former, "later").unwrap();
-        take_over(&former, &root).unwrap();
-        assert_eq!(fs::read_to_string(&root).unwrap(), "built");
     }
 
     #[test]

@@ -16,9 +16,6 @@ pub fn path(id: &str, part: &str) -> String {
 }
 
 /// Creates the group of a part in every hierarchy: there is one with version 2, one for each controller with version 1.
-///
-/// # Errors
-/// [`Error::Io`](crate::Error::Io).
 pub fn create(id: &str, part: &str) -> Result<()> {
     for hierarchy in hierarchies() {
         let group = hierarchy.join(&path(id, part)[1..]);

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,12 +9,15 @@ use clap::{Parser, Subcommand};
 
 use crate::cache::Cache;
 use crate::error::{Error, Result, describe};
+use crate::images::{build, on_demand};
 use crate::instance::{Instance, TESTS};
+use crate::servers::images::SUBCOMMAND;
 use crate::servers::server::Server;
 use crate::servers::{self, ALL};
+use crate::up::{Selection, is_image};
 use crate::{status, testing, up};
 
-/// Real servers for the tests of this workspace.
+/// Installs, starts and stops the real servers that this workspace's tests run against
 #[derive(Debug, Parser)]
 #[command(name = "cargo testbed", bin_name = "cargo testbed", after_help = server_list())]
 struct Arguments {
@@ -23,32 +27,38 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Install packages, build programs and base images, without starting anything.
+    /// Installs packages and builds programs and base images, but starts nothing
+    ///
+    /// Without names, installs all that the tests of this workspace need.
     Install {
-        /// Servers; all if none is named.
-        servers: Vec<String>,
+        /// Servers, base images such as python:3.12, or `demo`
+        names: Vec<String>,
     },
-    /// Start servers; installs what they need first.
+    /// Starts servers, and installs what they lack
+    ///
+    /// Base images are built when BuildKit first asks for them. Name one to build it now.
     Up {
-        /// Servers; all if none is named.
-        servers: Vec<String>,
+        /// Servers, base images such as python:3.12, or `demo`, which is what README's demo needs [default: all servers]
+        names: Vec<String>,
     },
-    /// Show what is up: processes, memory, health, addresses.
+    /// Shows processes, memory, health and addresses
     Status,
-    /// Print `export NAME=value` lines for tests and tools.
+    /// Prints `export NAME=value` lines for tests and tools
     Env,
-    /// Run the tests that need servers.
+    /// Runs the tests that need servers; builds the base images that they name
     #[command(disable_help_flag = true)]
     Test {
-        /// For `cargo test`, such as `-p pipeops-rollout canary`; after `--`, for the tests.
+        /// Arguments for `cargo test`, such as `-p pipeops-rollout canary`, and after `--` for the tests
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// End servers and remove all that they left.
+    /// Stops servers and removes everything that they left
     Down {
-        /// Servers; all if none is named.
+        /// Servers [default: all]
         servers: Vec<String>,
     },
+    #[command(hide = true, name = SUBCOMMAND)]
+    ServeImages,
 }
 
 /// Runs the program with the arguments that it was called with.
@@ -69,35 +79,48 @@ fn execute(action: Action) -> Result<ExitCode> {
     let cache = Cache::locate()?;
     let testbed = folder()?;
     match action {
-        Action::Install { servers } => up::install(&cache, &testbed, &servers::select(&servers)?)?,
-        Action::Up { servers } => start(&cache, &testbed, &servers::select(&servers)?)?,
+        Action::Install { names } => install(&cache, &testbed, &names)?,
+        Action::Up { names } => start(&cache, &testbed, &names)?,
         Action::Status => {
-            print!(
-                "{}",
-                status::table(&cache, Instance::existing(&cache, &testbed, TESTS).as_ref())?
-            );
+            let instance = Instance::existing(&cache, &testbed, TESTS);
+            print!("{}", status::table(&cache, instance.as_ref())?);
         }
         Action::Env => print_environment(&cache, &testbed)?,
         Action::Test { arguments } => return test(&cache, &testbed, &arguments),
         Action::Down { servers } => {
-            let named = servers
-                .iter()
-                .map(|name| servers::find(name))
-                .collect::<Result<Vec<_>>>()?;
-            up::down(&cache, &testbed, &named)?;
+            let servers = servers.iter().map(|name| servers::find(name));
+            up::down(&cache, &testbed, &servers.collect::<Result<Vec<_>>>()?)?;
         }
+        Action::ServeImages => on_demand::serve(&cache, &testbed)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
+fn install(cache: &Cache, testbed: &Path, names: &[String]) -> Result<()> {
     let started = Instant::now();
-    up::up(cache, testbed, servers)?;
+    let mut selection = Selection::parse(names)?;
+    if names.is_empty() {
+        let mut images: Vec<String> = testing::needs(workspace(testbed))?.into_iter().collect();
+        images.retain(|name| is_image(name));
+        selection.images = Selection::parse(&images)?.images;
+    }
+    up::install(cache, testbed, &selection)?;
+    println!("Installed after {}", passed(started));
+    Ok(())
+}
+
+fn start(cache: &Cache, testbed: &Path, names: &[String]) -> Result<()> {
+    let started = Instant::now();
+    up::up(cache, testbed, &Selection::parse(names)?)?;
     println!(
-        "All up after {:.1} s. Next: eval \"$(cargo testbed env)\"",
-        started.elapsed().as_secs_f32()
+        "All up after {}. Next: eval \"$(cargo testbed env)\"",
+        passed(started)
     );
     Ok(())
+}
+
+fn passed(started: Instant) -> String {
+    format!("{:.1} s", started.elapsed().as_secs_f32())
 }
 
 fn print_environment(cache: &Cache, testbed: &Path) -> Result<()> {
@@ -109,23 +132,28 @@ fn print_environment(cache: &Cache, testbed: &Path) -> Result<()> {
 }
 
 fn test(cache: &Cache, testbed: &Path, arguments: &[String]) -> Result<ExitCode> {
-    let workspace = testbed.parent().unwrap_or(testbed);
+    let workspace = workspace(testbed);
     let instance = Instance::existing(cache, testbed, TESTS);
     let up = status::names_up(instance.as_ref());
-    let mut missing = Vec::new();
+    let mut names = BTreeSet::new();
     for folder in testing::folders(workspace, arguments) {
-        missing.extend(
-            testing::needs(&folder)?
-                .into_iter()
-                .filter(|need| !up.contains(need)),
-        );
+        names.extend(testing::needs(&folder)?);
+    }
+    let (images, servers): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| is_image(name));
+    let mut missing = Vec::new();
+    for name in &servers {
+        let name = servers::find(name)?.name();
+        if !up.contains(&name) {
+            missing.push(name);
+        }
     }
     if !missing.is_empty() {
-        let names = missing.join(" ");
         return Err(Error::Usage(format!(
-            "these tests need servers that are not up: cargo testbed up {names}"
+            "these tests need servers that are not running; start them with `cargo testbed up {}`",
+            missing.join(" ")
         )));
     }
+    build::build(cache, testbed, &Selection::parse(&images)?.images)?;
     let mut cargo = testing::command(workspace, arguments);
     if let Some(instance) = &instance {
         cargo.envs(status::environment(cache, instance)?);
@@ -149,16 +177,18 @@ fn folder() -> Result<PathBuf> {
     folder.canonicalize().map_err(Error::io("find", &folder))
 }
 
+fn workspace(testbed: &Path) -> &Path {
+    testbed.parent().unwrap_or(testbed)
+}
+
 fn nothing_up() -> Error {
-    Error::Usage("nothing is up: cargo testbed up".to_owned())
+    Error::Usage("no servers are running; start them with `cargo testbed up`".to_owned())
 }
 
 fn server_list() -> String {
     let line = |server: &&dyn Server| format!("  {:<14} {}", server.name(), server.summary());
-    format!(
-        "Servers:\n{}",
-        ALL.iter().map(line).collect::<Vec<_>>().join("\n")
-    )
+    let lines: Vec<String> = ALL.iter().map(line).collect();
+    format!("Servers:\n{}", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -13,9 +13,6 @@ use crate::error::{Error, Result};
 const TAIL: usize = 25;
 
 /// Runs a command to its end and returns what it wrote to standard output.
-///
-/// # Errors
-/// [`Error::Spawn`] if it cannot be started, [`Error::Command`] with its last lines if it fails.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -30,9 +27,6 @@ pub fn run(command: &mut Command) -> Result<String> {
 }
 
 /// Runs a long command to its end. Its output goes to `log`; the terminal shows `label` and the time that has passed.
-///
-/// # Errors
-/// As [`run`], with the last lines of the log.
 pub fn run_long(label: &str, log: &Path, command: &mut Command) -> Result<()> {
     let file = File::create(log).map_err(Error::io("create", log))?;
     let again = file.try_clone().map_err(Error::io("open", log))?;

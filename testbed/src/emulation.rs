@@ -48,7 +48,7 @@ fn script(id: &str) -> String {
         false => format!("{MOUNT} && {register}"),
     };
     format!(
-        "{{ {register}; }} || echo 'no programs for arm64: binfmt_misc is out of reach' >&2; exec \"$@\""
+        "{{ {register}; }} || echo 'cannot run programs for arm64: binfmt_misc is not available' >&2; exec \"$@\""
     )
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong, with enough context to act on.
+//! Errors, with enough context to act on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub enum Error {
     },
 
     /// A server's process ended while it was waited for.
-    #[error("{process} ended. The last lines of {}:\n{tail}", log.display())]
+    #[error("{process} exited. Last lines of {}:\n{tail}", log.display())]
     Ended {
         /// The server and its process, `kubernetes/etcd`.
         process: String,
@@ -69,7 +69,7 @@ pub enum Error {
     },
 
     /// A server did not become healthy in time.
-    #[error("{process} was not healthy after {limit:?}: {why}\nThe last lines of {}:\n{tail}", log.display())]
+    #[error("{process} did not become healthy within {limit:?}: {why}\nLast lines of {}:\n{tail}", log.display())]
     Unhealthy {
         /// The server and its process, `kubernetes/etcd`.
         process: String,
@@ -84,7 +84,7 @@ pub enum Error {
     },
 
     /// A file of this program's own has content that it did not write.
-    #[error("{} is damaged: {why}; `cargo testbed down` and up again replace it", path.display())]
+    #[error("{} is damaged: {why}. To replace it, run `cargo testbed down`, then `up`", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -92,12 +92,21 @@ pub enum Error {
         why: String,
     },
 
-    /// Several servers failed, each for its own reason.
+    /// Several servers or images failed, each for its own reason.
     #[error("{}", .0.iter().map(describe).collect::<Vec<_>>().join("\n\n"))]
     Several(Vec<Error>),
 }
 
 impl Error {
+    /// Nothing, the one error, or all of them.
+    pub fn all(mut errors: Vec<Self>) -> Result<()> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Self::Several(errors)),
+        }
+    }
+
     /// An I/O error with the verb and the path that belong to it; for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();

@@ -53,17 +53,11 @@ impl GoModule {
     };
 
     /// Where its programs are, once built.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if go.mod or go.sum cannot be read.
     pub fn directory(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
         Ok(cache.programs(self.name, &self.key(&self.folder(testbed))?))
     }
 
     /// Builds the programs unless they are in the cache.
-    ///
-    /// # Errors
-    /// [`Error::Machine`] without Go, [`Error::Command`] if the build fails.
     pub fn build(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
         let target = self.directory(cache, testbed)?;
         if !target.exists() {
@@ -136,7 +130,7 @@ fn check_go() -> Result<()> {
     run(Command::new("go").arg("version"))
         .map(drop)
         .map_err(|_| Error::Machine {
-            what: "the servers are built from Go modules, and there is no `go` in PATH".to_owned(),
+            what: "the servers are built from Go modules, but `go` is not in PATH".to_owned(),
             fix: "install Go 1.26 or newer: https://go.dev/doc/install".to_owned(),
         })
 }

@@ -6,29 +6,32 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::error::Error;
+
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What a probe found: nothing wrong, or what is.
 pub type Health = Result<(), String>;
 
+impl From<Error> for String {
+    /// For `?` in probes.
+    fn from(error: Error) -> Self {
+        error.to_string()
+    }
+}
+
 /// Whether `GET path` is answered with one of these status codes.
-///
-/// # Errors
-/// What went wrong instead.
 pub fn http(address: &str, path: &str, accepted: &[u16]) -> Health {
     let status =
         http_status(address, path).map_err(|error| format!("http://{address}{path}: {error}"))?;
     if accepted.contains(&status) {
         Ok(())
     } else {
-        Err(format!("http://{address}{path} answers {status}"))
+        Err(format!("http://{address}{path} returned {status}"))
     }
 }
 
 /// Whether a unix socket takes connections.
-///
-/// # Errors
-/// What went wrong instead.
 pub fn unix(path: &Path) -> Health {
     UnixStream::connect(path)
         .map(drop)
@@ -44,7 +47,7 @@ fn http_status(address: &str, path: &str) -> std::io::Result<u16> {
     stream.write_all(request.as_bytes())?;
     let mut head = [0; 64];
     let read = stream.read(&mut head)?;
-    parse_status(&head[..read]).ok_or_else(|| std::io::Error::other("it does not speak HTTP"))
+    parse_status(&head[..read]).ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
 }
 
 fn parse_status(head: &[u8]) -> Option<u16> {
@@ -80,7 +83,7 @@ mod tests {
             stream.write_all(b"HTTP/1.1 503 Not yet\r\n\r\n").unwrap();
         });
         let why = http(&address, "/ready", &[200]).unwrap_err();
-        assert!(why.ends_with("/ready answers 503"), "{why}");
+        assert!(why.ends_with("/ready returned 503"), "{why}");
         server.join().unwrap();
     }
 }

@@ -56,16 +56,13 @@ pub struct ProcessRecord {
 
 impl Instance {
     /// The instance of this checkout for a purpose; it gets a number if it has none yet.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Machine`] if all address ranges are taken.
     pub fn claim(cache: &Cache, testbed: &Path, purpose: &str) -> Result<Self> {
         let id = identify(testbed, purpose);
         let run = Path::new(RUN).join(&id);
         create_directory(Path::new(RUN))?;
         let lock = lock_file(
             &Path::new(RUN).join("lock"),
-            "another instance is being numbered: waiting",
+            "waiting for another checkout to start",
         )?;
         if read_number(&run).is_none() {
             let number = free_number()?;
@@ -81,6 +78,13 @@ impl Instance {
             path: run,
             why: "it has no number".to_owned(),
         })
+    }
+
+    /// The instance of this checkout for a purpose, and its lock, which frees when it drops.
+    pub fn claim_and_lock(cache: &Cache, testbed: &Path, purpose: &str) -> Result<(Self, File)> {
+        let lock = Self::claim(cache, testbed, purpose)?.lock()?;
+        // Who had the lock before may have released the instance.
+        Ok((Self::claim(cache, testbed, purpose)?, lock))
     }
 
     /// The instance of this checkout, if something of it was ever started.
@@ -100,15 +104,9 @@ impl Instance {
     }
 
     /// Keeps every other `up` and `down` of this checkout waiting until the value drops.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn lock(&self) -> Result<File> {
         let path = Path::new(RUN).join(format!("{}.lock", self.id));
-        lock_file(
-            &path,
-            "another `up` or `down` of this checkout is at work: waiting",
-        )
+        lock_file(&path, "waiting for another `up` or `down` of this checkout")
     }
 
     /// The path of a unix socket. It is short, as sockets have to be.
@@ -117,9 +115,6 @@ impl Instance {
     }
 
     /// The port with this name: a free one when first asked, the same from then on.
-    ///
-    /// # Errors
-    /// [`Error::Machine`] if all ports of this instance's range are taken, [`Error::Io`].
     pub fn port(&self, name: &str) -> Result<u16> {
         let _guard = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.run.join("ports.json");
@@ -146,9 +141,6 @@ impl Instance {
     }
 
     /// Starts a process that outlives this program and writes it down.
-    ///
-    /// # Errors
-    /// [`Error::Spawn`], [`Error::Io`].
     pub fn spawn(
         &self,
         server: &str,
@@ -170,9 +162,6 @@ impl Instance {
     }
 
     /// The processes of a server, in the order of their start.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] if a record cannot be read.
     pub fn processes(&self, server: &str) -> Result<Vec<ProcessRecord>> {
         let mut records: Vec<ProcessRecord> = Vec::new();
         for path in self.records(server) {
@@ -183,9 +172,6 @@ impl Instance {
     }
 
     /// Ends the processes of a server, the last one first, and forgets them.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] if a record cannot be read.
     pub fn end_processes(&self, server: &str) -> Result<()> {
         let (namespaces, plain): (Vec<_>, Vec<_>) = self
             .processes(server)?
@@ -209,9 +195,6 @@ impl Instance {
 
     /// Ends what carries this instance's mark and belongs to no recorded process: the trace of an `up` that was killed
     /// between the start of a process and the writing of its record.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
     pub fn end_strays(&self) -> Result<()> {
         let mut recorded = Vec::new();
         for path in self.records("") {
@@ -229,9 +212,6 @@ impl Instance {
     }
 
     /// Notes that a server was found healthy after its start.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn mark_up(&self, server: &str) -> Result<()> {
         write_file(&self.up_mark(server), "")
     }
@@ -247,9 +227,6 @@ impl Instance {
     }
 
     /// Forgets the instance; its number is free again.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn release(&self) -> Result<()> {
         remove_tree(&self.data)?;
         remove_tree(&self.run)
@@ -309,8 +286,10 @@ fn free_number() -> Result<u8> {
             !taken.contains(number) && network::AddressPlan::new(*number).is_free(&routes)
         })
         .ok_or_else(|| Error::Machine {
-            what: "there is no free range of addresses for one more set of servers".to_owned(),
-            fix: format!("`cargo testbed down` in the checkouts that {RUN}/*/checkout name"),
+            what: "no address range is left for another set of servers".to_owned(),
+            fix: format!(
+                "run `cargo testbed down` in one of the checkouts listed in {RUN}/*/checkout"
+            ),
         })
 }
 
@@ -319,11 +298,11 @@ fn free_port(range: std::ops::Range<u16>, taken: &[u16]) -> Result<u16> {
         |port: &u16| !taken.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok();
     range.clone().find(is_free).ok_or_else(|| Error::Machine {
         what: format!(
-            "all ports from {} to {} are taken",
+            "all ports from {} to {} are in use",
             range.start,
             range.end - 1
         ),
-        fix: "see with `ss -ltnp` who listens there".to_owned(),
+        fix: "run `ss -ltnp` to see which programs use them".to_owned(),
     })
 }
 

@@ -7,9 +7,6 @@ use crate::servers::ALL;
 use crate::servers::server::{Context, Server};
 
 /// Starts one server from nothing and notes that it is up.
-///
-/// # Errors
-/// Those of the server.
 pub fn start(cache: &Cache, instance: &Instance, server: &dyn Server) -> Result<()> {
     let directory = instance.directory(server.name());
     remove_tree(&directory)?;
@@ -19,9 +16,6 @@ pub fn start(cache: &Cache, instance: &Instance, server: &dyn Server) -> Result<
 }
 
 /// Ends all servers of an instance, however far the start of each had come.
-///
-/// # Errors
-/// [`Error::Io`](crate::Error::Io) if something cannot be removed.
 pub fn clear(cache: &Cache, instance: &Instance) -> Result<()> {
     for server in ALL.iter().rev() {
         stop(cache, instance, *server)?;
@@ -30,9 +24,6 @@ pub fn clear(cache: &Cache, instance: &Instance) -> Result<()> {
 }
 
 /// Ends one server and removes what it left.
-///
-/// # Errors
-/// [`Error::Io`](crate::Error::Io) if something cannot be removed.
 pub fn stop(cache: &Cache, instance: &Instance, server: &dyn Server) -> Result<()> {
     instance.mark_down(server.name());
     instance.end_processes(server.name())?;

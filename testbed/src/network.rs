@@ -60,9 +60,6 @@ impl AddressPlan {
 }
 
 /// The routes of this machine other than the default one.
-///
-/// # Errors
-/// If `ip` fails.
 pub fn routes() -> Result<Vec<(Ipv4Addr, u8)>> {
     let listing = run(Command::new("ip").args(["-4", "route", "show"]))?;
     Ok(listing.lines().filter_map(parse_route).collect())
@@ -101,9 +98,6 @@ impl NodeNetwork {
     }
 
     /// Creates the namespace, the link, the routes and the rules.
-    ///
-    /// # Errors
-    /// With the words of `ip` or `iptables`.
     pub fn create(&self) -> Result<()> {
         let (name, outer, inner) = (&self.name, &self.host_link, &self.node_link);
         let (host, node) = (self.plan.host(), self.plan.node());

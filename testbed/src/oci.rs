@@ -26,13 +26,10 @@ struct Manifest {
 }
 
 /// Adds the one image of an OCI layout to a registry's storage under several references, each `repository:tag`.
-///
-/// # Errors
-/// [`Error::Damaged`] if the layout is not one, [`Error::Io`].
-pub fn add(layout: &Path, storage: &Path, references: &[&str]) -> Result<()> {
+pub fn add(layout: &Path, storage: &Path, references: &[String]) -> Result<()> {
     let index: Index = read(&layout.join("index.json"))?;
     let [Descriptor { digest }] = index.manifests.as_slice() else {
-        return Err(damaged(layout, "it holds not exactly one image"));
+        return Err(damaged(layout, "it does not have exactly one image"));
     };
     let manifest: Manifest = read(&layout.join(blob_path(digest)))?;
     let mut blobs: Vec<&str> = manifest
@@ -55,6 +52,20 @@ pub fn add(layout: &Path, storage: &Path, references: &[&str]) -> Result<()> {
             digest,
             &blobs,
         )?;
+    }
+    Ok(())
+}
+
+/// Lets a layout share the blobs that it has in common with another one, whose image it stands on: layers are large.
+pub fn share(layout: &Path, base: &Path) -> Result<()> {
+    let (blobs, shared) = (layout.join("blobs/sha256"), base.join("blobs/sha256"));
+    let entries = fs::read_dir(&blobs).map_err(Error::io("read", &blobs))?;
+    for blob in entries.flatten().map(|entry| entry.file_name()) {
+        let (own, other) = (blobs.join(&blob), shared.join(&blob));
+        if other.exists() {
+            fs::remove_file(&own).map_err(Error::io("remove", &own))?;
+            fs::hard_link(&other, &own).map_err(Error::io("link", &own))?;
+        }
     }
     Ok(())
 }
@@ -135,7 +146,7 @@ mod tests {
         add(
             &layout(root.path()),
             &storage,
-            &["library/app:1", "library/app:latest"],
+            &["library/app:1".to_owned(), "library/app:latest".to_owned()],
         )
         .unwrap();
         let v2 = storage.join("docker/registry/v2");
@@ -152,6 +163,23 @@ mod tests {
             fs::read_to_string(v2.join("blobs/sha256/cc/cc33/data")).unwrap(),
             "layer"
         );
+    }
+
+    #[test]
+    fn layouts_share_what_they_have_in_common() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (layout(one.path()), layout(other.path()));
+        fs::remove_file(other.join("blobs/sha256/aa11")).unwrap();
+        share(&one, &other).unwrap();
+        let links = |blob| {
+            use std::os::unix::fs::MetadataExt;
+            one.join("blobs/sha256")
+                .join(blob)
+                .metadata()
+                .unwrap()
+                .nlink()
+        };
+        assert_eq!((links("aa11"), links("cc33")), (1, 2));
     }
 
     #[test]

@@ -8,9 +8,6 @@ use crate::command::{run, run_long};
 use crate::error::{Error, Result};
 
 /// Which of these packages are not installed.
-///
-/// # Errors
-/// [`Error::Machine`] if this is no Debian.
 pub fn missing(packages: &BTreeSet<&'static str>) -> Result<Vec<&'static str>> {
     // dpkg-query fails when it does not know one of them, and still lists the others.
     let output = Command::new("dpkg-query")
@@ -22,9 +19,6 @@ pub fn missing(packages: &BTreeSet<&'static str>) -> Result<Vec<&'static str>> {
 }
 
 /// Installs packages, without what they only recommend.
-///
-/// # Errors
-/// [`Error::Command`] with the words of apt-get.
 pub fn install(packages: &[&'static str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
@@ -83,7 +77,7 @@ fn apt_get() -> Command {
 
 fn not_debian() -> Error {
     Error::Machine {
-        what: "there is no dpkg-query: this is not a Debian machine".to_owned(),
+        what: "dpkg-query was not found, so this is not a Debian machine".to_owned(),
         fix: "run the testbed on Debian 12, for example in a virtual machine".to_owned(),
     }
 }

@@ -76,9 +76,6 @@ impl Process {
 
 /// Starts a command in a new session, with its output in `log` and the instance's mark in its environment, which
 /// is otherwise what the command sets and little else.
-///
-/// # Errors
-/// [`Error::Spawn`] if it cannot be started, [`Error::Io`] if the log cannot be created.
 pub fn spawn_detached(command: &Command, instance: &str, log: &Path) -> Result<Process> {
     let file = fs::File::create(log).map_err(Error::io("create", log))?;
     let again = file.try_clone().map_err(Error::io("open", log))?;

@@ -8,9 +8,6 @@ use crate::servers::ALL;
 use crate::servers::server::{Context, Server};
 
 /// One line for each server and one for each of its processes.
-///
-/// # Errors
-/// [`Error::Damaged`](crate::Error::Damaged) if a record cannot be read.
 pub fn table(cache: &Cache, instance: Option<&Instance>) -> Result<String> {
     let mut rows =
         vec![["SERVER", "PROCESS", "PID", "MEMORY", "HEALTH", "ADDRESS"].map(str::to_owned)];
@@ -33,9 +30,6 @@ pub fn names_up(instance: Option<&Instance>) -> Vec<&'static str> {
 }
 
 /// The environment of the servers that are up: names and values.
-///
-/// # Errors
-/// [`Error::Io`](crate::Error::Io) if a server's files cannot be read.
 pub fn environment(cache: &Cache, instance: &Instance) -> Result<Vec<(&'static str, String)>> {
     let mut variables = Vec::new();
     for server in ALL.iter().filter(|server| instance.is_up(server.name())) {
@@ -60,54 +54,39 @@ fn server_rows(
     }
     let context = Context::new(cache, instance, server);
     let health = match context.all_alive().and_then(|()| server.health(&context)) {
-        Ok(()) if instance.is_up(server.name()) => "well".to_owned(),
-        Ok(()) => "half started".to_owned(),
+        Ok(()) if instance.is_up(server.name()) => "healthy".to_owned(),
+        Ok(()) => "starting".to_owned(),
         Err(why) => why,
     };
     let address = server.address(&context)?;
     let mut rows = Vec::new();
     for (position, record) in records.iter().enumerate() {
-        let first = position == 0;
-        let memory = process::memory(record.process) >> 20;
+        // A server's own cells stand on the line of its first process.
+        let first = |text: &str| if position == 0 { text } else { "" }.to_owned();
         rows.push([
-            if first {
-                server.name().to_owned()
-            } else {
-                String::new()
-            },
+            first(server.name()),
             record.name.clone(),
             record.process.pid.to_string(),
-            format!("{memory} MiB"),
-            if first { health.clone() } else { String::new() },
-            if first {
-                address.clone()
-            } else {
-                String::new()
-            },
+            format!("{} MiB", process::memory(record.process) >> 20),
+            first(&health),
+            first(&address),
         ]);
     }
     Ok(rows)
 }
 
 fn absent(server: &dyn Server) -> [String; 6] {
-    [server.name(), "-", "-", "-", "not up", "-"].map(str::to_owned)
+    [server.name(), "-", "-", "-", "not running", "-"].map(str::to_owned)
 }
 
 fn layout(rows: &[[String; 6]]) -> String {
-    let widths: Vec<usize> = (0..6)
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..6).filter_map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}", width = *width))
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
@@ -126,7 +105,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let row = |name: &str| [name, "p", "1", "2 MiB", "well", "unix:///x"].map(str::to_owned);
+        let row = |name: &str| [name, "p", "1", "2 MiB", "healthy", "unix:///x"].map(str::to_owned);
         assert_eq!(
             layout(&[row("s3"), row("buildkit")])
                 .lines()
@@ -139,6 +118,6 @@ mod tests {
     #[test]
     fn without_an_instance_nothing_is_up() {
         let text = table(&Cache::at("/nonexistent".into()), None).unwrap();
-        assert_eq!(text.matches("not up").count(), ALL.len());
+        assert_eq!(text.matches("not running").count(), ALL.len());
     }
 }

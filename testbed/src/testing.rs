@@ -1,6 +1,8 @@
 //! The tests that need real servers: which they are, what they need, and how they are run.
 //!
-//! Such a test says so in its reason: `#[ignore = "needs testbed: buildkit, registry"]`. A remark may follow a semicolon.
+//! Such a test says so in its reason: `#[ignore = "needs testbed: buildkit, registry, node:22"]`. It names servers and base
+//! images; a remark may follow a semicolon. A comment that begins in the same way adds to it. Images that nothing names are
+//! built when BuildKit asks for them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
-use crate::servers;
 
-const REASON: &str = "#[ignore = \"needs testbed: ";
+const REASON: &str = "needs testbed: ";
 
 /// The options with which cargo is told what of a package to test.
 const TARGETS: &[&str] = &[
@@ -25,11 +26,8 @@ const TARGETS: &[&str] = &[
     "--tests",
 ];
 
-/// The servers that the ignored tests under a folder need.
-///
-/// # Errors
-/// [`Error::Usage`] if a test names a server that there is not, [`Error::Io`].
-pub fn needs(folder: &Path) -> Result<BTreeSet<&'static str>> {
+/// The servers and base images that the ignored tests under a folder need.
+pub fn needs(folder: &Path) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let mut open = vec![folder.to_owned()];
     while let Some(directory) = open.pop() {
@@ -42,7 +40,8 @@ pub fn needs(folder: &Path) -> Result<BTreeSet<&'static str>> {
             if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                names.extend(needs_of_file(&path)?);
+                let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+                names.extend(needs_of(&text).map(str::to_owned));
             }
         }
     }
@@ -117,15 +116,15 @@ fn forget_own_package(cargo: &mut Command) {
     }
 }
 
-fn needs_of_file(path: &Path) -> Result<BTreeSet<&'static str>> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-    let reasons = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix(REASON)?.split(['"', ';']).next());
-    let names = reasons.flat_map(|reason| reason.split(','));
-    names
-        .map(|name| servers::find(name.trim()).map(|server| server.name()))
-        .collect()
+fn needs_of(text: &str) -> impl Iterator<Item = &str> {
+    let reasons = text.lines().filter_map(|line| {
+        let line = line.trim();
+        let starts = ["#[ignore = \"", "// "].iter();
+        let mut reasons = starts.filter_map(|start| line.strip_prefix(start));
+        reasons.next()?.strip_prefix(REASON)
+    });
+    let names = reasons.filter_map(|reason| reason.split(['"', ';']).next());
+    names.flat_map(|names| names.split(',')).map(str::trim)
 }
 
 #[cfg(test)]
@@ -145,27 +144,11 @@ mod tests {
 
     #[test]
     fn the_reasons_of_ignored_tests_are_read() {
-        let folder = tempfile::tempdir().unwrap();
         let source = format!(
-            "{REASON}buildkit, registry\"]\nfn a() {{}}\n    {REASON}s3; slow\"]\nfn b() {{}}\n#[ignore]\n"
+            "#[ignore = \"{REASON}buildkit\"]\nfn a() {{}}\n    #[ignore = \"{REASON}s3; slow\"]\n// {REASON}node:22\n//! {REASON}x\n"
         );
-        fs::write(folder.path().join("a.rs"), source).unwrap();
-        assert_eq!(
-            needs(folder.path()).unwrap(),
-            BTreeSet::from(["buildkit", "registry", "s3"])
-        );
-    }
-
-    #[test]
-    fn a_test_that_needs_an_unknown_server_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.rs"), format!("{REASON}oracle\"]")).unwrap();
-        assert!(
-            needs(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("oracle")
-        );
+        let found: Vec<&str> = needs_of(&source).collect();
+        assert_eq!(found, ["buildkit", "s3", "node:22"]);
     }
 
     #[test]

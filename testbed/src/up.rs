@@ -8,71 +8,124 @@ use std::time::Instant;
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
-use crate::images::build;
+use crate::golang::GoModule;
+use crate::images::recipe::Recipe;
+use crate::images::{build, layouts, table};
 use crate::instance::{Instance, TESTS};
 use crate::lifecycle::{clear, start, stop};
 use crate::packages;
-use crate::servers::ALL;
 use crate::servers::server::{Context, Server};
+use crate::servers::{self, ALL};
 
-/// Installs what these servers need and is missing: Debian packages, programs, base images.
-///
-/// # Errors
-/// [`Error::Machine`] without root or Go or on another system; else what a package manager or a build said.
-pub fn install(cache: &Cache, testbed: &Path, servers: &[&dyn Server]) -> Result<()> {
+/// What `up demo` starts and builds: the servers of README's demo that have no good stand-in, and the base images of its app.
+const DEMO: [&str; 4] = ["buildkit", "kubernetes", "python:3.12", "python:3.12-slim"];
+
+/// What the words of a command line name.
+#[derive(Default)]
+pub struct Selection {
+    /// Servers, with those that they need.
+    pub servers: Vec<&'static dyn Server>,
+    /// Base images.
+    pub images: Vec<&'static Recipe>,
+}
+
+impl Selection {
+    /// Words are servers, images such as `python:3.12`, or `demo`. No words mean all servers, and no image.
+    pub fn parse(words: &[String]) -> Result<Self> {
+        let words = words.iter().map(String::as_str);
+        let words: Vec<&str> = words
+            .flat_map(|word| match word {
+                "demo" => DEMO.to_vec(),
+                word => vec![word],
+            })
+            .collect();
+        let mut selection = Self::default();
+        let mut names = Vec::new();
+        for word in words {
+            if is_image(word) {
+                selection.images.push(table::find(word)?);
+                names.push("registry");
+            } else {
+                names.push(word);
+            }
+        }
+        selection.servers = servers::select(&names)?;
+        Ok(selection)
+    }
+}
+
+/// Whether a name is that of an image: it has a tag.
+pub fn is_image(name: &str) -> bool {
+    name.contains(':')
+}
+
+/// Installs what is missing: Debian packages, programs, base images.
+pub fn install(cache: &Cache, testbed: &Path, selection: &Selection) -> Result<()> {
     check_root()?;
+    let mut images = selection.images.clone();
+    for image in selection.servers.iter().flat_map(|server| server.images()) {
+        images.push(table::find(image)?);
+    }
+    // Base images are built with these.
+    let builders: &[&dyn Server] = match images.is_empty() {
+        true => &[],
+        false => &[
+            &servers::images::Images,
+            build::BUILDERS[0],
+            build::BUILDERS[1],
+        ],
+    };
+    let servers = || selection.servers.iter().chain(builders);
     let mut wanted: BTreeSet<&'static str> = BTreeSet::from(["iproute2", "util-linux"]);
-    let images = servers.iter().any(|server| server.serves_base_images());
-    // Base images are built with these two.
-    let builders: &[&dyn Server] = if images { build::BUILDERS } else { &[] };
-    for server in servers.iter().chain(builders) {
-        wanted.extend(server.packages());
-    }
-    if images {
-        wanted.extend(build::PACKAGES);
-    }
+    wanted.extend(servers().flat_map(|server| server.packages()));
     packages::install(&packages::missing(&wanted)?)?;
-    for server in servers.iter().chain(builders) {
-        for module in server.modules() {
-            module.build(cache, testbed)?;
+
+    let mut modules: Vec<&GoModule> = Vec::new();
+    for module in servers().flat_map(|server| server.modules()) {
+        let known = modules.iter().any(|known| known.name == module.name);
+        if !known && !module.directory(cache, testbed)?.exists() {
+            modules.push(module);
         }
     }
-    if images {
-        build::build_missing(cache, testbed)
-    } else {
-        Ok(())
+    let missing = layouts::missing(cache, testbed, &images)?;
+    announce("programs", modules.iter().map(|module| module.name));
+    announce(
+        "base images",
+        missing.iter().map(|image| image.name.as_str()),
+    );
+    for module in modules {
+        module.build(cache, testbed)?;
+    }
+    build::build(cache, testbed, &images)
+}
+
+fn announce<'a>(what: &str, names: impl Iterator<Item = &'a str>) {
+    let names: Vec<&str> = names.collect();
+    if !names.is_empty() {
+        println!("To build: {what} {}", names.join(", "));
     }
 }
 
 /// Starts these servers, as many at once as their needs allow. One that is up and well is left alone; one that is not is
 /// cleared away and started anew.
-///
-/// # Errors
-/// As [`install`]; [`Error::Several`] or the one error if servers do not start.
-pub fn up(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<Instance> {
-    install(cache, testbed, servers)?;
-    let instance = Instance::claim(cache, testbed, TESTS)?;
-    let lock = instance.lock()?;
+pub fn up(cache: &Cache, testbed: &Path, selection: &Selection) -> Result<()> {
+    install(cache, testbed, selection)?;
+    let (instance, _lock) = Instance::claim_and_lock(cache, testbed, TESTS)?;
     let mut missing = Vec::new();
-    for server in servers {
+    for server in &selection.servers {
         if is_well(cache, &instance, *server) {
             server.refresh(&Context::new(cache, &instance, *server))?;
-            println!("  {}: is up", server.name());
+            println!("  {}: already up", server.name());
         } else {
             stop(cache, &instance, *server)?;
             missing.push(*server);
         }
     }
     instance.end_strays()?;
-    start_all(cache, &instance, &missing)?;
-    drop(lock);
-    Ok(instance)
+    start_all(cache, &instance, &missing)
 }
 
 /// Ends these servers and removes what they left; every trace of the instance if there are no names.
-///
-/// # Errors
-/// [`Error::Io`] if something cannot be removed.
 pub fn down(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
     check_root()?;
     for purpose in [TESTS, build::BUILDER] {
@@ -158,11 +211,7 @@ fn start_all(cache: &Cache, instance: &Instance, servers: &[&'static dyn Server]
             }
         }
     });
-    match errors.len() {
-        0 => Ok(()),
-        1 => Err(errors.remove(0)),
-        _ => Err(Error::Several(errors)),
-    }
+    Error::all(errors)
 }
 
 fn start_in_turn(
@@ -175,7 +224,7 @@ fn start_in_turn(
         board.report(server.name(), false);
         let needs = server.needs().join(", ");
         return Err(Error::Usage(format!(
-            "{}: not started, as it needs {needs}",
+            "{} was not started because it needs {needs}",
             server.name()
         )));
     }
@@ -197,15 +246,35 @@ fn check_root() -> Result<()> {
         return Ok(());
     }
     Err(Error::Machine {
-        what: "this needs root: the servers make namespaces, mounts and packages".to_owned(),
-        fix: "run it as root, best in a virtual machine or container that is yours alone"
+        what: "cargo testbed needs root to create namespaces and mounts and to install packages"
             .to_owned(),
+        fix: "run it as root, preferably in a virtual machine or container of your own".to_owned(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_name_servers_images_and_the_demo() {
+        let parse = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let selection = Selection::parse(&words).unwrap();
+            let servers = selection.servers.iter().map(|server| server.name());
+            let images = selection.images.iter().map(|image| image.name.as_str());
+            (servers.collect::<Vec<_>>(), images.collect::<Vec<_>>())
+        };
+        assert_eq!(parse(&[]).0.len(), ALL.len());
+        assert_eq!(parse(&["node:22"]), (vec!["registry"], vec!["node-22"]));
+        assert_eq!(
+            parse(&["demo"]),
+            (
+                vec!["registry", "images", "buildkit", "kubernetes"],
+                vec!["python-3.11", "python-3.11-slim"]
+            )
+        );
+    }
 
     #[test]
     fn a_server_waits_for_its_needs() {

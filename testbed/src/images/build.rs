@@ -1,20 +1,17 @@
 //! Building base images, with a BuildKit and a registry that exist only meanwhile.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::layouts::{COPY_RUST, FINISH_DEBIAN, missing};
-use super::recipe::{Input, PAUSE, Recipe};
+use super::recipe::{Input, Recipe};
 use crate::cache::{Cache, create_directory, remove_tree, write_file};
 use crate::command::{run, run_long};
-use crate::error::{Result, describe};
+use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::servers::server::{Context, Server};
 use crate::servers::{buildkit, registry};
 use crate::{golang, lifecycle, oci, packages};
-
-/// Debian packages that the recipes need on this machine.
-pub const PACKAGES: &[&str] = &["busybox-static", "ca-certificates", "debootstrap"];
 
 /// The servers that build them.
 pub const BUILDERS: &[&dyn Server] = &[&registry::Anonymous, &buildkit::BuildKit];
@@ -22,65 +19,56 @@ pub const BUILDERS: &[&dyn Server] = &[&registry::Anonymous, &buildkit::BuildKit
 /// The instance that builds images has this suffix to the checkout's own; it exists while it builds.
 pub const BUILDER: &str = "images";
 
-/// Builds the images that are not in the cache, with a BuildKit and a registry that exist only meanwhile. One that fails is
-/// reported and left out.
-///
-/// # Errors
-/// If the two do not start, or the image fails without which no pod runs.
-pub fn build_missing(cache: &Cache, testbed: &Path) -> Result<()> {
-    if missing(cache, testbed)?.is_empty() {
+/// Builds these images, and first those that they stand on, unless they are in the cache.
+pub fn build(cache: &Cache, testbed: &Path, recipes: &[&'static Recipe]) -> Result<()> {
+    if missing(cache, testbed, recipes)?.is_empty() {
         return Ok(());
     }
-    let builder = Instance::claim(cache, testbed, BUILDER)?;
-    let _lock = builder.lock()?;
-    // What an interrupted build left behind; and another process may have built them all while this one waited.
+    let (builder, _lock) = Instance::claim_and_lock(cache, testbed, BUILDER)?;
+    // What an interrupted build left behind.
     lifecycle::clear(cache, &builder)?;
-    let missing = missing(cache, testbed)?;
-    if missing.is_empty() {
-        return builder.release();
-    }
-    let built = build_with(cache, &builder, &missing);
+    let built = build_missing(cache, &builder, recipes);
     let cleared = lifecycle::clear(cache, &builder).and_then(|()| builder.release());
     built.and(cleared)
 }
 
-fn build_with(cache: &Cache, builder: &Instance, recipes: &[&'static Recipe]) -> Result<()> {
+fn build_missing(cache: &Cache, builder: &Instance, recipes: &[&'static Recipe]) -> Result<()> {
+    // Another process may have built them all while this one waited for the lock.
+    let missing = missing(cache, &builder.testbed, recipes)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
     for server in BUILDERS {
         lifecycle::start(cache, builder, *server)?;
     }
     let storage = Context::new(cache, builder, &registry::Anonymous).path("storage");
-    for recipe in recipes {
-        match recipe.build(cache, builder) {
-            // The registry reads its storage on each request: the next recipe can build upon this one.
-            Ok(()) => oci::add(
-                &recipe.layout(cache, &builder.testbed)?,
-                &storage,
-                recipe.references,
-            )?,
-            Err(error) if recipe.name == PAUSE => return Err(error),
-            // A package registry may be out of reach today. Most tests do not need this image.
-            Err(error) => eprintln!("warning: the next `up` tries again: {}", describe(&error)),
-        }
+    let mut errors = Vec::new();
+    for recipe in missing {
+        // The registry reads its storage on each request: the next recipe can stand on this one.
+        let built = recipe.build(cache, builder);
+        let added = built.and_then(|layout| oci::add(&layout, &storage, &recipe.references));
+        errors.extend(added.err());
     }
-    Ok(())
+    Error::all(errors)
 }
 
 impl Recipe {
-    fn build(&self, cache: &Cache, builder: &Instance) -> Result<()> {
+    fn build(&self, cache: &Cache, builder: &Instance) -> Result<PathBuf> {
         let layout = self.layout(cache, &builder.testbed)?;
         cache.publish(&layout, |output| {
-            let context = builder.directory("contexts").join(self.name);
+            let context = builder.directory("contexts").join(&self.name);
             create_directory(&context)?;
-            for input in self.inputs {
+            for input in &self.inputs {
                 input.stage(cache, &builder.testbed, &context)?;
             }
-            write_file(
-                &context.join("Dockerfile"),
-                self.dockerfile(&builder.testbed)?,
-            )?;
+            write_file(&context.join("Dockerfile"), self.text(&builder.testbed)?)?;
             self.solve(cache, builder, &context, output)?;
+            for base in self.bases(&builder.testbed)? {
+                oci::share(output, &base.layout(cache, &builder.testbed)?)?;
+            }
             remove_tree(&context)
-        })
+        })?;
+        Ok(layout)
     }
 
     fn solve(
@@ -102,7 +90,7 @@ impl Recipe {
                 "--output=type=oci,tar=false,compression=gzip,compression-level=1,dest={}",
                 output.display()
             ));
-        for (name, value) in self.arguments {
+        for (name, value) in &self.arguments {
             build.arg(format!("--opt=build-arg:{name}={value}"));
         }
         let log = builder

@@ -7,7 +7,7 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 use super::recipe::{Input, Recipe};
-use super::table::RECIPES;
+use super::table::{RECIPES, find};
 use crate::cache::Cache;
 use crate::command::run;
 use crate::error::{Error, Result};
@@ -52,33 +52,51 @@ pub(super) const COPY_RUST: &str = r#"set -e
 
 impl Recipe {
     /// Where its OCI layout is, once built.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if its Dockerfile cannot be read.
     pub(super) fn layout(&self, cache: &Cache, testbed: &Path) -> Result<PathBuf> {
-        Ok(cache.image(self.name, &self.key(testbed)?))
+        Ok(cache.image(&self.name, &self.key(testbed)?))
     }
 
     /// What the image depends on. References are left out: another tag is no other image.
     fn key(&self, testbed: &Path) -> Result<String> {
         let mut hash = Sha256::new();
-        hash.update(self.dockerfile(testbed)?);
+        hash.update(self.text(testbed)?);
         hash.update(format!("{:?}{:?}", self.inputs, self.arguments));
-        for input in self.inputs {
+        for input in &self.inputs {
             hash.update(input.version()?);
         }
-        for name in self.from {
-            hash.update(find(name)?.key(testbed)?);
+        for base in self.bases(testbed)? {
+            hash.update(base.key(testbed)?);
         }
         Ok(hex::encode(&hash.finalize()[..8]))
     }
 
+    /// The images that the `FROM` lines of its Dockerfile name.
+    pub(super) fn bases(&self, testbed: &Path) -> Result<Vec<&'static Self>> {
+        let text = self.text(testbed)?;
+        let names = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("FROM ")?.split(' ').next());
+        names
+            .map(|name| self.substitute(name))
+            // An earlier stage has no tag.
+            .filter(|name| name.contains(':'))
+            .map(|name| find(&name))
+            .collect()
+    }
+
+    fn substitute(&self, text: &str) -> String {
+        let arguments = self.arguments.iter();
+        arguments.fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+        })
+    }
+
     /// Its Dockerfile. The one at the bottom gets the machine's settings, which the others inherit.
-    pub(super) fn dockerfile(&self, testbed: &Path) -> Result<String> {
-        let name = self.dockerfile.unwrap_or(self.name);
-        let path = testbed.join("images").join(format!("{name}.Dockerfile"));
+    pub(super) fn text(&self, testbed: &Path) -> Result<String> {
+        let file = format!("images/{}.Dockerfile", self.dockerfile);
+        let path = testbed.join(file);
         let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        if matches!(self.inputs, [Input::Debian(_)]) {
+        if matches!(self.inputs[..], [Input::Debian(_)]) {
             for name in ENVIRONMENT {
                 if let Ok(value) = std::env::var(name) {
                     text.push_str(&format!("ENV {name}={value:?}\n"));
@@ -107,91 +125,99 @@ impl Input {
     }
 }
 
-/// Adds every image to the storage of a registry. One that was not built yet is passed over.
-///
-/// # Errors
-/// [`Error::Damaged`], [`Error::Io`].
+/// Adds every image that was built to the storage of a registry.
 pub fn add_all(cache: &Cache, testbed: &Path, storage: &Path) -> Result<()> {
-    for recipe in RECIPES {
+    for recipe in RECIPES.iter() {
         let layout = recipe.layout(cache, testbed)?;
         if layout.exists() {
-            oci::add(&layout, storage, recipe.references)?;
+            oci::add(&layout, storage, &recipe.references)?;
         }
     }
     Ok(())
 }
 
-/// The images that are not in the cache.
-pub(super) fn missing(cache: &Cache, testbed: &Path) -> Result<Vec<&'static Recipe>> {
-    let mut missing = Vec::new();
-    for recipe in RECIPES {
-        if !recipe.layout(cache, testbed)?.exists() {
-            missing.push(recipe);
+/// These images and those that they stand on, as far as they are not in the cache; each comes after its bases.
+pub fn missing(
+    cache: &Cache,
+    testbed: &Path,
+    recipes: &[&'static Recipe],
+) -> Result<Vec<&'static Recipe>> {
+    let absent = |recipes: &[&'static Recipe]| -> Result<Vec<&'static Recipe>> {
+        let mut absent = Vec::new();
+        for recipe in recipes {
+            if !recipe.layout(cache, testbed)?.exists() {
+                absent.push(*recipe);
+            }
         }
+        Ok(absent)
+    };
+    let mut needed = Vec::new();
+    for recipe in absent(recipes)? {
+        add_with_bases(testbed, recipe, &mut needed)?;
     }
-    Ok(missing)
+    absent(&needed)
 }
 
-fn find(name: &str) -> Result<&'static Recipe> {
-    RECIPES
-        .iter()
-        .find(|recipe| recipe.name == name)
-        .ok_or_else(|| Error::Usage(format!("there is no recipe `{name}` for a base image")))
+fn add_with_bases(
+    testbed: &Path,
+    recipe: &'static Recipe,
+    list: &mut Vec<&'static Recipe>,
+) -> Result<()> {
+    if list.iter().any(|known| known.name == recipe.name) {
+        return Ok(());
+    }
+    for base in recipe.bases(testbed)? {
+        add_with_bases(testbed, base, list)?;
+    }
+    list.push(recipe);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+
+    fn testbed() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
 
     #[test]
-    fn a_recipe_builds_upon_earlier_ones() {
-        for (position, recipe) in RECIPES.iter().enumerate() {
-            for from in recipe.from {
-                let found = RECIPES.iter().position(|other| other.name == *from);
-                assert!(
-                    found.is_some_and(|found| found < position),
-                    "{} builds upon {from}",
-                    recipe.name
-                );
+    fn every_recipe_stands_on_known_images() {
+        for recipe in RECIPES.iter() {
+            let text = recipe.text(testbed()).unwrap();
+            assert!(text.contains("FROM "), "{}", recipe.name);
+            for (name, _) in &recipe.arguments {
+                assert!(text.contains(&format!("ARG {name}")), "{name}: {text}");
             }
+            recipe.bases(testbed()).unwrap();
         }
     }
 
     #[test]
-    fn a_reference_names_one_recipe_and_has_a_tag() {
-        let mut seen = BTreeSet::new();
-        for reference in RECIPES.iter().flat_map(|recipe| recipe.references) {
-            assert!(
-                reference.contains(':') && seen.insert(reference),
-                "{reference}"
-            );
+    fn bases_come_first_and_once() {
+        let mut list = Vec::new();
+        for name in ["python:3.13", "python:3.13-slim"] {
+            add_with_bases(testbed(), find(name).unwrap(), &mut list).unwrap();
         }
-    }
-
-    #[test]
-    fn every_recipe_has_a_dockerfile() {
-        let testbed = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for recipe in RECIPES {
-            assert!(
-                recipe.dockerfile(testbed).unwrap().contains("FROM "),
-                "{}",
-                recipe.name
-            );
-        }
+        let names: Vec<&str> = list.iter().map(|recipe| recipe.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "trixie",
+                "buildpack-deps-scm-trixie",
+                "buildpack-deps-trixie",
+                "python-3.13",
+                "python-3.13-slim",
+            ]
+        );
     }
 
     #[test]
     fn arguments_make_another_image() {
-        let testbed = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let recipe = |arguments| Recipe {
-            dockerfile: Some("node"),
-            arguments,
-            ..Recipe::EMPTY
+        let key = |base| {
+            let recipe = Recipe::new("python").argument("BASE", base);
+            recipe.key(testbed()).unwrap()
         };
-        assert_ne!(
-            recipe(&[("NODE", "20")]).key(testbed).unwrap(),
-            recipe(&[("NODE", "22")]).key(testbed).unwrap()
-        );
+        assert_ne!(key("debian:bookworm-slim"), key("debian:trixie-slim"));
     }
 }

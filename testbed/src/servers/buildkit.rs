@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::golang::{self, GoModule};
 use crate::health::Health;
 
-/// Registries whose images are looked for in the local one.
+/// Registries whose images come from the local one, or are built by `images`.
 const MIRRORED: [&str; 6] = [
     "docker.io",
     "gcr.io",
@@ -38,7 +38,7 @@ impl Server for BuildKit {
     }
 
     fn needs(&self) -> &'static [&'static str] {
-        &["registry"]
+        &["registry", "images"]
     }
 
     fn packages(&self) -> &'static [&'static str] {
@@ -63,10 +63,8 @@ impl Server for BuildKit {
     }
 
     fn health(&self, context: &Context<'_>) -> Health {
-        let buildctl = context
-            .program(&golang::BUILDKIT, "buildctl")
-            .map_err(|error| error.to_string())?;
-        let address = self.address(context).map_err(|error| error.to_string())?;
+        let buildctl = context.program(&golang::BUILDKIT, "buildctl")?;
+        let address = self.address(context)?;
         probe(Command::new(buildctl).args([
             "--addr",
             &address,
@@ -116,12 +114,13 @@ fn config(context: &Context<'_>) -> Result<String> {
         socket = context.instance.socket("buildkitd").display(),
         cgroup = cgroup::path(&context.instance.id, CGROUP),
     );
-    for address in [&registry, &context.address("registry-auth")?] {
+    let images = context.address("images")?;
+    for address in [&registry, &images, &context.address("registry-auth")?] {
         text.push_str(&format!("[registry.\"{address}\"]\nhttp = true\n"));
     }
     for host in MIRRORED {
         text.push_str(&format!(
-            "[registry.\"{host}\"]\nmirrors = [\"{registry}\"]\n"
+            "[registry.\"{host}\"]\nmirrors = [\"{registry}\", \"{images}\"]\n"
         ));
     }
     Ok(text)

@@ -53,9 +53,7 @@ impl Server for Gitea {
     }
 
     fn health(&self, context: &Context<'_>) -> Health {
-        let address = context
-            .address("gitea")
-            .map_err(|error| error.to_string())?;
+        let address = context.address("gitea")?;
         health::http(&address, "/api/healthz", &[200])
     }
 

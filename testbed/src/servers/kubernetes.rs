@@ -55,12 +55,9 @@ impl Server for Kubernetes {
 
     fn health(&self, context: &Context<'_>) -> Health {
         context.all_alive()?;
-        let etcd = context.address("etcd").map_err(|error| error.to_string())?;
+        let etcd = context.address("etcd")?;
         health::http(&etcd, "/health", &[200])?;
-        probe(
-            &mut kubectl(context, &["get", "--raw", "/readyz"])
-                .map_err(|error| error.to_string())?,
-        )?;
+        probe(&mut kubectl(context, &["get", "--raw", "/readyz"])?)?;
         node::health(context)
     }
 

@@ -62,7 +62,7 @@ impl Server for VersityGateway {
     }
 
     fn health(&self, context: &Context<'_>) -> Health {
-        let address = context.address("s3").map_err(|error| error.to_string())?;
+        let address = context.address("s3")?;
         health::http(&address, "/health", &[200])
     }
 

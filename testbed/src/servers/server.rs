@@ -36,42 +36,29 @@ pub trait Server: Sync {
         &[]
     }
 
-    /// Whether it serves the base images, so that they must be built before.
-    fn serves_base_images(&self) -> bool {
-        false
+    /// Base images that must be built before it starts.
+    fn images(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Starts it, and returns when it can be used. Its directory exists and is empty.
-    ///
-    /// # Errors
-    /// With the last lines of the log of what failed.
     fn start(&self, context: &Context<'_>) -> Result<()>;
 
     /// Called by `up` when it is up already: what a newer version of this program would have done at the start.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
     fn refresh(&self, _context: &Context<'_>) -> Result<()> {
         Ok(())
     }
 
     /// Asks it once whether it is well.
-    ///
-    /// # Errors
-    /// What is wrong.
     fn health(&self, context: &Context<'_>) -> Health;
 
     /// Where it is, for people.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     fn address(&self, context: &Context<'_>) -> Result<String>;
 
     /// What `cargo testbed env` exports for it.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>>;
+    fn env(&self, _context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
+        Ok(Vec::new())
+    }
 
     /// Removes what its processes leave behind outside its directory. Called when they have ended, also after a start
     /// that was interrupted anywhere.
@@ -105,9 +92,6 @@ impl<'a> Context<'a> {
     }
 
     /// Creates a directory in the server's directory.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn create_directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
         create_directory(&path)?;
@@ -115,9 +99,6 @@ impl<'a> Context<'a> {
     }
 
     /// Writes a file in the server's directory.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.path(name);
         write_file(&path, content)?;
@@ -125,26 +106,17 @@ impl<'a> Context<'a> {
     }
 
     /// Reads a short file of the server's directory.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn read(&self, name: &str) -> Result<String> {
         let path = self.path(name);
         std::fs::read_to_string(&path).map_err(Error::io("read", &path))
     }
 
     /// `127.0.0.1:PORT` for the port with this name.
-    ///
-    /// # Errors
-    /// As [`Instance::port`].
     pub fn address(&self, port: &str) -> Result<String> {
         Ok(format!("127.0.0.1:{}", self.instance.port(port)?))
     }
 
     /// A program of a Go module.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the module's files cannot be read.
     pub fn program(&self, module: &GoModule, name: &str) -> Result<PathBuf> {
         Ok(module
             .directory(self.cache, &self.instance.testbed)?
@@ -152,18 +124,12 @@ impl<'a> Context<'a> {
     }
 
     /// Starts a process that outlives this program.
-    ///
-    /// # Errors
-    /// As [`Instance::spawn`].
     pub fn spawn(&self, name: &str, command: &Command) -> Result<Process> {
         self.instance.spawn(self.server, name, command, false)
     }
 
     /// Starts a process in new process and mount namespaces: when it ends, or is killed, so is all that it
     /// started, and its mounts are gone. Its network is the host's, or that of the namespace file `network`.
-    ///
-    /// # Errors
-    /// As [`Instance::spawn`].
     pub fn spawn_in_namespace(
         &self,
         name: &str,
@@ -189,9 +155,6 @@ impl<'a> Context<'a> {
     }
 
     /// Waits until a probe finds nothing wrong, or the process has ended, or `limit` has passed.
-    ///
-    /// # Errors
-    /// [`Error::Ended`] or [`Error::Unhealthy`], with the process' last words.
     pub fn await_healthy(
         &self,
         process: &str,
@@ -222,32 +185,23 @@ impl<'a> Context<'a> {
     }
 
     /// Whether all processes of this server run.
-    ///
-    /// # Errors
-    /// Which one does not.
     pub fn all_alive(&self) -> Health {
-        let records = self
-            .instance
-            .processes(self.server)
-            .map_err(|error| error.to_string())?;
+        let records = self.instance.processes(self.server)?;
         match records.iter().find(|record| !record.process.is_alive()) {
-            Some(record) => Err(format!("`{}` has ended", record.name)),
-            None if records.is_empty() => Err("it was not started".to_owned()),
+            Some(record) => Err(format!("`{}` exited", record.name)),
+            None if records.is_empty() => Err("not started".to_owned()),
             None => Ok(()),
         }
     }
 
     /// The command that runs a program inside the namespaces of a process that [`Self::spawn_in_namespace`] started.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if there is no such process.
     pub fn inside(
         &self,
         process: Process,
         program: impl AsRef<std::ffi::OsStr>,
     ) -> Result<Command> {
         let first = process::child_of(process.pid)
-            .ok_or_else(|| Error::Usage(format!("{}: the namespace has ended", self.server)))?;
+            .ok_or_else(|| Error::Usage(format!("{}: the namespace is gone", self.server)))?;
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &first.to_string(), "--pid", "--mount", "--net"])
@@ -264,9 +218,6 @@ impl<'a> Context<'a> {
 }
 
 /// A random word of 32 hexadecimal digits, for passwords and tokens.
-///
-/// # Errors
-/// [`Error::Io`] if the kernel gives no random bytes.
 pub fn random_word() -> Result<String> {
     use std::io::Read;
     let path = std::path::Path::new("/dev/urandom");
@@ -278,14 +229,9 @@ pub fn random_word() -> Result<String> {
 }
 
 /// Runs a command as a probe.
-///
-/// # Errors
-/// The first line of what it said.
 pub fn probe(command: &mut Command) -> Health {
     run(command).map(drop).map_err(|error| match error {
-        Error::Command { output, .. } => {
-            output.lines().next_back().unwrap_or("it fails").to_owned()
-        }
+        Error::Command { output, .. } => output.lines().next_back().unwrap_or("failed").to_owned(),
         other => other.to_string(),
     })
 }

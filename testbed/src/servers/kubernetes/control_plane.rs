@@ -28,10 +28,7 @@ pub(super) fn start(context: &Context<'_>) -> Result<()> {
         write_kubeconfig(context, name, token)?;
     }
     context.await_healthy("kube-apiserver", LIMIT, || {
-        probe(
-            &mut kubectl(context, &["get", "--raw", "/readyz"])
-                .map_err(|error| error.to_string())?,
-        )
+        probe(&mut kubectl(context, &["get", "--raw", "/readyz"])?)
     })?;
     start_controllers(context)
 }
@@ -39,8 +36,10 @@ pub(super) fn start(context: &Context<'_>) -> Result<()> {
 /// Pods are refused before their namespace has its ServiceAccount, and the controllers make it.
 pub(super) fn await_default_service_account(context: &Context<'_>) -> Result<()> {
     context.await_healthy("kube-controller-manager", LIMIT, || {
-        let get = kubectl(context, &["get", "serviceaccount", "default"]);
-        probe(&mut get.map_err(|error| error.to_string())?)
+        probe(&mut kubectl(
+            context,
+            &["get", "serviceaccount", "default"],
+        )?)
     })
 }
 

@@ -122,17 +122,14 @@ fn proxy_health(context: &Context<'_>) -> Health {
 }
 
 fn is_ready(context: &Context<'_>) -> Health {
-    let wait = kubectl(
-        context,
-        &[
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=1s",
-            "node",
-            NODE,
-        ],
-    );
-    probe(&mut wait.map_err(|error| error.to_string())?)
+    let wait = [
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=1s",
+        "node",
+        NODE,
+    ];
+    probe(&mut kubectl(context, &wait)?)
 }
 
 /// Says how large the node's disk is. The kubelet does not measure it here (`localStorageCapacityIsolation`), and without
@@ -142,19 +139,15 @@ fn advertise_disk(context: &Context<'_>) -> Health {
         "allocatable": {"ephemeral-storage": "100Gi"},
         "capacity": {"ephemeral-storage": "100Gi"},
     }});
-    let patch = kubectl(
-        context,
-        &[
-            "patch",
-            "node",
-            NODE,
-            "--subresource=status",
-            "--type=merge",
-            "--patch",
-            &patch.to_string(),
-        ],
-    );
-    probe(&mut patch.map_err(|error| error.to_string())?)
+    let subresource = [
+        "patch",
+        "node",
+        NODE,
+        "--subresource=status",
+        "--type=merge",
+    ];
+    let mut patch_node = kubectl(context, &subresource)?;
+    probe(patch_node.arg("--patch").arg(patch.to_string()))
 }
 
 fn containerd_config(context: &Context<'_>) -> Result<String> {
