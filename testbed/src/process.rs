@@ -21,20 +21,8 @@ pub const MARK: &str = "PIPEOPS_TESTBED_INSTANCE";
 
 /// The only variables that a server inherits. Many read settings from the environment, and a developer's holds those that
 /// `cargo testbed env` printed: docker-registry would take `REGISTRY_AUTH` for its own.
-const INHERITED: [&str; 12] = [
-    "HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "LANG",
-    "NO_PROXY",
-    "PATH",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
+const INHERITED: &str = "HOME HTTPS_PROXY HTTP_PROXY LANG NO_PROXY PATH SSL_CERT_DIR SSL_CERT_FILE TMPDIR \
+                         http_proxy https_proxy no_proxy";
 
 /// One process, told apart from any later one with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,21 +67,17 @@ impl Process {
 pub fn spawn_detached(command: &Command, instance: &str, log: &Path) -> Result<Process> {
     let file = fs::File::create(log).map_err(Error::io("create", log))?;
     let again = file.try_clone().map_err(Error::io("open", log))?;
+    let inherited = INHERITED.split(' ');
+    let inherited = inherited.filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let own = command.get_envs();
+    let own = own.filter_map(|(name, value)| Some((name, value?)));
     let mut detached = Command::new("setsid");
     detached
         .arg(command.get_program())
         .args(command.get_args())
         .env_clear()
-        .envs(
-            INHERITED
-                .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        )
-        .envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
+        .envs(inherited)
+        .envs(own)
         .env(MARK, instance)
         .stdin(Stdio::null())
         .stdout(file)

@@ -14,17 +14,7 @@ use crate::error::{Error, Result};
 const REASON: &str = "needs testbed: ";
 
 /// The options with which cargo is told what of a package to test.
-const TARGETS: &[&str] = &[
-    "--all-targets",
-    "--bin",
-    "--bins",
-    "--doc",
-    "--example",
-    "--examples",
-    "--lib",
-    "--test",
-    "--tests",
-];
+const TARGETS: &str = "--all-targets --bin --bins --doc --example --examples --lib --test --tests";
 
 /// The servers and base images that the ignored tests under a folder need.
 pub fn needs(folder: &Path) -> Result<BTreeSet<String>> {
@@ -82,13 +72,15 @@ pub fn command(workspace: &Path, arguments: &[String]) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace).arg("test");
     forget_own_package(&mut cargo);
-    let chosen = |options: &[&str]| {
-        for_cargo.iter().any(|argument| {
-            let name = argument.split('=').next().unwrap_or_default();
-            options.contains(&name)
-        })
+    let chosen = |options: &str| {
+        let names = for_cargo
+            .iter()
+            .filter_map(|argument| argument.split('=').next());
+        names
+            .into_iter()
+            .any(|name| options.split(' ').any(|option| option == name))
     };
-    if !chosen(&["-p", "--package"]) {
+    if !chosen("-p --package") {
         cargo.arg("--workspace");
     }
     if !chosen(TARGETS) {

@@ -25,7 +25,7 @@ fn detect_names_language_evidence_and_start() {
         ("requirements.txt", "flask==3.1.0\n"),
         ("app.py", "from flask import Flask\napp = Flask(__name__)\n"),
     ]);
-    let found = json(&["detect", "."], dir.path(), 0);
+    let found = json("detect .", dir.path(), 0);
     assert_eq!(found["language"], "python");
     assert_eq!(found["framework"], "flask");
     assert_eq!(found["path"], ".");
@@ -61,7 +61,7 @@ fn the_demo_ends_with_a_complete_rollout() {
 #[test]
 fn an_explicit_language_wins() {
     let dir = tree(&[("package.json", "{}"), ("main.py", "print()")]);
-    let found = json(&["detect", "--language", "python", "."], dir.path(), 0);
+    let found = json("detect --language python .", dir.path(), 0);
     assert_eq!(
         (&found["language"], &found["confidence"]),
         (&json!("python"), &json!(1.0))
@@ -71,14 +71,11 @@ fn an_explicit_language_wins() {
 #[test]
 fn nothing_found_is_3_and_a_missing_folder_is_2() {
     let dir = tree(&[("notes.txt", "hello")]);
-    let found = json(&["detect", "."], dir.path(), 3);
+    let found = json("detect .", dir.path(), 3);
     assert_eq!(found["language"], Value::Null);
+    assert_eq!(pipeops("detect missing", dir.path()).status.code(), Some(2));
     assert_eq!(
-        pipeops(&["detect", "missing"], dir.path()).status.code(),
-        Some(2)
-    );
-    assert_eq!(
-        pipeops(&["no-such-command"], dir.path()).status.code(),
+        pipeops("no-such-command", dir.path()).status.code(),
         Some(2)
     );
 }
@@ -89,7 +86,7 @@ fn dockerfile_args_lists_them_as_written() {
         "Dockerfile",
         "ARG A=1 B\nFROM alpine:${A} AS build\nARG X=1\nARG Y\nONBUILD ARG FOO\n",
     )]);
-    let report = json(&["dockerfile", "args", "Dockerfile"], dir.path(), 0);
+    let report = json("dockerfile args Dockerfile", dir.path(), 0);
     assert_eq!(
         report,
         json!({
@@ -102,9 +99,9 @@ fn dockerfile_args_lists_them_as_written() {
 #[test]
 fn a_dockerfile_that_does_not_parse_is_2_with_its_line() {
     let dir = tree(&[("Dockerfile", "FROM alpine\n\nRUNN true\n")]);
-    let error = json(&["dockerfile", "args", "Dockerfile"], dir.path(), 2);
+    let error = json("dockerfile args Dockerfile", dir.path(), 2);
     assert_eq!(error["error"]["line"], 3);
-    let text = pipeops(&["dockerfile", "args", "Dockerfile"], dir.path());
+    let text = pipeops("dockerfile args Dockerfile", dir.path());
     assert!(
         String::from_utf8_lossy(&text.stderr).contains("RUNN"),
         "{text:?}"
@@ -114,16 +111,8 @@ fn a_dockerfile_that_does_not_parse_is_2_with_its_line() {
 #[test]
 fn dockerfile_filter_says_why() {
     let dir = tree(&[("Dockerfile", "FROM alpine\nARG WANTED\n")]);
-    let arguments = [
-        "dockerfile",
-        "filter",
-        "Dockerfile",
-        "--build-arg",
-        "WANTED=1",
-        "--build-arg",
-        "OTHER=2",
-    ];
-    let filtered = json(&arguments, dir.path(), 0);
+    let arguments = "dockerfile filter Dockerfile --build-arg WANTED=1 --build-arg OTHER=2";
+    let filtered = json(arguments, dir.path(), 0);
     let keys = |list: &str| -> Vec<String> {
         let entries = filtered[list].as_array().unwrap();
         entries
@@ -139,7 +128,7 @@ fn dockerfile_filter_says_why() {
 #[test]
 fn dockerfile_generate_writes_once_and_overwrites_nothing() {
     let dir = tree(&[("app.py", "print()"), (".dockerignore", "mine\n")]);
-    let first = pipeops(&["dockerfile", "generate", "--write", "."], dir.path());
+    let first = pipeops("dockerfile generate --write .", dir.path());
     assert!(first.status.success(), "{first:?}");
     let written = fs::read_to_string(dir.path().join("Dockerfile")).unwrap();
     assert!(
@@ -154,22 +143,13 @@ fn dockerfile_generate_writes_once_and_overwrites_nothing() {
 
 #[test]
 fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
+    let dir = tree(&[("secret", "hunter2\n")]);
     let image = format!(
         "registry.example.com/shop:4f2c9ab@sha256:{}",
         "a".repeat(64)
     );
-    let dir = tree(&[("secret", "hunter2\n")]);
-    let arguments = [
-        "manifests",
-        "--name",
-        "shop",
-        "--image",
-        &image,
-        "--env",
-        "LOG=info",
-        "--secret-file",
-        "KEY=secret",
-    ];
+    let arguments =
+        format!("manifests --name shop --image {image} --env LOG=info --secret-file KEY=secret");
     let text = text(&arguments, dir.path());
     let documents: Vec<&str> = text
         .split("---\n")
@@ -188,16 +168,8 @@ fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
 #[test]
 fn all_that_is_wrong_with_an_app_is_said_at_once() {
     let dir = tree(&[]);
-    let arguments = [
-        "manifests",
-        "--name",
-        "Bad_Name",
-        "--image",
-        "registry.example.com/shop:1",
-        "--replicas",
-        "0",
-    ];
-    let output = pipeops(&arguments, dir.path());
+    let arguments = "manifests --name Bad_Name --image registry.example.com/shop:1 --replicas 0";
+    let output = pipeops(arguments, dir.path());
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("name") && text.contains("digest"), "{text}");
@@ -206,46 +178,23 @@ fn all_that_is_wrong_with_an_app_is_said_at_once() {
 #[test]
 fn a_project_is_created_shown_and_completed() {
     let dir = tree(&[("token", "s3cr3t-token\n")]);
-    let run = |arguments: &[&str]| {
-        pipeops(
-            &[&["--data", "data", "--output", "json"], arguments].concat(),
-            dir.path(),
-        )
-    };
-    let created = json_of(
-        &run(&[
-            "project",
-            "create",
-            "shop",
-            "--repository",
-            "https://git.example.com/a/shop.git",
-        ]),
-        0,
-    );
+    let run = |arguments: &str| pipeops(&format!("--data data -o json {arguments}"), dir.path());
+    let created = run("project create shop --repository https://git.example.com/a/shop.git");
+    let missing = &json_of(&created, 0)["missing"];
     assert!(
-        !created["missing"].as_array().unwrap().is_empty(),
-        "the image is missing: {created}"
+        !missing.as_array().unwrap().is_empty(),
+        "the image is missing: {created:?}"
     );
-    let login = [
-        "--registry-username",
-        "ci",
-        "--registry-password-file",
-        "token",
-    ];
-    let image = ["--image", "registry.example.com/a/shop"];
-    let updated = run(&[
-        &["project", "registry", "update", "shop"],
-        &login[..],
-        &image[..],
-    ]
-    .concat());
+    let login = "--registry-username ci --registry-password-file token";
+    let image = "--image registry.example.com/a/shop";
+    let updated = run(&format!("project registry update shop {login} {image}"));
     assert_eq!(json_of(&updated, 0)["missing"], json!([]));
     assert!(
         !String::from_utf8_lossy(&updated.stdout).contains("s3cr3t"),
         "a secret was printed"
     );
-    assert_eq!(json_of(&run(&["project", "list"]), 0)[0]["name"], "shop");
-    assert_eq!(run(&["project", "show", "other"]).status.code(), Some(3));
+    assert_eq!(json_of(&run("project list"), 0)[0]["name"], "shop");
+    assert_eq!(run("project show other").status.code(), Some(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,16 +202,15 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
     let mirror = json!({ "mirrors": { "docker.io": registry.host() } }).to_string();
     let dir = tree(&[("index.html", "hello"), ("images.json", &mirror)]);
-    let generate = ["dockerfile", "generate", "--base-images", "images.json"];
-    let pinned = [&generate[..], &["--pin"]].concat();
+    let generate = "dockerfile generate --base-images images.json";
+    let pinned = "dockerfile generate --base-images images.json --pin";
 
-    let missing = pipeops(&pinned, dir.path());
+    let missing = pipeops(pinned, dir.path());
     let said = String::from_utf8_lossy(&missing.stderr).into_owned();
     assert_eq!(missing.status.code(), Some(3), "{said}");
     assert!(said.contains("Base image not found"), "{said}");
 
-    let text = |arguments: &[&str]| text(arguments, dir.path());
-    let plain = text(&generate);
+    let plain = text(generate, dir.path());
     let from = plain
         .lines()
         .find(|line| line.starts_with("FROM "))
@@ -271,7 +219,7 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
     let (repository, tag) = name.and_then(|name| name.rsplit_once(':')).unwrap();
     let digest = registry.seed(repository, tag, &BaseImage::new()).unwrap();
     assert_eq!(
-        text(&pinned),
+        text(pinned, dir.path()),
         plain.replace(from, &format!("{from}@{digest}"))
     );
 }
@@ -279,21 +227,21 @@ async fn base_images_are_pinned_to_what_their_registry_has() {
 #[test]
 fn explain_prints_pages_and_suggests_near_codes() {
     let dir = tree(&[]);
-    let text = |arguments: &[&str]| text(arguments, dir.path());
-    let page = text(&["explain", "image-pull/auth"]);
+    let text = |arguments: &str| text(arguments, dir.path());
+    let page = text("explain image-pull/auth");
     assert!(page.starts_with("image-pull/auth: "), "{page}");
     assert!(
         page.ends_with("\nRun: pipeops project registry update PROJECT\n"),
         "{page}"
     );
-    assert!(text(&["explain"]).contains("\n\nimage-pull/"));
-    assert!(text(&["explain", "imagepullbackoff"]).contains("image-pull/auth "));
+    assert!(text("explain").contains("\n\nimage-pull/"));
+    assert!(text("explain imagepullbackoff").contains("image-pull/auth "));
 
-    let all = json(&["explain"], dir.path(), 0);
-    let one = json(&["explain", "image-pull/auth"], dir.path(), 0);
+    let all = json("explain", dir.path(), 0);
+    let one = json("explain image-pull/auth", dir.path(), 0);
     assert!(all.as_array().unwrap().contains(&one), "{one}");
 
-    let unknown = pipeops(&["-o", "json", "explain", "image-pul/auth"], dir.path());
+    let unknown = pipeops("-o json explain image-pul/auth", dir.path());
     let error = &json_of(&unknown, 3)["error"];
     assert_eq!(error["code"], "cli/no-such-code");
     assert!(
@@ -373,10 +321,10 @@ async fn deploy_finds_the_commit_that_is_meant() {
     );
     let cluster = cluster.await.unwrap();
     let dir = tree(&[("kubeconfig", &cluster.kubeconfig())]);
-    let run = |folder: &Path, arguments: &[&str]| {
+    let run = |folder: &Path, arguments: &str| {
         Command::new(env!("CARGO_BIN_EXE_pipeops"))
             .args(["--output", "json"])
-            .args(arguments)
+            .args(arguments.split_whitespace())
             .current_dir(folder)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -388,26 +336,24 @@ async fn deploy_finds_the_commit_that_is_meant() {
             .unwrap()
     };
     let image = format!("{}/team/shop", registry.host());
-    let create = [
-        "project",
-        "create",
-        "shop",
-        "--image",
-        &image,
-        "--repository",
-        repository.url(),
-    ];
+    let create = format!(
+        "project create shop --image {image} --repository {}",
+        repository.url()
+    );
     json_of(&run(dir.path(), &create), 0);
-    let deployed = |folder: &Path, arguments: &[&str]| {
-        let output = run(folder, &[&["deploy", "shop"], arguments].concat());
+    let deployed = |folder: &Path, arguments: &str| {
+        let output = run(folder, &format!("deploy shop {arguments}"));
         let text = String::from_utf8(output.stdout.clone()).unwrap();
         let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         assert!(output.status.success(), "{text}");
         first["commit"].as_str().unwrap().to_owned()
     };
-    assert_eq!(deployed(dir.path(), &[]), new, "the head of the branch");
-    assert_eq!(deployed(dir.path(), &["--commit", "v1"]), old);
-    assert_eq!(deployed(dir.path(), &["--commit", &new[..7]]), new);
+    assert_eq!(deployed(dir.path(), ""), new, "the head of the branch");
+    assert_eq!(deployed(dir.path(), "--commit v1"), old);
+    assert_eq!(
+        deployed(dir.path(), &format!("--commit {}", &new[..7])),
+        new
+    );
 
     let checkout = dir.path().join("checkout");
     let cloned = Command::new("git")
@@ -416,9 +362,9 @@ async fn deploy_finds_the_commit_that_is_meant() {
         .output()
         .unwrap();
     assert!(cloned.status.success(), "{cloned:?}");
-    assert_eq!(deployed(&checkout, &[]), old, "the HEAD of the checkout");
+    assert_eq!(deployed(&checkout, ""), old, "the HEAD of the checkout");
 
-    let unknown = json_of(&run(dir.path(), &["deploy", "shop", "--commit", "mian"]), 3);
+    let unknown = json_of(&run(dir.path(), "deploy shop --commit mian"), 3);
     let error = unknown["error"].to_string();
     assert!(
         error.contains(repository.url()) && error.contains("mian"),
@@ -441,9 +387,10 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
-fn pipeops(arguments: &[&str], dir: &Path) -> Output {
+/// Runs a command line without quotes.
+fn pipeops(arguments: &str, dir: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pipeops"))
-        .args(arguments)
+        .args(arguments.split_whitespace())
         .current_dir(dir)
         .env_clear()
         .output()
@@ -451,18 +398,15 @@ fn pipeops(arguments: &[&str], dir: &Path) -> Output {
 }
 
 /// What a successful command prints.
-fn text(arguments: &[&str], dir: &Path) -> String {
+fn text(arguments: &str, dir: &Path) -> String {
     let output = pipeops(arguments, dir);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// What a command prints as JSON. It must end with this code.
-fn json(arguments: &[&str], dir: &Path, code: i32) -> Value {
-    json_of(
-        &pipeops(&[&["--output", "json"], arguments].concat(), dir),
-        code,
-    )
+fn json(arguments: &str, dir: &Path, code: i32) -> Value {
+    json_of(&pipeops(&format!("-o json {arguments}"), dir), code)
 }
 
 fn json_of(output: &Output, code: i32) -> Value {

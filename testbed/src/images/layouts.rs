@@ -14,21 +14,8 @@ use crate::error::{Error, Result};
 use crate::oci;
 
 /// Settings of this machine without which a build in a container would not reach its package registry.
-const ENVIRONMENT: &[&str] = &[
-    "GONOSUMDB",
-    "GOPROXY",
-    "GOSUMDB",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "NPM_CONFIG_REGISTRY",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_INDEX_URL",
-    "PIP_TRUSTED_HOST",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
+const ENVIRONMENT: &str = "GONOSUMDB GOPROXY GOSUMDB HTTPS_PROXY HTTP_PROXY NO_PROXY NPM_CONFIG_REGISTRY \
+                           PIP_EXTRA_INDEX_URL PIP_INDEX_URL PIP_TRUSTED_HOST http_proxy https_proxy no_proxy";
 
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -97,7 +84,7 @@ impl Recipe {
         let path = testbed.join(file);
         let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         if matches!(self.inputs[..], [Input::Debian(_)]) {
-            for name in ENVIRONMENT {
+            for name in ENVIRONMENT.split(' ') {
                 if let Ok(value) = std::env::var(name) {
                     text.push_str(&format!("ENV {name}={value:?}\n"));
                 }

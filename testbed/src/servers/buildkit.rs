@@ -65,14 +65,12 @@ impl Server for BuildKit {
     fn health(&self, context: &Context<'_>) -> Health {
         let buildctl = context.program(&golang::BUILDKIT, "buildctl")?;
         let address = self.address(context)?;
-        probe(Command::new(buildctl).args([
-            "--addr",
-            &address,
-            "--timeout",
-            "2",
-            "debug",
-            "workers",
-        ]))
+        let workers = ["--timeout", "2", "debug", "workers"];
+        probe(
+            Command::new(buildctl)
+                .args(["--addr", &address])
+                .args(workers),
+        )
     }
 
     fn address(&self, context: &Context<'_>) -> Result<String> {
@@ -83,16 +81,12 @@ impl Server for BuildKit {
     }
 
     fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
-        let program = |name| -> Result<String> {
-            Ok(context
-                .program(&golang::BUILDKIT, name)?
-                .display()
-                .to_string())
-        };
+        let programs = golang::BUILDKIT.directory(context.cache, &context.instance.testbed)?;
+        let program = |name| programs.join(name).display().to_string();
         Ok(vec![
             ("BUILDKIT_HOST", self.address(context)?),
-            ("BUILDCTL", program("buildctl")?),
-            ("BUILDKITD", program("buildkitd")?),
+            ("BUILDCTL", program("buildctl")),
+            ("BUILDKITD", program("buildkitd")),
         ])
     }
 

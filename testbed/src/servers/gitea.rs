@@ -106,32 +106,17 @@ fn configuration(context: &Context<'_>) -> Result<String> {
 
 /// Creates the administrator and returns a token that may do everything.
 fn create_user(context: &Context<'_>, password: &str) -> Result<String> {
-    run(command(context)?
-        .args([
-            "admin",
-            "user",
-            "create",
-            "--admin",
-            "--must-change-password=false",
-        ])
-        .args([
-            "--username",
-            USERNAME,
-            "--email",
-            "pipeops@localhost.localdomain",
-            "--password",
-            password,
-        ]))?;
+    let create = "admin user create --admin --must-change-password=false --email pipeops@localhost.localdomain";
+    run(command(context)?.args(create.split(' ')).args([
+        "--username",
+        USERNAME,
+        "--password",
+        password,
+    ]))?;
+    let generate = "admin user generate-access-token --raw --scopes all --token-name testbed";
     let token = run(command(context)?
-        .args([
-            "admin",
-            "user",
-            "generate-access-token",
-            "--raw",
-            "--scopes",
-            "all",
-        ])
-        .args(["--username", USERNAME, "--token-name", "testbed"]))?;
+        .args(generate.split(' '))
+        .args(["--username", USERNAME]))?;
     Ok(token
         .lines()
         .next_back()

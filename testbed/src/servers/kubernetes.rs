@@ -66,18 +66,11 @@ impl Server for Kubernetes {
     }
 
     fn env(&self, context: &Context<'_>) -> Result<Vec<(&'static str, String)>> {
+        let kubectl = context.program(&KUBERNETES, "kubectl")?;
+        let config = admin_kubeconfig(context);
         Ok(vec![
-            (
-                "KUBECONFIG",
-                admin_kubeconfig(context).display().to_string(),
-            ),
-            (
-                "KUBECTL",
-                context
-                    .program(&KUBERNETES, "kubectl")?
-                    .display()
-                    .to_string(),
-            ),
+            ("KUBECONFIG", config.display().to_string()),
+            ("KUBECTL", kubectl.display().to_string()),
             ("KUBERNETES_NODE_ADDRESS", plan(context).node()),
         ])
     }

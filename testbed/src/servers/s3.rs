@@ -44,16 +44,8 @@ impl Server for VersityGateway {
         gateway
             .env("ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("ROOT_SECRET_KEY", secret)
-            .args([
-                "--port",
-                &context.address("s3")?,
-                "--region",
-                REGION,
-                "--health",
-                "/health",
-                "--quiet",
-                "posix",
-            ])
+            .args(["--port", &context.address("s3")?, "--region", REGION])
+            .args(["--health", "/health", "--quiet", "posix"])
             .arg(context.path("root"));
         context.spawn("versitygw", &gateway)?;
         context.await_healthy("versitygw", Duration::from_secs(20), || {

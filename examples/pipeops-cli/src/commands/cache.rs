@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use pipeops::buildkit::cache::collect::{Amount, Collector, NamespaceReport, Policy, Report};
 use pipeops::core::Diagnosis;
 use pipeops::core::units::size;
@@ -227,7 +227,8 @@ fn human(amount: Amount) -> String {
 
 /// `50G`, `512MiB`, `1000`: powers of 1024.
 fn bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text);
+    let end = text.find(|character: char| !character.is_ascii_digit());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
     let power = match unit.trim_end_matches("iB").trim_end_matches('B') {
         "" => 0,
         "K" | "k" => 1,
@@ -246,27 +247,10 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 /// `90s`, `45m`, `12h`, `30d`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => {
-            return Err(format!(
-                "invalid duration {text:?}: write 90s, 45m, 12h or 30d"
-            ));
-        }
-    };
-    let number: u32 = number
-        .parse()
-        .map_err(|_| format!("{text:?} does not start with a whole number"))?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
-}
-
-fn split(text: &str) -> (&str, &str) {
-    let end = text.find(|character: char| !character.is_ascii_digit());
-    text.split_at(end.unwrap_or(text.len()))
+    let span = text.parse::<Span>().ok();
+    let span = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    span.and_then(|span| span.try_into().ok())
+        .ok_or_else(|| format!("invalid duration {text:?}: write 90s, 45m, 12h or 30d"))
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use async_trait::async_trait;
 use pipeops::core::{Diagnosis, SecretString};
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
 use pipeops::testkit::webhook::{Sender, sign};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::failed::failed;
@@ -18,38 +20,30 @@ use crate::pages::DEMO_GITEA;
 /// The sample repository's name.
 pub const REPOSITORY: &str = "pipeops-demo";
 
-/// The server of the sample repository.
-pub enum Forge {
-    /// A real Gitea, spoken to with `git push` and its API.
-    Gitea(Box<GiteaForge>),
-    /// An in-process git server.
-    StandIn(Box<StandInForge>),
-}
+/// git without the user's own settings, and with one that gets its value for each call.
+const GIT_SETTINGS: [(&str, &str); 9] = [
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_AUTHOR_NAME", "demo"),
+    ("GIT_AUTHOR_EMAIL", "demo@example.com"),
+    ("GIT_COMMITTER_NAME", "demo"),
+    ("GIT_COMMITTER_EMAIL", "demo@example.com"),
+    ("GIT_CONFIG_COUNT", "1"),
+    ("GIT_CONFIG_KEY_0", "http.extraHeader"),
+];
 
-impl Forge {
+/// The server of the sample repository.
+#[async_trait]
+pub trait Forge: Send {
     /// The address that the pipeline clones from.
-    pub fn clone_url(&self) -> String {
-        match self {
-            Self::Gitea(forge) => forge.clone_url(),
-            Self::StandIn(forge) => forge.url.clone(),
-        }
-    }
+    fn clone_url(&self) -> String;
 
     /// Commits and returns the SHA of the commit.
-    pub async fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
-        match self {
-            Self::Gitea(forge) => forge.commit(commit).await,
-            Self::StandIn(forge) => forge.commit(commit),
-        }
-    }
+    async fn commit(&mut self, commit: Commit) -> Result<String, CommandError>;
 
     /// Pushes the commits, which causes a signed webhook.
-    pub async fn push(&mut self) -> Result<(), CommandError> {
-        match self {
-            Self::Gitea(forge) => forge.push().await,
-            Self::StandIn(forge) => forge.send_webhook().await,
-        }
-    }
+    async fn push(&mut self) -> Result<(), CommandError>;
 }
 
 /// A repository on a real Gitea and its local clone.
@@ -75,56 +69,27 @@ impl GiteaForge {
         };
         let repository = format!("repos/{}/{REPOSITORY}", forge.gitea.username);
         forge
-            .call(reqwest::Method::DELETE, &repository, None, &[404])
+            .call(Method::DELETE, &repository, None, &[404])
             .await?;
         let new = json!({ "name": REPOSITORY, "default_branch": "main", "auto_init": false });
         forge
-            .call(reqwest::Method::POST, "user/repos", Some(new), &[])
+            .call(Method::POST, "user/repos", Some(new), &[])
             .await?;
         let hook = json!({
             "type": "gitea", "active": true, "events": ["push"],
             "config": { "url": hook_url, "content_type": "json", "secret": secret.expose() },
         });
-        forge
-            .call(
-                reqwest::Method::POST,
-                &format!("{repository}/hooks"),
-                Some(hook),
-                &[],
-            )
-            .await?;
+        let hooks = format!("{repository}/hooks");
+        forge.call(Method::POST, &hooks, Some(hook), &[]).await?;
         forge
             .git(&["init", "--quiet", "--initial-branch", "main"])
             .await?;
         Ok(forge)
     }
 
-    fn clone_url(&self) -> String {
-        format!(
-            "{}/{}/{REPOSITORY}.git",
-            self.gitea.url, self.gitea.username
-        )
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<String, CommandError> {
-        write_files(self.work.path(), commit)
-            .map_err(|error| failed("cannot write the sample repository", &error))?;
-        self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", &commit.message()])
-            .await?;
-        Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
-    }
-
-    /// A real `git push`: Gitea sends its webhook by itself.
-    async fn push(&self) -> Result<(), CommandError> {
-        self.git(&["push", "--quiet", &self.clone_url(), "main"])
-            .await
-            .map(drop)
-    }
-
     async fn call(
         &self,
-        method: reqwest::Method,
+        method: Method,
         path: &str,
         body: Option<Value>,
         accepted: &[u16],
@@ -164,24 +129,8 @@ impl GiteaForge {
         let output = tokio::process::Command::new("git")
             .args(arguments)
             .current_dir(self.work.path())
-            .envs([
-                ("GIT_CONFIG_NOSYSTEM", "1"),
-                ("GIT_CONFIG_GLOBAL", "/dev/null"),
-                ("GIT_TERMINAL_PROMPT", "0"),
-            ])
-            .envs([
-                ("GIT_AUTHOR_NAME", "demo"),
-                ("GIT_AUTHOR_EMAIL", "demo@example.com"),
-            ])
-            .envs([
-                ("GIT_COMMITTER_NAME", "demo"),
-                ("GIT_COMMITTER_EMAIL", "demo@example.com"),
-            ])
-            .envs([
-                ("GIT_CONFIG_COUNT", "1"),
-                ("GIT_CONFIG_KEY_0", "http.extraHeader"),
-                ("GIT_CONFIG_VALUE_0", &header),
-            ])
+            .envs(GIT_SETTINGS)
+            .env("GIT_CONFIG_VALUE_0", &header)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -192,6 +141,32 @@ impl GiteaForge {
         }
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(failed(&format!("git {} failed", arguments[0]), &message))
+    }
+}
+
+#[async_trait]
+impl Forge for GiteaForge {
+    fn clone_url(&self) -> String {
+        format!(
+            "{}/{}/{REPOSITORY}.git",
+            self.gitea.url, self.gitea.username
+        )
+    }
+
+    async fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
+        write_files(self.work.path(), commit)
+            .map_err(|error| failed("cannot write the sample repository", &error))?;
+        self.git(&["add", "--all"]).await?;
+        self.git(&["commit", "--quiet", "--message", &commit.message()])
+            .await?;
+        Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
+    }
+
+    /// A real `git push`: Gitea sends its webhook by itself.
+    async fn push(&mut self) -> Result<(), CommandError> {
+        self.git(&["push", "--quiet", &self.clone_url(), "main"])
+            .await
+            .map(drop)
     }
 }
 
@@ -230,37 +205,6 @@ impl StandInForge {
         })
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
-        let files = commit.files();
-        let texts: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(path, text)| (*path, text.as_str()))
-            .collect();
-        let sha = self
-            .repository
-            .commit(&texts, &commit.message())
-            .map_err(|error| failed("cannot commit", &error))?;
-        let changed = files.iter().map(|(path, _)| *path).collect();
-        self.head = Some((sha.clone(), commit.message(), changed));
-        Ok(sha)
-    }
-
-    /// Sends GitHub's webhook for a push.
-    async fn send_webhook(&mut self) -> Result<(), CommandError> {
-        let Some((sha, message, changed)) = self.head.take() else {
-            return Ok(());
-        };
-        let before = std::mem::replace(&mut self.pushed, sha.clone());
-        let body = json!({
-            "ref": "refs/heads/main", "before": before, "after": sha, "deleted": false, "forced": false,
-            "repository": { "full_name": format!("demo/{REPOSITORY}"), "clone_url": self.url, "default_branch": "main" },
-            "pusher": { "name": "demo" },
-            "head_commit": { "id": sha, "message": message },
-            "commits": [{ "id": sha, "message": message, "added": [], "modified": changed, "removed": [] }],
-        });
-        self.send(body.to_string()).await
-    }
-
     /// Signs and sends the webhook as GitHub does.
     async fn send(&self, body: String) -> Result<(), CommandError> {
         let response = self
@@ -278,6 +222,44 @@ impl StandInForge {
         let text = response.text().await.unwrap_or_default();
         let answer = format!("{status} {text}");
         Err(failed("the webhook was refused", &answer))
+    }
+}
+
+#[async_trait]
+impl Forge for StandInForge {
+    fn clone_url(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn commit(&mut self, commit: Commit) -> Result<String, CommandError> {
+        let files = commit.files();
+        let texts: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (*path, text.as_str()))
+            .collect();
+        let sha = self
+            .repository
+            .commit(&texts, &commit.message())
+            .map_err(|error| failed("cannot commit", &error))?;
+        let changed = files.iter().map(|(path, _)| *path).collect();
+        self.head = Some((sha.clone(), commit.message(), changed));
+        Ok(sha)
+    }
+
+    /// Sends GitHub's webhook for a push.
+    async fn push(&mut self) -> Result<(), CommandError> {
+        let Some((sha, message, changed)) = self.head.take() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.pushed, sha.clone());
+        let body = json!({
+            "ref": "refs/heads/main", "before": before, "after": sha, "deleted": false, "forced": false,
+            "repository": { "full_name": format!("demo/{REPOSITORY}"), "clone_url": self.url, "default_branch": "main" },
+            "pusher": { "name": "demo" },
+            "head_commit": { "id": sha, "message": message },
+            "commits": [{ "id": sha, "message": message, "added": [], "modified": changed, "removed": [] }],
+        });
+        self.send(body.to_string()).await
     }
 }
 

@@ -31,7 +31,7 @@ const WEBHOOK_LIMIT: Duration = Duration::from_secs(60);
 pub struct Scenario {
     service: Service,
     servers: Servers,
-    forge: Forge,
+    forge: Box<dyn Forge>,
     address: SocketAddr,
     format: Format,
     /// The version that is expected to answer.
@@ -68,13 +68,9 @@ impl Scenario {
             // Ends with the task: an error here would be a listener that broke.
             let _ = axum::serve(listener, router).await;
         });
-        let forge = match &environment.gitea {
-            Some(gitea) => Forge::Gitea(Box::new(
-                GiteaForge::create(gitea.clone(), &hook_url, &secret).await?,
-            )),
-            None => Forge::StandIn(Box::new(
-                StandInForge::start(&hook_url, secret.clone()).await?,
-            )),
+        let forge: Box<dyn Forge> = match &environment.gitea {
+            Some(gitea) => Box::new(GiteaForge::create(gitea.clone(), &hook_url, &secret).await?),
+            None => Box::new(StandInForge::start(&hook_url, secret.clone()).await?),
         };
         let scenario = Self {
             service,

@@ -67,20 +67,13 @@ impl Scene {
         let registry = registry.unwrap_or_else(|| std::env::var("REGISTRY").expect("REGISTRY"));
         let url = self.git.url(&format!("team/{}", self.name));
         let image = format!("{registry}/tests/{}", self.name);
+        let create = format!(
+            "project create {} --repository {url} --image {image} --replicas 1 --webhook-secret-file -",
+            self.name
+        );
         let mut child = self
             .command()
-            .args([
-                "project",
-                "create",
-                &self.name,
-                "--repository",
-                &url,
-                "--image",
-                &image,
-                "--replicas",
-                "1",
-            ])
-            .args(["--webhook-secret-file", "-"])
+            .args(create.split(' '))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

@@ -80,37 +80,26 @@ fn write_tokens(context: &Context<'_>) -> Result<Vec<String>> {
 fn start_api_server(context: &Context<'_>) -> Result<()> {
     let key = context.path("service-accounts.key");
     run(Command::new("openssl")
-        .args([
-            "ecparam",
-            "-name",
-            "prime256v1",
-            "-genkey",
-            "-noout",
-            "-out",
-        ])
+        .args("ecparam -name prime256v1 -genkey -noout -out".split(' '))
         .arg(&key))?;
     let key = key.display().to_string();
     let mut server = Command::new(context.program(&KUBERNETES, "kube-apiserver")?);
     server
-        .args([
-            "--etcd-servers",
-            &format!("http://{}", context.address("etcd")?),
-        ])
-        .args([
-            "--bind-address=127.0.0.1",
-            "--secure-port",
-            &context.instance.port("kube-apiserver")?.to_string(),
-        ])
+        .arg(format!(
+            "--etcd-servers=http://{}",
+            context.address("etcd")?
+        ))
+        .arg("--bind-address=127.0.0.1")
+        .arg(format!(
+            "--secure-port={}",
+            context.instance.port("kube-apiserver")?
+        ))
         // Where pods reach it; the node's rules lead from there to loopback.
         .args(["--advertise-address", &plan(context).host()])
         .arg("--cert-dir")
         .arg(context.path("certificates"))
-        .args([
-            "--service-account-key-file",
-            &key,
-            "--service-account-signing-key-file",
-            &key,
-        ])
+        .args(["--service-account-key-file", &key])
+        .args(["--service-account-signing-key-file", &key])
         .arg("--service-account-issuer=https://kubernetes.default.svc")
         .arg("--token-auth-file")
         .arg(context.path("tokens.csv"))
@@ -139,11 +128,8 @@ fn start_controllers(context: &Context<'_>) -> Result<()> {
         .arg(key)
         .arg("--root-ca-file")
         .arg(certificate(context))
-        .args([
-            "--leader-elect=false",
-            "--use-service-account-credentials=true",
-            "--secure-port=0",
-        ]);
+        .args(["--leader-elect=false", "--secure-port=0"])
+        .arg("--use-service-account-credentials=true");
     context.spawn("kube-controller-manager", &controllers)?;
     let mut scheduler = Command::new(context.program(&KUBERNETES, "kube-scheduler")?);
     scheduler

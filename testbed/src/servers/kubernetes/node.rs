@@ -86,12 +86,8 @@ fn start_kubelet(context: &Context<'_>, namespace: Process) -> Result<()> {
         .arg(control_plane::kubeconfig(context, "kubelet"))
         .arg("--root-dir")
         .arg(context.path("kubelet"))
-        .args([
-            "--hostname-override",
-            NODE,
-            "--node-ip",
-            &plan(context).node(),
-        ]);
+        .args(["--hostname-override", NODE])
+        .args(["--node-ip", &plan(context).node()]);
     context.spawn("kubelet", &kubelet).map(drop)
 }
 
@@ -106,19 +102,16 @@ fn start_proxy(context: &Context<'_>, namespace: Process) -> Result<()> {
 }
 
 fn kubelet_health(context: &Context<'_>) -> Health {
-    health::http(
-        &format!("{}:{KUBELET_HEALTH}", plan(context).node()),
-        "/healthz",
-        &[200],
-    )
+    node_health(context, KUBELET_HEALTH)
 }
 
 fn proxy_health(context: &Context<'_>) -> Health {
-    health::http(
-        &format!("{}:{PROXY_HEALTH}", plan(context).node()),
-        "/healthz",
-        &[200],
-    )
+    node_health(context, PROXY_HEALTH)
+}
+
+fn node_health(context: &Context<'_>, port: u16) -> Health {
+    let address = format!("{}:{port}", plan(context).node());
+    health::http(&address, "/healthz", &[200])
 }
 
 fn is_ready(context: &Context<'_>) -> Health {
