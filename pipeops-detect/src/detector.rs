@@ -316,7 +316,7 @@ fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
     };
     detection.evidence.push(Evidence {
         path: folder.at("Procfile"),
-        says: format!("starts `{}`", process.name),
+        says: format!("runs the process `{}`", process.name),
     });
     // What is no web process is not asked for anything.
     detection.port = match process.name.as_str() {

@@ -71,7 +71,11 @@ fn by_leiningen(found: &mut Findings, folder: &Folder<'_>) {
         weight::ENTRY,
         folder,
         "project.clj",
-        if ring { "a Ring handler" } else { "a `:main`" },
+        if ring {
+            "has a Ring handler"
+        } else {
+            "has a `:main`"
+        },
     );
     let task = if ring { "ring uberjar" } else { "uberjar" };
     found.plan.build = Some(Command::new("lein").args(task).into());

@@ -70,7 +70,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.version = standard(&build.text);
     let device = DEVICES.iter().find(|mark| build.text.contains(**mark));
     if let Some(mark) = device {
-        let says = format!("`{mark}`: built for a device or desktop, can't run in a cluster");
+        let says = format!("`{mark}`: built for a device or desktop, which can't run in a cluster");
         found.add(weight::NONE, folder, build.file, says);
         found.role = Role::Tools;
         return found;

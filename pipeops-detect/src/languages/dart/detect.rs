@@ -72,7 +72,7 @@ fn flutter(found: &mut Findings, folder: &Folder<'_>) {
     found.framework = Some("flutter".to_owned());
     let mobile = folder.has_dir("android") || folder.has_dir("ios");
     if !folder.has_dir("web") {
-        let says = "a phone or desktop app, can't run in a cluster";
+        let says = "a phone or desktop app, which can't run in a cluster";
         found.add(weight::NONE, folder, "pubspec.yaml", says);
         found.role = Role::Tools;
         return;

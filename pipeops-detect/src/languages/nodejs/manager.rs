@@ -26,7 +26,7 @@ const FILES: &[(&str, &str)] = &[
 pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
     let file = FILES.iter().find(|(file, _)| folder.has(file));
     if let Some((file, name)) = file {
-        found.add(weight::LOCKFILE, folder, file, format!("{name}'s"));
+        found.add(weight::LOCKFILE, folder, file, format!("written by {name}"));
     }
     let told = told(package);
     if let Some((_, says)) = &told {

@@ -86,7 +86,7 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
             weight::LOCKFILE,
             folder,
             ".moon/workspace.yml",
-            "a monorepo's tool",
+            "a monorepo tool",
         );
         let projects = folder.yaml(".moon/workspace.yml");
         let projects = &projects["projects"];
@@ -98,11 +98,11 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
         patterns.extend(named.filter_map(Value::as_str).map(str::to_owned));
     }
     if let Some(json) = folder.json("lerna.json") {
-        found.add(weight::LOCKFILE, folder, "lerna.json", "a monorepo's tool");
+        found.add(weight::LOCKFILE, folder, "lerna.json", "a monorepo tool");
         patterns.extend(texts(json.get("packages").and_then(Value::as_array)));
     }
     if let Some(json) = folder.json("rush.json") {
-        found.add(weight::LOCKFILE, folder, "rush.json", "a monorepo's tool");
+        found.add(weight::LOCKFILE, folder, "rush.json", "a monorepo tool");
         let projects = json.get("projects").and_then(Value::as_array);
         let folders = projects
             .into_iter()
@@ -111,7 +111,7 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
         patterns.extend(folders.map(str::to_owned));
     }
     if found
-        .add_file(weight::LOCKFILE, folder, &["nx.json"], "a monorepo's tool")
+        .add_file(weight::LOCKFILE, folder, &["nx.json"], "a monorepo tool")
         .is_some()
     {
         patterns.extend(["apps/*", "apps/*/*", "packages/*"].map(str::to_owned));
@@ -121,7 +121,7 @@ fn patterns(found: &mut Findings, site: &Site<'_>) -> Option<Vec<String>> {
                 weight::LOCKFILE,
                 folder,
                 &["turbo.json", "turbo.jsonc", "lerna.json"],
-                "a monorepo's tool",
+                "a monorepo tool",
             )
             .is_some()
     {
@@ -273,7 +273,7 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
         weight::NONE,
         site.folder,
         &member.path,
-        format!("{} is the member that is started", member.name),
+        format!("the workspace member that is started: {}", member.name),
     );
     found.framework.clone_from(&inner.framework);
     found.role = inner.role;

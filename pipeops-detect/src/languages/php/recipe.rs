@@ -149,8 +149,8 @@ impl<'a> Php<'a> {
         let lines = lines.map(|line| format!("'{line}'")).join(" \\\n    ");
         let mut command =
             format!("printf '%s\\n' \\\n    {lines} \\\n    > /usr/local/etc/php/conf.d/app.ini");
-        let mut why = "errors to the log, variables of the environment for the app, code compiled once: files do not \
-                       change"
+        let mut why = "logs errors, passes environment variables to the app, and never checks compiled code for changes, because \
+                       files don't change"
             .to_owned();
         if let Some(root) = &self.root {
             command.push_str(&format!(" \\\n && {}", apache(self.app, root)));

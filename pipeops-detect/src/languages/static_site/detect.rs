@@ -26,7 +26,12 @@ fn site(
     file: &str,
     (name, build, output): (&str, &str, &str),
 ) {
-    found.add(weight::FRAMEWORK, folder, file, format!("a {name} site"));
+    found.add(
+        weight::FRAMEWORK,
+        folder,
+        file,
+        format!("configures {name}"),
+    );
     found.framework = Some(name.to_owned());
     found.role = Role::Frontend;
     found.plan.build = Some(Command::new(build).into());
