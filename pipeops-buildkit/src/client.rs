@@ -82,7 +82,7 @@ impl ConnectOptions {
 /// It doesn't reconnect and doesn't retry; a [`Builder`](crate::Builder) does.
 ///
 /// ```
-/// use pipeops_buildkit::{Address, Client, ConnectOptions, PruneOptions};
+/// use pipeops_buildkit::{Address, Client, ConnectOptions};
 /// # use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -94,8 +94,6 @@ impl ConnectOptions {
 /// for worker in client.workers().await? {
 ///     println!("builds for {}", worker.platforms.join(", "));
 /// }
-/// let bytes: u64 = client.disk_usage(&[]).await?.iter().map(|record| record.size).sum();
-/// println!("its cache holds {bytes} bytes");
 /// # Ok(())
 /// # }
 /// ```
