@@ -134,14 +134,14 @@ impl EgressRule {
             cidr: Some(cidr.into()),
             ..Self::default()
         };
-        rule.to_ports(ports)
+        rule.with_ports(ports)
     }
 
     /// The pods of another PipeOps application in the same namespace.
     pub fn app(name: impl Into<String>, ports: impl IntoIterator<Item = u16>) -> Self {
         let mut rule = Self::default();
         rule.pod_labels.insert(NAME_LABEL.to_owned(), name.into());
-        rule.to_ports(ports)
+        rule.with_ports(ports)
     }
 
     /// All pods of a namespace.
@@ -150,10 +150,10 @@ impl EgressRule {
             namespace: Some(name.into()),
             ..Self::default()
         };
-        rule.to_ports(ports)
+        rule.with_ports(ports)
     }
 
-    fn to_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+    fn with_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.ports.extend(ports);
         self
     }

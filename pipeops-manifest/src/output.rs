@@ -24,6 +24,17 @@ pub fn to_yaml(stack: &Stack) -> String {
 /// The stack as a YAML stream in apply order. With [`SecretValues::Shown`], `kubectl apply -f` accepts it.
 ///
 /// The output is deterministic: `apiVersion`, `kind` and `metadata` come first, all other keys are sorted.
+///
+/// ```
+/// use pipeops_manifest::{App, ManifestGenerator, SecretValues, StandardManifests, to_yaml, to_yaml_with};
+///
+/// let image = format!("registry.example.com/shop@sha256:{}", "0".repeat(64)).parse()?;
+/// let app = App::new("shop", "prod", "4f2c9ab", image).secret("TOKEN", "secret");
+/// let stack = StandardManifests::new().generate(&app)?;
+/// assert!(to_yaml(&stack).contains("TOKEN: '[redacted]'"));
+/// assert!(to_yaml_with(&stack, SecretValues::Shown).contains("TOKEN: c2VjcmV0"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn to_yaml_with(stack: &Stack, secrets: SecretValues) -> String {
     let documents = stack.objects.iter().map(|object| {
         let value = shown(object, secrets);
