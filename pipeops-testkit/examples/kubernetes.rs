@@ -1,4 +1,4 @@
-//! A Kubernetes API for `kubectl`: writes a kubeconfig, and serves until the program is ended.
+//! Serves a Kubernetes API for `kubectl`: writes a kubeconfig and runs until it is stopped.
 //!
 //! ```text
 //! cargo run -p pipeops-testkit --example kubernetes -- /tmp/stand-in.yaml
@@ -16,16 +16,16 @@ use pipeops_testkit::kubernetes::{Cluster, ClusterOptions, PodBehaviour};
 async fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args()
         .nth(1)
-        .ok_or("say where the kubeconfig is to be written")?;
+        .ok_or("usage: kubernetes KUBECONFIG")?;
     let cluster = Cluster::start(ClusterOptions::default()).await?;
-    // The latest script that matches counts.
+    // The latest matching call applies.
     cluster.behaviour("*", PodBehaviour::ready().log(["listening on port 8080"]));
     cluster.behaviour(
         "*:broken",
         PodBehaviour::crash(1).log(["cannot open the database"]),
     );
     std::fs::write(&path, cluster.kubeconfig())?;
-    println!("{} is served; its kubeconfig is {path}", cluster.url());
+    println!("serving {}; kubeconfig: {path}", cluster.url());
     std::future::pending::<()>().await;
     Ok(())
 }

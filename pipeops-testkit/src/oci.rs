@@ -1,4 +1,4 @@
-//! Images as the [OCI image specification] writes them: layers, configuration, manifest.
+//! Layers, configuration and manifest of an image, as in the [OCI image specification].
 //!
 //! [OCI image specification]: https://github.com/opencontainers/image-spec
 

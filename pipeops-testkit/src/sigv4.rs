@@ -1,4 +1,4 @@
-//! Amazon's Signature Version 4: what both who signs and who checks compute.
+//! Amazon's Signature Version 4, for the signing and the verifying side.
 //!
 //! See [Amazon's documentation](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
 

@@ -1,4 +1,4 @@
-//! The git server stand-in, seen by git itself. `pipeops-runner` clones from it with gix.
+//! git clones from the stand-in. The tests of `pipeops-runner` do the same with gix.
 #![cfg(feature = "git")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

@@ -1,4 +1,4 @@
-//! The S3 stand-in, seen by `object_store`: its own suite, which it runs against every back end.
+//! The S3 stand-in, tested with `object_store`'s own suite.
 #![cfg(feature = "s3")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

@@ -1,4 +1,4 @@
-//! What the parts of one build share.
+//! The state of one build.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};

@@ -1,4 +1,4 @@
-//! The daemon's build cache: which steps were done before, and what came out.
+//! The daemon's build cache: completed steps and their results.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

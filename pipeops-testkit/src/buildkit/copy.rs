@@ -1,4 +1,4 @@
-//! `COPY`: from one tree into another.
+//! `COPY`: copies entries from one tree into another.
 
 use super::error::{BuildError, BuildResult};
 use super::tree::{Entry, Node, Tree, clean, join};

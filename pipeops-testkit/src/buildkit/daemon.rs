@@ -1,4 +1,4 @@
-//! What all calls of one daemon share.
+//! The state of a daemon, shared by all calls.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! From the instructions of a stage to its steps and its configuration.
+//! Turns the instructions of a stage into its steps and its configuration.
 
 use std::ops::RangeInclusive;
 

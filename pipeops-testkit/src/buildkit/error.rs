@@ -1,4 +1,4 @@
-//! Build errors as the daemon sends them: a gRPC status whose details are JSON in `Any` messages.
+//! Build errors in the form that a daemon sends: a gRPC status whose details are JSON in `Any` messages.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! The end of a build: configuration and manifest are written, and the image is pushed.
+//! The end of a build: writes the configuration and manifest, and pushes the image.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The receiving side of `FileSync.DiffCopy`: a folder of the client, as the client chooses to show it.
+//! The receiving side of `FileSync.DiffCopy`, which transfers a folder of the client.
 //!
 //! The protocol is that of [fsutil](https://github.com/tonistiigi/fsutil): the client lists everything (STAT), the
 //! daemon asks for the files that it does not have (REQ), the client sends them (DATA), and both say that they are done
@@ -104,7 +104,7 @@ pub(super) async fn fetch(
     let before = before.unwrap_or_default();
     let received = tokio::time::timeout(TIMEOUT, transfer(session, wanted, before))
         .await
-        .map_err(|_| BuildError::new("the client did not send its files in time"))??;
+        .map_err(|_| BuildError::new("timed out waiting for the client's files"))??;
     let (result, files) = received.finish()?;
     if keeps {
         lock(&kept.0).insert(key, files);
@@ -328,9 +328,7 @@ fn is_same(old: &Stat, new: &Stat) -> bool {
 }
 
 fn protocol(what: &str) -> BuildError {
-    BuildError::new(format!(
-        "the client broke the file transfer's protocol: {what}"
-    ))
+    BuildError::new(format!("file transfer protocol error: {what}"))
 }
 
 /// fsutil's rules for the list: clean relative paths, each folder before what is in it, siblings in bytewise order.

@@ -1,4 +1,4 @@
-//! A small HTTP client for registries: plain HTTP, bounded in time and size, errors in the daemon's words.
+//! An HTTP client for registries: plain HTTP, with limits for time and size, and errors in the daemon's words.
 
 use std::error::Error;
 use std::time::Duration;

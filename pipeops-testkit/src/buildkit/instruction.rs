@@ -1,4 +1,4 @@
-//! The texts of single instructions: how they are shown, and what their arguments mean.
+//! The text of an instruction: how it is displayed, and what its arguments mean.
 
 use pipeops_dockerfile::{Arguments, Instruction, Word};
 

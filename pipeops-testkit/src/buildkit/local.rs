@@ -1,4 +1,4 @@
-//! What a build takes from the client's folders: the Dockerfile, the ignore file, the context.
+//! Transfers from the client's folders: the Dockerfile, the ignore file, the context.
 
 use super::build::Build;
 use super::dispatch::Action;

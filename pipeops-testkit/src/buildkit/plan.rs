@@ -1,4 +1,4 @@
-//! From a Dockerfile to the stages that one build needs.
+//! Selects the stages of a Dockerfile that a build needs.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Logins at registries: the daemon has none and asks the client's session.
+//! Registry logins. The daemon has no credentials and asks the client's session for them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -83,7 +83,7 @@ impl Logins {
             }
         };
         let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| BuildError::new("the login cannot stand in a header"))?;
+            .map_err(|_| BuildError::new("the credentials are not a valid header value"))?;
         value.set_sensitive(true);
         let key = (host.to_owned(), scope.to_owned());
         lock(&self.known).insert(key, value.clone());
@@ -160,7 +160,7 @@ impl Logins {
             Ok(true)
         } else {
             Err(BuildError::new(format!(
-                "the session's signature for {host} is not good"
+                "the session's signature for {host} is invalid"
             )))
         }
     }

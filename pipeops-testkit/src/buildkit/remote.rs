@@ -1,4 +1,4 @@
-//! Images in registries: base images come from there, results go there.
+//! Images in registries: pulls base images and pushes results.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -160,7 +160,7 @@ impl Remote {
         }
         if digest_of(&answer.body) != descriptor.digest {
             return Err(BuildError::new(format!(
-                "the content of {url} has another digest"
+                "the content of {url} does not match its digest"
             )));
         }
         self.blobs
@@ -391,8 +391,8 @@ pub(super) fn written(name: &ImageRef) -> String {
 
 fn unreachable(name: &ImageRef) -> BuildError {
     BuildError::new(format!(
-        "failed to do request: the stand-in of pipeops-testkit speaks plain HTTP to loopback registries and to its \
-         mirrors, not to {:?}",
+        "failed to do request: stand-in: a request to {:?} is not implemented; only registries on loopback and \
+         mirrors are reached",
         name.host()
     ))
 }

@@ -1,4 +1,4 @@
-//! Remote caches of a build: read before its steps, written after them.
+//! Remote caches of a build: imported before its steps, exported after them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -50,7 +50,8 @@ impl Build {
             Some(layer) => {
                 let bytes = step.cache.blob(&layer.blob).await?;
                 if digest_of(&bytes) != layer.blob {
-                    let message = format!("the content of {} has another digest", layer.blob);
+                    let message =
+                        format!("the content of {} does not match its digest", layer.blob);
                     return Err(BuildError::new(message));
                 }
                 let annotations = layer.annotations.as_ref();

@@ -1,4 +1,4 @@
-//! What a `SolveRequest` asks for, and what of it this daemon does.
+//! Reads a `SolveRequest` and rejects what the stand-in does not implement.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! A build cache in an S3 bucket, laid out as BuildKit's `s3` back end does it.
+//! A build cache in an S3 bucket, in the layout of BuildKit's `s3` back end.
 //!
 //! Blobs are at `<prefix>blobs/sha256:…`, manifests at `<prefix>manifests/<name>`. The records in a manifest are named by
 //! this daemon's own keys: a real daemon finds nothing in them, and this one nothing in a real daemon's.

@@ -1,4 +1,4 @@
-//! Sessions: the client's own services, reached through the tunnel that it opens.
+//! Sessions: the client's services, which the daemon calls through a tunnel.
 //!
 //! The client runs an HTTP/2 server inside of the byte messages of `Control.Session`; the daemon is its client.
 

@@ -1,4 +1,4 @@
-//! The steps of a stage, done one after the other.
+//! Executes the steps of a stage, one after the other.
 
 use std::collections::HashMap;
 
@@ -318,7 +318,7 @@ pub(super) enum Source {
 
 /// What the log of a skipped command says.
 const SKIPPED: &str =
-    "pipeops-testkit: this stand-in of BuildKit does not run commands; this one was skipped\n";
+    "pipeops-testkit: skipped, because the BuildKit stand-in does not run commands\n";
 
 fn known(state: Option<&StageState>) -> BuildResult<(&Tree, bool)> {
     let state = state.ok_or_else(|| BuildError::new("the source of a copy was not built"))?;

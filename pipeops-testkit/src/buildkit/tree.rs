@@ -219,7 +219,7 @@ pub(super) fn read_tar(reader: impl Read, limit: u64) -> io::Result<Vec<(String,
 fn too_large(limit: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::FileTooLarge,
-        format!("this stand-in holds at most {limit} bytes of an archive"),
+        format!("the archive has more than {limit} bytes"),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Words of a Dockerfile: quotes taken out, variables put in.
+//! Expands the words of a Dockerfile: quotes, escapes, variables.
 //!
 //! The rules are those of the [Dockerfile reference](https://docs.docker.com/reference/dockerfile/#environment-replacement).
 

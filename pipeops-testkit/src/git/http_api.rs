@@ -1,4 +1,4 @@
-//! Smart HTTP: which repository, who asks, and what for.
+//! Smart HTTP: finds the repository, authenticates the client, dispatches the request.
 //!
 //! See [http-protocol](https://git-scm.com/docs/http-protocol).
 

@@ -29,13 +29,13 @@ pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Packet<'_>>, String> {
 fn parse_one(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), String> {
     let (digits, rest) = bytes
         .split_at_checked(4)
-        .ok_or("a pkt-line ends in its length")?;
+        .ok_or("truncated pkt-line length")?;
     let length = std::str::from_utf8(digits)
         .ok()
         // `from_str_radix` would take a sign.
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
         .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| format!("not a pkt-line length: {digits:?}"))?;
+        .ok_or_else(|| format!("invalid pkt-line length: {digits:?}"))?;
     match length {
         0 => Ok((Packet::Flush, rest)),
         1 => Ok((Packet::Delimiter, rest)),
@@ -43,7 +43,7 @@ fn parse_one(bytes: &[u8]) -> Result<(Packet<'_>, &[u8]), String> {
         _ => {
             let (data, rest) = rest
                 .split_at_checked(length - 4)
-                .ok_or("a pkt-line is shorter than its length")?;
+                .ok_or("truncated pkt-line")?;
             Ok((Packet::Data(data), rest))
         }
     }

@@ -1,4 +1,4 @@
-//! `git upload-pack`: what a server says to a clone or a fetch, in protocol version 2.
+//! `git upload-pack`: the responses to a clone or a fetch, in protocol version 2.
 //!
 //! See [protocol-v2](https://git-scm.com/docs/protocol-v2).
 

@@ -1,4 +1,4 @@
-//! Who may do what: everything, except what a test denies.
+//! Authorization: everything is allowed except what a test denies.
 
 use super::request::Target;
 use super::status::ApiError;

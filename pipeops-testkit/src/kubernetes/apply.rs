@@ -1,4 +1,4 @@
-//! Server-side apply: merge a manager's configuration, take away what it no longer sets, name who disagrees.
+//! Server-side apply: merges a manager's configuration, removes what it no longer sets, and reports conflicts.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the handlers of this server ask of a request, and what they say.
+//! The request and the reply of a handler.
 
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE};

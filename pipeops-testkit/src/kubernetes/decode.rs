@@ -1,4 +1,4 @@
-//! Reading an object as its type: unknown fields, wrong types, nulls, and the canonical form of quantities.
+//! Decodes an object as its type: unknown fields, wrong types, nulls, and the canonical form of quantities.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

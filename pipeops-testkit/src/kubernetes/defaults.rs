@@ -1,4 +1,4 @@
-//! The values that the API server fills in where a client leaves them out.
+//! The defaults that the API server sets.
 
 use serde_json::{Map, Value, json};
 

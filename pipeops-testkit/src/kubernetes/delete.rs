@@ -1,4 +1,4 @@
-//! Deleting: at once, gracefully, or once the finalizers are done.
+//! Deletes objects: at once, gracefully, or after their finalizers.
 
 use std::sync::Arc;
 

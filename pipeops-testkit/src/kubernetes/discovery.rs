@@ -1,4 +1,4 @@
-//! What the server says about itself: groups and resources, as far as `kubectl` asks for them.
+//! Discovery: groups and resources, as far as `kubectl` needs them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Sets of fields: who owns what, what differs, what is removed.
+//! Sets of fields: ownership, differences, removal.
 //!
 //! A path is a list of elements in the notation of `FieldsV1`: `f:name` for a field, `k:{"name":"app"}` for the item of
 //! an associative list, `v:"x"` for a member of a set. The rules are those of structured-merge-diff, which the real API

@@ -1,4 +1,4 @@
-//! What a written object is, and whether it may be there: kind, name, namespace, version.
+//! Checks an object's kind, name, namespace and version.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What containers print.
+//! Container logs.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! `metadata.managedFields`: which manager owns which fields.
+//! `metadata.managedFields`: the owners of fields.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Generated names and identities.
+//! Generated names and UIDs.
 
 use rand::RngExt;
 

@@ -1,4 +1,4 @@
-//! Requests about objects: which operation on the store each one is.
+//! Dispatches requests about objects to the operations of the store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the server decides about an object, and what a client may not change.
+//! The fields that the server sets, and those that a client must not change.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Quantities such as `500m`, `1Gi` or `0.5`: read, compared, and written in the one form that the API server keeps.
+//! Quantities such as `500m`, `1Gi` or `0.5`: parsing, comparison, canonical form.
 
 /// Thousandths of thousandths of thousandths: the smallest part that Kubernetes keeps.
 const NANOS: i128 = 1_000_000_000;

@@ -1,4 +1,4 @@
-//! Getting and listing.
+//! Get and list.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Events, recorded as the real components do: the same words about the same object are counted, not repeated.
+//! Records events as the real components do: repeated events are counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;

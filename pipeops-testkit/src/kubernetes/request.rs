@@ -1,4 +1,4 @@
-//! Reading a request: what is asked of which object.
+//! Parses the path and query of a request.
 
 use percent_encoding::percent_decode_str;
 

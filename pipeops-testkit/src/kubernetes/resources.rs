@@ -1,4 +1,4 @@
-//! The kinds that the stand-in knows. Everything else does not exist, as on a real server without that API.
+//! The kinds that the stand-in implements. Other kinds are unknown, as on a server without their API.
 
 /// One kind of object and how it is served.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Which objects a list, a watch or a controller means: label selectors and field selectors.
+//! Label selectors and field selectors.
 
 use serde_json::Value;
 

@@ -53,11 +53,7 @@ async fn prepare(asked: &mut Asked) -> ApiResult<()> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(BodyError::TooLarge)) => Err(ApiError::too_large()),
         Ok(Err(error)) => Err(ApiError::bad_request(format!("{error:?}"))),
-        Err(_) => Err(ApiError::new(
-            408,
-            "Timeout",
-            "the body did not come in time",
-        )),
+        Err(_) => Err(ApiError::new(408, "Timeout", "timed out reading the body")),
     }
 }
 

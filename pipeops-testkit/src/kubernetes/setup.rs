@@ -1,4 +1,4 @@
-//! What a new cluster has, and how clients find it.
+//! The objects of a new cluster, and its kubeconfig.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What all parts of a cluster share.
+//! The state of a cluster.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! Refusals, in the words and the shape of the real API server: `meta/v1 Status`.
+//! Errors in the shape and words of the real API server: `meta/v1 Status`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Objects and the history of their changes: what etcd is to a real server.
+//! Objects and the history of their changes, which a real server keeps in etcd.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Reading objects: short ways to what is deep inside.
+//! Helpers to read JSON objects.
 
 use serde_json::{Value, json};
 

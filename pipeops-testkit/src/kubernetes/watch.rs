@@ -1,4 +1,4 @@
-//! Watches: the changes of a collection, as they happen.
+//! Watches.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

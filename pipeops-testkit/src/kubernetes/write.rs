@@ -1,4 +1,4 @@
-//! Creating and changing objects: the way of a write through the real API server, in its order.
+//! Creates and changes objects, in the order of steps of the real API server.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! From an HTTP request to the handler of its operation.
+//! Routes HTTP requests to their handlers.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};

@@ -1,4 +1,4 @@
-//! Who may do what: anonymous, HTTP Basic, or bearer tokens from a token server.
+//! Authentication and authorization: anonymous, HTTP Basic, or bearer tokens.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;

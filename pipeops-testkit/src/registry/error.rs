@@ -1,4 +1,4 @@
-//! The errors of the distribution API, as clients read them.
+//! The errors of the distribution API.
 
 use http::header::HeaderName;
 use http::{Response, StatusCode};

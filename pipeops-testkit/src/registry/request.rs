@@ -1,4 +1,4 @@
-//! What the handlers of this registry ask of a request.
+//! Helpers of the request handlers.
 
 use super::Shared;
 use super::auth::{Challenge, Wanted};

@@ -1,4 +1,4 @@
-//! What a registry keeps: repositories with their tags, manifests and blobs, and the uploads under way.
+//! The state of a registry: repositories with their tags, manifests and blobs, and open uploads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

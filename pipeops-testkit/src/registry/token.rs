@@ -1,4 +1,4 @@
-//! The token server: `GET /token` with HTTP Basic, and `POST /token` as OAuth 2 has it.
+//! The token server: `GET /token` with HTTP Basic, and `POST /token` as in OAuth 2.
 //!
 //! Both are described in the distribution project's [token specification].
 //!
@@ -21,7 +21,7 @@ pub(super) async fn serve(exchange: &mut Exchange) -> Result<Response<Body>, Sto
     match exchange.parts.method {
         Method::GET => Ok(get(exchange)?),
         Method::POST => post(exchange).await,
-        _ => Err(ApiError::unsupported("the token server takes GET and POST").into()),
+        _ => Err(ApiError::unsupported("the token server accepts GET and POST").into()),
     }
 }
 
@@ -33,7 +33,7 @@ fn get(exchange: &Exchange) -> Result<Response<Body>, ApiError> {
     let login = match &credentials {
         Some((name, password)) => Login::Password(name, password),
         None if headers.contains_key(AUTHORIZATION) => {
-            return Err(unauthorized("not a Basic authorization"));
+            return Err(unauthorized("the authorization is not Basic"));
         }
         None => Login::Anonymous,
     };

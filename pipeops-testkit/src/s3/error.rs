@@ -1,4 +1,4 @@
-//! Errors of S3, as clients read them.
+//! The errors of S3.
 
 use http::{Response, StatusCode};
 
@@ -87,7 +87,7 @@ impl From<xml::Malformed> for S3Error {
 
 impl From<BodyError> for S3Error {
     fn from(error: BodyError) -> Self {
-        let message = format!("the body could not be taken: {error:?}");
+        let message = format!("the body could not be read: {error:?}");
         Self::bad_request("EntityTooLarge", message)
     }
 }

@@ -1,4 +1,4 @@
-//! Objects: get, put, delete.
+//! GET, PUT and DELETE of objects.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What the handlers of this server ask of a request.
+//! Helpers of the request handlers.
 
 use http::Method;
 

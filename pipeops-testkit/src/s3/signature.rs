@@ -1,4 +1,4 @@
-//! Signatures of requests, checked.
+//! Verifies the signatures of requests.
 
 use std::time::{Duration, SystemTime};
 

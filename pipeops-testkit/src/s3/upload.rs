@@ -1,4 +1,4 @@
-//! Multipart uploads that stay open: they are started, get parts, and are listed and aborted.
+//! Multipart uploads that stay open: start, parts, list, abort.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! The little XML that S3 speaks.
+//! The XML of requests and responses.
 
 use http::{Response, StatusCode};
 use quick_xml::escape::escape;

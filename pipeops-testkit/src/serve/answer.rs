@@ -1,4 +1,4 @@
-//! Answers: bodies, headers, and bodies that are cut in mid-stream.
+//! Responses, and bodies that are cut in mid-stream.
 
 use std::error::Error;
 

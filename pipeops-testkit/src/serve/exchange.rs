@@ -1,4 +1,4 @@
-//! One request to a stand-in, from its arrival to its answer: logged, and met by the scripted faults, in one place.
+//! The life of a request to a stand-in: faults, log, response.
 
 use std::future::Future;
 use std::io;

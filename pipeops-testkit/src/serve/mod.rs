@@ -1,4 +1,4 @@
-//! What every stand-in is built on: the HTTP server, and the way of a request through faults and log to its answer.
+//! The HTTP server of every stand-in, with faults and a request log.
 
 mod answer;
 mod exchange;

@@ -1,4 +1,4 @@
-//! Queries and forms.
+//! Parses queries and forms.
 
 use std::collections::BTreeMap;
 

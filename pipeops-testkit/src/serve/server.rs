@@ -1,4 +1,4 @@
-//! The HTTP server under every stand-in: loopback, a free port, HTTP/1.1 and HTTP/2, and no task left after drop.
+//! The HTTP server of every stand-in: a free port on loopback, HTTP/1.1 and HTTP/2, no task left after drop.
 
 use std::fmt;
 use std::future::Future;

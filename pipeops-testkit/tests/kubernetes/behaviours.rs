@@ -1,4 +1,4 @@
-//! Pods and what controllers do about them. `pipeops-rollout` scripts every way in which a pod fails.
+//! Pods and controllers. The tests of `pipeops-rollout` cover every way in which a pod fails.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
@@ -9,7 +9,8 @@ use pipeops_testkit::kubernetes::{ClusterOptions, PodBehaviour};
 use serde_json::{Value, json};
 
 use super::client::{
-    apply, condition, deployment, events, is_complete, pods, start, until, until_pod, waiting,
+    apply, condition, deployment, events, eventually, is_complete, pods, start, until, until_pod,
+    waiting,
 };
 
 /// Waits until a container waits for this reason; its message.
@@ -175,49 +176,29 @@ async fn services_lead_to_ready_pods_only() {
     waiting_pods(&client, 3).await;
 
     let slices: Api<EndpointSlice> = Api::default_namespaced(client.clone());
-    let search = async {
-        loop {
-            let slice = slices.list(&ListParams::default()).await.unwrap().items;
-            let ready: Vec<bool> = slice
-                .iter()
-                .flat_map(|slice| {
-                    serde_json::to_value(slice).unwrap()["endpoints"]
-                        .as_array()
-                        .cloned()
-                        .unwrap_or_default()
-                })
-                .map(|endpoint: Value| endpoint["conditions"]["ready"] == true)
-                .collect();
-            if ready.len() == 3 {
-                assert_eq!(ready.iter().filter(|ready| **ready).count(), 2);
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::client::LIMIT, search)
-        .await
-        .expect("three endpoints");
+    eventually("three endpoints, two of them ready", async || {
+        let slices = slices.list(&ListParams::default()).await.unwrap();
+        let slices = serde_json::to_value(slices.items).unwrap();
+        let slices = slices.as_array().unwrap().iter();
+        let endpoints: Vec<&Value> = slices
+            .flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten())
+            .collect();
+        let is_ready = |endpoint: &&&Value| endpoint["conditions"]["ready"] == true;
+        (endpoints.len(), endpoints.iter().filter(is_ready).count()) == (3, 2)
+    })
+    .await;
 }
 
 /// Waits until this many pods run.
 async fn waiting_pods(client: &Client, count: usize) {
-    let search = async {
-        loop {
-            let running = |pod: &Pod| {
-                pod.status
-                    .as_ref()
-                    .is_some_and(|s| s.phase.as_deref() == Some("Running"))
-            };
-            if pods(client).await.iter().filter(|pod| running(pod)).count() == count {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::client::LIMIT, search)
-        .await
-        .expect("enough running pods");
+    eventually("enough running pods", async || {
+        let pods = pods(client).await;
+        let phases = pods
+            .iter()
+            .filter_map(|pod| pod.status.as_ref()?.phase.as_deref());
+        phases.filter(|phase| *phase == "Running").count() == count
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -229,15 +210,10 @@ async fn deleting_a_deployment_takes_its_pods_along() {
     api.delete("app", &DeleteParams::background())
         .await
         .unwrap();
-    waiting_pods(&client, 0).await;
-    let search = async {
-        while !pods(&client).await.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::client::LIMIT, search)
-        .await
-        .expect("no pods");
+    eventually("the end of all pods", async || {
+        pods(&client).await.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
-//! A client of a cluster, and what all tests do with it.
+//! A client of a cluster, and helpers of the tests.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, Resource};
 use pipeops_testkit::kubernetes::{Cluster, ClusterOptions};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// How long a test waits for what must come.
@@ -63,41 +66,28 @@ pub(crate) async fn apply(client: &Client, object: &Value) -> Deployment {
         .unwrap()
 }
 
-/// Watches Deployments until one is as wanted.
+/// Watches a Deployment until it is as wanted.
 pub(crate) async fn until(
     client: &Client,
     name: &str,
     wanted: impl Fn(&Deployment) -> bool,
 ) -> Deployment {
-    let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let stream = watcher(deployments, config)
-        .default_backoff()
-        .applied_objects();
-    let mut stream = std::pin::pin!(stream);
-    let search = async {
-        while let Some(object) = stream.try_next().await.unwrap() {
-            if wanted(&object) {
-                return object;
-            }
-        }
-        panic!("the watch ended");
-    };
-    match tokio::time::timeout(LIMIT, search).await {
-        Ok(found) => found,
-        Err(_) => panic!(
-            "{name} is not as wanted after {LIMIT:?}: {:#?}",
-            pods(client).await
-        ),
-    }
+    watch(client, config, wanted).await
 }
 
 /// Watches pods until one is as wanted.
 pub(crate) async fn until_pod(client: &Client, wanted: impl Fn(&Pod) -> bool) -> Pod {
-    let api: Api<Pod> = Api::default_namespaced(client.clone());
-    let stream = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .applied_objects();
+    watch(client, watcher::Config::default(), wanted).await
+}
+
+async fn watch<K>(client: &Client, config: watcher::Config, wanted: impl Fn(&K) -> bool) -> K
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<K> = Api::default_namespaced(client.clone());
+    let stream = watcher(api, config).default_backoff().applied_objects();
     let mut stream = std::pin::pin!(stream);
     let search = async {
         while let Some(object) = stream.try_next().await.unwrap() {
@@ -109,11 +99,19 @@ pub(crate) async fn until_pod(client: &Client, wanted: impl Fn(&Pod) -> bool) ->
     };
     match tokio::time::timeout(LIMIT, search).await {
         Ok(found) => found,
-        Err(_) => panic!(
-            "no pod is as wanted after {LIMIT:?}: {:#?}",
-            pods(client).await
-        ),
+        Err(_) => panic!("nothing is as wanted: {:#?}", pods(client).await),
     }
+}
+
+/// Asks until the answer is yes.
+pub(crate) async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+    let search = async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let found = tokio::time::timeout(LIMIT, search).await;
+    found.unwrap_or_else(|_| panic!("{what} never came"));
 }
 
 /// All pods.

@@ -1,4 +1,4 @@
-//! Watches, refusals, private registries, and the end of a cluster. `pipeops-rollout` runs through the scripted faults.
+//! Watches, unimplemented requests, private registries, and a cluster's end. `pipeops-rollout` covers the scripted faults.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions, User};
 use serde_json::json;
 
 use super::client::{
-    LIMIT, apply, client, deployment, is_complete, start, until, until_pod, waiting,
+    LIMIT, apply, client, deployment, eventually, is_complete, start, until, until_pod, waiting,
 };
 
 async fn create_map(client: &Client, name: &str) {
@@ -149,12 +149,10 @@ async fn nothing_is_left_after_drop() {
     let address = cluster.url().trim_start_matches("http://").to_owned();
     let again = client(&cluster).await;
     drop(cluster);
-    let search = async {
-        while tokio::net::TcpStream::connect(&address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, search).await.unwrap();
+    eventually("the end of the server", async || {
+        tokio::net::TcpStream::connect(&address).await.is_err()
+    })
+    .await;
     assert!(maps(&again).list(&Default::default()).await.is_err());
 }
 

@@ -1,4 +1,4 @@
-//! The Kubernetes stand-in, driven by kube's own client.
+//! The Kubernetes stand-in, tested with kube's client.
 #![cfg(feature = "kubernetes")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 

@@ -1,4 +1,4 @@
-//! `schema.json`: the types of a real server, reduced to what the stand-in knows.
+//! `schema.json`: the types of a real server, reduced to those that the stand-in implements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What every registry does: run over the stand-in and over real servers.
+//! The conformance suite of registries, for the stand-in and for real servers.
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

@@ -1,4 +1,4 @@
-//! The registry stand-in, seen by clients.
+//! The registry stand-in.
 #![cfg(feature = "registry")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

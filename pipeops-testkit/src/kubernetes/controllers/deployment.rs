@@ -1,4 +1,4 @@
-//! Deployments: which ReplicaSet is the new one, and what is done about the others.
+//! The Deployment controller: finds or creates the new ReplicaSet and scales the others.
 
 use std::sync::Arc;
 

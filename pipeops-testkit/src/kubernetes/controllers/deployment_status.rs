@@ -1,4 +1,4 @@
-//! What a Deployment says about itself: counts, conditions, the deadline.
+//! The status of a Deployment: counts, conditions, the progress deadline.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! EndpointSlices: where the pods of a Service are.
+//! The EndpointSlice controller: the addresses of the pods of a Service.
 
 use std::sync::Arc;
 

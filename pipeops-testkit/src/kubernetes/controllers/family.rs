@@ -1,4 +1,4 @@
-//! A Deployment and its ReplicaSets: what is counted over all of them.
+//! A Deployment with its ReplicaSets, and the totals over them.
 
 use std::sync::Arc;
 

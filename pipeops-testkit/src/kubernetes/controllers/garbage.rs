@@ -1,4 +1,4 @@
-//! Garbage: dependents follow their owners.
+//! Garbage collection: deletes objects whose owners are gone.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The controllers: what makes Deployments become pods.
+//! The controllers that turn Deployments into pods.
 //!
 //! One task looks at every change, marks what it concerns, and brings each marked object one step nearer to what is
 //! wanted, in a fixed order: the same requests lead to the same history.

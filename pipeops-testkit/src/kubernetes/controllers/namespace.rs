@@ -1,4 +1,4 @@
-//! Namespaces: what each one has from the start.
+//! The namespace controller: creates the default service account.
 
 use serde_json::json;
 

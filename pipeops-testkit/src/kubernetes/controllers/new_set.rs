@@ -1,4 +1,4 @@
-//! The ReplicaSet of a pod template: its name, its number, its annotations.
+//! The ReplicaSet of a pod template: its name, revision and annotations.
 
 use serde_json::{Value, json};
 

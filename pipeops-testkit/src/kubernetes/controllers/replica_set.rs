@@ -1,4 +1,4 @@
-//! ReplicaSets: as many pods as wanted.
+//! The ReplicaSet controller: creates and deletes pods.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How the pods of a Deployment are exchanged: rolling, all at once, or only resized.
+//! Replaces a Deployment's pods: rolling, all at once, or only scaled.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a pod refers to, looked up in the stored objects.
+//! Looks up the ConfigMaps and Secrets that a pod refers to.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! One container: pulled, created, started, watched, restarted.
+//! The lifecycle of a container.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

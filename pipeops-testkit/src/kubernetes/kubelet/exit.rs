@@ -1,4 +1,4 @@
-//! A running container: probed, killed, ended, restarted.
+//! The exit and restart of a container.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A container's image: found, pulled, or not to be had.
+//! Pulls a container's image.
 
 use tokio::time::Instant;
 

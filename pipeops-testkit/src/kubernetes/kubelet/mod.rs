@@ -1,4 +1,4 @@
-//! The kubelet and the scheduler: pods are placed, started, probed, restarted and stopped, as their script says.
+//! The kubelet and the scheduler: place, start, probe, restart and stop pods as their behaviour says.
 
 mod config;
 mod container;

@@ -1,4 +1,4 @@
-//! What the kubelet knows about a pod.
+//! The kubelet's state of a pod.
 
 use serde_json::Value;
 use tokio::time::Instant;

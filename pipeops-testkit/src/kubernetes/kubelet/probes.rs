@@ -1,4 +1,4 @@
-//! Probes: started, ready, alive.
+//! Startup, readiness and liveness probes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Asking a registry of this process whether an image is there, as a container runtime does before it pulls.
+//! Asks a registry of this process whether an image exists, as a container runtime does before it pulls.
 
 use std::time::Duration;
 

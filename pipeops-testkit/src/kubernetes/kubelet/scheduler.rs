@@ -1,4 +1,4 @@
-//! The scheduler: whether the one node takes a pod.
+//! The scheduler: decides whether the node accepts a pod.
 
 use std::time::Duration;
 

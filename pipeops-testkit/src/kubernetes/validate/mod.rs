@@ -1,4 +1,4 @@
-//! The rules that objects must keep: the important ones of the real server, with its fields and messages.
+//! Validation: the most important rules of the real server, with its fields and messages.
 
 mod names;
 mod network;

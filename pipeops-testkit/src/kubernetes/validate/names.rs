@@ -1,4 +1,4 @@
-//! What names, labels and keys may look like, with the messages of the real server.
+//! The rules for names, labels and keys, with the messages of the real server.
 
 /// Why this is no RFC 1123 subdomain.
 pub(crate) fn subdomain(name: &str) -> Option<String> {

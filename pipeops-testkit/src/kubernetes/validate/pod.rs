@@ -1,4 +1,4 @@
-//! Rules for pod specs, of pods and of templates.
+//! Rules for pod specs in pods and templates.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What the rules of several kinds have in common.
+//! Rules that several kinds share.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What may not change once an object exists.
+//! Rules for changes of an object: immutable fields.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Leading a dialogue: requests one after the other, waits, watches.
+//! Runs a dialogue: requests, waits, watches.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The form in which answers are compared: what differs from run to run is replaced by its name.
+//! Normalizes answers for comparison: what differs from run to run is replaced by a placeholder.
 
 use std::collections::BTreeMap;
 
