@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pipeops_rollout::{Rollout, RolloutOptions};
+use pipeops_rollout::{Rollout, RolloutOptions, client_from, kube};
 use pipeops_runner::clone::{CloneError, CloneRequest, clone, source_folder};
 use pipeops_runner::project::Login;
 use pipeops_runner::store::DeploymentFilter;
@@ -151,7 +151,7 @@ async fn a_real_push_is_verified_and_stored_once() {
     store.put_project(&project).await.unwrap();
     // Without an image builder, the service runs no deployment and needs no cluster.
     let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-    let nowhere = kube::Client::try_from(nowhere).unwrap();
+    let nowhere = client_from(nowhere).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = Service::builder(store)

@@ -94,6 +94,7 @@ fn merge(value: &mut Value, patch: &Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    use pipeops_manifest::Strategy;
     use serde_json::json;
 
     use super::*;
@@ -108,8 +109,9 @@ mod tests {
 
     #[test]
     fn settings_replace_what_they_name_and_nothing_else() {
-        let app = with(json!({"replicas": 5, "labels": {"team": "a"}})).unwrap();
-        assert_eq!(app.replicas, 5);
+        let settings = json!({"replicas": 5, "labels": {"team": "a"}, "strategy": "recreate"});
+        let app = with(settings).unwrap();
+        assert_eq!((app.replicas, app.strategy), (5, Strategy::Recreate));
         assert_eq!(app.labels.get("team").map(String::as_str), Some("a"));
         assert_eq!(app.port, shop().port);
     }

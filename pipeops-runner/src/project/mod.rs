@@ -355,7 +355,7 @@ impl Environment {
     }
 
     /// Sets any other setting of the [`App`](pipeops_manifest::App), by its name in the JSON of the app:
-    /// `.app("ingress", json!({"hosts": ["shop.example.com"]}))`.
+    /// `.app("ingress", json!({"hosts": ["shop.example.com"]}))`, or `.app("strategy", json!("recreate"))`.
     #[must_use]
     pub fn app(mut self, name: impl Into<String>, value: Value) -> Self {
         self.app.insert(name.into(), value);

@@ -5,7 +5,7 @@ use axum::body::{Body, to_bytes};
 use http::{Request, StatusCode};
 use pipeops_buildkit::{Address, Builder, BuilderOptions};
 use pipeops_core::{Diagnosis, Event, EventKind};
-use pipeops_rollout::{Rollout, RolloutOptions};
+use pipeops_rollout::{Rollout, RolloutOptions, client_from, kube};
 use pipeops_runner::{Environment, Project, Service, SqliteStore};
 use pipeops_testkit::buildkit::BuildkitDaemon;
 use pipeops_testkit::git::{GitServer, Repo};
@@ -50,7 +50,7 @@ impl World {
     pub(crate) async fn service(&self) -> Service {
         let address = Address::parse(&self.buildkit.address()).unwrap();
         let config = kube::Config::new(self.cluster.url().parse().unwrap());
-        let client = kube::Client::try_from(config).unwrap();
+        let client = client_from(config).unwrap();
         let options = RolloutOptions::default().create_namespace(true);
         self.store.put_project(&self.project()).await.unwrap();
         Service::builder(self.store.clone())
