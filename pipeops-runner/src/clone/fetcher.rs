@@ -12,7 +12,7 @@ use super::tally::bytes_text;
 use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, resolve, source_folder};
 use crate::git::RepositoryUrl;
 use crate::project::{Login, Project};
-use crate::workspace::{Workspace, usage};
+use crate::workspace::{Workspace, size};
 
 /// How often the size of the workspace is measured.
 const SIZE_CHECK: Duration = Duration::from_millis(100);
@@ -130,8 +130,8 @@ async fn grows_beyond(workspace: &Arc<Workspace>, bytes: u64) {
     loop {
         tokio::time::sleep(SIZE_CHECK).await;
         let workspace = Arc::clone(workspace);
-        let measured = spawn_blocking(move || usage(workspace.path())).await;
-        if measured.is_ok_and(|usage| usage.bytes > bytes) {
+        let measured = spawn_blocking(move || size(workspace.path())).await;
+        if measured.is_ok_and(|size| size > bytes) {
             return;
         }
     }
