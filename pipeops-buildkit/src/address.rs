@@ -9,6 +9,13 @@ use pipeops_core::{Diagnose, Diagnosis};
 
 /// The address of a BuildKit daemon, in the forms that `BUILDKIT_HOST` takes.
 ///
+/// | Daemon | Address |
+/// |---|---|
+/// | on this machine | `unix:///run/buildkit/buildkitd.sock` |
+/// | in a container | `tcp://127.0.0.1:1234` with its port published, or `unix://` with its socket mounted |
+/// | in Kubernetes | `tcp://SERVICE.NAMESPACE.svc:1234` |
+/// | behind SSH | `unix://` with a socket that `ssh -L` forwards |
+///
 /// ```
 /// use pipeops_buildkit::Address;
 ///

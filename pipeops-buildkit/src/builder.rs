@@ -82,6 +82,15 @@ impl BuilderOptions {
     }
 
     /// Sets how often a build is retried, and the waits in between.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pipeops_buildkit::{Backoff, BuilderOptions};
+    ///
+    /// // Up to 5 attempts, with waits of up to 1, 2, 4 and 8 s.
+    /// let options = BuilderOptions::default().backoff(Backoff::default().attempts(5).base(Duration::from_secs(1)));
+    /// # let _ = options;
+    /// ```
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;

@@ -11,14 +11,16 @@ pub enum Cause {
     /// A command of the Dockerfile failed. [`BuildFailure::exit_code`](crate::BuildFailure::exit_code) has its exit code,
     /// [`BuildFailure::log`](crate::BuildFailure::log) its last output.
     Instruction,
-    /// A command was killed because it needed more memory than the daemon has.
+    /// A command was killed because it needed more memory than the daemon has. Raise the daemon's memory limit, or run fewer
+    /// builds at once ([`PoolOptions::capacity`](crate::PoolOptions::capacity)).
     OutOfMemory,
     /// A program in the Dockerfile is for another processor architecture, so the kernel refused to start it (`exec format
     /// error`). Usually the base image is for another platform and the daemon has no emulation.
     ForeignPlatform,
     /// The daemon's disk is full. Free space with [`Client::prune`](crate::Client::prune).
     DiskFull,
-    /// The Dockerfile can't be parsed, or an instruction is invalid.
+    /// The Dockerfile can't be parsed, or an instruction is invalid. [`BuildFailure::source`](crate::BuildFailure::source) shows
+    /// the lines.
     Dockerfile {
         /// The line number, if known.
         line: Option<usize>,
@@ -28,12 +30,13 @@ pub enum Cause {
         /// The file's path.
         path: String,
     },
-    /// A secret that a step requires is missing from the request.
+    /// A secret that a step requires is missing from the request. Add it with
+    /// [`BuildRequest::secret`](crate::BuildRequest::secret).
     SecretMissing {
         /// The secret's id.
         id: String,
     },
-    /// A base image doesn't exist or is private.
+    /// A base image doesn't exist or is private. Many registries don't distinguish the two without a credential.
     BaseImageMissing {
         /// The image's name.
         image: String,
@@ -89,9 +92,9 @@ pub enum Cause {
     CacheUnwritable,
     /// A blob of an image or cache doesn't match its digest. The daemon may keep it and fail again.
     ContentDamaged,
-    /// The build was cancelled on the daemon.
+    /// The build was cancelled on the daemon, for example because the daemon is shutting down. Retried.
     Cancelled,
-    /// The daemon lost the session with this process.
+    /// The daemon lost the session with this process, through which it reads the context. Retried.
     SessionLost,
     /// Any other failure.
     Unknown,

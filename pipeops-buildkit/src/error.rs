@@ -34,7 +34,7 @@ pub enum Error {
     /// Invalid daemon address.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// No daemon answers at the address.
+    /// No daemon answers at the address, or its certificates don't match. Retried.
     #[error("cannot connect to the BuildKit daemon at {address}")]
     Connect {
         /// The daemon's address.
@@ -50,7 +50,8 @@ pub enum Error {
         /// The underlying error.
         source: io::Error,
     },
-    /// The connection to the daemon was lost after it had been established.
+    /// The connection to the daemon was lost after it had been established: the daemon stopped or crashed, or the network broke.
+    /// Retried; a pool uses another daemon.
     #[error("the connection to the BuildKit daemon at {address} was lost: {why}")]
     DaemonLost {
         /// The daemon's address.
@@ -58,7 +59,7 @@ pub enum Error {
         /// How the loss was noticed.
         why: String,
     },
-    /// The daemon refused a short call.
+    /// The daemon refused a short call, such as [`Client::prune`](crate::Client::prune) with an invalid filter.
     #[error("the BuildKit daemon at {address} refused {call}: {why}")]
     Call {
         /// The daemon's address.
@@ -68,13 +69,14 @@ pub enum Error {
         /// The daemon's message.
         why: String,
     },
-    /// The daemon didn't open the session that a build needs.
+    /// The daemon didn't open the session that a build needs. Retried; a pool uses another daemon.
     #[error("the BuildKit daemon did not open a session: {why}")]
     Session {
         /// The daemon's message.
         why: String,
     },
-    /// A time limit was reached.
+    /// A time limit was reached: [`Solve::timeout`](crate::Solve::timeout) for builds,
+    /// [`ConnectOptions::call_timeout`](crate::ConnectOptions::call_timeout) for calls. Not retried.
     #[error("{what} took longer than {limit:?}")]
     Timeout {
         /// The operation, such as `the build`.
@@ -104,7 +106,7 @@ pub enum Error {
         /// The underlying error.
         source: io::Error,
     },
-    /// A file of the build context changed while it was sent, so the daemon would have received a mixture.
+    /// A file of the build context changed while it was sent, so the daemon would have received a mixture. Retried.
     #[error("{path} changed while the build read it")]
     ContextChanged {
         /// Its path from the context's root.
@@ -134,7 +136,7 @@ pub enum Error {
         /// The token server's address.
         realm: String,
     },
-    /// The build itself failed.
+    /// The build itself failed. The [`Cause`](crate::Cause) says why, and whether it was retried.
     #[error(transparent)]
     Build(#[from] Box<BuildFailure>),
     /// The pool could not run the build.
@@ -147,7 +149,7 @@ pub enum Error {
     /// The operating system's random number generator failed.
     #[error("the operating system's random number generator failed")]
     NoRandomness,
-    /// All attempts failed.
+    /// All attempts failed. [`Error::build_failure`] also finds the failure of the last one.
     #[error("gave up after {attempts} attempts")]
     Exhausted {
         /// The number of attempts.

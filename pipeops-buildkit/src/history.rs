@@ -97,6 +97,16 @@ impl Client {
 
     /// Returns one build; `None` if the history doesn't have it.
     ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client, solved: pipeops_buildkit::Solved) -> Result<(), pipeops_buildkit::Error> {
+    /// if let Some(build) = client.history_record(&solved.id).await? {
+    ///     println!("{} warnings", build.warnings);
+    ///     client.pin_history(&build.id, true).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::history`].
     pub async fn history_record(&self, id: &str) -> Result<Option<BuildRecord>, Error> {

@@ -7,7 +7,8 @@ use pipeops_core::ImageRef;
 
 use crate::error::Error;
 
-/// How the layers of an image are compressed.
+/// How the layers of an image are compressed. zstd unpacks faster than gzip and is usually smaller; some older registries and
+/// container runtimes only support gzip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
@@ -115,7 +116,8 @@ impl ImageOptions {
         self
     }
 
-    /// Pushes by digest only, without a tag, for example one platform of an image that is joined later.
+    /// Pushes by digest only, without a tag, for example one platform of an image that is joined later. The request's image and
+    /// additional names may then lack a tag.
     #[must_use]
     pub fn push_by_digest(mut self) -> Self {
         self.push_by_digest = true;
@@ -171,7 +173,19 @@ impl ImageOptions {
         self
     }
 
-    /// Clamps the times of files in layers to the image's creation time.
+    /// Clamps the times of files in layers to the image's creation time, for reproducible images.
+    ///
+    /// ```
+    /// use pipeops_buildkit::{BuildRequest, ImageOptions, Solve};
+    ///
+    /// let request = BuildRequest::new("./app", "registry.example.com/team/app:3f2a1c".parse()?)
+    ///     .commit_time("2026-11-30T08:00:00Z".parse()?);
+    /// let solve = Solve::new(request).image(ImageOptions::default().rewrite_timestamp());
+    /// # let _ = solve;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Needs a time: the request's commit time or [`ImageOptions::source_date_epoch`].
     #[must_use]
     pub fn rewrite_timestamp(mut self) -> Self {
         self.rewrite_timestamp = true;
@@ -185,7 +199,8 @@ impl ImageOptions {
         self
     }
 
-    /// Adds an annotation.
+    /// Adds an annotation. A later value for the same level and key wins. Levels other than [`AnnotationLevel::Manifest`] need an
+    /// image with an index.
     #[must_use]
     pub fn annotation(
         mut self,

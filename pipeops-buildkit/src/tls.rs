@@ -31,6 +31,15 @@ pub struct Tls {
 
 impl Tls {
     /// Trusts daemons whose certificate this CA (PEM) signed. The CAs of the system aren't trusted.
+    ///
+    /// ```
+    /// use pipeops_buildkit::{ConnectOptions, SecretString, Tls};
+    ///
+    /// /// With certificates from a secret store instead of a folder.
+    /// fn options(ca: String, certificate: String, key: SecretString) -> ConnectOptions {
+    ///     ConnectOptions::default().tls(Tls::new(ca).identity(certificate, key))
+    /// }
+    /// ```
     pub fn new(ca: impl Into<String>) -> Self {
         Self {
             ca: ca.into(),

@@ -16,7 +16,8 @@ use crate::error::Error;
 pub struct CacheRecord {
     /// The record's id on this daemon.
     pub id: String,
-    /// The kind: `regular`, `source.local`, `exec.cachemount`, `frontend`, `internal`, …
+    /// The kind: `regular` for results of steps and images, `source.local` for contexts, `source.git.checkout` for repositories,
+    /// `exec.cachemount` for cache mounts, `frontend` or `internal`.
     pub kind: String,
     /// The size in bytes, without its parents.
     pub size: u64,
@@ -70,14 +71,14 @@ impl PruneOptions {
         self
     }
 
-    /// Keeps records that were used within this time.
+    /// Keeps records that were used within this time. Default: no minimum.
     #[must_use]
     pub fn keep_duration(mut self, duration: Duration) -> Self {
         self.0.keep_duration = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         self
     }
 
-    /// Keeps at least this many bytes, regardless of the other limits.
+    /// Keeps at least this many bytes, regardless of the other limits. Default: 0.
     #[must_use]
     pub fn reserved_space(mut self, bytes: u64) -> Self {
         self.0.reserved_space = signed(bytes);
@@ -102,6 +103,15 @@ impl PruneOptions {
 impl Client {
     /// Lists the records of the daemon's cache that match one of the filters (see [`PruneOptions::filter`]), or all records if
     /// there are no filters.
+    ///
+    /// ```no_run
+    /// # async fn run(client: pipeops_buildkit::Client) -> Result<(), pipeops_buildkit::Error> {
+    /// let mounts = client.disk_usage(&["type==exec.cachemount"]).await?;
+    /// let bytes: u64 = mounts.iter().map(|record| record.size).sum();
+    /// println!("{} cache mounts, {bytes} bytes", mounts.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Call`] if the daemon refuses, for example an invalid filter; [`Error::Timeout`] if it doesn't answer in time.

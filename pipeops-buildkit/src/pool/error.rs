@@ -23,19 +23,20 @@ use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The queue is full.
+    /// The queue is full: see [`PoolOptions::queue_limit`](crate::PoolOptions::queue_limit). A later build may succeed.
     #[error("{limit} builds are already waiting for a BuildKit daemon")]
     QueueFull {
         /// The limit of the queue.
         limit: usize,
     },
-    /// No slot became free in time.
+    /// No slot became free in time: see [`PoolOptions::wait_timeout`](crate::PoolOptions::wait_timeout).
     #[error("no BuildKit daemon had capacity within {limit:?}")]
     WaitTimeout {
         /// The time limit.
         limit: Duration,
     },
-    /// No suitable daemon responds.
+    /// No suitable daemon responds: see [`PoolOptions::unreachable_timeout`](crate::PoolOptions::unreachable_timeout). A later
+    /// build may succeed.
     #[error("none of the pool's {} suitable BuildKit daemons responded within {limit:?}", .members.len())]
     Unreachable {
         /// The time limit.
@@ -45,7 +46,7 @@ pub enum PoolError {
         /// Why the list of members isn't available, if so.
         discovery: Option<String>,
     },
-    /// No daemon builds for these platforms.
+    /// No daemon builds for these platforms. Set [`Member::platforms`](crate::Member::platforms) if a daemon reports too few.
     #[error("no BuildKit daemon of the pool builds for {}", .wanted.join(" and "))]
     Platform {
         /// The requested platforms.

@@ -147,6 +147,17 @@ impl PoolOptions {
 
     /// Sets how the namespace of a build is derived. Builds of one namespace share a daemon, and thus its cache, and take turns
     /// with other namespaces in the queue. Default: the image's name without its tag.
+    ///
+    /// ```
+    /// use pipeops_buildkit::PoolOptions;
+    ///
+    /// // All images of a team share a daemon: registry.example.com/TEAM/APP.
+    /// let options = PoolOptions::default().namespace(|request| {
+    ///     let repository = request.image.repository();
+    ///     repository.split('/').next().unwrap_or(repository).to_owned()
+    /// });
+    /// # let _ = options;
+    /// ```
     #[must_use]
     pub fn namespace(
         mut self,

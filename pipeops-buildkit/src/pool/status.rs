@@ -2,7 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The current state of one daemon of a pool, with the counters of this process.
+/// The current state of one daemon of a pool, with the counters of this process. It can be serialized, for example as JSON for a
+/// dashboard.
+///
+/// ```
+/// use pipeops_buildkit::{MemberState, MemberStatus};
+///
+/// /// The share of a pool's capacity that is in use.
+/// fn load(members: &[MemberStatus]) -> f64 {
+///     let up = members.iter().filter(|member| member.state == MemberState::Up);
+///     let (running, capacity) = up.fold((0, 0), |sum, member| (sum.0 + member.running, sum.1 + member.capacity));
+///     running as f64 / capacity.max(1) as f64
+/// }
+/// # assert_eq!(load(&[]), 0.0);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

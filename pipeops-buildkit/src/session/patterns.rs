@@ -9,8 +9,17 @@ use std::fmt::Write as _;
 
 use regex::Regex;
 
-/// A list of `.dockerignore` patterns, with Docker's rules: a pattern matches a path or one of its parents, `!` reverts a match,
-/// and the last matching pattern decides.
+/// A list of `.dockerignore` patterns, with Docker's rules. A pattern matches a path or one of its parents, and the last matching
+/// pattern decides.
+///
+/// | Pattern | Matches |
+/// |---|---|
+/// | `target` | `target` at the root, and everything in it |
+/// | `*.log` | any characters except `/`: log files at the root |
+/// | `**/*.log` | log files in any folder |
+/// | `a?c` | one character except `/` |
+/// | `[a-c]x`, `[^a]x` | a character in or not in the range |
+/// | `!target/keep` | reverts a match of an earlier pattern |
 ///
 /// ```
 /// use pipeops_buildkit::Patterns;

@@ -20,6 +20,8 @@ use crate::session::upload::Once;
 /// # let _ = solve;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Names consist of lower-case letters, digits and `._-/:@`; a name without a tag also replaces `name:latest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NamedContext {
@@ -27,11 +29,20 @@ pub enum NamedContext {
     Folder(PathBuf),
     /// An image that the daemon pulls.
     Image(ImageRef),
-    /// A repository that the daemon clones: `https://host/owner/name.git#ref`, or `git@host:owner/name.git`.
+    /// A repository that the daemon clones: `https://host/owner/name.git#REF:FOLDER`, `git://…`, or `git@host:owner/name.git`.
     Git(String),
     /// An archive or file that the daemon downloads over HTTP.
     Http(String),
-    /// An image in a local folder with an OCI image layout. The daemon reads its blobs through the build's session.
+    /// An image in a local folder with an OCI image layout, as `skopeo copy docker://IMAGE oci:FOLDER:TAG` writes it. The daemon
+    /// reads its blobs through the build's session.
+    ///
+    /// ```
+    /// use pipeops_buildkit::NamedContext;
+    ///
+    /// // FROM base uses the image without a registry.
+    /// let base = NamedContext::OciLayout { folder: "/srv/images/base".into(), tag: Some("24.04".into()) };
+    /// # let _ = base;
+    /// ```
     OciLayout {
         /// The folder.
         folder: PathBuf,

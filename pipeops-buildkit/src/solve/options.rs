@@ -149,13 +149,17 @@ impl Solve {
 
     /// Sets the name under which the daemon keeps the files of the context. The next build with the same name sends only what
     /// changed. Only printable ASCII is allowed. Default: the image's name without its tag.
+    ///
+    /// Give builds of untrusted code a separate key: the daemon identifies a file by its size and 57 bits of its content's hash,
+    /// so an attacker can craft a file that passes for another one under the same key.
     #[must_use]
     pub fn shared_key(mut self, key: impl Into<String>) -> Self {
         self.shared_key = Some(key.into());
         self
     }
 
-    /// Sets the time limit of the build. Default: [`Solve::TIMEOUT`].
+    /// Sets the time limit of the build, from preparing the context to the end of the push. The leak check has a separate limit.
+    /// At the limit the build is cancelled and fails with [`Error::Timeout`](crate::Error::Timeout). Default: [`Solve::TIMEOUT`].
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
@@ -194,7 +198,7 @@ impl Solve {
         self
     }
 
-    /// Skips the leak check.
+    /// Skips the leak check, also for builds with secrets.
     #[must_use]
     pub fn without_leak_check(mut self) -> Self {
         self.leak_check = None;
@@ -277,6 +281,16 @@ impl Solve {
 
     /// Sets what `COPY --from=name` refers to: a stream that the build sees as one file named `context`. The stream is read
     /// once, so a retry needs a new one.
+    ///
+    /// ```
+    /// use pipeops_buildkit::{BuildRequest, Solve};
+    ///
+    /// // COPY --from=config context /app/config.json
+    /// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?);
+    /// let solve = Solve::new(request).context_stream("config", &br#"{"log":"info"}"#[..]);
+    /// # let _ = solve;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn context_stream(
         mut self,
@@ -329,7 +343,7 @@ impl Solve {
 
 /// The Dockerfile frontend and the containers of build steps.
 impl Solve {
-    /// Ignores the cache for the steps of this stage. For all stages set
+    /// Ignores the cache for the steps of this stage. Can be called several times. For all stages set
     /// [`no_cache`](pipeops_core::BuildRequest::no_cache).
     #[must_use]
     pub fn no_cache_stage(mut self, name: impl Into<String>) -> Self {

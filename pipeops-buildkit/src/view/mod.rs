@@ -66,11 +66,35 @@ impl View {
     }
 
     /// Writes one line per event, with numbered steps, for logs and CI.
+    ///
+    /// ```text
+    /// #1 [1/2] COPY . /app
+    /// #1 DONE 0.2s
+    ///
+    /// #2 [2/2] RUN make
+    /// #2 compiling
+    /// #2 DONE 1.5s
+    /// warning: the cache is old
+    /// ```
     pub fn plain(out: impl Write + Send + 'static) -> Self {
         Self::of(Kind::Plain(Plain::new(Box::new(out))))
     }
 
-    /// Writes one JSON object per line: the event and its time.
+    /// Writes one JSON object per line: the fields of the event, its `type`, and the time `at` in UTC.
+    ///
+    /// ```text
+    /// {"at":"2026-11-30T08:15:02.114Z","type":"log","vertex":"sha256:…","line":"compiling"}
+    /// ```
+    ///
+    /// ```
+    /// use pipeops_buildkit::View;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("build.jsonl");
+    /// let view = View::json(std::fs::File::create(path)?);
+    /// # view.finish();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn json(out: impl Write + Send + 'static) -> Self {
         Self::of(Kind::Json(Json::new(Box::new(out))))
     }

@@ -61,11 +61,13 @@ pub struct Policy {
     pub budget: Option<u64>,
     /// Branches whose newest cache is always kept, per repository and Dockerfile. Default: `main` and `master`.
     pub default_branches: BTreeSet<String>,
-    /// Names of caches that are always kept. Default: none.
+    /// Names of caches that are always kept, such as `github.com__acme__shop_-_release_-_Dockerfile`. Default: none.
     pub protected: BTreeSet<String>,
-    /// The longest `touch_refresh` of all builds that use this bucket. Default: BuildKit's default, 1 day.
+    /// The longest `touch_refresh` of all builds that use this bucket. Default: BuildKit's default, 1 day. If a build sets a longer
+    /// one ([`S3Cache::touch_refresh`](pipeops_core::cache::S3Cache::touch_refresh)), set it here too, or blobs in use are deleted.
     pub touch_refresh: Duration,
-    /// The longest duration of a build. Default: 1 hour, which is also a build's default time limit.
+    /// The longest duration of a build. Default: 1 hour, which is also a build's default time limit. If builds may take longer, set
+    /// it here too, or blobs in use are deleted.
     pub longest_build: Duration,
     /// The allowed difference between the clocks of the daemons, this process and the server. Default: 15 minutes.
     pub clock_skew: Duration,
