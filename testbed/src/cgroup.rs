@@ -1,4 +1,4 @@
-//! The control group under which all containers of one instance are, so that two kubelets do not tidy up each other's.
+//! The control group of all containers of one instance, which keeps two kubelets from removing each other's containers.
 
 use std::fs;
 use std::path::{Path, PathBuf};

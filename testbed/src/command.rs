@@ -1,4 +1,4 @@
-//! Other programs: run to their end, with their words kept for the error.
+//! Runs other programs and keeps their output for error messages.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! Programs for arm64 on a machine for amd64: QEMU, registered with the kernel (binfmt_misc).
+//! Runs arm64 programs on amd64 machines by registering QEMU with the kernel (binfmt_misc).
 //!
 //! Each instance has its own entry, so that the end of one takes nothing from another. The kernel opens QEMU when it is
 //! registered (flag `F`), so that it is found inside of containers, too. Since Linux 6.7 entries last as long as the list is

@@ -1,4 +1,4 @@
-//! Probes: one question to a server, answered within two seconds.
+//! Health probes with a limit of two seconds.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! What one checkout runs: its number, its ports, its processes.
+//! One checkout's set of servers: its number, ports and processes.
 //!
 //! Small state (numbers, ports, process records, sockets) is in `/run/pipeops-testbed/ID` and vanishes with a reboot, as the
 //! processes do. Data and logs are in the cache.
@@ -103,7 +103,7 @@ impl Instance {
         })
     }
 
-    /// Keeps every other `up` and `down` of this checkout waiting until the value drops.
+    /// Blocks every other `up` and `down` of this checkout until the value drops.
     pub fn lock(&self) -> Result<File> {
         let path = Path::new(RUN).join(format!("{}.lock", self.id));
         lock_file(&path, "waiting for another `up` or `down` of this checkout")
@@ -211,12 +211,12 @@ impl Instance {
         Ok(())
     }
 
-    /// Notes that a server was found healthy after its start.
+    /// Records that a server has started and is healthy.
     pub fn mark_up(&self, server: &str) -> Result<()> {
         write_file(&self.up_mark(server), "")
     }
 
-    /// Takes the note back.
+    /// Removes this record.
     pub fn mark_down(&self, server: &str) {
         let _ = fs::remove_file(self.up_mark(server));
     }
@@ -226,7 +226,7 @@ impl Instance {
         self.up_mark(server).exists()
     }
 
-    /// Forgets the instance; its number is free again.
+    /// Removes all files of the instance and frees its number.
     pub fn release(&self) -> Result<()> {
         remove_tree(&self.data)?;
         remove_tree(&self.run)

@@ -1,7 +1,7 @@
-//! Processes that outlive this program: how they are known again, and how they are ended.
+//! Finds and ends processes that outlive this program.
 //!
-//! A pid alone is not enough: after a crash another process may have it. So each record carries the start time, and a
-//! signal goes through a pidfd that is opened before the start time is compared.
+//! A PID alone isn't enough, because another process may get it after a crash. So each record has the start time, and signals
+//! go through a pidfd, which is opened before the start time is compared.
 
 use std::collections::HashMap;
 use std::fs;

@@ -106,8 +106,8 @@ fn announce<'a>(what: &str, names: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Starts these servers, as many at once as their needs allow. One that is up and well is left alone; one that is not is
-/// cleared away and started anew.
+/// Starts these servers, in parallel where their needs allow. A healthy server keeps running; an unhealthy one is removed and
+/// started again.
 pub fn up(cache: &Cache, testbed: &Path, selection: &Selection) -> Result<()> {
     install(cache, testbed, selection)?;
     let (instance, _lock) = Instance::claim_and_lock(cache, testbed, TESTS)?;
@@ -125,7 +125,7 @@ pub fn up(cache: &Cache, testbed: &Path, selection: &Selection) -> Result<()> {
     start_all(cache, &instance, &missing)
 }
 
-/// Ends these servers and removes what they left; every trace of the instance if there are no names.
+/// Stops these servers and removes what they left. Without servers, removes the whole instance.
 pub fn down(cache: &Cache, testbed: &Path, servers: &[&'static dyn Server]) -> Result<()> {
     check_root()?;
     for purpose in [TESTS, build::BUILDER] {

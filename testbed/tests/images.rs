@@ -1,5 +1,4 @@
-//! Base images have what Docker's official ones have: packages with C code build on full images, and fail on slim ones as in
-//! the world.
+//! Base images have what Docker's official images have: packages with C code build on full images, and fail on slim ones.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +7,7 @@
 
 use std::process::Command;
 
-/// Builds an image from these lines and throws it away; what the build printed.
+/// Builds an image and discards it; returns the output of the build.
 fn build(from: &str, step: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("FROM {from}\nRUN {step}\n");
@@ -38,28 +37,24 @@ fn build(from: &str, step: &str) -> Result<String, String> {
 #[test]
 #[ignore = "needs testbed: buildkit, registry, python:3.12, python:3.12-slim, python:3.13, node:22, ruby:3.3"]
 fn packages_build_from_source_on_full_images() {
+    const PSYCOPG2: &str = "pip install --no-binary psycopg2 psycopg2";
+    let mysqlclient = "pip install --no-binary mysqlclient mysqlclient";
+    let addon = "mkdir /app && cd /app && npm install --build-from-source bufferutil@4";
+    let compiled = format!("apt-get update && apt-get install -y gcc libpq-dev && {PSYCOPG2}");
     for (image, step) in [
-        ("python:3.12", "pip install --no-binary psycopg2 psycopg2"),
-        (
-            "python:3.13",
-            "pip install --no-binary psycopg2,mysqlclient psycopg2 mysqlclient",
-        ),
-        ("node:22", "npm install --build-from-source bufferutil@4"),
+        ("python:3.12", PSYCOPG2),
+        ("python:3.13", mysqlclient),
+        ("node:22", addon),
         (
             "ruby:3.3",
             "pg_config --version && mysql_config --version && g++ --version",
         ),
+        ("python:3.12-slim", &compiled),
     ] {
         build(image, step).unwrap_or_else(|said| panic!("{image}: {said}"));
     }
-    let said = build(
-        "python:3.12-slim",
-        "pip install --no-binary psycopg2 psycopg2",
-    )
-    .unwrap_err();
+    let said = build("python:3.12-slim", PSYCOPG2).unwrap_err();
     assert!(said.contains("pg_config executable not found"), "{said}");
-    let compiled = "apt-get update && apt-get install -y gcc libpq-dev && pip install --no-binary psycopg2 psycopg2";
-    build("python:3.12-slim", compiled).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]

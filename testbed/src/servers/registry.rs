@@ -1,5 +1,4 @@
-//! Two registries, Debian's docker-registry: one for everybody, which also serves the base images, and one that wants a
-//! password.
+//! Two instances of Debian's docker-registry: one without a login, which serves the base images, and one with a login.
 
 use std::process::Command;
 use std::time::Duration;

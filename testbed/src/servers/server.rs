@@ -1,4 +1,4 @@
-//! What a server is, and what it has at hand while it starts.
+//! The trait of servers, and the context in which they start.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -44,15 +44,15 @@ pub trait Server: Sync {
     /// Starts it, and returns when it can be used. Its directory exists and is empty.
     fn start(&self, context: &Context<'_>) -> Result<()>;
 
-    /// Called by `up` when it is up already: what a newer version of this program would have done at the start.
+    /// Brings a running server up to date with this version of the program. `up` calls it instead of [`Self::start`].
     fn refresh(&self, _context: &Context<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Asks it once whether it is well.
+    /// Checks its health once.
     fn health(&self, context: &Context<'_>) -> Health;
 
-    /// Where it is, for people.
+    /// Its address, for `cargo testbed status`.
     fn address(&self, context: &Context<'_>) -> Result<String>;
 
     /// What `cargo testbed env` exports for it.
@@ -60,12 +60,11 @@ pub trait Server: Sync {
         Ok(Vec::new())
     }
 
-    /// Removes what its processes leave behind outside its directory. Called when they have ended, also after a start
-    /// that was interrupted anywhere.
+    /// Removes what its processes left outside its directory. Runs after they have ended, also after an interrupted start.
     fn clean(&self, _context: &Context<'_>) {}
 }
 
-/// What a server has at hand while it starts, and when it is asked.
+/// The cache, the instance and the name with which a server starts.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// Where built programs and images are.
