@@ -12,6 +12,15 @@ use url::{Host, Url};
 const MAX_NAME: usize = 255;
 
 /// A branch or a tag. Its text form is the full ref name.
+///
+/// ```
+/// use pipeops_runner::GitRef;
+///
+/// let main: GitRef = "refs/heads/main".parse()?;
+/// assert_eq!(main.branch(), Some("main"));
+/// assert!("main".parse::<GitRef>().is_err());
+/// # Ok::<(), pipeops_runner::git::GitNameError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]

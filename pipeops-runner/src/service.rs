@@ -102,6 +102,21 @@ impl Service {
 }
 
 /// Settings of a [`Service`] that is about to start.
+///
+/// ```
+/// use pipeops_runner::http::Access;
+/// use pipeops_runner::{Service, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = Service::builder(SqliteStore::in_memory()?)
+///     .workspaces(std::env::temp_dir().join("my-server"))
+///     .workers(20)
+///     .access(Access::Token("a long random token".into()))
+///     .commands(|diagnosis| Some(format!("deployctl explain {}", diagnosis.code)))
+///     .start()
+///     .await?;
+/// # drop(service); Ok(()) }
+/// ```
 pub struct ServiceBuilder {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,

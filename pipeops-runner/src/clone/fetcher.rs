@@ -95,6 +95,20 @@ async fn ask_server<T: Send + 'static>(
 
 /// Fetches the commit into the source folder of the workspace.
 ///
+/// ```no_run
+/// use std::sync::Arc;
+/// use pipeops_runner::clone::{CloneRequest, clone, source_folder};
+/// use pipeops_runner::workspace::Workspaces;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let workspace = Arc::new(Workspaces::open("/var/lib/my-server")?.create()?);
+/// let url = "https://git.example.com/team/shop.git".parse()?;
+/// let commit = "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a".parse()?;
+/// let cloned = clone(&workspace, &CloneRequest::new(url, commit)).await?;
+/// println!("{} files in {}", cloned.files, source_folder(&workspace).display());
+/// # Ok(()) }
+/// ```
+///
 /// Files have git's modes, 0644 or 0755. Symlinks are written unchanged, even if they lead out of the tree: don't follow them.
 /// Dropping the future stops the work soon after. The workspace exists until then.
 ///

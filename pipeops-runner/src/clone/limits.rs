@@ -3,6 +3,15 @@
 use std::time::Duration;
 
 /// Limits of one clone. A repository may be too large by mistake or on purpose.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_runner::clone::CloneLimits;
+///
+/// let mut limits = CloneLimits::default();
+/// limits.bytes = 200 << 20;
+/// limits.time = Duration::from_secs(60);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloneLimits {

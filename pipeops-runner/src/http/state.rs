@@ -11,6 +11,13 @@ use crate::runner::SharedRunner;
 use crate::store::Store;
 
 /// Limits of the routes, and who may read the API.
+///
+/// ```
+/// use pipeops_runner::http::HttpOptions;
+///
+/// let options = HttpOptions::default().body_limit(25 << 20); // GitHub sends up to 25 MiB
+/// assert_eq!(options.body_timeout.as_secs(), 30);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {

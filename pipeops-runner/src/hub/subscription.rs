@@ -12,6 +12,20 @@ use crate::store::StoreError;
 const BATCH: usize = 256;
 
 /// A position in the stream of events. Dropping it ends the subscription.
+///
+/// ```
+/// use pipeops_runner::{Service, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = Service::builder(SqliteStore::in_memory()?).start().await?;
+/// // All events so far. `next` waits for more.
+/// let last = service.store().last_event().await?;
+/// let mut stream = service.hub().subscribe(0, None);
+/// while let Some(events) = stream.next_until(last).await? {
+///     events.iter().for_each(|event| println!("{} {:?}", event.seq, event.kind));
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Subscription {
     shared: Arc<Shared>,
     /// The number of the last event that was read.

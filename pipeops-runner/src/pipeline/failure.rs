@@ -9,7 +9,17 @@ use pipeops_core::{Diagnose, Diagnosis, Failure, RetryClass, Step};
 
 use crate::store::StoreError;
 
-/// Why a step failed.
+/// Why a step failed. Every error with a [`Diagnose`] converts into it.
+///
+/// ```
+/// use pipeops_core::Diagnosis;
+/// use pipeops_core::diagnosis::codes;
+/// use pipeops_runner::StepFailure;
+///
+/// let diagnosis = Diagnosis::new(&codes::UNKNOWN).error("the cluster is in maintenance");
+/// let failure = StepFailure::from_diagnosis(diagnosis);
+/// assert_eq!(failure.rolled_back(), None); // the cluster wasn't changed
+/// ```
 #[derive(Debug)]
 pub struct StepFailure {
     failure: Failure,

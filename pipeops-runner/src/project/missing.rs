@@ -3,6 +3,15 @@
 use std::fmt;
 
 /// A missing setting of a project. Its `Display` is a phrase such as `the webhook secret`.
+///
+/// ```
+/// use pipeops_runner::Project;
+///
+/// let missing = Project::new("shop")?.missing();
+/// assert_eq!(missing[0].to_string(), "the repository");
+/// assert_eq!(missing[0].fix(), "Set the URL of the repository in the project");
+/// # Ok::<(), pipeops_runner::project::InvalidName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {

@@ -195,6 +195,14 @@ impl Project {
 }
 
 /// How an image is built.
+///
+/// ```
+/// use pipeops_runner::BuildConfig;
+///
+/// let mut build = BuildConfig::default().path("api").arg("VERSION", "1.2");
+/// build.dockerfile = Some("docker/Dockerfile".to_owned());
+/// build.platforms = vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()];
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -250,6 +258,21 @@ impl BuildConfig {
 }
 
 /// One place where an app runs: a cluster and a namespace, for the pushes to one branch.
+///
+/// ```
+/// use pipeops_runner::Environment;
+/// use serde_json::json;
+///
+/// let mut environment = Environment::new("production")?
+///     .branch("main")
+///     .cluster("default")
+///     .replicas(3)
+///     .variable("LOG_LEVEL", "info")
+///     .app("ingress", json!({"hosts": ["shop.example.com"]}));
+/// // Only pushes that change a file below api/ are deployed.
+/// environment.watch = vec!["api/".to_owned()];
+/// # Ok::<(), pipeops_runner::project::InvalidName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

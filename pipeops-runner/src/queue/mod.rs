@@ -21,6 +21,28 @@ use crate::store::StoreError;
 /// notifies runners sooner ([`Queue::announce`], [`Queue::wait`]). So nothing is lost or run twice when the broker, a runner
 /// or the database is killed.
 ///
+/// A [`Runner`](crate::Runner) uses it like this:
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_runner::deployment::{Ending, NewDeployment};
+/// use pipeops_runner::{Project, Queue, SqliteQueue, SqliteStore, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteStore::in_memory()?;
+/// let (reference, commit) = ("refs/heads/main".parse()?, "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a".parse()?);
+/// let new = NewDeployment::new(Project::new("shop")?, "production", reference, commit);
+/// store.submit(vec![new]).await?;
+///
+/// let (queue, lease) = (SqliteQueue::new(&store), Duration::from_secs(15));
+/// let claim = queue.claim("runner-1", lease).await?.expect("one deployment is queued");
+/// queue.heartbeat(&claim.fence, lease).await?;
+/// let ending = Ending::Succeeded { image: "registry.example.com/shop@sha256:…".to_owned() };
+/// store.finish(&claim.fence, &ending).await?;
+/// assert!(queue.claim("runner-2", lease).await?.is_none());
+/// # Ok(()) }
+/// ```
+///
 /// Each environment of a project runs one deployment at a time. The order is: greater priority first, then the project
 /// with the fewest running deployments, then the oldest deployment.
 #[async_trait]

@@ -28,6 +28,14 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Options of a runner.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_runner::RunnerOptions;
+///
+/// let options = RunnerOptions::default().workers(50).lease(Duration::from_secs(30));
+/// assert_eq!(options.poll, Duration::from_secs(5));
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunnerOptions {

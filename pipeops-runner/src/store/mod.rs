@@ -126,6 +126,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Selects deployments.
+///
+/// ```
+/// use pipeops_runner::store::DeploymentFilter;
+/// use pipeops_runner::{SqliteStore, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteStore::in_memory()?;
+/// let newest = DeploymentFilter::default().project("shop").limit(1);
+/// assert_eq!(store.deployments(&newest).await?, []);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeploymentFilter {

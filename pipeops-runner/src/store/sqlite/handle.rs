@@ -8,6 +8,19 @@ use crate::store::cipher::with_suffix;
 use crate::store::{SecretCipher, SecretCipherError, StoreError};
 
 /// Projects, deployments, journals and events in one SQLite file. Clones share its connections.
+///
+/// ```
+/// use pipeops_runner::{Project, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("pipeops.db");
+/// SqliteStore::open(&path)?.put_project(&Project::new("shop")?).await?;
+///
+/// let reopened = SqliteStore::open(&path)?;
+/// assert_eq!(reopened.projects().await?.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     pub(super) database: Database,
