@@ -10,6 +10,30 @@ use crate::error::{ConfigProblem, InvalidApp};
 use crate::objects::{self, KubeObject};
 
 /// Generates all objects of one revision of an application.
+///
+/// [`StandardManifests`] is the standard one. Another one may add objects to it:
+///
+/// ```
+/// use pipeops_manifest::{App, InvalidApp, ManifestGenerator, Object, Stack, StandardManifests};
+/// use serde_json::json;
+///
+/// #[derive(Debug)]
+/// struct WithQuota(StandardManifests);
+///
+/// impl ManifestGenerator for WithQuota {
+///     fn generate(&self, app: &App) -> Result<Stack, InvalidApp> {
+///         let mut stack = self.0.generate(app)?;
+///         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota",
+///             "metadata": {"name": app.name, "namespace": app.namespace}, "spec": {"hard": {"pods": "20"}}});
+///         stack.objects.splice(0..0, Object::new(quota));
+///         Ok(stack)
+///     }
+/// }
+/// # let image = format!("registry.example.com/shop@sha256:{}", "0".repeat(64)).parse()?;
+/// # let stack = WithQuota(StandardManifests::new()).generate(&App::new("shop", "prod", "4f2c9ab", image))?;
+/// # assert_eq!(stack.objects[0].kind(), "ResourceQuota");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait ManifestGenerator: fmt::Debug + Send + Sync + 'static {
     /// The objects in apply order: objects that others refer to come first, the Deployment last.
     ///

@@ -23,6 +23,21 @@ pub struct WatchHealth {
 }
 
 /// The live state of one application: see [`Watches`](crate::Watches), which it keeps running.
+///
+/// ```
+/// use pipeops_rollout::{ApiError, AppWatch, Progress};
+///
+/// /// Waits until this generation of the Deployment is rolled out. Callers should set a deadline.
+/// async fn complete(watch: &mut AppWatch, generation: i64) -> Result<Progress, ApiError> {
+///     loop {
+///         let progress = Progress::of(&watch.state(), generation);
+///         if progress.is_complete() {
+///             return Ok(progress);
+///         }
+///         watch.changed().await?;
+///     }
+/// }
+/// ```
 pub struct AppWatch {
     state: watch::Receiver<Arc<AppState>>,
     health: watch::Receiver<WatchHealth>,

@@ -20,7 +20,8 @@ pub(super) const ACCEPT: HeaderValue = HeaderValue::from_static(
 /// The most manifests in one index.
 pub(super) const MAX_MANIFESTS: usize = 100;
 
-/// The manifest of an image, or the index of an image for several platforms, as the registry stores it.
+/// The manifest of an image, or the index of an image for several platforms, as the registry stores it: see
+/// [`RegistryClient::manifest`](crate::RegistryClient::manifest).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {

@@ -131,6 +131,22 @@ impl RegistryClient {
     ///
     /// Call it before a build to find missing and wrong credentials early.
     ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use pipeops_registry::{ClientOptions, Diagnose, RegistryClient, StaticCredentials};
+    /// # use pipeops_testkit::registry::{Registry, RegistryOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let registry = Registry::start(RegistryOptions::default().basic_auth()).await?;
+    /// # let client = RegistryClient::new(Arc::new(StaticCredentials::new()), ClientOptions::default())?;
+    /// # let image = format!("{}/acme/shop:1", registry.host()).parse()?;
+    /// let error = client.check_push(&image).await.unwrap_err();
+    /// assert_eq!(error.diagnosis().code.as_str(), "registry/login-missing");
+    /// println!("{}", error.diagnosis()); // with the fixes
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unauthorized`], [`Error::Denied`], [`Error::NameUnknown`], or any error of the connection.
     pub async fn check_push(&self, image: &ImageRef) -> Result<(), Error> {
