@@ -301,8 +301,10 @@ async fn strangers_read_nothing() {
     assert_eq!(status, StatusCode::FORBIDDEN);
 
     let store = SqliteStore::in_memory().unwrap();
-    let mut options = HttpOptions::default();
-    options.access = Access::Token("t0ken".into());
+    let options = HttpOptions {
+        access: Access::Token("t0ken".into()),
+        ..HttpOptions::default()
+    };
     let server = server_on(store, options).await;
     let (status, _) = server.get("/api/projects").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
