@@ -157,6 +157,38 @@ impl BuilderOptions {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Private registries
+/// The request's credential provider supplies the logins for base images and for the push. `pipeops-registry` has providers for
+/// Docker's configuration and cloud registries; your own needs the crate `async-trait`:
+///
+/// ```
+/// use std::sync::Arc;
+/// use pipeops_buildkit::{BuildRequest, Credential, CredentialProvider, Failure, RegistryScope, SecretString};
+///
+/// /// The login of one registry.
+/// #[derive(Debug)]
+/// struct Login {
+///     host: String,
+///     user: String,
+///     password: SecretString,
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl CredentialProvider for Login {
+///     async fn credential(&self, host: &str, _: &RegistryScope) -> Result<Credential, Failure> {
+///         Ok(match host == self.host {
+///             true => Credential::basic(&self.user, self.password.clone()),
+///             false => Credential::anonymous(),
+///         })
+///     }
+/// }
+///
+/// let login = Login { host: "registry.example.com".into(), user: "ci".into(), password: "s3cr3t".into() };
+/// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?).credentials(Arc::new(login));
+/// # let _ = request;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     address: Address,

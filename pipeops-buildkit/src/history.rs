@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Deletes a build from the history.
+    /// Deletes a build from the history. The daemon's cache keeps its steps.
     ///
     /// # Errors
     /// As [`Client::history`].

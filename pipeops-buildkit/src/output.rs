@@ -134,12 +134,12 @@ pub struct OutputStats {
 }
 
 impl Output {
-    /// The root file system as a tar archive.
+    /// The root file system of the target stage as a tar archive, without the image's configuration.
     pub fn tar(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Tar, To::Stream(target.into()))
     }
 
-    /// The image as a tar archive of an OCI layout.
+    /// The image as a tar archive of an OCI layout, for tools such as `skopeo` and `crane`.
     pub fn oci(target: impl Into<OutputTarget>) -> Self {
         Self::new(Kind::Oci, To::Stream(target.into()))
     }
@@ -173,7 +173,7 @@ impl Output {
     }
 
     /// Sets whether each platform gets a separate folder. Only for [`Output::tar`] and [`Output::local`]. Default: only if there
-    /// are several platforms.
+    /// are several platforms. The folders are named after the platforms, such as `linux_amd64`.
     #[must_use]
     pub fn platform_split(mut self, split: bool) -> Self {
         self.platform_split = Some(split);

@@ -65,6 +65,10 @@ impl PruneOptions {
 
     /// Removes only records that match this filter, such as `type==exec.cachemount` or `description~=cargo`. With several
     /// filters, a record must match one of them.
+    ///
+    /// A filter is a list of conditions, separated by commas, that must all match. `==` compares, `!=` negates, `~=` matches a
+    /// regular expression. Fields are `id`, `type`, `description`, `inuse`, `mutable`, `shared`, `private` and `parents`. For
+    /// example, `type==exec.cachemount,description~=cargo` matches the cache mounts of cargo.
     #[must_use]
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.0.filter.push(filter.into());

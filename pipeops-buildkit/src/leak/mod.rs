@@ -63,7 +63,14 @@ impl Default for LeakCheck {
 
 impl LeakCheck {
     /// Also searches the files of the image's layers, which downloads the whole image. Layers compressed with zstd are reported
-    /// as unchecked.
+    /// as unchecked. Sets the time limit to 10 min.
+    ///
+    /// ```
+    /// use pipeops_buildkit::{BuilderOptions, LeakCheck};
+    ///
+    /// let options = BuilderOptions::default().customize(|solve| Ok(solve.leak_check(LeakCheck::default().layers())));
+    /// # let _ = options;
+    /// ```
     #[cfg(feature = "layers")]
     #[must_use]
     pub fn layers(mut self) -> Self {

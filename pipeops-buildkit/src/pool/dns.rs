@@ -30,6 +30,16 @@ type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, Answer> + Send + Sy
 /// Members from DNS: each address of `tcp://name:port` is a daemon. The name is resolved every 15 s by default. In Kubernetes use
 /// a headless Service, because other Services have a single address for all pods.
 ///
+/// ```yaml
+/// apiVersion: v1
+/// kind: Service
+/// metadata: { name: buildkit, namespace: build }
+/// spec:
+///   clusterIP: None # headless
+///   selector: { app: buildkit }
+///   ports: [{ name: grpc, port: 1234 }]
+/// ```
+///
 /// A member's name is its IP address. If addresses change but disks stay, as in a StatefulSet, use `EndpointSliceMembers`
 /// (feature `kubernetes`) instead, which uses the pods' names, or list the pods by name.
 ///

@@ -47,6 +47,17 @@ use crate::session::upload::Once;
 /// assert_eq!(solve.request().target.as_deref(), Some("release"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// | Option | Default |
+/// |---|---|
+/// | push | yes, with gzip layers and OCI media types |
+/// | context | the request's folder |
+/// | time limit | 1 h |
+/// | time limit for silent caches | 60 s to read a manifest, 10 min to write |
+/// | leak check | the image and the daemon's record, without layers |
+/// | attestations | none |
+/// | network of steps | isolated |
+/// | base images | tags are resolved at the registry for each build, digests aren't |
 #[derive(Debug, Clone)]
 pub struct Solve {
     pub(crate) request: BuildRequest,
@@ -184,6 +195,14 @@ impl Solve {
     /// Allows the credentials of `registry` to be sent to a token server on the host `realm`, over TLS. By default they're sent
     /// only to hosts that share a registrable domain with the registry: see
     /// [`RealmPolicy`](pipeops_core::registry::RealmPolicy).
+    ///
+    /// ```
+    /// use pipeops_buildkit::BuilderOptions;
+    ///
+    /// let options = BuilderOptions::default()
+    ///     .customize(|solve| Ok(solve.trust_realm("registry.example.com", "login.example.net")));
+    /// # let _ = options;
+    /// ```
     #[must_use]
     pub fn trust_realm(mut self, registry: &str, realm: &str) -> Self {
         self.trusted_realms.insert(registry, realm);
@@ -304,6 +323,16 @@ impl Solve {
 
     /// Gives `RUN --mount=type=ssh,id=…` access to the SSH agent at this socket, such as the one in `SSH_AUTH_SOCK`. A mount
     /// without an id uses `default`. The build can sign with the agent's keys but can't read them. Unix only.
+    ///
+    /// ```no_run
+    /// use pipeops_buildkit::{BuildRequest, Solve};
+    ///
+    /// // RUN --mount=type=ssh git clone git@github.com:acme/private.git
+    /// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?);
+    /// let solve = Solve::new(request).ssh_agent("default", std::env::var("SSH_AUTH_SOCK")?);
+    /// # let _ = solve;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ssh_agent(mut self, id: impl Into<String>, socket: impl Into<PathBuf>) -> Self {
         self.ssh.insert(id.into(), Agent::Socket(socket.into()));
@@ -343,7 +372,8 @@ impl Solve {
 
 /// The Dockerfile frontend and the containers of build steps.
 impl Solve {
-    /// Ignores the cache for the steps of this stage. Can be called several times. For all stages set
+    /// Ignores the cache for the steps of this stage, such as one that installs security updates. Can be called several times. For
+    /// all stages set
     /// [`no_cache`](pipeops_core::BuildRequest::no_cache).
     #[must_use]
     pub fn no_cache_stage(mut self, name: impl Into<String>) -> Self {
@@ -417,6 +447,16 @@ impl Solve {
     }
 
     /// Sets the network of build steps, unless the Dockerfile does with `RUN --network`. Default: [`Network::Sandbox`].
+    ///
+    /// ```
+    /// use pipeops_buildkit::{BuildRequest, Network, Solve};
+    ///
+    /// // Steps can't download anything: everything must come from the context and base images.
+    /// let request = BuildRequest::new("./app", "registry.example.com/team/app:1".parse()?);
+    /// let solve = Solve::new(request).network(Network::None);
+    /// # let _ = solve;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.frontend.network = Some(network);
@@ -445,7 +485,8 @@ impl Solve {
     }
 
     /// Allows `RUN --security=insecure`: steps that run with all permissions of the daemon. The daemon must allow it too
-    /// (`insecure-entitlements = ["security.insecure"]`).
+    /// (`insecure-entitlements = ["security.insecure"]`). Such a step can control the daemon's machine, so never allow it for
+    /// untrusted code.
     #[must_use]
     pub fn allow_insecure_steps(mut self) -> Self {
         self.frontend.insecure = true;

@@ -170,7 +170,8 @@ impl Collector {
     }
 
     /// Deletes the caches that the policy gives up and the blobs that the last collection marked, and marks blobs for the next
-    /// one.
+    /// one. Run it regularly, for example hourly: [`Report::next`] says when the next one can delete the marked blobs. It reads
+    /// all manifests and lists all blobs, so its cost grows with the number of objects.
     ///
     /// # Errors
     /// [`CollectError::Store`] if the bucket can't be read or written, [`CollectError::Clock`] if its clock differs. Objects
