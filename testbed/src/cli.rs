@@ -17,7 +17,7 @@ use crate::servers::{self, ALL};
 use crate::up::{Selection, is_image};
 use crate::{status, testing, up};
 
-/// Installs, starts and stops the real servers that this workspace's tests run against
+/// Install, start and stop the real servers that the tests of this workspace use
 #[derive(Debug, Parser)]
 #[command(name = "cargo testbed", bin_name = "cargo testbed", after_help = server_list())]
 struct Arguments {
@@ -27,32 +27,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Installs packages and builds programs and base images, but starts nothing
+    /// Install packages and build programs and base images without starting anything
     ///
-    /// Without names, installs all that the tests of this workspace need.
+    /// Without names, this installs everything that the tests of this workspace need.
     Install {
         /// Servers, base images such as python:3.12, or `demo`
         names: Vec<String>,
     },
-    /// Starts servers, and installs what they lack
+    /// Start servers, and first install what is missing
     ///
-    /// Base images are built when BuildKit first asks for them. Name one to build it now.
+    /// Base images are built when BuildKit first asks for them. To build one now, give its name.
     Up {
-        /// Servers, base images such as python:3.12, or `demo`, which is what README's demo needs [default: all servers]
+        /// Servers, base images such as python:3.12, or `demo` for what the demo in the README needs [default: all servers]
         names: Vec<String>,
     },
-    /// Shows processes, memory, health and addresses
+    /// Show processes, memory, health and addresses
     Status,
-    /// Prints `export NAME=value` lines for tests and tools
+    /// Print `export NAME=value` lines for tests and tools
     Env,
-    /// Runs the tests that need servers; builds the base images that they name
+    /// Run the tests that need servers, and first build the base images that they name
     #[command(disable_help_flag = true)]
     Test {
         /// Arguments for `cargo test`, such as `-p pipeops-rollout canary`, and after `--` for the tests
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Stops servers and removes everything that they left
+    /// Stop servers and remove everything that they left
     Down {
         /// Servers [default: all]
         servers: Vec<String>,

@@ -32,7 +32,7 @@ use output::{CommandError, Format};
 #[derive(Debug, Parser)]
 #[command(name = "pipeops", version, arg_required_else_help = true)]
 struct Cli {
-    /// Output format: text for people, JSON for programs
+    /// Output format
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]

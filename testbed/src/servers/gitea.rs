@@ -31,7 +31,7 @@ impl Server for Gitea {
     }
 
     fn summary(&self) -> &'static str {
-        "Gitea v1.26, a forge with webhooks to loopback"
+        "Gitea v1.26, a git server that sends webhooks to loopback addresses"
     }
 
     fn packages(&self) -> &'static [&'static str] {

@@ -22,7 +22,7 @@ impl Server for Anonymous {
     }
 
     fn summary(&self) -> &'static str {
-        "docker-registry without a password, with the base images"
+        "docker-registry without a login; serves the base images"
     }
 
     fn packages(&self) -> &'static [&'static str] {
@@ -70,7 +70,7 @@ impl Server for Authenticated {
     }
 
     fn summary(&self) -> &'static str {
-        "docker-registry with a password (htpasswd)"
+        "docker-registry with a login"
     }
 
     fn packages(&self) -> &'static [&'static str] {
