@@ -23,6 +23,7 @@ impl SharedRunner {
     }
 
     /// True once the shutdown has begun.
+    #[cfg(feature = "http")]
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
