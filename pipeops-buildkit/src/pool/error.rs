@@ -70,7 +70,7 @@ impl Diagnose for PoolError {
         let page = match self {
             Self::Join(failure) => return failure.diagnosis(),
             Self::QueueFull { .. } => &pool::QUEUE_FULL,
-            Self::WaitTimeout { .. } => &pool::NO_ROOM,
+            Self::WaitTimeout { .. } => &pool::NO_CAPACITY,
             Self::Unreachable {
                 discovery, members, ..
             } if discovery.is_some() || members.is_empty() => &pool::NO_MEMBERS,

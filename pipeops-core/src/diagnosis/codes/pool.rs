@@ -9,8 +9,8 @@ pages! {
             "Add daemons to the pool, or raise its queue limit",
         ],
     }
-    NO_ROOM = "build-pool/no-room" {
-        title: "Build failed: NoRoom",
+    NO_CAPACITY = "build-pool/no-capacity" {
+        title: "Build failed: NoCapacity",
         meaning: "All daemons were busy with other builds until the time limit for waiting.",
         fixes: [
             "Add daemons to the pool, or raise its capacity",
