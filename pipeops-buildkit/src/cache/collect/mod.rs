@@ -66,7 +66,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use object_store::{ObjectStore, ObjectStoreExt};
 use pipeops_core::cache::S3Cache;
 
@@ -255,18 +255,28 @@ impl Collector {
     /// Ages of objects use the server's clock, so the time they are compared with must match it.
     async fn compare_clocks(&self) -> Result<(), CollectError> {
         let key = self.layout.clock();
-        let here = Timestamp::now();
-        let put = self.store.put(&key, here.to_string().into()).await;
+        let before = Timestamp::now();
+        let put = self.store.put(&key, before.to_string().into()).await;
         put.map_err(CollectError::store("write to the bucket"))?;
+        let after = Timestamp::now();
         let found = self.store.head(&key).await;
         let found = found.map_err(CollectError::store("read from the bucket"))?;
-        let by: Duration = survey::modified(&found).duration_since(here).unsigned_abs();
+        let by = apart(survey::modified(&found), before, after);
         let most = self.policy.clock_skew;
         if by > most {
             return Err(CollectError::Clock { by, most });
         }
         Ok(())
     }
+}
+
+/// How far the server's time of a write is from the time here, which was between `before` and `after`. Servers cut off parts of a
+/// second.
+fn apart(modified: Timestamp, before: Timestamp, after: Timestamp) -> Duration {
+    let ahead = modified.duration_since(after);
+    let behind = before.duration_since(modified) - SignedDuration::from_secs(1);
+    let apart = ahead.max(behind).max(SignedDuration::ZERO);
+    apart.unsigned_abs()
 }
 
 fn new_report(survey: &Survey, started: Timestamp, dry_run: bool) -> Report {
