@@ -6,7 +6,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::env;
 use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Tls};
@@ -20,9 +20,11 @@ struct Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .arg(self.process.id().to_string())
-            .status();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = Command::new("kill")
+                .arg(self.process.id().to_string())
+                .status();
+        }
         let _ = self.process.wait();
     }
 }
@@ -75,6 +77,16 @@ fn certificates(dir: &Path, who: &str) -> PathBuf {
 
 impl Daemon {
     async fn start() -> Self {
+        for _ in 0..5 {
+            if let Some(daemon) = Self::try_start().await {
+                return daemon;
+            }
+        }
+        panic!("buildkitd exits")
+    }
+
+    /// `None` if buildkitd exits: another process may have taken the port before it.
+    async fn try_start() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let certs = certificates(dir.path(), "ours");
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -101,17 +113,21 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let daemon = Self { process, port, dir };
-        for _ in 0..300 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_ok()
-            {
-                return daemon;
+        let mut daemon = Self { process, port, dir };
+        // Any other process on this port has other certificates.
+        let tls = Tls::from_folder(&certs).unwrap();
+        let begin = Instant::now();
+        while daemon.info("127.0.0.1", Some(tls.clone())).await.is_err() {
+            if daemon.process.try_wait().unwrap().is_some() {
+                return None;
             }
+            assert!(
+                begin.elapsed() < Duration::from_secs(120),
+                "buildkitd did not come up"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("buildkitd did not come up");
+        Some(daemon)
     }
 
     async fn info(&self, host: &str, tls: Option<Tls>) -> Result<String, Error> {

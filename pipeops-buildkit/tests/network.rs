@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::Recorder;
-use common::standin::{World, make};
+use common::standin::{LIMIT, World, make};
 use pipeops_buildkit::{Address, Client, ConnectOptions, Error, Solve};
 use pipeops_core::Diagnose;
 use pipeops_core::event::{Discard, EventKind};
@@ -170,7 +170,7 @@ async fn a_network_that_falls_silent_is_a_lost_daemon() {
     network.freeze();
     // Much less than the build's own limit of an hour.
     pass_time(Duration::from_secs(120)).await;
-    let ended = tokio::time::timeout(Duration::from_secs(20), build);
+    let ended = tokio::time::timeout(LIMIT, build);
     let error = ended
         .await
         .expect("it waits for ever")
@@ -186,8 +186,10 @@ async fn a_network_that_falls_silent_is_a_lost_daemon() {
 /// gRPC clients take 4 MiB by default; the daemon sends up to 16.
 #[tokio::test]
 async fn a_message_of_many_megabytes_is_taken() {
+    // 5 MiB.
+    const LINES: usize = 5 << 14;
     let line = "a line of sixty-four bytes, which comes again and again and aga\n";
-    let world = World::of([make(|rule| rule.stdout(line.repeat(15 << 14)))]).await;
+    let world = World::of([make(|rule| rule.stdout(line.repeat(LINES)))]).await;
     let lines = Mutex::new(0);
     let count = |event: EventKind| {
         if let EventKind::Log { line: shown, .. } = event {
@@ -196,7 +198,7 @@ async fn a_message_of_many_megabytes_is_taken() {
         }
     };
     world.solve(world.request("app"), &count).await.unwrap();
-    assert_eq!(*lines.lock().unwrap(), 15 << 14);
+    assert_eq!(*lines.lock().unwrap(), LINES);
 }
 
 /// What a daemon takes slowly waits on the way; it is not lost, and the daemon is not given up.
@@ -208,7 +210,7 @@ async fn a_daemon_that_reads_slowly_gets_everything() {
     let content: Vec<u8> = (0..SIZE).map(|at| (at / 7) as u8).collect();
     world.context.write("a", &content);
     let network = Network::with(world.daemon(), Duration::from_millis(2)).await;
-    let solve = Solve::new(world.request("app")).timeout(Duration::from_secs(120));
+    let solve = Solve::new(world.request("app")).timeout(LIMIT);
     let solved = network.client().await.solve(solve, &Discard).await.unwrap();
     assert!(solved.context.bytes >= SIZE as u64, "{:?}", solved.context);
     assert!(network.said.lock().unwrap().len() >= SIZE);

@@ -4,8 +4,9 @@
 
 mod common;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use common::{Context, Recorder, Sink, env, registry_get, registry_json, run, unique};
 use pipeops_buildkit::{
@@ -15,6 +16,7 @@ use pipeops_buildkit::{
 use pipeops_core::Diagnose;
 use pipeops_core::build::DockerfileSource;
 use pipeops_core::event::{Discard, EventKind};
+use tokio_util::task::AbortOnDropHandle;
 
 /// A tree with what archives and folders must keep.
 const TREE: &str = "FROM busybox AS made\nRUN mkdir -p /r/d/e && cd /r && echo text > d/a && chmod 4750 d/a && ln d/a d/hard \
@@ -392,45 +394,41 @@ async fn an_archive_is_the_whole_context() {
     assert_eq!(events.logs(), [reversed]);
 }
 
-/// Serves the repositories in a folder until it is dropped.
-struct GitServer(std::process::Child, u16);
-
-impl GitServer {
-    fn start(folder: &std::path::Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        // Not by way of `git`, whose child would outlive it.
-        let git = std::process::Command::new("git")
-            .arg("--exec-path")
-            .output();
-        let tools = String::from_utf8(git.unwrap().stdout).unwrap();
-        let server = std::process::Command::new(format!("{}/git-daemon", tools.trim()))
-            .args(["--export-all", "--listen=127.0.0.1"])
-            .arg(format!("--port={port}"))
-            .arg(format!("--base-path={}", folder.display()))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let begin = std::time::Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                begin.elapsed() < Duration::from_secs(20),
-                "git daemon does not start"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self(server, port)
-    }
+/// Serves the repositories in a folder until it is dropped. It has its port from the beginning, and starts git's own server for
+/// each connection.
+struct GitServer {
+    port: u16,
+    _accepting: AbortOnDropHandle<()>,
 }
 
-impl Drop for GitServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+impl GitServer {
+    async fn start(folder: &std::path::Path) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Not by way of `git`, whose child would outlive it.
+        let git = Command::new("git").arg("--exec-path").output();
+        let tools = String::from_utf8(git.unwrap().stdout).unwrap();
+        let server = format!("{}/git-daemon", tools.trim());
+        let base = format!("--base-path={}", folder.display());
+        let accepting = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let connection = connection.into_std().unwrap();
+                connection.set_nonblocking(false).unwrap();
+                let mut child = Command::new(&server)
+                    .args(["--inetd", "--log-destination=none", "--export-all", &base])
+                    .stdin(OwnedFd::from(connection.try_clone().unwrap()))
+                    .stdout(OwnedFd::from(connection))
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap();
+                // It ends with its connection.
+                std::thread::spawn(move || child.wait());
+            }
+        });
+        Self {
+            port,
+            _accepting: AbortOnDropHandle::new(accepting),
+        }
     }
 }
 
@@ -446,7 +444,7 @@ async fn a_repository_is_the_whole_context_or_a_named_one() {
         ("app/own", &text),
     ]);
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git")
+        let output = Command::new("git")
             .current_dir(repository.path())
             .args(["-c", "user.name=t", "-c", "user.email=t@t"])
             .args(arguments)
@@ -457,9 +455,9 @@ async fn a_repository_is_the_whole_context_or_a_named_one() {
     git(&["init", "--quiet", "--initial-branch=main"]);
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=first"]);
-    let server = GitServer::start(repository.path().parent().unwrap());
+    let server = GitServer::start(repository.path().parent().unwrap()).await;
     let name = repository.path().file_name().unwrap().to_str().unwrap();
-    let address = format!("git://127.0.0.1:{}/{name}/.git#main:app", server.1);
+    let address = format!("git://127.0.0.1:{}/{name}/.git#main:app", server.port);
 
     let nowhere = Context::new(&[]);
     let solve = Solve::new(nowhere.fresh_request()).without_push();

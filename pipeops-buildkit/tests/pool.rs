@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::standin::{World, hasty, leaves_no_task, make};
-use common::{Recorder, Sink, holds, until};
+use common::standin::{LIMIT, World, hasty, leaves_no_task, make};
+use common::{Gate, Recorder, Sink, holds, until};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use pipeops_buildkit::{
@@ -87,6 +87,8 @@ fn options() -> PoolOptions {
     PoolOptions::default()
         .builder(hasty())
         .registry(Arc::new(Registries::default()))
+        // On a slow machine a project's own daemon may take long to answer the first probe.
+        .patience(LIMIT)
 }
 
 fn state(pool: &Pool, daemon: &BuildkitDaemon) -> MemberStatus {
@@ -354,12 +356,15 @@ async fn a_single_daemon_that_restarts_is_waited_for() {
 
 #[tokio::test]
 async fn a_draining_daemon_ends_its_build_and_the_next_goes_elsewhere() {
-    // Long enough for a probe, however slow this machine is.
-    let world = world(2, Duration::from_secs(3)).await;
-    let pool = start(&world, options().probe_interval(Duration::from_millis(20)));
-    world.write("Dockerfile", "FROM base:1\nCOPY a /a\n");
+    let world = world(2, Duration::ZERO).await;
+    let options = options().probe_interval(Duration::from_millis(20));
+    // The host of the images says nothing about the project: the drained daemon's build pushes through a gate.
+    let options = options.namespace(|request| request.image.repository().to_owned());
+    let pool = start(&world, options);
     let home = home(&world, &pool).await;
-    world.write("Dockerfile", "FROM base:1\nCOPY a /a\nRUN make\n");
+    let gate = Gate::new().await;
+    let mut request = world.request("app");
+    request.image = format!("{}/team/app:held", gate.host()).parse().unwrap();
     let (drained, events) = (Recorder::default(), Recorder::default());
     let next = async {
         drained.began("RUN make").await;
@@ -367,8 +372,9 @@ async fn a_draining_daemon_ends_its_build_and_the_next_goes_elsewhere() {
         until(|| state(&pool, home).state == MemberState::Draining).await;
         assert_eq!(state(&pool, home).running, 1);
         pool.build(world.request("app"), &events).await.unwrap();
+        gate.open(world.registry.host())
     };
-    let (running, ()) = tokio::join!(pool.build(world.request("app"), &drained), next);
+    let (running, _opened) = tokio::join!(pool.build(request, &drained), next);
     running.unwrap();
     assert_eq!(home.builds().len(), 2);
     assert_eq!((asked(&world), events.warnings().len()), (3, 0));
@@ -378,10 +384,15 @@ async fn a_draining_daemon_ends_its_build_and_the_next_goes_elsewhere() {
 async fn a_pool_without_a_daemon_says_which_do_not_answer() {
     let world = world(2, Duration::ZERO).await;
     world.daemons.iter().for_each(BuildkitDaemon::crash);
-    let pool = start(
-        &world,
-        options().unreachable_timeout(Duration::from_secs(1)),
-    );
+    let pool = start(&world, options().unreachable_timeout(Duration::ZERO));
+    until(|| {
+        let members = pool.members();
+        members.len() == 2
+            && members
+                .iter()
+                .all(|member| member.state == MemberState::Down)
+    })
+    .await;
     let failure = build(&world, &pool).await.unwrap_err();
     let text = failure.diagnosis().to_string();
     for daemon in &world.daemons {
@@ -414,7 +425,7 @@ impl Discover for NoList {
 async fn a_list_that_cannot_be_had_is_the_reason() {
     let pool = Pool::start(
         NoList,
-        options().unreachable_timeout(Duration::from_secs(1)),
+        options().unreachable_timeout(Duration::from_secs(5)),
     );
     let request = BuildRequest::new("/nowhere", "reg.io/a:1".parse().unwrap());
     let failure = pool.build(request, &Discard).await.unwrap_err();

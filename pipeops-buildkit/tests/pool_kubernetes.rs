@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt;
+use common::unique;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -59,14 +63,16 @@ async fn pods_come_drain_and_go_in_a_real_cluster() {
         "KUBECONFIG is not set: run `cargo testbed up kubernetes` and export what `cargo testbed env` prints"
     );
     let client = Client::try_default().await.unwrap();
-    let name = format!("pipeops-pool-{}", std::process::id());
+    let name = unique("pipeops-pool");
     let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let post = PostParams::default();
     namespaces.create(&post, &namespace).await.unwrap();
-    follow(client, &name).await;
+    let followed = AssertUnwindSafe(follow(client, &name)).catch_unwind();
+    let followed = followed.await;
     let delete = DeleteParams::default();
     namespaces.delete(&name, &delete).await.unwrap();
+    followed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 /// Follows the pods of one Service while its slices change.

@@ -285,10 +285,14 @@ fn with_cache_at(endpoint: &str, context: &Context, name: &str) -> BuildRequest 
     request
 }
 
-fn hasty(limit: Duration) -> BuilderOptions {
+/// After this time without a response a cache server is silent; while a cache is written, after ten times as long. A slow machine
+/// must answer the probe in time.
+const SILENCE: Duration = Duration::from_secs(5);
+
+fn hasty() -> BuilderOptions {
     BuilderOptions::default()
-        .timeout(Duration::from_secs(120))
-        .customize(move |solve| Ok(solve.cache_timeout(limit)))
+        .timeout(Duration::from_secs(300))
+        .customize(|solve| Ok(solve.cache_timeout(SILENCE)))
 }
 
 #[tokio::test]
@@ -298,7 +302,7 @@ async fn a_server_that_never_answers_costs_its_caches_and_not_the_build() {
     let name = unique("silent");
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
     let request = with_cache_at(&endpoint, &context, &name);
-    let builder = Builder::new(common::address(), hasty(Duration::from_secs(2)));
+    let builder = Builder::new(common::address(), hasty());
     let events = Recorder::default();
     builder.build(request, &events).await.unwrap();
     // Both directions, in one warning: the daemon heard of neither.
@@ -314,7 +318,7 @@ async fn a_server_that_falls_silent_while_a_cache_is_written_does_not_cost_the_b
     let context = Context::new(&[("Dockerfile", &format!("FROM busybox\nRUN echo {name}\n"))]);
     let mut request = with_cache_at(&endpoint, &context, &name);
     request.cache_from.clear();
-    let builder = Builder::new(common::address(), hasty(Duration::from_secs(1)));
+    let builder = Builder::new(common::address(), hasty());
     let events = Recorder::default();
     builder.build(request, &events).await.unwrap();
     events.assert_warned_once(&["CacheUnwritable"]);
@@ -326,7 +330,7 @@ async fn a_server_that_falls_silent_while_a_cache_is_written_does_not_cost_the_b
 async fn a_daemon_that_is_stuck_with_a_cache_is_left_by_the_pool() {
     let (endpoint, server) = silent_after(1).await;
     let daemons = [Daemon::start("one").await, Daemon::start("two").await];
-    let options = PoolOptions::default().builder(hasty(Duration::from_secs(2)));
+    let options = PoolOptions::default().builder(hasty());
     let pool = Pool::start(
         StaticMembers::new(daemons.iter().map(Daemon::member)),
         options,
@@ -336,7 +340,7 @@ async fn a_daemon_that_is_stuck_with_a_cache_is_left_by_the_pool() {
     let request = with_cache_at(&endpoint, &context, &name);
     let events = Recorder::default();
     pool.build(request.clone(), &events).await.unwrap();
-    events.assert_warned(&["no response within 2s"]);
+    events.assert_warned(&[&format!("no response within {SILENCE:?}")]);
     let lost: Vec<u64> = pool.members().iter().map(|member| member.lost).collect();
     assert_eq!(lost.iter().sum::<u64>(), 1, "{lost:?}");
 
@@ -359,7 +363,7 @@ async fn parallel(slots: u8) -> (usize, usize) {
     let contexts: Vec<Context> = ["a", "b"]
         .iter()
         .map(|commit| {
-            let text = format!("FROM busybox\nRUN echo {name} > /base\nCOPY commit /\nRUN sleep 1; cat /commit > /made\n");
+            let text = format!("FROM busybox\nRUN echo {name} > /base\nCOPY commit /\nRUN sleep 5; cat /commit > /made\n");
             Context::new(&[("Dockerfile", &text), ("commit", commit)])
         })
         .collect();
@@ -450,7 +454,7 @@ mod collection {
     use jiff::Timestamp;
     use object_store::ObjectStoreExt as _;
     use pipeops_buildkit::cache::collect::{
-        CollectError, Collector, Fate, Policy, RecordingBuilder, UsageLog, open,
+        Collector, Fate, Policy, RecordingBuilder, UsageLog, open,
     };
     use pipeops_core::Failure;
 
@@ -630,15 +634,9 @@ mod collection {
         let collect = async {
             let mut runs = 0;
             while !stop.load(Ordering::Relaxed) {
-                match collector.collect().await {
-                    Ok(report) => {
-                        freed.fetch_add(report.freed.objects, Ordering::Relaxed);
-                        caches.fetch_add(report.manifests.objects, Ordering::Relaxed);
-                    }
-                    // The machine was so busy that the server's answer came late.
-                    Err(CollectError::Clock { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
+                let report = collector.collect().await.unwrap();
+                freed.fetch_add(report.freed.objects, Ordering::Relaxed);
+                caches.fetch_add(report.manifests.objects, Ordering::Relaxed);
                 runs += 1;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

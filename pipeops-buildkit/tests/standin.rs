@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::standin::{LIMIT, World, leaves_no_task, make};
+use common::standin::{LIMIT, World, hasty, leaves_no_task, make};
 use common::{Recorder, until};
 use pipeops_buildkit::{Cause, Error, Solve};
 use pipeops_core::build::{BuildCache, S3Cache};
 use pipeops_core::diagnosis::codes::build::CREDENTIAL_UNAVAILABLE;
 use pipeops_core::event::Discard;
 use pipeops_core::{
-    Credential, CredentialProvider, Diagnose, Diagnosis, Failure, RegistryScope, RetryClass,
+    Backoff, Credential, CredentialProvider, Diagnose, Diagnosis, Failure, RegistryScope,
+    RetryClass,
 };
 use pipeops_testkit::buildkit::BuildkitOptions;
 use pipeops_testkit::fault::{Fault, Matcher};
@@ -90,7 +91,9 @@ async fn a_daemon_that_crashes_is_waited_for() {
         until(|| warnings.about("DaemonLost") > 0).await;
         world.daemon().restart().await.unwrap();
     };
-    let builder = world.builder();
+    // However long the restart takes.
+    let backoff = Backoff::default().base(Duration::from_millis(20));
+    let builder = world.builder_with(hasty().backoff(backoff.attempts(100)));
     let (built, ()) = tokio::join!(builder.build(world.request("app"), &warnings), revive);
     built.unwrap();
     assert!(warnings.about("trying again") >= 1);

@@ -24,10 +24,15 @@ const OUTPUT: &str = "          {wide_msg:.dim}";
 const TRANSFER: &str = "          {bar:20.cyan/dim} {bytes:>10}/{total_bytes} {wide_msg:.dim}";
 const PART: &str = " {spinner:.cyan} {time:>6.dim} {wide_msg:.dim}";
 
+/// How often clocks and spinners move.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Bars on standard error.
 pub(super) struct Terminal {
     bars: MultiProgress,
     width: fn() -> usize,
+    /// Tests draw without: a thread that ticks may show them half a screen.
+    tick: Option<Duration>,
     /// The last line: how many steps ended, and how many of them came from cache.
     total: ProgressBar,
     ended: usize,
@@ -47,19 +52,19 @@ struct Step {
 impl Terminal {
     pub(super) fn new() -> Self {
         // Asked each time: people resize their windows.
-        Self::on(ProgressDrawTarget::stderr(), || {
-            Term::stderr().size().1.into()
-        })
+        let width = || Term::stderr().size().1.into();
+        Self::on(ProgressDrawTarget::stderr(), width, Some(TICK))
     }
 
-    fn on(target: ProgressDrawTarget, width: fn() -> usize) -> Self {
+    fn on(target: ProgressDrawTarget, width: fn() -> usize, tick: Option<Duration>) -> Self {
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(ProgressBar::new_spinner().with_style(style(TOTAL)));
         total.set_message("building");
-        total.enable_steady_tick(Duration::from_millis(100));
+        keep_moving(&total, tick);
         Self {
             bars,
             width,
+            tick,
             total,
             ended: 0,
             cached: 0,
@@ -121,7 +126,7 @@ impl Terminal {
         let bar = self.bars.insert_before(&self.total, bar);
         // Drawn now, as the first tick comes later.
         bar.tick();
-        bar.enable_steady_tick(Duration::from_millis(100));
+        keep_moving(&bar, self.tick);
         self.steps.insert(id, Step { bar, output: None });
     }
 
@@ -165,7 +170,7 @@ impl Terminal {
         let bar = self.transfers.entry(key).or_insert_with(|| {
             let bar = ProgressBar::new_spinner().with_style(style(PART));
             let bar = self.bars.insert_before(&self.total, bar);
-            bar.enable_steady_tick(Duration::from_millis(100));
+            keep_moving(&bar, self.tick);
             bar
         });
         if total > 0 && bar.length().is_none() {
@@ -208,6 +213,12 @@ impl Step {
     }
 }
 
+fn keep_moving(bar: &ProgressBar, tick: Option<Duration>) {
+    if let Some(tick) = tick {
+        bar.enable_steady_tick(tick);
+    }
+}
+
 /// A template of this file; falls back to the default bar rather than failing a build over its looks.
 fn style(template: &str) -> ProgressStyle {
     let style =
@@ -247,7 +258,7 @@ mod tests {
         let term = InMemoryTerm::new(30, width);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         let cut = if width < 60 { || 30 } else { || 80 };
-        (Terminal::on(target, cut), term)
+        (Terminal::on(target, cut, None), term)
     }
 
     #[test]

@@ -9,6 +9,8 @@
 
 #[cfg(unix)]
 pub(crate) mod daemons;
+#[cfg(unix)]
+pub(crate) mod many;
 pub(crate) mod standin;
 
 use std::path::Path;
@@ -25,6 +27,8 @@ use pipeops_core::{
     BuildRequest, Credential, CredentialProvider, EventSink, Failure, ImageRef, RegistryScope,
 };
 use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 /// A variable of the environment, or a failure that says how to get it.
 pub(crate) fn env(name: &str) -> String {
@@ -158,6 +162,17 @@ impl Recorder {
         until(|| names().iter().any(|name| name.contains(part))).await;
     }
 
+    /// Waits until a part of a step has been reported whose id starts with `prefix`.
+    pub(crate) async fn reported(&self, prefix: &str) {
+        let ids = || {
+            self.select(|event| match event {
+                EventKind::Transfer { id, .. } => Some(id),
+                _ => None,
+            })
+        };
+        until(|| ids().iter().any(|id| id.starts_with(prefix))).await;
+    }
+
     /// How many warnings contain `text`.
     pub(crate) fn about(&self, text: &str) -> usize {
         let warnings = self.warnings();
@@ -190,6 +205,35 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(120), wait)
         .await
         .expect("it never happens");
+}
+
+/// An address in front of a registry. Requests wait there until it opens.
+pub(crate) struct Gate(TcpListener);
+
+impl Gate {
+    pub(crate) async fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+
+    /// Passes everything on to the registry until the result is dropped.
+    pub(crate) fn open(self, registry: String) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut client, _)) = self.0.accept().await {
+                let registry = registry.clone();
+                connections.spawn(async move {
+                    let mut server = TcpStream::connect(registry).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        tasks
+    }
 }
 
 /// The login of one registry. Keeps what it was asked.

@@ -85,8 +85,12 @@ impl World {
     }
 
     pub(crate) fn builder(&self) -> Builder {
+        self.builder_with(hasty())
+    }
+
+    pub(crate) fn builder_with(&self, options: BuilderOptions) -> Builder {
         let address = Address::parse(&self.daemon().address()).unwrap();
-        Builder::new(address, hasty())
+        Builder::new(address, options)
     }
 
     pub(crate) async fn client(&self) -> Client {
