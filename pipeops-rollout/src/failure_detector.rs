@@ -1,12 +1,13 @@
 //! Decides when a stalled rollout has failed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::diagnose::{Cause, Finding, Grace};
-use crate::state::{AppState, Condition};
+use crate::state::{AppState, Condition, PodState};
 
 /// A cause that isn't seen for this long has ended. In shorter gaps, the kubelet retries.
 const GAP: Duration = Duration::from_secs(30);
@@ -20,7 +21,7 @@ pub(crate) enum WaitDecision {
     Wait(Option<Instant>),
 }
 
-/// Remembers how long each cause has lasted.
+/// Remembers each cause: how long it has lasted, and what it was.
 #[derive(Debug, Default)]
 pub(crate) struct FailureDetector {
     lasting: HashMap<Cause, Lasting>,
@@ -28,10 +29,18 @@ pub(crate) struct FailureDetector {
     stale: Option<Condition>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Lasting {
     since: Instant,
-    seen: Instant,
+    /// When it vanished. `None` while the state shows it.
+    gone: Option<Instant>,
+    latest: Finding,
+}
+
+impl Lasting {
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.gone.is_none_or(|gone| now - gone < GAP)
+    }
 }
 
 impl FailureDetector {
@@ -53,7 +62,7 @@ impl FailureDetector {
         self.remember(&findings, now);
         if let Some(exceeded) = self.exceeded(state) {
             let own = Finding::progress_deadline(&exceeded.message);
-            return WaitDecision::Failed(findings.into_iter().next().unwrap_or(own));
+            return WaitDecision::Failed(self.explain(state, findings, now).unwrap_or(own));
         }
         let mut next: Option<Instant> = None;
         for finding in findings {
@@ -68,14 +77,40 @@ impl FailureDetector {
         WaitDecision::Wait(next)
     }
 
+    /// The most relevant cause of a rollout whose time is over: one of the current ones, or one that a retry hides at this
+    /// moment.
+    pub(crate) fn explain(
+        &self,
+        state: &AppState,
+        findings: Vec<Finding>,
+        now: Instant,
+    ) -> Option<Finding> {
+        let is_hidden = |one: &&Lasting| {
+            let shows_another = findings.iter().any(|shown| shown.pod() == one.latest.pod());
+            one.is_fresh(now) && !shows_another && is_retried(&one.latest, state)
+        };
+        let hidden = self.lasting.values().filter(is_hidden);
+        let hidden = hidden.max_by_key(|one| (one.gone.unwrap_or(now), Reverse(one.latest.cause)));
+        let hidden = hidden.map(|one| one.latest.clone());
+        findings
+            .into_iter()
+            .chain(hidden)
+            .min_by_key(|finding| finding.cause)
+    }
+
     fn remember(&mut self, findings: &[Finding], now: Instant) {
-        self.lasting.retain(|_, lasting| now - lasting.seen < GAP);
+        for lasting in self.lasting.values_mut() {
+            lasting.gone.get_or_insert(now);
+        }
+        self.lasting.retain(|_, lasting| lasting.is_fresh(now));
         for finding in findings {
-            let new = Lasting {
-                since: now,
-                seen: now,
+            let before = self.lasting.get(&finding.cause);
+            let lasting = Lasting {
+                since: before.map_or(now, |lasting| lasting.since),
+                gone: None,
+                latest: finding.clone(),
             };
-            self.lasting.entry(finding.cause).or_insert(new).seen = now;
+            self.lasting.insert(finding.cause, lasting);
         }
     }
 
@@ -96,6 +131,16 @@ impl FailureDetector {
             seen && is_exceeded(condition) && self.stale.as_ref() != Some(condition)
         })
     }
+}
+
+/// Whether the kubelet still retries what failed: its container hasn't started since.
+fn is_retried(finding: &Finding, state: &AppState) -> bool {
+    let pod = finding.pod().and_then(|pod| state.pods.get(pod));
+    let runs = |pod: &PodState| {
+        pod.containers()
+            .any(|one| finding.is_about(&one.name) && one.state.running.is_some())
+    };
+    matches!(finding.grace, Grace::For(_)) && pod.is_some_and(|pod| !pod.terminating && !runs(pod))
 }
 
 fn is_exceeded(condition: &Condition) -> bool {
@@ -162,6 +207,7 @@ mod tests {
             decide(&mut one, &down, at(25)),
             WaitDecision::Wait(Some(at(90)))
         );
+        decide(&mut one, &pulling, at(30));
         let after_a_long_gap = decide(&mut one, &down, at(60));
         assert_eq!(
             after_a_long_gap,
@@ -176,6 +222,32 @@ mod tests {
             cause(decide(&mut other, &down, at(90))),
             Some(Cause::ImageRegistryDown)
         );
+    }
+
+    #[test]
+    fn a_cause_that_a_retry_hides_explains_until_its_container_runs() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut detector = FailureDetector::default();
+        let down = broken("ErrImagePull", "dial tcp: connect: connection refused");
+        let pulling = broken("ContainerCreating", "");
+        // The state shows the cause for 40 s and doesn't change.
+        decide(&mut detector, &down, at(0));
+        decide(&mut detector, &pulling, at(40));
+        let explain = |state: &AppState, seconds| {
+            let current = findings(state, &Limits::default());
+            let found = detector.explain(state, current, at(seconds));
+            found.map(|finding| finding.cause)
+        };
+        assert_eq!(explain(&pulling, 50), Some(Cause::ImageRegistryDown));
+        assert_eq!(explain(&pulling, 70), None, "it has ended");
+        let runs = with_pods(&[pod("web-2-a", "web-2", running(true))], json!({}));
+        assert_eq!(explain(&runs, 50), None);
+        let unready = with_pods(&[pod("web-2-a", "web-2", running(false))], json!({}));
+        assert_eq!(explain(&unready, 50), Some(Cause::ReadinessProbe));
+        let configured = broken("CreateContainerConfigError", "m");
+        assert_eq!(explain(&configured, 50), Some(Cause::ConfigOther));
+        assert_eq!(explain(&with_pods(&[], json!({})), 50), None, "it's gone");
     }
 
     #[test]

@@ -288,6 +288,10 @@ impl<'a> Run<'a> {
             existed = state.deployment.is_some();
             let (now, found) = (Instant::now(), findings(&state, &self.options.limits));
             if now >= deadline {
+                let found = match &detector {
+                    Some(detector) => detector.explain(&state, found, now),
+                    None => found.into_iter().next(),
+                };
                 return self
                     .decide_at_deadline(&state, generation, limit, found)
                     .await;
@@ -314,7 +318,7 @@ impl<'a> Run<'a> {
         state: &AppState,
         generation: i64,
         limit: Duration,
-        findings: Vec<Finding>,
+        found: Option<Finding>,
     ) -> Result<WaitResult, Error> {
         let mut state = state.clone();
         state.deployment = Some(self.live().await?);
@@ -332,8 +336,7 @@ impl<'a> Run<'a> {
             );
             Finding::deadline(format!("not complete after {} s", limit.as_secs()), detail)
         };
-        let first = findings.into_iter().next();
-        Ok(WaitResult::Failed(first.unwrap_or_else(own)))
+        Ok(WaitResult::Failed(found.unwrap_or_else(own)))
     }
 
     async fn sync(&mut self) -> Result<(), Error> {

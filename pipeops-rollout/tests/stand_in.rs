@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use pipeops_core::Diagnosis;
 use pipeops_core::diagnosis::{Page, codes::rollout as codes};
-use pipeops_core::event::{Discard, EventKind};
+use pipeops_core::event::Discard;
 use pipeops_rollout::{ApiProblem, Error, Outcome};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::kubernetes::{PodBehaviour, PullFailure};
@@ -75,8 +75,6 @@ async fn progress_is_told_until_it_is_complete() {
     let mut unique = messages.clone();
     unique.dedup();
     assert_eq!(messages, unique);
-    let is_new = |event: &EventKind| matches!(event, EventKind::Pod { ready, current, .. } if *ready && *current);
-    assert_eq!(told.all().into_iter().filter(is_new).count(), 2);
 }
 
 #[tokio::test]
@@ -316,12 +314,16 @@ async fn many_rollouts_share_one_set_of_watches() {
     });
     let outcomes = join_all(runs).await;
     assert!(outcomes.iter().all(Outcome::is_complete));
-    let watches = cluster
-        .requests()
-        .iter()
-        .filter(|seen| seen.operation.starts_with("watch "))
-        .count();
-    assert_eq!(watches, 4);
+    let requests = cluster.requests();
+    let count = |wanted: &str| {
+        requests
+            .iter()
+            .filter(|seen| seen.operation == wanted)
+            .count()
+    };
+    // Each set of watches lists first. A watch that the server ended resumes without a list.
+    let lists = ["list deployments", "list pods", "list events"].map(count);
+    assert_eq!(lists, [1, 1, 1]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pipeops_core::diagnosis::codes::rollout as codes;
 use pipeops_core::event::{Discard, EventKind};
@@ -12,6 +12,9 @@ use pipeops_rollout::{Error, Outcome, Rollout, RolloutOptions, RolloutPhase, Rol
 use serde_json::{Value, json};
 
 use common::{Change, Told};
+
+/// How long it may take until the Service sends requests to the pods of a new revision.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A namespace of its own in the real cluster, and rollouts into it.
 struct Lab {
@@ -24,16 +27,32 @@ fn environment(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see `cargo testbed env`"))
 }
 
+impl Drop for Lab {
+    /// Deletes the namespace, also after a failed test.
+    fn drop(&mut self) {
+        let path = format!("/api/v1/namespaces/{}", self.namespace);
+        let delete = async move {
+            let request = http::Request::delete(path).body(Vec::new()).unwrap();
+            let client = pipeops_rollout::client().await.unwrap();
+            let _ = client.request_text(request).await;
+        };
+        // A runtime and a client of its own: the test's runtime stands still while this waits.
+        let delete = || tokio::runtime::Runtime::new().unwrap().block_on(delete);
+        let _ = std::thread::spawn(delete).join();
+    }
+}
+
 impl Lab {
-    async fn new(options: RolloutOptions) -> Self {
+    async fn new() -> Self {
         environment("KUBECONFIG");
         let client = pipeops_rollout::client()
             .await
             .expect("KUBECONFIG names a cluster");
+        let options = RolloutOptions::default().create_namespace(true);
         let id = uuid::Uuid::now_v7().simple().to_string();
         Self {
             namespace: format!("rollout-{}", &id[id.len() - 12..]),
-            rollout: Rollout::new(client.clone(), options.create_namespace(true)),
+            rollout: Rollout::new(client.clone(), options),
             client,
         }
     }
@@ -60,6 +79,19 @@ impl Lab {
         )
     }
 
+    /// Asks until the application answers with this text: after a rollout, requests may reach old pods for a moment, or none.
+    async fn expect(&self, wanted: &str) {
+        let end = Instant::now() + ANSWER_LIMIT;
+        loop {
+            let answer = self.ask().await;
+            if answer == wanted {
+                return;
+            }
+            assert!(Instant::now() < end, "not {wanted:?}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn names(&self, plural: &str) -> Vec<String> {
         let path = format!("/api/v1/namespaces/{}/{plural}", self.namespace);
         let request = http::Request::get(path).body(Vec::new()).unwrap();
@@ -68,14 +100,6 @@ impl Lab {
         items
             .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
             .collect()
-    }
-
-    async fn end(self) {
-        let request = http::Request::delete(format!("/api/v1/namespaces/{}", self.namespace));
-        let _ = self
-            .client
-            .request_text(request.body(Vec::new()).unwrap())
-            .await;
     }
 
     fn stack(&self, revision: &str, change: impl FnOnce(&mut Value)) -> Stack {
@@ -87,13 +111,16 @@ impl Lab {
         self.stack(revision, |_| {})
     }
 
-    /// Asks for as long as the work takes: every answer.
+    /// Asks for as long as the work takes, and once more: every answer.
     async fn answers_during<T>(&self, work: impl Future<Output = T>) -> (T, Vec<String>) {
         let mut answers = Vec::new();
         tokio::pin!(work);
         loop {
             tokio::select! {
-                result = &mut work => return (result, answers),
+                result = &mut work => {
+                    answers.push(self.ask().await);
+                    return (result, answers);
+                }
                 () = tokio::time::sleep(Duration::from_millis(50)) => answers.push(self.ask().await),
             }
         }
@@ -102,20 +129,25 @@ impl Lab {
 
 /// Rolls out a good revision and then a broken one: what is said of the broken one, while the good one answers every
 /// request.
-async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> Diagnosis {
+///
+/// `options` are those of the broken one.
+async fn break_it(
+    lab: &Lab,
+    options: RolloutOptions,
+    change: impl FnOnce(&mut Value),
+) -> Diagnosis {
     assert!(lab.run(&lab.good("one")).await.is_complete());
+    lab.expect("one").await;
     let told = Told::default();
     let broken = lab.stack("two", change);
-    let (outcome, answers) = lab.answers_during(lab.rollout.run(&broken, &told)).await;
+    let rollout = Rollout::new(lab.client.clone(), options);
+    let (outcome, answers) = lab.answers_during(rollout.run(&broken, &told)).await;
     let Outcome::RolledBack { diagnosis, to } = outcome.unwrap() else {
         panic!("not rolled back")
     };
     println!("{diagnosis}");
     assert_eq!(to.as_str(), "one");
-    assert!(
-        answers.len() > 3 && answers.iter().all(|answer| answer == "one"),
-        "{answers:?}"
-    );
+    assert!(answers.iter().all(|answer| answer == "one"), "{answers:?}");
     assert!(
         told.all()
             .iter()
@@ -127,11 +159,11 @@ async fn break_it(lab: &Lab, change: impl FnOnce(&mut Value)) -> Diagnosis {
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn revisions_follow_one_another_and_can_be_undone() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     let told = Told::default();
     let outcome = lab.rollout.run(&lab.good("one"), &told).await.unwrap();
     assert!(outcome.is_complete(), "{outcome:?}");
-    assert_eq!(lab.ask().await, "one");
+    lab.expect("one").await;
     let messages = told.messages();
     assert!(
         messages.contains(&"Pod 2/2 ready".to_owned()),
@@ -141,7 +173,7 @@ async fn revisions_follow_one_another_and_can_be_undone() {
 
     for revision in ["two", "three"] {
         assert!(lab.run(&lab.good(revision)).await.is_complete());
-        assert_eq!(lab.ask().await, revision);
+        lab.expect(revision).await;
     }
     let undone = lab
         .rollout
@@ -149,19 +181,18 @@ async fn revisions_follow_one_another_and_can_be_undone() {
         .await
         .unwrap();
     assert!(matches!(undone, Outcome::Complete { revision, .. } if revision.as_str() == "two"));
-    assert_eq!(lab.ask().await, "two");
+    lab.expect("two").await;
 
     let status = lab.status("web").await.unwrap();
     assert_eq!((status.phase, status.ready), (RolloutPhase::Complete, 2));
     assert_eq!(status.previous_revision, Some("three".parse().unwrap()));
     assert!(lab.status("other").await.is_none());
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn old_configuration_goes_when_no_replica_set_needs_it() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     for revision in ["one", "two", "three", "four"] {
         let mut stack = lab.good(revision);
         // Kubernetes keeps one old ReplicaSet, and so the window is one revision.
@@ -178,32 +209,32 @@ async fn old_configuration_goes_when_no_replica_set_needs_it() {
     ] {
         assert!(left.contains(&kept.to_owned()), "{left:?}");
     }
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn an_image_that_does_not_exist_is_rolled_back() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     let image = format!("{}/library/busybox:nothere", environment("REGISTRY"));
-    let diagnosis = break_it(&lab, |container| container["image"] = image.clone().into()).await;
+    let options = RolloutOptions::default();
+    let diagnosis = break_it(&lab, options, |c| c["image"] = image.clone().into()).await;
     assert_eq!(diagnosis.code, codes::IMAGE_PULL_NOT_FOUND);
     assert_eq!(diagnosis.error, format!("Failed to pull image \"{image}\""));
     assert_eq!(diagnosis.reason, "image not found in the registry");
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn a_crash_is_rolled_back_with_its_last_output() {
     let redactor = Redactor::new([SecretString::new("hunter22")]);
-    let lab = Lab::new(RolloutOptions::default().max_restarts(1).redactor(redactor)).await;
+    let lab = Lab::new().await;
+    let options = RolloutOptions::default().max_restarts(1).redactor(redactor);
     let command = json!([
         "sh",
         "-c",
         "echo using hunter22; echo cannot open the database; exit 3"
     ]);
-    let diagnosis = break_it(&lab, |container| container["command"] = command).await;
+    let diagnosis = break_it(&lab, options, |container| container["command"] = command).await;
     assert_eq!(diagnosis.code, codes::POD_CRASHED);
     assert_eq!(
         diagnosis.reason,
@@ -213,14 +244,15 @@ async fn a_crash_is_rolled_back_with_its_last_output() {
         diagnosis.log,
         ["using [redacted]", "cannot open the database"]
     );
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
-    let lab = Lab::new(RolloutOptions::default().deadline(Duration::from_secs(15))).await;
-    let diagnosis = break_it(&lab, |container| {
+    let lab = Lab::new().await;
+    // Enough for pods to start and to be probed on a busy machine.
+    let options = RolloutOptions::default().deadline(Duration::from_secs(60));
+    let diagnosis = break_it(&lab, options, |container| {
         container["readinessProbe"]["httpGet"]["path"] = "/nowhere".into();
     })
     .await;
@@ -231,13 +263,12 @@ async fn readiness_that_never_comes_is_rolled_back_with_the_probe_s_answer() {
             .ends_with("HTTP probe failed with statuscode: 404"),
         "{diagnosis}"
     );
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn other_ways_to_fail_have_their_own_diagnosis() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     let cases: [(&str, &str, Change); 4] = [
         ("RunContainerError", "doesn't exist in the image", |c| {
             c["command"] = json!(["/nope"])
@@ -265,29 +296,27 @@ async fn other_ways_to_fail_have_their_own_diagnosis() {
         println!("{diagnosis}");
         assert_eq!(diagnosis.title, format!("Deployment failed: {title}"));
         assert!(diagnosis.reason.contains(reason), "{diagnosis}");
-        assert_eq!(lab.ask().await, "one");
+        lab.expect("one").await;
     }
-    lab.end().await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn a_first_deployment_that_fails_leaves_no_pods() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     let broken = lab.stack("one", |container| container["command"] = json!(["/nope"]));
     assert!(matches!(lab.run(&broken).await, Outcome::Failed { .. }));
     let status = lab.status("web").await.unwrap();
     assert_eq!((status.phase, status.desired), (RolloutPhase::Failed, 0));
     assert!(status.diagnosis.is_some());
     assert!(lab.run(&lab.good("two")).await.is_complete());
-    assert_eq!(lab.ask().await, "two");
-    lab.end().await;
+    lab.expect("two").await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn a_rollout_whose_process_died_is_finished_by_another_one() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     assert!(lab.run(&lab.good("one")).await.is_complete());
     let stack = lab.stack("two", |container| {
         container["readinessProbe"]["initialDelaySeconds"] = 5.into();
@@ -312,14 +341,13 @@ async fn a_rollout_whose_process_died_is_finished_by_another_one() {
     let other = Rollout::new(lab.client.clone(), RolloutOptions::default());
     let outcome = other.run(&stack, &Discard).await.unwrap();
     assert!(outcome.is_complete(), "{outcome:?}");
-    assert_eq!(lab.ask().await, "two");
-    lab.end().await;
+    lab.expect("two").await;
 }
 
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn what_the_api_server_refuses_changes_nothing() {
-    let lab = Lab::new(RolloutOptions::default()).await;
+    let lab = Lab::new().await;
     let mut stack = lab.good("one");
     stack.objects[2].value_mut()["spec"]["replicas"] = (-1).into();
     stack.objects[2].value_mut()["spec"]["template"]["spec"]["containers"][0]["name"] =
@@ -331,5 +359,4 @@ async fn what_the_api_server_refuses_changes_nothing() {
         "{text}"
     );
     assert!(!lab.names("services").await.contains(&"web".to_owned()));
-    lab.end().await;
 }

@@ -81,6 +81,17 @@ impl Finding {
         self
     }
 
+    /// The pod that shows the cause.
+    pub(crate) fn pod(&self) -> Option<&str> {
+        self.context.get("pod").map(String::as_str)
+    }
+
+    /// Whether the cause is that of this container, or of its pod as a whole.
+    pub(crate) fn is_about(&self, container: &str) -> bool {
+        let own = self.context.get("container");
+        own.is_none_or(|own| own == container)
+    }
+
     /// The page that documents the cause.
     pub fn page(&self) -> &'static Page {
         self.cause.rule().page

@@ -21,6 +21,10 @@ enum Fate {
     Crashing,
     /// Runs, and never becomes ready.
     Unready,
+    /// Its registry is down.
+    Unpullable,
+    /// Its image is pulled at this moment.
+    Pulling,
 }
 
 fn stack(revision: &str) -> Stack {
@@ -75,6 +79,8 @@ fn app_state(fate: Fate, generation: i64, replicas: u32) -> AppState {
         Fate::Broken => waiting("InvalidImageName", "invalid reference format"),
         Fate::Crashing => crashed("Error", 1, 3),
         Fate::Unready => running(false),
+        Fate::Unpullable => waiting("ErrImagePull", "dial tcp: connect: connection refused"),
+        Fate::Pulling => waiting("ContainerCreating", ""),
     };
     state(
         Some(deployment(generation, replicas, status)),
@@ -296,6 +302,26 @@ async fn readiness_that_never_comes_ends_at_the_deadline() {
     let (code, _) = rolled_back_to(run(&cluster, "b").await.unwrap());
     assert_eq!(code, codes::POD_READINESS_PROBE);
     assert_eq!(began.elapsed(), Duration::from_secs(300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_is_retried_at_the_deadline_is_the_reason() {
+    let cluster = cluster(&[("a", Fate::Unpullable)]);
+    let options = RolloutOptions::default().deadline(Duration::from_secs(60));
+    let (rollout, stack, told) = (
+        Rollout::on(cluster.clone(), options),
+        stack("a"),
+        Told::default(),
+    );
+    let retry = async {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let pulling = app_state(Fate::Pulling, 1, 1);
+        cluster.state.send_replace(Arc::new(pulling));
+    };
+    let (outcome, ()) = tokio::join!(rollout.run(&stack, &told), retry);
+    let outcome = outcome.unwrap();
+    let code = &outcome.diagnosis().unwrap().code;
+    assert_eq!(*code, codes::IMAGE_PULL_REGISTRY_DOWN);
 }
 
 #[tokio::test(start_paused = true)]

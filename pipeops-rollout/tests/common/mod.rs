@@ -61,7 +61,7 @@ pub(crate) fn web(
         "image": image,
         "command": ["httpd", "-f", "-v", "-p", "8080", "-h", "/pages"],
         "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 10},
         "volumeMounts": [{"name": "pages", "mountPath": "/pages"}],
     });
     change(&mut container);
