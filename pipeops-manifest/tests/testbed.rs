@@ -28,20 +28,46 @@ async fn client() -> Client {
     Client::try_from(config).expect("KUBECONFIG describes a server")
 }
 
-/// A new namespace that refuses and warns by the strictest standard.
-async fn restricted_namespace(client: &Client, purpose: &str) -> String {
-    let name = format!("pipeops-manifest-{purpose}-{}", std::process::id());
-    let namespace = serde_json::from_value(json!({
-        "metadata": {"name": name, "labels": {
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted",
-        }}
-    }))
-    .unwrap();
-    let api: Api<Namespace> = Api::all(client.clone());
-    let created = api.create(&PostParams::default(), &namespace).await;
-    created.unwrap_or_else(|error| panic!("namespace {name}: {error}"));
-    name
+/// A new namespace that refuses and warns by the strictest standard. It's deleted when this value drops.
+struct Restricted {
+    name: String,
+}
+
+impl Restricted {
+    async fn new(client: &Client) -> Self {
+        let namespace = serde_json::from_value(json!({
+            "metadata": {"generateName": "pipeops-manifest-", "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/warn": "restricted",
+            }}
+        }))
+        .unwrap();
+        let api: Api<Namespace> = Api::all(client.clone());
+        let created = api.create(&PostParams::default(), &namespace).await;
+        let created = created.unwrap_or_else(|error| panic!("a namespace: {error}"));
+        Self {
+            name: created.metadata.name.unwrap(),
+        }
+    }
+}
+
+impl Drop for Restricted {
+    /// Also after a failed test.
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        let delete = async move {
+            let api: Api<Namespace> = Api::all(client().await);
+            let _ = api.delete(&name, &DeleteParams::default()).await;
+        };
+        // A runtime and a client of its own: the test's runtime stands still while this waits.
+        let delete = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(delete);
+        };
+        let _ = std::thread::spawn(delete).join();
+    }
 }
 
 fn resource(object: &Object) -> ApiResource {
@@ -125,18 +151,14 @@ fn stacks(namespace: &str) -> Vec<Stack> {
 #[ignore = "needs testbed: kubernetes"]
 async fn a_real_server_accepts_every_stack_without_a_warning() {
     let client = client().await;
-    let namespace = restricted_namespace(&client, "dry-run").await;
-    for stack in stacks(&namespace) {
+    let namespace = Restricted::new(&client).await;
+    for stack in stacks(&namespace.name) {
         for object in &stack.objects {
             let (stored, warnings) = dry_run(&client, object).await;
             assert_eq!(warnings, [] as [String; 0], "{object} of {}", stack.app);
             assert_eq!(stored.metadata.name.as_deref(), Some(object.name()));
         }
     }
-    let api: Api<Namespace> = Api::all(client);
-    api.delete(&namespace, &DeleteParams::default())
-        .await
-        .unwrap();
 }
 
 /// Applies what is really stored, in order.
@@ -160,12 +182,12 @@ async fn apply(client: &Client, stack: &Stack) {
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn pods_run_as_generated() {
     let client = client().await;
-    let namespace = restricted_namespace(&client, "run").await;
+    let namespace = Restricted::new(&client).await;
     let registry = std::env::var("REGISTRY").expect(
         "REGISTRY is not set: run `cargo testbed up` and export what `cargo testbed env` prints",
     );
     let image = format!("{registry}/library/busybox:1.36").parse().unwrap();
-    let mut app = App::new("busybox", &namespace, "4f2c9ab", image)
+    let mut app = App::new("busybox", &namespace.name, "4f2c9ab", image)
         .port(80)
         .env("GREETING", "hello")
         .secret("NAME", "world");
@@ -174,18 +196,14 @@ async fn pods_run_as_generated() {
     app.command = ["sh", "-c", script].map(str::to_owned).into();
     apply(&client, &StandardManifests::new().generate(&app).unwrap()).await;
 
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace.name);
     let all_ready = |deployment: Option<&Deployment>| {
         let status = deployment.and_then(|deployment| deployment.status.as_ref());
         status.is_some_and(|status| status.ready_replicas == Some(2))
     };
     let waiting = await_condition(deployments, "busybox", all_ready);
-    tokio::time::timeout(Duration::from_secs(60), waiting)
+    tokio::time::timeout(Duration::from_secs(300), waiting)
         .await
-        .expect("two pods are ready within a minute")
-        .unwrap();
-    let api: Api<Namespace> = Api::all(client);
-    api.delete(&namespace, &DeleteParams::default())
-        .await
+        .expect("two pods are ready within five minutes")
         .unwrap();
 }

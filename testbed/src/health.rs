@@ -1,4 +1,4 @@
-//! Health probes with a limit of two seconds.
+//! Health probes, by default with a limit of two seconds.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,8 +22,13 @@ impl From<Error> for String {
 
 /// Whether `GET path` is answered with one of these status codes.
 pub fn http(address: &str, path: &str, accepted: &[u16]) -> Health {
-    let status =
-        http_status(address, path).map_err(|error| format!("http://{address}{path}: {error}"))?;
+    http_within(LIMIT, address, path, accepted)
+}
+
+/// The same with another limit for each step.
+fn http_within(limit: Duration, address: &str, path: &str, accepted: &[u16]) -> Health {
+    let status = http_status(limit, address, path)
+        .map_err(|error| format!("http://{address}{path}: {error}"))?;
     if accepted.contains(&status) {
         Ok(())
     } else {
@@ -38,11 +43,11 @@ pub fn unix(path: &Path) -> Health {
         .map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn http_status(address: &str, path: &str) -> std::io::Result<u16> {
+fn http_status(limit: Duration, address: &str, path: &str) -> std::io::Result<u16> {
     let socket: SocketAddr = address.parse().map_err(std::io::Error::other)?;
-    let mut stream = TcpStream::connect_timeout(&socket, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    let mut stream = TcpStream::connect_timeout(&socket, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut head = [0; 64];
@@ -82,7 +87,8 @@ mod tests {
             }
             stream.write_all(b"HTTP/1.1 503 Not yet\r\n\r\n").unwrap();
         });
-        let why = http(&address, "/ready", &[200]).unwrap_err();
+        let limit = Duration::from_secs(60);
+        let why = http_within(limit, &address, "/ready", &[200]).unwrap_err();
         assert!(why.ends_with("/ready returned 503"), "{why}");
         server.join().unwrap();
     }

@@ -275,13 +275,13 @@ mod tests {
         let log = directory.path().join("log");
         let id = format!("test-{}", std::process::id());
         let process = spawn_detached(Command::new("sleep").arg("600"), &id, &log).unwrap();
+        let limit = Duration::from_secs(60);
         // `setsid` becomes `sleep` in place, so the mark may be seen a moment later.
-        assert!(wait_until(Duration::from_secs(10), || marked(&id, &[])
-            .contains(&process)));
+        assert!(wait_until(limit, || marked(&id, &[]).contains(&process)));
         // The kernel adds up a process's pages now and then.
-        assert!(wait_until(Duration::from_secs(10), || memory(process) > 0));
+        assert!(wait_until(limit, || memory(process) > 0));
         assert!(marked(&id, &[process]).is_empty(), "it is known");
-        end(&[process], Duration::from_secs(10));
+        end(&[process], limit);
         assert!(!process.is_alive() && marked(&id, &[]).is_empty());
     }
 }

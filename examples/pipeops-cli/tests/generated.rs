@@ -94,8 +94,9 @@ async fn deploy(app: &str, source: &str, dependencies: &str) {
         );
         let rollout = roll_out(&namespace, &project, &plan, &built);
         timed(app, "rollout", rollout).await;
-        let answer = namespace.answer("shop").await;
-        assert!(answer.contains(&project.version(version)), "{answer}");
+        let wanted = project.version(version);
+        let answer = namespace.expect_answer("shop", &wanted);
+        timed(app, "answer", answer).await;
     }
 }
 

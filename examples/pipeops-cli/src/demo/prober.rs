@@ -7,16 +7,17 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-/// How long one request may take.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long one request may take. A request that takes longer is lost, so a slow machine gets time.
+const LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two requests of a prober.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How often the Service's address is tried before the API server's proxy.
+/// How often the Service's address is tried before the API server's proxy, and how long each time.
 const DIRECT_TRIES: usize = 5;
-/// How often the app is asked before the new version has to answer.
-const VERSION_TRIES: usize = 50;
+const DIRECT_LIMIT: Duration = Duration::from_secs(1);
+/// How long after a rollout the new version has to answer.
+const VERSION_LIMIT: Duration = Duration::from_secs(60);
 /// The maximum number of requests of a prober.
 const MOST: usize = 20_000;
 
@@ -47,7 +48,6 @@ impl Endpoint {
             // One connection per request: a kept one would hide a revision that stopped listening.
             .pool_max_idle_per_host(0)
             .no_proxy()
-            .connect_timeout(Duration::from_secs(1))
             .timeout(LIMIT)
             .build()
             .map_err(|error| error.to_string())?;
@@ -57,7 +57,7 @@ impl Endpoint {
         };
         // kube-proxy routes to new pods shortly after they are ready.
         for _ in 0..DIRECT_TRIES {
-            if direct.ask().await.is_ok() {
+            if matches!(timeout(DIRECT_LIMIT, direct.ask()).await, Ok(Ok(_))) {
                 return Ok(direct);
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -77,18 +77,18 @@ impl Endpoint {
         }
     }
 
-    /// Asks until this version answers: shortly after a rollout, requests still reach terminating pods.
+    /// Asks until this version answers: shortly after a rollout, requests may still reach terminating pods, or none. After
+    /// a minute, returns the last answer or error.
     pub async fn ask_for(&self, wanted: &str) -> Result<String, String> {
-        let mut answer = self.ask().await;
-        for _ in 0..VERSION_TRIES {
-            match &answer {
-                Ok(text) if version(text) != wanted => {}
-                _ => return answer,
+        let end = Instant::now() + VERSION_LIMIT;
+        loop {
+            let answer = self.ask().await;
+            let wanted = answer.as_ref().is_ok_and(|text| version(text) == wanted);
+            if wanted || Instant::now() >= end {
+                return answer;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
-            answer = self.ask().await;
         }
-        answer
     }
 
     /// Sends one request and returns the text of the answer, or the error.
@@ -110,7 +110,7 @@ impl Endpoint {
                 let request = http::Request::get(path)
                     .body(Vec::new())
                     .map_err(|error| error.to_string())?;
-                let answer = tokio::time::timeout(LIMIT, client.request_text(request)).await;
+                let answer = timeout(LIMIT, client.request_text(request)).await;
                 answer
                     .map_err(|_| "no answer in time".to_owned())?
                     .map_err(|error| error.to_string())

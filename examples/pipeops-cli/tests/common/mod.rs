@@ -16,8 +16,8 @@ mod namespace;
 
 use namespace::Namespace;
 
-/// Longer than the slowest deployment of a test.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Longer than the slowest deployment of a test, which ends at the deadline of a rollout.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// The binary.
 pub fn pipeops() -> Command {
@@ -42,7 +42,8 @@ pub struct Scene {
 impl Scene {
     /// A project that is complete, its database and an empty repository. `environment` is for the servers' processes.
     pub async fn new(name: &str, environment: &[(&str, String)]) -> Self {
-        let name = format!("{name}-{}", std::process::id());
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let name = format!("{name}-{}", &id[id.len() - 12..]);
         let environment: Vec<(String, String)> = environment
             .iter()
             .map(|(key, value)| ((*key).to_owned(), value.clone()))
@@ -150,9 +151,9 @@ impl Scene {
         sets.list(&ListParams::default()).await.unwrap().items.len()
     }
 
-    /// What the app answers to a request through the API server.
-    pub async fn answer(&self) -> String {
-        self.namespace.answer(&self.name).await
+    /// Asks the app through the API server until the answer contains this text.
+    pub async fn expect_answer(&self, wanted: &str) {
+        self.namespace.expect_answer(&self.name, wanted).await;
     }
 }
 

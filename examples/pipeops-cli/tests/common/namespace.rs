@@ -1,8 +1,13 @@
 //! A namespace of the cluster that goes with its test.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::api::core::v1::Namespace as Object;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
+
+/// How long it may take until a Service sends requests to the pods of a new revision.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A namespace, deleted when this value drops.
 pub struct Namespace {
@@ -42,11 +47,20 @@ impl Namespace {
             .unwrap();
     }
 
-    /// What an app answers to a request through the API server's proxy to its Service.
-    pub async fn answer(&self, app: &str) -> String {
+    /// Asks an app, through the API server's proxy to its Service, until the answer contains this text: after a rollout,
+    /// requests may reach old pods for a moment, or none.
+    pub async fn expect_answer(&self, app: &str, wanted: &str) {
         let path = format!("/api/v1/namespaces/{}/services/{app}:80/proxy/", self.name);
-        let request = http::Request::get(path).body(Vec::new()).unwrap();
-        self.client.request_text(request).await.unwrap()
+        let end = Instant::now() + ANSWER_LIMIT;
+        loop {
+            let request = http::Request::get(&path).body(Vec::new()).unwrap();
+            let answer = self.client.request_text(request).await;
+            if answer.as_ref().is_ok_and(|text| text.contains(wanted)) {
+                return;
+            }
+            assert!(Instant::now() < end, "not {wanted:?}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 
