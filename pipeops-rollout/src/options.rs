@@ -13,6 +13,8 @@ use crate::strategy::{DeploymentUpdate, RolloutStrategy};
 const DEADLINE: Duration = Duration::from_secs(300);
 /// How long after its progress deadline a rollout fails, so that Kubernetes can report the stall first.
 const AFTER_PROGRESS: Duration = Duration::from_secs(60);
+/// The longest deadline that a stack can ask for. A runner limits the whole step, rollback included, to 30 min by default.
+const LONGEST_OF_STACK: Duration = Duration::from_secs(1200);
 
 /// What a failed first deployment leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,8 +46,8 @@ pub struct RolloutOptions {
     /// Plans the steps of a rollout. Default: [`DeploymentUpdate`]. How Kubernetes replaces the pods is not set here but in
     /// the Deployment's own `spec.strategy`.
     pub strategy: Arc<dyn RolloutStrategy>,
-    /// How long a revision may take to become healthy. Default: 60 s more than the Deployment's `progressDeadlineSeconds`;
-    /// 5 min if the stack doesn't set one.
+    /// How long a revision may take to become healthy. Default: 60 s more than the Deployment's `progressDeadlineSeconds`, at
+    /// most 20 min; 5 min if the stack doesn't set one.
     pub deadline: Option<Duration>,
     /// How long a rollback may take. Default: 5 min.
     pub rollback_deadline: Duration,
@@ -153,7 +155,7 @@ impl RolloutOptions {
 
     /// The deadline for this stack.
     pub(crate) fn deadline_of(&self, stack: &Stack) -> Duration {
-        let of_stack = || progress_deadline(stack).map(|progress| progress + AFTER_PROGRESS);
+        let of_stack = || Some((progress_deadline(stack)? + AFTER_PROGRESS).min(LONGEST_OF_STACK));
         self.deadline.or_else(of_stack).unwrap_or(DEADLINE)
     }
 }
@@ -185,6 +187,7 @@ mod tests {
         assert_eq!(deadline(&default, Value::Null), 300);
         assert_eq!(deadline(&default, json!(240)), 300);
         assert_eq!(deadline(&default, json!(600)), 660);
+        assert_eq!(deadline(&default, json!(86_400)), 1200);
         assert_eq!(deadline(&default, json!(i32::MAX)), 300);
         let set = default.deadline(Duration::from_secs(90));
         assert_eq!(deadline(&set, json!(600)), 90);

@@ -143,7 +143,9 @@ impl Diagnose for CloneError {
 impl CloneError {
     fn reason(&self) -> String {
         let reason = match self {
-            Self::MissingCommit { .. } => "the branch was rewritten or deleted after the push",
+            Self::MissingCommit { .. } => {
+                "the commit was never pushed, or its branch was rewritten or deleted"
+            }
             Self::UnknownRevision { .. } => "the repository exists, but no ref matches the name",
             Self::AmbiguousRevision { .. } => "the short SHA is not unique",
             Self::NotConfigured { .. } => "the URL of the repository is not set",

@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pipeops_core::{CommitSha, Failure};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::tally::bytes_text;
-use super::{CloneError, CloneRequest, Cloned, SourceFetcher, fetch, resolve, source_folder};
+use super::{
+    CloneError, CloneLimits, CloneRequest, Cloned, SourceFetcher, fetch, resolve, source_folder,
+};
 use crate::git::RepositoryUrl;
 use crate::project::{Login, Project};
 use crate::workspace::{Workspace, size};
@@ -88,9 +91,12 @@ async fn ask_server<T: Send + 'static>(
         project: project.name.clone(),
     })?;
     let (server, login) = (url.clone(), project.secrets.git.clone());
-    spawn_blocking(move || work(&server, login.as_ref()))
-        .await
-        .unwrap_or_else(|panic| Err(CloneError::internal(&url, panic)))
+    let limit = CloneLimits::default().time;
+    let asked = spawn_blocking(move || work(&server, login.as_ref()));
+    match timeout(limit, asked).await {
+        Ok(asked) => asked.unwrap_or_else(|panic| Err(CloneError::internal(&url, panic))),
+        Err(_) => Err(CloneError::Timeout { url, limit }),
+    }
 }
 
 /// Fetches the commit into the source folder of the workspace.

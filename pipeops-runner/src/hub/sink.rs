@@ -70,8 +70,12 @@ impl DeploymentEvents {
     /// Completes a diagnosis with project, revision and the command of the embedding program, and redacts secrets.
     pub fn explain(&self, mut diagnosis: Diagnosis) -> Diagnosis {
         self.complete(&mut diagnosis);
-        let code = Diagnosis::new(&codes::UNKNOWN);
-        redact_all(&self.redactor, &diagnosis).unwrap_or(code)
+        let unknown = || Diagnosis::new(&codes::UNKNOWN);
+        let mut redacted = redact_all(&self.redactor, &diagnosis).unwrap_or_else(unknown);
+        // A secret such as `auth` must not change them.
+        redacted.code = diagnosis.code;
+        redacted.class = diagnosis.class;
+        redacted
     }
 
     fn complete(&self, diagnosis: &mut Diagnosis) {

@@ -131,6 +131,9 @@ async fn no_text_of_any_event_shows_a_secret() {
     diagnosis.run = Some("pipeops hunter22".to_owned());
     let explained = format!("{:?}", sink.explain(diagnosis));
     assert!(!explained.contains("hunter22"), "{explained}");
+    let mut coded = Diagnosis::new(&codes::UNKNOWN);
+    coded.code = serde_json::from_str("\"image-pull/hunter22\"").unwrap();
+    assert_eq!(sink.explain(coded.clone()).code, coded.code);
 }
 
 #[tokio::test]

@@ -51,11 +51,14 @@ impl StepFailure {
     /// The step exceeded its time limit.
     pub(super) fn timeout(step: Step, limit: Duration) -> Self {
         let seconds = limit.as_secs();
-        Self::from_diagnosis(
-            Diagnosis::new(&codes::deployment::STEP_TIMEOUT)
-                .error(format!("the step {step} took longer than {seconds} s"))
-                .reason("the step hangs, or its time limit is too short"),
-        )
+        let diagnosis = Diagnosis::new(&codes::deployment::STEP_TIMEOUT)
+            .error(format!("the step {step} took longer than {seconds} s"))
+            .reason("the step hangs, or its time limit is too short");
+        Self {
+            failure: Failure::from_diagnosis(diagnosis),
+            // What the rollout left in the cluster is unknown, so the previous revision isn't said to serve.
+            rolled_back: (step == Step::Rollout).then_some(false),
+        }
     }
 
     /// The diagnosis.

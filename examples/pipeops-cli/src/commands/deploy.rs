@@ -50,7 +50,9 @@ impl Deploy {
         });
         let branch = branch.as_deref().unwrap_or("main");
         let reference: GitRef = format!("refs/heads/{branch}").parse()?;
-        let revision = Revision::find(&project, branch, self.commit.as_deref()).await?;
+        // A branch that was asked for is the server's, also in a checkout of another one.
+        let wanted = self.commit.as_deref().or(self.branch.as_deref());
+        let revision = Revision::find(&project, branch, wanted).await?;
         if format == Format::Text && !revision.origin.is_empty() {
             println!("deploying  {}, {}", revision.commit, revision.origin);
         }

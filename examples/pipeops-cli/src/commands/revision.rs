@@ -30,7 +30,7 @@ impl Revision {
     ) -> Result<Self, CommandError> {
         let name = wanted.unwrap_or("HEAD");
         let local = || commit_in_checkout(project, name);
-        if name.starts_with("HEAD")
+        if is_head(name)
             && let Some(commit) = local()
         {
             return Ok(Self::new(commit, format!("{name} of this checkout")));
@@ -56,6 +56,12 @@ impl Revision {
     fn new(commit: CommitSha, origin: String) -> Self {
         Self { commit, origin }
     }
+}
+
+/// Whether a name means the HEAD of a checkout or a commit before it: `HEAD`, `HEAD~2`, `HEAD^`, `HEAD@{1}`.
+fn is_head(name: &str) -> bool {
+    let rest = name.strip_prefix("HEAD");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['~', '^', '@']))
 }
 
 /// The error for a name that the git server doesn't have, with the nearest names that it has.
