@@ -164,7 +164,7 @@ impl BuildFailure {
             }
             Cause::SecretMissing { id } => format!("the step requires the secret {id:?}, which the request doesn't have"),
             Cause::BaseImageMissing { image } => {
-                format!("{image} doesn't exist, or the credential doesn't permit to pull it")
+                format!("{image} doesn't exist, or the credential isn't allowed to pull it")
             }
             Cause::Unauthorized { .. } => format!("{host} refused the credential, or requires one"),
             Cause::Denied { .. } => {

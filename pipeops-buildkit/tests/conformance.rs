@@ -114,6 +114,13 @@ async fn an_image_is_built_and_pushed(setup: &Setup) {
     }
 }
 
+/// The steps that ran or came from the daemon's cache, which other builds fill as well.
+fn ran(events: &Recorder) -> Vec<String> {
+    let mut names = events.ended(VertexState::Done);
+    names.extend(events.ended(VertexState::Cached));
+    names
+}
+
 async fn images_are_built_on_and_copied_from(setup: &Setup) {
     let context = Context::new(&[("Dockerfile", "FROM scratch\nCOPY Dockerfile /base/\n")]);
     let request = setup.request(&context);
@@ -125,7 +132,7 @@ async fn images_are_built_on_and_copied_from(setup: &Setup) {
     let events = Recorder::default();
     let above = setup.push(setup.request(&context), &events).await.unwrap();
     assert_ne!(above.digest, Some(base.clone()));
-    let names = events.ended(VertexState::Done);
+    let names = ran(&events);
     for name in [
         format!("[internal] load metadata for {image}"),
         format!("[stage-0 2/2] COPY --from={image} /base/Dockerfile /copy"),
@@ -137,8 +144,7 @@ async fn images_are_built_on_and_copied_from(setup: &Setup) {
     let events = Recorder::default();
     setup.build(setup.request(&context), &events).await.unwrap();
     let from = format!("[1/2] FROM {image}@{base}");
-    let mut names = events.ended(VertexState::Done);
-    names.extend(events.ended(VertexState::Cached));
+    let names = ran(&events);
     assert!(names.contains(&from), "{from} in {names:#?}");
 }
 
@@ -293,8 +299,9 @@ async fn logins_are_answered(setup: &Setup) {
     }
     // The client fetches the tokens: the password stays with it.
     let asked = token.requests().into_iter();
-    let mut asked = asked.filter(|seen| seen.operation == "token");
-    assert!(asked.all(|seen| seen.method == "POST"));
+    let asked = asked.filter(|seen| seen.operation == "token");
+    let asked = Vec::from_iter(asked);
+    assert!(!asked.is_empty() && asked.iter().all(|seen| seen.method == "POST"));
     for wrong in [
         Credential::anonymous(),
         Credential::basic("ci", "wrong-password"),

@@ -98,14 +98,21 @@ fn execute(action: Action) -> Result<ExitCode> {
 
 fn install(cache: &Cache, testbed: &Path, names: &[String]) -> Result<()> {
     let started = Instant::now();
-    let mut selection = Selection::parse(names)?;
+    up::install(cache, testbed, &Selection::parse(names)?)?;
     if names.is_empty() {
         let mut images: Vec<String> = testing::needs(workspace(testbed))?.into_iter().collect();
         images.retain(|name| is_image(name));
-        selection.images = Selection::parse(&images)?.images;
+        build_images(cache, testbed, &images)?;
     }
-    up::install(cache, testbed, &selection)?;
     println!("Installed after {}", passed(started));
+    Ok(())
+}
+
+/// Builds the images of tests. One that can't be built fails the tests that need it, so the others can still run.
+fn build_images(cache: &Cache, testbed: &Path, names: &[String]) -> Result<()> {
+    if let Err(error) = build::build(cache, testbed, &Selection::parse(names)?.images) {
+        eprintln!("Not all base images were built: {error}");
+    }
     Ok(())
 }
 
@@ -153,7 +160,7 @@ fn test(cache: &Cache, testbed: &Path, arguments: &[String]) -> Result<ExitCode>
             missing.join(" ")
         )));
     }
-    build::build(cache, testbed, &Selection::parse(&images)?.images)?;
+    build_images(cache, testbed, &images)?;
     let mut cargo = testing::command(workspace, arguments);
     if let Some(instance) = &instance {
         cargo.envs(status::environment(cache, instance)?);

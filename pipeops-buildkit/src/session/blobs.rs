@@ -195,7 +195,7 @@ impl Store {
         let offset = u64::try_from(request.offset).unwrap_or(0);
         let rest = size
             .checked_sub(offset)
-            .ok_or_else(|| Status::out_of_range("the offset is behind the end of the blob"))?;
+            .ok_or_else(|| Status::out_of_range("the offset is past the end of the blob"))?;
         // 0 and less: to the end.
         let wanted = match u64::try_from(request.size) {
             Ok(wanted @ 1..) => wanted.min(rest),

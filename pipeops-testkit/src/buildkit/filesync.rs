@@ -193,7 +193,7 @@ impl Receiver {
             match packet.r#type() {
                 PacketType::PacketStat => match packet.stat {
                     Some(stat) if !self.list_ended => self.list(stat)?,
-                    Some(_) => return Err(protocol("a STAT behind the end of the list")),
+                    Some(_) => return Err(protocol("a STAT past the end of the list")),
                     None => self.list_ended = true,
                 },
                 PacketType::PacketData => self.data(packet.id, &packet.data)?,

@@ -75,7 +75,7 @@ impl Diagnose for CollectError {
 fn denied() -> Diagnosis {
     Diagnosis::new(&cache::COLLECT_DENIED)
         .reason(
-            "the keys are wrong or expired, or don't permit to list, read, write and delete in the bucket",
+            "the keys are wrong or expired, or don't allow listing, reading, writing and deleting in the bucket",
         )
         .class(RetryClass::NeedsCredential)
 }

@@ -325,3 +325,23 @@ fn kept(survey: &Survey, decision: &Decision) -> Vec<bool> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_apart_by_what_the_write_does_not_explain() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (before, after) = (time("2026-01-01T10:00:00.9Z"), time("2026-01-01T10:00:05Z"));
+        let apart = |modified| apart(time(modified), before, after).as_secs();
+        assert_eq!(
+            apart("2026-01-01T10:00:00Z"),
+            0,
+            "a server that cuts off parts of a second"
+        );
+        assert_eq!(apart("2026-01-01T10:00:04Z"), 0, "a slow write");
+        assert_eq!(apart("2026-01-01T10:01:05Z"), 60, "a clock ahead");
+        assert_eq!(apart("2026-01-01T09:58:59.9Z"), 60, "a clock behind");
+    }
+}
