@@ -31,6 +31,8 @@ kube-score    PodDisruptionBudget  /spec/unhealthyPodEvictionPolicy             
 kube-linter   Deployment           ~/ports/0/name                                            "http"
 kube-linter   Service              /spec/ports/0/targetPort                                  "http"
 kube-linter   Deployment           ~/env                                                     [{"name":"PORT","value":"8080"}]
+kube-linter   Deployment           ~/envFrom/0/configMapRef/name                             "shop-config-895ca860a4"
+kube-linter   Deployment           ~/envFrom/1/secretRef/name                                "shop-secret-f114b1c854"
 kube-linter   Deployment           ~/envFrom/2                                               null
 polaris       Deployment           /spec/template/spec/automountServiceAccountToken          false
 polaris       ServiceAccount       /automountServiceAccountToken                             false

@@ -72,7 +72,9 @@ pub(super) fn names(url: &RepositoryUrl, login: Option<&Login>) -> Result<Vec<St
             .find_map(|kind| name.strip_prefix(kind))
             .map(str::to_owned)
     };
-    Ok(targets.iter().filter_map(|(name, _)| short(name)).collect())
+    let names = targets.iter().filter_map(|(name, _)| short(name));
+    // A hostile server could send control characters for the terminal.
+    Ok(names.filter(|name| check_ref_name(name).is_ok()).collect())
 }
 
 /// Finds a full ref name, a branch or a tag, in this order.

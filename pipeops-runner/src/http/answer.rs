@@ -74,8 +74,8 @@ impl From<StoreError> for Error {
 /// Logs the message of the database, and hides it from the client.
 fn store_error(error: &StoreError) -> Error {
     let source: &dyn std::error::Error = error;
-    tracing::error!(error = source, "the store does not answer");
-    let diagnosis = Diagnosis::new(&codes::api::UNAVAILABLE).error("the store does not answer");
+    tracing::error!(error = source, "the database is unavailable");
+    let diagnosis = Diagnosis::new(&codes::api::UNAVAILABLE).error("the database is unavailable");
     Error::new(StatusCode::SERVICE_UNAVAILABLE, diagnosis)
 }
 

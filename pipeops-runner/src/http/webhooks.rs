@@ -55,7 +55,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
 fn too_large(limit: usize) -> Error {
     let diagnosis = Diagnosis::new(&codes::webhook::BODY_TOO_LARGE)
         .error(format!("the body is larger than {limit} bytes"))
-        .reason("the push has a great number of commits or files");
+        .reason("the push contains too many commits or files");
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, diagnosis)
 }
 

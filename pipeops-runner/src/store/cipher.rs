@@ -200,7 +200,7 @@ pub enum SecretCipherError {
     #[error("encrypted with another key, or changed since")]
     WrongKey,
     /// The system has no random numbers.
-    #[error("the system has no random numbers")]
+    #[error("the system's random number generator failed")]
     NoRandomness,
 }
 

@@ -245,7 +245,7 @@ impl Diagnose for VerifyError {
             Self::MissingHeader { .. } => (&codes::webhook::UNSIGNED, "the forge does not sign this webhook"),
             Self::MalformedHeader { .. } => (&codes::webhook::MALFORMED_HEADER, "a proxy between the forge and this server may change headers"),
             Self::WrongSignature { .. } => (&codes::webhook::WRONG_SIGNATURE, "the secrets differ, or the body was changed in transit"),
-            Self::Stale { .. } => (&codes::webhook::STALE, "it was sent again much later, or the clocks differ"),
+            Self::Stale { .. } => (&codes::webhook::STALE, "the webhook was replayed, or the clocks differ"),
             Self::NotASigningKey => (&codes::webhook::NOT_A_SIGNING_KEY, "a signing key begins with whsec_"),
         };
         Diagnosis::new(page).error(self.to_string()).reason(reason)
