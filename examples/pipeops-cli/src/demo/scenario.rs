@@ -262,7 +262,7 @@ impl Scenario {
     /// Prints the app's answer, if pods are real.
     async fn ask(&self) -> Result<(), CommandError> {
         let Some(endpoint) = self.endpoint().await? else {
-            self.say("The pods are simulated, so there is no app to ask for an answer.");
+            self.say("The pods are simulated, so no app can answer.");
             return Ok(());
         };
         let answer = endpoint.ask_for(self.version).await;
