@@ -269,7 +269,7 @@ impl CredentialProvider for Login {
     }
 }
 
-/// Pushes an image that nobody has built before; the error without the words that each one begins with.
+/// Pushes a new image, and returns the error without the prefix that all of these errors share.
 async fn push_to(setup: &Setup, registry: &Registry, login: Credential) -> Result<(), String> {
     let context = Context::new(&[
         ("Dockerfile", "FROM scratch\nCOPY a /\n"),

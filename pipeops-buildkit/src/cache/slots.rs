@@ -2,8 +2,8 @@
 //!
 //! BuildKit writes the manifest last and unconditionally. Of two concurrent builds the last one wins, and the next build can't
 //! use the other's steps. A lock would make builds wait for each other, and would need access to the bucket from this process.
-//! A ring of manifests needs neither: each build writes the next slot and reads all of them, and what it takes from any slot
-//! becomes part of its own.
+//! A ring of manifests needs neither: each build writes the next slot, reads all of them, and copies what it uses from other slots
+//! into its own.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;

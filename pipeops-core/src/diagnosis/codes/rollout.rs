@@ -177,7 +177,7 @@ pages! {
     }
     POD_QUOTA = "pod/quota" {
         title: "Deployment failed: QuotaExceeded",
-        meaning: "The namespace's resource quota has no room for the new pods, and no old pod released any in time.",
+        meaning: "The namespace's resource quota doesn't allow the new pods, and no old pod freed enough of it in time.",
         fixes: ["Raise the quota of the app's namespace",
             "Lower the requests and limits, or the number of replicas, in project settings",
             "Remove applications that are no longer needed from the namespace"],
@@ -218,13 +218,13 @@ pages! {
     }
     POD_PREEMPTED = "pod/preempted" {
         title: "Deployment failed: Preempted",
-        meaning: "The scheduler removed the pod to make room for pods with a higher priority.",
+        meaning: "The scheduler evicted the pod in favor of pods with a higher priority.",
         fixes: ["Raise the priority class of the application", "Add nodes to the cluster"],
     }
     POD_REFUSED = "pod/refused" {
         title: "Deployment failed: PodRefused",
         meaning: "The node that the pod was placed on refused it, shut down or was lost.",
-        fixes: ["Check the health of the cluster's nodes", "Check that the nodes have room for the pod's requests"],
+        fixes: ["Check the health of the cluster's nodes", "Check that the nodes have enough capacity for the pod's requests"],
     }
     POD_DEADLINE = "pod/deadline" {
         title: "Deployment failed: DeadlineExceeded",
@@ -233,7 +233,7 @@ pages! {
     }
     POD_UNSCHEDULABLE = "pod/unschedulable" {
         title: "Deployment failed: Unschedulable",
-        meaning: "The scheduler found no node that has room for the pod and that its constraints allow.",
+        meaning: "The scheduler found no node with enough capacity for the pod that also meets its constraints.",
         fixes: ["Lower the CPU and memory requests in project settings", "Add nodes, or larger ones, to the cluster",
             "Check node selectors, tolerations and affinity"],
     }
