@@ -186,8 +186,8 @@ async fn a_network_that_falls_silent_is_a_lost_daemon() {
 /// gRPC clients take 4 MiB by default; the daemon sends up to 16.
 #[tokio::test]
 async fn a_message_of_many_megabytes_is_taken() {
-    // 10 MiB.
-    const LINES: usize = 10 << 14;
+    // 5 MiB.
+    const LINES: usize = 5 << 14;
     let line = "a line of sixty-four bytes, which comes again and again and aga\n";
     let world = World::of([make(|rule| rule.stdout(line.repeat(LINES)))]).await;
     let lines = Mutex::new(0);

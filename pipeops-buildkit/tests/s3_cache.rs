@@ -4,10 +4,12 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
-use bollard_buildkit_proto::moby::buildkit::v1::{BuildHistoryRequest, PruneRequest};
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    BuildHistoryRequest, DiskUsageRequest, PruneRequest,
+};
 use common::daemons::Daemon;
 use common::{Context, Recorder, env, holds, s3_caches, solve, unique};
 use futures::StreamExt;
@@ -49,17 +51,31 @@ async fn control() -> ControlClient<Channel> {
     ControlClient::new(channel)
 }
 
-/// Empties the daemon's own cache.
+/// Empties the daemon's own cache. A build that has ended holds its records for a moment: they can't be pruned before that.
 async fn prune() {
     let request = PruneRequest {
         all: true,
         ..PruneRequest::default()
     };
-    let mut records = control().await.prune(request).await.unwrap().into_inner();
-    while let Some(record) = records.next().await {
-        record.unwrap();
+    let mut control = control().await;
+    let begin = Instant::now();
+    loop {
+        let pruned = control.prune(request.clone()).await.unwrap();
+        let mut records = pruned.into_inner();
+        while let Some(record) = records.next().await {
+            record.unwrap();
+        }
+        let usage = control.disk_usage(DiskUsageRequest::default()).await;
+        let left = usage.unwrap().into_inner().record;
+        if !left.iter().any(|record| record.in_use) || begin.elapsed() > BUSY {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+/// After this time, something else than an ended build holds records.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// Signs and sends one S3 request with curl's own implementation of AWS signatures.
 fn s3(method: &str, path: &str, content: &str) -> String {
@@ -449,7 +465,6 @@ async fn a_cache_in_a_registry_is_read_by_another_project() {
 #[cfg(feature = "cache-collect")]
 mod collection {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-    use std::time::Instant;
 
     use jiff::Timestamp;
     use object_store::ObjectStoreExt as _;

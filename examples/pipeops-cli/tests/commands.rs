@@ -287,7 +287,7 @@ async fn a_refused_image_pull_is_explained_with_the_command() {
                  3. Check registry is accessible from cluster\n\n\
                  Run: pipeops project registry update shop\n";
     let mut text = String::new();
-    for _ in 0..100 {
+    for _ in 0..600 {
         let output = Command::new(env!("CARGO_BIN_EXE_pipeops"))
             .args(["rollout", "status", "shop", "--namespace", "default"])
             .env_clear()

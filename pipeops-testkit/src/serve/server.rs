@@ -14,9 +14,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::answer::Answer;
 use super::lock::lock;
@@ -26,6 +26,8 @@ pub(crate) struct Server {
     address: SocketAddr,
     handler: Handler,
     switch: Switch,
+    /// Keeps the port while the server is off, so that no other program gets it. `None`: the system can't do that.
+    _reserved: Option<TcpSocket>,
 }
 
 /// What answers the requests.
@@ -38,12 +40,17 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(any_port).await?;
+        let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let reserved = reserve(address)?;
+        if let Some(reserved) = &reserved {
+            address = reserved.local_addr()?;
+        }
+        let listener = TcpListener::bind(address).await?;
         let server = Self {
             address: listener.local_addr()?,
             handler: Arc::new(move |request| Box::pin(handler(request))),
             switch,
+            _reserved: reserved,
         };
         server.listen(listener);
         Ok(server)
@@ -59,20 +66,9 @@ impl Server {
         if self.switch.is_on() {
             return Ok(());
         }
-        // The listener of before is closed by its aborted task, at that task's next turn.
-        for _ in 0..RESTART_TRIES {
-            match TcpListener::bind(self.address).await {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Err(error) => return Err(error),
-                Ok(listener) => {
-                    self.listen(listener);
-                    return Ok(());
-                }
-            }
-        }
-        Err(io::ErrorKind::AddrInUse.into())
+        self.switch.listener_closed().await;
+        self.listen(TcpListener::bind(self.address).await?);
+        Ok(())
     }
 
     /// Cuts all connections and refuses new ones until [`Server::restart`].
@@ -84,12 +80,21 @@ impl Server {
         self.switch.tasks.open();
         self.switch.draining.send_replace(false);
         let accept = tokio::spawn(accept(listener, self.switch.clone(), self.handler.clone()));
-        *lock(&self.switch.accept) = Some(accept.abort_handle());
+        *lock(&self.switch.accept) = Some(accept);
     }
 }
 
-/// How often a restart asks for its port, 5 ms apart.
-const RESTART_TRIES: u32 = 200;
+/// Binds a port and never listens. Linux lets a listener bind the same port beside it, because both sockets allow reuse
+/// (Tokio's listeners do) and only one of them listens. Other systems don't.
+fn reserve(address: SocketAddr) -> io::Result<Option<TcpSocket>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(Some(socket))
+}
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +111,9 @@ impl Drop for Server {
 /// Turns a server off, from inside of a handler too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Switch {
-    accept: Arc<Mutex<Option<AbortHandle>>>,
+    accept: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// A task that accepted connections and was aborted. Its listener closes at its next turn.
+    aborted: Arc<Mutex<Option<JoinHandle<()>>>>,
     tasks: Tasks,
     /// True while open connections may finish what they have begun, and nothing else.
     draining: Arc<watch::Sender<bool>>,
@@ -115,18 +122,29 @@ pub(crate) struct Switch {
 impl Switch {
     /// Ends the listener and all tasks: open connections are cut, new ones are refused.
     pub(crate) fn off(&self) {
-        if let Some(accept) = lock(&self.accept).take() {
-            accept.abort();
-        }
+        self.close_listener();
         self.tasks.close();
     }
 
     /// Ends the listener; open connections are told to finish (HTTP/2: GOAWAY) and end with their last request.
     pub(crate) fn drain(&self) {
+        self.close_listener();
+        self.draining.send_replace(true);
+    }
+
+    fn close_listener(&self) {
         if let Some(accept) = lock(&self.accept).take() {
             accept.abort();
+            *lock(&self.aborted) = Some(accept);
         }
-        self.draining.send_replace(true);
+    }
+
+    /// Waits until the listener that was closed last has let go of its port.
+    async fn listener_closed(&self) {
+        let aborted = lock(&self.aborted).take();
+        if let Some(accept) = aborted {
+            let _ = accept.await;
+        }
     }
 
     /// Cuts the open connections; new ones are accepted.
@@ -264,12 +282,16 @@ pub(super) mod tests {
 
     /// Connects until the system refuses: an aborted listener closes at its task's next turn.
     async fn wait_refused(address: SocketAddr) {
-        loop {
-            match TcpStream::connect(address).await {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
-                _ => tokio::task::yield_now().await,
+        let refused = async {
+            loop {
+                match TcpStream::connect(address).await {
+                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+                    _ => tokio::task::yield_now().await,
+                }
             }
-        }
+        };
+        let refused = tokio::time::timeout(Duration::from_secs(60), refused).await;
+        refused.expect("the port still accepts connections");
     }
 
     async fn hello(switch: Switch) -> Server {
@@ -299,5 +321,29 @@ pub(super) mod tests {
         server.restart().await.unwrap();
         server.restart().await.unwrap();
         assert!(raw_get(server.address()).await.unwrap().ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_server_restarts_at_once_again_and_again() {
+        let server = hello(Switch::default()).await;
+        for _ in 0..20 {
+            server.crash();
+            server.restart().await.unwrap();
+            assert!(raw_get(server.address()).await.unwrap().ends_with("hello"));
+        }
+    }
+
+    /// The system gives ports to whoever asks for any; the port of a crashed server must not be among them.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_crashed_server_keeps_its_port() {
+        let server = hello(Switch::default()).await;
+        server.crash();
+        wait_refused(server.address()).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(false).unwrap();
+        let error = socket.bind(server.address()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        server.restart().await.unwrap();
     }
 }

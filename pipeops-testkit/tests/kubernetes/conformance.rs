@@ -36,7 +36,8 @@ fn assert_none(deviations: &[Deviation]) {
 
 #[tokio::test]
 async fn the_stand_in_answers_as_a_real_cluster() {
-    let (cluster, client) = start(ClusterOptions::default()).await;
+    // A back-off of 10 s lasts 5 s at this speed: long enough to be seen by who asks now and then, on a busy machine, too.
+    let (cluster, client) = start(ClusterOptions::default().speed(2)).await;
     cluster.behaviour(
         "127.0.0.1:1/*",
         PodBehaviour::pull_fails(PullFailure::ConnectionRefused),
@@ -72,22 +73,19 @@ async fn real() -> Conformance {
     }
 }
 
+/// With the environment variable `UPDATE_RECORDED` it writes the recording anew instead.
 #[tokio::test]
 #[ignore = "needs testbed: kubernetes, registry"]
 async fn a_real_cluster_answers_as_recorded() {
-    assert_none(&real().await.check().await);
-}
-
-/// Writes the recording anew, from the real cluster.
-#[tokio::test]
-#[ignore = "needs testbed: kubernetes, registry; changes recorded.json"]
-async fn record_a_real_cluster() {
-    let recording = real().await.record().await;
+    let real = real().await;
+    if std::env::var_os("UPDATE_RECORDED").is_none() {
+        return assert_none(&real.check().await);
+    }
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/kubernetes/conformance/recorded.json"
     );
-    std::fs::write(file, recording).unwrap();
+    std::fs::write(file, real.record().await).unwrap();
 }
 
 #[test]
