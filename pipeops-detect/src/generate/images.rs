@@ -45,8 +45,8 @@ type Row = (&'static str, &'static str, usize, &'static str);
 // One line per role.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    ("bun.build", "oven/bun:{version}-slim", 1, "1"),
-    ("bun.run", "oven/bun:{version}-slim", 1, "1"),
+    ("bun.build", "oven/bun:{version}-slim", 2, "1"),
+    ("bun.run", "oven/bun:{version}-slim", 2, "1"),
     ("clojure.build", "clojure:temurin-{version}-tools-deps", 1, "17"),
     ("clojure.build.lein", "clojure:temurin-{version}-lein", 1, "17"),
     ("cobol.build", "debian:bookworm-slim", 0, ""),
@@ -239,6 +239,9 @@ mod tests {
             ("python.run", None, "python:3.12-slim"),
             ("python.run", Some("$(x)"), "python:3.12-slim"),
             ("nodejs.run", Some("20.11.0"), "node:20-slim"),
+            ("bun.run", Some("1.1.30"), "oven/bun:1.1-slim"),
+            ("bun.run", Some("1"), "oven/bun:1-slim"),
+            ("bun.run", None, "oven/bun:1-slim"),
             ("go.build", Some("1.22"), "golang:1.26"),
             ("go.build", Some("1.27.1"), "golang:1.27"),
             ("java.run", Some("17"), "eclipse-temurin:17-jre"),

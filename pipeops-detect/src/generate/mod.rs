@@ -1,7 +1,6 @@
 //! The shared parts of all recipes: the text of a Dockerfile, base images, build secrets, ignored files.
 
 pub(crate) mod app;
-pub(crate) mod assets;
 pub(crate) mod data;
 pub(crate) mod debian;
 pub(crate) mod error;

@@ -5,15 +5,16 @@ use super::app::App;
 use super::secret::BuildSecret;
 use crate::Language;
 
+/// Settings of package managers for JavaScript.
+const NPM: &[&str] = &[".npmrc", ".yarnrc.yml", "bunfig.toml"];
+
 /// The secrets that the repository's own settings of private registries ask for.
 ///
 /// Where a tool reads a credential from a variable that the settings name, the secret has that variable's name; where it
 /// reads a file of credentials, the secret is that file.
 pub(crate) fn needed(app: &App<'_>) -> Vec<BuildSecret> {
     let mut secrets = match app.language {
-        Language::Nodejs | Language::Deno => {
-            variables_of(app, &[".npmrc", ".yarnrc.yml", "bunfig.toml"])
-        }
+        Language::Nodejs | Language::Deno => variables_of(app, NPM),
         Language::Python => python(app),
         Language::Go => go(app),
         Language::Java | Language::Scala | Language::Clojure => maven(app),
@@ -23,6 +24,11 @@ pub(crate) fn needed(app: &App<'_>) -> Vec<BuildSecret> {
         Language::Dotnet => nuget(app),
         _ => Vec::new(),
     };
+    if !matches!(app.language, Language::Nodejs | Language::Deno) && app.folder.has("package.json")
+    {
+        // What builds assets installs packages as well.
+        secrets.extend(variables_of(app, NPM));
+    }
     secrets.sort();
     secrets.dedup_by(|a, b| a.id == b.id);
     secrets

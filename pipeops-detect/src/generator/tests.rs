@@ -307,6 +307,58 @@ const SHIPPED: &[Lines] = &[
     (&[("package.json", r#"{"scripts":{"start":"node a.js"},"dependencies":{"x":"1"}}"#), ("yarn.lock", "__metadata:")], &["ENV YARN_NODE_LINKER=node-modules \\", "    yarn workspaces focus --all --production"]),
 ];
 
+const RAILS: (&str, &str) = (
+    "Gemfile",
+    "gem 'rails'\ngem 'propshaft'\ngem 'jsbundling-rails'",
+);
+const RAILS_APP: (&str, &str) = ("config/application.rb", "");
+const LARAVEL: (&str, &str) = (
+    "composer.json",
+    r#"{"require": {"laravel/framework": "^11.0"}}"#,
+);
+const INDEX: (&str, &str) = ("public/index.php", "");
+const PHOENIX: (&str, &str) = (
+    "mix.exs",
+    "app: :talk, mod: {Talk, []}\n {:phoenix, \"~> 1.7\"},",
+);
+const YARN_4: (&str, &str) = (
+    "package.json",
+    r#"{"packageManager": "yarn@4.9.2", "engines": {"node": "25.2.1"}, "scripts": {"build": "vite build"}}"#,
+);
+const BERRY: (&str, &str) = ("yarn.lock", "__metadata:\n  version: 8\n");
+const YARNRC: (&str, &str) = (".yarnrc.yml", "nodeLinker: node-modules\n");
+
+/// Servers in other languages with a front end: its version and its package manager are those that projects of Node.js have.
+// One line per project.
+#[rustfmt::skip]
+const ASSETS: &[Lines] = &[
+    (&[RAILS, RAILS_APP, YARN_4, BERRY, YARNRC, (".yarn/releases/x.cjs", "")], &["FROM node:25-slim AS node", "    npm install --global --force @yarnpkg/cli-dist@4.9.2", "COPY package.json yarn.lock .yarnrc.yml ./", "COPY .yarn ./.yarn", "    yarn install --immutable"]),
+    (&[RAILS, RAILS_APP, ("package.json", r#"{"scripts": {"build": "bun bun.config.js"}, "engines": {"bun": ">=1.1.30 <1.2.0"}}"#), ("bun.lock", "")], &["FROM oven/bun:1.1-slim AS bun", "COPY --from=bun /usr/local/bin/bun /usr/local/bin/", "    bun install --frozen-lockfile"]),
+    (&[LARAVEL, INDEX, ("package.json", r#"{"packageManager": "yarn@4.6.0", "scripts": {"build": "vite build"}}"#), BERRY, YARNRC], &["    npm install --global --force @yarnpkg/cli-dist@4.6.0", "COPY package.json yarn.lock .yarnrc.yml ./", "    yarn install --immutable", "RUN yarn run build && rm -rf node_modules"]),
+    (&[LARAVEL, INDEX, ("package.json", r#"{"scripts": {"production": "mix --production"}}"#), ("pnpm-lock.yaml", "lockfileVersion: '6.0'"), (".nvmrc", "20")], &["FROM node:20-slim AS assets", "    npm install --global pnpm@8", "RUN pnpm run production && rm -rf node_modules"]),
+    (&[LARAVEL, INDEX, ("package.json", r#"{"scripts": {"build": "vite build"}, "devDependencies": {"node-sass": "9"}}"#), ("bun.lockb", ""), (".bun-version", "1.2.4")], &["FROM oven/bun:1.2-slim AS assets", "COPY package.json bun.lockb ./", "RUN bun run build && rm -rf node_modules"]),
+    (&[LARAVEL, INDEX, ("package.json", r#"{"scripts": {"build": "vite build"}, "devDependencies": {"node-sass": "9"}}"#)], &["FROM node:22 AS assets"]),
+    (&[PHOENIX, ("assets/package.json", r#"{"scripts": {"deploy": "webpack --mode production"}, "packageManager": "yarn@4.1.0"}"#), ("assets/yarn.lock", "__metadata:"), (".tool-versions", "elixir 1.18.1\nnodejs 20.1.0")], &["FROM node:20-slim AS node", "COPY --from=node /usr/local/bin/node /usr/local/bin/", "    npm install --global --force @yarnpkg/cli-dist@4.1.0", "COPY assets/package.json assets/yarn.lock ./assets/", "    cd assets && yarn install --immutable", "RUN mix compile && yarn --cwd assets run deploy && mix phx.digest"]),
+    (&[PHOENIX, ("assets/package.json", r#"{"scripts": {"build": "vite build"}}"#), ("assets/bun.lock", "")], &["FROM oven/bun:1-slim AS bun", "    cd assets && bun install --frozen-lockfile"]),
+    (&[("requirements.txt", "flask"), ("app.py", "app = Flask(__name__)"), YARN_4, BERRY], &["FROM node:25-slim AS assets", "ENV YARN_NODE_LINKER=node-modules \\", "    yarn install --immutable"]),
+    // Bun's own version, not the one of Node.js that `engines` names as well.
+    (&[("package.json", r#"{"scripts": {"start": "bun run a.ts"}, "engines": {"node": ">=20", "bun": ">=1.1.30 <1.2.0"}}"#), ("a.ts", "Bun.serve({})")], &["FROM oven/bun:1.1-slim", r#"CMD ["bun", "run", "a.ts"]"#]),
+    (&[("package.json", r#"{"scripts": {"start": "bun run a.ts"}, "engines": {"node": ">=20"}}"#), ("bun.lock", ""), ("a.ts", "Bun.serve({})")], &["FROM oven/bun:1-slim"]),
+    // Yarn's own folder is copied, not all sources.
+    (&[("package.json", r#"{"scripts": {"start": "node a.js"}, "dependencies": {"x": "1"}}"#), BERRY, YARNRC, (".yarn/releases/yarn-4.1.0.cjs", "")], &["COPY package.json yarn.lock .yarnrc.yml ./", "COPY .yarn ./.yarn"]),
+];
+
+#[test]
+fn assets_of_other_languages_are_built_as_those_of_node() {
+    for (files, lines) in ASSETS {
+        let text = generated(files).dockerfile;
+        for line in *lines {
+            assert!(text.lines().any(|own| own == *line), "{line}\n{text}");
+        }
+        assert!(!text.contains("corepack"), "{text}");
+    }
+}
+
 #[test]
 fn images_of_node_ship_only_what_runs() {
     for (files, lines) in SHIPPED {

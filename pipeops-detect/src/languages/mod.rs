@@ -10,6 +10,7 @@ use crate::generate::error::GenerateError;
 use crate::generate::script::Script;
 use crate::repository::folder::Folder;
 
+pub(crate) mod assets;
 pub(crate) mod clojure;
 pub(crate) mod cobol;
 pub(crate) mod cpp;

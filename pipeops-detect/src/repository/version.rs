@@ -40,6 +40,37 @@ pub(crate) fn resolve(spec: &str, default: &str) -> Option<String> {
     lowest.map(|(_, number)| number.clone())
 }
 
+/// Whether a requirement allows a version: `>=18 <21`, `~> 3.2.0`, `^8.1 || ^9`. A version with fewer parts than a bound is its
+/// newest release: `20` is within `>=20.11`.
+pub(crate) fn within(spec: &str, version: &str) -> bool {
+    let mut alternatives = spec.split("||");
+    alternatives
+        .any(|range| terms(range).all(|(operator, bound)| allows(operator, &bound, version)))
+}
+
+fn allows(operator: &str, bound: &str, version: &str) -> bool {
+    let parts = bound.split('.').count();
+    let same = |parts: usize| shorten(version, parts) == shorten(bound, parts);
+    let open = version.split('.').count() < parts;
+    let newest = if open {
+        format!("{version}.999")
+    } else {
+        version.to_owned()
+    };
+    let order = compare(&newest, bound);
+    match operator {
+        "<" => order.is_lt(),
+        // `<=3.2` allows all of 3.2.
+        "<=" => order.is_le() || same(parts),
+        ">" => order.is_gt() && !same(parts),
+        ">=" => order.is_ge(),
+        "!=" => !same(parts),
+        "^" => order.is_ge() && same(1),
+        "~" | "~=" | "~>" => order.is_ge() && same(parts.saturating_sub(1).max(1)),
+        _ => same(parts.min(version.split('.').count())),
+    }
+}
+
 /// The numbers of a specification with the operators in front of them. What has no number (`*`, `-`) is left out.
 pub(crate) fn terms(spec: &str) -> impl Iterator<Item = (&str, String)> {
     let is_operator = |ch: char| matches!(ch, '<' | '>' | '=' | '!' | '^' | '~');
@@ -142,6 +173,28 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(resolve(spec, "22").as_deref(), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn requirements_allow_versions() {
+        for (spec, version, expected) in [
+            (">= 3.4.0", "4.0.6", true),
+            ("~> 3.2.0", "3.1.4", false),
+            ("~> 3.2.0", "3.2.9", true),
+            ("~> 3.1", "3.4.1", true),
+            (">=3.1,<3.4", "3.4.0", false),
+            ("^8.1 || ^9", "9.2", true),
+            ("^8.1", "8.0", false),
+            (">=20.11", "20", true),
+            ("<=20.0", "20.0.3", true),
+            (">20", "20.1", false),
+            ("!=3.9.7, >=3.9", "3.9.7", false),
+            ("1.1.30", "1.1", true),
+            ("1.1.30", "1.2", false),
+            ("*", "1", true),
+        ] {
+            assert_eq!(within(spec, version), expected, "{spec} {version}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{Port, port};
 use crate::repository::relaxed::without_comments;
-use crate::repository::version::tool;
+use crate::repository::version::managed;
 
 const PROGRAMS: &[&str] = &[
     "main.ts",
@@ -143,10 +143,7 @@ struct Project<'a> {
 impl Project<'_> {
     fn describe(&self, found: &mut Findings) {
         found.package_manager = Some("deno".to_owned());
-        let tools = [".tool-versions", "mise.toml", ".mise.toml"];
-        let version = tools
-            .iter()
-            .find_map(|file| Some((*file, tool(&self.folder.text(file)?, &["deno"])?)));
+        let version = managed(self.folder, &["deno"]);
         let own = || {
             Some((
                 ".dvmrc",

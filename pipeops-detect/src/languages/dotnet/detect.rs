@@ -6,7 +6,7 @@ use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
-use crate::repository::version::number;
+use crate::repository::version::{managed, number};
 use crate::{choice, servers};
 
 /// The folder that is published into.
@@ -30,12 +30,12 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         }
     }
     if found.found()
-        && let Some(version) = sdk(folder)
+        && let Some((file, version)) = sdk(folder)
     {
         found.add(
             weight::HINT,
             folder,
-            "global.json",
+            file,
             format!("asks for SDK {version}"),
         );
         found.version.get_or_insert(version);
@@ -43,14 +43,14 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found
 }
 
-/// The SDK that `global.json` asks for.
-pub(crate) fn sdk(folder: &Folder<'_>) -> Option<String> {
-    number(
-        folder
-            .json("global.json")?
-            .pointer("/sdk/version")?
-            .as_str()?,
-    )
+/// The SDK that the project asks for, and the file that says so.
+pub(crate) fn sdk(folder: &Folder<'_>) -> Option<(&'static str, String)> {
+    let json = folder.json("global.json");
+    let told = json
+        .as_ref()
+        .and_then(|json| number(json.pointer("/sdk/version")?.as_str()?));
+    told.map(|version| ("global.json", version))
+        .or_else(|| managed(folder, &["dotnet", "dotnet-core", "dotnet-sdk"]))
 }
 
 /// The project that is deployed: of the kind that serves most, the one that is named so.
@@ -221,6 +221,9 @@ mod tests {
         (&[("Api/Api.csproj", REFERS), ("Core/Core.csproj", LIBRARY)], &["start dotnet out/Api.dll"]),
         (&[("Api/Api.csproj", WEB), ("Core/Core.csproj", LIBRARY)], &["found false"]),
         (&[("back/Api/Api.csproj", REFERS), ("back/Core/Core.csproj", LIBRARY)], &["found false"]),
+        // The SDK builds for older releases: what runs is the project's.
+        (&[("Api.csproj", WEB), (".tool-versions", "dotnet 9.0.101")], &["version 8.0"]),
+        (&[("Api.csproj", "<Project Sdk=\"Microsoft.NET.Sdk.Web\">"), ("mise.toml", "[tools]\ndotnet = \"9.0.101\"")], &["version 9.0.101"]),
         // Services side by side are listed.
         (&[("Shop.slnx", ""), ("Basket/Basket.csproj", WEB), ("Orders/Orders.csproj", WEB)], &["start", "members Basket Orders"]),
     ];

@@ -90,7 +90,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
 
 /// The SDK: exactly the one that `global.json` asks for, where it allows no other.
 fn sdk_image(app: &App<'_>) -> String {
-    let Some(asked) = sdk(&app.folder) else {
+    let Some((_, asked)) = sdk(&app.folder) else {
         return app.image("dotnet.build");
     };
     let settings = app.folder.json("global.json").unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::languages::nodejs::frontend::Frontend;
 use crate::plan::{Build, Command};
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
-use crate::repository::version::{number, tool};
+use crate::repository::version::{managed, number};
 use crate::servers;
 
 /// Where Mix writes releases.
@@ -39,6 +40,12 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     describe(&mut found, folder, &project, &apps);
     start(&mut found, folder, &project);
     found
+}
+
+/// The front end: below `assets`, as Phoenix makes it, or beside the project's file.
+pub(crate) fn frontend<'a>(folder: &Folder<'a>) -> Option<Frontend<'a>> {
+    let own = || Frontend::read(folder, "").filter(|own| own.build().is_some());
+    Frontend::read(folder, "assets").or_else(own)
 }
 
 /// What a `mix.exs` says.
@@ -134,11 +141,7 @@ fn describe(
 
 /// What tools install, then what the project asks for at least.
 fn version(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
-    let files = [".tool-versions", "mise.toml", ".mise.toml"];
-    let told = files.iter().find_map(|file| {
-        let version = tool(&folder.text(file)?, &["elixir"])?;
-        Some((*file, version))
-    });
+    let told = managed(folder, &["elixir"]);
     let buildpack = || {
         let text = folder.text("elixir_buildpack.config")?;
         let line = text
@@ -195,8 +198,17 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
         return;
     }
     let mut steps = Vec::new();
+    let frontend = frontend(folder);
+    if let Some(frontend) = &frontend {
+        frontend.describe(found, folder);
+    }
     if project.has_alias("assets.deploy") {
         steps.push(Command::new("mix assets.deploy"));
+    } else if let Some(build) = frontend.and_then(|frontend| frontend.build_from_server()) {
+        steps.push(build);
+        if found.framework.as_deref() == Some("phoenix") {
+            steps.push(Command::new("mix phx.digest"));
+        }
     }
     let made = Command::new("mix release");
     steps.push(match project.text.contains("releases") {
@@ -217,10 +229,21 @@ mod tests {
     const PHOENIX: &str = "def project do [\n app: :shop,\n elixir: \"~> 1.15\",\n]\n mod: {Shop.Application, []}\n {:phoenix, \"~> 1.7\"},\n \"assets.deploy\": [\"esbuild\"]";
     const APP: (&str, &str) = ("mix.exs", "app: :a, mod: {A, []}");
 
+    const PLAIN: (&str, &str) = (
+        "mix.exs",
+        "app: :talk, mod: {Talk, []}\n {:phoenix, \"~> 1.7\"},",
+    );
+
     // One line per layout.
     #[rustfmt::skip]
     const LAYOUTS: &[Layout] = &[
         (&[("mix.exs", PHOENIX), ("mix.lock", "")], &["framework phoenix", "version 1.15", "start _build/prod/rel/shop/bin/shop start", "build mix assets.deploy && mix release"]),
+        // Without Phoenix's alias the script of the front end builds, whatever manager runs it.
+        (&[PLAIN, ("assets/package.json", r#"{"scripts": {"build": "vite build --outDir ../priv/static", "deploy": "npm run build"}}"#), ("assets/package-lock.json", "")], &["build npm run --prefix assets build && mix phx.digest && mix release"]),
+        (&[PLAIN, ("assets/package.json", r#"{"scripts": {"deploy": "webpack --mode production"}}"#), ("assets/bun.lock", "")], &["build bun run --cwd assets deploy && mix phx.digest && mix release"]),
+        (&[PLAIN, ("package.json", r#"{"scripts": {"build": "vite build"}}"#), ("pnpm-lock.yaml", "")], &["build pnpm run build && mix phx.digest && mix release"]),
+        (&[APP, ("assets/package.json", r#"{"scripts": {"build": "vite build"}}"#), ("assets/yarn.lock", "")], &["build yarn --cwd assets run build && mix release"]),
+        (&[PLAIN, ("assets/package.json", r#"{"dependencies": {"topbar": "3"}}"#)], &["build mix release"]),
         // Umbrellas start the release that they name.
         (&[("mix.exs", "apps_path: \"apps\", releases: [\n shop_all: [applications: []]]"), ("apps/shop_web/mix.exs", PHOENIX)], &["start _build/prod/rel/shop_all/bin/shop_all start", "framework phoenix", "members apps/shop_web"]),
         (&[("mix.exs", "apps_path: \"apps\""), ("apps/shop_web/mix.exs", PHOENIX)], &["start"]),

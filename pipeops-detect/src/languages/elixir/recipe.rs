@@ -1,13 +1,14 @@
 //! Elixir: a release with its own Erlang, on a small Debian.
 
-use super::detect::{Project, RELEASES, umbrella};
+use super::detect::{Project, RELEASES, frontend, umbrella};
 use crate::generate::app::App;
 use crate::generate::app::UID;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::languages::assets;
+use crate::plan::Command;
 
 const HEX: &str = "/root/.hex";
-const NPM: &str = "/root/.npm";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
@@ -83,18 +84,17 @@ fn certificates(script: &mut Script) {
 }
 
 fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &str, escript: bool) {
+    let frontend = frontend(&app.folder);
+    if let Some(frontend) = &frontend {
+        assets::runtime(app, script, Some(frontend));
+    }
     script.stage(
         &app.image("elixir.build"),
         Some("build"),
         "a separate stage keeps the compiler out of the image",
     );
-    let node = app.folder.has("assets/package.json");
-    if node {
-        let node = app.images.image("nodejs.build", None);
-        script.line(
-            &format!("COPY --from={node} /usr/local/ /usr/local/"),
-            "the project's assets use Node.js packages",
-        );
+    if let Some(frontend) = &frontend {
+        assets::beside(script, frontend);
     }
     script.line("WORKDIR /src", "the source directory");
     script.environment(
@@ -107,17 +107,8 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
         "the package managers",
     );
     dependencies(app, script, project);
-    if node {
-        let lock = app.folder.has("assets/package-lock.json");
-        let (files, command) = match lock {
-            true => (
-                "assets/package.json assets/package-lock.json",
-                "npm ci --prefix assets",
-            ),
-            false => ("assets/package.json", "npm install --prefix assets"),
-        };
-        script.manifests(files, "./assets/");
-        script.fetch(&[NPM], command);
+    if let Some(frontend) = &frontend {
+        assets::install(frontend, script);
     }
     script.sources();
     if escript {
@@ -125,11 +116,25 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
         return;
     }
     let plan = app.plan.build.as_ref();
-    if plan.is_some_and(|build| build.has("assets.deploy")) {
+    let written = plan.is_some_and(|build| build.steps.iter().any(Command::is_written));
+    let steps: Vec<String> = match written {
+        // Of a text that a user wrote, what it names.
+        true if plan.is_some_and(|build| build.has("assets.deploy")) => {
+            vec!["mix assets.deploy".to_owned()]
+        }
+        true => Vec::new(),
+        false => {
+            let all = plan.iter().flat_map(|build| &build.steps);
+            all.filter(|step| !step.has("release"))
+                .map(Command::shell)
+                .collect()
+        }
+    };
+    if !steps.is_empty() {
         // Templates of newer versions leave CSS and hooks in the compiled code: it goes first.
         script.run(
             &[],
-            "mix compile && mix assets.deploy",
+            &format!("mix compile && {}", steps.join(" && ")),
             "builds browser assets with digests in their names",
         );
     }

@@ -7,6 +7,7 @@ use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::{compare, managed, number};
 use crate::servers;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -41,7 +42,7 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     if let Some(module) = &module {
         found.add(weight::MANIFEST, folder, "go.mod", "a Go module");
-        found.version(folder, module.version().map(|version| ("go.mod", version)));
+        found.version(folder, version(folder, module));
     }
     found.add_file(weight::LOCKFILE, folder, &["go.sum"], "Go module checksums");
     let members = workspace.unwrap_or_default();
@@ -67,6 +68,17 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let fetches = module.is_some() || !members.is_empty();
     found.plan.install = fetches.then(|| Command::new("go mod download"));
     found
+}
+
+/// The version that tools install, where the module allows it, else the least one that the module names.
+fn version(folder: &Folder<'_>, module: &Module) -> Option<(&'static str, String)> {
+    let own = || Some((".go-version", number(&folder.text(".go-version")?)?));
+    let told = own().or_else(|| managed(folder, &["golang", "go"]));
+    let least = module.version();
+    let allowed =
+        |(_, told): &(&str, String)| !compare(told, least.as_deref().unwrap_or_default()).is_lt();
+    told.filter(allowed)
+        .or_else(|| Some(("go.mod", least.clone()?)))
 }
 
 /// The program that is run, its module's framework, and its port.
@@ -310,6 +322,10 @@ mod tests {
         (&[MODULE, ("cmd/main.go", MAIN), ("tools/gen/main.go", MAIN)], &["build go build -o app ./cmd"]),
         (&[MODULE, ("server/main.go", MAIN)], &["build go build -o app ./server"]),
         (&[MODULE, ("cmd/a/main.go", MAIN), ("cmd/b/main.go", MAIN)], &["build"]),
+        // What tools install goes before the least version that works.
+        (&[("go.mod", "module x\ngo 1.22"), (".tool-versions", "golang 1.27.1"), ("main.go", MAIN)], &["version 1.27.1"]),
+        (&[("go.mod", "module x\ngo 1.22"), ("mise.toml", "[tools]\ngo = \"1.25\""), ("main.go", MAIN)], &["version 1.25"]),
+        (&[("go.mod", "module x\ngo 1.25"), (".go-version", "1.22"), ("main.go", MAIN)], &["version 1.25"]),
         // A program of several commands serves by one.
         (&[MODULE, ("main.go", MAIN), ("cmd/serve.go", SERVE)], &["start ./app serve"]),
     ];

@@ -3,12 +3,13 @@
 use super::gradle::{self, BUILDS, SETTINGS};
 use super::maven;
 use super::project::{Kind, Module, Project};
-use super::version::{gradle_version, maven_version, told_version};
+use super::version::{gradle_version, has_toolchain, maven_version, told_version};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
+use crate::repository::version::compare;
 
 /// Texts in a build file that name a framework. Plugins and groups are whole names: a test for `boot` would find too much.
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -142,10 +143,17 @@ fn version(
         }
     };
     let own = app.and_then(|app| Some((app.file.as_str(), read(&app.text)?)));
-    found.version(folder, own.or_else(|| Some((file, read(all)?))));
-    if found.version.is_none() {
-        found.version(folder, told_version(folder));
-    }
+    let built_for = own.or_else(|| Some((file, read(all)?)));
+    let told = told_version(folder);
+    // Each JDK builds for older releases as well: the one that is told is used, if it can.
+    let can = |told: &(&str, String)| {
+        let least = built_for.as_ref().map_or("", |(_, version)| version);
+        !compare(&told.1, least).is_lt() && !has_toolchain(all)
+    };
+    found.version(
+        folder,
+        told.clone().filter(can).or(built_for.clone()).or(told),
+    );
     if found.version.is_none()
         && let Some((gradle, java)) = gradle::newest_java(folder)
     {
@@ -369,6 +377,11 @@ mod tests {
         // What is commented out is not used.
         (&[("pom.xml", "<!-- <artifactId>spring-boot-starter</artifactId> --><artifactId>x</artifactId>")], &["framework"]),
         (&[("build.gradle", "// id 'io.quarkus'\n")], &["framework"]),
+        // The JDK that is told builds for older releases, but not for newer ones, and not beside a toolchain.
+        (&[("pom.xml", "<java.version>17</java.version>"), (".tool-versions", "java temurin-21.0.2+13.0.LTS")], &["version 21"]),
+        (&[("pom.xml", "<java.version>21</java.version>"), (".java-version", "17")], &["version 21"]),
+        (&[("build.gradle", "sourceCompatibility = 11"), ("mise.toml", "[tools]\njava = \"corretto-21\"")], &["version 21"]),
+        (&[("build.gradle", "JavaLanguageVersion.of(17)"), (".sdkmanrc", "java=21.0.1-tem")], &["version 17"]),
         // Wrappers are used where they are.
         (&[("pom.xml", "<artifactId>spring-boot-starter-web</artifactId>"), ("mvnw", "")], &["framework spring-boot", "build ./mvnw --batch-mode package -DskipTests"]),
         (&[("build.gradle.kts", "")], &["build gradle --no-daemon build -x test"]),

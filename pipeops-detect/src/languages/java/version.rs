@@ -2,7 +2,7 @@
 
 use super::maven::elements;
 use crate::repository::folder::Folder;
-use crate::repository::version::{number, tool};
+use crate::repository::version::{managed, number};
 
 /// As a `pom.xml` says.
 pub(crate) fn maven_version(text: &str) -> Option<String> {
@@ -64,8 +64,15 @@ pub(crate) fn told_version(folder: &Folder<'_>) -> Option<(&'static str, String)
     {
         return Some((".sdkmanrc", java_number(line)?));
     }
-    let version = tool(&folder.text(".tool-versions")?, &["java"])?;
-    Some((".tool-versions", java_number(&version)?))
+    let (file, version) = managed(folder, &["java"])?;
+    Some((file, java_number(&version)?))
+}
+
+/// Whether a build file of Gradle insists on one JDK, and does not only name the least one.
+pub(crate) fn has_toolchain(text: &str) -> bool {
+    ["JavaLanguageVersion.of(", "jvmToolchain("]
+        .iter()
+        .any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Fi
     if let Some(manager) = manager {
         found.package_manager = Some(manager.to_owned());
     }
-    found.version(folder, version::version(folder, package));
+    // Bun runs the app as well.
+    let version = match found.package_manager.as_deref() {
+        Some("bun") => version::bun(folder, package),
+        _ => version::version(folder, package),
+    };
+    found.version(folder, version);
     if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
         let says = "depends on other workspace members: set the path to the workspace root";
         found.add(weight::NONE, folder, package.file, says);

@@ -5,6 +5,7 @@ use super::package::FILES;
 use super::package::Package;
 use super::ports;
 use super::site::Site;
+use super::version;
 use crate::Language;
 use crate::findings::{Findings, weight};
 use crate::plan::Command;
@@ -71,6 +72,11 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     found.package_manager = Some(if bun { "bun" } else { "npm" }.to_owned());
     found.plan.start = Some(Command::new(if bun { "bun run" } else { "node" }).arg(file));
     let package = Package::default();
+    let version = match bun {
+        true => version::bun(folder, &package),
+        false => version::version(folder, &package),
+    };
+    found.version(folder, version);
     found.port = match ports::of_sources(
         &Site {
             folder,

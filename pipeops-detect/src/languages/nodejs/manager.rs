@@ -24,7 +24,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// Finds the package manager: told, or by the files that it leaves.
 pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
-    let file = FILES.iter().find(|(file, _)| folder.has(file));
+    let file = written(folder);
     if let Some((file, name)) = file {
         found.add(weight::LOCKFILE, folder, file, format!("written by {name}"));
     }
@@ -32,14 +32,28 @@ pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Packa
     if let Some((_, says)) = &told {
         found.add(weight::NONE, folder, package.file, says.clone());
     }
-    let hint = hinted(package).filter(|_| told.is_none() && file.is_none());
-    if let Some((_, says)) = hint {
-        found.add(weight::NONE, folder, package.file, says);
+    if told.is_none()
+        && file.is_none()
+        && let Some((_, file, says)) = hinted(folder, package)
+    {
+        found.add(weight::NONE, folder, file, says);
     }
-    let told = told.map(|(name, _)| name).or(file.map(|(_, name)| *name));
-    let name = told.or(hint.map(|(name, _)| name)).unwrap_or("npm");
+    let name = name(folder, package);
     found.plan.install = Some(Install::new(install(name, folder, package)));
     found.package_manager = Some(name.to_owned());
+}
+
+/// The manager of a package: told, or by the files that it leaves, or suggested, or npm.
+pub(crate) fn name(folder: &Folder<'_>, package: &Package) -> &'static str {
+    let told = told(package).map(|(name, _)| name);
+    told.or_else(|| Some(written(folder)?.1))
+        .or_else(|| Some(hinted(folder, package)?.0))
+        .unwrap_or("npm")
+}
+
+/// The first file of a manager, and whose it is.
+fn written(folder: &Folder<'_>) -> Option<(&'static str, &'static str)> {
+    FILES.iter().copied().find(|(file, _)| folder.has(file))
 }
 
 const NAMES: &[&str] = &["npm", "pnpm", "yarn", "bun"];
@@ -62,8 +76,17 @@ fn told(package: &Package) -> Option<(&'static str, String)> {
     Some((name, format!("`devEngines` asks for {name}")))
 }
 
-/// What suggests a manager where no file does.
-fn hinted(package: &Package) -> Option<(&'static str, &'static str)> {
+/// What suggests a manager where no file does: the manager, the file, and what that says.
+fn hinted(
+    folder: &Folder<'_>,
+    package: &Package,
+) -> Option<(&'static str, &'static str, &'static str)> {
+    let in_package = in_package(package).map(|(name, says)| (name, package.file, says));
+    let version = || folder.first(&[".bun-version"]);
+    in_package.or_else(|| Some(("bun", version()?, "names a version of Bun")))
+}
+
+fn in_package(package: &Package) -> Option<(&'static str, &'static str)> {
     let engines = ["pnpm", "yarn", "bun"].iter().find(|name| {
         ["engines", "volta"]
             .iter()
@@ -104,7 +127,8 @@ pub(crate) fn is_modern_yarn(folder: &Folder<'_>, package: &Package) -> bool {
     }
 }
 
-fn install(manager: &str, folder: &Folder<'_>, package: &Package) -> &'static str {
+/// The command that installs what the package depends on, as locked where a lockfile is there.
+pub(crate) fn install(manager: &str, folder: &Folder<'_>, package: &Package) -> &'static str {
     let has = |files: &[&str]| folder.first(files).is_some();
     // A lockfile of another manager says nothing to this one.
     match manager {
@@ -141,6 +165,7 @@ mod tests {
         (&[("package.json", r#"{"engines": {"pnpm": ">=9"}}"#)], &["manager pnpm", "install pnpm install"]),
         (&[("package.json", r#"{"scripts": {"preinstall": "npx only-allow pnpm"}}"#)], &["manager pnpm", "install pnpm install"]),
         (&[("package.json", r#"{"devDependencies": {"@types/bun": "1"}}"#)], &["manager bun", "install bun install"]),
+        (&[EMPTY, (".bun-version", "1.2.3")], &["manager bun", "version 1.2.3"]),
         (&[EMPTY, ("bun.lock", "")], &["manager bun", "install bun install --frozen-lockfile"]),
         (&[("package.json5", "{}")], &["manager pnpm", "install pnpm install"]),
     ];

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod detect;
 pub(crate) mod entry;
 pub(crate) mod frameworks;
+pub(crate) mod frontend;
 pub(crate) mod glob;
 pub(crate) mod kind;
 pub(crate) mod loose;

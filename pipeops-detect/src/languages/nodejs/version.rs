@@ -2,10 +2,14 @@
 
 use super::package::Package;
 use crate::repository::folder::Folder;
-use crate::repository::version::{compare, number, resolve, terms, tool};
+use crate::repository::version as range;
+use crate::repository::version::{compare, managed, number, resolve, terms, tool};
 
 /// The version where the project asks for none, or only for a least one: a long-term release.
 pub(crate) const DEFAULT_VERSION: &str = "22";
+
+/// The major version of Bun where the project asks for none, or only for a least one.
+const BUN: &str = "1";
 
 /// Long-term releases, the newest first.
 const LONG_TERM: &[(&str, &str)] = &[
@@ -41,6 +45,38 @@ pub(crate) fn version(folder: &Folder<'_>, package: &Package) -> Option<(&'stati
     }
 }
 
+/// The version of Bun that the project asks for, and the file that says so.
+pub(crate) fn bun(folder: &Folder<'_>, package: &Package) -> Option<(&'static str, String)> {
+    let in_package = |pointer: &str| package.text(pointer).filter(|text| !text.is_empty());
+    let named = |kind: &str| {
+        let is_bun = in_package(&format!("/devEngines/{kind}/name")) == Some("bun");
+        in_package(&format!("/devEngines/{kind}/version")).filter(|_| is_bun)
+    };
+    let told = in_package("/packageManager").and_then(|told| told.strip_prefix("bun@"));
+    let exact = told
+        .and_then(|told| Some((package.file, number(told)?)))
+        .or_else(|| Some((".bun-version", number(&folder.text(".bun-version")?)?)))
+        .or_else(|| managed(folder, &["bun"]));
+    let asked = in_package("/engines/bun")
+        .or_else(|| named("runtime"))
+        .or_else(|| named("packageManager"));
+    match (exact, asked) {
+        (Some((_, version)), Some(spec)) if !range::within(spec, &version) => {
+            Some((package.file, bun_within(spec)?))
+        }
+        (Some(exact), _) => Some(exact),
+        (None, spec) => Some((package.file, bun_within(spec?)?)),
+    }
+}
+
+/// The newest Bun where a requirement allows it, else the version that it names.
+fn bun_within(spec: &str) -> Option<String> {
+    match is_open(spec) && range::within(spec, BUN) {
+        true => Some(BUN.to_owned()),
+        false => resolve(spec, BUN),
+    }
+}
+
 /// The files that version managers read.
 fn by_file(folder: &Folder<'_>, package: &Package) -> Option<(&'static str, String)> {
     for file in [".nvmrc", ".node-version"] {
@@ -53,7 +89,10 @@ fn by_file(folder: &Folder<'_>, package: &Package) -> Option<(&'static str, Stri
             return Some((file, version));
         }
     }
-    for told in ["/volta/node", "/devEngines/runtime/version"] {
+    let runtime = package.text("/devEngines/runtime/name");
+    let runs_node = runtime.is_none_or(|name| name == "node");
+    let told = ["/volta/node", "/devEngines/runtime/version"];
+    for told in &told[..1 + usize::from(runs_node)] {
         if let Some(version) = package.text(told).and_then(meaning) {
             return Some((package.file, version));
         }
@@ -177,6 +216,67 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(meaning(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bun_is_told_in_several_places() {
+        let package = |text: &'static str| ("package.json", text);
+        for (files, expected) in [
+            (
+                &[package(r#"{"engines": {"bun": ">=1.1.30 <1.2.0"}}"#)] as &[_],
+                Some("1.1.30"),
+            ),
+            (&[package(r#"{"engines": {"bun": ">=1.1"}}"#)], Some("1")),
+            (
+                &[package(r#"{"engines": {"bun": "^1.2.3"}}"#)],
+                Some("1.2.3"),
+            ),
+            (&[package(r#"{"engines": {"bun": "*"}}"#)], Some("1")),
+            (
+                &[package(r#"{"packageManager": "bun@1.2.8"}"#)],
+                Some("1.2.8"),
+            ),
+            (&[package(r#"{"packageManager": "pnpm@9.1.0"}"#)], None),
+            (
+                &[package("{}"), (".bun-version", "bun-v1.0.9\n")],
+                Some("1.0.9"),
+            ),
+            (
+                &[package("{}"), (".tool-versions", "nodejs 22\nbun 1.1.4\n")],
+                Some("1.1.4"),
+            ),
+            (
+                &[package("{}"), ("mise.toml", "[tools]\nbun = \"1.2\"\n")],
+                Some("1.2"),
+            ),
+            (
+                &[package(
+                    r#"{"devEngines": {"runtime": {"name": "bun", "version": "1.3.1"}}}"#,
+                )],
+                Some("1.3.1"),
+            ),
+            // A least version says what works, the exact one what is used, if it works.
+            (
+                &[
+                    package(r#"{"engines": {"bun": ">=1.1"}}"#),
+                    (".bun-version", "1.1.9"),
+                ],
+                Some("1.1.9"),
+            ),
+            (
+                &[
+                    package(r#"{"engines": {"bun": "~1.1.0"}}"#),
+                    (".bun-version", "1.2.9"),
+                ],
+                Some("1.1.0"),
+            ),
+        ] {
+            let tree: MemTree = files.iter().copied().collect();
+            let folder = Folder::open(&tree, "");
+            let package = Package::read(&folder).unwrap();
+            let found = bun(&folder, &package).map(|(_, version)| version);
+            assert_eq!(found.as_deref(), expected, "{files:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::repository::folder::Folder;
-use crate::repository::version::{compare, number, resolve, shorten, tool};
+use crate::repository::version::{compare, managed, number, resolve, shorten};
 
 /// The version where the project asks for none, or only for a least one.
 pub(crate) const DEFAULT_VERSION: &str = "8.3";
@@ -132,11 +132,8 @@ pub(crate) fn version(
     let line = |file: &'static str, from: fn(&str) -> Option<String>| {
         Some((file, folder.text(file).and_then(|text| from(&text))?))
     };
-    let tools: fn(&str) -> Option<String> = |text| tool(text, &["php"]);
     let told = line(".php-version", number)
-        .or_else(|| line(".tool-versions", tools))
-        .or_else(|| line("mise.toml", tools))
-        .or_else(|| line(".mise.toml", tools))
+        .or_else(|| managed(folder, &["php"]))
         .or_else(|| Some(("composer.json", composer.asked()?)));
     let current = told
         .as_ref()

@@ -1,11 +1,10 @@
 //! PHP.
 
-use serde_json::Value;
-
 use super::composer::{self, Composer};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
-use crate::plan::Command;
+use crate::languages::nodejs::frontend::Frontend;
+use crate::plan::{Build, Command};
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{self, Port};
@@ -160,18 +159,9 @@ fn start(found: &mut Findings, folder: &Folder<'_>) {
 
 /// A front end beside the app is built into its files for browsers.
 fn assets(found: &mut Findings, folder: &Folder<'_>) {
-    let package = folder.json("package.json").unwrap_or_default();
-    if package
-        .pointer("/scripts/build")
-        .and_then(Value::as_str)
-        .is_some()
-    {
-        let says = "its `build` script builds browser assets";
-        found.add(weight::NONE, folder, "package.json", says);
-        let managers = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
-        let manager = managers.iter().find(|(lock, _)| folder.has(lock));
-        let manager = manager.map_or("npm", |(_, name)| name);
-        found.plan.build = Some(Command::new(manager).args("run build").into());
+    if let Some(frontend) = Frontend::read(folder, "") {
+        frontend.describe(found, folder);
+        found.plan.build = frontend.build().map(Build::from);
     }
 }
 
@@ -180,11 +170,20 @@ mod tests {
     use super::detect;
     use crate::languages::layouts::{Layout, check};
 
+    const SYMFONY: (&str, &str) = (
+        "composer.json",
+        r#"{"require": {"symfony/framework-bundle": "^7"}}"#,
+    );
+    const INDEX: (&str, &str) = ("public/index.php", "");
+
     // One line per layout.
     #[rustfmt::skip]
     const LAYOUTS: &[Layout] = &[
         // A framework beside its front end.
         (&[("composer.json", r#"{"require": {"php": "^8.2", "laravel/framework": "^11"}}"#), ("artisan", ""), ("public/index.php", ""), ("package.json", r#"{"scripts": {"build": "vite build"}}"#)], &["framework laravel", "version 8.2", "start php -S 0.0.0.0:$PORT -t public", "build npm run build", "confidence 0.92"]),
+        (&[SYMFONY, INDEX, ("yarn.lock", "# yarn lockfile v1"), ("package.json", r#"{"scripts": {"build:dev": "encore dev", "build:prod": "encore production"}}"#)], &["framework symfony", "build yarn run build:prod"]),
+        (&[SYMFONY, INDEX, ("package.json", r#"{"devDependencies": {"@symfony/webpack-encore": "5"}}"#)], &["build npx encore production"]),
+        (&[SYMFONY, INDEX, ("bun.lock", ""), ("package.json", r#"{"scripts": {"production": "mix --production"}}"#)], &["build bun run production"]),
         // Roots and programs.
         (&[("webroot/index.php", ""), ("index.php", "")], &["framework", "start php -S 0.0.0.0:$PORT -t webroot", "port 8080"]),
         (&[("index.php", ""), ("wp-settings.php", "")], &["framework wordpress", "start php -S 0.0.0.0:$PORT -t .", "port 8080"]),

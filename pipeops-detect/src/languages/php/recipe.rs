@@ -2,9 +2,10 @@
 
 use super::runtime::{self, Needs, PLAIN, SHOWN};
 use crate::generate::app::App;
-use crate::generate::assets;
 use crate::generate::error::GenerateError;
 use crate::generate::script::Script;
+use crate::languages::assets;
+use crate::languages::nodejs::frontend::Frontend;
 use crate::languages::php::composer::Composer;
 use crate::plan::Start;
 use crate::repository::version::compare;
@@ -16,7 +17,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         composer(app, script);
     }
     let needs: &[&str] = if php.composed { &["vendor"] } else { &[] };
-    let assets = assets::stage(app, script, needs);
+    let frontend = Frontend::read(&app.folder, "").filter(|frontend| frontend.build().is_some());
+    if let Some(frontend) = &frontend {
+        assets::stage(app, script, frontend, needs);
+    }
     let role = if php.root.is_some() {
         "php.run"
     } else {
@@ -31,7 +35,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     php.extensions(script);
     script.line("WORKDIR /app", "the app's directory");
     php.settings(script);
-    php.copy(script, assets);
+    php.copy(script, frontend.is_some());
     php.folders(script);
     php.command(script, &start.start_text());
     Ok(())

@@ -6,6 +6,7 @@ use super::packages::{CONDA, Packages, REQUIREMENTS, at};
 use super::{django, frameworks, manager, source, start, version};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::languages::nodejs::frontend::Frontend;
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
@@ -49,6 +50,10 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     }
     found.package_manager = Some(manager.to_owned());
     found.plan.install = install;
+    let serves = found.plan.start.is_some() && found.plan.install.is_some();
+    if let Some(frontend) = Frontend::read(folder, "").filter(|_| serves) {
+        frontend.describe(&mut found, folder);
+    }
     found
 }
 

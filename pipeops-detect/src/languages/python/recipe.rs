@@ -3,9 +3,11 @@
 use super::install::{self, PIP_CACHE, WHY_SERVER};
 use super::libraries::LIBRARIES;
 use crate::generate::app::App;
+use crate::generate::debian;
 use crate::generate::error::GenerateError;
 use crate::generate::script::Script;
-use crate::generate::{assets, debian};
+use crate::languages::assets;
+use crate::languages::nodejs::frontend::Frontend;
 use crate::languages::python::packages::Packages;
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Start;
@@ -28,7 +30,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     let server = missing_server(start, &packages);
     let conda = app.manager() == "conda";
     // Before the dependencies: what follows them takes its results over.
-    let assets = dependencies && assets::stage(app, script, &[]);
+    let frontend = Frontend::read(&app.folder, "");
+    let frontend = frontend.filter(|frontend| dependencies && frontend.build().is_some());
+    if let Some(frontend) = &frontend {
+        assets::stage(app, script, frontend, &[]);
+    }
+    let assets = frontend.is_some();
     if dependencies || server.is_some() {
         build(app, script, server);
     }

@@ -4,7 +4,7 @@ use toml::Table;
 
 use super::packages::{CONDA, at};
 use crate::repository::folder::Folder;
-use crate::repository::version::{compare, number, shorten, tool};
+use crate::repository::version::{compare, managed, number, shorten};
 
 /// The version where the project asks for none, or only for a least one.
 pub(crate) const DEFAULT: &str = "3.12";
@@ -15,9 +15,7 @@ pub(crate) fn asked(folder: &Folder<'_>) -> Option<(&'static str, String)> {
         Some((file, folder.text(file).and_then(|text| from(&text))?))
     };
     line(".python-version", pyenv)
-        .or_else(|| line(".tool-versions", tools))
-        .or_else(|| line("mise.toml", tools))
-        .or_else(|| line(".mise.toml", tools))
+        .or_else(|| managed(folder, &["python"]))
         .or_else(|| line("runtime.txt", pyenv))
         .or_else(|| Some(("Pipfile", pipfile(&folder.toml("Pipfile")?)?)))
         .or_else(|| {
@@ -29,10 +27,6 @@ pub(crate) fn asked(folder: &Folder<'_>) -> Option<(&'static str, String)> {
         .or_else(|| line("setup.cfg", setuptools))
         .or_else(|| line("setup.py", setuptools))
         .or_else(|| CONDA.iter().find_map(|file| line(file, conda)))
-}
-
-fn tools(text: &str) -> Option<String> {
-    tool(text, &["python"])
 }
 
 /// The first line that is a version. Others are names of environments on the developer's machine.
@@ -180,6 +174,5 @@ mod tests {
     fn names_of_environments_are_no_versions() {
         assert_eq!(pyenv("my2project\n"), None);
         assert_eq!(pyenv("cpython-3.12.4\n").as_deref(), Some("3.12.4"));
-        assert_eq!(tools("python = \"latest\""), None);
     }
 }

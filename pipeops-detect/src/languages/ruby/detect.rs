@@ -4,9 +4,10 @@ use super::gems::{GEMFILES, Gems, LOCKS};
 use super::serve;
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
+use crate::languages::nodejs::frontend::Frontend;
 use crate::plan::Command;
 use crate::repository::folder::Folder;
-use crate::repository::version::{number, resolve, tool};
+use crate::repository::version::{managed, number, resolve, within};
 
 /// The version where the project asks for none, or only for a least one.
 const DEFAULT_VERSION: &str = "3.4";
@@ -66,6 +67,9 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         };
     }
     version(&mut found, folder);
+    if let Some(frontend) = Frontend::read(folder, "").filter(|_| found.plan.start.is_some()) {
+        frontend.describe(&mut found, folder);
+    }
     found.package_manager = gemfile.map(|_| "bundler".to_owned());
     found.plan.install = gemfile.map(|_| Command::new("bundle install"));
     found
@@ -86,30 +90,42 @@ fn version(found: &mut Findings, folder: &Folder<'_>) {
     let line = |file: &'static str, from: fn(&str) -> Option<String>| {
         Some((file, folder.text(file).and_then(|text| from(&text))?))
     };
-    let tools: fn(&str) -> Option<String> = |text| tool(text, &["ruby"]);
+    let range = GEMFILES
+        .iter()
+        .find_map(|file| asked(&folder.text(file)?))
+        .unwrap_or_default();
+    // A range says what works, the exact version what is used, if it works.
+    let exact = managed(folder, &["ruby"]);
+    let used = exact
+        .clone()
+        .filter(|(_, version)| range.contains(OPERATORS) && within(&range, version));
     let said = line(".ruby-version", number)
+        .or(used)
         .or_else(|| line("Gemfile", gemfile))
         .or_else(|| line("gems.rb", gemfile))
-        .or_else(|| line(".tool-versions", tools))
-        .or_else(|| line("mise.toml", tools))
-        .or_else(|| line(".mise.toml", tools))
+        .or(exact)
         .or_else(|| line("Gemfile.lock", locked))
         .or_else(|| line("gems.locked", locked));
     found.version(folder, said);
 }
 
-/// `ruby "3.3.0"`, `ruby ">= 3.1", "< 3.4"`. A file that it names instead is read anyway.
+/// Signs of requirements that allow several versions.
+const OPERATORS: [char; 4] = ['<', '>', '~', '!'];
+
+/// The version that a Gemfile asks for.
 fn gemfile(text: &str) -> Option<String> {
+    resolve(&asked(text)?, DEFAULT_VERSION)
+}
+
+/// `ruby "3.3.0"`, `ruby ">= 3.1", "< 3.4"`. A file that it names instead is read anyway.
+fn asked(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim_start);
     let line = lines.find_map(|line| line.strip_prefix("ruby ").or(line.strip_prefix("ruby(")))?;
     let quoted: Vec<&str> = line.split(['"', '\'']).skip(1).step_by(2).collect();
     let asked = quoted
         .iter()
         .filter(|text| text.contains(|ch: char| ch.is_ascii_digit()));
-    resolve(
-        &asked.copied().collect::<Vec<_>>().join(","),
-        DEFAULT_VERSION,
-    )
+    Some(asked.copied().collect::<Vec<_>>().join(","))
 }
 
 /// `RUBY VERSION` of a lock file: `   ruby 3.1.2p20`.
@@ -140,6 +156,11 @@ mod tests {
         (&[FILE, GEMFILE, TOOLS, LOCK, APP], &["version 3.3.1"]),
         (&[GEMFILE, TOOLS, LOCK, APP], &["version 3.2.0"]),
         (&[TOOLS, LOCK, APP], &["version 3.1.4"]),
+        // What version managers install goes before a range that allows it.
+        (&[("Gemfile", "ruby \">= 3.4.0\"\n"), (".tool-versions", "ruby 4.0.6\n"), APP], &["version 4.0.6"]),
+        (&[("Gemfile", "ruby \"~> 3.2\"\n"), ("mise.toml", "[tools]\nruby = \"3.4.1\""), APP], &["version 3.4.1"]),
+        (&[("gems.rb", "ruby '>= 3.1', '< 3.3'\n"), (".tool-versions", "ruby 3.3.0"), APP], &["version 3.1"]),
+        (&[("Gemfile", "ruby '3.2.1'\n"), (".tool-versions", "ruby 3.2"), APP], &["version 3.2.1"]),
         (&[LOCK, APP], &["version 3.0.2"]),
         (&[(".ruby-version", "jruby-9.4"), APP], &["version"]),
     ];

@@ -1,10 +1,11 @@
 //! The Ruby recipe: gems are built with compilers, and copied to an image without them.
 
 use crate::generate::app::App;
-use crate::generate::assets::Frontend;
 use crate::generate::debian;
 use crate::generate::error::GenerateError;
 use crate::generate::script::Script;
+use crate::languages::assets;
+use crate::languages::nodejs::frontend::Frontend;
 use crate::languages::ruby::gems::Gems;
 use crate::languages::static_site::recipe as static_site;
 
@@ -55,13 +56,13 @@ struct Ruby<'a> {
     rails: bool,
     bootsnap: bool,
     /// What Node.js builds while assets are compiled.
-    frontend: Option<Frontend>,
+    frontend: Option<Frontend<'a>>,
 }
 
 impl<'a> Ruby<'a> {
     fn read(app: &'a App<'a>) -> Self {
         let gems = Gems::read(&app.folder);
-        let frontend = Frontend::read(app);
+        let frontend = Frontend::read(&app.folder, "");
         let rails = app.framework() == "rails";
         let wanted = app.detection.build.is_some() || app.detection.output.is_some();
         let bootsnap = gems.has("bootsnap");
@@ -70,7 +71,7 @@ impl<'a> Ruby<'a> {
             bundled: app.detection.install.is_some(),
             rails,
             bootsnap,
-            frontend: frontend.filter(|frontend| wanted || frontend.build.is_some()),
+            frontend: frontend.filter(|frontend| wanted || frontend.build().is_some()),
             gems,
         }
     }
@@ -103,12 +104,12 @@ impl<'a> Ruby<'a> {
     /// The stage `build`, up to the installed gems.
     fn gems(&self, script: &mut Script) {
         let app = self.app;
-        if self.frontend.is_some() || self.runs_javascript() {
-            script.stage(
-                &app.images.image("nodejs.build", None),
-                Some("node"),
-                "Node.js for building browser assets",
-            );
+        let bun = |frontend: &Frontend<'_>| frontend.manager == "bun";
+        if let Some(frontend) = &self.frontend {
+            assets::runtime(app, script, Some(frontend));
+        }
+        if self.runs_javascript() && self.frontend.as_ref().is_none_or(bun) {
+            assets::runtime(app, script, None);
         }
         script.stage(
             &self.image("build"),
@@ -146,41 +147,24 @@ impl<'a> Ruby<'a> {
         }
         script.fetch(&[CACHE], "bundle install");
         if let Some(frontend) = &self.frontend {
-            self.node(script);
-            frontend.install(script);
+            assets::beside(script, frontend);
+            assets::install(frontend, script);
         }
-    }
-
-    /// Node.js beside Ruby: the gems that build for browsers call it.
-    fn node(&self, script: &mut Script) {
-        script.line(
-            "COPY --from=node /usr/local/bin/node /usr/local/bin/",
-            "Node.js, which the gems that build browser assets call",
-        );
-        script.line(
-            "COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules",
-            "its package manager",
-        );
-        script.run(
-            &[],
-            "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\\n && \
-             ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
-            "links its commands",
-        );
     }
 
     /// What is made out of the sources.
     fn build(&self, script: &mut Script) {
         let mut steps: Vec<(String, &str)> = Vec::new();
         let precompiles = self.app.detection.build.as_deref();
-        let frontend = self.frontend.as_ref().and_then(|frontend| frontend.build);
+        let frontend = self.frontend.as_ref();
+        let frontend = frontend.and_then(|frontend| frontend.build());
         if let Some(build) = precompiles {
             steps.push((
                 build.to_owned(),
                 "builds browser assets without the app's secret",
             ));
         } else if let Some(build) = frontend {
-            steps.push((build.to_owned(), "builds browser assets"));
+            steps.push((build.shell(), "builds browser assets"));
         }
         if self.frontend.is_some() {
             let command = "rm -rf node_modules".to_owned();

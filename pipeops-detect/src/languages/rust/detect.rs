@@ -10,7 +10,7 @@ use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
-use crate::repository::version::number;
+use crate::repository::version::{compare, managed, number};
 use crate::servers;
 
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -77,7 +77,13 @@ fn version(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
         .into_iter()
         .flatten()
         .find_map(|table| number(table.get("rust-version")?.as_str()?));
-    found.version(folder, least.map(|version| ("Cargo.toml", version)));
+    let allowed =
+        |(_, told): &(&str, String)| !compare(told, least.as_deref().unwrap_or_default()).is_lt();
+    let told = managed(folder, &["rust"]).filter(allowed);
+    found.version(
+        folder,
+        told.or_else(|| Some(("Cargo.toml", least.clone()?))),
+    );
 }
 
 fn workspace(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
@@ -284,6 +290,8 @@ mod tests {
         (&[BARE, MAIN, ("rust-toolchain", "stable\n")], &["version"]),
         (&[BARE, MAIN, ("rust-toolchain", "1.80\n")], &["version 1.80"]),
         (&[BARE, MAIN, ("rust-toolchain", "[toolchain]\nchannel = \"1.81\"")], &["version 1.81"]),
+        (&[SHOP, MAIN, (".tool-versions", "rust 1.90.0")], &["version 1.90.0"]),
+        (&[SHOP, MAIN, ("mise.toml", "[tools]\nrust = \"1.80\"")], &["version 1.85"]),
         // One of several programs is the app.
         (&[BARE, API, MIGRATE], &["start ./target/release/api"]),
         (&[("Cargo.toml", "[package]\nname='shop'\ndefault-run='migrate'"), API, MIGRATE], &["start ./target/release/migrate"]),

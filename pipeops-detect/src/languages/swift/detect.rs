@@ -5,7 +5,7 @@ use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
-use crate::repository::version::number;
+use crate::repository::version::{managed, number};
 
 /// Addresses of packages that answer requests.
 const FRAMEWORKS: &[(&str, &str)] = &[
@@ -52,6 +52,9 @@ fn version(folder: &Folder<'_>, manifest: &str) -> Option<(&'static str, String)
     let told = folder.text(".swift-version");
     if let Some(version) = told.and_then(|text| number(&text)) {
         return Some((".swift-version", version));
+    }
+    if let Some(told) = managed(folder, &["swift"]) {
+        return Some(told);
     }
     let (_, rest) = manifest.lines().next()?.split_once("swift-tools-version")?;
     Some(("Package.swift", number(rest)?))

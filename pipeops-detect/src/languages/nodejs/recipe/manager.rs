@@ -1,9 +1,27 @@
 //! How package managers are used in an image.
 
-use super::node::Node;
 use crate::generate::script::quote;
 use crate::languages::nodejs::manager::is_modern_yarn;
-use crate::repository::version::{compare, number, shorten};
+use crate::languages::nodejs::package::Package;
+use crate::repository::folder::Folder;
+use crate::repository::version::{compare, managed, number, shorten};
+
+/// Brings Bun beside Node.js, for scripts that call it.
+pub(crate) const BUN_BESIDE: &str = "npm install --global bun@1";
+
+/// A package, as its manager installs it.
+pub(crate) struct Project<'a> {
+    pub(crate) folder: &'a Folder<'a>,
+    pub(crate) package: &'a Package,
+    /// The manager's name.
+    pub(crate) manager: &'a str,
+    /// The command that installs.
+    pub(crate) install: &'a str,
+    /// The version of Node.js that the project asks for.
+    pub(crate) version: Option<&'a str>,
+    /// Whether it is the root of a workspace.
+    pub(crate) workspace: bool,
+}
 
 /// How a package manager is used.
 pub(crate) struct Manager {
@@ -22,20 +40,15 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    pub(crate) fn of(node: &Node<'_>) -> Self {
-        let install = node
-            .app
-            .detection
-            .install
-            .as_deref()
-            .unwrap_or("npm install");
-        match node.app.manager() {
-            "pnpm" => pnpm(node, install),
-            "yarn" if is_modern_yarn(&node.app.folder, &node.package) => modern_yarn(node),
+    pub(crate) fn of(project: &Project<'_>) -> Self {
+        let install = project.install;
+        match project.manager {
+            "pnpm" => pnpm(project),
+            "yarn" if is_modern_yarn(project.folder, project.package) => modern_yarn(project),
             "yarn" => Self {
                 setup: Some(format!(
                     "npm install --global --force yarn@{}",
-                    told(node).unwrap_or_else(|| "1.22.22".to_owned())
+                    told(project).unwrap_or_else(|| "1.22.22".to_owned())
                 )),
                 environment: Vec::new(),
                 cache: "/usr/local/share/.cache/yarn",
@@ -56,7 +69,7 @@ impl Manager {
                 ),
             },
             _ => Self {
-                setup: told(node).map(|version| format!("npm install --global npm@{version}")),
+                setup: told(project).map(|version| format!("npm install --global npm@{version}")),
                 environment: Vec::new(),
                 cache: "/root/.npm",
                 add_adapter: "npm install --save-dev @sveltejs/adapter-node@5",
@@ -67,10 +80,11 @@ impl Manager {
     }
 }
 
-fn pnpm(node: &Node<'_>, install: &str) -> Manager {
-    let version = told(node).unwrap_or_else(|| pnpm_version(node));
+fn pnpm(project: &Project<'_>) -> Manager {
+    let install = project.install;
+    let version = told(project).unwrap_or_else(|| pnpm_version(project));
     // Pruning knows the root of a workspace only.
-    let prune = match node.is_workspace() {
+    let prune = match project.workspace {
         true => format!("CI=true {install} --prod --ignore-scripts"),
         false => "CI=true pnpm prune --prod --ignore-scripts".to_owned(),
     };
@@ -85,8 +99,8 @@ fn pnpm(node: &Node<'_>, install: &str) -> Manager {
 }
 
 /// The major version that reads the lock file, and runs on the project's Node.js.
-fn pnpm_version(node: &Node<'_>) -> String {
-    let lock = node.app.folder.text("pnpm-lock.yaml").unwrap_or_default();
+fn pnpm_version(project: &Project<'_>) -> String {
+    let lock = project.folder.text("pnpm-lock.yaml").unwrap_or_default();
     let line = lock
         .lines()
         .find_map(|line| line.strip_prefix("lockfileVersion:"));
@@ -103,7 +117,7 @@ fn pnpm_version(node: &Node<'_>) -> String {
     ];
     let asked = asked
         .iter()
-        .find_map(|key| node.package.text(key))
+        .find_map(|key| project.package.text(key))
         .filter(|text| !text.contains(['<', '>', '*', '|']));
     if let Some(asked) = asked.and_then(number) {
         return shorten(&asked, 1);
@@ -113,12 +127,12 @@ fn pnpm_version(node: &Node<'_>) -> String {
         old if compare(old, "18.12").is_lt() && compare(old, "18").is_ne() => "8",
         _ => "10",
     };
-    let by_node = node.app.detection.version.as_deref().map_or("10", runs);
+    let by_node = project.version.map_or("10", runs);
     by_lock.unwrap_or(by_node).to_owned()
 }
 
-fn modern_yarn(node: &Node<'_>) -> Manager {
-    let settings = node.app.folder.text(".yarnrc.yml").unwrap_or_default();
+fn modern_yarn(project: &Project<'_>) -> Manager {
+    let settings = project.folder.text(".yarnrc.yml").unwrap_or_default();
     let mut environment = Vec::new();
     if !settings.lines().any(|line| {
         line.starts_with("nodeLinker:") && !line.contains("pnp")
@@ -127,10 +141,10 @@ fn modern_yarn(node: &Node<'_>) -> Manager {
         environment.push(("YARN_NODE_LINKER", "node-modules"));
     }
     // Packages that are committed need no cache.
-    if node.app.folder.sub(".yarn/cache").is_empty() {
+    if project.folder.sub(".yarn/cache").is_empty() {
         environment.push(("YARN_ENABLE_GLOBAL_CACHE", "true"));
     }
-    let version = told(node)
+    let version = told(project)
         .or_else(|| release(&settings))
         .unwrap_or_else(|| "4".to_owned());
     let focus = "yarn workspaces focus --all --production".to_owned();
@@ -145,12 +159,7 @@ fn modern_yarn(node: &Node<'_>) -> Manager {
         add_adapter: "yarn add --dev @sveltejs/adapter-node@5",
         only_production: match has_focus {
             true => focus.clone(),
-            false => node
-                .app
-                .detection
-                .install
-                .clone()
-                .unwrap_or_else(|| "yarn install".to_owned()),
+            false => project.install.to_owned(),
         },
         prune: has_focus.then_some(focus),
     }
@@ -164,9 +173,15 @@ fn release(settings: &str) -> Option<String> {
     number(path.rsplit_once("yarn-")?.1)
 }
 
-/// The version that `packageManager` tells.
-fn told(node: &Node<'_>) -> Option<String> {
-    let (name, version) = node.package.text("/packageManager")?.split_once('@')?;
-    let version = version.split('+').next()?;
-    (name == node.app.manager()).then(|| quote(version))
+/// The version that `packageManager` tells, or that version managers install.
+fn told(project: &Project<'_>) -> Option<String> {
+    let told = project.package.text("/packageManager");
+    let told = told.and_then(|told| told.split_once('@'));
+    let told = told.filter(|(name, _)| *name == project.manager);
+    let version = told.and_then(|(_, version)| version.split('+').next());
+    let installed = || match project.manager {
+        "pnpm" | "yarn" => Some(managed(project.folder, &[project.manager])?.1),
+        _ => None,
+    };
+    version.map(quote).or_else(installed)
 }

@@ -6,9 +6,10 @@ use crate::generate::script::{CACHED, Script, quote};
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Build;
 
-mod manager;
-mod native;
+pub(crate) mod manager;
+pub(crate) mod native;
 mod node;
+pub(crate) mod sources;
 
 use manager::Manager;
 use node::{Node, Ships};
@@ -96,7 +97,7 @@ fn copy(node: &Node<'_>, builds: bool, script: &mut Script) {
 /// The first stage: dependencies, then the build.
 fn build(node: &Node<'_>, script: &mut Script) {
     let app = node.app;
-    let manager = Manager::of(node);
+    let manager = node.manager();
     let why = match node.native_reason() {
         Some(why) => {
             format!(
@@ -123,7 +124,7 @@ fn build(node: &Node<'_>, script: &mut Script) {
     if node.needs_bun() {
         script.run(
             &["/root/.npm"],
-            "npm install --global bun@1",
+            manager::BUN_BESIDE,
             "a script runs with Bun",
         );
     }
@@ -215,9 +216,8 @@ fn copy_manifests(node: &Node<'_>, script: &mut Script) -> bool {
         script.line("COPY . .", why);
         return true;
     }
-    let manifests = node.manifests();
-    if node.installs() && !manifests.is_empty() {
-        script.manifests(&manifests, "./");
+    if node.installs() {
+        sources::copy(script, &node.app.folder, "");
     }
     false
 }

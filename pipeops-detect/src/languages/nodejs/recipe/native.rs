@@ -1,5 +1,7 @@
 //! Packages that need more than Node.js.
 
+use crate::languages::nodejs::package::Package;
+
 /// Packages that are compiled when no binary fits: the slim image has neither compiler nor Python.
 pub(crate) const COMPILED: &[&str] = &[
     "@tensorflow/tfjs-node",
@@ -39,8 +41,28 @@ pub(crate) const BROWSERS: &[&str] = &[
     "whatsapp-web.js",
 ];
 
+/// Why installing a package needs compilers or Git, if it does.
+pub(crate) fn reason(package: &Package) -> Option<String> {
+    let name = package.first(COMPILED);
+    name.map(compiled).or_else(|| repository(package))
+}
+
+pub(crate) fn compiled(name: &str) -> String {
+    format!("{name} may have to be compiled")
+}
+
+/// A dependency that is fetched by Git.
+pub(crate) fn repository(package: &Package) -> Option<String> {
+    let found = ["dependencies", "devDependencies"].iter().find_map(|kind| {
+        let all = package.json.get(kind)?.as_object()?;
+        all.iter()
+            .find(|(_, version)| version.as_str().is_some_and(is_repository))
+    });
+    found.map(|(name, _)| format!("{name} comes from a Git repository"))
+}
+
 /// Versions that are no versions but repositories: they need Git.
-pub(crate) fn is_repository(version: &str) -> bool {
+fn is_repository(version: &str) -> bool {
     let version = version.trim();
     version.starts_with("git")
         || version.starts_with("bitbucket:")

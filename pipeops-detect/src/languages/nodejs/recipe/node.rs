@@ -1,6 +1,8 @@
 //! What the recipe asks about a project.
 
-use super::native::{CHECKOUT, COMPILED, is_repository};
+use super::manager::{Manager, Project};
+use super::native::{self, COMPILED};
+use super::sources;
 use crate::generate::app::App;
 use crate::languages::nodejs::command::{commands, of_plan, split};
 use crate::languages::nodejs::config::Config;
@@ -92,6 +94,19 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// How the package manager is used.
+    pub(crate) fn manager(&self) -> Manager {
+        let install = self.app.detection.install.as_deref();
+        Manager::of(&Project {
+            folder: &self.app.folder,
+            package: &self.package,
+            manager: self.app.manager(),
+            install: install.unwrap_or("npm install"),
+            version: self.app.detection.version.as_deref(),
+            workspace: self.is_workspace(),
+        })
+    }
+
     fn runs_by_bun(&self) -> bool {
         let command = self.command();
         self.app.manager() == "bun"
@@ -131,17 +146,12 @@ impl<'a> Node<'a> {
     /// Why the build needs compilers, Git or OpenSSL.
     pub(crate) fn native_reason(&self) -> Option<String> {
         if let Some(name) = self.first(COMPILED) {
-            return Some(format!("{name} may have to be compiled"));
+            return Some(native::compiled(name));
         }
         if self.uses_prisma_engine() {
             return Some("Prisma chooses its engine by the installed OpenSSL".to_owned());
         }
-        let repository = ["dependencies", "devDependencies"].iter().find_map(|kind| {
-            let all = self.package.json.get(kind)?.as_object()?;
-            all.iter()
-                .find(|(_, version)| version.as_str().is_some_and(is_repository))
-        });
-        repository.map(|(name, _)| format!("{name} comes from a Git repository"))
+        native::repository(&self.package)
     }
 
     fn first(&self, names: &[&'static str]) -> Option<&'static str> {
@@ -192,30 +202,7 @@ impl<'a> Node<'a> {
         if self.is_workspace() {
             return Some("installation needs the workspace members");
         }
-        if self.has_hook(|program| !CHECKOUT.contains(&program)) {
-            return Some("installation runs a script of the project");
-        }
-        if self.app.folder.has_dir(".yarn") {
-            return Some("the project includes its own Yarn");
-        }
-        let text = self.package.json.to_string();
-        let folders = [
-            "\"file:",
-            "\"link:",
-            "\"portal:",
-            "\"patch:",
-            "patchedDependencies",
-        ];
-        let patches =
-            self.app.folder.has_dir("patches") || folders.iter().any(|mark| text.contains(mark));
-        patches.then_some("a dependency is a folder or a patch in the project")
-    }
-
-    fn has_hook(&self, counts: impl Fn(&str) -> bool) -> bool {
-        let hooks = ["preinstall", "install", "postinstall", "prepare"];
-        let scripts = hooks.iter().filter_map(|hook| self.package.script(hook));
-        let mut all = scripts.flat_map(|script| commands(script, &self.package));
-        all.any(|command| counts(command.program()))
+        sources::needed(&self.app.folder, &self.package)
     }
 
     /// Whether something is built behind the sources.
@@ -226,7 +213,7 @@ impl<'a> Node<'a> {
     /// Whether dependencies of developers are installed as well: scripts of the project may need them.
     pub(crate) fn keeps_all(&self) -> bool {
         self.builds()
-            || self.has_hook(|_| true)
+            || sources::has_hook(&self.package, |_| true)
             // Members have scripts that run when dependencies are installed as well.
             || self.is_workspace()
             || self.starts_by_dev_dependency()
@@ -330,29 +317,6 @@ impl<'a> Node<'a> {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// The files that decide the dependencies.
-    pub(crate) fn manifests(&self) -> String {
-        const FILES: &[&str] = &[
-            "package.json",
-            "package.json5",
-            "package.yaml",
-            "package-lock.json",
-            "npm-shrinkwrap.json",
-            "pnpm-lock.yaml",
-            "pnpm-workspace.yaml",
-            ".pnpmfile.cjs",
-            "yarn.lock",
-            "bun.lock",
-            "bun.lockb",
-            "bunfig.toml",
-            ".npmrc",
-            ".yarnrc",
-            ".yarnrc.yml",
-        ];
-        let files = self.app.present(FILES);
-        files.join(" ")
     }
 }
 

@@ -1,0 +1,144 @@
+//! Browser assets of servers in other languages: a stage of its own builds them, or tools beside the server's.
+
+use super::nodejs::command::commands;
+use super::nodejs::frontend::Frontend;
+use super::nodejs::recipe::manager::{BUN_BESIDE, Manager, Project};
+use super::nodejs::recipe::{native, sources};
+use crate::generate::app::App;
+use crate::generate::script::{Script, quote};
+
+/// The stage that holds the sources and the built assets.
+pub(crate) const STAGE: &str = "assets";
+
+/// Writes the stage with the built assets. `needs` are folders of the stage `build` that the front end imports from.
+pub(crate) fn stage(app: &App<'_>, script: &mut Script, frontend: &Frontend<'_>, needs: &[&str]) {
+    let Some(build) = frontend.build() else {
+        return;
+    };
+    let tool = match frontend.manager {
+        "bun" => "Bun",
+        _ => "Node.js",
+    };
+    let mut why = format!(
+        "a separate stage builds the browser assets; the app doesn't need {tool} at run time"
+    );
+    let native = native::reason(&frontend.package);
+    if let Some(native) = &native {
+        why.push_str(&format!("; the full image, because {native}"));
+    }
+    script.stage(&image(app, frontend, native.is_some()), Some(STAGE), &why);
+    script.line("WORKDIR /app", "the app's directory");
+    install(frontend, script);
+    script.sources();
+    for folder in needs {
+        script.line(
+            &format!("COPY --from=build /app/{folder} ./{folder}"),
+            "the front end imports files from the server's packages",
+        );
+    }
+    script.run(
+        &[],
+        &format!(
+            "{}{} && rm -rf node_modules",
+            enter(frontend),
+            build.shell()
+        ),
+        "runs the project's build; the final image gets only its output",
+    );
+}
+
+/// The image that builds a front end.
+fn image(app: &App<'_>, frontend: &Frontend<'_>, native: bool) -> String {
+    let role = match frontend.manager {
+        "bun" => "bun.build",
+        _ if native => "nodejs.build.native",
+        _ => "nodejs.build",
+    };
+    app.images.image(role, frontend.version())
+}
+
+/// Installs the package manager, and what the front end depends on. The working directory is the server's folder.
+pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) {
+    let command = frontend.install();
+    let manager = Manager::of(&Project {
+        folder: &frontend.folder,
+        package: &frontend.package,
+        manager: frontend.manager,
+        install: command,
+        version: frontend.version(),
+        workspace: false,
+    });
+    if !manager.environment.is_empty() {
+        let why = "installs packages as folders, which every build tool can read";
+        script.environment(&manager.environment, why);
+    }
+    if let Some(setup) = &manager.setup {
+        let why = "the package manager that wrote the lockfile";
+        script.run(&["/root/.npm"], setup, why);
+    }
+    if frontend.manager != "bun" && calls_bun(frontend) {
+        script.run(&["/root/.npm"], BUN_BESIDE, "a script runs with Bun");
+    }
+    match sources::needed(&frontend.folder, &frontend.package) {
+        Some(why) if frontend.dir.is_empty() => script.line("COPY . .", why),
+        Some(why) => {
+            let dir = quote(&frontend.dir);
+            script.line(&format!("COPY {dir} ./{dir}"), why);
+        }
+        None => sources::copy(script, &frontend.folder, &frontend.dir),
+    }
+    script.fetch(&[manager.cache], &format!("{}{command}", enter(frontend)));
+}
+
+fn calls_bun(frontend: &Frontend<'_>) -> bool {
+    let script = frontend
+        .script()
+        .and_then(|name| frontend.package.script(name));
+    let all = commands(script.unwrap_or_default(), &frontend.package);
+    all.iter().any(|command| command.program() == "bun")
+}
+
+/// Changes to the front end's folder, for the rest of a line.
+fn enter(frontend: &Frontend<'_>) -> String {
+    match frontend.dir.as_str() {
+        "" => String::new(),
+        dir => format!("cd {} && ", quote(dir)),
+    }
+}
+
+/// Writes the stage with Node.js, or Bun where that is the manager, for stages that have another language's tools:
+/// [`beside`] copies it. Without a front end it is Node.js alone.
+pub(crate) fn runtime(app: &App<'_>, script: &mut Script, frontend: Option<&Frontend<'_>>) {
+    let why = "Node.js for building browser assets";
+    match frontend {
+        Some(frontend) if frontend.manager == "bun" => {
+            let why = "Bun for building browser assets";
+            script.stage(&image(app, frontend, false), Some("bun"), why);
+        }
+        Some(frontend) => script.stage(&image(app, frontend, false), Some("node"), why),
+        None => script.stage(&app.images.image("nodejs.build", None), Some("node"), why),
+    }
+}
+
+/// Copies what [`runtime`] brought into the present stage.
+pub(crate) fn beside(script: &mut Script, frontend: &Frontend<'_>) {
+    if frontend.manager == "bun" {
+        let copy = "COPY --from=bun /usr/local/bin/bun /usr/local/bin/";
+        script.line(copy, "Bun, which builds the browser assets");
+        return;
+    }
+    script.line(
+        "COPY --from=node /usr/local/bin/node /usr/local/bin/",
+        "Node.js, which builds the browser assets",
+    );
+    script.line(
+        "COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules",
+        "its package manager",
+    );
+    script.run(
+        &[],
+        "ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\\n && \
+         ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx",
+        "links its commands",
+    );
+}

@@ -1,0 +1,257 @@
+//! The front end of a server in another language: its package, its package manager, and the script that builds it.
+
+use super::command::{ScriptCommand, commands};
+use super::kind::{Kind, kind};
+use super::package::Package;
+use super::site::Site;
+use super::{manager, version};
+use crate::findings::{Findings, weight};
+use crate::plan::Command;
+use crate::repository::folder::Folder;
+
+/// Names of scripts that build where no usual one does. They may do something else as well: what they run decides.
+const BUILDS: &[&str] = &[
+    "production",
+    "prod",
+    "deploy",
+    "assets",
+    "assets:build",
+    "build:assets",
+    "build:css",
+    "build:js",
+];
+
+/// A front end beside or below a server.
+#[derive(Debug)]
+pub(crate) struct Frontend<'a> {
+    /// Its folder, from the server's; empty is the same.
+    pub(crate) dir: String,
+    pub(crate) folder: Folder<'a>,
+    pub(crate) package: Package,
+    /// `npm`, `pnpm`, `yarn` or `bun`.
+    pub(crate) manager: &'static str,
+    /// The version of Node.js, or of Bun where that is the manager, and the file that asks for it.
+    asked: Option<(String, String)>,
+}
+
+impl<'a> Frontend<'a> {
+    /// The front end in a folder of the server, if there is one.
+    pub(crate) fn read(server: &Folder<'a>, dir: &str) -> Option<Self> {
+        let folder = server.sub(dir);
+        let package = Package::read(&folder)?;
+        let manager = manager::name(&folder, &package);
+        let version = match manager {
+            "bun" => version::bun,
+            _ => version::version,
+        };
+        let at = |file: &str| match dir {
+            "" => file.to_owned(),
+            dir => format!("{dir}/{file}"),
+        };
+        let own = version(&folder, &package).map(|(file, version)| (at(file), version));
+        // Version managers search the folders above.
+        let above = || version(server, &Package::default());
+        let asked = own.or_else(|| above().map(|(file, version)| (file.to_owned(), version)));
+        Some(Self {
+            dir: dir.to_owned(),
+            folder,
+            manager,
+            asked,
+            package,
+        })
+    }
+
+    /// The version that the project asks for.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.asked.as_ref().map(|(_, version)| version.as_str())
+    }
+
+    /// A file of it, from the server's folder.
+    pub(crate) fn at(&self, file: &str) -> String {
+        match self.dir.as_str() {
+            "" => file.to_owned(),
+            dir => format!("{dir}/{file}"),
+        }
+    }
+
+    /// The command that installs what it depends on, for a shell in its folder.
+    pub(crate) fn install(&self) -> &'static str {
+        manager::install(self.manager, &self.folder, &self.package)
+    }
+
+    /// The script that builds it.
+    pub(crate) fn script(&self) -> Option<&str> {
+        let site = Site {
+            folder: &self.folder,
+            package: &self.package,
+        };
+        let usual = site.build_script();
+        let by_name = || BUILDS.iter().copied().find(|name| self.builds(name));
+        usual.or_else(by_name).or_else(|| {
+            // Whatever its name is, it says that it builds for production.
+            let mut names = self.package.scripts();
+            names.find(|name| self.any(name, |command| is_production(command)))
+        })
+    }
+
+    /// The command that builds it, for a shell in its folder.
+    pub(crate) fn build(&self) -> Option<Command> {
+        if let Some(script) = self.script() {
+            return Some(Command::new(self.manager).arg("run").target(script));
+        }
+        let encore = self.package.depends("@symfony/webpack-encore");
+        encore.then(|| Command::new("npx encore production"))
+    }
+
+    /// The same for a shell in the server's folder.
+    pub(crate) fn build_from_server(&self) -> Option<Command> {
+        let (script, dir) = (self.script()?, self.dir.as_str());
+        if dir.is_empty() {
+            return self.build();
+        }
+        let run = Command::new(self.manager);
+        Some(match self.manager {
+            "pnpm" => run.arg("--dir").arg(dir).arg("run").target(script),
+            "yarn" => run.arg("--cwd").arg(dir).arg("run").target(script),
+            "bun" => run.args("run --cwd").arg(dir).target(script),
+            _ => run.args("run --prefix").arg(dir).target(script),
+        })
+    }
+
+    /// Says what builds it and with which version.
+    pub(crate) fn describe(&self, found: &mut Findings, server: &Folder<'_>) {
+        let Some(build) = self.build() else { return };
+        let says = format!("browser assets: built by `{}`", build.shell());
+        found.add(weight::NONE, server, &self.at(self.package.file), says);
+        if let Some((file, version)) = &self.asked {
+            let tool = match self.manager {
+                "bun" => "Bun",
+                _ => "Node.js",
+            };
+            let says = format!("asks for {tool} {version}, which builds the browser assets");
+            found.add(weight::NONE, server, file, says);
+        }
+    }
+
+    fn builds(&self, script: &str) -> bool {
+        self.any(script, |command| {
+            is_production(command) || kind(command) == Kind::Build && !is_trivial(command)
+        })
+    }
+
+    fn any(&self, script: &str, test: impl Fn(&ScriptCommand) -> bool) -> bool {
+        let text = self.package.script(script).unwrap_or_default();
+        commands(text, &self.package).iter().any(test)
+    }
+}
+
+/// Builders for production that only servers in other languages use: Symfony's Encore and Laravel's Mix.
+fn is_production(command: &ScriptCommand) -> bool {
+    let first = command.argument(0);
+    match command.program() {
+        "encore" => matches!(first, "production" | "prod"),
+        "mix" => first == "--production" || command.has("--production"),
+        _ => false,
+    }
+}
+
+fn is_trivial(command: &ScriptCommand) -> bool {
+    [
+        "cp", "echo", "mkdir", "mv", "rm", "rimraf", "husky", "eslint", "prettier",
+    ]
+    .contains(&command.program())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeops_core::source::MemTree;
+
+    #[test]
+    fn scripts_that_build_have_many_names() {
+        for (scripts, expected) in [
+            (r#"{"build": "vite build"}"#, Some("build")),
+            (
+                r#"{"build:dev": "encore dev", "build:prod": "encore production"}"#,
+                Some("build:prod"),
+            ),
+            (
+                r#"{"dev": "encore dev", "production": "mix --production"}"#,
+                Some("production"),
+            ),
+            (
+                r#"{"prod": "npm run production", "production": "mix --production"}"#,
+                Some("production"),
+            ),
+            (
+                r#"{"prod": "npm run make", "make": "encore prod"}"#,
+                Some("prod"),
+            ),
+            (
+                r#"{"watch": "encore dev --watch", "compile-all": "encore production --progress"}"#,
+                Some("compile-all"),
+            ),
+            (r#"{"deploy": "webpack --mode production"}"#, Some("deploy")),
+            (
+                r#"{"deploy": "netlify deploy", "prod": "node server.js"}"#,
+                None,
+            ),
+            (r#"{"dev": "vite", "lint": "eslint ."}"#, None),
+        ] {
+            let package = format!("{{\"scripts\": {scripts}}}");
+            let tree = MemTree::from([("package.json", package.as_str())]);
+            let frontend = Frontend::read(&Folder::open(&tree, ""), "").unwrap();
+            assert_eq!(frontend.script(), expected, "{scripts}");
+        }
+    }
+
+    #[test]
+    fn managers_run_scripts_of_a_folder() {
+        for (lock, expected) in [
+            ("package-lock.json", "npm run --prefix assets build"),
+            ("pnpm-lock.yaml", "pnpm --dir assets run build"),
+            ("yarn.lock", "yarn --cwd assets run build"),
+            ("bun.lock", "bun run --cwd assets build"),
+        ] {
+            let lock = format!("assets/{lock}");
+            let tree = MemTree::from([
+                (
+                    "assets/package.json",
+                    r#"{"scripts": {"build": "vite build"}}"#,
+                ),
+                (lock.as_str(), ""),
+            ]);
+            let frontend = Frontend::read(&Folder::open(&tree, ""), "assets").unwrap();
+            let build = frontend.build_from_server().unwrap();
+            assert_eq!(build.shell(), expected);
+        }
+    }
+
+    #[test]
+    fn versions_are_asked_for_beside_it_or_above() {
+        for (files, expected) in [
+            (
+                &[("web/.nvmrc", "20"), (".nvmrc", "18")] as &[_],
+                Some("20"),
+            ),
+            (
+                &[(".tool-versions", "ruby 3.4.1\nnodejs 24.1.0")],
+                Some("24.1.0"),
+            ),
+            (
+                &[
+                    ("web/bun.lock", ""),
+                    (".bun-version", "1.2.4"),
+                    (".nvmrc", "18"),
+                ],
+                Some("1.2.4"),
+            ),
+            (&[], None),
+        ] {
+            let package = [("web/package.json", "{}")];
+            let tree: MemTree = files.iter().copied().chain(package).collect();
+            let frontend = Frontend::read(&Folder::open(&tree, ""), "web").unwrap();
+            assert_eq!(frontend.version(), expected, "{files:?}");
+        }
+    }
+}
