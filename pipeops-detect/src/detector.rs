@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
+use crate::languages::{assets, frontends};
 use crate::repository::folder::Folder;
+use crate::repository::port::{Port, configured};
 use crate::repository::procfile;
 use crate::search::{APP, Found, apps, detect, own_apps, runs};
 use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
@@ -107,7 +109,10 @@ impl Detector {
                 says: "the folder doesn't exist or is empty".to_owned(),
             });
         }
+        add_frontends(&mut detection, tree);
         add_dockerfile(&mut detection, tree, &root);
+        let app = Folder::open(tree, &detection.path);
+        add_default_port(&mut detection, &app);
         detection
     }
 }
@@ -330,6 +335,96 @@ fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
     detection.start = Some(process.command);
 }
 
+/// Says that a port is only a default, where nothing names one and no command takes it from `PORT` or sets it.
+fn add_default_port(detection: &mut Detection, folder: &Folder<'_>) {
+    let Some(port) = detection.port.filter(|_| detection.port_default) else {
+        detection.port_default = false;
+        return;
+    };
+    let start = detection.start.as_deref().unwrap_or_default();
+    let number = port.to_string();
+    let mut words = start.split(|ch: char| !ch.is_ascii_alphanumeric() && ch != '_');
+    // Tomcat's port is set by the recipe.
+    if words.any(|word| word == "PORT" || word == number) || start.starts_with("catalina.sh") {
+        detection.port_default = false;
+        return;
+    }
+    if let Some((file, port)) = configured(folder) {
+        let says = match port {
+            Port::Fixed(port) => {
+                detection.port = Some(port);
+                format!("listens on port {port}")
+            }
+            Port::FromEnvironment => "names the variable PORT".to_owned(),
+        };
+        detection.port_default = false;
+        let path = folder.at(file);
+        detection.evidence.push(Evidence { path, says });
+        return;
+    }
+    detection.evidence.push(Evidence {
+        path: detection.path.clone(),
+        says: format!("nothing says which port it listens on: {port} is the default"),
+    });
+}
+
+/// Reports the front ends below a server: those that its image takes in, and those that are apps of their own.
+fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
+    let Some(language) = detection.language.filter(|_| detection.start.is_some()) else {
+        return;
+    };
+    let folder = Folder::open(tree, &detection.path);
+    let found = frontends::find(&folder, language);
+    let mut add = |path: &str, says: String| {
+        let path = folder.at(path);
+        detection.evidence.push(Evidence { path, says });
+    };
+    if let Some(frontend) = assets::beside_manifest(&folder, language) {
+        for (file, says) in frontend.facts() {
+            add(&file, says);
+        }
+    }
+    for served in &found.served {
+        let frontend = &served.frontend;
+        add(&frontend.at(frontend.package.file), served.says());
+    }
+    for own in &found.own {
+        let says = format!("a front end that the build of {} builds", own.file);
+        add(&own.dir, says);
+    }
+    for (path, file) in &found.missing {
+        let says = format!(
+            "compiles {path} in, which isn't in the repository, and which no front end builds: the build fails without it"
+        );
+        add(file, says);
+    }
+    for (dir, output) in &found.others {
+        let says = format!(
+            "a front end that the image doesn't contain, because nothing of the server names {output}: deploy it by this path"
+        );
+        add(dir, says);
+    }
+    let is_inside = |app: &String| {
+        let served = found
+            .served
+            .iter()
+            .map(|served| served.frontend.dir.as_str());
+        let mut inside = served.chain(found.own.iter().map(|own| own.dir.as_str()));
+        inside.any(|dir| *app == folder.at(dir))
+    };
+    detection.apps.retain(|app| !is_inside(app));
+    if found.others.is_empty() {
+        return;
+    }
+    if detection.apps.is_empty() {
+        detection.apps.push(folder.path().to_owned());
+    }
+    let others = found.others.iter().map(|(dir, _)| folder.at(dir));
+    detection.apps.extend(others);
+    detection.apps.sort();
+    detection.apps.dedup();
+}
+
 /// Reports the Dockerfile of the app, or of the whole tree, and the port that it exposes.
 fn add_dockerfile(detection: &mut Detection, tree: &dyn SourceTree, root: &Folder<'_>) {
     let app = Folder::open(tree, &detection.path);
@@ -341,6 +436,7 @@ fn add_dockerfile(detection: &mut Detection, tree: &dyn SourceTree, root: &Folde
     let text = tree.text(&path).unwrap_or_default();
     if let Some(port) = exposed(&text) {
         detection.port = Some(port);
+        detection.port_default = false;
         detection.evidence.push(Evidence {
             path: path.clone(),
             says: format!("exposes port {port}"),

@@ -65,6 +65,8 @@ pub(crate) struct Findings {
     pub(crate) plan: Plan,
     pub(crate) port: Option<u16>,
     pub(crate) output: Option<String>,
+    /// Why nothing is started, where a file says why: the file and what it says.
+    pub(crate) obstacle: Option<String>,
     /// Members of the workspace whose root this folder is.
     pub(crate) members: Vec<String>,
 }
@@ -83,6 +85,7 @@ impl Findings {
             plan: Plan::default(),
             port: None,
             output: None,
+            obstacle: None,
             members: Vec::new(),
         }
     }
@@ -100,6 +103,18 @@ impl Findings {
             path: folder.at(file),
             says: says.into(),
         });
+    }
+
+    /// Adds a fact that says why nothing can be started: errors repeat it.
+    pub(crate) fn stops(
+        &mut self,
+        weight: f64,
+        folder: &Folder<'_>,
+        file: &str,
+        says: impl Into<String>,
+    ) {
+        self.add(weight, folder, file, says);
+        self.obstacle = self.evidence.last().map(ToString::to_string);
     }
 
     /// Adds the fact that a file is there, if it is. The first of several names counts.
@@ -160,6 +175,56 @@ impl Findings {
         self.port = Some(port);
     }
 
+    /// Sets the port of a program that takes it from the variable `PORT`.
+    pub(crate) fn listens_on_variable(&mut self, folder: &Folder<'_>, file: &str) {
+        self.add(weight::HINT, folder, file, "listens on $PORT");
+        self.port = Some(DEFAULT_PORT);
+    }
+
+    /// Takes the port of other findings over, with the file that names it.
+    pub(crate) fn adopt_port(&mut self, other: &Self) {
+        self.port = other.port;
+        self.evidence.extend(other.says_port().cloned());
+    }
+
+    /// The facts that name the port, or the variable `PORT`.
+    fn says_port(&self) -> impl Iterator<Item = &Evidence> {
+        let names = |says: &str| says == "listens on $PORT" || says.starts_with("listens on port ");
+        self.evidence.iter().filter(move |fact| names(&fact.says))
+    }
+
+    /// Whether the port is only the usual one: no file names it, and neither the start command nor the framework takes it
+    /// from `PORT`, which images set.
+    fn guesses_port(&self) -> bool {
+        // Variables of their own that recipes set to `PORT` count as well.
+        const READ_IT: &[&str] = &[
+            "adonis",
+            "analog",
+            "aspnet",
+            "astro",
+            "blazor",
+            "fresh",
+            "helidon",
+            "leptos",
+            "micronaut",
+            "next",
+            "nuxt",
+            "phoenix",
+            "quarkus",
+            "react-router",
+            "remix",
+            "rocket",
+            "solid-start",
+            "spring-boot",
+            "strapi",
+            "sveltekit",
+            "tanstack-start",
+        ];
+        let framework = self.framework.as_deref().unwrap_or_default();
+        let served = self.output.is_some() || READ_IT.contains(&framework);
+        self.port.is_some() && !served && self.says_port().next().is_none()
+    }
+
     /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].
     pub(crate) fn listens(&mut self, folder: &Folder<'_>, file: &str) {
         self.listens_or(folder, file, Some(DEFAULT_PORT));
@@ -170,10 +235,7 @@ impl Findings {
         self.port = usual;
         match folder.text(file).as_deref().and_then(port) {
             Some(Port::Fixed(port)) => self.listens_on(folder, file, port),
-            Some(Port::FromEnvironment) => {
-                self.add(weight::HINT, folder, file, "listens on $PORT");
-                self.port = Some(DEFAULT_PORT);
-            }
+            Some(Port::FromEnvironment) => self.listens_on_variable(folder, file),
             None => {}
         }
     }
@@ -213,6 +275,7 @@ impl Findings {
     pub(crate) fn into_detection(self, folder: &Folder<'_>) -> Detection {
         let mut detection = Detection::default();
         detection.confidence = self.confidence();
+        let default = self.guesses_port();
         detection.language = Some(self.language);
         detection.framework = self.framework;
         detection.path = folder.path().to_owned();
@@ -220,6 +283,7 @@ impl Findings {
         detection.version = self.version;
         detection.package_manager = self.package_manager;
         (detection.install, detection.build, detection.start) = self.plan.texts();
+        detection.port_default = default;
         detection.port = self.port;
         detection.output = self.output;
         detection.apps = self.members;

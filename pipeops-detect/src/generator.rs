@@ -10,7 +10,7 @@ use crate::generate::images::BaseImages;
 use crate::generate::script::{Reason, Script};
 use crate::generate::secret::BuildSecret;
 use crate::generate::secrets;
-use crate::languages;
+use crate::languages::{self, assets};
 use crate::plan::Plan;
 use crate::repository::folder::Folder;
 use pipeops_core::source::SourceTree;
@@ -97,17 +97,23 @@ pub fn generate(
         .language
         .ok_or(GenerateError::NoLanguage { path, apps })?;
     let rules = languages::rules(language);
-    let plan = Plan::of(detection, (rules.detect)(&folder).plan);
+    let found = (rules.detect)(&folder);
+    let obstacle = found.obstacle;
+    let plan = Plan::of(detection, found.plan);
     let app = App {
         folder,
         detection,
         plan,
         images,
         language,
+        obstacle,
     };
     let mut script = Script::new(images.frontend());
     for secret in secrets::needed(&app) {
         script.secret(secret);
+    }
+    if app.plan.start.is_some() && app.detection.output.is_none() {
+        assets::stages(&app, &mut script);
     }
     (rules.recipe)(&app, &mut script)?;
     let finished = script.finish();

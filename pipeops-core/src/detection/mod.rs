@@ -54,6 +54,9 @@ pub struct Detection {
     pub start: Option<String>,
     /// The TCP port that the app listens on; `None` for an app that serves no requests, such as a worker.
     pub port: Option<u16>,
+    /// Whether [`port`](Self::port) is only a default, of the framework or of PipeOps, because nothing in the tree names a port.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub port_default: bool,
     /// The tree's own Dockerfile, if there is one. It is used instead of a generated one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,

@@ -8,7 +8,8 @@ impl fmt::Display for Detection {
     /// What was found, the evidence for it, and what else it could be.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.headline(f)?;
-        let port = self.port.map(|port| port.to_string());
+        let kind = if self.port_default { " (default)" } else { "" };
+        let port = self.port.map(|port| format!("{port}{kind}"));
         for (name, value) in [
             ("Version", &self.version),
             ("Packages", &self.package_manager),

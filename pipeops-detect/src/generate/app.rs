@@ -18,6 +18,8 @@ pub(crate) struct App<'a> {
     pub(crate) plan: Plan,
     pub(crate) images: &'a BaseImages,
     pub(crate) language: Language,
+    /// Why nothing is started, where a file says why.
+    pub(crate) obstacle: Option<String>,
 }
 
 impl App<'_> {
@@ -59,10 +61,16 @@ impl App<'_> {
 
     pub(crate) fn start(&self) -> Result<&Start, GenerateError> {
         let start = self.plan.start.as_ref();
-        start.ok_or_else(|| GenerateError::NoStart {
+        start.ok_or_else(|| self.no_start())
+    }
+
+    /// The error of an app that nothing starts, with what a file says about it.
+    pub(crate) fn no_start(&self) -> GenerateError {
+        GenerateError::NoStart {
             language: self.language,
             path: self.folder.path().to_owned(),
-        })
+            why: self.obstacle.clone(),
+        }
     }
 
     /// The settings that every image has, and those of the recipe.

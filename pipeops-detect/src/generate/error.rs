@@ -18,12 +18,17 @@ pub enum GenerateError {
         apps: Vec<String>,
     },
     /// The app has no start command ([`Detection::start`](crate::Detection::start)), and isn't built into static files.
-    #[error("found a {language} project in `{path}`, but no start command")]
+    #[error(
+        "found a {language} project in `{path}`, but no start command{}",
+        because(why)
+    )]
     NoStart {
         /// The app's language.
         language: Language,
         /// The app's folder.
         path: String,
+        /// What a file says about it: an adapter for another platform, several programs.
+        why: Option<String>,
     },
     /// The install command of a .NET app doesn't name the project to publish.
     #[error(
@@ -33,6 +38,12 @@ pub enum GenerateError {
         /// The app's folder.
         path: String,
     },
+}
+
+fn because(why: &Option<String>) -> String {
+    why.as_ref()
+        .map(|why| format!(": {why}"))
+        .unwrap_or_default()
 }
 
 impl Diagnose for GenerateError {
@@ -49,8 +60,10 @@ impl Diagnose for GenerateError {
             Self::NoLanguage { path, .. } => Diagnosis::new(&codes::deployment::NO_LANGUAGE)
                 .reason("no file identifies a language")
                 .context("path", path),
-            Self::NoStart { path, .. } => Diagnosis::new(&codes::detect::NO_START)
-                .reason("there is no start script, no Procfile, and no main file with a conventional name")
+            Self::NoStart { path, why, .. } => Diagnosis::new(&codes::detect::NO_START)
+                .reason(why.as_deref().unwrap_or(
+                    "there is no start script, no Procfile, and no main file with a conventional name",
+                ))
                 .context("path", path),
             Self::NoProject { path } => Diagnosis::new(&codes::detect::NO_PROJECT)
                 .reason("the install command names the project to publish")

@@ -18,9 +18,23 @@ pub struct Reason {
 pub(crate) const CACHED: &str =
     "the cache mount keeps downloads across builds and out of the image";
 
+/// What a stage built of a front end.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) stage: String,
+    /// The folder, from the app's.
+    pub(crate) output: String,
+    /// Whether it becomes a part of the program.
+    pub(crate) embedded: bool,
+}
+
 /// A Dockerfile that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
+    /// Front ends that stages before the present one built.
+    built: Vec<Built>,
+    /// The stage that holds all sources with what was built in them, and the folders that it was built into.
+    beside: Option<(String, Vec<String>)>,
     text: String,
     lines: usize,
     reasons: Vec<Reason>,
@@ -81,9 +95,44 @@ impl Script {
         );
     }
 
-    /// Copies all sources.
+    /// Copies all sources, and what was built of front ends.
     pub(crate) fn sources(&mut self) {
-        self.line("COPY . .", "sources last, because they change most often");
+        let copy = match &self.beside {
+            Some((stage, _)) => format!("COPY --from={stage} /app ./"),
+            None => "COPY . .".to_owned(),
+        };
+        self.line(&copy, "sources last, because they change most often");
+        self.results(|_| true);
+    }
+
+    /// Says what a stage built.
+    pub(crate) fn built(&mut self, built: Built) {
+        self.built.push(built);
+    }
+
+    /// Says which stage holds all sources with what was built in them, and where.
+    pub(crate) fn built_beside(&mut self, stage: &str, outputs: Vec<String>) {
+        self.beside = Some((stage.to_owned(), outputs));
+    }
+
+    /// Copies those results of front ends that are wanted.
+    pub(crate) fn results(&mut self, wanted: impl Fn(&Built) -> bool) {
+        for built in self.built.clone().iter().filter(|built| wanted(built)) {
+            let output = quote(&built.output);
+            let copy = format!("COPY --from={} /app/{output} ./{output}", built.stage);
+            self.line(&copy, "the built front end, where the server reads it");
+        }
+    }
+
+    /// Copies what the running program reads of front ends.
+    pub(crate) fn served(&mut self) {
+        self.results(|built| !built.embedded);
+        let (stage, outputs) = self.beside.clone().unwrap_or_default();
+        for output in outputs {
+            let output = quote(&output);
+            let copy = format!("COPY --from={stage} /app/{output} ./{output}");
+            self.line(&copy, "the built browser assets");
+        }
     }
 
     /// Fetches dependencies into cache mounts.

@@ -359,6 +359,158 @@ fn assets_of_other_languages_are_built_as_those_of_node() {
     }
 }
 
+const VITE: &str =
+    r#"{"private": true, "scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}"#;
+const WEB: (&str, &str) = ("web/package.json", VITE);
+const UI: (&str, &str) = ("frontend/package.json", VITE);
+const GO: (&str, &str) = ("go.mod", "module example.com/board\ngo 1.24");
+const MAIN: (&str, &str) = (
+    "main.go",
+    "package main\n\nfunc main() {\n\thttp.Handle(\"/\", http.FileServer(http.Dir(\"web/dist\")))\n}\n",
+);
+
+/// Servers with a front end in a folder: it is built by its own plan, and copied where the server reads it.
+// One line per project.
+#[rustfmt::skip]
+const FRONT_ENDS: &[Lines] = &[
+    (&[GO, ("main.go", "package main\nfunc main() {}"), ("web/web.go", "package web\n\n//go:embed all:dist\nvar Files embed.FS"), WEB, ("web/package-lock.json", "{}"), ("web/.nvmrc", "20")], &["FROM node:20-slim AS assets-web", "COPY web/package.json web/package-lock.json ./web/", "    cd web && npm ci", "COPY web ./web", "RUN cd web && npm run build", "COPY --from=assets-web /app/web/dist ./web/dist"]),
+    (&[GO, MAIN, WEB, ("web/pnpm-lock.yaml", "lockfileVersion: '9.0'")], &["    cd web && pnpm install --frozen-lockfile", "COPY --from=assets-web /app/web/dist ./web/dist"]),
+    (&[("pyproject.toml", "[project]\nname = \"recipes\"\nversion = \"1\"\ndependencies = [\"fastapi\", \"uvicorn\"]"), ("recipes/app.py", "app = FastAPI()\napp.mount(\"/\", StaticFiles(directory=pathlib.Path(__file__).parents[1] / \"frontend\" / \"dist\"))"), UI], &["FROM node:22-slim AS assets-frontend", "COPY --from=assets-frontend /app/frontend/dist ./frontend/dist"]),
+    (&[("pom.xml", "<artifactId>spring-boot-starter-web</artifactId>spring-boot-maven-plugin"), ("src/main/java/A.java", ""), UI, ("frontend/vite.config.ts", "export default { build: { outDir: '../src/main/resources/static' } }"), ("frontend/bun.lock", "")], &["FROM oven/bun:1-slim AS assets-frontend", "COPY --from=assets-frontend /app/src/main/resources/static ./src/main/resources/static"]),
+    (&[("Cargo.toml", "[package]\nname='shop'"), ("src/main.rs", "ServeDir::new(\"web/dist\")"), WEB], &["COPY --from=assets-web /app/web/dist ./web/dist"]),
+    (&[("Web.csproj", "Microsoft.NET.Sdk.Web <TargetFramework>net8.0<"), ("client/package.json", r#"{"scripts": {"build": "vite build --outDir ../wwwroot"}, "devDependencies": {"vite": "6"}}"#)], &["COPY --from=assets-client /app/wwwroot ./wwwroot"]),
+    (&[("Web.csproj", "Microsoft.NET.Sdk.Web <TargetFramework>net8.0</TargetFramework><Exec Command=\"npm run build\" />"), ("ClientApp/package.json", VITE)], &["FROM node:22-slim AS node", "COPY --from=node /usr/local/bin/node /usr/local/bin/"]),
+    // What a package beside the manifest builds is taken with the sources.
+    (&[GO, ("main.go", "package main\nfunc main() {}"), ("package.json", r#"{"scripts": {"build": "esbuild web/app.ts --bundle --outdir=static/js"}, "devDependencies": {"esbuild": "1"}}"#)], &["FROM node:22-slim AS assets", "COPY --from=assets /app ./", "COPY --from=assets /app/static/js ./static/js"]),
+    // What is no source is there at run time.
+    (&[GO, ("cmd/main.go", "package main\nfunc main() {}"), ("schema.sql", ""), ("queries/all.sql", ""), ("i18n/en.json", ""), ("static/page.html", "")], &["COPY schema.sql ./", "COPY queries ./queries", "COPY i18n ./i18n", "COPY static ./static"]),
+    (&[("Cargo.toml", "[package]\nname='shop'"), ("src/main.rs", ""), ("seed.json", ""), ("lang/en.ftl", "")], &["COPY seed.json ./", "COPY lang ./lang"]),
+];
+
+#[test]
+fn front_ends_below_a_server_are_where_it_reads_them() {
+    for (files, lines) in FRONT_ENDS {
+        let text = generated(files).dockerfile;
+        for line in *lines {
+            assert!(text.lines().any(|own| own == *line), "{line}\n{text}");
+        }
+        Dockerfile::parse(text.as_bytes()).unwrap();
+    }
+    // Compiled in: only the stage that compiles has it.
+    let text = generated(FRONT_ENDS[0].0).dockerfile;
+    assert_eq!(text.matches("/app/web/dist").count(), 1, "{text}");
+    let text = generated(FRONT_ENDS[1].0).dockerfile;
+    assert_eq!(text.matches("/app/web/dist").count(), 2, "{text}");
+}
+
+#[test]
+fn front_ends_that_nothing_serves_are_apps_of_their_own() {
+    let files = [GO, ("main.go", "package main\nfunc main() {}"), WEB];
+    let tree: MemTree = files.into_iter().collect();
+    let found = Detector::new().detect(&tree);
+    assert_eq!(found.apps, [".", "web"]);
+    let said = found
+        .evidence
+        .iter()
+        .find(|fact| fact.path == "web")
+        .unwrap();
+    assert!(said.says.contains("web/dist"), "{said}");
+    assert!(!generated(&files).dockerfile.contains("node:"));
+    let tree: MemTree = [GO, MAIN, WEB].into_iter().collect();
+    let found = Detector::new().detect(&tree);
+    let said = found
+        .evidence
+        .iter()
+        .find(|fact| fact.path == "web/package.json");
+    let expected = "a front end: built in a stage of its own into web/dist, which main.go serves";
+    assert_eq!(
+        (said.unwrap().says.as_str(), found.apps.len()),
+        (expected, 0)
+    );
+}
+
+#[test]
+fn ports_that_nothing_names_are_defaults() {
+    let server = r#"{"scripts": {"start": "node a.js"}, "dependencies": {"express": "4"}}"#;
+    for (files, port, default) in [
+        (
+            &[("package.json", server), ("a.js", "app.listen(port)")] as &[_],
+            8080,
+            true,
+        ),
+        (
+            &[("package.json", server), ("a.js", "app.listen(3000)")],
+            3000,
+            false,
+        ),
+        (
+            &[
+                ("package.json", server),
+                ("a.js", "app.listen(process.env.PORT)"),
+            ],
+            8080,
+            false,
+        ),
+        (
+            &[GO, ("main.go", "package main\nfunc main() {}")],
+            8080,
+            true,
+        ),
+        (
+            &[
+                GO,
+                ("main.go", "package main\nfunc main() {}"),
+                ("config/config.yaml", "server:\n  port: 9000\n"),
+            ],
+            9000,
+            false,
+        ),
+        (
+            &[
+                GO,
+                ("main.go", "package main\nfunc main() {}"),
+                ("Dockerfile", "FROM x\nEXPOSE 9000\n"),
+            ],
+            9000,
+            false,
+        ),
+        (
+            &[
+                ("requirements.txt", "flask\ngunicorn"),
+                ("app.py", "app = Flask(__name__)"),
+            ],
+            8080,
+            false,
+        ),
+        (&[("index.html", "")], 8080, false),
+        (
+            &[(
+                "pom.xml",
+                "<artifactId>spring-boot-starter-web</artifactId>spring-boot-maven-plugin",
+            )],
+            8080,
+            false,
+        ),
+    ] {
+        let tree: MemTree = files.iter().copied().collect();
+        let found = Detector::new().detect(&tree);
+        assert_eq!(
+            (found.port, found.port_default),
+            (Some(port), default),
+            "{found}"
+        );
+        let report = found.to_string();
+        assert_eq!(report.contains("(default)"), default, "{report}");
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json["portDefault"] == true, default, "{json}");
+        let said = found
+            .evidence
+            .iter()
+            .any(|fact| fact.says.contains("is the default"));
+        assert_eq!(said, default, "{found}");
+    }
+}
+
 #[test]
 fn images_of_node_ship_only_what_runs() {
     for (files, lines) in SHIPPED {
@@ -461,6 +613,59 @@ fn what_cannot_be_generated_says_what_to_do() {
         ("b/app.py", ""),
     ]);
     assert!(several.diagnosis().reason.contains("a, b"), "{several:?}");
+}
+
+#[test]
+fn errors_repeat_why_nothing_is_started() {
+    let kit = r#"{"private": true, "scripts": {"build": "vite build"}, "devDependencies": {"@sveltejs/kit": "2.5.0", "@sveltejs/adapter-vercel": "5.0.0", "vite": "6.0.0"}}"#;
+    let config = "import adapter from \"@sveltejs/adapter-vercel\"; export default { kit: { adapter: adapter() } }";
+    let electron = r#"{"main": "main.js", "scripts": {"start": "electron ."}, "dependencies": {"electron": "30"}}"#;
+    for (language, files, why) in [
+        (
+            Language::Nodejs,
+            &[("package.json", kit), ("svelte.config.js", config)] as &[_],
+            "svelte.config.js: the adapter @sveltejs/adapter-vercel builds for another platform: use @sveltejs/adapter-node",
+        ),
+        (
+            Language::Nodejs,
+            &[("package.json", electron), ("main.js", "")],
+            "package.json: `start` runs electron, which isn't a server",
+        ),
+        (
+            Language::Nodejs,
+            &[
+                (
+                    "package.json",
+                    r#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "6"}}"#,
+                ),
+                (
+                    "vite.config.ts",
+                    "export default { build: { outDir: '../static' } }",
+                ),
+            ],
+            "vite.config.ts: builds into ../static, outside of its folder: a server there serves it",
+        ),
+        (
+            Language::Go,
+            &[
+                GO,
+                ("cmd/a/main.go", "package main\nfunc main() {}"),
+                ("cmd/b/main.go", "package main\nfunc main() {}"),
+            ],
+            "cmd/a/main.go: one of several programs, and nothing says which is the app: ./cmd/a, ./cmd/b",
+        ),
+        (
+            Language::Elixir,
+            &[("mix.exs", "apps_path: \"apps\"")],
+            "mix.exs: defines no release of the umbrella (`releases:` is missing)",
+        ),
+    ] {
+        let tree: MemTree = files.iter().copied().collect();
+        let detection = Detector::new().language(language).detect(&tree);
+        let error = generate(&tree, &detection, &BaseImages::default()).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(error.diagnosis().reason, why);
+    }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Browser assets of servers in other languages: a stage of its own builds them, or tools beside the server's.
 
+use super::frontends::{self, Served};
 use super::nodejs::command::commands;
 use super::nodejs::frontend::Frontend;
 use super::nodejs::recipe::manager::{BUN_BESIDE, Manager, Project};
 use super::nodejs::recipe::{native, sources};
+use crate::Language;
 use crate::generate::app::App;
-use crate::generate::script::{Script, quote};
+use crate::generate::script::{Built, Script, quote};
+use crate::repository::folder::Folder;
 
 /// The stage that holds the sources and the built assets.
 pub(crate) const STAGE: &str = "assets";
@@ -29,7 +32,7 @@ pub(crate) fn stage(app: &App<'_>, script: &mut Script, frontend: &Frontend<'_>,
     script.stage(&image(app, frontend, native.is_some()), Some(STAGE), &why);
     script.line("WORKDIR /app", "the app's directory");
     install(frontend, script);
-    script.sources();
+    script.line("COPY . .", "sources last, because they change most often");
     for folder in needs {
         script.line(
             &format!("COPY --from=build /app/{folder} ./{folder}"),
@@ -38,13 +41,79 @@ pub(crate) fn stage(app: &App<'_>, script: &mut Script, frontend: &Frontend<'_>,
     }
     script.run(
         &[],
-        &format!(
-            "{}{} && rm -rf node_modules",
-            enter(frontend),
-            build.shell()
-        ),
+        &format!("{} && rm -rf node_modules", build.shell()),
         "runs the project's build; the final image gets only its output",
     );
+}
+
+/// Writes the stages of the front ends that the server serves, and tells the script what is copied out of them: where it
+/// copies the sources, and where it copies what the program reads.
+pub(crate) fn stages(app: &App<'_>, script: &mut Script) {
+    if let Some(frontend) = beside_manifest(&app.folder, app.language) {
+        stage(app, script, &frontend, &[]);
+        script.built_beside(STAGE, frontend.outputs());
+    }
+    for served in frontends::find(&app.folder, app.language).served {
+        below(app, script, &served);
+    }
+}
+
+/// The package beside the server's own manifest, if it bundles files for browsers, and the language's recipe doesn't build it
+/// by itself.
+pub(crate) fn beside_manifest<'a>(folder: &Folder<'a>, language: Language) -> Option<Frontend<'a>> {
+    const BY_THEMSELVES: &[Language] = &[
+        Language::Php,
+        Language::Python,
+        Language::Ruby,
+        Language::Elixir,
+    ];
+    if !frontends::has_frontends(language) || BY_THEMSELVES.contains(&language) {
+        return None;
+    }
+    Frontend::read(folder, "").filter(Frontend::bundles)
+}
+
+/// Writes the stage of a front end in a folder below the server.
+fn below(app: &App<'_>, script: &mut Script, served: &Served<'_>) {
+    let frontend = &served.frontend;
+    let Some(build) = frontend.build() else {
+        return;
+    };
+    let name: String = frontend
+        .dir
+        .chars()
+        .map(|ch| {
+            if ch.is_ascii_alphanumeric() {
+                ch.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = format!("{STAGE}-{name}");
+    let (file, verb) = &served.because;
+    let native = native::reason(&frontend.package);
+    let why = format!("a separate stage builds the front end, which {file} {verb}");
+    script.stage(&image(app, frontend, native.is_some()), Some(&name), &why);
+    script.line("WORKDIR /app", "the app's directory");
+    install(frontend, script);
+    if frontend.home.is_none() {
+        let dir = quote(&frontend.dir);
+        match frontend.reaches_out() {
+            true => script.line(
+                "COPY . .",
+                "all sources, because its settings name files outside of its folder",
+            ),
+            false => script.line(&format!("COPY {dir} ./{dir}"), "the front end's sources"),
+        }
+    }
+    let command = format!("{}{}", enter(&frontend.dir), build.shell());
+    script.run(&[], &command, "runs the front end's build");
+    script.built(Built {
+        stage: name,
+        output: served.output.clone(),
+        embedded: served.embedded,
+    });
 }
 
 /// The image that builds a front end.
@@ -57,16 +126,24 @@ fn image(app: &App<'_>, frontend: &Frontend<'_>, native: bool) -> String {
     app.images.image(role, frontend.version())
 }
 
+/// The front end that the server's own build builds with Node.js, if there is one: the build stage needs it then.
+pub(crate) fn own_build<'a>(app: &App<'a>) -> Option<Frontend<'a>> {
+    let found = frontends::find(&app.folder, app.language);
+    let own = found.own.into_iter().find(|own| own.needs_node)?;
+    Frontend::read(&app.folder, &own.dir)
+}
+
 /// Installs the package manager, and what the front end depends on. The working directory is the server's folder.
 pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) {
     let command = frontend.install();
+    let (folder, package, dir) = frontend.installed();
     let manager = Manager::of(&Project {
-        folder: &frontend.folder,
-        package: &frontend.package,
+        folder,
+        package,
         manager: frontend.manager,
         install: command,
         version: frontend.version(),
-        workspace: false,
+        workspace: frontend.home.is_some(),
     });
     if !manager.environment.is_empty() {
         let why = "installs packages as folders, which every build tool can read";
@@ -79,15 +156,19 @@ pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) {
     if frontend.manager != "bun" && calls_bun(frontend) {
         script.run(&["/root/.npm"], BUN_BESIDE, "a script runs with Bun");
     }
-    match sources::needed(&frontend.folder, &frontend.package) {
-        Some(why) if frontend.dir.is_empty() => script.line("COPY . .", why),
+    let needed = match frontend.home {
+        Some(_) => Some("installation needs the workspace members"),
+        None => sources::needed(folder, package),
+    };
+    match needed {
+        Some(why) if dir.is_empty() => script.line("COPY . .", why),
         Some(why) => {
-            let dir = quote(&frontend.dir);
+            let dir = quote(dir);
             script.line(&format!("COPY {dir} ./{dir}"), why);
         }
-        None => sources::copy(script, &frontend.folder, &frontend.dir),
+        None => sources::copy(script, folder, dir),
     }
-    script.fetch(&[manager.cache], &format!("{}{command}", enter(frontend)));
+    script.fetch(&[manager.cache], &format!("{}{command}", enter(dir)));
 }
 
 fn calls_bun(frontend: &Frontend<'_>) -> bool {
@@ -98,9 +179,9 @@ fn calls_bun(frontend: &Frontend<'_>) -> bool {
     all.iter().any(|command| command.program() == "bun")
 }
 
-/// Changes to the front end's folder, for the rest of a line.
-fn enter(frontend: &Frontend<'_>) -> String {
-    match frontend.dir.as_str() {
+/// Changes to a folder for the rest of a line.
+fn enter(dir: &str) -> String {
+    match dir {
         "" => String::new(),
         dir => format!("cd {} && ", quote(dir)),
     }

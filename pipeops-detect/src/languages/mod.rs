@@ -19,6 +19,7 @@ pub(crate) mod dart;
 pub(crate) mod deno;
 pub(crate) mod dotnet;
 pub(crate) mod elixir;
+pub(crate) mod frontends;
 pub(crate) mod gleam;
 pub(crate) mod go;
 pub(crate) mod haskell;

@@ -35,13 +35,13 @@ pub(crate) const LAYOUTS: &[Layout] = &[
     ("a worker is an app too", &[("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("worker/requirements.txt", "celery"), ("worker/main.py", "")], None, ".", &["api", "worker"]),
     ("a library beside an app is none", &[("api/go.mod", GIN), ("api/main.go", GO_MAIN), ("common/go.mod", "module common"), ("common/a.go", "package common")], Some(Go), "api", &[]),
     // A front end inside of a server's repository: the root is the app.
-    ("go with a front end in web", &[("go.mod", GIN), ("main.go", GO_MAIN), ("web/package.json", VUE), ("web/index.html", "")], Some(Go), ".", &[]),
+    ("go with a front end in web", &[("go.mod", GIN), ("main.go", GO_MAIN), ("web/package.json", VUE), ("web/index.html", "")], Some(Go), ".", &[".", "web"]),
     ("maven with a front end in its sources", &[("pom.xml", SPRING), ("src/main/java/A.java", ""), ("src/main/frontend/package.json", VUE)], Some(Java), ".", &[]),
-    ("gradle with a front end", &[("build.gradle", "plugins { id 'org.springframework.boot' version '3.4.0' }"), ("src/main/java/A.java", ""), ("frontend/package.json", REACT)], Some(Java), ".", &[]),
-    ("django with a front end", &[("manage.py", ""), ("shop/settings.py", ""), ("shop/wsgi.py", ""), ("requirements.txt", "django"), ("frontend/package.json", REACT)], Some(Python), ".", &[]),
-    ("rust with a front end", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("ui/package.json", VUE)], Some(Rust), ".", &[]),
+    ("gradle with a front end", &[("build.gradle", "plugins { id 'org.springframework.boot' version '3.4.0' }"), ("src/main/java/A.java", ""), ("frontend/package.json", REACT)], Some(Java), ".", &[".", "frontend"]),
+    ("django with a front end", &[("manage.py", ""), ("shop/settings.py", ""), ("shop/wsgi.py", ""), ("requirements.txt", "django"), ("frontend/package.json", REACT)], Some(Python), ".", &[".", "frontend"]),
+    ("rust with a front end", &[("Cargo.toml", CARGO), ("src/main.rs", ""), ("ui/package.json", VUE)], Some(Rust), ".", &[".", "ui"]),
     ("express with a client", &[("package.json", EXPRESS), ("index.js", ""), ("client/package.json", REACT)], Some(Nodejs), ".", &[]),
-    ("rails with a front end", &[("Gemfile", "gem 'rails'"), ("config/application.rb", ""), ("config.ru", ""), ("frontend/package.json", VUE)], Some(Ruby), ".", &[]),
+    ("rails with a front end", &[("Gemfile", "gem 'rails'"), ("config/application.rb", ""), ("config.ru", ""), ("frontend/package.json", VUE)], Some(Ruby), ".", &[".", "frontend"]),
     ("phoenix with assets", &[("mix.exs", "{:phoenix, \"~> 1.7\"}"), ("assets/package.json", TOOLS), ("priv/static/index.html", "")], Some(Elixir), ".", &[]),
     ("lucky builds its styles by node", &[("shard.yml", "name: shop\ntargets:\n  shop:\n    main: src/shop.cr\ndependencies:\n  lucky:\n    github: luckyframework/lucky\n"), ("package.json", r#"{"private": true, "scripts": {"prod": "mix"}, "dependencies": {"laravel-mix": "6"}}"#)], Some(Crystal), ".", &[]),
     // A front end at the root: its back end is an app of its own, and the root is what was asked about.
@@ -86,7 +86,7 @@ pub(crate) const LAYOUTS: &[Layout] = &[
     ("a native part of python", &[("setup.py", "ext_modules=[]"), ("pyproject.toml", "[project]\nname = \"x\"\n[build-system]\n"), ("CMakeLists.txt", CMAKE_LIB), ("src/x.cpp", "")], Some(Python), ".", &[]),
     ("make and scripts are no language", &[("go.mod", GIN), ("main.go", GO_MAIN), ("Makefile", "build:\n\tgo build -o app"), ("bridge.c", "int main() {}"), ("start.sh", "./app")], Some(Go), ".", &[]),
     ("a makefile alone", &[("Makefile", "all:\n\techo x"), ("README.md", "")], None, ".", &[]),
-    ("a server of c++ with a front end", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("web/package.json", VUE)], Some(Cpp), ".", &[]),
+    ("a server of c++ with a front end", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("web/package.json", VUE)], Some(Cpp), ".", &[".", "web"]),
     ("a server of c++ with tools of node", &[("CMakeLists.txt", CROW), ("main.cpp", "#include <crow.h>\nint main() {}"), ("package.json", TOOLS)], Some(Cpp), ".", &[]),
     ("c sources in a module of elixir", &[("mix.exs", "{:elixir_make, \"~> 0.7\"}"), ("Makefile", "TARGET = x"), ("c_src/x.c", "")], Some(Elixir), ".", &[]),
     // Scripts.

@@ -180,12 +180,14 @@ impl Project<'_> {
             found.plan.build = Some(Command::new("deno task build").into());
         }
         if name == Some("lume") {
-            found.output = Some("_site".to_owned());
-            found.role = Role::Frontend;
             found
                 .plan
                 .build
                 .get_or_insert_with(|| Command::new("deno task lume").into());
+        }
+        if name == Some("lume") && self.server().is_none() {
+            found.output = Some("_site".to_owned());
+            found.role = Role::Frontend;
         }
     }
 
@@ -214,26 +216,55 @@ impl Project<'_> {
         task.as_str().or_else(|| task.get("command")?.as_str())
     }
 
-    fn start(&self, found: &mut Findings) {
-        let config = self.config.unwrap_or("deno.json");
+    /// Tasks that start the app, the usual one first.
+    fn starts(&self) -> impl Iterator<Item = &'static str> {
         let develops = |command: &str| {
             ["--watch", "dev.ts", "vite", "--hmr"]
                 .iter()
                 .any(|word| command.contains(word))
         };
-        let mut names = ["start", "serve", "prod", "production", "preview", "server"].iter();
-        let chosen = names.find(|name| self.task(name).is_some_and(|command| !develops(command)));
+        ["start", "serve", "prod", "production", "preview", "server"]
+            .into_iter()
+            .filter(move |name| self.task(name).is_some_and(|command| !develops(command)))
+    }
+
+    /// Whether a task runs a program of the project, and not only a tool.
+    fn runs_file(&self, task: &str) -> bool {
+        let all = split(self.task(task).unwrap_or_default());
+        all.last().is_some_and(|last| {
+            let mut words = last.words.iter().skip(1);
+            last.program() == "deno"
+                && words.any(|word| self.folder.has(word.trim_start_matches("./")))
+        })
+    }
+
+    /// The server of a site: a task runs it, or its name and what it imports say that it is one.
+    fn server(&self) -> Option<&'static str> {
+        if let Some(task) = self.starts().find(|name| self.runs_file(name)) {
+            return Some(task);
+        }
+        let (file, text) = self.program.as_ref()?;
+        let serves = ["core/server", "Deno.serve(", "new Server("]
+            .iter()
+            .any(|mark| text.contains(mark));
+        serves.then_some(*file)
+    }
+
+    fn start(&self, found: &mut Findings) {
+        let config = self.config.unwrap_or("deno.json");
         if found.output.is_some() {
             return;
         }
-        if let Some(name) = chosen {
+        let site = found.framework.as_deref() == Some("lume");
+        let own = |name: &&str| !site || self.runs_file(name);
+        if let Some(name) = self.starts().find(own) {
             found.add(
                 weight::ENTRY,
                 self.folder,
                 config,
                 format!("has a task `{name}`"),
             );
-            found.plan.start = Some(Command::new("deno task").arg(*name));
+            found.plan.start = Some(Command::new("deno task").arg(name));
         } else if found.framework.as_deref() == Some("fresh")
             && found.plan.build.is_some()
             && self.folder.has("vite.config.ts")
@@ -283,10 +314,16 @@ impl Project<'_> {
             .option(&["--port", "-p"])
             .and_then(|value| value.parse().ok());
         let fresh = found.framework.as_deref() == Some("fresh");
+        let file = self.program.as_ref().map(|(file, _)| *file);
+        let file = file.or(self.config).unwrap_or_default();
         found.port = match (told, port(text)) {
-            (Some(told), _) => Some(told),
-            (None, Some(Port::FromEnvironment)) => Some(DEFAULT_PORT),
-            (None, Some(Port::Fixed(port))) => Some(port),
+            (Some(told), _) => {
+                return found.listens_on(self.folder, self.config.unwrap_or(file), told);
+            }
+            (None, Some(Port::FromEnvironment)) => {
+                return found.listens_on_variable(self.folder, file);
+            }
+            (None, Some(Port::Fixed(port))) => return found.listens_on(self.folder, file, port),
             // Deno's own default: it reads no variable. Fresh reads PORT.
             _ if command.argument(0) == "serve" => Some(8000),
             _ if !fresh
@@ -327,6 +364,10 @@ mod tests {
     use super::detect;
     use crate::languages::layouts::{Layout, check};
 
+    const LUME: (&str, &str) = (
+        "deno.json",
+        r#"{"imports": {"lume/": "https://deno.land/x/lume@v3.0.0/"}, "tasks": {"lume": "deno run -A lume/cli.ts", "build": "deno task lume", "prod": "deno run --allow-read --allow-env --allow-net server.ts"}}"#,
+    );
     const SERVE: (&str, &str) = ("main.ts", "Deno.serve(f)");
 
     // One line per layout.
@@ -345,6 +386,11 @@ mod tests {
         (&[("main.ts", "#!/usr/bin/env -S deno run --allow-net\nDeno.serve({ port: 3000 }, f)")], &["start deno run --allow-net main.ts", "port 3000"]),
         (&[("main.ts", "Deno.serve({ port: Number(Deno.env.get(\"PORT\")) }, f)")], &["start deno run --allow-net --allow-env --allow-read main.ts", "port 8080"]),
         (&[("deno.json", r#"{"imports": {"lume/": "https://deno.land/x/lume/"}}"#)], &["start", "port 8080"]),
+        // A site with a server of its own is served by that.
+        (&[LUME, ("server.ts", "import Server from \"lume/core/server.ts\";\nnew Server({ root: \"_site\", port: Number(Deno.env.get(\"PORT\") ?? 8000) }).start()")], &["output", "start deno task prod", "build deno task build", "port 8080"]),
+        (&[("deno.json", r#"{"imports": {"lume/": "https://deno.land/x/lume/"}}"#), ("server.ts", "import Server from 'lume/core/server.ts'; new Server({ port: 3000 })")], &["output", "start deno run --allow-net --allow-env --allow-read server.ts", "build deno task lume", "port 3000"]),
+        (&[("deno.json", r#"{"imports": {"lume/": "https://deno.land/x/lume/"}, "tasks": {"lume": "deno run -A lume/cli.ts", "serve": "deno task lume -s"}}"#)], &["output _site", "start"]),
+        (&[("deno.json", r#"{"imports": {"lume/": "https://deno.land/x/lume/"}, "tasks": {"start": "deno run -A ./api/main.ts"}}"#), ("api/main.ts", "Deno.serve(f)")], &["output", "start deno task start"]),
         // Frameworks and members.
         (&[("deno.json", r#"{"imports": {"$fresh/": "https://deno.land/x/fresh/"}, "tasks": {"start": "deno run -A --watch=static/ dev.ts"}}"#), ("main.ts", "import { start } from '$fresh/server.ts'")], &["framework fresh", "port 8080"]),
         (&[("deno.json", r#"{"workspace": ["./api", "./lib"]}"#), ("api/deno.json", "{}"), ("api/main.ts", "Deno.serve(f)"), ("lib/deno.json", r#"{"exports": "./x.ts"}"#)], &["members api"]),

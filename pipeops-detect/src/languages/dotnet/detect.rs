@@ -92,7 +92,7 @@ fn several(found: &mut Findings, folder: &Folder<'_>, projects: &[Project]) {
         .filter_map(|project| Some(project.file.rsplit_once('/')?.0.to_owned()));
     found.members = dirs.collect();
     for project in apps {
-        found.add(
+        found.stops(
             weight::HINT,
             folder,
             &project.file,

@@ -5,6 +5,7 @@ use super::project::{Kind, Project, closure};
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::languages::assets;
 use crate::languages::static_site::recipe as static_site;
 use crate::repository::version::compare;
 
@@ -31,12 +32,19 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         });
     };
     let project = Project::read(&app.folder, file);
+    let node = assets::own_build(app);
+    if let Some(node) = &node {
+        assets::runtime(app, script, Some(node));
+    }
     script.stage(
         &sdk_image(app),
         Some("build"),
         "a separate stage keeps the SDK out of the image",
     );
     script.line("WORKDIR /src", "the source directory");
+    if let Some(node) = &node {
+        assets::beside(script, node);
+    }
     if let Some(project) = &project {
         restore(app, script, project);
     }
@@ -80,6 +88,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     script.line("WORKDIR /app", "the app's directory");
     script.line("COPY --from=build /out ./", "only the published output");
+    script.served();
     // What was published into the folder `out` is the app's folder here.
     let start = start
         .start_text()

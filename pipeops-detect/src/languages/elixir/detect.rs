@@ -171,7 +171,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
             ),
             None => "defines no release of the umbrella (`releases:` is missing)".to_owned(),
         };
-        found.add(weight::NONE, folder, "mix.exs", says);
+        found.stops(weight::NONE, folder, "mix.exs", says);
         return;
     };
     let runs =
@@ -189,7 +189,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, project: &Project) {
     }
     if !runs && found.framework.is_none() {
         found.role = Role::Library;
-        found.add(
+        found.stops(
             weight::NONE,
             folder,
             "mix.exs",

@@ -5,8 +5,8 @@ use super::program::{Program, choose, program, programs};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
-use crate::repository::folder::Folder;
-use crate::repository::port::DEFAULT_PORT;
+use crate::repository::folder::{Folder, is_beside};
+use crate::repository::port::{self, DEFAULT_PORT, Port, is_of_other};
 use crate::repository::version::{compare, managed, number};
 use crate::servers;
 
@@ -103,7 +103,7 @@ fn entry(
                 "one of several programs, and nothing says which is the app: {}",
                 names.join(", ")
             );
-            found.add(weight::ENTRY, folder, &programs[0].file, says);
+            found.stops(weight::ENTRY, folder, &programs[0].file, says);
         }
         return;
     };
@@ -222,39 +222,92 @@ const SETUP: &[&str] = &[
     "cmd",
 ];
 
-/// The port: as the program's own package says, else as the packages that usually set up a server say.
+/// Parts of names of packages that set up servers, or read settings.
+const SETTINGS: &[&str] = &[
+    "api", "app", "cmd", "conf", "env", "flag", "http", "listen", "option", "rest", "serve",
+    "setting", "web",
+];
+
+/// How many sources are read for the port.
+const SOURCES: usize = 300;
+
+/// The port: as the program's own package says, else as the packages say that set up a server or read settings. A local
+/// address counts only where there is no other.
 fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
-    found.listens(folder, &program.file);
-    if found.port != Some(DEFAULT_PORT)
-        || found
-            .evidence
-            .last()
-            .is_some_and(|last| last.says == "listens on $PORT")
-    {
-        return;
-    }
+    let mut files = vec![program.file.clone()];
     let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
     for dir in [own].iter().chain(SETUP) {
-        let inside = folder.sub(dir);
-        for name in inside
-            .ending(".go")
-            .filter(|name| !name.ends_with("_test.go"))
-            .take(30)
-        {
-            let file = if dir.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{dir}/{name}")
-            };
-            let text = inside.text(name).unwrap_or_default();
-            if reads_port(&text) {
-                found.add(weight::HINT, folder, &file, "listens on $PORT");
-                return;
-            }
-            if let Some(port) = address(&text) {
-                found.listens_on(folder, &file, port);
-                return;
-            }
+        sources(folder, dir, &mut files);
+    }
+    settings(folder, "", 4, &mut files);
+    found.port = Some(DEFAULT_PORT);
+    let mut local = None;
+    for file in files {
+        let mut text = folder.text(&file).unwrap_or_default();
+        if text.contains("\"net/http/pprof\"") {
+            // The usual port of the profiler.
+            text = text.replace(":6060", ":");
+        }
+        if reads_port(&text) || port::port(&text) == Some(Port::FromEnvironment) {
+            found.listens_on_variable(folder, &file);
+            return;
+        }
+        let fixed = match port::port(&text) {
+            Some(Port::Fixed(port)) => Some(port),
+            _ => address(&text),
+        };
+        match fixed {
+            Some(port) => return found.listens_on(folder, &file, port),
+            None => local = local.or_else(|| Some((file, local_address(&text)?))),
+        }
+    }
+    if let Some((file, port)) = local {
+        found.listens_on(folder, &file, port);
+        let says = "a local address, unreachable from outside its pod";
+        found.add(weight::NONE, folder, &file, says);
+    }
+}
+
+/// The sources of a package, without those that are there already.
+fn sources(folder: &Folder<'_>, dir: &str, files: &mut Vec<String>) {
+    let inside = folder.sub(dir);
+    let names = inside
+        .ending(".go")
+        .filter(|name| !name.ends_with("_test.go"));
+    for name in names.take(30) {
+        let file = match dir {
+            "" => name.to_owned(),
+            dir => format!("{dir}/{name}"),
+        };
+        if files.len() < SOURCES && !files.contains(&file) {
+            files.push(file);
+        }
+    }
+}
+
+/// The sources of all packages whose names say that they read settings or serve.
+fn settings(folder: &Folder<'_>, dir: &str, depth: usize, files: &mut Vec<String>) {
+    for name in folder.own_dirs().filter(|name| !is_beside(name)) {
+        let inside = folder.sub(name);
+        let path = match dir {
+            "" => name.to_owned(),
+            dir => format!("{dir}/{name}"),
+        };
+        // Another module is another app.
+        if files.len() >= SOURCES || inside.has("go.mod") {
+            continue;
+        }
+        let lower = name.to_ascii_lowercase();
+        if SETTINGS.iter().any(|part| lower.contains(part)) {
+            let names = inside
+                .ending(".go")
+                .filter(|name| !name.ends_with("_test.go"));
+            let paths = names.take(30).map(|name| format!("{path}/{name}"));
+            let new: Vec<String> = paths.filter(|path| !files.contains(path)).collect();
+            files.extend(new);
+        }
+        if depth > 1 {
+            settings(&inside, &path, depth - 1, files);
         }
     }
 }
@@ -273,21 +326,33 @@ fn reads_port(source: &str) -> bool {
     .any(|mark| source.contains(mark))
 }
 
-/// The port of an address that is written as Go writes it: `":8080"`, `"0.0.0.0:8080"`, `flag.Int("port", 8080`.
+/// The port of an address that is written as Go writes it: `":8080"`, `"0.0.0.0:8080"`, `flag.Int("port", 8080`,
+/// `Port int \`default:"8080"\``.
 fn address(source: &str) -> Option<u16> {
-    let ports = [
+    let marks = [
         "\":",
         "\"0.0.0.0:",
-        "\"localhost:",
-        "\"127.0.0.1:",
+        "\"[::]:",
         "\"port\", ",
+        "\"port\", \"p\", ",
+        "\"port\", \"\", ",
         "PORT\", \"",
         "PORT\", ",
         "Port: ",
         "port = ",
         "Port = \"",
     ];
-    ports.iter().find_map(|mark| {
+    behind(source, &marks).or_else(|| source.lines().find_map(tagged))
+}
+
+/// The port of an address that only the machine itself reaches.
+fn local_address(source: &str) -> Option<u16> {
+    behind(source, &["\"localhost:", "\"127.0.0.1:", "\"[::1]:"])
+}
+
+/// The first number behind one of these texts that is a port, and ends the text.
+fn behind(source: &str, marks: &[&str]) -> Option<u16> {
+    marks.iter().find_map(|mark| {
         source.match_indices(mark).find_map(|(at, _)| {
             let rest = &source[at + mark.len()..];
             let end = rest.find(|ch: char| !ch.is_ascii_digit())?;
@@ -296,9 +361,18 @@ fn address(source: &str) -> Option<u16> {
             rest[..end]
                 .parse()
                 .ok()
-                .filter(|port| is_end && *port >= 80)
+                .filter(|port| is_end && *port >= 80 && !is_of_other(*port))
         })
     })
+}
+
+/// The default of a field for the port, or of a flag of a command: `Port int \`default:"3000"\``, `Name: "port", Value: 3000`.
+fn tagged(line: &str) -> Option<u16> {
+    let field = line.trim_start().to_ascii_lowercase();
+    if !field.starts_with("port ") && !field.contains("port int") && !field.contains("\"port\"") {
+        return None;
+    }
+    behind(line, &["efault:\"", "default=", "Value: "])
 }
 
 #[cfg(test)]
@@ -326,6 +400,12 @@ mod tests {
         (&[("go.mod", "module x\ngo 1.22"), (".tool-versions", "golang 1.27.1"), ("main.go", MAIN)], &["version 1.27.1"]),
         (&[("go.mod", "module x\ngo 1.22"), ("mise.toml", "[tools]\ngo = \"1.25\""), ("main.go", MAIN)], &["version 1.25"]),
         (&[("go.mod", "module x\ngo 1.25"), (".go-version", "1.22"), ("main.go", MAIN)], &["version 1.25"]),
+        // Local addresses and profilers count only where nothing else does; settings are read wherever they are.
+        (&[MODULE, ("main.go", "package main\n\nfunc main() {\n\thttp.ListenAndServe(\"127.0.0.1:6060\", nil)\n}\n"), ("config/config.go", "package config\n\ntype Server struct {\n\tPort int `default:\"3000\" env:\"HOURS_PORT\"`\n}\n")], &["port 3000"]),
+        (&[MODULE, ("main.go", MAIN), ("conf/configuration.go", "viper.SetDefault(\"port\", 4533)")], &["port 4533"]),
+        (&[MODULE, ("main.go", "package main\n\nimport _ \"net/http/pprof\"\n\nfunc main() {\n\tgo http.ListenAndServe(\":6060\", nil)\n}\n"), ("internal/httpserver/server.go", "srv := &http.Server{Addr: \":9100\"}")], &["port 9100"]),
+        (&[MODULE, ("main.go", "package main\n\nfunc main() {\n\thttp.ListenAndServe(\"localhost:4000\", nil)\n}\n")], &["port 4000"]),
+        (&[MODULE, ("main.go", MAIN), ("pkg/settings/settings.go", "Port: 7777,"), ("internal/db/db.go", "Port: 5432")], &["port 7777"]),
         // A program of several commands serves by one.
         (&[MODULE, ("main.go", MAIN), ("cmd/serve.go", SERVE)], &["start ./app serve"]),
     ];
@@ -343,6 +423,14 @@ mod tests {
             ("flag.String(\"addr\", \":4000\", \"x\")", Some(4000)),
             ("getEnv(\"SERVER_PORT\", \"8081\")", Some(8081)),
             ("get(\"http://localhost:9000/x\")", None),
+            ("Port int `default:\"3000\" env:\"HOURS_PORT\"`", Some(3000)),
+            ("HTTPPort int `envDefault:\"4000\"`", Some(4000)),
+            ("viper.SetDefault(\"port\", 4533)", Some(4533)),
+            ("flags.IntP(\"port\", \"p\", 7000, \"x\")", Some(7000)),
+            ("&cli.IntFlag{Name: \"port\", Value: 5000}", Some(5000)),
+            ("DBPort int `default:\"5432\"`", None),
+            ("redis.Options{Addr: \":6379\"}", None),
+            ("ListenAndServe(\"127.0.0.1:6060\", nil)", None),
         ] {
             assert_eq!(address(source), expected, "{source}");
         }

@@ -5,6 +5,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, program};
+use crate::languages::frontends;
 use crate::repository::folder::{Folder, resolve};
 
 const MODULES: &str = "/go/pkg/mod";
@@ -35,28 +36,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.stage(&app.image(role), None, why);
     app.environment(script, &[]);
     script.line("WORKDIR /app", "the program's relative paths start here");
-    data::copy(app, script, ".go", |name| embedded(&app.folder, name));
+    let embedded = frontends::embedded(&app.folder);
+    data::copy(app, script, ".go", |path| {
+        embedded.iter().any(|own| frontends::overlap(own, path))
+    });
     program::copy(script);
     // A Procfile may call the program by another name: there is one program only, and no shell.
     program::run(app, script, &start.arguments());
     Ok(())
-}
-
-/// Whether the files of a folder are compiled in: a file beside them, or inside, says so.
-fn embedded(folder: &Folder<'_>, name: &str) -> bool {
-    let says = |folder: &Folder<'_>, what: &str| {
-        folder.ending(".go").take(50).any(|file| {
-            let text = folder.text(file).unwrap_or_default();
-            let mut lines = text
-                .lines()
-                .filter_map(|line| line.strip_prefix("//go:embed "));
-            lines.any(|line| line.contains(what))
-        })
-    };
-    let inside = folder.sub(name);
-    says(folder, name)
-        || says(&inside, "")
-        || inside.own_dirs().any(|sub| says(&inside.sub(sub), ""))
 }
 
 /// What the sources say about the build.

@@ -214,7 +214,7 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
             .first()
             .map_or("", |module| module.file.as_str())
             .to_owned();
-        found.add(weight::NONE, folder, &file, says);
+        found.stops(weight::NONE, folder, &file, says);
         return;
     };
     let build = match maven {
@@ -338,7 +338,7 @@ fn set_port(found: &mut Findings, folder: &Folder<'_>, dir: &str) {
             continue;
         }
         if value.contains("${PORT") {
-            found.add(weight::HINT, folder, &file, "listens on $PORT");
+            found.listens_on_variable(folder, &file);
         } else if let Ok(port) = value.trim().parse()
             && port != 0
         {

@@ -5,6 +5,7 @@ use super::project::{Kind, Module, Project};
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::languages::assets;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
@@ -13,15 +14,19 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     };
     let Some(module) = project.app() else {
-        return Err(GenerateError::NoStart {
-            language: app.language,
-            path: app.folder.path().to_owned(),
-        });
+        return Err(app.no_start());
     };
     let build = Build::of(app, manager);
+    let node = assets::own_build(app);
+    if let Some(node) = &node {
+        assets::runtime(app, script, Some(node));
+    }
     script.stage(&app.image(build.role), Some("build"), build.why);
     // Gradle takes the folder's name for the project's where the settings name none.
     script.line("WORKDIR /app", "the source directory");
+    if let Some(node) = &node {
+        assets::beside(script, node);
+    }
     build.dependencies(app, script, &project);
     script.sources();
     let command = format!(
@@ -39,6 +44,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     }
     run_stage(app, script, port_setting(app.framework()));
+    script.served();
     let mut arguments = start.arguments.iter().map(String::as_str);
     arguments.find(|argument| argument.ends_with(".jar"));
     let arguments: Vec<&str> = arguments.collect();

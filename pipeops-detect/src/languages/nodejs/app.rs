@@ -5,7 +5,7 @@ use super::ports::{self, Port};
 use super::serves::Serves;
 use super::site::Site;
 use super::start::{self, Does, Script};
-use super::{command, entry, kind};
+use super::{command, entry, kind, nx};
 use crate::findings::{Findings, Role, weight};
 use crate::plan;
 use crate::repository::port::DEFAULT_PORT;
@@ -97,12 +97,14 @@ impl<'a> App<'a> {
             if let Some((file, says)) = framework
                 .because
                 .as_ref()
-                .filter(|(file, _)| !file.is_empty())
+                .filter(|(file, says)| !file.is_empty() && !says.is_empty())
             {
                 found.add(weight::NONE, folder, file, says.clone());
             }
-            if let Serves::Nothing(why) = framework.serves {
-                found.add(weight::NONE, folder, file, why);
+            if let Serves::Nothing(why) = &framework.serves {
+                let because = framework.because.as_ref().map(|(file, _)| file.as_str());
+                let file = because.filter(|file| !file.is_empty()).unwrap_or(file);
+                found.stops(weight::NONE, folder, file, why.clone());
             }
             found.framework = Some(framework.name.to_owned());
             if let Serves::Files(output) = &framework.serves
@@ -112,7 +114,7 @@ impl<'a> App<'a> {
             }
         } else if self.site.package.json.get("meteor").is_some() {
             let says = "a Meteor app, which only Meteor's own tool builds and starts";
-            found.add(weight::FRAMEWORK, folder, file, says);
+            found.stops(weight::FRAMEWORK, folder, file, says);
             found.framework = Some("meteor".to_owned());
         } else if let Some((dependency, name)) = frameworks::bot(self.site.package) {
             found.add(
@@ -159,7 +161,15 @@ impl<'a> App<'a> {
                 .arg("run")
                 .target(&script.name);
             match &script.does {
-                Does::Run => found.plan.start = Some(self.moved_by_build().unwrap_or(run)),
+                Does::Run => {
+                    let nx = nx::served(site, &script.runs);
+                    if nx.is_some() {
+                        let says = "`nx serve` is for development: what its build makes is run";
+                        found.add(weight::NONE, site.folder, "project.json", says);
+                    }
+                    let built = nx.or_else(|| self.moved_by_build());
+                    found.plan.start = Some(built.unwrap_or(run));
+                }
                 Does::BuildAndRun(build, command) => {
                     let says = format!(
                         "`{}` builds first, which the image build has already done",
@@ -240,7 +250,7 @@ impl<'a> App<'a> {
         );
         if let Some(command) = told.last().filter(|command| kind::runs_elsewhere(command)) {
             let says = format!("`start` runs {}, which isn't a server", command.program());
-            found.add(weight::NONE, site.folder, site.package.file, says);
+            found.stops(weight::NONE, site.folder, site.package.file, says);
             return;
         }
         let program = entry::program(site, self.bun);
@@ -315,7 +325,7 @@ impl<'a> App<'a> {
                 Some(port)
             }
             Port::FromEnvironment(file) => {
-                found.add(weight::HINT, site.folder, &file, "listens on $PORT");
+                found.listens_on_variable(site.folder, &file);
                 Some(DEFAULT_PORT)
             }
             Port::Silent

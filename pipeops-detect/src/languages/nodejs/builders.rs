@@ -100,24 +100,93 @@ fn has_page(site: &Site<'_>) -> bool {
     site.folder.first(&pages).is_some() || site.package.depends("html-webpack-plugin")
 }
 
+/// Options of build commands that say where the files go.
+const OUTPUT_OPTIONS: &[&str] = &[
+    "--outDir",
+    "--outdir",
+    "--out-dir",
+    "--dist-dir",
+    "--dest",
+    "--output",
+    "--output-path",
+    "-d",
+    "-o",
+];
+
+/// The folder that a tool builds into, where that is outside of the package's (`../public`), and the file that says so.
+pub(crate) fn outside(site: &Site<'_>) -> Option<(String, String)> {
+    let row = find(site)?;
+    let command = site.build_by(row.program).unwrap_or_default();
+    let config = |stem: &str, key: &str| {
+        let config = Config::read(site.folder, stem);
+        Some((config.text(key)?, config.file.clone()))
+    };
+    let variable = command
+        .environment
+        .iter()
+        .find(|(name, _)| name == "BUILD_PATH");
+    let told = command
+        .option(OUTPUT_OPTIONS)
+        .or(variable.map(|(_, value)| value.as_str()));
+    let told = told.map(|told| (told.to_owned(), site.package.file.to_owned()));
+    let (path, file) = told.or_else(|| match row.name {
+        "vite" => config("vite.config", "outDir"),
+        "vue-cli" => config("vue.config", "outputDir"),
+        "webpack" => ["webpack.prod", "webpack.config.prod", "webpack.config"]
+            .iter()
+            .find_map(|stem| config(stem, "path")),
+        "angular" => {
+            let json = site.folder.json("angular.json")?;
+            let projects = json.get("projects")?.as_object()?;
+            let mut paths = projects.values().filter_map(|project| {
+                let architect = project
+                    .get("architect")
+                    .or_else(|| project.get("targets"))?;
+                let path = architect.pointer("/build/options/outputPath")?;
+                path.as_str().or_else(|| path.get("base")?.as_str())
+            });
+            Some((paths.next()?.to_owned(), "angular.json".to_owned()))
+        }
+        _ => None,
+    })?;
+    let root = match row.name {
+        "vite" => Config::read(site.folder, "vite.config").text("root"),
+        _ => None,
+    };
+    let path = upwards(&format!("{}/{path}", root.unwrap_or_default()), &path)?;
+    path.starts_with("../").then_some((path, file))
+}
+
+/// A relative path without detours: `web/../../public` is `../public`. `told` is what was written: absolute paths lead nowhere.
+fn upwards(path: &str, told: &str) -> Option<String> {
+    if told.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+    {
+        match (part, parts.last()) {
+            ("..", Some(last)) if *last != ".." => drop(parts.pop()),
+            (part, _) => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 /// Where a tool puts the files, as far as its settings say.
 pub(crate) fn output(site: &Site<'_>, name: &str) -> (Serves, Option<(String, String)>) {
     let row = TABLE.iter().find(|row| row.name == name);
     let Some(row) = row else {
-        return (Serves::Nothing("unknown"), None);
+        return (Serves::Nothing("unknown".to_owned()), None);
     };
+    if let Some((output, file)) = outside(site) {
+        let why = format!("builds into {output}, outside of its folder: a server there serves it");
+        return (Serves::Nothing(why), Some((file, String::new())));
+    }
     let command = site.build_by(row.program).unwrap_or_default();
-    let told = command.option(&[
-        "--outDir",
-        "--outdir",
-        "--out-dir",
-        "--dist-dir",
-        "--dest",
-        "--output",
-        "--output-path",
-        "-d",
-        "-o",
-    ]);
+    let told = command.option(OUTPUT_OPTIONS);
     if name == "angular" {
         return angular(site, told);
     }
@@ -130,17 +199,16 @@ pub(crate) fn output(site: &Site<'_>, name: &str) -> (Serves, Option<(String, St
     let from = |config: &Config, key: &str, base: &str| {
         Some((inside(base, &config.text(key)?)?, config.file.clone()))
     };
-    let folder = command
-        .words
-        .iter()
-        .skip(2)
-        .find(|word| !word.starts_with('-') && Some(word.as_str()) != told);
-    let folder = folder.map_or("", String::as_str);
+    let folder = command.operands().skip(1).find(|word| Some(*word) != told);
+    let folder = folder.unwrap_or_default();
     let found = match name {
         "vite" => {
             let config = Config::read(site.folder, "vite.config");
             if config.contains("lib:") && config.contains("build") && !has_page(site) {
-                return (Serves::Nothing("a library bundled by Vite"), None);
+                return (
+                    Serves::Nothing("a library bundled by Vite".to_owned()),
+                    None,
+                );
             }
             let root = config.text("root").unwrap_or_else(|| folder.to_owned());
             if let Some(told) = told.and_then(|told| inside(&root, told)) {

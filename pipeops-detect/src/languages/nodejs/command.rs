@@ -6,6 +6,42 @@ use crate::plan;
 /// How many scripts that call scripts are followed.
 const DEPTH: usize = 5;
 
+/// Options of build tools and file servers with a value behind them. Those whose value may be missing are left out.
+const VALUED: &[&str] = &[
+    "--address",
+    "--base",
+    "--config",
+    "--configuration",
+    "--dest",
+    "--dist-dir",
+    "--env-file",
+    "--ext",
+    "--hostname",
+    "--listen",
+    "--mode",
+    "--out-dir",
+    "--outDir",
+    "--outdir",
+    "--output",
+    "--output-dir",
+    "--output-path",
+    "--port",
+    "--proxy",
+    "--target",
+    "--timeout",
+    "-C",
+    "-K",
+    "-P",
+    "-a",
+    "-c",
+    "-e",
+    "-l",
+    "-m",
+    "-o",
+    "-p",
+    "-t",
+];
+
 /// One command of a script, without what only surrounds it: variables, `npx`, `cross-env`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ScriptCommand {
@@ -54,12 +90,20 @@ impl ScriptCommand {
         })
     }
 
-    /// The first argument that is no option.
+    /// The first argument that is no option, and no value of one.
     pub(crate) fn operand(&self) -> Option<&str> {
-        let words = self.words.iter().skip(1);
-        words
-            .map(String::as_str)
-            .find(|word| !word.starts_with('-'))
+        self.operands().next()
+    }
+
+    /// The arguments that are no options, and no values of options.
+    pub(crate) fn operands(&self) -> impl Iterator<Item = &str> {
+        let words = self.words.iter().map(String::as_str);
+        // The program is in front of the first argument.
+        let behind = words.clone().skip(1);
+        behind.zip(words).filter_map(|(word, before)| {
+            let value = VALUED.contains(&before);
+            (!value && !word.starts_with('-')).then_some(word)
+        })
     }
 
     /// The script of the same package that it calls.
@@ -249,5 +293,21 @@ mod tests {
         assert_eq!(command.option(&["-x"]), None);
         assert_eq!(command.environment, [("A".to_owned(), "1".to_owned())]);
         assert_eq!((command.program(), command.argument(0)), ("next", "start"));
+    }
+
+    #[test]
+    fn values_of_options_are_no_operands() {
+        for (line, expected) in [
+            ("vite build --mode production", &["build"] as &[_]),
+            ("vite build --mode=staging client", &["build", "client"]),
+            ("http-server build -a localhost -p 5001", &["build"]),
+            ("http-server -c-1 -p 80 dist", &["dist"]),
+            ("ng build -c production shop", &["build", "shop"]),
+            ("serve -c ../serve.json -l 3000 out", &["out"]),
+            ("x", &[]),
+        ] {
+            let all = split(line);
+            assert!(all[0].operands().eq(expected.iter().copied()), "{line}");
+        }
     }
 }

@@ -71,13 +71,13 @@ const PAGES: &[Row] = &[
         &["@solidjs/start", "solid-start"],
         "solid-start",
         Some("vinxi build"),
-        |_| program("node .output/server/index.mjs"),
+        solid,
     ),
     (
         &["@analogjs/platform"],
         "analog",
         Some("vite build"),
-        |_| program("node dist/analog/server/index.mjs"),
+        analog,
     ),
     (
         &["@sveltejs/kit"],
@@ -257,6 +257,9 @@ fn nuxt(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
             because(&config.file, "builds static files"),
         );
     }
+    if let Some(nothing) = foreign_preset(&config) {
+        return nothing;
+    }
     program(if old {
         "nuxt start"
     } else {
@@ -300,19 +303,33 @@ fn react_router(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     program(&format!("react-router-serve ./{build}/server/index.js"))
 }
 
+fn solid(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
+    foreign_preset(&Config::read(site.folder, "app.config"))
+        .unwrap_or_else(|| program("node .output/server/index.mjs"))
+}
+
+fn analog(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
+    foreign_preset(&Config::read(site.folder, "vite.config"))
+        .unwrap_or_else(|| program("node dist/analog/server/index.mjs"))
+}
+
 fn tanstack(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     let config = Config::read(site.folder, "vite.config");
+    let other = || foreign_preset(&Config::read(site.folder, "app.config"));
+    if let Some(nothing) = foreign_preset(&config).or_else(other) {
+        return nothing;
+    }
     if config.contains("nitro")
         || Config::read(site.folder, "app.config").is_there()
         || site.package.depends("vinxi")
     {
         return program("node .output/server/index.mjs");
     }
+    let why =
+        "builds a request handler without a server: add nitro to vite.config, or a `start` script";
     (
-        Serves::Nothing(
-            "builds a request handler without a server: add nitro to vite.config, or a `start` script",
-        ),
-        None,
+        Serves::Nothing(why.to_owned()),
+        because(&config.file, String::new()),
     )
 }
 
@@ -345,10 +362,54 @@ fn sveltekit(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         let says = "adapter-auto: uses adapter-node, because the build sets GCP_BUILDPACKS";
         return (start, because(&config.file, says));
     }
-    (
-        Serves::Nothing("its adapter is for another platform: use @sveltejs/adapter-node"),
-        None,
-    )
+    let is_adapter = |name: &str| {
+        name.starts_with("@sveltejs/adapter-")
+            || name.contains("svelte-adapter")
+            || name.contains("adapter-")
+    };
+    elsewhere(site, &config, is_adapter, "@sveltejs/adapter-node")
+}
+
+/// What is built for another platform has no server of its own: names the adapter and the one to take.
+fn elsewhere(
+    site: &Site<'_>,
+    config: &Config,
+    is_adapter: impl Fn(&str) -> bool,
+    instead: &str,
+) -> (Serves, Option<(String, String)>) {
+    let known = site.package.dependencies();
+    let all: Vec<&str> = known.filter(|name| is_adapter(name)).collect();
+    let used = all
+        .iter()
+        .find(|name| config.contains(name))
+        .or(all.first());
+    let adapter = used.map_or_else(
+        || "no adapter".to_owned(),
+        |name| format!("the adapter {name}"),
+    );
+    let why = match used {
+        Some(_) => format!("{adapter} builds for another platform: use {instead}"),
+        None => format!("{adapter} builds a server: add {instead}"),
+    };
+    (Serves::Nothing(why), because(&config.file, String::new()))
+}
+
+/// The preset of Nitro that builds for another platform, if one is set: `preset: 'vercel'`.
+fn foreign_preset(config: &Config) -> Option<(Serves, Option<(String, String)>)> {
+    const SERVERS: &[&str] = &[
+        "node",
+        "bun",
+        "deno-server",
+        "deno_server",
+        "static",
+        "github",
+    ];
+    let preset = config.text("preset")?;
+    if SERVERS.iter().any(|server| preset.starts_with(server)) {
+        return None;
+    }
+    let why = format!("the preset {preset} builds for another platform: use node-server");
+    Some((Serves::Nothing(why), because(&config.file, String::new())))
 }
 
 fn astro(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
@@ -367,8 +428,18 @@ fn astro(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
         );
     }
     if config.is("output", "server") || config.is("output", "hybrid") {
-        let why = "its adapter is for another platform: use @astrojs/node";
-        return (Serves::Nothing(why), None);
+        let is_adapter = |name: &str| {
+            [
+                "@astrojs/vercel",
+                "@astrojs/netlify",
+                "@astrojs/cloudflare",
+                "@deno/astro-adapter",
+                "@astrojs/deno",
+            ]
+            .contains(&name)
+                || name.contains("astro") && name.contains("adapter")
+        };
+        return elsewhere(site, &config, is_adapter, "@astrojs/node");
     }
     (Serves::Files(output), None)
 }
@@ -380,11 +451,60 @@ fn expo(site: &Site<'_>) -> (Serves, Option<(String, String)>) {
     });
     let web = site.package.depends("react-native-web") || site.package.depends("expo-router");
     if export.is_none() && !web {
-        return (Serves::Nothing("a phone app"), None);
+        return (Serves::Nothing("a phone app".to_owned()), None);
     }
     let old =
         export.is_some_and(|command| command.operand().is_some_and(|word| word.ends_with(":web")));
     let told = export.and_then(|command| command.option(&["--output-dir"]));
     let output = told.unwrap_or(if old { "web-build" } else { "dist" });
     (Serves::Files(output.to_owned()), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::folder::Folder;
+    use pipeops_core::source::MemTree;
+
+    /// A package, its settings, and the words that say why it has no server.
+    type Row = (&'static str, (&'static str, &'static str), &'static str);
+
+    // One line per package.
+    #[rustfmt::skip]
+    const ELSEWHERE: &[Row] = &[
+        (r#"{"devDependencies": {"@sveltejs/kit": "2", "@sveltejs/adapter-vercel": "5"}}"#, ("svelte.config.js", "import adapter from '@sveltejs/adapter-vercel'; export default {}"), "the adapter @sveltejs/adapter-vercel builds for another platform: use @sveltejs/adapter-node"),
+        (r#"{"devDependencies": {"@sveltejs/kit": "2"}}"#, ("svelte.config.js", "export default {}"), "no adapter builds a server: add @sveltejs/adapter-node"),
+        (r#"{"dependencies": {"astro": "5", "@astrojs/netlify": "6"}}"#, ("astro.config.mjs", "import netlify from '@astrojs/netlify'; export default { output: 'server', adapter: netlify() }"), "the adapter @astrojs/netlify builds for another platform: use @astrojs/node"),
+        (r#"{"dependencies": {"nuxt": "3"}}"#, ("nuxt.config.ts", "export default { nitro: { preset: 'cloudflare-pages' } }"), "the preset cloudflare-pages builds for another platform: use node-server"),
+        (r#"{"dependencies": {"@solidjs/start": "1"}}"#, ("app.config.ts", "export default defineConfig({ server: { preset: \"netlify\" } })"), "the preset netlify builds for another platform: use node-server"),
+    ];
+
+    #[test]
+    fn what_is_built_for_other_platforms_names_the_adapter() {
+        for (package, config, expected) in ELSEWHERE {
+            let tree = MemTree::from([("package.json", *package), *config]);
+            let folder = Folder::open(&tree, "");
+            let package = Package::read(&folder).unwrap();
+            let found = pages(&Site {
+                folder: &folder,
+                package: &package,
+            })
+            .unwrap();
+            assert_eq!(found.serves, Serves::Nothing((*expected).to_owned()));
+            assert_eq!(found.because.unwrap().0, config.0);
+        }
+        let node = r#"{"dependencies": {"nuxt": "3"}}"#;
+        let tree = MemTree::from([
+            ("package.json", node),
+            ("nuxt.config.ts", "preset: 'node-cluster'"),
+        ]);
+        let folder = Folder::open(&tree, "");
+        let package = Package::read(&folder).unwrap();
+        let found = pages(&Site {
+            folder: &folder,
+            package: &package,
+        })
+        .unwrap();
+        assert!(matches!(found.serves, Serves::Program(Some(_))));
+    }
 }

@@ -1,8 +1,10 @@
 //! The front end of a server in another language: its package, its package manager, and the script that builds it.
 
 use super::command::{ScriptCommand, commands};
+use super::config::inside;
+use super::glob::matches;
 use super::kind::{Kind, kind};
-use super::package::Package;
+use super::package::{Package, texts};
 use super::site::Site;
 use super::{manager, version};
 use crate::findings::{Findings, weight};
@@ -30,6 +32,8 @@ pub(crate) struct Frontend<'a> {
     pub(crate) package: Package,
     /// `npm`, `pnpm`, `yarn` or `bun`.
     pub(crate) manager: &'static str,
+    /// The root of the workspace that it belongs to: its packages are installed there.
+    pub(crate) home: Option<(Folder<'a>, Package)>,
     /// The version of Node.js, or of Bun where that is the manager, and the file that asks for it.
     asked: Option<(String, String)>,
 }
@@ -39,7 +43,11 @@ impl<'a> Frontend<'a> {
     pub(crate) fn read(server: &Folder<'a>, dir: &str) -> Option<Self> {
         let folder = server.sub(dir);
         let package = Package::read(&folder)?;
-        let manager = manager::name(&folder, &package);
+        let home = home(server, dir, &folder);
+        let manager = match &home {
+            Some((root, own)) => manager::name(root, own),
+            None => manager::name(&folder, &package),
+        };
         let version = match manager {
             "bun" => version::bun,
             _ => version::version,
@@ -56,6 +64,7 @@ impl<'a> Frontend<'a> {
             dir: dir.to_owned(),
             folder,
             manager,
+            home,
             asked,
             package,
         })
@@ -74,9 +83,73 @@ impl<'a> Frontend<'a> {
         }
     }
 
-    /// The command that installs what it depends on, for a shell in its folder.
+    /// The folder that packages are installed in, its package, and its path from the server's folder.
+    pub(crate) fn installed(&self) -> (&Folder<'a>, &Package, &str) {
+        match &self.home {
+            Some((folder, package)) => (folder, package, ""),
+            None => (&self.folder, &self.package, &self.dir),
+        }
+    }
+
+    /// The command that installs what it depends on, for a shell in that folder.
     pub(crate) fn install(&self) -> &'static str {
-        manager::install(self.manager, &self.folder, &self.package)
+        let (folder, package, _) = self.installed();
+        manager::install(self.manager, folder, package)
+    }
+
+    /// Whether its build needs files outside of its folder, as far as its settings say.
+    pub(crate) fn reaches_out(&self) -> bool {
+        let ends = [".json", ".js", ".ts", ".mjs", ".mts", ".cjs"];
+        let settings =
+            |name: &&str| ends.iter().any(|end| name.ends_with(end)) && !name.contains("lock");
+        let mut all = self.folder.ending("").filter(settings).take(40);
+        self.home.is_some()
+            || all.any(|name| {
+                self.folder
+                    .text(name)
+                    .is_some_and(|text| text.contains("../"))
+            })
+    }
+
+    /// Whether its script bundles files for browsers: others may release, lint or document.
+    pub(crate) fn bundles(&self) -> bool {
+        const BUNDLERS: &[&str] = &[
+            "encore",
+            "esbuild",
+            "gulp",
+            "grunt",
+            "lessc",
+            "mix",
+            "ng",
+            "parcel",
+            "postcss",
+            "react-scripts",
+            "rollup",
+            "rsbuild",
+            "rspack",
+            "sass",
+            "tailwindcss",
+            "vite",
+            "vue-cli-service",
+            "webpack",
+            "webpack-cli",
+        ];
+        let bundles = |command: &ScriptCommand| BUNDLERS.contains(&command.program());
+        self.script()
+            .is_some_and(|script| self.any(script, bundles))
+    }
+
+    /// Folders that its script says it builds into.
+    pub(crate) fn outputs(&self) -> Vec<String> {
+        let script = self.script().and_then(|name| self.package.script(name));
+        let all = commands(script.unwrap_or_default(), &self.package);
+        let told = all.iter().filter_map(|command| {
+            let dir = command.option(&["--outdir", "--outDir", "--out-dir", "--dist-dir", "-d"]);
+            let file = command.option(&["--outfile", "-o", "--output"]);
+            let of_file = file.and_then(|file| Some(file.rsplit_once('/')?.0));
+            inside("", dir.or(of_file)?)
+        });
+        told.collect()
     }
 
     /// The script that builds it.
@@ -120,17 +193,27 @@ impl<'a> Frontend<'a> {
 
     /// Says what builds it and with which version.
     pub(crate) fn describe(&self, found: &mut Findings, server: &Folder<'_>) {
-        let Some(build) = self.build() else { return };
+        for (file, says) in self.facts() {
+            found.add(weight::NONE, server, &file, says);
+        }
+    }
+
+    /// What builds it and with which version: files from the server's folder, and what they say.
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
+        let Some(build) = self.build() else {
+            return Vec::new();
+        };
         let says = format!("browser assets: built by `{}`", build.shell());
-        found.add(weight::NONE, server, &self.at(self.package.file), says);
+        let mut facts = vec![(self.at(self.package.file), says)];
         if let Some((file, version)) = &self.asked {
             let tool = match self.manager {
                 "bun" => "Bun",
                 _ => "Node.js",
             };
             let says = format!("asks for {tool} {version}, which builds the browser assets");
-            found.add(weight::NONE, server, file, says);
+            facts.push((file.clone(), says));
         }
+        facts
     }
 
     fn builds(&self, script: &str) -> bool {
@@ -143,6 +226,32 @@ impl<'a> Frontend<'a> {
         let text = self.package.script(script).unwrap_or_default();
         commands(text, &self.package).iter().any(test)
     }
+}
+
+/// The workspace of the server's folder that a package without a lockfile of its own belongs to.
+fn home<'a>(server: &Folder<'a>, dir: &str, folder: &Folder<'_>) -> Option<(Folder<'a>, Package)> {
+    const LOCKS: &[&str] = &[
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "bun.lock",
+        "bun.lockb",
+    ];
+    if dir.is_empty() || folder.first(LOCKS).is_some() {
+        return None;
+    }
+    let root = server.sub("");
+    let package = Package::read(&root)?;
+    let mut patterns = package.workspaces();
+    patterns.extend(texts(
+        root.yaml("pnpm-workspace.yaml")["packages"].as_array(),
+    ));
+    let is_member = patterns.iter().any(|pattern| {
+        let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+        matches(&pattern.split('/').collect::<Vec<_>>(), dir)
+    });
+    is_member.then_some((root, package))
 }
 
 /// Builders for production that only servers in other languages use: Symfony's Encore and Laravel's Mix.
@@ -225,6 +334,25 @@ mod tests {
             let build = frontend.build_from_server().unwrap();
             assert_eq!(build.shell(), expected);
         }
+    }
+
+    #[test]
+    fn members_of_a_workspace_are_installed_from_its_root() {
+        let tree = MemTree::from([
+            ("package.json", r#"{"workspaces": ["frontend"]}"#),
+            ("bun.lock", ""),
+            (
+                "frontend/package.json",
+                r#"{"scripts": {"build": "vite build"}}"#,
+            ),
+            ("other/package.json", "{}"),
+        ]);
+        let root = Folder::open(&tree, "");
+        let member = Frontend::read(&root, "frontend").unwrap();
+        assert_eq!((member.manager, member.installed().2), ("bun", ""));
+        assert_eq!(member.install(), "bun install --frozen-lockfile");
+        let other = Frontend::read(&root, "other").unwrap();
+        assert_eq!((other.manager, other.installed().2), ("npm", "other"));
     }
 
     #[test]

@@ -286,9 +286,10 @@ fn is_program(word: &str) -> bool {
 fn served(command: &ScriptCommand) -> Option<String> {
     let folder =
         |word: &&str| !word.starts_with('-') && !word.contains(':') && word.parse::<u16>().is_err();
-    let single = command.option(&["-s", "--single"]).filter(folder);
-    let mut words = command.words.iter().skip(1).map(String::as_str);
-    let found = single.or_else(|| words.rfind(folder));
+    let told = command
+        .option(&["-s", "--single", "-d", "--directory"])
+        .filter(folder);
+    let found = told.or_else(|| command.operands().find(folder));
     found.map(|word| {
         word.trim_start_matches("./")
             .trim_end_matches('/')
@@ -315,6 +316,11 @@ mod tests {
             ("serve -s build -l 3000", files("build")),
             ("npx serve ./dist", files("dist")),
             ("http-server dist/web -p 80", files("dist/web")),
+            ("npx http-server build -a localhost -p 5001", files("build")),
+            ("http-server -a 0.0.0.0 -c 10 ./out/", files("out")),
+            ("sirv public --port 5000 --host 0.0.0.0", files("public")),
+            ("ws --directory dist --port 80", files("dist")),
+            ("http-server -p 80 -a localhost", Kind::ServeFiles(None)),
             ("nodemon server.js", watch("server.js")),
             ("nodemon --exec 'ts-node src/a.ts'", watch("src/a.ts")),
             ("tsx watch --clear-screen=false src/a.ts", watch("src/a.ts")),

@@ -89,7 +89,11 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
             Some(port)
         }
         ports::Port::Silent => None,
-        ports::Port::FromEnvironment(_) | ports::Port::Unknown => Some(DEFAULT_PORT),
+        ports::Port::FromEnvironment(file) => {
+            found.listens_on_variable(folder, &file);
+            found.port
+        }
+        ports::Port::Unknown => Some(DEFAULT_PORT),
     };
     found
 }

@@ -50,6 +50,15 @@ impl Package {
             .flat_map(|scripts| scripts.keys().map(String::as_str))
     }
 
+    /// Names of all dependencies, developers' too.
+    pub(crate) fn dependencies(&self) -> impl Iterator<Item = &str> {
+        let kinds = ["dependencies", "devDependencies", "optionalDependencies"];
+        let all = kinds
+            .into_iter()
+            .filter_map(|kind| self.json.get(kind)?.as_object());
+        all.flat_map(|all| all.keys().map(String::as_str))
+    }
+
     /// Development dependencies count: many apps have their framework there.
     pub(crate) fn depends(&self, name: &str) -> bool {
         self.asks_for(name).is_some()

@@ -4,6 +4,7 @@ use super::command::ScriptCommand;
 use super::entry::resolve;
 use super::site::Site;
 use crate::repository::folder::{Folder, is_beside};
+use crate::repository::port::is_of_other;
 use crate::repository::relaxed::without_comments;
 
 /// How many sources are read at most.
@@ -24,12 +25,6 @@ pub(crate) enum Port {
     /// Sources were read, and none of them listens.
     Silent,
 }
-
-/// Ports of databases and the like: a program that names one calls it.
-const OTHERS: &[u16] = &[
-    110, 143, 389, 465, 587, 993, 995, 1025, 1433, 1521, 1883, 2525, 3306, 5432, 5433, 5672, 6379,
-    8086, 9042, 9092, 9200, 11211, 26379, 27017,
-];
 
 /// What the command that runs the app says.
 pub(crate) fn of_command(command: &ScriptCommand) -> Option<Port> {
@@ -222,7 +217,7 @@ fn literal(text: &str) -> Option<u16> {
         .find(|ch: char| !ch.is_ascii_digit())
         .unwrap_or(text.len());
     let port = text[..end].parse().ok()?;
-    (port >= 80 && !OTHERS.contains(&port)).then_some(port)
+    (port >= 80 && !is_of_other(port)).then_some(port)
 }
 
 #[cfg(test)]

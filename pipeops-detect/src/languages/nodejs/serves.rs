@@ -10,5 +10,5 @@ pub(crate) enum Serves {
     /// Files in this folder.
     Files(String),
     /// Not by itself; why.
-    Nothing(&'static str),
+    Nothing(String),
 }

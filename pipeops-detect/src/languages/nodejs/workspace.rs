@@ -277,7 +277,7 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
     );
     found.framework.clone_from(&inner.framework);
     found.role = inner.role;
-    found.port = inner.port;
+    found.adopt_port(inner);
     found.output = inner.output.as_ref().map(|output| match member.in_root() {
         true => output.clone(),
         false => format!("{}/{output}", member.path),

@@ -147,11 +147,11 @@ fn start(found: &mut Findings, folder: &Folder<'_>) {
             found.add(weight::ENTRY, folder, file, "the program");
             found.plan.start = Some(Command::new("php").arg(file));
             let text = folder.text(file).unwrap_or_default();
-            found.port = match port::port(&text) {
-                Some(Port::Fixed(port)) => Some(port),
-                Some(Port::FromEnvironment) => Some(DEFAULT_PORT),
-                None => listens(file).then_some(DEFAULT_PORT),
-            };
+            match port::port(&text) {
+                Some(Port::Fixed(port)) => found.listens_on(folder, file, port),
+                Some(Port::FromEnvironment) => found.listens_on_variable(folder, file),
+                None => found.port = listens(file).then_some(DEFAULT_PORT),
+            }
         }
         _ => {}
     }

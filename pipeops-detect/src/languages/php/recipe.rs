@@ -171,7 +171,7 @@ impl<'a> Php<'a> {
                 "COPY --from=build /app ./",
                 "sources and packages, without Composer",
             ),
-            false => script.line("COPY . .", "the sources"),
+            false => script.sources(),
         }
         if assets {
             let root = self.root.as_deref().unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::packages::Packages;
 use super::serve::{self, Target};
 use crate::findings::{Findings, weight};
-use crate::plan::Command;
+use crate::plan::{Build, Command};
 use crate::repository::folder::{Folder, is_beside};
 use crate::repository::port::DEFAULT_PORT;
 
@@ -115,6 +115,14 @@ impl Django<'_> {
         paths.find(|path| self.root.has(path))
     }
 
+    /// A file of the project, from the app's folder.
+    fn at(&self, file: &str) -> String {
+        match self.base.as_str() {
+            "" => file.to_owned(),
+            base => format!("{base}/{file}"),
+        }
+    }
+
     /// The files of the settings that are for deployment, with their texts.
     fn settings_files(&self) -> Vec<(String, String)> {
         let Some(module) = self.production() else {
@@ -165,10 +173,7 @@ fn collect_static(
     let Some((file, _)) = files.iter().find(|(_, text)| sets(text)) else {
         return;
     };
-    let file = match project.base.as_str() {
-        "" => file.clone(),
-        base => format!("{base}/{file}"),
-    };
+    let file = project.at(file);
     found.add(
         weight::NONE,
         folder,
@@ -192,7 +197,27 @@ fn collect_static(
             command = command.variable(&name, stand_in(&name));
         }
     }
-    found.plan.build = Some(command.into());
+    let mut compress = command.clone();
+    compress.arguments = vec![manage.to_owned(), "compress".to_owned()];
+    let mut steps = vec![command];
+    if let Some((file, _)) = files.iter().find(|(_, text)| compresses_offline(text))
+        && packages.installs("django-compressor")
+    {
+        let file = project.at(file);
+        let says = "COMPRESS_OFFLINE: pages are compressed once the static files are collected";
+        found.add(weight::NONE, folder, &file, says);
+        steps.push(compress);
+    }
+    found.plan.build = Some(Build { steps });
+}
+
+/// Whether the settings leave it to a command to compress what pages include, instead of the first request.
+fn compresses_offline(text: &str) -> bool {
+    let values = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == "COMPRESS_OFFLINE").then_some(value)
+    });
+    values.last().is_some_and(|value| !value.contains("False"))
 }
 
 /// The variables without which the settings cannot be loaded.
@@ -272,6 +297,8 @@ mod tests {
         "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nimport django";
     const WSGI: (&str, &str) = ("shop/wsgi.py", "");
     const ASGI: (&str, &str) = ("shop/asgi.py", "");
+    const SHOP: (&str, &str) = ("manage.py", MANAGE);
+    const COMPRESSOR: (&str, &str) = ("requirements.txt", "django\ngunicorn\ndjango-compressor");
 
     // One line per layout.
     #[rustfmt::skip]
@@ -292,6 +319,12 @@ mod tests {
             ("config/settings/base.py", "STATIC_ROOT = '/static'\nDATABASES = {'default': env.db('DATABASE_URL')}"),
             ("config/settings/production.py", "SECRET_KEY = os.environ['SECRET_KEY']\nX = os.environ.get('X')"),
         ], &["build DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"]),
+        // Pages that are compressed before they are served.
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput && python manage.py compress"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = not DEBUG\nSECRET_KEY = os.environ['KEY']")], &["build KEY=build-only python manage.py collectstatic --noinput && KEY=build-only python manage.py compress"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = False")], &["build python manage.py collectstatic --noinput"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = env.bool('C', default=False)")], &["build python manage.py collectstatic --noinput"]),
+        (&[("requirements.txt", "django\ngunicorn"), SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput"]),
     ];
 
     #[test]

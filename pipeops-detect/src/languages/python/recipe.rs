@@ -98,6 +98,7 @@ fn prepare(app: &App<'_>, script: &mut Script, assets: bool) -> bool {
         false => "COPY . .",
     };
     script.line(copy, "sources last, because they change most often");
+    script.results(|_| true);
     if let Some(build) = build {
         script.run(
             &[],

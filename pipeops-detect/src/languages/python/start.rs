@@ -126,8 +126,9 @@ impl Project<'_> {
                 .args("--bind 0.0.0.0:$PORT")
         } else {
             let text = self.folder.text(file).unwrap_or_default();
-            let port = ports::of_ini(&text);
-            found.port = port.or(found.port);
+            if let Some(port) = ports::of_ini(&text) {
+                found.listens_on(self.folder, file, port);
+            }
             Command::new("pserve").arg(file)
         });
         true
@@ -156,7 +157,12 @@ impl Project<'_> {
         }
         found.framework = Some(framework.name.to_owned());
         found.plan.start = Some(served.command);
-        found.port = Some(served.port);
+        let told = found.plan.start.as_ref().map(Command::shell);
+        let told = told.is_some_and(|start| start.contains("PORT"));
+        match told || served.port == DEFAULT_PORT {
+            true => found.port = Some(served.port),
+            false => found.listens_on(self.folder, file, served.port),
+        }
         true
     }
 
@@ -491,8 +497,15 @@ impl Project<'_> {
         let command = Command::new("python -m").arg(package);
         found.plan.start = Some(serve::imports_from(command, &module.base));
         let serves = frameworks::asked(self.packages).any(|framework| framework.alone);
-        let port = ports::of(&source.text).map(|port| port.number());
-        found.port = port.or(serves.then_some(DEFAULT_PORT));
+        found.port = serves.then_some(DEFAULT_PORT);
+        match ports::of(&source.text) {
+            Some(ports::Port::FromEnvironment) => {
+                found.listens_on_variable(self.folder, &source.path);
+            }
+            Some(ports::Port::Fixed(port)) => found.listens_on(self.folder, &source.path, port),
+            Some(ports::Port::Unknown) => found.port = Some(DEFAULT_PORT),
+            None => {}
+        }
         true
     }
 }

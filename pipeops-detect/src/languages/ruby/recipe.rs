@@ -235,7 +235,7 @@ impl<'a> Ruby<'a> {
                 "the sources and the built files",
             );
         } else {
-            script.line("COPY . .", "the sources");
+            script.sources();
         }
         app.run(script, start);
     }

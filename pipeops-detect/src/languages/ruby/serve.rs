@@ -197,7 +197,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, framework: &str) {
     let serves = !framework.is_empty() || requires("sinatra/base");
     found.port = match port(&text) {
         _ if classic => Some(DEFAULT_PORT),
-        Some(port) => Some(port),
+        Some(port) => return found.listens_on(folder, file, port),
         None => serves.then_some(DEFAULT_PORT),
     };
 }

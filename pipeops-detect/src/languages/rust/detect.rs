@@ -127,7 +127,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
                 "{} programs, and nothing says which one to deploy",
                 programs.len()
             );
-            found.add(weight::NONE, folder, "Cargo.toml", says);
+            found.stops(weight::NONE, folder, "Cargo.toml", says);
         }
         return;
     };

@@ -37,13 +37,15 @@ fn bound(source: &str) -> Option<u16> {
     if source.contains("var(\"PORT\")") {
         return None;
     }
+    // Local addresses last: another one is the one that a pod is reached by.
     let marks = [
         "0, 0, 0, 0], ",
         "\"0.0.0.0\", ",
+        "0.0.0.0:",
+        "[::]:",
         "127, 0, 0, 1], ",
         "\"127.0.0.1\", ",
         "127.0.0.1:",
-        "[::]:",
     ];
     marks.iter().find_map(|mark| {
         let (_, rest) = source.split_once(mark)?;
@@ -60,6 +62,8 @@ mod tests {
     fn addresses_of_numbers() {
         assert_eq!(bound("SocketAddr::from(([0, 0, 0, 0], 3000))"), Some(3000));
         assert_eq!(bound(".bind((\"127.0.0.1\", 8088))?"), Some(8088));
+        let both = "metrics(\"127.0.0.1:9000\"); serve(\"[::]:3000\")";
+        assert_eq!(bound(both), Some(3000));
         assert_eq!(bound("env::var(\"PORT\") [0, 0, 0, 0], 3000)"), None);
     }
 }

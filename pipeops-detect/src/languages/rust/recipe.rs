@@ -6,6 +6,7 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, debian, program};
+use crate::languages::assets;
 use crate::languages::static_site::recipe as static_site;
 use crate::plan::Build;
 
@@ -25,6 +26,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         true => "a separate stage keeps the compiler, C libraries and headers out of the image",
         false => "a separate stage keeps the compiler out of the image",
     };
+    let node = assets::own_build(app);
+    if let Some(node) = &node {
+        assets::runtime(app, script, Some(node));
+    }
     script.stage(&app.image(system.build_role()), Some("build"), why);
     debian::install(
         script,
@@ -32,6 +37,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "tools that build scripts of the dependencies call",
     );
     script.line("WORKDIR /src", "the source directory");
+    if let Some(node) = &node {
+        assets::beside(script, node);
+    }
     if let Some(output) = &app.detection.output {
         browser_tool(app, script, "trunk", "^0.21");
         script.run(
@@ -135,6 +143,7 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str) {
         "COPY . .",
         "all sources, because the manifests alone don't determine the dependencies; the mounts below cache them",
     );
+    script.results(|_| true);
     let mut caches = caches.to_vec();
     caches.push("/src/target");
     script.run(
