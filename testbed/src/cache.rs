@@ -9,6 +9,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -137,6 +138,17 @@ pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     fs::write(path, content).map_err(Error::io("write", path))
 }
 
+/// Writes a file beside its place and renames it: a reader, or a crash, never meets half a file.
+pub fn replace_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unique = format!(".{name}.{}-{number}.partial", std::process::id());
+    let temporary = path.with_file_name(unique);
+    write_file(&temporary, content)?;
+    fs::rename(&temporary, path).map_err(Error::io("rename to", path))
+}
+
 /// Removes a directory with all that is in it; one that is not there is fine.
 pub fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
@@ -165,6 +177,21 @@ mod tests {
             .publish(&target, |_| panic!("it is there already"))
             .unwrap();
         assert_eq!(fs::read_to_string(target.join("etcd")).unwrap(), "first");
+    }
+
+    #[test]
+    fn a_file_that_many_write_is_always_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("link");
+        let (path, short, long) = (&path, &"a".repeat(10), &"b".repeat(100_000));
+        std::thread::scope(|scope| {
+            for text in [short, long, short, long] {
+                scope.spawn(move || (0..50).for_each(|_| replace_file(path, text).unwrap()));
+            }
+        });
+        let left = fs::read_to_string(path).unwrap();
+        assert!(left == *short || left == *long, "{} bytes", left.len());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::error::{Error, Result, describe};
 use crate::images::{build, on_demand};
 use crate::instance::{Instance, TESTS};
 use crate::servers::images::SUBCOMMAND;
-use crate::servers::server::Server;
+use crate::servers::registry::Anonymous;
+use crate::servers::server::{Context, Server};
 use crate::servers::{self, ALL};
 use crate::up::{Selection, is_image};
 use crate::{status, testing, up};
@@ -161,6 +162,10 @@ fn test(cache: &Cache, testbed: &Path, arguments: &[String]) -> Result<ExitCode>
         )));
     }
     build_images(cache, testbed, &images)?;
+    if let Some(instance) = instance.as_ref().filter(|_| up.contains(&Anonymous.name())) {
+        // It gets what was built now, and loses what is out of date.
+        Anonymous.refresh(&Context::new(cache, instance, &Anonymous))?;
+    }
     let mut cargo = testing::command(workspace, arguments);
     if let Some(instance) = &instance {
         cargo.envs(status::environment(cache, instance)?);

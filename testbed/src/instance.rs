@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cache::{Cache, create_directory, lock_file, remove_tree, write_file};
+use crate::cache::{Cache, create_directory, lock_file, remove_tree, replace_file, write_file};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::process::{self, Process};
@@ -319,15 +319,12 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
-/// Written beside and renamed: a reader, or a crash, never meets half a file.
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let text = serde_json::to_vec(value).map_err(|error| Error::Damaged {
         path: path.to_owned(),
         why: error.to_string(),
     })?;
-    let temporary = path.with_extension("partial");
-    write_file(&temporary, text)?;
-    fs::rename(&temporary, path).map_err(Error::io("rename to", path))
+    replace_file(path, text)
 }
 
 #[cfg(test)]

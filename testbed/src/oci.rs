@@ -2,11 +2,12 @@
 //! exist on the disk only once.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cache::{create_directory, write_file};
+use crate::cache::{create_directory, remove_tree, replace_file};
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
@@ -43,17 +44,28 @@ pub fn add(layout: &Path, storage: &Path, references: &[String]) -> Result<()> {
         link_blob(layout, &v2, blob)?;
     }
     for reference in references {
-        let (repository, tag) = reference
-            .rsplit_once(':')
-            .ok_or_else(|| damaged(layout, &format!("`{reference}` has no tag")))?;
-        tag_image(
-            &v2.join("repositories").join(repository),
-            tag,
-            digest,
-            &blobs,
-        )?;
+        let (repository, tag) = place(&v2, reference)?;
+        tag_image(&repository, tag, digest, &blobs)?;
     }
     Ok(())
+}
+
+/// Removes references, each `repository:tag`, from a registry's storage. Those that it doesn't have are fine.
+pub fn untag(storage: &Path, references: &[String]) -> Result<()> {
+    let v2 = storage.join("docker/registry/v2");
+    for reference in references {
+        let (repository, tag) = place(&v2, reference)?;
+        remove_tree(&repository.join("_manifests/tags").join(tag))?;
+    }
+    Ok(())
+}
+
+/// The folder of a reference's repository, and its tag.
+fn place<'a>(v2: &Path, reference: &'a str) -> Result<(PathBuf, &'a str)> {
+    let (repository, tag) = reference
+        .rsplit_once(':')
+        .ok_or_else(|| damaged(v2, &format!("`{reference}` has no tag")))?;
+    Ok((v2.join("repositories").join(repository), tag))
 }
 
 /// Lets a layout share the blobs that it has in common with another one, whose image it stands on: layers are large.
@@ -78,11 +90,12 @@ fn link_blob(layout: &Path, v2: &Path, digest: &str) -> Result<()> {
         .join(hex.get(..2).unwrap_or_default())
         .join(hex);
     let target = directory.join("data");
-    if target.exists() {
-        return Ok(());
-    }
     create_directory(&directory)?;
-    fs::hard_link(layout.join(blob_path(digest)), &target).map_err(Error::io("link", &target))
+    match fs::hard_link(layout.join(blob_path(digest)), &target) {
+        // Another image has the same blob, or another process adds this one, too.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked.map_err(Error::io("link", &target)),
+    }
 }
 
 fn tag_image(repository: &Path, tag: &str, digest: &str, blobs: &[&str]) -> Result<()> {
@@ -94,13 +107,13 @@ fn tag_image(repository: &Path, tag: &str, digest: &str, blobs: &[&str]) -> Resu
     write_link(&tag.join("index"), digest)?;
     let current = tag.join("current");
     create_directory(&current)?;
-    write_file(&current.join("link"), digest)
+    replace_file(&current.join("link"), digest)
 }
 
 fn write_link(directory: &Path, digest: &str) -> Result<()> {
     let directory = directory.join(digest.replace(':', "/"));
     create_directory(&directory)?;
-    write_file(&directory.join("link"), digest)
+    replace_file(&directory.join("link"), digest)
 }
 
 fn blob_path(digest: &str) -> PathBuf {
@@ -122,6 +135,7 @@ fn damaged(path: &Path, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::write_file;
 
     fn layout(root: &Path) -> PathBuf {
         let layout = root.join("layout");
@@ -163,6 +177,32 @@ mod tests {
             fs::read_to_string(v2.join("blobs/sha256/cc/cc33/data")).unwrap(),
             "layer"
         );
+    }
+
+    #[test]
+    fn an_image_may_be_added_twice_and_by_two_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (layout, storage) = (layout(root.path()), root.path().join("storage"));
+        let references = ["library/app:1".to_owned()];
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| add(&layout, &storage, &references).unwrap());
+            }
+        });
+        add(&layout, &storage, &references).unwrap();
+    }
+
+    #[test]
+    fn a_tag_that_is_removed_leaves_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = root.path().join("storage");
+        let [one, two] = ["library/app:1", "library/app:2"].map(str::to_owned);
+        let both = [one.clone(), two];
+        add(&layout(root.path()), &storage, &both).unwrap();
+        untag(&storage, &[one, "library/unknown:1".to_owned()]).unwrap();
+        let tags = storage.join("docker/registry/v2/repositories/library/app/_manifests/tags");
+        let has = |tag| tags.join(tag).exists();
+        assert_eq!((has("1"), has("2")), (false, true));
     }
 
     #[test]

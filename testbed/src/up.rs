@@ -106,8 +106,8 @@ fn announce<'a>(what: &str, names: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Starts these servers, in parallel where their needs allow. A healthy server keeps running; an unhealthy one is removed and
-/// started again.
+/// Starts these servers, in parallel where their needs allow. A healthy server keeps running and is
+/// [refreshed](Server::refresh); an unhealthy one is removed and started again.
 pub fn up(cache: &Cache, testbed: &Path, selection: &Selection) -> Result<()> {
     install(cache, testbed, selection)?;
     let (instance, _lock) = Instance::claim_and_lock(cache, testbed, TESTS)?;

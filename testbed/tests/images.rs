@@ -57,9 +57,32 @@ fn packages_build_from_source_on_full_images() {
     assert!(said.contains("pg_config executable not found"), "{said}");
 }
 
+/// Takes an image out of the registry, where `install` or an earlier test may have put it.
+fn forget(repository: &str, tag: &str) {
+    let registry = std::env::var("REGISTRY").expect("REGISTRY");
+    let url = format!("http://{registry}/v2/{repository}/manifests");
+    let curl = |arguments: &[&str], reference: &str| {
+        let mut curl = Command::new("curl");
+        let manifest = "Accept: application/vnd.oci.image.manifest.v1+json";
+        curl.args(["--silent", "--show-error", "--header", manifest]);
+        let output = curl.args(arguments).arg(format!("{url}/{reference}"));
+        String::from_utf8(output.output().unwrap().stdout).unwrap()
+    };
+    let head = curl(&["--head"], tag).to_lowercase();
+    let digest = head
+        .lines()
+        .find_map(|line| line.strip_prefix("docker-content-digest: "));
+    if let Some(digest) = digest {
+        curl(&["--fail", "--request", "DELETE"], digest.trim());
+    }
+    let head = curl(&["--head"], tag);
+    assert!(head.contains(" 404 "), "{head}");
+}
+
 #[test]
 #[ignore = "needs testbed: buildkit, registry"]
-fn an_image_is_built_when_it_is_first_asked_for() {
+fn an_image_that_the_registry_lacks_is_there_when_it_is_asked_for() {
+    forget("library/debian", "bookworm-slim");
     let said = build(
         "docker.io/library/debian:bookworm-slim",
         "cat /etc/debian_version",

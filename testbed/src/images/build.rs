@@ -19,6 +19,9 @@ pub const BUILDERS: &[&dyn Server] = &[&registry::Anonymous, &buildkit::BuildKit
 /// The instance that builds images has this suffix to the checkout's own; it exists while it builds.
 pub const BUILDER: &str = "images";
 
+/// The folder with the build contexts and logs.
+const CONTEXTS: &str = "contexts";
+
 /// Builds these images, and first those that they stand on, unless they are in the cache.
 pub fn build(cache: &Cache, testbed: &Path, recipes: &[&'static Recipe]) -> Result<()> {
     if missing(cache, testbed, recipes)?.is_empty() {
@@ -27,6 +30,7 @@ pub fn build(cache: &Cache, testbed: &Path, recipes: &[&'static Recipe]) -> Resu
     let (builder, _lock) = Instance::claim_and_lock(cache, testbed, BUILDER)?;
     // What an interrupted build left behind.
     lifecycle::clear(cache, &builder)?;
+    remove_tree(&builder.directory(CONTEXTS))?;
     let built = build_missing(cache, &builder, recipes);
     let cleared = lifecycle::clear(cache, &builder).and_then(|()| builder.release());
     built.and(cleared)
@@ -56,7 +60,7 @@ impl Recipe {
     fn build(&self, cache: &Cache, builder: &Instance) -> Result<PathBuf> {
         let layout = self.layout(cache, &builder.testbed)?;
         cache.publish(&layout, |output| {
-            let context = builder.directory("contexts").join(&self.name);
+            let context = builder.directory(CONTEXTS).join(&self.name);
             create_directory(&context)?;
             for input in &self.inputs {
                 input.stage(cache, &builder.testbed, &context)?;
@@ -94,7 +98,7 @@ impl Recipe {
             build.arg(format!("--opt=build-arg:{name}={value}"));
         }
         let log = builder
-            .directory("contexts")
+            .directory(CONTEXTS)
             .join(format!("{}.log", self.name));
         run_long(&format!("image {}", self.name), &log, &mut build)
     }
@@ -129,15 +133,10 @@ impl Input {
 /// debootstrap's tree, with package sources and certificate authorities as this machine has them. The machine is a Debian 12.
 fn stage_debian(context: &Path, suite: &str) -> Result<()> {
     let root = context.join("rootfs");
-    let mut bootstrap = Command::new("debootstrap");
-    bootstrap
-        .args(["--variant=minbase", "--include=ca-certificates", suite])
-        .arg(&root)
-        .arg(packages::mirror());
     run_long(
         &format!("image {suite}: debootstrap"),
         &context.join("debootstrap.log"),
-        &mut bootstrap,
+        &mut debootstrap(&root, suite),
     )?;
     run(Command::new("sh")
         .args(["-c", FINISH_DEBIAN, "sh"])
@@ -146,10 +145,34 @@ fn stage_debian(context: &Path, suite: &str) -> Result<()> {
     .map(drop)
 }
 
+/// debootstrap mounts file systems in the tree. In a mount namespace these end with it, also when it is killed.
+fn debootstrap(root: &Path, suite: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "debootstrap", "--variant=minbase"])
+        .args(["--include=ca-certificates", suite])
+        .arg(root)
+        .arg(packages::mirror());
+    command
+}
+
 /// The compiler, cargo and the standard library, without documentation and other targets.
 fn stage_rust(context: &Path) -> Result<()> {
     run(Command::new("sh")
         .args(["-c", COPY_RUST, "sh"])
         .arg(context))
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_debootstrap_mounts_ends_with_it() {
+        let command = debootstrap(Path::new("/root"), "trixie");
+        assert_eq!(command.get_program(), "unshare");
+        let arguments: Vec<_> = command.get_args().take(2).collect();
+        assert_eq!(arguments, ["--mount", "debootstrap"]);
+    }
 }

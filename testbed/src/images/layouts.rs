@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::recipe::{Input, Recipe};
 use super::table::{RECIPES, find};
-use crate::cache::Cache;
+use crate::cache::{Cache, create_directory, lock_file};
 use crate::command::run;
 use crate::error::{Error, Result};
 use crate::oci;
@@ -112,12 +112,19 @@ impl Input {
     }
 }
 
-/// Adds every image that was built to the storage of a registry.
+/// Adds every image that was built to the storage of a registry, and removes the tags of those that weren't. After a change to
+/// a Dockerfile, such a tag would lead to an image of the old one.
 pub fn add_all(cache: &Cache, testbed: &Path, storage: &Path) -> Result<()> {
+    create_directory(storage)?;
+    // Without it, one process could remove a tag that another one has just added.
+    let lock = storage.join("base-images.lock");
+    let _lock = lock_file(&lock, "waiting for another process to add base images")?;
     for recipe in RECIPES.iter() {
         let layout = recipe.layout(cache, testbed)?;
         if layout.exists() {
             oci::add(&layout, storage, &recipe.references)?;
+        } else {
+            oci::untag(storage, &recipe.references)?;
         }
     }
     Ok(())
@@ -197,6 +204,46 @@ mod tests {
                 "python-3.13-slim",
             ]
         );
+    }
+
+    /// A copy of the Dockerfiles.
+    fn copied(root: &Path) -> &Path {
+        create_directory(&root.join("images")).unwrap();
+        for file in fs::read_dir(testbed().join("images")).unwrap().flatten() {
+            if file.path().is_file() {
+                fs::copy(file.path(), root.join("images").join(file.file_name())).unwrap();
+            }
+        }
+        root
+    }
+
+    #[test]
+    fn a_changed_dockerfile_takes_its_old_image_out_of_the_registry() {
+        let root = tempfile::tempdir().unwrap();
+        let testbed = copied(root.path());
+        let (cache, storage) = (Cache::at(testbed.join("cache")), testbed.join("storage"));
+        let recipe = find("debian:bookworm-slim").unwrap();
+        let layout = recipe.layout(&cache, testbed).unwrap();
+        let blobs = layout.join("blobs/sha256");
+        create_directory(&blobs).unwrap();
+        let write = |path: PathBuf, text: &str| fs::write(path, text).unwrap();
+        write(
+            layout.join("index.json"),
+            r#"{"manifests":[{"digest":"sha256:aa11"}]}"#,
+        );
+        let manifest = r#"{"config":{"digest":"sha256:bb22"},"layers":[]}"#;
+        write(blobs.join("aa11"), manifest);
+        write(blobs.join("bb22"), "config");
+        let tags = storage.join("docker/registry/v2/repositories/library/debian/_manifests/tags");
+        let is_tagged = || tags.join("bookworm-slim/current/link").exists();
+
+        add_all(&cache, testbed, &storage).unwrap();
+        assert!(is_tagged());
+        let dockerfile = testbed.join(format!("images/{}.Dockerfile", recipe.dockerfile));
+        let text = fs::read_to_string(&dockerfile).unwrap();
+        write(dockerfile, &format!("{text}\nLABEL changed=1\n"));
+        add_all(&cache, testbed, &storage).unwrap();
+        assert!(!is_tagged());
     }
 
     #[test]
