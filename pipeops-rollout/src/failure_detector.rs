@@ -1,7 +1,7 @@
 //! Decides when a stalled rollout has failed.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,16 +21,17 @@ pub(crate) enum WaitDecision {
     Wait(Option<Instant>),
 }
 
-/// Remembers each cause: how long it has lasted, and what it was.
+/// Remembers each cause in each pod: how long it has lasted, and what it was.
 #[derive(Debug, Default)]
 pub(crate) struct FailureDetector {
-    lasting: HashMap<Cause, Lasting>,
+    lasting: BTreeMap<(Cause, Option<String>), Lasting>,
     /// A `ProgressDeadlineExceeded` from before the change, which Kubernetes keeps until the first progress.
     stale: Option<Condition>,
 }
 
 #[derive(Debug)]
 struct Lasting {
+    /// When the cause appeared, in this or another pod.
     since: Instant,
     /// When it vanished. `None` while the state shows it.
     gone: Option<Instant>,
@@ -47,7 +48,7 @@ impl FailureDetector {
     /// A detector that ignores this `Progressing` condition from before the change.
     pub(crate) fn new(before: Option<Condition>) -> Self {
         Self {
-            lasting: HashMap::new(),
+            lasting: BTreeMap::new(),
             stale: before.filter(is_exceeded),
         }
     }
@@ -104,18 +105,24 @@ impl FailureDetector {
         }
         self.lasting.retain(|_, lasting| lasting.is_fresh(now));
         for finding in findings {
-            let before = self.lasting.get(&finding.cause);
             let lasting = Lasting {
-                since: before.map_or(now, |lasting| lasting.since),
+                since: self.since(finding.cause).unwrap_or(now),
                 gone: None,
                 latest: finding.clone(),
             };
-            self.lasting.insert(finding.cause, lasting);
+            let pod = finding.pod().map(str::to_owned);
+            self.lasting.insert((finding.cause, pod), lasting);
         }
     }
 
+    /// When a cause appeared first. It lasts while any pod shows it.
+    fn since(&self, cause: Cause) -> Option<Instant> {
+        let own = self.lasting.iter().filter(|((one, _), _)| *one == cause);
+        own.map(|(_, lasting)| lasting.since).min()
+    }
+
     fn end_of_grace(&self, finding: &Finding) -> Option<Instant> {
-        let since = self.lasting.get(&finding.cause)?.since;
+        let since = self.since(finding.cause)?;
         match finding.grace {
             Grace::None => Some(since),
             Grace::For(grace) => Some(since + grace),
@@ -248,6 +255,44 @@ mod tests {
         let configured = broken("CreateContainerConfigError", "m");
         assert_eq!(explain(&configured, 50), Some(Cause::ConfigOther));
         assert_eq!(explain(&with_pods(&[], json!({})), 50), None, "it's gone");
+    }
+
+    #[test]
+    fn each_pod_that_a_retry_hides_explains() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let down = || waiting("ErrImagePull", "dial tcp: connect: connection refused");
+        let pulling = || waiting("ContainerCreating", "");
+        let pods = |a, b| {
+            let pods = [pod("web-2-a", "web-2", a), pod("web-2-b", "web-2", b)];
+            with_pods(&pods, json!({"observedGeneration": 2}))
+        };
+        // Whichever pod starts in the end: the other one still can't pull.
+        for (a, b) in [(pulling(), running(true)), (running(true), pulling())] {
+            let mut detector = FailureDetector::default();
+            decide(&mut detector, &pods(down(), down()), at(0));
+            let now = pods(a, b);
+            decide(&mut detector, &now, at(10));
+            let current = findings(&now, &Limits::default());
+            let found = detector.explain(&now, current, at(15)).unwrap();
+            assert_eq!(found.cause, Cause::ImageRegistryDown);
+        }
+    }
+
+    #[test]
+    fn a_cause_lasts_while_one_pod_after_another_shows_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut detector = FailureDetector::default();
+        for (number, second) in (0..90).step_by(20).enumerate() {
+            let down = waiting("ErrImagePull", "dial tcp: connect: connection refused");
+            let pods = [pod(&format!("web-2-{number}"), "web-2", down)];
+            let state = with_pods(&pods, json!({"observedGeneration": 2}));
+            assert_eq!(
+                decide(&mut detector, &state, at(second)),
+                WaitDecision::Wait(Some(at(90)))
+            );
+        }
     }
 
     #[test]

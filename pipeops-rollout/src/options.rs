@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeops_core::{Redactor, Stack};
+use pipeops_core::{Object, Redactor, Stack};
 
 use crate::diagnose::Limits;
 use crate::lease::LeaseOptions;
@@ -13,8 +13,9 @@ use crate::strategy::{DeploymentUpdate, RolloutStrategy};
 const DEADLINE: Duration = Duration::from_secs(300);
 /// How long after its progress deadline a rollout fails, so that Kubernetes can report the stall first.
 const AFTER_PROGRESS: Duration = Duration::from_secs(60);
-/// The longest deadline that a stack can ask for. A runner limits the whole step, rollback included, to 30 min by default.
+/// The longest deadlines that a Deployment can ask for. A runner limits the whole step, rollback included, to 30 min by default.
 const LONGEST_OF_STACK: Duration = Duration::from_secs(1200);
+const LONGEST_ROLLBACK: Duration = Duration::from_secs(540);
 
 /// What a failed first deployment leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +39,7 @@ pub enum FirstFailure {
 ///     .create_namespace(true)
 ///     .deadline(Duration::from_secs(600))
 ///     .max_restarts(5);
-/// assert_eq!(options.rollback_deadline, Duration::from_secs(300));
+/// assert_eq!(options.rollback_deadline, None); // it follows the Deployment
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -49,8 +50,9 @@ pub struct RolloutOptions {
     /// How long a revision may take to become healthy. Default: 60 s more than the Deployment's `progressDeadlineSeconds`, at
     /// most 20 min; 5 min if the stack doesn't set one.
     pub deadline: Option<Duration>,
-    /// How long a rollback may take. Default: 5 min.
-    pub rollback_deadline: Duration,
+    /// How long a rollback may take. Default: 60 s more than the `progressDeadlineSeconds` of the Deployment that is restored,
+    /// at least 5 min and at most 9 min.
+    pub rollback_deadline: Option<Duration>,
     /// Whether to create a missing namespace. Default: false, because it needs a cluster-wide permission.
     pub create_namespace: bool,
     /// Whether to validate all objects by a dry run before the first one is applied. Default: true.
@@ -70,7 +72,7 @@ impl Default for RolloutOptions {
         Self {
             strategy: Arc::new(DeploymentUpdate),
             deadline: None,
-            rollback_deadline: DEADLINE,
+            rollback_deadline: None,
             create_namespace: false,
             check_first: true,
             first_failure: FirstFailure::default(),
@@ -99,7 +101,7 @@ impl RolloutOptions {
     /// Sets how long a rollback may take.
     #[must_use]
     pub fn rollback_deadline(mut self, deadline: Duration) -> Self {
-        self.rollback_deadline = deadline;
+        self.rollback_deadline = Some(deadline);
         self
     }
 
@@ -158,28 +160,68 @@ impl RolloutOptions {
         let of_stack = || Some((progress_deadline(stack)? + AFTER_PROGRESS).min(LONGEST_OF_STACK));
         self.deadline.or_else(of_stack).unwrap_or(DEADLINE)
     }
+
+    /// The deadline for the restoration of this workload.
+    pub(crate) fn rollback_deadline_of(&self, workload: Option<&Object>) -> Duration {
+        let of_workload = || {
+            let progress = workload.and_then(workload_deadline)?;
+            Some((progress + AFTER_PROGRESS).clamp(DEADLINE, LONGEST_ROLLBACK))
+        };
+        self.rollback_deadline
+            .or_else(of_workload)
+            .unwrap_or(DEADLINE)
+    }
 }
 
-/// The progress deadline that the stack's Deployment sets. The largest number stands for none.
+/// The progress deadline that the stack's Deployment sets.
 pub(crate) fn progress_deadline(stack: &Stack) -> Option<Duration> {
-    let seconds = stack.workload()?.value()["spec"]["progressDeadlineSeconds"].as_u64()?;
+    workload_deadline(stack.workload()?)
+}
+
+/// The progress deadline of a Deployment. The largest number stands for none.
+fn workload_deadline(workload: &Object) -> Option<Duration> {
+    let seconds = workload.value()["spec"]["progressDeadlineSeconds"].as_u64()?;
     let is_set = seconds < u64::from(i32::MAX.unsigned_abs());
     is_set.then(|| Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
 mod tests {
-    use pipeops_core::Object;
     use serde_json::{Value, json};
 
     use super::*;
 
+    fn deployment(progress: Value) -> Object {
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {"progressDeadlineSeconds": progress}});
+        Object::new(deployment).unwrap()
+    }
+
+    #[test]
+    fn the_deadline_of_a_rollback_follows_the_deployment_unless_it_is_set() {
+        let deadline = |options: &RolloutOptions, progress: Value| {
+            let workload = deployment(progress);
+            options.rollback_deadline_of(Some(&workload)).as_secs()
+        };
+        let default = RolloutOptions::default();
+        assert_eq!(default.rollback_deadline_of(None), DEADLINE);
+        for (progress, expected) in [
+            (Value::Null, 300),
+            (json!(30), 300),
+            (json!(300), 360),
+            (json!(900), 540),
+            (json!(i32::MAX), 300),
+        ] {
+            assert_eq!(deadline(&default, progress.clone()), expected, "{progress}");
+        }
+        let set = default.rollback_deadline(Duration::from_secs(90));
+        assert_eq!(deadline(&set, json!(600)), 90);
+    }
+
     #[test]
     fn the_deadline_follows_the_stack_unless_it_is_set() {
         let deadline = |options: &RolloutOptions, progress: Value| {
-            let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-                "spec": {"progressDeadlineSeconds": progress}});
-            let objects = vec![Object::new(deployment).unwrap()];
+            let objects = vec![deployment(progress)];
             let stack = Stack::new("web", "shop", "abc".parse().unwrap(), objects);
             options.deadline_of(&stack).as_secs()
         };

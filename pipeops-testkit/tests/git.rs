@@ -54,6 +54,13 @@ async fn git_clones_fetches_more_and_finds_the_objects_sound() {
         Path::new("bin/run")
     );
     git_ok(&all, &["fsck", "--strict"]).await;
+    repo.annotated_tag("v2", &second, "The second").unwrap();
+    git_ok(&all, &["fetch", "--quiet", "--tags", "origin"]).await;
+    let tag = git_ok(&all, &["cat-file", "-t", "v2"]).await;
+    assert_eq!(tag.as_deref(), Some("tag"));
+    let tagged = git_ok(&all, &["rev-parse", "v2^{commit}"]).await;
+    assert_eq!(tagged, Some(second));
+    git_ok(&all, &["fsck", "--strict"]).await;
     let third = repo.commit(&[("new", "file")], "Third").unwrap();
     git_ok(&all, &["fetch", "--quiet", "origin"]).await;
     let fetched = git_ok(&all, &["rev-parse", "origin/main"]).await;

@@ -70,7 +70,9 @@ impl Run<'_> {
             None => self.live().await?,
         };
         self.sync().await?;
-        let limit = self.options.rollback_deadline;
+        let mut objects = healthy.objects.iter();
+        let workload = objects.find(|object| self.target.is_workload(object));
+        let limit = self.options.rollback_deadline_of(workload);
         if let WaitResult::Failed(finding) = self
             .wait_until_complete(applied.generation, limit, None)
             .await?

@@ -18,12 +18,16 @@ use pipeops_core::tls::client_config;
 
 use super::error::{Source, chain_text};
 use super::tally::Tally;
-use super::{CloneError, CloneRequest, Cloned};
+use super::{CloneError, CloneLimits, CloneRequest, Cloned};
 use crate::git::RepositoryUrl;
 use crate::project::Login;
 
 /// How long the server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much longer one request may take than the whole work, whose own limit ends first and is the one to report. Without it, a
+/// server that sends a byte now and then would keep the blocking thread for ever.
+const REQUEST_MARGIN: Duration = Duration::from_secs(1);
 
 /// Fetches into `folder`, which must not exist. Stops soon after `stop` is set.
 pub(super) fn fetch(
@@ -57,7 +61,7 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
         .and_then(|prepared| prepared.with_revision(Some(request.commit.as_str())))
         .map_err(failed)?
         .with_shallow(depth);
-    let http = http_options(request.login.as_ref(), request.limits.idle).map_err(failed)?;
+    let http = http_options(request.login.as_ref(), &request.limits).map_err(failed)?;
     Ok(prepared.configure_connection(move |connection| {
         connection.set_transport_options(Box::new(http.clone()));
         // By default, gix asks credential helpers or the terminal.
@@ -68,11 +72,15 @@ fn prepare(folder: &Path, request: &CloneRequest) -> Result<PrepareFetch, CloneE
 
 pub(super) fn http_options(
     login: Option<&Login>,
-    idle: Duration,
+    limits: &CloneLimits,
 ) -> Result<http::Options, gix::Error> {
     let tls = client_config(&[]).map_err(gix::Error::from_error)?;
-    let configure_client = move |client: reqwest::blocking::ClientBuilder| {
-        Ok(client
+    let (idle, whole) = (limits.idle, limits.time.saturating_add(REQUEST_MARGIN));
+    let configure_client = move |_: reqwest::blocking::ClientBuilder| {
+        // The timeout of the async client is that of a whole request, the one of the blocking client that of each read.
+        let client = reqwest::ClientBuilder::new().timeout(whole);
+        Ok(reqwest::blocking::ClientBuilder::from(client)
+            .http1_title_case_headers()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(idle)
             .tls_backend_preconfigured(tls.clone()))

@@ -66,9 +66,11 @@ impl GitFetcher {
             return Ok(commit);
         }
         let revision = revision.to_owned();
-        ask_server(project, move |url, login| {
-            resolve::resolve(url, login, &revision)
-        })
+        ask_server(
+            project,
+            CloneLimits::default(),
+            move |url, login, limits| resolve::resolve(url, login, limits, &revision),
+        )
         .await
     }
 
@@ -77,22 +79,28 @@ impl GitFetcher {
     /// # Errors
     /// [`CloneError::NotConfigured`] when the project has no repository; otherwise the errors of a clone.
     pub async fn refs(&self, project: &Project) -> Result<Vec<String>, CloneError> {
-        ask_server(project, resolve::names).await
+        ask_server(project, CloneLimits::default(), resolve::names).await
     }
 }
 
-/// Runs blocking work with the URL and the login of the project's repository.
-async fn ask_server<T: Send + 'static>(
+/// Runs blocking work with the URL and the login of the project's repository. The work ends soon after its limit.
+pub(super) async fn ask_server<T, W>(
     project: &Project,
-    work: impl FnOnce(&RepositoryUrl, Option<&Login>) -> Result<T, CloneError> + Send + 'static,
-) -> Result<T, CloneError> {
+    limits: CloneLimits,
+    work: W,
+) -> Result<T, CloneError>
+where
+    T: Send + 'static,
+    W: FnOnce(&RepositoryUrl, Option<&Login>, &CloneLimits) -> Result<T, CloneError>,
+    W: Send + 'static,
+{
     let url = project.repository.clone();
     let url = url.ok_or_else(|| CloneError::NotConfigured {
         project: project.name.clone(),
     })?;
     let (server, login) = (url.clone(), project.secrets.git.clone());
-    let limit = CloneLimits::default().time;
-    let asked = spawn_blocking(move || work(&server, login.as_ref()));
+    let limit = limits.time;
+    let asked = spawn_blocking(move || work(&server, login.as_ref(), &limits));
     match timeout(limit, asked).await {
         Ok(asked) => asked.unwrap_or_else(|panic| Err(CloneError::internal(&url, panic))),
         Err(_) => Err(CloneError::Timeout { url, limit }),

@@ -31,6 +31,7 @@ type Target = (String, CommitSha);
 pub(super) fn resolve(
     url: &RepositoryUrl,
     login: Option<&Login>,
+    limits: &CloneLimits,
     revision: &str,
 ) -> Result<CommitSha, CloneError> {
     let unknown = || CloneError::UnknownRevision {
@@ -38,7 +39,7 @@ pub(super) fn resolve(
         revision: revision.chars().take(100).collect(),
     };
     check_ref_name(revision).map_err(|_| unknown())?;
-    let targets = list(url, login, prefixes(revision))
+    let targets = list(url, login, limits, prefixes(revision))
         .map_err(|error| CloneError::remote(url, login, error))?;
     if let Some(commit) = named(&targets, revision) {
         return Ok(commit.clone());
@@ -62,10 +63,15 @@ pub(super) fn resolve(
 }
 
 /// The short names of all branches and tags.
-pub(super) fn names(url: &RepositoryUrl, login: Option<&Login>) -> Result<Vec<String>, CloneError> {
+pub(super) fn names(
+    url: &RepositoryUrl,
+    login: Option<&Login>,
+    limits: &CloneLimits,
+) -> Result<Vec<String>, CloneError> {
     let mut kinds = RefPrefixes::new();
     kinds.extend(KINDS.map(BString::from));
-    let targets = list(url, login, kinds).map_err(|error| CloneError::remote(url, login, error))?;
+    let targets =
+        list(url, login, limits, kinds).map_err(|error| CloneError::remote(url, login, error))?;
     let short = |name: &str| {
         KINDS
             .iter()
@@ -107,10 +113,11 @@ fn prefixes(revision: &str) -> RefPrefixes {
 fn list(
     url: &RepositoryUrl,
     login: Option<&Login>,
+    limits: &CloneLimits,
     prefixes: RefPrefixes,
 ) -> Result<Vec<Target>, gix::Error> {
     let mut transport = connect(url.as_str(), Default::default())?;
-    transport.configure(&http_options(login, CloneLimits::default().idle)?)?;
+    transport.configure(&http_options(login, limits)?)?;
     let service = Service::UploadPack;
     // By default, gix asks credential helpers or the terminal.
     let no_login = |_| Ok(None);

@@ -1,6 +1,7 @@
 //! Clones from the stand-in git server.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use pipeops_core::{Diagnose, RetryClass};
 use pipeops_testkit::fault::{Fault, Matcher};
 use pipeops_testkit::git::{GitOptions, GitServer, Repo};
 
+use super::fetcher::ask_server;
 use super::*;
 use crate::project::Project;
 use crate::workspace::Workspaces;
@@ -129,6 +131,75 @@ async fn a_branch_a_tag_and_a_short_sha_resolve_to_their_commit() {
     let empty = Project::new("shop").unwrap();
     let error = GitFetcher.resolve(&empty, "main").await.unwrap_err();
     assert!(error.diagnosis().fixes[0].contains("repository"));
+}
+
+#[tokio::test]
+async fn tags_and_branches_with_misleading_names_resolve_to_their_commit() {
+    let setup = setup(GitOptions::default()).await;
+    let old = setup.repo.commit(&[("a", "1")], "First").unwrap();
+    let new = setup.repo.commit(&[("a", "2")], "Second").unwrap();
+    let on = |branch: &str| {
+        let change = setup.repo.change().file("b", branch).branch(branch);
+        change.commit("Elsewhere").unwrap()
+    };
+    // Short SHAs of other commits, and names with hexadecimal digits alone.
+    let (as_sha, beef, cafe) = (on(&new[..7]), on("beef"), on("CAFE42"));
+    let both = on("both");
+    setup.repo.tag("both", &old).unwrap();
+    setup.repo.tag("feed", &old).unwrap();
+    setup.repo.annotated_tag("v1", &old, "One").unwrap();
+    setup.repo.annotated_tag("dead", &new, "Two").unwrap();
+    let project = Project::new("shop")
+        .unwrap()
+        .repository(setup.repo.url().parse().unwrap());
+    for (name, commit) in [
+        ("v1", &old),
+        ("refs/tags/v1", &old),
+        ("dead", &new),
+        ("both", &both),
+        ("refs/heads/both", &both),
+        ("refs/tags/both", &old),
+        ("feed", &old),
+        ("beef", &beef),
+        ("CAFE42", &cafe),
+        (&new[..7], &as_sha),
+        (&new[..8], &new),
+        (&old[..9], &old),
+    ] {
+        let resolved = GitFetcher.resolve(&project, name).await.unwrap();
+        assert_eq!(resolved.as_str(), commit, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_sends_a_byte_now_and_then_keeps_no_thread() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/team/shop", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // A line of 64 KiB, of which a byte comes well before the connection counts as idle.
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\nfff0";
+        let mut sent = stream.write_all(head.as_bytes());
+        while sent.is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+            sent = stream.write_all(b"x");
+        }
+    });
+    let project = Project::new("shop")
+        .unwrap()
+        .repository(url.parse().unwrap());
+    let mut limits = CloneLimits::default();
+    limits.time = Duration::from_millis(200);
+    let (ended, wait) = tokio::sync::oneshot::channel();
+    let asked = ask_server(&project, limits, move |url, login, limits| {
+        let result = resolve::names(url, login, limits);
+        let _ = ended.send(());
+        result
+    });
+    let error = asked.await.unwrap_err();
+    assert_is!(error, Timeout);
+    let ended = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    ended.expect("the thread still reads").unwrap();
 }
 
 #[tokio::test]

@@ -36,10 +36,11 @@ impl Error {
         refused
     }
 
-    pub(super) fn stopped() -> Self {
+    /// The service is shut down. `fix` says what to do then.
+    pub(super) fn stopped(fix: &str) -> Self {
         let diagnosis = Diagnosis::new(&codes::api::UNAVAILABLE)
             .error("the service is shut down")
-            .fixes(["Send the webhook again once the service runs again"]);
+            .fixes([fix]);
         Self::new(StatusCode::SERVICE_UNAVAILABLE, diagnosis)
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn projects(
 
 pub(super) async fn health(State(state): State<super::state::State>) -> Result<Json<Value>, Error> {
     if state.runner.is_stopped() {
-        return Err(Error::stopped());
+        return Err(Error::stopped("Start the service again"));
     }
     state.store.last_event().await?;
     Ok(Json(json!({"status": "ok"})))

@@ -1,5 +1,6 @@
 //! The routes, as forges, programs and browsers use them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,7 +8,7 @@ use axum::response::Response;
 use futures::StreamExt;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use pipeops_core::Event;
+use pipeops_core::{BuildRequest, BuiltImage, Event, EventSink, Failure, ImageBuilder};
 use pipeops_testkit::webhook::{Sender, sign};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
@@ -212,8 +213,12 @@ async fn a_service_that_is_shut_down_refuses_webhooks() {
     let (status, answer) = server.push(&payload('1', '2')).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["error"]["error"], "the service is shut down");
-    let (status, _) = server.get("/healthz").await;
+    let fix = "Send the webhook again once the service runs again";
+    assert_eq!(answer["error"]["fixes"], json!([fix]));
+    let (status, answer) = server.get("/healthz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let fixes = &answer["error"]["fixes"];
+    assert_eq!(*fixes, json!(["Start the service again"]));
     assert_eq!(server.deployments().await, 0);
 }
 
@@ -226,6 +231,42 @@ async fn the_routes_fit_into_a_host_with_its_own_state() {
         let response = host.clone().oneshot(get(path, "localhost")).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
     }
+}
+
+/// A builder that belongs to a runner.
+#[derive(Debug)]
+struct Owned(#[expect(dead_code, reason = "only its life counts")] Arc<()>);
+
+#[async_trait::async_trait]
+impl ImageBuilder for Owned {
+    async fn build(&self, _: BuildRequest, _: &dyn EventSink) -> Result<BuiltImage, Failure> {
+        unreachable!("nothing is queued")
+    }
+}
+
+#[tokio::test]
+async fn the_last_router_that_is_dropped_stops_the_runner() {
+    let folder = tempfile::tempdir().unwrap();
+    let owned = Arc::new(());
+    let runner = Arc::downgrade(&owned);
+    let service = Service::builder(SqliteStore::in_memory().unwrap())
+        .image_builder(Owned(owned))
+        .workspaces(folder.path());
+    let service = service.start().await.unwrap();
+    let (first, last): (Router, Router) = (service.router(), service.router());
+    drop(service);
+    drop(first);
+    let response = last.clone().oneshot(get("/healthz", "localhost")).await;
+    assert_eq!(response.unwrap().status(), StatusCode::OK);
+    assert!(runner.upgrade().is_some(), "a router needs it");
+    drop(last);
+    let stopped = async {
+        while runner.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let stopped = tokio::time::timeout(Duration::from_secs(60), stopped).await;
+    stopped.expect("the runner is still there");
 }
 
 #[tokio::test]

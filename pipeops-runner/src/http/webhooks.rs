@@ -20,7 +20,8 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Response, Error> {
     if state.runner.is_stopped() {
-        return Err(Error::stopped());
+        let fix = "Send the webhook again once the service runs again";
+        return Err(Error::stopped(fix));
     }
     let limit = state.options.body_limit;
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());

@@ -115,3 +115,20 @@ impl From<StoreError> for StepsError {
         Self::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_rollout_that_is_cut_off_may_have_changed_the_cluster() {
+        for step in Step::ALL {
+            let failure = StepFailure::timeout(step, Duration::from_secs(90));
+            let expected = (step == Step::Rollout).then_some(false);
+            assert_eq!(failure.rolled_back(), expected, "{step}");
+            assert!(failure.diagnosis().error.contains("longer than 90 s"));
+        }
+        let cut_off = StepFailure::timeout(Step::Rollout, Duration::ZERO);
+        assert_eq!(cut_off.retry_class(), RetryClass::Exhausted);
+    }
+}

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::moby::filesync::v1::BytesMessage;
 use bollard_buildkit_proto::moby::filesync::v1::file_send_client::FileSendClient;
 use bytes::Bytes;
+use jiff::Timestamp;
 use pipeops_core::ImageRef;
 use serde_json::json;
 use tonic::Request;
@@ -124,6 +125,9 @@ impl Build {
                 line.created.clone_from(&config.created);
             }
         }
+        if let Some(epoch) = export.epoch.and_then(time_of) {
+            set_epoch(&mut config, epoch);
+        }
         let mut layers: Vec<Descriptor> = state
             .layers
             .iter()
@@ -227,5 +231,49 @@ impl Build {
         }
         let own = |(key, value): (&str, String)| (key.to_owned(), value);
         response.into_iter().map(own).collect()
+    }
+}
+
+fn time_of(seconds: i64) -> Option<Timestamp> {
+    Timestamp::from_second(seconds).ok()
+}
+
+/// Sets the time of an image. Lines of its history that are younger, or have no time, get the same one.
+fn set_epoch(config: &mut ImageConfig, epoch: Timestamp) {
+    for line in &mut config.history {
+        let created = line.created.as_ref().and_then(|time| time.parse().ok());
+        if created.is_none_or(|created: Timestamp| created > epoch) {
+            line.created = Some(epoch.to_string());
+        }
+    }
+    config.created = Some(epoch.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::History;
+
+    #[test]
+    fn an_epoch_is_the_time_of_the_image_and_of_what_is_younger() {
+        let line = |created: Option<&str>| History {
+            created: created.map(str::to_owned),
+            ..History::default()
+        };
+        let mut config = ImageConfig::scratch();
+        config.history = vec![
+            line(Some("2020-01-01T00:00:00Z")),
+            line(Some("2026-01-01T00:00:00Z")),
+            line(None),
+        ];
+        let epoch = "2023-11-14T22:13:20Z";
+        set_epoch(&mut config, epoch.parse().unwrap());
+        let times: Vec<&str> = config
+            .history
+            .iter()
+            .filter_map(|line| line.created.as_deref())
+            .collect();
+        assert_eq!(times, ["2020-01-01T00:00:00Z", epoch, epoch]);
+        assert_eq!(config.created.as_deref(), Some(epoch));
     }
 }

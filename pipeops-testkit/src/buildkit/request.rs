@@ -47,6 +47,8 @@ pub(super) struct Export {
     /// Docker's media types instead of OCI's.
     pub(super) docker_types: bool,
     pub(super) annotations: BTreeMap<String, String>,
+    /// The time of the image, and of what is younger in its history: `source-date-epoch`, in seconds.
+    pub(super) epoch: Option<i64>,
 }
 
 /// Attributes that only say how commands are run or how much is printed: nothing here depends on them.
@@ -221,6 +223,7 @@ fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
             "push" => export.push = yes,
             "push-by-digest" => export.by_digest = yes,
             "oci-mediatypes" => export.docker_types = !yes,
+            "source-date-epoch" if !value.is_empty() => export.epoch = Some(epoch(value)?),
             "compression" if value != "gzip" => {
                 let what = format!("the compression {value:?} (only gzip)");
                 return Err(BuildError::unsupported(what));
@@ -242,6 +245,11 @@ fn image_export(attrs: &HashMap<String, String>) -> BuildResult<Export> {
         return Err(BuildError::new(message));
     }
     Ok(export)
+}
+
+fn epoch(value: &str) -> BuildResult<i64> {
+    let invalid = |error| BuildError::new(format!("invalid SOURCE_DATE_EPOCH value: {error}"));
+    value.parse().map_err(invalid)
 }
 
 fn names(value: &str) -> BuildResult<Vec<ImageRef>> {
@@ -288,6 +296,17 @@ mod tests {
             (build.no_cache, build.platform.as_str()),
             (true, "linux/arm64")
         );
+    }
+
+    #[test]
+    fn the_time_of_an_image_is_a_number_of_seconds() {
+        let export = |value: &str| {
+            let attrs = [("source-date-epoch".to_owned(), value.to_owned())];
+            image_export(&attrs.into())
+        };
+        assert_eq!(export("1700000000").unwrap().epoch, Some(1_700_000_000));
+        assert_eq!(export("").unwrap().epoch, None);
+        assert!(export("yesterday").is_err());
     }
 
     #[test]

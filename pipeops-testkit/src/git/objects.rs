@@ -1,4 +1,4 @@
-//! Git objects in memory: blobs, trees and commits under the SHA-1 of their content.
+//! Git objects in memory: blobs, trees, commits and annotated tags under the SHA-1 of their content.
 //!
 //! The encodings are those of [git's object format](https://git-scm.com/book/en/v2/Git-Internals-Git-Objects).
 
@@ -41,6 +41,7 @@ pub(super) enum Kind {
     Commit = 1,
     Tree = 2,
     Blob = 3,
+    Tag = 4,
 }
 
 impl Kind {
@@ -49,6 +50,7 @@ impl Kind {
             Self::Commit => "commit",
             Self::Tree => "tree",
             Self::Blob => "blob",
+            Self::Tag => "tag",
         }
     }
 }
@@ -96,6 +98,8 @@ pub(super) struct CommitInfo {
 pub(super) struct Objects {
     objects: HashMap<Oid, Object>,
     commits: HashMap<Oid, CommitInfo>,
+    /// The commit of each annotated tag.
+    tags: HashMap<Oid, Oid>,
     /// The trees and blobs below each tree, the tree itself included.
     closures: HashMap<Oid, Vec<Oid>>,
 }
@@ -129,6 +133,19 @@ impl Objects {
         };
         self.commits.insert(oid, info);
         oid
+    }
+
+    /// Adds an annotated tag. `header` is what stands behind its name: tagger and message.
+    pub(super) fn add_tag(&mut self, name: &str, commit: Oid, header: &str) -> Oid {
+        let text = format!("object {commit}\ntype commit\ntag {name}\n{header}");
+        let oid = self.add(Kind::Tag, text.into());
+        self.tags.insert(oid, commit);
+        oid
+    }
+
+    /// The commit that an annotated tag points to.
+    pub(super) fn tagged(&self, oid: Oid) -> Option<Oid> {
+        self.tags.get(&oid).copied()
     }
 
     /// The commits that these reach, with the distance of each; no further than `depth`.

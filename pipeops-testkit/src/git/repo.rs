@@ -50,6 +50,14 @@ impl RepoState {
     fn branch(&self, name: &str) -> Option<Oid> {
         self.refs.get(&branch_ref(name)).copied()
     }
+
+    fn find_commit(&self, sha: &str) -> Result<Oid, CommitError> {
+        let oid: Option<Oid> = sha.parse().ok();
+        let oid = oid.filter(|oid| self.objects.commit(*oid).is_some());
+        oid.ok_or_else(|| CommitError::UnknownCommit {
+            sha: sha.to_owned(),
+        })
+    }
 }
 
 /// A change that can't be committed.
@@ -118,13 +126,21 @@ impl Repo {
     /// When the repository doesn't have the commit.
     pub fn tag(&self, name: &str, sha: &str) -> Result<(), CommitError> {
         let mut state = lock(&self.state);
-        let oid: Option<Oid> = sha.parse().ok();
-        let oid = oid.filter(|oid| state.objects.commit(*oid).is_some());
-        let unknown = || CommitError::UnknownCommit {
-            sha: sha.to_owned(),
-        };
-        let oid = oid.ok_or_else(unknown)?;
-        state.refs.insert(format!("refs/tags/{name}"), oid);
+        let commit = state.find_commit(sha)?;
+        state.refs.insert(tag_ref(name), commit);
+        Ok(())
+    }
+
+    /// Sets an annotated tag, as `git tag --annotate` does: an object with a message that points to the commit.
+    ///
+    /// # Errors
+    /// When the repository doesn't have the commit.
+    pub fn annotated_tag(&self, name: &str, sha: &str, message: &str) -> Result<(), CommitError> {
+        let mut state = lock(&self.state);
+        let commit = state.find_commit(sha)?;
+        let header = format!("tagger {}\n\n{message}\n", signature(state.next_time));
+        let tag = state.objects.add_tag(name, commit, &header);
+        state.refs.insert(tag_ref(name), tag);
         Ok(())
     }
 }
@@ -208,7 +224,7 @@ impl Change {
         }
         let seconds = self.time.map_or(state.next_time, Timestamp::as_second);
         state.next_time += 60;
-        let who = format!("PipeOps Testkit <testkit@example.invalid> {seconds} +0000");
+        let who = signature(seconds);
         let header = format!("author {who}\ncommitter {who}\n\n{message}\n");
         let oid = state.objects.add_commit(files, parents, &header);
         state.refs.insert(branch_ref(&self.branch), oid);
@@ -223,6 +239,15 @@ impl Change {
 
 fn branch_ref(name: &str) -> String {
     format!("refs/heads/{name}")
+}
+
+fn tag_ref(name: &str) -> String {
+    format!("refs/tags/{name}")
+}
+
+/// Who committed or tagged at this time.
+fn signature(seconds: i64) -> String {
+    format!("PipeOps Testkit <testkit@example.invalid> {seconds} +0000")
 }
 
 /// Removes what a new file takes the place of: a file, or a folder.

@@ -83,8 +83,12 @@ fn ls_refs(repo: &RepoState, arguments: &[&str]) -> Vec<u8> {
             None => {}
         }
     }
+    let peels = arguments.contains(&"peel");
     for (name, oid) in repo.refs.iter().filter(|(name, _)| wanted(name)) {
-        out.line(&format!("{oid} {name}"));
+        match repo.objects.tagged(*oid).filter(|_| peels) {
+            Some(commit) => out.line(&format!("{oid} {name} peeled:{commit}")),
+            None => out.line(&format!("{oid} {name}")),
+        }
     }
     out.flush();
     out.into_bytes()
@@ -167,17 +171,23 @@ struct Plan {
 impl Plan {
     fn new(repo: &RepoState, request: &FetchRequest) -> Result<Self, Refusal> {
         let objects = &repo.objects;
-        let mut wants = request.wants.iter();
+        let is_tag = |oid: &&Oid| objects.tagged(**oid).is_some();
+        let tags: Vec<Oid> = request.wants.iter().filter(is_tag).copied().collect();
+        let commit = |oid: &Oid| objects.tagged(*oid).unwrap_or(*oid);
+        let commits: Vec<Oid> = request.wants.iter().map(commit).collect();
+        let mut wants = commits.iter();
         if let Some(missing) = wants.find(|oid| objects.commit(**oid).is_none()) {
             // git's own words: clients look for them.
             return Err(format!("upload-pack: not our ref {missing}").into());
         }
-        let sent = objects.history(&request.wants, request.depth);
+        let sent = objects.history(&commits, request.depth);
         let ends = |oid: &Oid| request.depth == sent.get(oid).copied();
         let mut shallow: Vec<Oid> = sent.keys().copied().filter(ends).collect();
         shallow.sort();
+        let mut wanted = objects.closure(sent.keys());
+        wanted.extend(tags);
         Ok(Self {
-            objects: objects.closure(sent.keys()),
+            objects: wanted,
             shallow,
         })
     }

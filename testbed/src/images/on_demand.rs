@@ -129,9 +129,7 @@ mod tests {
         thread::scope(|scope| {
             let writer = client.try_clone().unwrap();
             scope.spawn(move || (&writer).write_all(said));
-            answer(server, limit, |path| {
-                format!("307 To\r\nLocation: {path}")
-            })
+            answer(server, limit, |path| format!("307 To\r\nLocation: {path}"))
         })?;
         let mut text = Vec::new();
         let _ = client.read_to_end(&mut text);
@@ -156,10 +154,16 @@ mod tests {
         }
         let long = "x".repeat(LARGEST_HEAD as usize);
         let text = answer_to(format!("GET /{long}").as_bytes(), LIMIT).unwrap();
-        assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
+        assert!(
+            text.is_empty() || text.starts_with("HTTP/1.1 431 "),
+            "{text}"
+        );
         let lines = "a: b\r\n".repeat(LARGEST_HEAD as usize / 6 + 1);
         let request = format!("GET / HTTP/1.1\r\n{lines}");
         let text = answer_to(request.as_bytes(), LIMIT).unwrap();
-        assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
+        assert!(
+            text.is_empty() || text.starts_with("HTTP/1.1 431 "),
+            "{text}"
+        );
     }
 }
