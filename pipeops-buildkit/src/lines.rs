@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use pipeops_core::text;
+
 use crate::live_redactor::LiveRedactor;
 
 /// A line longer than this comes in several pieces.
@@ -77,53 +79,17 @@ fn safe_cut(line: &[u8], redactor: &LiveRedactor) -> usize {
 
 /// A line as a terminal would show it, without colours, control characters and secrets.
 pub(crate) fn readable(line: &[u8], redactor: &LiveRedactor) -> String {
-    let text = String::from_utf8_lossy(line);
-    let text = text.trim_end_matches(['\n', '\r']);
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_end_matches(['\n', '\r']);
     // A progress bar draws over itself: what it drew last stays.
-    let shown = text.rsplit('\r').next().unwrap_or_default();
-    redactor.clean(&without_controls(shown))
+    let shown = line.rsplit('\r').next().unwrap_or_default();
+    redactor.clean(&text::clean(shown))
 }
 
 /// A text of several lines as a terminal would show it, at most `limit` characters.
 pub(crate) fn readable_text(text: &str, limit: usize, redactor: &LiveRedactor) -> String {
-    let lines: Vec<String> = text.lines().map(without_controls).collect();
-    redactor
-        .clean(&lines.join("\n"))
-        .chars()
-        .take(limit)
-        .collect()
-}
-
-/// Removes escape sequences and control characters, so that untrusted text can't control a terminal.
-fn without_controls(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\t' => clean.push(c),
-            c if c.is_control() || is_invisible_order(c) => {}
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
-/// Characters that change the display order of others, which can make text look like something else.
-fn is_invisible_order(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Skips what follows an ESC: `[…letter`, `]…BEL`, or one character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    let end: fn(char) -> bool = match chars.next() {
-        Some('[') => |c| ('@'..='~').contains(&c),
-        Some(']') => |c| c == '\u{7}' || c == '\u{1b}',
-        _ => return,
-    };
-    if chars.any(end) && chars.peek() == Some(&'\\') {
-        chars.next();
-    }
+    let clean = text::clean(text.trim_end_matches(['\n', '\r']));
+    redactor.clean(&clean).chars().take(limit).collect()
 }
 
 #[cfg(test)]
@@ -161,8 +127,8 @@ mod tests {
 
     #[test]
     fn characters_that_turn_text_around_are_left_out() {
-        let line = "ok \u{202e}drow\u{2066}ssap\u{2069} \u{200f}x\n";
-        assert_eq!(lines().push("a", 1, line.as_bytes()), ["ok drowssap x"]);
+        let line = "ok \u{202e}drow\u{2066}ssap\u{2069} \u{200f}x\u{2028}y\n";
+        assert_eq!(lines().push("a", 1, line.as_bytes()), ["ok drowssap x y"]);
     }
 
     #[test]

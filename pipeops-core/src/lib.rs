@@ -17,6 +17,7 @@ pub mod secret;
 pub mod source;
 #[cfg(feature = "stack")]
 pub mod stack;
+pub mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod units;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use pipeops_core::text::is_control;
+
 /// The most of a line that is shown, in characters.
 const WIDTH: usize = 120;
 
@@ -71,7 +73,7 @@ impl Excerpt {
         let line = String::from_utf8_lossy(&source[start..end.min(at + 4 * WIDTH)]);
         let shown = line.chars().skip(skipped).take(WIDTH);
         let shown: String = shown
-            .map(|ch| if ch.is_control() { ' ' } else { ch })
+            .map(|ch| if is_control(ch) { ' ' } else { ch })
             .collect();
         let shown = shown.trim_end();
         let marked = characters(&source[at..end.min(span.end.max(at)).min(at + 4 * WIDTH)]);

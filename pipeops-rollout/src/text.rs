@@ -1,23 +1,16 @@
 //! Sanitizes text from the cluster, its nodes and containers: bounded, on clean lines, without tokens.
 
-use pipeops_core::Redactor;
+use pipeops_core::{Redactor, text};
 
 /// Longest message of the cluster, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
 /// Longest line of a container's output, in characters.
 const LONGEST_LINE: usize = 400;
 
-/// A message on one line: no control characters, no queries of URLs (they may contain tokens), bounded.
+/// A message on one line: no characters that control the display, no queries of URLs (they may contain tokens), bounded.
 pub(crate) fn clean(message: &str) -> String {
-    let line = message
-        .split(|c: char| c.is_control())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    bounded(
-        &Redactor::default().redact(&without_queries(&line)),
-        LONGEST_MESSAGE,
-    )
+    let line = without_queries(&text::one_line(message));
+    bounded(&Redactor::default().redact(&line), LONGEST_MESSAGE)
 }
 
 /// The last `lines` lines of a container's output, each bounded and without terminal escapes.
@@ -25,7 +18,7 @@ pub(crate) fn last_lines(output: &str, lines: usize) -> Vec<String> {
     let mut last: Vec<_> = output
         .lines()
         .rev()
-        .map(without_escapes)
+        .map(|line| text::clean(line).replace('\t', " "))
         .filter(|line| !line.trim().is_empty())
         .take(lines)
         .map(|line| bounded(&line, LONGEST_LINE))
@@ -66,24 +59,6 @@ fn without_queries(text: &str) -> String {
     clean
 }
 
-/// Removes ANSI sequences (`ESC [ … letter`) and other control characters; a tab becomes a space.
-fn without_escapes(line: &str) -> String {
-    let mut clean = String::with_capacity(line.len());
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' if chars.peek() == Some(&'[') => {
-                chars.next();
-                while chars.next().is_some_and(|c| !c.is_ascii_alphabetic()) {}
-            }
-            '\t' => clean.push(' '),
-            c if c.is_control() => {}
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +75,7 @@ mod tests {
 
     #[test]
     fn messages_are_one_bounded_line() {
-        assert_eq!(clean("a\nb\t\r\nc"), "a b c");
+        assert_eq!(clean("a\nb\t\r\nc\u{2028}d\u{202e}e"), "a b c de");
         assert_eq!(clean(&"é".repeat(2_000)).chars().count(), 1_001);
     }
 

@@ -178,6 +178,9 @@ impl Controller {
                 ),
             }
         }
+        if pushes.is_empty() {
+            return Ok(skipped("the push changes no branch or tag".to_owned()));
+        }
         if new.is_empty() {
             return Ok(skipped(reasons.join("; ")));
         }

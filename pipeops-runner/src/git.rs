@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pipeops_core::diagnosis::codes;
-use pipeops_core::{Diagnose, Diagnosis};
+use pipeops_core::{Diagnose, Diagnosis, text};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -185,14 +185,17 @@ impl Diagnose for GitNameError {
     }
 }
 
-/// The rules of `git check-ref-format` that prevent options, path escapes and control sequences.
+/// The rules of `git check-ref-format` that prevent options, path escapes and control sequences, and one more: no character that
+/// changes how the name is displayed, such as a bidirectional control.
 pub(crate) fn check_ref_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.len() > MAX_NAME {
         return Err("a ref name must have 1 to 255 bytes");
     }
-    let forbidden = |c: char| c.is_control() || " ~^:?*[\\\u{7f}".contains(c);
+    let forbidden = |c: char| text::is_control(c) || " ~^:?*[\\".contains(c);
     if name.contains(forbidden) || name.contains("..") || name.contains("@{") {
-        return Err("it contains characters that git forbids in ref names");
+        return Err(
+            "it contains characters that git forbids in ref names, or that change how text is displayed",
+        );
     }
     if name.starts_with(['-', '/', '.']) || name.ends_with(['/', '.']) || name.contains("//") {
         return Err("it starts or ends with a character that git forbids there");

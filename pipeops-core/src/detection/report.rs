@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::Detection;
+use crate::text::clean;
 
 impl fmt::Display for Detection {
-    /// What was found, the evidence for it, and what else it could be.
+    /// What was found, the evidence for it, and what else it could be. Texts of the repository can't control a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.headline(f)?;
         let kind = if self.port_default { " (default)" } else { "" };
@@ -21,7 +22,7 @@ impl fmt::Display for Detection {
             ("Dockerfile", &self.dockerfile),
         ] {
             if let Some(value) = value {
-                writeln!(f, "  {name:<11} {value}")?;
+                writeln!(f, "  {name:<11} {}", shown(value))?;
             }
         }
         self.reasons(f)
@@ -41,10 +42,10 @@ impl Detection {
         };
         write!(f, "{language}")?;
         if let Some(framework) = &self.framework {
-            write!(f, " ({framework})")?;
+            write!(f, " ({})", shown(framework))?;
         }
         if self.path != "." {
-            write!(f, " in {}", self.path)?;
+            write!(f, " in {}", shown(&self.path))?;
         }
         writeln!(f, ", {} % sure", (self.confidence * 100.0).round())
     }
@@ -59,7 +60,8 @@ impl Detection {
             .map(|evidence| evidence.path.chars().count());
         let width = width.max().unwrap_or(0).min(40);
         for evidence in &self.evidence {
-            writeln!(f, "  {:width$}  {}", evidence.path, evidence.says)?;
+            let (path, says) = (shown(&evidence.path), shown(&evidence.says));
+            writeln!(f, "  {path:width$}  {says}")?;
         }
         if !self.alternatives.is_empty() {
             writeln!(f, "\nIt could also be")?;
@@ -76,8 +78,36 @@ impl Detection {
             writeln!(f, "\nApps")?;
         }
         for app in &self.apps {
-            writeln!(f, "  {app}")?;
+            writeln!(f, "  {}", shown(app))?;
         }
         Ok(())
+    }
+}
+
+/// A text of the repository, on one line.
+fn shown(text: &str) -> String {
+    clean(text).replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detection::Evidence;
+
+    #[test]
+    fn no_text_of_the_repository_controls_the_terminal() {
+        let mut detection = Detection::default();
+        detection.start = Some("echo  '\u{1b}[2J\u{202e}x'\ny".into());
+        detection.apps = vec!["a\u{2028}b".into()];
+        detection.evidence.push(Evidence {
+            path: "c\rd".into(),
+            says: "e\u{7}".into(),
+        });
+        let report = detection.to_string();
+        assert!(report.contains("Start       echo  'x' y\n"), "{report}");
+        assert!(
+            report.contains("  c d  e\n") && report.contains("  a b\n"),
+            "{report}"
+        );
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::retry::class::RetryClass;
+use crate::text::clean;
 
 mod code;
 pub mod codes;
@@ -19,7 +20,7 @@ pub use page::Page;
 
 /// What went wrong, why, and what to do about it.
 ///
-/// Its `Display` is the block that people see:
+/// Its `Display` is the block that people see, without characters that control a terminal:
 ///
 /// ```
 /// use pipeops_core::Diagnosis;
@@ -162,30 +163,30 @@ impl Diagnosis {
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "❌ {}", self.title)?;
+        writeln!(f, "❌ {}", clean(&self.title))?;
         if !self.error.is_empty() || !self.reason.is_empty() {
             writeln!(f)?;
         }
         if !self.error.is_empty() {
-            writeln!(f, "Error: {}", self.error)?;
+            writeln!(f, "Error: {}", clean(&self.error))?;
         }
         if !self.reason.is_empty() {
-            writeln!(f, "Reason: {}", self.reason)?;
+            writeln!(f, "Reason: {}", clean(&self.reason))?;
         }
         if !self.log.is_empty() {
             writeln!(f, "\nLast output:")?;
             for line in &self.log {
-                writeln!(f, "    {line}")?;
+                writeln!(f, "    {}", clean(line))?;
             }
         }
         if !self.fixes.is_empty() {
             writeln!(f, "\nFix:")?;
             for (index, fix) in self.fixes.iter().enumerate() {
-                writeln!(f, "{}. {fix}", index + 1)?;
+                writeln!(f, "{}. {}", index + 1, clean(fix))?;
             }
         }
         if let Some(command) = &self.run {
-            writeln!(f, "\nRun: {command}")?;
+            writeln!(f, "\nRun: {}", clean(command))?;
         }
         Ok(())
     }
@@ -319,6 +320,16 @@ mod tests {
             diagnosis().title("Build failed").to_string(),
             "❌ Build failed\n"
         );
+    }
+
+    #[test]
+    fn no_text_of_others_controls_the_terminal() {
+        let text = diagnosis()
+            .title("T\u{1b}[2J")
+            .error("no file a\u{202e}b")
+            .log(["\u{1b}]0;x\u{7}c\u{2028}d"])
+            .to_string();
+        assert_eq!(text, "❌ T\n\nError: no file ab\n\nLast output:\n    c d\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use pipeops_core::Redactor;
 use pipeops_core::registry::codes::{ErrorEntry, entries};
 use pipeops_core::registry::refusal::retry_after;
 use pipeops_core::registry::{Refusal, RefusalClass};
+use pipeops_core::text::one_line;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
@@ -130,11 +131,7 @@ fn message(status: StatusCode, errors: &[ErrorEntry]) -> String {
         Some(error) => format!("{}: {}", error.code, error.message),
         None => String::new(),
     };
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_MESSAGE_CHARS)
-        .collect();
+    let clean: String = one_line(&text).chars().take(MAX_MESSAGE_CHARS).collect();
     match clean.trim() {
         "" => status.to_string().to_ascii_lowercase(),
         text => text.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use pipeops_core::diagnosis::codes;
-use pipeops_core::{CommitSha, Diagnosis, EventKind, EventSink, Redactor};
+use pipeops_core::{CommitSha, Diagnosis, EventKind, EventSink, Redactor, text};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,7 +24,8 @@ const MAX_LINE: usize = 8 << 10;
 /// How much log of one deployment is kept, in bytes. Later lines are dropped with a warning.
 const MAX_LOG: u64 = 32 << 20;
 
-/// The sink for events of one deployment. It redacts secrets, drops log lines beyond its limits, and never blocks.
+/// The sink for events of one deployment. It redacts secrets, removes characters that control the display, drops log lines
+/// beyond its limits, and never blocks.
 ///
 /// It keeps 8 KiB of each log line and 32 MiB of log in all.
 #[derive(Clone)]
@@ -166,7 +167,7 @@ fn redact(redactor: &Redactor, kind: EventKind) -> EventKind {
     match kind {
         EventKind::Log { vertex, line } => EventKind::Log {
             vertex,
-            line: cut(redactor.redact(&line).into_owned()),
+            line: cut(readable(redactor, &line)),
         },
         EventKind::Transfer { .. } | EventKind::StepStarted { .. } => kind,
         other => redact_all(redactor, &other).unwrap_or_else(|| EventKind::Warning {
@@ -175,7 +176,7 @@ fn redact(redactor: &Redactor, kind: EventKind) -> EventKind {
     }
 }
 
-/// Redacts every text of a value, through its JSON; `None` if the result is no such value any more.
+/// Cleans and redacts every text of a value, through its JSON; `None` if the result is no such value any more.
 fn redact_all<T: Serialize + DeserializeOwned>(redactor: &Redactor, value: &T) -> Option<T> {
     let mut json = serde_json::to_value(value).ok()?;
     redact_value(redactor, &mut json);
@@ -184,11 +185,16 @@ fn redact_all<T: Serialize + DeserializeOwned>(redactor: &Redactor, value: &T) -
 
 fn redact_value(redactor: &Redactor, value: &mut Value) {
     match value {
-        Value::String(text) => *text = redactor.redact(text).into_owned(),
+        Value::String(text) => *text = readable(redactor, text),
         Value::Array(values) => values.iter_mut().for_each(|v| redact_value(redactor, v)),
         Value::Object(fields) => fields.values_mut().for_each(|v| redact_value(redactor, v)),
         _ => {}
     }
+}
+
+/// First cleans: a control character inside a secret must not hide it.
+fn readable(redactor: &Redactor, text: &str) -> String {
+    redactor.redact(&text::clean(text)).into_owned()
 }
 
 fn cut(mut line: String) -> String {

@@ -137,6 +137,25 @@ async fn no_text_of_any_event_shows_a_secret() {
 }
 
 #[tokio::test]
+async fn no_text_of_any_event_controls_the_display() {
+    let setup = setup().await;
+    let sink = setup.sink();
+    sink.emit(line("\u{1b}[2Jhunt\u{0}er22 \u{202e}txet"));
+    sink.emit(EventKind::Warning {
+        message: "a\u{2028}b".into(),
+    });
+    sink.emit(EventKind::Failed {
+        diagnosis: Diagnosis::new(&codes::UNKNOWN).log(["\u{9b}31mred"]),
+        rolled_back: false,
+    });
+    sink.flush().await;
+    let events = setup.store.events_after(1, None, 10).await.unwrap();
+    assert_eq!(events[0].kind, line("[redacted] txet"));
+    let json = serde_json::to_string(&events).unwrap();
+    assert!(json.contains("a b") && json.contains("[\"red\"]"), "{json}");
+}
+
+#[tokio::test]
 async fn long_lines_are_cut_and_long_logs_end_with_a_warning() {
     let setup = setup().await;
     let sink = setup.sink();

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::body::{BodyError, from_json};
+use super::body::{BodyError, from_json, or, or_default};
 use super::payload::Payload;
 use super::push::{PushEvent, RawPush};
 
@@ -28,77 +28,112 @@ pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
 mod cloud {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     pub(super) struct Push {
-        actor: Option<Actor>,
+        #[serde(deserialize_with = "or_default")]
+        actor: Actor,
+        #[serde(deserialize_with = "or_default")]
         repository: Repository,
+        #[serde(deserialize_with = "or_default")]
         push: Changes,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Actor {
-        nickname: Option<String>,
-        display_name: Option<String>,
+        #[serde(deserialize_with = "or_default")]
+        nickname: String,
+        #[serde(deserialize_with = "or_default")]
+        display_name: String,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Repository {
+        #[serde(deserialize_with = "or_default")]
         full_name: String,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Changes {
+        #[serde(deserialize_with = "or_default")]
         changes: Vec<Change>,
     }
 
-    #[derive(Deserialize)]
+    /// A ref before and after the push. It has no name where it doesn't exist.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Change {
-        old: Option<RefState>,
-        new: Option<RefState>,
+        #[serde(deserialize_with = "or_default")]
+        old: RefState,
+        #[serde(deserialize_with = "or_default")]
+        new: RefState,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct RefState {
-        #[serde(rename = "type")]
+        #[serde(rename = "type", deserialize_with = "or_default")]
         kind: String,
+        #[serde(deserialize_with = "or_default")]
         name: String,
+        #[serde(deserialize_with = "or_default")]
         target: Target,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Target {
+        #[serde(deserialize_with = "or_default")]
         hash: String,
-        message: Option<String>,
+        #[serde(deserialize_with = "or_default")]
+        message: String,
     }
 
     impl Push {
         pub(super) fn into_raw(self) -> Vec<RawPush> {
-            let pusher = self.actor.and_then(|a| a.nickname.or(a.display_name));
+            let pusher = or(self.actor.nickname, self.actor.display_name);
             let repository = self.repository.full_name;
             let changes = self.push.changes.into_iter();
             changes
-                .filter_map(|change| change.into_raw(&repository, pusher.clone()))
+                .filter(|change| !change.old.name.is_empty() || !change.new.name.is_empty())
+                .map(|change| change.into_raw(&repository, &pusher))
                 .collect()
         }
     }
 
     impl Change {
-        fn into_raw(self, repository: &str, pusher: Option<String>) -> Option<RawPush> {
-            let state = self.new.as_ref().or(self.old.as_ref())?;
-            let folder = if state.kind == "branch" {
-                "heads"
+        fn into_raw(self, repository: &str, pusher: &str) -> RawPush {
+            let state = if self.new.name.is_empty() {
+                &self.old
             } else {
-                "tags"
+                &self.new
             };
-            Some(RawPush {
+            RawPush {
                 repository: repository.to_owned(),
-                reference: format!("refs/{folder}/{}", state.name),
-                before: self.old.as_ref().map(|old| old.target.hash.clone()),
-                message: self.new.as_ref().and_then(|new| new.target.message.clone()),
-                after: self.new.map(|new| new.target.hash),
-                pusher,
+                reference: state.reference(),
+                before: self.old.target.hash,
+                message: self.new.target.message,
+                after: self.new.target.hash,
+                pusher: pusher.to_owned(),
                 ..RawPush::default()
-            })
+            }
+        }
+    }
+
+    impl RefState {
+        /// Empty if the ref isn't named.
+        fn reference(&self) -> String {
+            let folder = match self.kind.as_str() {
+                "branch" => "heads",
+                _ => "tags",
+            };
+            if self.kind.is_empty() || self.name.is_empty() {
+                return String::new();
+            }
+            format!("refs/{folder}/{}", self.name)
         }
     }
 }
@@ -107,47 +142,62 @@ mod cloud {
 mod data_center {
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     pub(super) struct Push {
-        actor: Option<Actor>,
+        #[serde(deserialize_with = "or_default")]
+        actor: Actor,
+        #[serde(deserialize_with = "or_default")]
         repository: Repository,
+        #[serde(deserialize_with = "or_default")]
         changes: Vec<Change>,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Actor {
-        name: Option<String>,
+        #[serde(deserialize_with = "or_default")]
+        name: String,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Repository {
+        #[serde(deserialize_with = "or_default")]
         slug: String,
+        #[serde(deserialize_with = "or_default")]
         project: Project,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Project {
+        #[serde(deserialize_with = "or_default")]
         key: String,
     }
 
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
     struct Change {
-        #[serde(rename = "ref")]
+        #[serde(rename = "ref", deserialize_with = "or_default")]
         reference: Reference,
-        from_hash: Option<String>,
-        to_hash: Option<String>,
+        #[serde(deserialize_with = "or_default")]
+        from_hash: String,
+        #[serde(deserialize_with = "or_default")]
+        to_hash: String,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Reference {
+        #[serde(deserialize_with = "or_default")]
         id: String,
     }
 
     impl Push {
         pub(super) fn into_raw(self) -> Vec<RawPush> {
-            let repository = format!("{}/{}", self.repository.project.key, self.repository.slug);
-            let pusher = self.actor.and_then(|actor| actor.name);
+            let repository = self.repository.full_name();
+            let pusher = self.actor.name;
             let raw = |change: Change| RawPush {
                 repository: repository.clone(),
                 reference: change.reference.id,
@@ -157,6 +207,17 @@ mod data_center {
                 ..RawPush::default()
             };
             self.changes.into_iter().map(raw).collect()
+        }
+    }
+
+    impl Repository {
+        /// Empty if a part of it is missing.
+        fn full_name(&self) -> String {
+            let (key, slug) = (&self.project.key, &self.slug);
+            if key.is_empty() || slug.is_empty() {
+                return String::new();
+            }
+            format!("{key}/{slug}")
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::body::{BodyError, from_json};
+use super::body::{BodyError, from_json, or, or_default};
 use super::payload::Payload;
 use super::push::{Commit, PushEvent, RawPush, changed_paths};
 
@@ -10,33 +10,45 @@ use super::push::{Commit, PushEvent, RawPush, changed_paths};
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
 const MAX_COMMITS: usize = 2048;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Push {
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "or_default")]
     reference: String,
-    before: Option<String>,
-    after: Option<String>,
-    forced: Option<bool>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
+    before: String,
+    #[serde(deserialize_with = "or_default")]
+    after: String,
+    #[serde(deserialize_with = "or_default")]
+    forced: bool,
+    #[serde(deserialize_with = "or_default")]
     deleted: bool,
+    #[serde(deserialize_with = "or_default")]
     repository: Repository,
-    pusher: Option<User>,
-    head_commit: Option<Commit>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
+    pusher: User,
+    #[serde(deserialize_with = "or_default")]
+    head_commit: Commit,
+    #[serde(deserialize_with = "or_default")]
     commits: Vec<Commit>,
     /// Gitea's count of all commits. It lists only the newest ones.
     total_commits: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Repository {
+    #[serde(deserialize_with = "or_default")]
     full_name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct User {
-    name: Option<String>,
-    login: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    name: String,
+    #[serde(deserialize_with = "or_default")]
+    login: String,
 }
 
 pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
@@ -52,14 +64,13 @@ pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
 
 impl From<Push> for RawPush {
     fn from(push: Push) -> Self {
-        let changed = changed_paths(push.before.as_deref(), &push.commits, lists_all(&push));
+        let changed = changed_paths(&push.before, &push.commits, lists_all(&push));
         let tag = push.reference.starts_with("refs/tags/");
-        let message = push.head_commit.as_ref().or(push.commits.first());
-        let message = message.and_then(|commit| commit.message.clone());
-        let after = match push.head_commit {
-            _ if push.deleted => None,
+        let first = push.commits.into_iter().next().unwrap_or_default();
+        let after = match push.head_commit.id {
+            _ if push.deleted => String::new(),
             // The `after` of an annotated tag is the tag object, not its commit.
-            Some(commit) if tag => Some(commit.id),
+            commit if tag && !commit.is_empty() => commit,
             _ => push.after,
         };
         Self {
@@ -67,8 +78,8 @@ impl From<Push> for RawPush {
             reference: push.reference,
             before: push.before,
             after,
-            pusher: push.pusher.and_then(|user| user.login.or(user.name)),
-            message,
+            pusher: or(push.pusher.login, push.pusher.name),
+            message: or(push.head_commit.message, first.message),
             changed,
         }
     }
@@ -78,7 +89,7 @@ impl From<Push> for RawPush {
 fn lists_all(push: &Push) -> bool {
     let listed = push.commits.len();
     let total = push.total_commits.unwrap_or(listed);
-    listed < MAX_COMMITS && total == listed && push.forced != Some(true)
+    listed < MAX_COMMITS && total == listed && !push.forced
 }
 
 #[cfg(test)]

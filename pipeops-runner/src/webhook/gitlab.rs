@@ -2,30 +2,39 @@
 
 use serde::Deserialize;
 
-use super::body::{BodyError, from_json};
+use super::body::{BodyError, from_json, or, or_default};
 use super::payload::Payload;
 use super::push::{Commit, PushEvent, RawPush, changed_paths};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Push {
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "or_default")]
     reference: String,
-    before: Option<String>,
-    after: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    before: String,
+    #[serde(deserialize_with = "or_default")]
+    after: String,
     /// The commit, even if `after` is an annotated tag; null for a deleted ref.
-    checkout_sha: Option<String>,
-    user_username: Option<String>,
-    user_name: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    checkout_sha: String,
+    #[serde(deserialize_with = "or_default")]
+    user_username: String,
+    #[serde(deserialize_with = "or_default")]
+    user_name: String,
+    #[serde(deserialize_with = "or_default")]
     project: Project,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     commits: Vec<Commit>,
     /// GitLab lists only the newest 20 commits.
     /// <https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events>
     total_commits_count: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Project {
+    #[serde(deserialize_with = "or_default")]
     path_with_namespace: String,
 }
 
@@ -42,23 +51,24 @@ pub(super) fn parse(event: &str, body: &[u8]) -> Result<Payload, BodyError> {
 impl From<Push> for RawPush {
     fn from(push: Push) -> Self {
         let listed_all = push.total_commits_count == Some(push.commits.len());
-        let changed = changed_paths(push.before.as_deref(), &push.commits, listed_all);
+        let changed = changed_paths(&push.before, &push.commits, listed_all);
         let tag = push.reference.starts_with("refs/tags/");
         let after = if tag {
-            push.checkout_sha.or(push.after)
+            or(push.checkout_sha, push.after)
         } else {
             push.after
         };
-        let newest = push.commits.iter().find(|c| Some(&c.id) == after.as_ref());
+        let newest = push.commits.iter().find(|commit| commit.id == after);
         let message = newest
             .or(push.commits.last())
-            .and_then(|commit| commit.message.clone());
+            .map(|commit| commit.message.clone())
+            .unwrap_or_default();
         Self {
             repository: push.project.path_with_namespace,
             reference: push.reference,
             before: push.before,
             after,
-            pusher: push.user_username.or(push.user_name),
+            pusher: or(push.user_username, push.user_name),
             message,
             changed,
         }

@@ -19,6 +19,8 @@ mod github;
 mod gitlab;
 mod payload;
 mod push;
+#[cfg(test)]
+mod shapes;
 mod verify;
 
 use std::borrow::Cow;
@@ -68,7 +70,15 @@ pub fn parse(
         Forge::GitLab => gitlab::parse(&verified.event, &body),
         Forge::Bitbucket => bitbucket::parse(&verified.event, &body),
     };
-    read.map_err(|source| ParseError::Body { forge, source })
+    match read.map_err(|source| ParseError::Body { forge, source })? {
+        Payload::Push(pushes) if is_test(&pushes) => Ok(Payload::Ping),
+        payload => Ok(payload),
+    }
+}
+
+/// Whether a push only tests the webhook, as Gitea's, Forgejo's and GitLab's test deliveries do.
+fn is_test(pushes: &[PushEvent]) -> bool {
+    !pushes.is_empty() && pushes.iter().all(PushEvent::moves_nothing)
 }
 
 /// Why a webhook can't be read.

@@ -8,7 +8,7 @@ use super::PushEvent;
 pub enum Payload {
     /// One or more refs changed. Only Bitbucket reports several in one webhook.
     Push(Vec<PushEvent>),
-    /// The forge tests whether the webhook responds.
+    /// The forge tests whether the webhook responds: with a ping, or with a push that moves no branch or tag.
     Ping,
     /// Another event, with its name at the forge.
     Other(String),
