@@ -449,6 +449,25 @@ ARG BUILDKIT_SYNTAX
     }
 
     #[test]
+    fn only_arguments_that_hold_a_secret_are_warned_about() {
+        let user = [
+            ("SENTRY_AUTH_TOKEN", "x"),
+            ("AUTH_MODULE_VERSION", "1.4.2"),
+            ("SECRET_PASSPHRASE_FILE", "passphrase.txt"),
+            ("TOKEN_FILE_PATH", "/run/token"),
+            ("NEXT_PUBLIC_API_KEY", "x"),
+            ("BUILD_SHA", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
+        ];
+        let file = user.map(|(key, _)| format!("ARG {key}\n")).concat();
+        let warnings = filtered(&format!("FROM a\n{file}"), &user).warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("`SENTRY_AUTH_TOKEN`"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
     fn what_cannot_be_seen_is_said_only_when_it_matters() {
         let file = "FROM node:20 AS a\nFROM a\nFROM scratch\nARG X_${Y}\n";
         let warnings = filtered(file, &[("Z", "1")]).warnings;

@@ -66,7 +66,7 @@ const MIN_SECRET: usize = 12;
 /// Why a named value, such as a build argument or an environment variable, looks like a secret; `None` if it doesn't.
 ///
 /// Checks the name, the known formats of tokens, and the randomness of the value. Commits, digests, switches (`true`) and
-/// names that only refer to a secret (`TOKEN_FILE`) pass.
+/// names that only refer to a secret (`TOKEN_FILE`, `AUTH_VERSION`, `PUBLIC_KEY`) pass, unless the value itself looks like one.
 ///
 /// ```
 /// use pipeops_core::secret::suspicion;
@@ -115,7 +115,19 @@ fn has_url_password(value: &str) -> bool {
     password.is_some_and(|(_, password)| !password.is_empty() && !password.starts_with('$'))
 }
 
-/// The words that BuildKit's lint rule treats as secrets, between underscores or dashes.
+/// Words for keys that everybody may know.
+const PUBLIC: &[&str] = &["pub", "public", "publishable", "pubkey"];
+
+/// Last words, in the singular, of names that say something about a secret: where it is, what it is called, how long it lasts.
+#[rustfmt::skip]
+const ABOUT: &[&str] = &[
+    "age", "alg", "algorithm", "arn", "audience", "backend", "class", "count", "dir", "directory", "domain", "enabled", "endpoint", "expiration",
+    "expire", "expiry", "file", "filename", "folder", "format", "header", "host", "hostname", "id", "image", "issuer", "length", "lifetime", "limit", "location",
+    "method", "mode", "module", "name", "namespace", "path", "plugin", "port", "prefix", "provider", "realm", "ref", "region", "scope", "server", "service",
+    "size", "store", "strategy", "timeout", "ttl", "type", "uri", "url", "user", "username", "version",
+];
+
+/// The words that BuildKit's lint rule treats as secrets, between underscores, dashes or dots.
 fn is_secret_name(key: &str) -> bool {
     const WORDS: &[&str] = &[
         "apikey",
@@ -133,10 +145,16 @@ fn is_secret_name(key: &str) -> bool {
         "token",
     ];
     let key = key.to_ascii_lowercase();
-    let words: Vec<&str> = key.split(['_', '-']).collect();
-    // `PUBLIC_KEY`, `PASSWORD_FILE`: not the secret itself.
+    let words: Vec<&str> = key.split(['_', '-', '.']).collect();
+    // `PUBLIC_KEY`, `PASSWORD_FILE`, `TOKEN_URLS`: not the secret itself.
+    let about = |word: &&str| {
+        ABOUT.contains(word)
+            || word
+                .strip_suffix('s')
+                .is_some_and(|word| ABOUT.contains(&word))
+    };
     let innocent =
-        words.contains(&"public") || matches!(words.last(), Some(&("file" | "url" | "id")));
+        words.iter().any(|word| PUBLIC.contains(word)) || words.last().is_some_and(about);
     // `NPMTOKEN`: too long to be a word's end by chance, as `key` is of `monkey`.
     let ends_so = |word: &str| {
         let mark = |mark: &&str| mark.len() >= 5 && word.ends_with(*mark);
@@ -197,6 +215,20 @@ mod tests {
             ("db-password", "x", Suspicion::Name),
             ("NPMTOKEN", "x", Suspicion::Name),
             ("GITHUB_PAT", "x", Suspicion::Name),
+            ("SENTRY_AUTH_TOKEN", "x", Suspicion::Name),
+            ("PATH_SECRET", "x", Suspicion::Name),
+            ("VERSION_API_KEY_2", "x", Suspicion::Name),
+            ("spring.datasource.password", "x", Suspicion::Name),
+            (
+                "GITHUB_TOKEN_PATH",
+                &token("ghp_"),
+                Suspicion::Format("a GitHub token"),
+            ),
+            (
+                "AUTH_NAME",
+                "q8Zr1Lk0Vw7Xn3Bt6Yp2Hs9Dm4",
+                Suspicion::Entropy,
+            ),
             ("X", &token("ghp_"), Suspicion::Format("a GitHub token")),
             ("X", &token("glpat-"), Suspicion::Format("a GitLab token")),
             (
@@ -220,6 +252,18 @@ mod tests {
         for (key, value) in [
             ("VERSION", "1.2.3"),
             ("PUBLIC_KEY", "abc"),
+            ("AUTH_MODULE_VERSION", "1.4.2"),
+            ("TOKEN_FILE_PATH", "/run/token"),
+            ("SECRET_PASSPHRASE_FILE", "passphrase.txt"),
+            ("NEXT_PUBLIC_API_KEY", "x"),
+            ("STRIPE_PUBLISHABLE_KEY", "pk"),
+            ("AUTH_URL", "https://auth.example.com"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("SECRET_NAME", "shop"),
+            ("TOKEN_URLS", "https://a.example.com"),
+            ("KEYCLOAK_AUTH_REALM", "shop"),
+            ("ACCESS_TOKEN_TTL", "3600"),
+            ("spring.security.token.type", "bearer"),
             ("TOKEN_FILE", "/run/secrets/token"),
             ("USE_AUTH", "true"),
             ("KEYBOARD", "de"),
