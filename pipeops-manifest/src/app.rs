@@ -60,13 +60,19 @@ pub struct App {
     /// Number of pods. Default: 2, so that one can stop.
     #[serde(default = "default_replicas")]
     pub replicas: u32,
-    /// Overrides the image's entry point. Default: empty, to keep it.
+    /// Overrides the image's entry point. Default: empty, to keep it. The process gets the words as you write them, `$` included;
+    /// see [`expand_variables`](App::expand_variables).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// Overrides the image's arguments. Default: empty, to keep them.
+    /// Overrides the image's arguments. Default: empty, to keep them. The process gets the words as you write them, `$` included;
+    /// see [`expand_variables`](App::expand_variables).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Environment variables, stored in a ConfigMap.
+    /// Uses Kubernetes' syntax in [`command`](App::command), [`args`](App::args) and [`HealthCheck::Exec`]: `$(NAME)` becomes the
+    /// value of an environment variable, and `$$` becomes `$`. Default: false, so that a shell's `$$` and `$(…)` reach the shell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expand_variables: bool,
+    /// Environment variables, stored in a ConfigMap. The process gets the values as you write them.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Secret environment variables, stored in a Secret.
@@ -192,6 +198,7 @@ impl App {
             replicas: default_replicas(),
             command: Vec::new(),
             args: Vec::new(),
+            expand_variables: false,
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),
             pull_secret: None,
@@ -323,6 +330,13 @@ impl App {
     #[must_use]
     pub fn network(mut self, network: NetworkRules) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Uses Kubernetes' syntax in commands: see [`expand_variables`](App::expand_variables).
+    #[must_use]
+    pub fn expand_variables(mut self) -> Self {
+        self.expand_variables = true;
         self
     }
 

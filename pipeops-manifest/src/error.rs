@@ -6,7 +6,7 @@ use pipeops_core::diagnosis::codes::manifest::INVALID_CONFIGURATION;
 use pipeops_core::{Diagnose, Diagnosis};
 use serde::{Deserialize, Serialize};
 
-/// A problem of one setting.
+/// A problem of one setting, or a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConfigProblem {

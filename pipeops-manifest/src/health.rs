@@ -30,7 +30,8 @@ pub enum HealthCheck {
         #[serde(default)]
         service: String,
     },
-    /// A command in the container that exits with 0. It's run without a shell.
+    /// A command in the container that exits with 0. It's run without a shell, as you write it; see
+    /// [`App::expand_variables`](crate::App::expand_variables).
     Exec {
         /// The command and its arguments.
         command: Vec<String>,

@@ -15,6 +15,7 @@ mod standard;
 mod timing;
 mod traffic;
 mod validate;
+mod yaml;
 
 /// The crate of the types in [`KubeObject`], in the version that this crate needs.
 pub use k8s_openapi;

@@ -2,8 +2,10 @@
 
 use pipeops_core::secret::REDACTED;
 use pipeops_core::{Object, Stack};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
+use serde::ser::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::yaml::{self, Entries};
 
 /// Whether to write the values of Secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +25,8 @@ pub fn to_yaml(stack: &Stack) -> String {
 
 /// The stack as a YAML stream in apply order. With [`SecretValues::Shown`], `kubectl apply -f` accepts it.
 ///
-/// The output is deterministic: `apiVersion`, `kind` and `metadata` come first, all other keys are sorted.
+/// The output is deterministic: `apiVersion`, `kind` and `metadata` come first, all other keys are sorted. A string that a reader of
+/// YAML 1.1 or 1.2 could take for something else (`yes`, `1_000`, `2026-01-31`, `<<`) is quoted, also as a key.
 ///
 /// ```
 /// use pipeops_manifest::{App, ManifestGenerator, SecretValues, StandardManifests, to_yaml, to_yaml_with};
@@ -38,9 +41,7 @@ pub fn to_yaml(stack: &Stack) -> String {
 pub fn to_yaml_with(stack: &Stack, secrets: SecretValues) -> String {
     let documents = stack.objects.iter().map(|object| {
         let value = shown(object, secrets);
-        // A JSON value is always valid YAML, so the text is never empty.
-        let text = serde_norway::to_string(&Ordered::top(&value)).unwrap_or_default();
-        format!("---\n{text}")
+        format!("---\n{}", yaml::document(&value, true, &ordered))
     });
     documents.collect()
 }
@@ -84,27 +85,14 @@ impl<'a> Ordered<'a> {
     fn top(value: &'a Value) -> Self {
         Self { value, top: true }
     }
-
-    fn below(value: &'a Value, key: &str) -> Self {
-        // The items of a List are objects, too.
-        Self {
-            value,
-            top: key == "items",
-        }
-    }
 }
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.value {
             Value::Object(map) => {
-                let mut keys: Vec<&String> = map.keys().collect();
-                keys.sort_by_key(|key| (if self.top { rank(key) } else { 0 }, *key));
-                let mut out = to.serialize_map(Some(keys.len()))?;
-                for key in keys {
-                    out.serialize_entry(key, &Ordered::below(&map[key], key))?;
-                }
-                out.end()
+                let entries = ordered(map, self.top).into_iter();
+                to.collect_map(entries.map(|(key, value, top)| (key, Ordered { value, top })))
             }
             Value::Array(items) => to.collect_seq(items.iter().map(|value| Ordered {
                 value,
@@ -113,6 +101,16 @@ impl Serialize for Ordered<'_> {
             scalar => scalar.serialize(to),
         }
     }
+}
+
+/// The entries in order. The items of a List are objects, too.
+fn ordered(map: &Map<String, Value>, top: bool) -> Entries<'_> {
+    let mut entries: Entries<'_> = map
+        .iter()
+        .map(|(key, value)| (key, value, key == "items"))
+        .collect();
+    entries.sort_by_key(|(key, ..)| (if top { rank(key) } else { 0 }, *key));
+    entries
 }
 
 fn rank(key: &str) -> usize {

@@ -1,5 +1,6 @@
 //! The typed Kubernetes objects of one application.
 
+mod command;
 mod config;
 mod deployment;
 mod kube_object;

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::command;
 use super::config::{ConfigNames, pull_secret_name};
 use super::metadata::Metadata;
 use super::probes;
@@ -48,8 +49,8 @@ fn container(app: &App, config: &ConfigNames) -> Container {
             }
             .to_owned(),
         ),
-        command: some_unless_empty(app.command.clone()),
-        args: some_unless_empty(app.args.clone()),
+        command: some_unless_empty(command::words(app, &app.command)),
+        args: some_unless_empty(command::words(app, &app.args)),
         ports: some_unless_empty(ports(app)),
         env: some_unless_empty(port_variable(app)),
         env_from: some_unless_empty(environment(config)),

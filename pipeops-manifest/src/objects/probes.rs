@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ExecAction, GRPCAction, HTTPGetAction, Probe, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::command::words;
 use crate::app::App;
 use crate::health::HealthCheck;
 use crate::timing::{seconds_i32, whole_seconds};
@@ -76,7 +77,7 @@ fn probe(
         }
         HealthCheck::Exec { command } => {
             probe.exec = Some(ExecAction {
-                command: Some(command.clone()),
+                command: Some(words(app, command)),
             });
         }
         HealthCheck::None => return None,

@@ -1,7 +1,10 @@
 //! Validates environment variables and the pull Secret.
 
+use pipeops_core::secret::{Suspicion, suspicion};
+
 use super::problems::{Problems, brief};
 use crate::app::{App, Kind};
+use crate::error::ConfigProblem;
 use crate::names;
 
 /// Kubernetes' limit for a ConfigMap or Secret.
@@ -66,6 +69,42 @@ fn variables<'a>(
     );
 }
 
+/// Values that look like secrets but are stored where they stay readable: in a ConfigMap or in the Deployment.
+pub(super) fn warnings(app: &App) -> Vec<ConfigProblem> {
+    let env = app.env.iter().filter_map(|(name, value)| {
+        let why = suspicion(name, value)?;
+        Some(ConfigProblem::new(
+            format!("env.{}", brief(name)),
+            format!(
+                "looks like a secret ({why}), but env is stored in a readable ConfigMap; set it as a secret instead"
+            ),
+        ))
+    });
+    let words = [("command", &app.command), ("args", &app.args)];
+    let words = words
+        .into_iter()
+        .flat_map(|(path, words)| words.iter().map(move |word| (path, word)));
+    let words = words.filter_map(|(path, word)| {
+        let why = embedded_secret(word)?;
+        Some(ConfigProblem::new(
+            path,
+            format!("contains {why}, which everyone who can read the Deployment sees; set it as a secret and read the variable"),
+        ))
+    });
+    env.chain(words).collect()
+}
+
+/// A secret in a word, or behind the `=` of an option. Its name says little: `--key` takes a column's as well.
+fn embedded_secret(word: &str) -> Option<&'static str> {
+    let value = word.split_once('=').map_or(word, |(_, value)| value);
+    [word, value]
+        .into_iter()
+        .find_map(|text| match suspicion("", text) {
+            Some(Suspicion::Format(format)) => Some(format),
+            _ => None,
+        })
+}
+
 fn pull_secret(app: &App, found: &mut Problems) {
     let Some(secret) = &app.pull_secret else {
         return;
@@ -77,4 +116,50 @@ fn pull_secret(app: &App, found: &mut Problems) {
         "pullSecret",
         "must be the JSON of a .dockerconfigjson with an \"auths\" object",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixtures;
+
+    #[test]
+    fn values_that_look_like_secrets_are_named_and_not_shown() {
+        // Put together here, so that no scanner takes the test for a leak.
+        let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8");
+        let mut app = fixtures::app()
+            .env("DATABASE_URL", "postgres://shop:hunter22@db/shop")
+            .env("SMTP_PASSWORD", "hunter22")
+            .env("CLIENT", &token)
+            .env("CACHE_URL", "redis://cache:6379/0")
+            .env("TOKEN_PATH", "/run/secrets/token")
+            .env("LOG_LEVEL", "info")
+            .secret("API_KEY", "hunter22");
+        app.args = vec![
+            "--dsn=mysql://shop:hunter22@db/shop".to_owned(),
+            token,
+            "--key=name".to_owned(),
+        ];
+        let found = app.warnings();
+        let paths: Vec<&str> = found.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "env.CLIENT",
+                "env.DATABASE_URL",
+                "env.SMTP_PASSWORD",
+                "args",
+                "args"
+            ]
+        );
+        let text: String = found.iter().map(|warning| format!("{warning}\n")).collect();
+        assert!(
+            text.contains("(a URL with a password)") && text.contains("as a secret"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("hunter22") && !text.contains("ghp_"),
+            "{text}"
+        );
+        assert!(fixtures::app().warnings().is_empty());
+    }
 }

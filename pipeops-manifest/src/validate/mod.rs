@@ -11,7 +11,7 @@ use pipeops_core::Revision;
 
 use self::problems::{Problems, shown};
 use crate::app::{App, Strategy};
-use crate::error::InvalidApp;
+use crate::error::{ConfigProblem, InvalidApp};
 use crate::names;
 
 /// More pods than this are a typo.
@@ -26,6 +26,21 @@ impl App {
     /// [`InvalidApp`] with all problems, not only the first.
     pub fn check(&self) -> Result<(), InvalidApp> {
         self.checked_revision().map(drop)
+    }
+
+    /// What is valid and probably a mistake: values in [`env`](App::env), [`command`](App::command) and [`args`](App::args) that look
+    /// like secrets. The messages never contain the values.
+    ///
+    /// ```
+    /// use pipeops_manifest::App;
+    ///
+    /// let image = format!("registry.example.com/shop@sha256:{}", "0".repeat(64)).parse()?;
+    /// let app = App::new("shop", "prod", "4f2c9ab", image).env("DATABASE_URL", "postgres://shop:pw@db/shop");
+    /// assert_eq!(app.warnings()[0].path, "env.DATABASE_URL");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn warnings(&self) -> Vec<ConfigProblem> {
+        environment::warnings(self)
     }
 
     /// The revision of a valid app.

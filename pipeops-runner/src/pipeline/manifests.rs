@@ -94,7 +94,7 @@ fn merge(value: &mut Value, patch: &Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
-    use pipeops_manifest::Strategy;
+    use pipeops_manifest::{ManifestGenerator, StandardManifests, Strategy};
     use serde_json::json;
 
     use super::*;
@@ -114,6 +114,30 @@ mod tests {
         assert_eq!((app.replicas, app.strategy), (5, Strategy::Recreate));
         assert_eq!(app.labels.get("team").map(String::as_str), Some("a"));
         assert_eq!(app.port, shop().port);
+    }
+
+    #[test]
+    fn a_command_is_kubernetes_syntax_only_if_the_settings_say_so() {
+        for (settings, argument) in [
+            (
+                json!({"args": ["echo $$ $(PRICE)"], "allowTag": true}),
+                "echo $$$ $$(PRICE)",
+            ),
+            (
+                json!({"args": ["echo $$ $(PRICE)"], "allowTag": true, "expandVariables": true}),
+                "echo $$ $(PRICE)",
+            ),
+        ] {
+            let stack = StandardManifests::new()
+                .generate(&with(settings).unwrap())
+                .unwrap();
+            let container = stack
+                .workload()
+                .unwrap()
+                .value()
+                .pointer("/spec/template/spec/containers/0");
+            assert_eq!(container.unwrap()["args"], json!([argument]));
+        }
     }
 
     #[test]
