@@ -43,6 +43,13 @@ pub trait SourceTree: fmt::Debug + Send + Sync {
     /// # Errors
     /// If the file exists but can't be read.
     fn read(&self, path: &str, limit: usize) -> io::Result<Option<Vec<u8>>>;
+
+    /// Where the symlink at this path points to, as a path of the tree. The target may be missing, or a symlink itself. `None` if
+    /// there is no symlink, or if it leads out of the tree. Default: none.
+    fn link(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
 }
 
 /// Convenience methods for every [`SourceTree`].
@@ -146,6 +153,29 @@ impl SourceTree for DirTree {
             .read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
+
+    fn link(&self, path: &str) -> Option<String> {
+        let mut dir = parts(path)?;
+        let name = dir.pop()?;
+        let at = self.locate(&dir.join("/"))?.join(name);
+        let target = fs::read_link(at).ok()?;
+        link_target(&dir, target.to_str()?)
+    }
+}
+
+/// The target of a link in the folder `dir`, from the root; `None` if it leads out.
+fn link_target(dir: &[&str], target: &str) -> Option<String> {
+    if target.starts_with('/') || target.contains(['\\', '\0']) {
+        return None;
+    }
+    let mut parts = dir.to_vec();
+    for part in target.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        match part {
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// A tree in memory, for tests and for sources other than a disk.
@@ -267,6 +297,33 @@ mod tests {
         assert!(tree.list("out").unwrap().is_empty());
         assert_eq!(tree.read("out/passwd", 10).unwrap(), None);
         assert_eq!(tree.read("file", 10).unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_told_as_paths_of_the_tree() {
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        symlink("/etc", dir.path().join("out")).unwrap();
+        let tree = DirTree::new(dir.path()).unwrap();
+        for (target, expected) in [
+            ("../c/./d", Some("a/c/d")),
+            ("x", Some("a/b/x")),
+            ("../../y", Some("y")),
+            ("../../../y", None),
+            ("/etc/passwd", None),
+            ("..", Some("a")),
+        ] {
+            let at = dir.path().join("a/b/link");
+            symlink(target, &at).unwrap();
+            assert_eq!(tree.link("a/b/link").as_deref(), expected, "{target}");
+            fs::remove_file(at).unwrap();
+        }
+        for path in ["a", "nothing", "out/passwd", "../x", ""] {
+            assert_eq!(tree.link(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@ use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
 use crate::languages::{assets, frontends};
+use crate::own_dockerfile;
 use crate::repository::folder::Folder;
 use crate::repository::port::{Port, configured};
 use crate::repository::procfile;
 use crate::search::{APP, Found, apps, detect, own_apps, runs};
 use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
-use pipeops_core::source::{SourceTree, SourceTreeExt};
-use pipeops_dockerfile::Dockerfile;
+use pipeops_core::source::SourceTree;
 
 /// Detects the language, framework and commands of an app.
 ///
@@ -110,7 +110,7 @@ impl Detector {
             });
         }
         add_frontends(&mut detection, tree);
-        add_dockerfile(&mut detection, tree, &root);
+        own_dockerfile::add(&mut detection, tree, &root);
         let app = Folder::open(tree, &detection.path);
         add_default_port(&mut detection, &app);
         detection
@@ -423,31 +423,4 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
     detection.apps.extend(others);
     detection.apps.sort();
     detection.apps.dedup();
-}
-
-/// Reports the Dockerfile of the app, or of the whole tree, and the port that it exposes.
-fn add_dockerfile(detection: &mut Detection, tree: &dyn SourceTree, root: &Folder<'_>) {
-    let app = Folder::open(tree, &detection.path);
-    let names = ["Dockerfile", "dockerfile"];
-    let found = [&app, root]
-        .into_iter()
-        .find_map(|folder| Some(folder.at(folder.first(&names)?)));
-    let Some(path) = found else { return };
-    let text = tree.text(&path).unwrap_or_default();
-    if let Some(port) = exposed(&text) {
-        detection.port = Some(port);
-        detection.port_default = false;
-        detection.evidence.push(Evidence {
-            path: path.clone(),
-            says: format!("exposes port {port}"),
-        });
-    }
-    detection.dockerfile = Some(path);
-}
-
-/// The first port that the last stage exposes, where it is written as a number.
-fn exposed(dockerfile: &str) -> Option<u16> {
-    let file = Dockerfile::parse(dockerfile.as_bytes()).ok()?;
-    let stage = file.stages.last()?;
-    stage.exposed_ports().next()
 }

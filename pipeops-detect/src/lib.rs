@@ -7,6 +7,7 @@ mod findings;
 mod generate;
 mod generator;
 mod languages;
+mod own_dockerfile;
 mod plan;
 mod repository;
 mod search;

@@ -1,12 +1,15 @@
-//! Variables in `FROM` lines.
+//! Variables in instructions.
 
 use std::collections::BTreeMap;
 
 /// How deep `${a:-${b:-…}}` may nest.
 const MAX_DEPTH: usize = 20;
 
-/// `text` with its variables replaced and its quotes taken out; `None` where a variable has no value or a substitution is of a
-/// kind that needs the shell's patterns.
+/// The longest value, in bytes. `ENV A=$A$A` doubles it in each line.
+const MAX_LENGTH: usize = 64 << 10;
+
+/// `text` with its variables replaced and its quotes taken out; `None` where a variable has no value, a substitution is of a kind
+/// that needs the shell's patterns, or the result is too long.
 pub(super) fn expand(
     text: &str,
     escape: char,
@@ -38,6 +41,9 @@ impl Expander<'_> {
                 }
                 '$' if quote != Some('\'') => {
                     let (value, behind) = self.variable(behind, depth)?;
+                    if expanded.len() + value.len() > MAX_LENGTH {
+                        return None;
+                    }
                     expanded += &value;
                     behind
                 }

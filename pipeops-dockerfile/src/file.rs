@@ -5,9 +5,8 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use super::Keyword;
 use super::ast::{Arg, Directives, Warning, Word};
-use super::instructions::{Arguments, Instruction, Tables};
+use super::instructions::{Instruction, Tables};
 
 /// A Dockerfile, parsed as BuildKit parses it.
 ///
@@ -115,18 +114,6 @@ impl<'a> Stage<'a> {
     pub fn args(&self) -> impl Iterator<Item = &Arg<'a>> {
         let rows = &self.tables.rows[self.rows.start + 1..self.rows.end];
         rows.iter().flat_map(|row| self.tables.args(row.held))
-    }
-
-    /// The TCP ports of `EXPOSE`. Ports written as variables or ranges, and UDP ports, are skipped.
-    pub fn exposed_ports(&self) -> impl Iterator<Item = u16> {
-        let exposed = self
-            .instructions()
-            .filter(|instruction| instruction.keyword == Keyword::Expose);
-        let words = exposed.flat_map(|instruction| match instruction.arguments {
-            Arguments::Words(words) => words,
-            _ => &[],
-        });
-        words.filter_map(|word| word.text.trim_end_matches("/tcp").parse().ok())
     }
 
     /// The keys of `ONBUILD ARG`s, which are declared in every image built from this one.

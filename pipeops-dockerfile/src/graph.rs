@@ -149,7 +149,10 @@ impl<'a> Dockerfile<'a> {
     }
 
     /// The values of the `ARG`s before the first `FROM`.
-    fn globals(&self, build_args: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub(super) fn globals(
+        &self,
+        build_args: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         let mut globals = BTreeMap::new();
         for arg in &self.meta_args {
             let name = arg.name();

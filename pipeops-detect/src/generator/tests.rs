@@ -130,7 +130,8 @@ fn each_recipe_keeps_what_all_promise() {
             matches!(argument(Keyword::Cmd), Some(Arguments::Exec(_))),
             "{text}"
         );
-        assert_eq!(last.exposed_ports().next(), generated.port, "{text}");
+        let config = file.image_config(file.stages.len() - 1, &Default::default());
+        assert_eq!(config.ports.first().copied(), generated.port, "{text}");
         assert!(
             file.stages
                 .iter()

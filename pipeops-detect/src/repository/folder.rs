@@ -163,6 +163,18 @@ impl<'a> Folder<'a> {
         self.is(path, EntryKind::File)
     }
 
+    /// Whether there is something of this name that is neither a file nor a folder, such as a link.
+    pub(crate) fn has_other(&self, name: &str) -> bool {
+        self.is(name, EntryKind::Other)
+    }
+
+    /// All folders inside, sorted.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = &str> {
+        let dirs = self.entries.iter();
+        dirs.filter(|entry| entry.kind == EntryKind::Dir)
+            .map(|entry| entry.name.as_str())
+    }
+
     /// Whether there is a folder of this name.
     pub(crate) fn has_dir(&self, name: &str) -> bool {
         self.is(name, EntryKind::Dir)

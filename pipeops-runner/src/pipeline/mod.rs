@@ -112,6 +112,7 @@ impl Pipeline {
                 metadata: BuildMetadata::new(deployment.commit.clone(), &deployment.id)
                     .commit_time(cloned.commit_time),
                 images: options.base_images.clone(),
+                target: project.build.target.clone(),
                 secrets: project.secrets.build.keys().cloned().collect(),
             };
             let (plan, warnings) = request.run(source.folder().await?).await?;
@@ -141,6 +142,10 @@ impl Pipeline {
             let commit = &deployment.commit;
             let mut app = manifests::app(project, job.environment, commit, &plan, &built)?;
             app.pull_secret = manifests::pull_secret(&*job.credentials, &built.image).await?;
+            for warning in app.warnings() {
+                let message = warning.to_string();
+                events.emit(EventKind::Warning { message });
+            }
             Ok(parts.manifests.generate(&app)?)
         };
         let stack: Stack = journal.step(Step::Manifests, manifests).await?;

@@ -9,7 +9,7 @@ use pipeops_core::source::{DirTree, SourceTree};
 use pipeops_core::{Detection, Diagnosis};
 use pipeops_detect::Language;
 use pipeops_detect::{BaseImages, BuildSecret, generate};
-use pipeops_dockerfile::{Arguments, BuildMetadata, Dockerfile, Keyword, Stage};
+use pipeops_dockerfile::{BuildMetadata, Dockerfile};
 use serde::{Deserialize, Serialize};
 
 use super::StepFailure;
@@ -48,7 +48,7 @@ pub enum PlannedDockerfile {
     Generated {
         /// Its text.
         text: String,
-        /// Its `.dockerignore`, used if the repository has none.
+        /// Its `.dockerignore`, used instead of the repository's.
         ignore: String,
     },
 }
@@ -75,6 +75,8 @@ pub(super) struct PlanRequest {
     pub(super) args: BTreeMap<String, String>,
     pub(super) metadata: BuildMetadata,
     pub(super) images: BaseImages,
+    /// The stage in the project settings.
+    pub(super) target: Option<String>,
     /// The ids of the project's build secrets.
     pub(super) secrets: BTreeSet<String>,
 }
@@ -118,10 +120,13 @@ impl PlanRequest {
 
     fn with_own(&self, path: String, bytes: &[u8]) -> Result<(Plan, Vec<String>), StepFailure> {
         let parsed = Dockerfile::parse(bytes)?;
-        let facts = Facts::of(&parsed);
         let (mut plan, warnings) = self.finish(&parsed, PlannedDockerfile::Own(path));
-        plan.port = self.detection.port.or(facts.port);
-        plan.uid = facts.uid;
+        let target = self.target.as_deref().and_then(|name| parsed.target(name));
+        let stage = target.unwrap_or(parsed.stages.len().saturating_sub(1));
+        let config = parsed.image_config(stage, &plan.build_args);
+        // What the arguments of this build expose goes before what the detector read without them.
+        plan.port = config.ports.first().copied().or(self.detection.port);
+        plan.uid = config.user.as_deref().and_then(numeric_user);
         Ok((plan, warnings))
     }
 
@@ -178,31 +183,9 @@ impl PlanRequest {
     }
 }
 
-/// What the last stage of a Dockerfile says about the container.
-struct Facts {
-    port: Option<u16>,
-    uid: Option<u32>,
-}
-
-impl Facts {
-    fn of(dockerfile: &Dockerfile<'_>) -> Self {
-        let stage = dockerfile.stages.last();
-        Self {
-            port: stage.and_then(|stage| stage.exposed_ports().next()),
-            uid: stage.and_then(numeric_user),
-        }
-    }
-}
-
-/// The user of `USER 1000` or `USER 1000:1000`. Only the image can resolve names, and root is never used.
-fn numeric_user(stage: &Stage<'_>) -> Option<u32> {
-    let mut users = stage
-        .instructions()
-        .filter(|instruction| instruction.keyword == Keyword::User);
-    let Arguments::Text(word) = users.next_back()?.arguments else {
-        return None;
-    };
-    let user = word.text.trim().split(':').next()?;
+/// The number in `1000` or `1000:1000`. Only the image can resolve names, and root is never used.
+fn numeric_user(user: &str) -> Option<u32> {
+    let user = user.split(':').next()?;
     user.parse().ok().filter(|uid| *uid != 0)
 }
 
@@ -243,6 +226,7 @@ mod tests {
             args: BTreeMap::from([("VERSION".into(), "1".into()), ("OTHER".into(), "2".into())]),
             metadata: BuildMetadata::new("abc", "d1"),
             images: BaseImages::default(),
+            target: None,
             secrets: BTreeSet::new(),
         }
     }
@@ -263,11 +247,30 @@ mod tests {
     }
 
     #[test]
+    fn port_and_user_are_those_of_this_build() {
+        let text = "FROM scratch AS a\nARG VERSION\nARG UID=1000\nENV PORT=300$VERSION\nEXPOSE $PORT\nUSER $UID:$UID\nFROM a AS b\n\
+            FROM scratch AS c\nEXPOSE 5000\n";
+        let tree = MemTree::from([("api/Dockerfile", text)]);
+        let mut request = request(None, Some("api/Dockerfile"));
+        request.detection.port = Some(8080);
+        for (target, port, uid) in [
+            ("b", 3001, Some(1000)),
+            ("A", 3001, Some(1000)),
+            ("c", 5000, None),
+        ] {
+            request.target = Some(target.to_owned());
+            let (plan, _) = request.plan(&tree).unwrap();
+            assert_eq!((plan.port, plan.uid), (Some(port), uid), "{target}");
+        }
+    }
+
+    #[test]
     fn root_is_not_taken_over_from_a_dockerfile() {
         for user in ["0", "root", "nobody"] {
             let text = format!("FROM scratch\nUSER 1000\nUSER {user}\n");
-            let parsed = Dockerfile::parse(text.as_bytes()).unwrap();
-            assert_eq!(Facts::of(&parsed).uid, None, "{user}");
+            let tree = MemTree::from([("api/Dockerfile", text.as_str())]);
+            let (plan, _) = request(None, Some("api/Dockerfile")).plan(&tree).unwrap();
+            assert_eq!(plan.uid, None, "{user}");
         }
     }
 
