@@ -95,6 +95,11 @@ pub(crate) fn check_ignore_file(context: &Path, names: &[&str]) -> Result<(), Er
     let Some((name, text)) = found else {
         return Ok(());
     };
+    check_ignore_text(name, &text)
+}
+
+/// Reads the text of the ignore file of this name.
+pub(crate) fn check_ignore_text(name: &str, text: &str) -> Result<(), Error> {
     let refuse = |error: PatternError| Error::Invalid {
         field: ".dockerignore",
         why: format!("{name}: {error}"),

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::standin::{LIMIT, World, hasty, leaves_no_task, make};
 use common::{Recorder, until};
 use pipeops_buildkit::{Cause, Error, Solve};
-use pipeops_core::build::{BuildCache, S3Cache};
+use pipeops_core::build::{BuildCache, DockerfileSource, S3Cache};
 use pipeops_core::diagnosis::codes::build::CREDENTIAL_UNAVAILABLE;
 use pipeops_core::event::Discard;
 use pipeops_core::{
@@ -45,6 +45,19 @@ async fn thousands_of_files_arrive_and_are_not_sent_again() {
     assert_eq!(first.context.files, 2_503, "{first:?}");
     let second = world.solve(world.request("app"), &Discard).await.unwrap();
     assert!(second.context.files <= 2, "{second:?}");
+}
+
+#[tokio::test]
+async fn an_inline_dockerfile_replaces_the_ignore_file_of_the_context() {
+    let world = World::new().await;
+    world.write("wanted", "1");
+    world.write(".dockerignore", "*\n!other\n");
+    let mut request = world.request("app");
+    request.dockerfile = DockerfileSource::Inline("FROM base:1\nCOPY wanted /\n".into());
+    let hidden = world.solve(request.clone(), &Discard).await.unwrap_err();
+    assert!(hidden.to_string().contains("wanted"), "{hidden}");
+    request.dockerignore = Some("other\n".into());
+    world.solve(request, &Discard).await.unwrap();
 }
 
 #[tokio::test]

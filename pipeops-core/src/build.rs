@@ -37,6 +37,9 @@ pub struct BuildRequest {
     pub context: PathBuf,
     /// Where the Dockerfile comes from. Default: `Dockerfile` in the context.
     pub dockerfile: DockerfileSource,
+    /// The text of a `.dockerignore` for an inline Dockerfile, used instead of the context's own. Default: none. Ignored for a
+    /// Dockerfile of the context, which has its own beside it.
+    pub dockerignore: Option<String>,
     /// The name to push the image as; must have a tag.
     pub image: ImageRef,
     /// Build arguments. `pipeops_dockerfile::filter` keeps those that the Dockerfile declares.
@@ -69,6 +72,7 @@ impl BuildRequest {
         Self {
             context: context.into(),
             dockerfile: DockerfileSource::default(),
+            dockerignore: None,
             image,
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -88,6 +92,13 @@ impl BuildRequest {
     #[must_use]
     pub fn dockerfile(mut self, dockerfile: DockerfileSource) -> Self {
         self.dockerfile = dockerfile;
+        self
+    }
+
+    /// Sets the `.dockerignore` for an inline Dockerfile.
+    #[must_use]
+    pub fn dockerignore(mut self, text: impl Into<String>) -> Self {
+        self.dockerignore = Some(text.into());
         self
     }
 

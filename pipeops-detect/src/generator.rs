@@ -21,8 +21,13 @@ use pipeops_core::source::SourceTree;
 pub struct Generated {
     /// The text of the Dockerfile. Its build context is the app's folder ([`Detection::path`]).
     pub dockerfile: String,
-    /// The text of the `.dockerignore` for the same folder: the repository's own, if it has one.
+    /// The text of the `.dockerignore` for the same folder: the repository's own, if it has one. If that hides what this Dockerfile
+    /// copies, because it was written for another one, it's the patterns that don't.
     pub dockerignore: String,
+    /// The name of the file for [`dockerignore`](Self::dockerignore): `.dockerignore`, or `Dockerfile.dockerignore` if the repository's
+    /// own `.dockerignore` hides what this Dockerfile copies. BuildKit reads it instead of `.dockerignore` for a file named `Dockerfile`
+    /// beside it.
+    pub dockerignore_name: String,
     /// The port that the app listens on, from [`Detection::port`]. The image sets `PORT` to it.
     pub port: Option<u16>,
     /// The numeric user and group ID that the app runs as: 65532, never root.
@@ -117,9 +122,11 @@ pub fn generate(
     }
     (rules.recipe)(&app, &mut script)?;
     let finished = script.finish();
+    let ignore = ignore::of(&app, &finished.text);
     Ok(Generated {
         dockerfile: finished.text,
-        dockerignore: ignore::text(&app),
+        dockerignore: ignore.text,
+        dockerignore_name: ignore.name.to_owned(),
         port: detection.port,
         uid: UID,
         reasons: finished.reasons,

@@ -8,7 +8,7 @@ use pipeops_core::build::DockerfileSource;
 
 use super::context::{ContextSource, NamedContext};
 use super::options::Solve;
-use crate::check::{check_ignore_file, dockerfile_text, find_dockerfile};
+use crate::check::{check_ignore_file, check_ignore_text, dockerfile_text, find_dockerfile};
 use crate::error::Error;
 use crate::hex::hex;
 use crate::layout::Layout;
@@ -20,6 +20,9 @@ use crate::session::patterns::clean;
 use crate::session::stat::Seconds;
 use crate::session::upload::{Once, Upload};
 use crate::times::seconds_for;
+
+/// The ignore file of an inline Dockerfile: BuildKit reads it before the context's `.dockerignore`.
+const IGNORE_FILE: &str = "Dockerfile.dockerignore";
 
 /// The files of one attempt, by the names under which the daemon asks for them.
 #[derive(Debug, Default)]
@@ -46,7 +49,7 @@ impl Files {
                 Seconds::default()
             }
         };
-        files.open_dockerfile(&solve.request.dockerfile, solve.main.is_some())?;
+        files.open_dockerfile(&solve.request, solve.main.is_some())?;
         for (name, source) in &solve.contexts {
             let address = files.address(name, source, seconds)?;
             // The frontend looks names up without it.
@@ -69,19 +72,25 @@ impl Files {
                 check_ignore_file(&request.context, &[&own, ".dockerignore"])?;
                 self.folders.insert("dockerfile".to_owned(), folder.clone());
             }
+            // One of its own is used instead.
+            _ if request.dockerignore.is_some() => {}
             _ => check_ignore_file(&request.context, &[".dockerignore"])?,
         }
         self.folders.insert("context".to_owned(), folder);
         Ok(seconds)
     }
 
-    fn open_dockerfile(&mut self, source: &DockerfileSource, remote: bool) -> Result<(), Error> {
-        match source {
+    fn open_dockerfile(&mut self, request: &BuildRequest, remote: bool) -> Result<(), Error> {
+        match &request.dockerfile {
             DockerfileSource::Path(path) => self.set("filename", clean(path)),
             DockerfileSource::Inline(text) => {
-                let file = ("Dockerfile".to_owned(), text.clone().into());
-                let file = Source::Files(vec![file]);
-                self.folders.insert("dockerfile".to_owned(), file);
+                let mut files = vec![("Dockerfile".to_owned(), text.clone().into())];
+                if let Some(text) = &request.dockerignore {
+                    check_ignore_text(IGNORE_FILE, text)?;
+                    files.push((IGNORE_FILE.to_owned(), text.clone().into()));
+                }
+                self.folders
+                    .insert("dockerfile".to_owned(), Source::Files(files));
                 self.set("filename", "Dockerfile".to_owned());
                 if remote {
                     // Without it the frontend looks for the file in the context.

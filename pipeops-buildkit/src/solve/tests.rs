@@ -124,6 +124,26 @@ fn a_pattern_that_no_daemon_reads_is_named() {
 }
 
 #[test]
+fn an_inline_dockerfile_has_its_own_ignore_file() {
+    let broken = |request: &mut BuildRequest| {
+        request.dockerfile = DockerfileSource::Inline("FROM scratch".into());
+        request.dockerignore = Some("[a\n".into());
+    };
+    let error = prepare(broken).err().unwrap().to_string();
+    assert!(
+        error.contains("Dockerfile.dockerignore: invalid pattern \"[a\""),
+        "{error}"
+    );
+    // The context's own isn't read.
+    let replaced = |request: &mut BuildRequest| {
+        std::fs::write(request.context.join(".dockerignore"), "[a\n").unwrap();
+        request.dockerfile = DockerfileSource::Inline("FROM scratch".into());
+        request.dockerignore = Some("a\n".into());
+    };
+    assert!(prepare(replaced).is_ok());
+}
+
+#[test]
 fn an_inline_dockerfile_needs_no_file() {
     let prepared = prepare(|request| {
         std::fs::remove_file(request.context.join("Dockerfile")).unwrap();

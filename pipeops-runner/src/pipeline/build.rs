@@ -1,8 +1,7 @@
 //! The step that builds and pushes the image.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +46,10 @@ pub(super) fn request(
     let mut request = BuildRequest::new(folder, image);
     request.dockerfile = match &plan.dockerfile {
         PlannedDockerfile::Own(path) => DockerfileSource::Path(path.clone()),
-        PlannedDockerfile::Generated { text, .. } => DockerfileSource::Inline(text.clone()),
+        PlannedDockerfile::Generated { text, ignore } => {
+            request.dockerignore = Some(ignore.clone());
+            DockerfileSource::Inline(text.clone())
+        }
     };
     request.build_args = plan.build_args.clone();
     request.target = project.build.target.clone();
@@ -103,16 +105,9 @@ fn dockerfile_key(folder: &str, file: &str, target: Option<&str>) -> String {
     }
 }
 
-/// The folder of the app on disk, with the `.dockerignore` of a generated Dockerfile.
-pub(super) async fn context(source: PathBuf, plan: Plan) -> Result<PathBuf, StepFailure> {
-    blocking(move || {
-        let folder = folder_inside(&source, &plan.context)?;
-        if let PlannedDockerfile::Generated { ignore, .. } = &plan.dockerfile {
-            write_unless_there(&folder.join(".dockerignore"), ignore).map_err(unreadable)?;
-        }
-        Ok(folder)
-    })
-    .await?
+/// The folder of the app on disk.
+pub(super) async fn context(source: PathBuf, path: String) -> Result<PathBuf, StepFailure> {
+    blocking(move || folder_inside(&source, &path)).await?
 }
 
 /// A folder of the source. Refuses symlinks that lead out of the repository.
@@ -125,15 +120,6 @@ fn folder_inside(source: &Path, path: &str) -> Result<PathBuf, StepFailure> {
                 .error(format!("the app folder {path:?} is not in the commit"))
                 .reason("the folder does not exist, or is a symlink out of the repository"),
         )),
-    }
-}
-
-/// Keeps a file of the repository. `create_new` follows no symlink.
-fn write_unless_there(path: &Path, text: &str) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
     }
 }
 
@@ -167,11 +153,26 @@ mod tests {
     }
 
     #[test]
-    fn a_dockerignore_of_the_repository_stays() {
+    fn a_generated_dockerfile_has_its_own_ignore_file_and_the_repository_is_not_changed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(".dockerignore");
-        write_unless_there(&path, "first").unwrap();
-        write_unless_there(&path, "second").unwrap();
-        assert_eq!(fs::read_to_string(path).unwrap(), "first");
+        let project = Project::new("shop").unwrap();
+        let image: ImageRef = "r.io/shop:1".parse().unwrap();
+        let mut plan: Plan = serde_json::from_value(serde_json::json!({
+            "context": ".", "buildArgs": {}, "dockerfile": {"generated": {"text": "FROM scratch", "ignore": "a"}},
+            "language": null, "port": null, "uid": null,
+        }))
+        .unwrap();
+        let request = |plan: &Plan| {
+            request(
+                &project,
+                plan,
+                folder.path().to_owned(),
+                image.clone(),
+                Timestamp::UNIX_EPOCH,
+            )
+        };
+        assert_eq!(request(&plan).dockerignore.as_deref(), Some("a"));
+        plan.dockerfile = PlannedDockerfile::Own("Dockerfile".to_owned());
+        assert_eq!(request(&plan).dockerignore, None);
     }
 }

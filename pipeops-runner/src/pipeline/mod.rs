@@ -126,7 +126,7 @@ impl Pipeline {
             let (image, credentials) = (&job.image, &job.credentials);
             let registry = options.registry.clone();
             build::check_push(image, credentials, registry, project.insecure_registry).await?;
-            let folder = build::context(source.folder().await?, plan.clone()).await?;
+            let folder = build::context(source.folder().await?, plan.context.clone()).await?;
             let time = cloned.commit_time;
             let mut request = build::request(project, &plan, folder, image.clone(), time);
             request.credentials = Arc::clone(credentials);
