@@ -3,6 +3,12 @@
     unreachable_pub,
     reason = "a binary has no public API: `pub` marks what its modules share"
 )]
+// They panic when the reader is gone: `output` has macros that don't.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+// First, because the others use its macros.
+#[macro_use]
+mod output;
 
 mod backends;
 mod cluster;
@@ -11,7 +17,6 @@ mod data;
 mod demo;
 mod environment;
 mod near;
-mod output;
 mod pages;
 mod progress;
 mod remedy;
@@ -28,7 +33,8 @@ use output::{CommandError, Format};
 
 /// From a signed webhook to a healthy rollout on Kubernetes
 ///
-/// Exit codes: 0 success, 2 invalid input or usage, 3 not found, 1 any other failure.
+/// Exit codes: 0 success, 2 invalid input or usage, 3 not found, 1 any other failure. If the reader of standard output closes it, as
+/// in `pipeops detect | head -1`, the command runs to its end, and its exit code is the same.
 #[derive(Debug, Parser)]
 #[command(name = "pipeops", version, arg_required_else_help = true)]
 struct Cli {
@@ -66,10 +72,11 @@ fn main() -> ExitCode {
     init_tracing();
     // Only the binary chooses the process default; the libraries pass ring explicitly.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(&cli) {
+    let code = match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(cli.output),
-    }
+    };
+    output::finish(code)
 }
 
 #[tokio::main]

@@ -1,12 +1,72 @@
 //! Output of commands: text for people, JSON for programs, exit codes for scripts.
+//!
+//! Everything that a command prints goes through `out!`, `outln!`, `err!` and `errln!`. The standard macros panic when the reader
+//! has closed the pipe, as `head` does.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use pipeops::core::{Diagnose, Diagnosis, Failure};
 use serde::Serialize;
 
 use crate::remedy;
+
+/// Prints to standard output, like `print!`. See [`print`].
+macro_rules! out {
+    ($($text:tt)*) => { $crate::output::print(&format_args!($($text)*)) };
+}
+
+/// Prints a line to standard output, like `println!`. See [`print`].
+macro_rules! outln {
+    () => { $crate::output::print(&"\n") };
+    ($($text:tt)*) => { $crate::output::print(&format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints to standard error, like `eprint!`. Ignores errors: there is no place left to report them.
+macro_rules! err {
+    ($($text:tt)*) => { $crate::output::print_error(&format_args!($($text)*)) };
+}
+
+/// Prints a line to standard error, like `eprintln!`. Ignores errors: there is no place left to report them.
+macro_rules! errln {
+    ($($text:tt)*) => { $crate::output::print_error(&format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Why standard output could not be written, apart from a closed pipe.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Writes to standard output. If its reader has closed it, the text is dropped: the command runs to its end, and its exit code says
+/// how it ended. Any other error is kept for [`finish`].
+pub fn print(text: &dyn fmt::Display) {
+    note(write!(io::stdout().lock(), "{text}"));
+}
+
+/// Writes to standard error.
+pub fn print_error(text: &dyn fmt::Display) {
+    let _ = write!(io::stderr().lock(), "{text}");
+}
+
+/// Writes what is still buffered. Gives exit code 1 instead of success if the output is incomplete.
+pub fn finish(code: ExitCode) -> ExitCode {
+    note(io::stdout().flush());
+    match UNWRITTEN.get() {
+        Some(error) => {
+            errln!("cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+        None => code,
+    }
+}
+
+fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
@@ -22,7 +82,7 @@ impl Format {
     /// Prints a result: `Display` for people, `Serialize` for programs.
     pub fn print<T: fmt::Display + Serialize>(self, result: &T) {
         match self {
-            Self::Text => println!("{}", result.to_string().trim_end()),
+            Self::Text => outln!("{}", result.to_string().trim_end()),
             Self::Json => print_json(result),
         }
     }
@@ -31,8 +91,8 @@ impl Format {
 /// Prints one line of JSON.
 pub fn print_json<T: Serialize>(value: &T) {
     match serde_json::to_string(value) {
-        Ok(line) => println!("{line}"),
-        Err(error) => eprintln!("cannot print as JSON: {error}"),
+        Ok(line) => outln!("{line}"),
+        Err(error) => errln!("cannot print as JSON: {error}"),
     }
 }
 
@@ -113,7 +173,7 @@ impl CommandError {
     pub fn report(self, format: Format) -> ExitCode {
         match format {
             _ if self.shown == Shown::Everywhere => {}
-            Format::Text => eprint!("{}", self.diagnosis),
+            Format::Text => err!("{}", self.diagnosis),
             Format::Json if self.shown == Shown::InJson => {}
             Format::Json => print_json(
                 &self

@@ -142,6 +142,25 @@ fn dockerfile_generate_writes_once_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_dockerignore_of_another_dockerfile_is_replaced_for_the_generated_one() {
+    let own = "*\n!gate-linux-*\n";
+    let dir = tree(&[
+        ("go.mod", "module example.com/gate\ngo 1.24\n"),
+        ("main.go", "package main\nfunc main() {}\n"),
+        (".dockerignore", own),
+    ]);
+    let said = text("dockerfile generate --write .", dir.path());
+    assert!(said.contains("wrote ./Dockerfile.dockerignore"), "{said}");
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read(".dockerignore"), own);
+    let written = read("Dockerfile.dockerignore");
+    assert!(
+        written.contains("**/.env\n") && !written.contains("\n*\n"),
+        "{written}"
+    );
+}
+
+#[test]
 fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
     let dir = tree(&[("secret", "hunter2\n")]);
     let image = format!(

@@ -157,7 +157,7 @@ impl Project {
         let generated = generate(&tree, &detection, &BaseImages::default());
         let generated = generated.unwrap_or_else(|error| panic!("{error}: {detection:?}"));
         fs::write(
-            self.folder.path().join(".dockerignore"),
+            self.folder.path().join(&generated.dockerignore_name),
             &generated.dockerignore,
         )
         .unwrap();

@@ -73,9 +73,11 @@ impl Build {
         let built = built.map_err(|error| CommandError::from_failure(&error.into()))?;
         match format {
             Format::Json => print_json(&built),
-            Format::Text => println!(
+            Format::Text => outln!(
                 "pushed {} ({} of {} steps cached)",
-                built.image, built.cached, built.steps
+                built.image,
+                built.cached,
+                built.steps
             ),
         }
         Ok(())
@@ -84,7 +86,7 @@ impl Build {
     fn request(&self, format: Format) -> Result<BuildRequest, CommandError> {
         let tree = detect::open(&self.dir)?;
         let mut request = BuildRequest::new(&self.dir, self.tag.parse()?);
-        let (source, text) = self.dockerfile(&tree)?;
+        let (source, text) = self.dockerfile(&tree, &mut request)?;
         let parsed = Dockerfile::parse(&text)?;
         let filtered = dockerfile::filter(
             &parsed,
@@ -95,11 +97,11 @@ impl Build {
             filtered
                 .dropped
                 .iter()
-                .for_each(|arg| eprintln!("dropped build argument {}: {}", arg.key, arg.why));
+                .for_each(|arg| errln!("dropped build argument {}: {}", arg.key, arg.why));
             filtered
                 .warnings
                 .iter()
-                .for_each(|warning| eprintln!("warning: {warning}"));
+                .for_each(|warning| errln!("warning: {warning}"));
         }
         request.dockerfile = source;
         request.build_args = filtered.args();
@@ -112,7 +114,11 @@ impl Build {
     }
 
     /// The Dockerfile of the folder, or a generated one.
-    fn dockerfile(&self, tree: &DirTree) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
+    fn dockerfile(
+        &self,
+        tree: &DirTree,
+        request: &mut BuildRequest,
+    ) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
         let own = tree
             .read(&self.file, LONGEST_DOCKERFILE)
             .map_err(|error| unreadable(Path::new(&self.file), &error))?;
@@ -121,11 +127,12 @@ impl Build {
         }
         let detection = Detector::new().language(self.language).detect(tree);
         let generated = generate(tree, &detection, &self.images.load()?)?;
-        eprintln!(
+        errln!(
             "{} has no {}: building with a generated one",
             self.dir.display(),
             self.file
         );
+        request.dockerignore = Some(generated.dockerignore);
         let text = generated.dockerfile.clone().into_bytes();
         Ok((DockerfileSource::Inline(generated.dockerfile), text))
     }

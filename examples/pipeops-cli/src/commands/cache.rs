@@ -95,7 +95,7 @@ async fn collect(collector: &Collector, wait: bool) -> Result<Report, CommandErr
     };
     let left = next.duration_since(Timestamp::now()).try_into();
     let left: Duration = left.unwrap_or_default();
-    eprintln!("waiting {left:.0?} until no running build can need the blobs");
+    errln!("waiting {left:.0?} until no running build can need the blobs");
     tokio::time::sleep(left).await;
     let mut second = collector.collect().await?;
     second.manifests.objects += first.manifests.objects;

@@ -54,7 +54,7 @@ impl Deploy {
         let wanted = self.commit.as_deref().or(self.branch.as_deref());
         let revision = Revision::find(&project, branch, wanted).await?;
         if format == Format::Text && !revision.origin.is_empty() {
-            println!("deploying  {}, {}", revision.commit, revision.origin);
+            outln!("deploying  {}, {}", revision.commit, revision.origin);
         }
         let backends = Backends::from_environment(Environment::read())
             .await?
@@ -92,7 +92,7 @@ pub async fn follow(
             if event.kind.is_final() {
                 let timeline = progress.finish();
                 if format == Format::Text {
-                    println!("\n{timeline}");
+                    outln!("\n{timeline}");
                 }
                 return outcome(&event.kind);
             }

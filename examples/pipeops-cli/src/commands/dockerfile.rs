@@ -51,7 +51,8 @@ pub enum Command {
         pin: bool,
         #[command(flatten)]
         images: BaseImagesArg,
-        /// Write Dockerfile and .dockerignore to DIR instead of standard output. Existing files are kept
+        /// Write Dockerfile and .dockerignore to DIR instead of standard output. Existing files are kept. If an existing .dockerignore
+        /// hides what the Dockerfile copies, Dockerfile.dockerignore is written, which BuildKit reads instead
         #[arg(long)]
         write: bool,
     },
@@ -94,8 +95,8 @@ impl Command {
                 match (format, write) {
                     (Format::Json, _) => print_json(&generated),
                     (Format::Text, true) => write_files(dir, &generated)?,
-                    (Format::Text, false) if *explain => print!("{}", generated.explained()),
-                    (Format::Text, false) => print!("{}", generated.dockerfile),
+                    (Format::Text, false) if *explain => out!("{}", generated.explained()),
+                    (Format::Text, false) => out!("{}", generated.dockerfile),
                 }
                 Ok(())
             }
@@ -112,7 +113,7 @@ fn print_images(images: BaseImages, format: Format) {
         return print_json(&images);
     }
     for (role, name) in &images.images {
-        println!("{role:18} {name}");
+        outln!("{role:18} {name}");
     }
 }
 
@@ -175,15 +176,18 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
 fn write_files(dir: &Path, generated: &Generated) -> Result<(), CommandError> {
     for (name, text) in [
         ("Dockerfile", &generated.dockerfile),
-        (".dockerignore", &generated.dockerignore),
+        (
+            generated.dockerignore_name.as_str(),
+            &generated.dockerignore,
+        ),
     ] {
         let path = dir.join(name);
         let written = std::fs::File::create_new(&path)
             .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
         match written {
-            Ok(()) => println!("wrote {}", path.display()),
+            Ok(()) => outln!("wrote {}", path.display()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                println!("kept {}, which exists", path.display());
+                outln!("kept {}, which exists", path.display());
             }
             Err(error) => {
                 let diagnosis =

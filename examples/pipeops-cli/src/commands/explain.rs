@@ -33,7 +33,7 @@ impl Explain {
         match (found.as_slice(), format) {
             ([], _) => return Err(no_such_code(code)),
             ([page], Format::Json) => print_json(&to_json(page)),
-            ([page], Format::Text) => print!("{}", Explained(page)),
+            ([page], Format::Text) => out!("{}", Explained(page)),
             (pages, _) => print_all(pages, format),
         }
         Ok(())
@@ -43,7 +43,7 @@ impl Explain {
 fn print_all(pages: &[&'static Page], format: Format) {
     match format {
         Format::Json => print_json(&pages.iter().map(|page| to_json(page)).collect::<Vec<_>>()),
-        Format::Text => print!("{}", Listed(pages)),
+        Format::Text => out!("{}", Listed(pages)),
     }
 }
 

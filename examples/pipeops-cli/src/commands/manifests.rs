@@ -64,14 +64,17 @@ impl Manifests {
         let stack = StandardManifests::default()
             .generate(&app)
             .map_err(|error| CommandError::bad_input(error.diagnosis()))?;
+        for warning in app.warnings() {
+            errln!("warning: {warning}");
+        }
         let secrets = if self.show_secrets {
             SecretValues::Shown
         } else {
             SecretValues::Redacted
         };
         match format {
-            Format::Text => print!("{}", to_yaml_with(&stack, secrets)),
-            Format::Json => println!("{}", to_json_with(&stack, secrets)),
+            Format::Text => out!("{}", to_yaml_with(&stack, secrets)),
+            Format::Json => outln!("{}", to_json_with(&stack, secrets)),
         }
         Ok(())
     }

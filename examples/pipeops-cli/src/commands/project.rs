@@ -172,10 +172,10 @@ async fn create(
     store.put_project(&project).await?;
     show(&project, format);
     if let (Format::Text, Some(secret)) = (format, &project.secrets.webhook) {
-        println!(
+        outln!(
             "\nAdd a webhook for pushes to the repository:\n  address  http(s)://THIS-SERVICE/webhooks/{name}"
         );
-        println!(
+        outln!(
             "  type     application/json\n  secret   {}",
             secret.expose()
         );
@@ -240,11 +240,11 @@ async fn list(store: &dyn Store, format: Format) -> Result<(), CommandError> {
     match format {
         Format::Json => print_json(&projects),
         Format::Text if projects.is_empty() => {
-            println!("no projects yet; to create one, see pipeops project create --help")
+            outln!("no projects yet; to create one, see pipeops project create --help")
         }
         Format::Text => projects
             .iter()
-            .for_each(|project| println!("{}", summary(project))),
+            .for_each(|project| outln!("{}", summary(project))),
     }
     Ok(())
 }
@@ -276,9 +276,9 @@ fn show(project: &Project, format: Format) {
     if format == Format::Json {
         return print_json(&json!({ "project": project, "missing": missing }));
     }
-    println!("{}", summary(project));
+    outln!("{}", summary(project));
     for environment in &project.environments {
-        println!(
+        outln!(
             "  {}: branch {}, cluster {}, namespace {}, {} pod(s)",
             environment.name,
             or_dash(environment.branch.as_deref()),
@@ -290,7 +290,7 @@ fn show(project: &Project, format: Format) {
         );
     }
     for missing in missing {
-        println!("  missing: {missing}");
+        outln!("  missing: {missing}");
     }
 }
 

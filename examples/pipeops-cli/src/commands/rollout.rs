@@ -1,6 +1,6 @@
 //! `pipeops rollout status|undo`: the state of an app in the cluster, and the way back to its previous revision.
 
-use std::io::Write;
+use std::fmt::Write;
 
 use pipeops::core::{Diagnosis, Revision};
 use pipeops::rollout::{Outcome, Rollout, RolloutOptions, RolloutPhase, RolloutStatus};
@@ -71,7 +71,7 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
     match (&outcome, format) {
         (_, Format::Json) => print_json(&outcome),
         (Outcome::Complete { revision, .. }, Format::Text) => {
-            println!("{} runs {revision} again", target.app)
+            outln!("{} runs {revision} again", target.app)
         }
         _ => {}
     }
@@ -81,12 +81,13 @@ async fn undo(rollout: &Rollout, target: &Target, format: Format) -> Result<(), 
 }
 
 fn print_status(status: &RolloutStatus) {
-    let mut out = std::io::stdout().lock();
-    // Fails only when standard output is closed.
-    let _ = write_status(&mut out, status);
+    let mut text = String::new();
+    // Never fails: a string takes everything.
+    let _ = write_status(&mut text, status);
+    out!("{text}");
 }
 
-fn write_status(out: &mut impl Write, status: &RolloutStatus) -> std::io::Result<()> {
+fn write_status(out: &mut impl Write, status: &RolloutStatus) -> std::fmt::Result {
     writeln!(
         out,
         "{}/{}  {}",

@@ -107,8 +107,8 @@ fn announce(listener: &TcpListener, format: Format) {
     match format {
         Format::Json => print_json(&json!({ "listening": address })),
         Format::Text => {
-            println!("dashboard  http://{address}/");
-            println!("webhooks   http://{address}/webhooks/PROJECT");
+            outln!("dashboard  http://{address}/");
+            outln!("webhooks   http://{address}/webhooks/PROJECT");
         }
     }
 }

@@ -203,9 +203,9 @@ impl Scenario {
         }
         for row in rows {
             let kind = if row.real { "real" } else { "stand-in" };
-            println!("{:<11} {kind:<9} {}", row.server, row.address);
+            outln!("{:<11} {kind:<9} {}", row.server, row.address);
         }
-        println!("{:<11} {:<9} http://{}/", "dashboard", "", self.address);
+        outln!("{:<11} {:<9} http://{}/", "dashboard", "", self.address);
     }
 
     /// Commits, pushes, and waits for the deployment that the webhook starts.
@@ -269,7 +269,7 @@ impl Scenario {
         let answer = answer.map_err(|error| failed("the app does not answer", &error))?;
         match self.format {
             Format::Json => print_json(&json!({ "address": endpoint.address(), "answer": answer })),
-            Format::Text => println!("{} answers: {}", endpoint.address(), answer.trim_end()),
+            Format::Text => outln!("{} answers: {}", endpoint.address(), answer.trim_end()),
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Scenario {
                     .iter()
                     .map(|(version, count)| format!("{version} {count}×"))
                     .collect();
-                println!(
+                outln!(
                     "{} requests during the rollout, {lost} failed: {}",
                     answered + lost,
                     versions.join(", ")
@@ -304,7 +304,7 @@ impl Scenario {
 
     fn say(&self, line: &str) {
         if self.format == Format::Text {
-            println!("{line}");
+            outln!("{line}");
         }
     }
 }

@@ -21,7 +21,7 @@ impl Plain {
     /// Prints one event.
     pub fn show(&self, kind: &EventKind) {
         match line(kind) {
-            Some(line) => println!("{line}"),
+            Some(line) => outln!("{line}"),
             None => self.build.emit(kind.clone()),
         }
     }
