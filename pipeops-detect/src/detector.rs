@@ -344,8 +344,9 @@ fn add_default_port(detection: &mut Detection, folder: &Folder<'_>) {
     let start = detection.start.as_deref().unwrap_or_default();
     let number = port.to_string();
     let mut words = start.split(|ch: char| !ch.is_ascii_alphanumeric() && ch != '_');
-    // Tomcat's port is set by the recipe.
-    if words.any(|word| word == "PORT" || word == number) || start.starts_with("catalina.sh") {
+    // The ports of Tomcat and Apache are set by the recipe.
+    let by_recipe = start.starts_with("catalina.sh") || start.contains("heroku-php-");
+    if by_recipe || words.any(|word| word == "PORT" || word == number) {
         detection.port_default = false;
         return;
     }

@@ -184,11 +184,16 @@ impl Findings {
     /// Takes the port of other findings over, with the file that names it.
     pub(crate) fn adopt_port(&mut self, other: &Self) {
         self.port = other.port;
-        self.evidence.extend(other.says_port().cloned());
+        self.evidence.extend(other.port_facts().cloned());
+    }
+
+    /// Whether a file names the port, or the variable `PORT`.
+    pub(crate) fn says_port(&self) -> bool {
+        self.port_facts().next().is_some()
     }
 
     /// The facts that name the port, or the variable `PORT`.
-    fn says_port(&self) -> impl Iterator<Item = &Evidence> {
+    fn port_facts(&self) -> impl Iterator<Item = &Evidence> {
         let names = |says: &str| says == "listens on $PORT" || says.starts_with("listens on port ");
         self.evidence.iter().filter(move |fact| names(&fact.says))
     }
@@ -222,7 +227,7 @@ impl Findings {
         ];
         let framework = self.framework.as_deref().unwrap_or_default();
         let served = self.output.is_some() || READ_IT.contains(&framework);
-        self.port.is_some() && !served && self.says_port().next().is_none()
+        self.port.is_some() && !served && !self.says_port()
     }
 
     /// Sets the port that a program listens on: as its source says, or [`DEFAULT_PORT`].

@@ -16,6 +16,7 @@ const ALWAYS: &[&str] = &[
     ".vscode",
     ".DS_Store",
     "**/*.log",
+    "**/node_modules",
     "# Settings of developers' machines, with secrets in them.",
     "**/.env",
     "**/.env.*",
@@ -88,7 +89,7 @@ pub(crate) fn of(app: &App<'_>, dockerfile: &str) -> Ignore {
 
 fn of_language(app: &App<'_>) -> String {
     let language: &[&str] = match app.language {
-        Language::Nodejs => &["**/node_modules", ".next", ".nuxt", ".output", "coverage"],
+        Language::Nodejs => &[".next", ".nuxt", ".output", "coverage"],
         Language::Python => &[
             "**/__pycache__",
             "**/*.pyc",
@@ -100,30 +101,17 @@ fn of_language(app: &App<'_>) -> String {
             ".tox",
         ],
         Language::Scala => &["**/target", "**/.bsp", "**/.metals", "**/.bloop", "out"],
-        Language::Clojure => &[
-            "target",
-            ".cpcache",
-            "**/.cljs_node_repl",
-            "**/node_modules",
-        ],
-        Language::Elixir => &[
-            "_build",
-            "deps",
-            "cover",
-            "**/node_modules",
-            "priv/static/assets",
-        ],
+        Language::Clojure => &["target", ".cpcache", "**/.cljs_node_repl"],
+        Language::Elixir => &["_build", "deps", "cover", "priv/static/assets"],
         Language::Java => &["target", "build", ".gradle"],
         Language::Rust => &["target"],
-        Language::Ruby => &[".bundle", "vendor/bundle", "log/*", "tmp/*", "node_modules"],
+        Language::Ruby => &[".bundle", "vendor/bundle", "log/*", "tmp/*"],
         // Symfony's own `.env` holds defaults, is committed, and must be there; the others are the developer's.
-        Language::Php if app.framework() == "symfony" => {
-            &["vendor", "node_modules", "var", "!.env"]
-        }
-        Language::Php => &["vendor", "node_modules"],
+        Language::Php if app.framework() == "symfony" => &["vendor", "var", "!.env"],
+        Language::Php => &["vendor"],
         Language::Dotnet => &["**/bin", "**/obj"],
         // `vendor` of Go is part of the sources.
-        _ => &["**/node_modules"],
+        _ => &[],
     };
     let mut lines: Vec<&str> = ALWAYS.to_vec();
     lines.extend(language);

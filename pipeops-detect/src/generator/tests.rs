@@ -405,6 +405,30 @@ fn front_ends_below_a_server_are_where_it_reads_them() {
 }
 
 #[test]
+fn what_a_server_builds_itself_is_built_once() {
+    let spring = "<artifactId>spring-boot-starter-web</artifactId>spring-boot-maven-plugin";
+    let pom = format!("{spring}<artifactId>frontend-maven-plugin</artifactId>");
+    let package = ("package.json", VITE);
+    let text = generated(&[("pom.xml", &pom), ("src/main/java/A.java", ""), package]).dockerfile;
+    assert!(!text.contains("node:"), "{text}");
+    let gradle = "plugins {\n    id 'org.springframework.boot' version '3.4.0'\n    id 'com.github.node-gradle.node'\n}";
+    let files = [
+        ("build.gradle", gradle),
+        ("settings.gradle", ""),
+        ("src/main/java/A.java", ""),
+        package,
+    ];
+    let text = generated(&files).dockerfile;
+    assert!(
+        text.contains("COPY --from=node /usr/local/bin/node"),
+        "{text}"
+    );
+    assert!(!text.contains("AS assets"), "{text}");
+    let text = generated(&[("pom.xml", spring), ("src/main/java/A.java", ""), package]).dockerfile;
+    assert!(text.contains("COPY --from=assets /app ./"), "{text}");
+}
+
+#[test]
 fn front_ends_that_nothing_serves_are_apps_of_their_own() {
     let files = [GO, ("main.go", "package main\nfunc main() {}"), WEB];
     let tree: MemTree = files.into_iter().collect();

@@ -67,7 +67,10 @@ pub(crate) fn beside_manifest<'a>(folder: &Folder<'a>, language: Language) -> Op
         Language::Ruby,
         Language::Elixir,
     ];
-    if !frontends::has_frontends(language) || BY_THEMSELVES.contains(&language) {
+    if !frontends::has_frontends(language)
+        || BY_THEMSELVES.contains(&language)
+        || frontends::built_by(folder).is_some()
+    {
         return None;
     }
     Frontend::read(folder, "").filter(Frontend::bundles)
@@ -129,8 +132,10 @@ fn image(app: &App<'_>, frontend: &Frontend<'_>, native: bool) -> String {
 /// The front end that the server's own build builds with Node.js, if there is one: the build stage needs it then.
 pub(crate) fn own_build<'a>(app: &App<'a>) -> Option<Frontend<'a>> {
     let found = frontends::find(&app.folder, app.language);
-    let own = found.own.into_iter().find(|own| own.needs_node)?;
-    Frontend::read(&app.folder, &own.dir)
+    let below = found.own.into_iter().find(|own| own.needs_node);
+    let beside = frontends::built_by(&app.folder).filter(|needs_node| *needs_node);
+    let dir = below.map(|own| own.dir).or(beside.map(|_| String::new()))?;
+    Frontend::read(&app.folder, &dir)
 }
 
 /// Installs the package manager, and what the front end depends on. The working directory is the server's folder.

@@ -300,6 +300,17 @@ fn is_build_file(file: &str) -> bool {
     name == "pom.xml" || name == "build.rs" || ends.iter().any(|end| name.ends_with(end))
 }
 
+/// Whether a build file in the server's folder builds front ends itself, and whether it needs Node.js for it.
+pub(crate) fn built_by(server: &Folder<'_>) -> Option<bool> {
+    let files = server.ending("").filter(|name| is_build_file(name));
+    let sources = files.map(|name| Source {
+        file: name.to_owned(),
+        text: server.text(name).unwrap_or_default(),
+    });
+    let all: Vec<bool> = sources.filter_map(|source| source.builds()).collect();
+    (!all.is_empty()).then(|| all.contains(&true))
+}
+
 /// The paths that sources of Go compile in.
 pub(crate) fn embedded(server: &Folder<'_>) -> Vec<String> {
     let mut sources = Vec::new();
@@ -334,7 +345,11 @@ impl Source {
             return None;
         }
         let has = |marks: &[&str]| marks.iter().any(|mark| self.text.contains(mark));
-        if has(&["frontend-maven-plugin", "org.siouan.frontend"]) {
+        if has(&[
+            "frontend-maven-plugin",
+            "org.siouan.frontend",
+            "vaadin-maven-plugin",
+        ]) {
             return Some(false);
         }
         if has(&["com.github.node-gradle.node"]) {

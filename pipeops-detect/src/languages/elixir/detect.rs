@@ -45,7 +45,8 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
 /// The front end: below `assets`, as Phoenix makes it, or beside the project's file.
 pub(crate) fn frontend<'a>(folder: &Folder<'a>) -> Option<Frontend<'a>> {
     let own = || Frontend::read(folder, "").filter(|own| own.build().is_some());
-    Frontend::read(folder, "assets").or_else(own)
+    let frontend = Frontend::read(folder, "assets").or_else(own)?;
+    Some(frontend.prefer("deploy"))
 }
 
 /// What a `mix.exs` says.
@@ -239,7 +240,7 @@ mod tests {
     const LAYOUTS: &[Layout] = &[
         (&[("mix.exs", PHOENIX), ("mix.lock", "")], &["framework phoenix", "version 1.15", "start _build/prod/rel/shop/bin/shop start", "build mix assets.deploy && mix release"]),
         // Without Phoenix's alias the script of the front end builds, whatever manager runs it.
-        (&[PLAIN, ("assets/package.json", r#"{"scripts": {"build": "vite build --outDir ../priv/static", "deploy": "npm run build"}}"#), ("assets/package-lock.json", "")], &["build npm run --prefix assets build && mix phx.digest && mix release"]),
+        (&[PLAIN, ("assets/package.json", r#"{"scripts": {"build": "vite build --outDir ../priv/static", "deploy": "npm run build"}}"#), ("assets/package-lock.json", "")], &["build npm run --prefix assets deploy && mix phx.digest && mix release"]),
         (&[PLAIN, ("assets/package.json", r#"{"scripts": {"deploy": "webpack --mode production"}}"#), ("assets/bun.lock", "")], &["build bun run --cwd assets deploy && mix phx.digest && mix release"]),
         (&[PLAIN, ("package.json", r#"{"scripts": {"build": "vite build"}}"#), ("pnpm-lock.yaml", "")], &["build pnpm run build && mix phx.digest && mix release"]),
         (&[APP, ("assets/package.json", r#"{"scripts": {"build": "vite build"}}"#), ("assets/yarn.lock", "")], &["build yarn --cwd assets run build && mix release"]),

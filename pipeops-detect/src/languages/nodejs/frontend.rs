@@ -34,6 +34,8 @@ pub(crate) struct Frontend<'a> {
     pub(crate) manager: &'static str,
     /// The root of the workspace that it belongs to: its packages are installed there.
     pub(crate) home: Option<(Folder<'a>, Package)>,
+    /// The script that builds where it is there, whatever else is.
+    preferred: Option<&'static str>,
     /// The version of Node.js, or of Bun where that is the manager, and the file that asks for it.
     asked: Option<(String, String)>,
 }
@@ -65,9 +67,16 @@ impl<'a> Frontend<'a> {
             folder,
             manager,
             home,
+            preferred: None,
             asked,
             package,
         })
+    }
+
+    /// Builds by this script, if it is there and builds: the one that the server's framework calls.
+    pub(crate) fn prefer(mut self, script: &'static str) -> Self {
+        self.preferred = Some(script).filter(|script| self.builds(script));
+        self
     }
 
     /// The version that the project asks for.
@@ -158,12 +167,12 @@ impl<'a> Frontend<'a> {
             folder: &self.folder,
             package: &self.package,
         };
-        let usual = site.build_script();
+        let usual = self.preferred.or_else(|| site.build_script());
         let by_name = || BUILDS.iter().copied().find(|name| self.builds(name));
         usual.or_else(by_name).or_else(|| {
             // Whatever its name is, it says that it builds for production.
             let mut names = self.package.scripts();
-            names.find(|name| self.any(name, |command| is_production(command)))
+            names.find(|name| self.any(name, is_production))
         })
     }
 

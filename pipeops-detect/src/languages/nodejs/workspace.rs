@@ -276,6 +276,7 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
         format!("the workspace member that is started: {}", member.name),
     );
     found.framework.clone_from(&inner.framework);
+    found.obstacle.clone_from(&inner.obstacle);
     found.role = inner.role;
     found.adopt_port(inner);
     found.output = inner.output.as_ref().map(|output| match member.in_root() {

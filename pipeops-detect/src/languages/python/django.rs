@@ -213,11 +213,11 @@ fn collect_static(
 
 /// Whether the settings leave it to a command to compress what pages include, instead of the first request.
 fn compresses_offline(text: &str) -> bool {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().rev().filter_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == "COMPRESS_OFFLINE").then_some(value)
     });
-    values.last().is_some_and(|value| !value.contains("False"))
+    values.next().is_some_and(|value| !value.contains("False"))
 }
 
 /// The variables without which the settings cannot be loaded.

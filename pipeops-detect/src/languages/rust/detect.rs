@@ -292,6 +292,10 @@ mod tests {
         (&[BARE, MAIN, ("rust-toolchain", "[toolchain]\nchannel = \"1.81\"")], &["version 1.81"]),
         (&[SHOP, MAIN, (".tool-versions", "rust 1.90.0")], &["version 1.90.0"]),
         (&[SHOP, MAIN, ("mise.toml", "[tools]\nrust = \"1.80\"")], &["version 1.85"]),
+        // Modules beside the program name the port as well.
+        (&[SHOP, ("src/main.rs", "mod config;"), ("src/config.rs", "#[arg(long, default_value_t = 7000)]\n    port: u16,")], &["port 7000"]),
+        (&[SHOP, ("src/main.rs", ""), ("src/startup.rs", "TcpListener::bind(\"0.0.0.0:4000\")"), ("src/db.rs", "127.0.0.1:5432")], &["port 4000"]),
+        (&[SHOP, ("src/main.rs", ""), ("src/settings/mod.rs", "env::var(\"PORT\")")], &["port 8080"]),
         // One of several programs is the app.
         (&[BARE, API, MIGRATE], &["start ./target/release/api"]),
         (&[("Cargo.toml", "[package]\nname='shop'\ndefault-run='migrate'"), API, MIGRATE], &["start ./target/release/migrate"]),
