@@ -385,6 +385,12 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
             add(&file, says);
         }
     }
+    if folder.has("package.json") && frontends::built_by(&folder).is_some() {
+        add(
+            "package.json",
+            "browser assets: built by the server's own build".to_owned(),
+        );
+    }
     for served in &found.served {
         let frontend = &served.frontend;
         add(&frontend.at(frontend.package.file), served.says());

@@ -161,7 +161,7 @@ pub(crate) fn copy(
     for (from, to) in data.copies {
         script.line(&format!("COPY {from} {to}"), why);
     }
-    script.served();
+    script.served(embedded);
 }
 
 /// What of a tree is data.
@@ -221,7 +221,14 @@ impl Data<'_> {
             "" => name.to_owned(),
             dir => format!("{dir}/{name}"),
         };
-        let all = folder.ending("").filter(|name| self.is_data(name)).map(at);
+        // At the root, pictures belong to documents, and samples to developers.
+        let beside = [".gif", ".jpg", ".png", ".example", ".sample", ".dist"];
+        let is_beside =
+            |name: &&str| dir.is_empty() && beside.iter().any(|end| name.ends_with(end));
+        let all = folder
+            .ending("")
+            .filter(|name| self.is_data(name) && !is_beside(name))
+            .map(at);
         let all: Vec<String> = all
             .filter(|path| !(self.skip)(path))
             .map(|path| quote(&path))

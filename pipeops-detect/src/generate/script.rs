@@ -124,12 +124,12 @@ impl Script {
         }
     }
 
-    /// Copies what the running program reads of front ends.
-    pub(crate) fn served(&mut self) {
+    /// Copies what the running program reads of front ends, unless `embedded` says that it is part of the program.
+    pub(crate) fn served(&mut self, embedded: impl Fn(&str) -> bool) {
         self.results(|built| !built.embedded);
         let (stage, outputs) = self.beside.clone().unwrap_or_default();
-        for output in outputs {
-            let output = quote(&output);
+        for output in outputs.iter().filter(|output| !embedded(output)) {
+            let output = quote(output);
             let copy = format!("COPY --from={stage} /app/{output} ./{output}");
             self.line(&copy, "the built browser assets");
         }

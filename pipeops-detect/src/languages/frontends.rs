@@ -248,9 +248,17 @@ fn candidate<'a>(
         package: &frontend.package,
     };
     // Where it leads out of its folder, it leads into the server's.
-    let outside = builders::outside(&site).and_then(|(told, _)| resolve(path, &told));
+    let release = builders::script_outside(&site).map(|(script, told)| (script.to_owned(), told));
+    let told = release
+        .clone()
+        .or_else(|| builders::outside(&site).map(|(told, _)| (String::new(), told)));
+    let outside = told.and_then(|(_, told)| resolve(path, &told));
     let own = || Some(join(path, found.output.as_deref()?));
     let output = outside.or_else(own)?;
+    let frontend = match release {
+        Some((script, _)) => frontend.prefer(&script),
+        None => frontend,
+    };
     Some(Candidate {
         frontend,
         output,
@@ -494,6 +502,7 @@ mod tests {
         (&[WEB, ("main.go", "//go:embed web/dist/*\nvar f embed.FS")], Language::Go, Some(("web", "web/dist", "main.go", true))),
         (&[WEB, ("internal/server/files.go", "http.Dir(filepath.Join(root, \"web\", \"dist\"))")], Language::Go, Some(("web", "web/dist", "internal/server/files.go", false))),
         (&[WEB, ("main.go", "package main")], Language::Go, None),
+        (&[("web/package.json", r#"{"scripts": {"build": "vite build", "release": "vite build --mode release --outDir=../server/frontend/dist --emptyOutDir"}, "devDependencies": {"vite": "6"}}"#), ("server/frontend/frontend.go", "//go:embed dist/*\nvar f embed.FS"), ("server/frontend/dist/index.html", "")], Language::Go, Some(("web", "server/frontend/dist", "server/frontend/frontend.go", true))),
         (&[WEB, ("main.go", "// see web/distribution")], Language::Go, None),
         (&[UI, ("recipes/app.py", "StaticFiles(directory=pathlib.Path(__file__).parents[1] / \"frontend\" / \"dist\")")], Language::Python, Some(("frontend", "frontend/dist", "recipes/app.py", false))),
         (&[UI, OUTSIDE, ("app/main.py", "")], Language::Python, Some(("frontend", "app/static", "frontend/package.json", false))),
@@ -529,6 +538,19 @@ mod tests {
                 "{files:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_script_that_builds_into_the_server_is_run() {
+        let package = r#"{"scripts": {"build": "vite build", "release": "vite build --outDir=../static"}, "devDependencies": {"vite": "6"}}"#;
+        let tree = MemTree::from([("web/package.json", package), ("app.py", "")]);
+        let all = found(&tree, Language::Python);
+        let served = all.served.first().unwrap();
+        let build = served.frontend.build().unwrap().shell();
+        assert_eq!(
+            (build.as_str(), served.output.as_str()),
+            ("npm run release", "static")
+        );
     }
 
     #[test]

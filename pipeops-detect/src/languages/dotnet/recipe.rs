@@ -88,7 +88,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     script.line("WORKDIR /app", "the app's directory");
     script.line("COPY --from=build /out ./", "only the published output");
-    script.served();
+    script.served(|_| false);
     // What was published into the folder `out` is the app's folder here.
     let start = start
         .start_text()

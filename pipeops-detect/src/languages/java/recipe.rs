@@ -44,7 +44,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         return Ok(());
     }
     run_stage(app, script, port_setting(app.framework()));
-    script.served();
+    script.served(|_| false);
     let mut arguments = start.arguments.iter().map(String::as_str);
     arguments.find(|argument| argument.ends_with(".jar"));
     let arguments: Vec<&str> = arguments.collect();

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::command::commands;
 use super::config::{Config, inside};
 use super::serves::Serves;
 use super::site::Site;
@@ -155,6 +156,24 @@ pub(crate) fn outside(site: &Site<'_>) -> Option<(String, String)> {
     };
     let path = upwards(&format!("{}/{path}", root.unwrap_or_default()), &path)?;
     path.starts_with("../").then_some((path, file))
+}
+
+/// A script that builds into a folder outside of the package's, whatever its name is, and that folder:
+/// `vite build --outDir=../server/dist`.
+pub(crate) fn script_outside<'s>(site: &Site<'s>) -> Option<(&'s str, String)> {
+    let row = find(site)?;
+    let beside = ["demo", "dev", "doc", "storybook", "test", "watch"];
+    let names = site.package.scripts();
+    let mut names = names.filter(|name| !beside.iter().any(|part| name.contains(part)));
+    names.find_map(|name| {
+        let all = commands(site.package.script(name)?, site.package);
+        let mut told = all
+            .iter()
+            .filter(|command| command.program() == row.program);
+        let told = told.find_map(|command| command.option(OUTPUT_OPTIONS))?;
+        let path = upwards(told, told)?;
+        path.starts_with("../").then_some((name, path))
+    })
 }
 
 /// A relative path without detours: `web/../../public` is `../public`. `told` is what was written: absolute paths lead nowhere.

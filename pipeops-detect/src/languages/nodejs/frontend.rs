@@ -35,7 +35,7 @@ pub(crate) struct Frontend<'a> {
     /// The root of the workspace that it belongs to: its packages are installed there.
     pub(crate) home: Option<(Folder<'a>, Package)>,
     /// The script that builds where it is there, whatever else is.
-    preferred: Option<&'static str>,
+    preferred: Option<String>,
     /// The version of Node.js, or of Bun where that is the manager, and the file that asks for it.
     asked: Option<(String, String)>,
 }
@@ -74,8 +74,8 @@ impl<'a> Frontend<'a> {
     }
 
     /// Builds by this script, if it is there and builds: the one that the server's framework calls.
-    pub(crate) fn prefer(mut self, script: &'static str) -> Self {
-        self.preferred = Some(script).filter(|script| self.builds(script));
+    pub(crate) fn prefer(mut self, script: &str) -> Self {
+        self.preferred = self.builds(script).then(|| script.to_owned());
         self
     }
 
@@ -167,7 +167,7 @@ impl<'a> Frontend<'a> {
             folder: &self.folder,
             package: &self.package,
         };
-        let usual = self.preferred.or_else(|| site.build_script());
+        let usual = self.preferred.as_deref().or_else(|| site.build_script());
         let by_name = || BUILDS.iter().copied().find(|name| self.builds(name));
         usual.or_else(by_name).or_else(|| {
             // Whatever its name is, it says that it builds for production.
