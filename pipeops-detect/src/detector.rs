@@ -6,12 +6,14 @@ use std::sync::Arc;
 use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
-use crate::languages::{assets, frontends};
+use crate::languages::{assets, frontends, php};
 use crate::own_dockerfile;
-use crate::repository::folder::Folder;
+use crate::repository::folder::{Folder, resolve};
 use crate::repository::port::{Port, configured};
 use crate::repository::procfile;
+use crate::repository::writes;
 use crate::search::{APP, Found, apps, detect, own_apps, runs};
+use crate::settings;
 use crate::{Alternative, Detection, Evidence, Language, LanguageDetector};
 use pipeops_core::source::SourceTree;
 
@@ -309,14 +311,83 @@ fn detection(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
         })
         .collect();
     add_procfile(&mut detection, folder);
+    add_writes(&mut detection, folder);
+    if let Some(language) = detection.language {
+        let missing = settings::missing(folder, language);
+        detection.evidence.extend(missing);
+    }
     detection
 }
 
+/// Where the program writes: it runs on a read-only file system.
+fn add_writes(detection: &mut Detection, folder: &Folder<'_>) {
+    let (Some(language), Some(start)) = (detection.language, &detection.start) else {
+        return;
+    };
+    // The member of a workspace that is started has its own folders.
+    let (dir, _) = start
+        .strip_prefix("cd ")
+        .and_then(|rest| rest.split_once(" && "))
+        .filter(|(dir, _)| resolve("", dir).as_deref() == Some(*dir))
+        .unwrap_or_default();
+    let inside = folder.sub(dir);
+    let at = |path: &str| match dir {
+        "" => path.to_owned(),
+        dir => format!("{dir}/{path}"),
+    };
+    let linked = linked_folders(language, detection.framework.as_deref());
+    for write in writes::find(&inside, language) {
+        let first = write.folder.split('/').next().unwrap_or_default();
+        if linked.contains(&first) {
+            continue;
+        }
+        let folder_of = at(&write.folder);
+        let says = if write.folder.is_empty() {
+            format!(
+                "writes {} beside the program, where the image is read-only: let it write to a folder of its own, such as data",
+                write.path
+            )
+        } else if write.occupied {
+            format!(
+                "writes to {folder_of}, which is read-only because the repository has files in it: let it write to another folder"
+            )
+        } else {
+            format!(
+                "writes to {folder_of}: the folder is writable, empty when a pod starts, and lost when it ends"
+            )
+        };
+        detection.evidence.push(Evidence {
+            path: inside.at(&write.file),
+            says,
+        });
+        if !write.folder.is_empty() && !write.occupied {
+            detection.writable.push(folder_of);
+        }
+    }
+}
+
+/// Folders that images link to `/tmp` already.
+fn linked_folders(language: Language, framework: Option<&str>) -> Vec<&'static str> {
+    match language {
+        Language::Ruby => vec!["tmp", "log"],
+        Language::Php => {
+            let needs = php::runtime::of(framework.unwrap_or_default());
+            needs.folders.iter().map(|(folder, _)| *folder).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn add_procfile(detection: &mut Detection, folder: &Folder<'_>) {
-    let Some(process) = folder
-        .text("Procfile")
-        .and_then(|text| procfile::process(&text))
-    else {
+    let text = folder.text("Procfile").unwrap_or_default();
+    detection.release = procfile::release(&text);
+    if detection.release.is_some() {
+        detection.evidence.push(Evidence {
+            path: folder.at("Procfile"),
+            says: "has a release command, which deployments don't run: run it before the new version starts".to_owned(),
+        });
+    }
+    let Some(process) = procfile::process(&text) else {
         return;
     };
     detection.evidence.push(Evidence {

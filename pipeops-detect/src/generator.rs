@@ -10,6 +10,7 @@ use crate::generate::images::BaseImages;
 use crate::generate::script::{Reason, Script};
 use crate::generate::secret::BuildSecret;
 use crate::generate::secrets;
+use crate::generate::start::Place;
 use crate::languages::{self, assets};
 use crate::plan::Plan;
 use crate::repository::folder::Folder;
@@ -36,6 +37,10 @@ pub struct Generated {
     pub reasons: Vec<Reason>,
     /// The base images of the `FROM` lines, sorted, without duplicates.
     pub images: Vec<String>,
+    /// The folders in the image that the app writes to, absolute, from [`Detection::writable`]. Where the root file system is
+    /// read-only, they need volumes: pass them on as `writable_paths` of pipeops-manifest's `App`.
+    #[serde(default)]
+    pub writable_paths: Vec<String>,
     /// The build secrets that the Dockerfile mounts, for private package registries that the repository refers to. The mounts
     /// are optional: a build without a secret fails only if a download needs it.
     pub secrets: Vec<BuildSecret>,
@@ -88,8 +93,10 @@ impl Generated {
 /// ```
 ///
 /// # Errors
-/// If `detection` has no language ([`GenerateError::NoLanguage`]) or no start command ([`GenerateError::NoStart`]), or if the
-/// install command of a .NET app names no project ([`GenerateError::NoProject`]).
+/// If `detection` has no language ([`GenerateError::NoLanguage`]) or no start command ([`GenerateError::NoStart`]), if the
+/// install command of a .NET app names no project ([`GenerateError::NoProject`]), if the image can't run the start command
+/// ([`GenerateError::StartCommand`]), or if the build needs secrets that would stay in the image
+/// ([`GenerateError::BuildSettings`]).
 pub fn generate(
     tree: &dyn SourceTree,
     detection: &Detection,
@@ -103,8 +110,18 @@ pub fn generate(
         .ok_or(GenerateError::NoLanguage { path, apps })?;
     let rules = languages::rules(language);
     let found = (rules.detect)(&folder);
-    let obstacle = found.obstacle;
-    let plan = Plan::of(detection, found.plan);
+    let obstacle = found.obstacle.clone();
+    let mut plan = Plan::of(detection, found.plan.clone());
+    let place = Place {
+        folder: &folder,
+        language,
+        detected: &found,
+        port: detection.port,
+        images,
+    };
+    let start = plan.start.as_ref().map(|start| place.resolve(start));
+    let resolved = start.transpose()?.unwrap_or_default();
+    plan.start = resolved.start;
     let app = App {
         folder,
         detection,
@@ -112,6 +129,9 @@ pub fn generate(
         images,
         language,
         obstacle,
+        variables: resolved.variables,
+        note: resolved.note,
+        detected: found.plan.start,
     };
     let mut script = Script::new(images.frontend());
     for secret in secrets::needed(&app) {
@@ -131,6 +151,7 @@ pub fn generate(
         uid: UID,
         reasons: finished.reasons,
         images: finished.images,
+        writable_paths: finished.writable,
         secrets: finished.secrets,
     })
 }

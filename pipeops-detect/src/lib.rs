@@ -12,6 +12,7 @@ mod plan;
 mod repository;
 mod search;
 mod servers;
+mod settings;
 
 pub use detector::Detector;
 pub use generate::error::GenerateError;

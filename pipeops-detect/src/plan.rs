@@ -4,6 +4,7 @@
 //! [`Detection`](crate::Detection).
 
 use crate::Detection;
+use crate::repository::shell::Step;
 
 /// How an app is installed, built and started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +80,23 @@ impl Command {
         Self {
             folder,
             ..Self::new(in_folder.map_or(&text, |(_, command)| command))
+        }
+        .kept(text)
+    }
+
+    /// A line for a shell, and the command in it that goes on running.
+    pub(crate) fn line(text: impl Into<String>, step: Option<&Step>) -> Self {
+        let text = text.into();
+        let folder = Self::written(text.clone()).folder;
+        let mut words = step.into_iter().flat_map(|step| &step.words);
+        Self {
+            folder,
+            program: words
+                .next()
+                .map(|word| word.raw.clone())
+                .unwrap_or_default(),
+            arguments: words.map(|word| word.raw.clone()).collect(),
+            ..Self::default()
         }
         .kept(text)
     }

@@ -52,6 +52,10 @@ pub struct Detection {
     pub build: Option<String>,
     /// The shell command that starts the app. It may refer to the port as `$PORT`.
     pub start: Option<String>,
+    /// The shell command to run once before a new version starts, such as the migration of a database: `release:` of a
+    /// Procfile. PipeOps doesn't run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     /// The TCP port that the app listens on; `None` for an app that serves no requests, such as a worker.
     pub port: Option<u16>,
     /// Whether [`port`](Self::port) is only a default, of the framework or of PipeOps, because nothing in the tree names a port.
@@ -63,6 +67,10 @@ pub struct Detection {
     /// For apps that build static files: the folder to serve, relative to the app's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Folders that the app writes to, relative to its own folder. They are empty when a pod starts, and nothing in them
+    /// outlives it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<String>,
     /// Folders of apps, relative to the root. Without a `language`: the apps to choose from, because the root has none. With
     /// a `language`: the members of the workspace and the apps in other languages beside it, or a front end at the root (`.`)
     /// and its back ends.

@@ -11,13 +11,16 @@ impl fmt::Display for Detection {
         self.headline(f)?;
         let kind = if self.port_default { " (default)" } else { "" };
         let port = self.port.map(|port| format!("{port}{kind}"));
+        let writable = (!self.writable.is_empty()).then(|| self.writable.join(", "));
         for (name, value) in [
             ("Version", &self.version),
             ("Packages", &self.package_manager),
             ("Install", &self.install),
             ("Build", &self.build),
+            ("Release", &self.release),
             ("Start", &self.start),
             ("Serves", &self.output),
+            ("Writes to", &writable),
             ("Port", &port),
             ("Dockerfile", &self.dockerfile),
         ] {

@@ -5,6 +5,7 @@ use super::images::BaseImages;
 use super::script::Script;
 use crate::plan::{Build, Plan, Start};
 use crate::repository::folder::Folder;
+use crate::repository::shell::Line;
 use crate::{Detection, Language};
 
 /// The user that generated images run as: `nonroot` of the distroless images, a number that no account has elsewhere.
@@ -20,6 +21,12 @@ pub(crate) struct App<'a> {
     pub(crate) language: Language,
     /// Why nothing is started, where a file says why.
     pub(crate) obstacle: Option<String>,
+    /// The variables that the start command set for itself.
+    pub(crate) variables: Vec<(String, String)>,
+    /// What of the start command is left out.
+    pub(crate) note: Option<String>,
+    /// What detection would start: a Procfile may say something else.
+    pub(crate) detected: Option<Start>,
 }
 
 impl App<'_> {
@@ -88,14 +95,49 @@ impl App<'_> {
     /// User, port and command: the end of every image.
     pub(crate) fn run(&self, script: &mut Script, command: &str) {
         self.user_and_port(script);
-        script.command(command, "exec form, so the app receives SIGTERM directly");
+        let why = self.because("exec form, so the app receives SIGTERM directly");
+        match self.words(command).filter(|_| !script.has_shell()) {
+            Some(words) => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                script.exec(&words, &why);
+            }
+            None => script.command(command, &why),
+        }
+    }
+
+    /// A reason, and what of the start command is left out.
+    pub(crate) fn because(&self, why: &str) -> String {
+        match &self.note {
+            Some(note) => format!("{why}; {note}"),
+            None => why.to_owned(),
+        }
+    }
+
+    /// The words of a command without a shell; `None` where only a shell can evaluate it.
+    pub(crate) fn words(&self, command: &str) -> Option<Vec<String>> {
+        let line = Line::parse(command)?;
+        let step = line.simple().filter(|step| step.assignments.is_empty())?;
+        let known = |name: &str| match name {
+            "PORT" => self.detection.port.map(|port| port.to_string()),
+            "HOME" => Some("/tmp".to_owned()),
+            _ => None,
+        };
+        step.words.iter().map(|word| word.value(known)).collect()
     }
 
     pub(crate) fn user_and_port(&self, script: &mut Script) {
+        let pairs = self.variables.iter();
+        let pairs: Vec<(&str, &str)> = pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        script.environment(&pairs, "set by the start command");
         script.line(
             &format!("USER {UID}:{UID}"),
             "numeric, so Kubernetes can verify that it isn't root",
         );
+        let folders = self.detection.writable.iter().map(String::as_str);
+        let folders: Vec<&str> = folders.filter(|folder| is_plain(folder)).collect();
+        script.writable(&folders);
         if let Some(port) = self.detection.port {
             script.line(
                 &format!("EXPOSE {port}"),
@@ -103,4 +145,11 @@ impl App<'_> {
             );
         }
     }
+}
+
+/// Whether a path stays below its folder, and needs no quotes.
+fn is_plain(path: &str) -> bool {
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || "_-./".contains(ch);
+    let inside = |part: &str| !matches!(part, "" | "." | "..");
+    path.chars().all(plain) && path.split('/').all(inside)
 }

@@ -327,6 +327,11 @@ fn covers(pattern: &str, path: &str) -> bool {
     }
 }
 
+/// Whether a folder is one of those that images of compiled programs have.
+pub(crate) fn is_copied(app: &App<'_>, name: &str) -> bool {
+    NAMES.contains(&name) && app.folder.has_dir(name)
+}
+
 /// Copies those of these folders that the app has.
 pub(crate) fn folders(app: &App<'_>, script: &mut Script, names: &[&str]) {
     for name in names.iter().filter(|name| app.folder.has_dir(name)) {

@@ -38,6 +38,26 @@ pub enum GenerateError {
         /// The app's folder.
         path: String,
     },
+    /// The image can't run the start command.
+    #[error("the image of the app in `{path}` can't run its start command `{command}`: {why}")]
+    StartCommand {
+        /// The app's folder.
+        path: String,
+        /// The start command, from a Procfile or from [`Detection::start`](crate::Detection::start).
+        command: String,
+        /// What the image lacks.
+        why: String,
+    },
+    /// The build needs settings that would stay in the image.
+    #[error("building the app in `{path}` needs {names}, because {file} reads settings while it builds", names = names.join(", "))]
+    BuildSettings {
+        /// The app's folder.
+        path: String,
+        /// The file that reads them.
+        file: String,
+        /// The variables.
+        names: Vec<String>,
+    },
 }
 
 fn because(why: &Option<String>) -> String {
@@ -68,6 +88,17 @@ impl Diagnose for GenerateError {
             Self::NoProject { path } => Diagnosis::new(&codes::detect::NO_PROJECT)
                 .reason("the install command names the project to publish")
                 .context("path", path),
+            Self::StartCommand { path, why, .. } => Diagnosis::new(&codes::detect::START_COMMAND)
+                .reason(why)
+                .context("path", path),
+            Self::BuildSettings { path, file, names } => {
+                Diagnosis::new(&codes::detect::BUILD_SETTINGS)
+                    .reason(format!(
+                        "{file} reads {} while the app is built, and the values would stay in the image",
+                        names.join(", ")
+                    ))
+                    .context("path", path)
+            }
         }
         .error(self.to_string())
     }

@@ -114,6 +114,9 @@ const TABLE: &[Row] = &[
     ("zig.run", "gcr.io/distroless/base-debian12:nonroot", 0, ""),
 ];
 
+/// Parts of names of images that have no shell.
+const SHELL_LESS: &[&str] = &["/distroless/", "cgr.dev/chainguard/", "getzola/zola:"];
+
 /// Languages whose newer compilers build what asks for an older one: the version is a least one.
 const BACKWARD_COMPATIBLE: &[&str] = &["crystal.", "go.", "rust.", "swift."];
 
@@ -190,6 +193,12 @@ impl BaseImages {
         }
     }
 
+    /// Whether the image of a role has a shell: the built-in one and the one in its place.
+    pub(crate) fn has_shell(&self, role: &str) -> bool {
+        let row = TABLE.iter().find(|(known, ..)| *known == role);
+        row.is_some_and(|(_, name, ..)| has_shell(name)) && has_shell(&self.image(role, None))
+    }
+
     pub(crate) fn frontend(&self) -> Option<&str> {
         self.frontend.as_deref()
     }
@@ -207,6 +216,14 @@ impl BaseImages {
             None => name.to_owned(),
         }
     }
+}
+
+/// Whether an image has `/bin/sh`. Images that this crate doesn't know count as ones that have it.
+pub(crate) fn has_shell(name: &str) -> bool {
+    let less = name == "scratch" || SHELL_LESS.iter().any(|part| name.contains(part));
+    // Variants for developers have one.
+    let tag = name.rsplit('/').next().unwrap_or_default();
+    !less || (name.contains("cgr.dev/") && tag.contains("-dev"))
 }
 
 fn tag_version(role: &str, asked: Option<&str>, parts: usize, default: &str) -> String {
@@ -280,6 +297,30 @@ mod tests {
         assert_eq!(complete.unknown_roles().count(), 0);
         assert_eq!(complete.images["go.run"], "x");
         assert_eq!(complete.images["python.run"], "python:{version}-slim");
+    }
+
+    #[test]
+    fn images_without_a_shell_are_known() {
+        let less = |role: &&str| !BaseImages::default().has_shell(role);
+        let found: Vec<&str> = BaseImages::roles().filter(less).collect();
+        let expected = [
+            "cpp.run",
+            "crystal.run",
+            "dart.run",
+            "go.run",
+            "go.run.cgo",
+            "rust.run",
+            "static.build.zola",
+            "zig.run",
+        ];
+        assert_eq!(found, expected);
+        let replaced = BaseImages::default()
+            .with_image("java.run", "gcr.io/distroless/java21-debian12:nonroot")
+            .with_image("python.run", "cgr.dev/chainguard/python:latest-dev")
+            .with_image("go.run", "images.example.com/base/static:1");
+        for (role, expected) in [("java.run", false), ("python.run", true), ("go.run", false)] {
+            assert_eq!(replaced.has_shell(role), expected, "{role}");
+        }
     }
 
     #[test]

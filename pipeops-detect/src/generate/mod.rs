@@ -11,3 +11,4 @@ pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod secrets;
 pub(crate) mod server_config;
+pub(crate) mod start;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::has_shell;
 use super::secret::BuildSecret;
+use crate::repository::shell::Line;
 
 /// Why an instruction is in a generated Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,11 @@ pub(crate) struct Script {
     reasons: Vec<Reason>,
     secrets: Vec<BuildSecret>,
     images: Vec<String>,
+    /// Whether the image of the stage has a shell.
+    shell: bool,
+    /// The folder that the next instruction runs in.
+    folder: String,
+    writable: Vec<String>,
 }
 
 /// A Dockerfile that is written.
@@ -48,6 +55,7 @@ pub(crate) struct Finished {
     pub(crate) reasons: Vec<Reason>,
     pub(crate) secrets: Vec<BuildSecret>,
     pub(crate) images: Vec<String>,
+    pub(crate) writable: Vec<String>,
 }
 
 impl Script {
@@ -69,6 +77,9 @@ impl Script {
             line: self.lines + 1,
             why: why.to_owned(),
         });
+        if let Some(folder) = text.strip_prefix("WORKDIR ") {
+            self.folder = folder.to_owned();
+        }
         self.text.push_str(text);
         self.text.push('\n');
         self.lines += text.matches('\n').count() + 1;
@@ -77,6 +88,8 @@ impl Script {
     /// Starts a stage.
     pub(crate) fn stage(&mut self, image: &str, name: Option<&str>, why: &str) {
         self.images.push(image.to_owned());
+        self.shell = has_shell(image);
+        self.folder = "/".to_owned();
         if self.text.contains("FROM ") {
             self.text.push('\n');
             self.lines += 1;
@@ -170,6 +183,23 @@ impl Script {
         }
     }
 
+    /// Makes folders below `/app` for the user that was set last: `WORKDIR` needs no shell. Images without `/app` have none.
+    pub(crate) fn writable(&mut self, folders: &[&str]) {
+        let back = self.folder.clone();
+        if folders.is_empty() || !back.starts_with("/app") {
+            return;
+        }
+        for folder in folders {
+            let path = format!("/app/{folder}");
+            self.line(
+                &format!("WORKDIR {path}"),
+                "the app writes there: a folder of its own user",
+            );
+            self.writable.push(path);
+        }
+        self.line(&format!("WORKDIR {back}"), "back to where the app starts");
+    }
+
     /// Sets variables, each on a line of its own.
     pub(crate) fn environment(&mut self, pairs: &[(&str, &str)], why: &str) {
         let pairs: Vec<String> = pairs
@@ -179,6 +209,11 @@ impl Script {
         if !pairs.is_empty() {
             self.line(&format!("ENV {}", pairs.join(" \\\n    ")), why);
         }
+    }
+
+    /// Whether the image of the stage has a shell.
+    pub(crate) fn has_shell(&self) -> bool {
+        self.shell
     }
 
     /// The command of the image, from a line as a shell would read it.
@@ -204,6 +239,7 @@ impl Script {
             reasons: self.reasons,
             secrets: self.secrets,
             images,
+            writable: self.writable,
         }
     }
 }
@@ -220,7 +256,8 @@ fn exec_form(command: &str) -> Vec<String> {
         .iter()
         .any(|mark| command.contains(mark));
     let line = if several || first.contains('=') {
-        command.to_owned()
+        let line = Line::parse(command).filter(|line| !line.is_complex());
+        line.map_or(command.to_owned(), |line| line.shell())
     } else {
         // The shell makes way: signals reach the app.
         format!("exec {command}")
@@ -258,7 +295,7 @@ mod tests {
                 "gunicorn --bind 0.0.0.0:$PORT a:b",
                 &["/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT a:b"],
             ),
-            ("a && b", &["/bin/sh", "-c", "a && b"]),
+            ("a && b", &["/bin/sh", "-c", "a && exec b"]),
             ("X=1 node a.js", &["/bin/sh", "-c", "X=1 node a.js"]),
             (
                 "node \"a b.js\"",

@@ -4,6 +4,8 @@ use pipeops_core::Diagnose;
 use pipeops_core::source::MemTree;
 use pipeops_dockerfile::{Arguments, Dockerfile, Keyword};
 
+mod starts;
+
 fn generated(files: &[(&str, &str)]) -> Generated {
     let tree: MemTree = files.iter().copied().collect();
     let detection = Detector::new().detect(&tree);
@@ -594,10 +596,14 @@ fn variables_of_a_start_command_are_kept_without_a_shell() {
     let tree = MemTree::from([("go.mod", "module x"), ("main.go", "package main")]);
     let mut detection = Detector::new().detect(&tree);
     detection.language = Some(Language::Go);
+    detection.port = Some(8080);
     for (start, expected) in [
-        ("A=1 B='2' bin/x a", "\nENV A=1 \\\n    B='2'\nUSER "),
+        ("A=1 B='2' bin/x a", "\nENV A=1 \\\n    B=2\nUSER "),
         ("env A=$PORT bin/x a", "\nENV A=$PORT\nUSER "),
-        ("A=1\\ B='x A-B=2 bin/x a", "/usr/local/bin/app\nUSER "),
+        (
+            "A='1 2' B=:$PORT/ bin/x a",
+            "\nENV A=\"1 2\" \\\n    B=:${PORT}/\nUSER ",
+        ),
     ] {
         detection.start = Some(start.to_owned());
         let generated = generate(&tree, &detection, &BaseImages::default()).unwrap();
@@ -608,6 +614,9 @@ fn variables_of_a_start_command_are_kept_without_a_shell() {
             "{text}"
         );
     }
+    detection.start = Some("A=1\\ B='x A-B=2 bin/x a".to_owned());
+    let error = generate(&tree, &detection, &BaseImages::default()).unwrap_err();
+    assert!(error.to_string().contains("isn't closed"), "{error}");
 }
 
 #[test]

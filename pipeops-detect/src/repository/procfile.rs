@@ -18,6 +18,13 @@ pub(crate) fn process(text: &str) -> Option<Process> {
     all.into_iter().nth(chosen)
 }
 
+/// The command that is run once before a new version starts.
+pub(crate) fn release(text: &str) -> Option<String> {
+    let mut all = text.lines().filter_map(read);
+    let release = all.find(|process| process.name == "release")?;
+    Some(release.command)
+}
+
 fn read(line: &str) -> Option<Process> {
     let (name, command) = line.split_once(':')?;
     let (name, command) = (name.trim(), command.trim());
@@ -34,6 +41,20 @@ fn read(line: &str) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_is_one_command() {
+        for (text, expected) in [
+            (
+                "web: w\nrelease: rails db:migrate\n",
+                Some("rails db:migrate"),
+            ),
+            ("web: release", None),
+            ("release:", None),
+        ] {
+            assert_eq!(release(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn web_goes_before_worker_before_any() {

@@ -17,4 +17,21 @@ pages! {
             "Or add a Dockerfile to the repository: PipeOps builds it as it is",
         ],
     }
+    START_COMMAND = "detect/start-command" {
+        title: "Build failed: StartCommand",
+        meaning: "The start command, usually of a Procfile, calls a program that the generated image doesn't have.",
+        fixes: [
+            "Change the command in the Procfile to one that runs the built app itself, such as `node server.js` or `./bin/api`",
+            "Or remove the line `web:`, if the detected start command is right",
+            "Or add a Dockerfile to the repository: PipeOps builds it as it is",
+        ],
+    }
+    BUILD_SETTINGS = "detect/build-settings" {
+        title: "Build failed: BuildSettings",
+        meaning: "Files of the app read settings such as passwords while the app is built. The values would stay in the image, where everybody who can pull it can read them.",
+        fixes: [
+            "Read the settings when the app starts: in Elixir, move them to `config/runtime.exs`",
+            "Or add a Dockerfile to the repository: PipeOps builds it as it is",
+        ],
+    }
 }

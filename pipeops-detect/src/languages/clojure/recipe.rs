@@ -3,6 +3,7 @@
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::languages::java::project::Kind;
 use crate::languages::java::recipe as java;
 
 const MAVEN: &str = "/root/.m2";
@@ -45,10 +46,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the self-contained archive, renamed without its version",
     );
     java::run_stage(app, script, &[]);
-    let built = path.is_some_and(|path| path.starts_with("target/"));
-    let command = match built || start.program == "lein" {
-        true => "java -jar app.jar".to_owned(),
-        false => start.start_text(),
+    let command = match start.program.as_str() {
+        "lein" => "java -jar app.jar".to_owned(),
+        _ => java::launched(&Kind::Jar(String::new()), start),
     };
     app.run(script, &command);
     Ok(())

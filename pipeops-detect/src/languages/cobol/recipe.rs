@@ -2,11 +2,12 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{debian, program};
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (_, arguments) = program::named(app)?;
+    let launch = Launch::of(app, program::PATH)?;
     program::compiler(app, script, "cobol.build");
     debian::install(script, &["gnucobol3"], "the compiler");
     script.sources();
@@ -39,6 +40,6 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     app.environment(script, &[]);
     script.line("WORKDIR /app", "the program's relative paths start here");
     program::copy(script);
-    program::run(app, script, &arguments);
+    launch.run(app, script);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{debian, program};
 use crate::plan::Build;
@@ -38,8 +39,19 @@ const LIBRARIES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (name, arguments) = program::named(app)?;
-    let path = app.start()?.program.trim_start_matches("./");
+    let launch = Launch::of(app, program::PATH)?;
+    let name = program::name(app, |name| {
+        let files = [
+            "CMakeLists.txt",
+            "meson.build",
+            "src/Makefile.am",
+            "Makefile",
+        ];
+        program::mentions(app, &files, name)
+    })?;
+    let detected = app.detected.as_ref().filter(|start| start.name() == name);
+    let path = detected.unwrap_or(app.start()?);
+    let path = path.program.trim_start_matches("./");
     // A Procfile may call the program without its folder.
     let built = format!("build/{name}");
     let path = match app.manager() {
@@ -77,6 +89,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     program::last_stage(
         app,
         script,
+        &launch,
         image,
         ".cpp",
         &[("LD_LIBRARY_PATH", "/app/lib")],
@@ -85,7 +98,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /out/lib ./lib",
         "the program's libraries",
     );
-    program::run(app, script, &arguments);
+    launch.run(app, script);
     Ok(())
 }
 

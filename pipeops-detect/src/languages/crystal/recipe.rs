@@ -2,12 +2,12 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
-use crate::generate::program;
+use crate::generate::program::{self, Launch};
 use crate::generate::script::{Script, quote};
 use crate::plan::Build;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (_, arguments) = program::named(app)?;
+    let launch = Launch::of(app, program::PATH)?;
     program::compiler(app, script, "crystal.build");
     program::manifests(app, script, &["shard.yml", "shard.lock"]);
     let frozen = match app.folder.has("shard.lock") {
@@ -49,7 +49,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "crystal.run",
         "a static program needs no shell and no packages",
     );
-    program::last_stage(app, script, image, ".cr", &[]);
-    program::run(app, script, &arguments);
+    program::last_stage(app, script, &launch, image, ".cr", &[]);
+    launch.run(app, script);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
-use crate::generate::program;
+use crate::generate::program::{self, Launch};
 use crate::generate::script::{Script, quote};
 use crate::languages::static_site::recipe as static_site;
 
@@ -14,11 +14,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         static_site::serve(app, script, &format!("/src/{output}"));
         return Ok(());
     }
-    let (_, arguments) = program::named(app)?;
     program::compiler(app, script, "dart.build");
     fetch(app, script, "dart");
     script.sources();
     let frog = app.framework() == "dart_frog";
+    let launch = match frog {
+        true => Launch::alone(app, program::PATH)?,
+        false => Launch::of(app, program::PATH)?,
+    };
     let file = app.target(|text| text.split_whitespace().find(|word| word.ends_with(".dart")));
     let compile = "dart compile exe";
     let command = match (frog, file) {
@@ -39,9 +42,8 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "dart.run",
         "the C library and certificates; no shell, no packages",
     );
-    program::last_stage(app, script, image, ".dart", &[]);
-    let arguments = if frog { "" } else { &arguments };
-    program::run(app, script, arguments);
+    program::last_stage(app, script, &launch, image, ".dart", &[]);
+    launch.run(app, script);
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::assets;
 use crate::languages::static_site::recipe as static_site;
+use crate::plan::Start;
+use crate::repository::shell::{Line, Step, Word};
 use crate::repository::version::compare;
 
 const CACHE: &str = "/root/.nuget/packages";
@@ -89,12 +91,52 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.line("WORKDIR /app", "the app's directory");
     script.line("COPY --from=build /out ./", "only the published output");
     script.served(|_| false);
-    // What was published into the folder `out` is the app's folder here.
-    let start = start
-        .start_text()
-        .replace(&format!("dotnet {OUT}"), "dotnet ");
-    app.run(script, &start);
+    app.run(script, &published(app, start, file)?);
     Ok(())
+}
+
+/// The start command in the folder with the published output, where nothing else is.
+fn published(app: &App<'_>, start: &Start, project: &str) -> Result<String, GenerateError> {
+    // What was published into the folder `out` is the app's folder here.
+    let text = start.start_text();
+    let text = text.replace(&format!("dotnet {OUT}"), "dotnet ");
+    let detected = app.detected.as_ref();
+    let own = detected.map(|own| own.arguments.iter().find(|word| word.ends_with(".dll")));
+    let (Some(own), Some(line), true) = (own.flatten(), Line::parse(&text), start.is_written())
+    else {
+        return Ok(text);
+    };
+    let own = own.trim_start_matches(OUT);
+    let assembly = own.trim_end_matches(".dll");
+    let mut steps = Vec::new();
+    for mut step in line.steps {
+        let called = step.word(1).rsplit('/').next().unwrap_or_default();
+        match step.name() {
+            // The image has one folder.
+            "cd" => continue,
+            "dotnet" if called == own => step.words[1] = Word::plain(own),
+            "dotnet" => {
+                let what = if called.is_empty() { "it" } else { called };
+                return Err(GenerateError::StartCommand {
+                    path: app.folder.path().to_owned(),
+                    command: start.start_text(),
+                    why: format!(
+                        "{project} is published, which makes {own}, and `dotnet {what}` is something else"
+                    ),
+                });
+            }
+            name if name == assembly => {
+                step.words
+                    .splice(0..1, Step::of(&format!("dotnet {own}")).words);
+            }
+            _ => {}
+        }
+        steps.push(step);
+    }
+    Ok(match steps.as_slice() {
+        [step] if step.then.is_empty() => step.text(),
+        _ => Line::of(steps).shell(),
+    })
 }
 
 /// The SDK: exactly the one that `global.json` asks for, where it allows no other.

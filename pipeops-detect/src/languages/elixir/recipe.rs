@@ -7,12 +7,20 @@ use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::assets;
 use crate::plan::Command;
+use crate::repository::shell::{Line, is_name};
 
 const HEX: &str = "/root/.hex";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
     let project = Project::read(&app.folder);
+    if let Some((file, names)) = read_while_compiled(app) {
+        return Err(GenerateError::BuildSettings {
+            path: app.folder.path().to_owned(),
+            file,
+            names,
+        });
+    }
     let build_plan = app.plan.build.as_ref();
     let escript = build_plan.is_some_and(|build| build.has("escript.build"));
     let name = start
@@ -58,21 +66,69 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         ),
         "only the release; only its owner can read its cookie",
     );
+    let several = Line::parse(&start.start_text()).unwrap_or_default();
+    if several.steps.len() > 1 && several.steps.iter().any(|step| step.name() == "mix") {
+        return Err(GenerateError::StartCommand {
+            path: app.folder.path().to_owned(),
+            command: start.start_text(),
+            why: format!(
+                "the image has the release `{name}` and no `mix`: its own commands are `bin/{name} eval` and `start`"
+            ),
+        });
+    }
     let own = format!("{RELEASES}{name}/");
     let mix = start.program == "mix" || start.has("phx.server");
-    let command = match start.program.strip_prefix(&own) {
-        Some(rest) => format!("/app/{rest} {}", start.arguments()),
+    let text = start.start_text();
+    let command = match text.contains(&own) {
+        true => text
+            .replace(&format!("./{own}"), "/app/")
+            .replace(&own, "/app/"),
         // There is no Mix in the image: what a Procfile starts by it is what the release starts.
-        None if mix => format!(
+        false if mix => format!(
             "/app/bin/{} start",
             project
                 .and_then(|project| project.release)
                 .unwrap_or_default()
         ),
-        None => start.start_text(),
+        false => text,
     };
     app.run(script, command.trim_end());
     Ok(())
+}
+
+/// The configuration that is compiled into the release, where it can't be read without variables, and their names.
+fn read_while_compiled(app: &App<'_>) -> Option<(String, Vec<String>)> {
+    const READS: &[&str] = &[
+        "System.fetch_env!(\"",
+        "System.get_env(), \"",
+        "System.get_env() |> Map.fetch!(\"",
+    ];
+    for file in ["config/config.exs", "config/prod.exs"] {
+        let text = app.folder.text(file).unwrap_or_default();
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'));
+        let mut names = Vec::new();
+        let code: Vec<&str> = code.collect();
+        for (index, line) in code.iter().enumerate() {
+            let raises = || {
+                let rest = &code[index..code.len().min(index + 3)];
+                rest.iter().any(|line| line.contains("raise "))
+            };
+            let fetches = READS.iter().find_map(|read| line.split_once(read));
+            let gets = || line.split_once("System.get_env(\"").filter(|_| raises());
+            let name = fetches
+                .or_else(gets)
+                .and_then(|(_, rest)| rest.split('"').next());
+            names.extend(name.filter(|name| is_name(name)).map(str::to_owned));
+        }
+        names.sort();
+        names.dedup();
+        if !names.is_empty() {
+            return Some((file.to_owned(), names));
+        }
+    }
+    None
 }
 
 /// The slim image has none, and Erlang reads the system's.

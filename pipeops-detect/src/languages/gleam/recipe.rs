@@ -5,7 +5,6 @@ use crate::generate::error::GenerateError;
 use crate::generate::program;
 use crate::generate::script::Script;
 use crate::languages::static_site::recipe as static_site;
-use crate::plan::Start;
 
 const PACKAGES: &str = "/root/.cache/gleam";
 
@@ -41,9 +40,19 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "the program and its packages",
     );
     app.user_and_port(script);
-    let own = app.plan.start.as_ref();
-    let own = own.filter(|start| start.name() == "entrypoint.sh" && !start.arguments.is_empty());
-    let arguments = own.map_or("run".to_owned(), Start::arguments);
+    let start = app.start()?;
+    let arguments = match (start.name() == "entrypoint.sh", start.is_written()) {
+        (true, _) if !start.arguments.is_empty() => start.arguments(),
+        (false, true) => {
+            return Err(GenerateError::StartCommand {
+                path: app.folder.path().to_owned(),
+                command: start.start_text(),
+                why: "the image has the shipment of the app, which `entrypoint.sh run` starts"
+                    .to_owned(),
+            });
+        }
+        _ => "run".to_owned(),
+    };
     script.command(
         &format!("/app/entrypoint.sh {arguments}"),
         "exec form; the script execs Erlang, which receives SIGTERM directly",

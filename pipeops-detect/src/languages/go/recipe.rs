@@ -3,6 +3,7 @@
 use super::module::{Module, members};
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, program};
 use crate::languages::frontends;
@@ -23,7 +24,7 @@ const CGO: &[&str] = &[
 ];
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let start = app.start()?;
+    let launch = Launch::of(app, program::PATH)?;
     let sources = Sources::of(app);
     build(app, script, &sources);
     let (role, why) = match sources.cgo {
@@ -33,7 +34,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         ),
         false => ("go.run", "a static program needs no shell and no packages"),
     };
-    script.stage(&app.image(role), None, why);
+    launch.stage(app, script, (role, why));
     app.environment(script, &[]);
     script.line("WORKDIR /app", "the program's relative paths start here");
     let embedded = frontends::embedded(&app.folder);
@@ -41,8 +42,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         embedded.iter().any(|own| frontends::overlap(own, path))
     });
     program::copy(script);
-    // A Procfile may call the program by another name: there is one program only, and no shell.
-    program::run(app, script, &start.arguments());
+    launch.run(app, script);
     Ok(())
 }
 

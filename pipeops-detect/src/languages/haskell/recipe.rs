@@ -2,6 +2,7 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, debian, program};
 
@@ -18,7 +19,11 @@ const NATIVE: &[(&[&str], &str, &str)] = &[(
 )];
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (name, arguments) = program::named(app)?;
+    let launch = Launch::of(app, program::PATH)?;
+    let name = program::name(app, |name| {
+        let cabal = app.folder.ending(".cabal").next().unwrap_or_default();
+        program::mentions(app, &["package.yaml", cabal], name)
+    })?;
     let native = native(app);
     program::compiler(app, script, "haskell.build");
     if !native.is_empty() {
@@ -70,7 +75,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         &["config", "migrations", "public", "static", "templates"],
     );
     program::copy(script);
-    program::run(app, script, &arguments);
+    launch.run(app, script);
     Ok(())
 }
 

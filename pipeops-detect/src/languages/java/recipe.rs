@@ -6,6 +6,8 @@ use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
 use crate::languages::assets;
+use crate::plan::Start;
+use crate::repository::shell::{Line, Step, Word};
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let start = app.start()?;
@@ -40,7 +42,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "builds, then keeps only what the app needs to run",
     );
     if let Kind::War(_) = module.kind {
+        let command = deployed(app, start)?;
         tomcat(app, script, module);
+        app.run(script, &command);
         return Ok(());
     }
     run_stage(app, script, port_setting(app.framework()));
@@ -54,24 +58,77 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             "the configuration file that the command names",
         );
     }
-    let own = app
-        .detection
-        .evidence
-        .iter()
-        .all(|evidence| !evidence.path.ends_with("Procfile"));
-    let command = match &module.kind {
-        _ if !own && !start.words().any(is_built) => start.start_text(),
-        Kind::Quarkus => "java -jar quarkus-run.jar".to_owned(),
-        Kind::Script(name) => format!("/app/bin/{name}"),
-        Kind::Classes(main) => format!("java -cp classes:dependency/* {main}"),
-        _ => format!("java -jar app.jar {}", arguments.join(" ")),
-    };
-    app.run(script, command.trim());
+    app.run(script, &launched(&module.kind, start));
     Ok(())
 }
 
+/// The start command with what the build makes by the names that it has in the image.
+pub(crate) fn launched(kind: &Kind, start: &Start) -> String {
+    let text = start.start_text();
+    let Some(line) = Line::parse(&text).filter(|_| start.words().any(is_built)) else {
+        return text;
+    };
+    let in_image = |step: Step| {
+        let built = step.words.iter().any(|word| is_built(&word.raw));
+        if built { by_kind(kind, step) } else { step }
+    };
+    let mut steps: Vec<Step> = line.steps.into_iter().map(in_image).collect();
+    match steps.as_mut_slice() {
+        [step] if step.then.is_empty() => step.text(),
+        _ => Line::of(steps).shell(),
+    }
+}
+
+/// One command that runs what the build makes, with its own options and arguments.
+fn by_kind(kind: &Kind, step: Step) -> Step {
+    let mut options: Vec<Word> = Vec::new();
+    let mut rest = &step.words[1..];
+    while step.name() == "java"
+        && let Some((word, more)) = rest.split_first()
+    {
+        rest = more;
+        match word.text() {
+            "-jar" | "-cp" | "-classpath" | "--class-path" => {
+                rest = more.get(1..).unwrap_or_default()
+            }
+            text if text.starts_with('-') || word.raw.starts_with(['$', '"', '-']) => {
+                options.push(word.clone())
+            }
+            text if text.ends_with(".jar") => {}
+            _ => {
+                rest = &step.words[step.words.len() - more.len() - 1..];
+                break;
+            }
+        }
+        if word.text() == "-jar" {
+            break;
+        }
+    }
+    let (program, main): (String, String) = match kind {
+        Kind::Quarkus => ("java".to_owned(), "-jar quarkus-run.jar".to_owned()),
+        Kind::Script(name) => (format!("/app/bin/{name}"), String::new()),
+        Kind::Classes(main) => {
+            let named = rest.first().is_some_and(|word| word.text() == main);
+            rest = &rest[usize::from(named)..];
+            (
+                "java".to_owned(),
+                format!("-cp classes:dependency/* {main}"),
+            )
+        }
+        _ => ("java".to_owned(), "-jar app.jar".to_owned()),
+    };
+    let mut words = vec![Word::plain(&program)];
+    // A start script takes the options of its virtual machine from `JAVA_OPTS`.
+    if program == "java" {
+        words.extend(options);
+    }
+    words.extend(Step::of(&main).words);
+    words.extend_from_slice(rest);
+    Step { words, ..step }
+}
+
 /// Whether a word of a command names what the build makes.
-fn is_built(word: &str) -> bool {
+pub(crate) fn is_built(word: &str) -> bool {
     word.contains("target/") || word.contains("build/")
 }
 
@@ -134,7 +191,31 @@ fn tomcat(app: &App<'_>, script: &mut Script, module: &Module) {
         "COPY --from=build /out/ /usr/local/tomcat/webapps/ROOT/",
         "the app, already unpacked, so it writes nothing at startup",
     );
-    app.run(script, "catalina.sh run");
+}
+
+/// Tomcat's command, with the variables of a command that runs the archive in another way.
+fn deployed(app: &App<'_>, start: &Start) -> Result<String, GenerateError> {
+    let text = start.start_text();
+    let line = Line::parse(&text).unwrap_or_default();
+    let last = line.steps.last().cloned().unwrap_or_default();
+    let runners = [".war", "-runner", "catalina"];
+    let runs = |word: &str| runners.iter().any(|part| word.contains(part));
+    if start.is_written() && !last.words.iter().any(|word| runs(&word.raw)) {
+        return Err(GenerateError::StartCommand {
+            path: app.folder.path().to_owned(),
+            command: text,
+            why: "the app is an archive for a servlet container, which Tomcat runs".to_owned(),
+        });
+    }
+    let tomcat = Step {
+        words: Step::of("catalina.sh run").words,
+        ..last
+    };
+    // What a detected command sets is set by the image already.
+    Ok(match start.is_written() {
+        true => tomcat.text(),
+        false => "catalina.sh run".to_owned(),
+    })
 }
 
 /// What is taken out of the build, into `/out`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod builders;
+pub(crate) mod called;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod detect;
@@ -19,6 +20,7 @@ pub(crate) mod ports;
 pub(crate) mod recipe;
 pub(crate) mod serves;
 pub(crate) mod site;
+pub(crate) mod stand_ins;
 pub(crate) mod start;
 pub(crate) mod version;
 pub(crate) mod workspace;

@@ -32,11 +32,28 @@ const BUILDS: &[&str] = &[
 impl Site<'_> {
     /// The script that builds.
     pub(crate) fn build_script(&self) -> Option<&'static str> {
+        if let Some(name) = self.image_script() {
+            return Some(name);
+        }
         BUILDS.iter().copied().find(|name| {
             let script = self.package.script(name);
             // `export` and `generate` are names of other things as well.
             let generic = matches!(*name, "export" | "generate");
             script.is_some_and(|script| !generic || self.makes_site(script))
+        })
+    }
+
+    /// A script that builds without what only a developer's machine has. Some of these names build images.
+    fn image_script(&self) -> Option<&'static str> {
+        self.package.script("build")?;
+        ["build-docker", "build:docker"].into_iter().find(|name| {
+            let script = self.package.script(name).unwrap_or_default();
+            let tools = ["docker", "docker-compose", "podman", "nixpacks"];
+            let all = commands(script, self.package);
+            !all.is_empty()
+                && all
+                    .iter()
+                    .all(|command| !tools.contains(&command.program()))
         })
     }
 

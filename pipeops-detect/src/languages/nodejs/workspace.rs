@@ -11,6 +11,7 @@ use super::site::Site;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::{self, Build};
 use crate::repository::folder::{Folder, is_beside};
+use crate::repository::procfile;
 
 /// How many members are looked at: more than a person would read in a report, and enough to bound the work.
 const MEMBERS: usize = 100;
@@ -169,8 +170,11 @@ fn runs(folder: &Folder<'_>, package: &Package, found: &Findings) -> bool {
 
 /// The member that the root's script starts, or builds the files of.
 pub(crate) fn started<'m>(site: &Site<'_>, members: &'m [Member]) -> Option<&'m Member> {
+    let told = site.folder.text("Procfile");
+    let told = told.and_then(|text| procfile::process(&text));
+    let script = site.package.script("start").unwrap_or_default();
     let all = commands(
-        site.package.script("start").unwrap_or_default(),
+        told.as_ref().map_or(script, |process| &process.command),
         site.package,
     );
     let named = targets(&all)

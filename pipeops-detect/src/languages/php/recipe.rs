@@ -8,6 +8,7 @@ use crate::languages::assets;
 use crate::languages::nodejs::frontend::Frontend;
 use crate::languages::php::composer::Composer;
 use crate::plan::Start;
+use crate::repository::shell::Line;
 use crate::repository::version::compare;
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
@@ -201,11 +202,18 @@ impl<'a> Php<'a> {
     }
 
     fn command(&self, script: &mut Script, start: &str) {
-        let command = if self.root.is_some() {
-            "apache2-foreground"
-        } else {
-            start
+        let command = match &self.root {
+            Some(root) => {
+                let root = root.trim_start_matches('/');
+                let served = format!(
+                    "php -S 0.0.0.0:$PORT -t {}",
+                    if root.is_empty() { "." } else { root }
+                );
+                start.replace(&served, "apache2-foreground")
+            }
+            None => start.to_owned(),
         };
+        let command = command.as_str();
         let folders: Vec<String> = self
             .needs
             .folders
@@ -222,10 +230,13 @@ impl<'a> Php<'a> {
             return;
         }
         self.app.user_and_port(script);
-        let line = format!("mkdir -p {} && exec {command}", folders.join(" "));
+        let command = Line::parse(command).map_or(format!("exec {command}"), |line| line.shell());
+        let line = format!("mkdir -p {} && {command}", folders.join(" "));
         script.exec(
             &["/bin/sh", "-c", &line],
-            "/tmp is empty when a pod starts, so the shell creates the folders and then execs the app",
+            &self.app.because(
+                "/tmp is empty when a pod starts, so the shell creates the folders and then execs the app",
+            ),
         );
     }
 }

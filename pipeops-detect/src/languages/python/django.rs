@@ -6,6 +6,7 @@ use crate::findings::{Findings, weight};
 use crate::plan::{Build, Command};
 use crate::repository::folder::{Folder, is_beside};
 use crate::repository::port::DEFAULT_PORT;
+use crate::repository::stand_in;
 
 /// Finds a Django project, at the root or in a folder of it; true when there is one.
 pub(crate) fn find(found: &mut Findings, folder: &Folder<'_>, packages: &Packages) -> bool {
@@ -254,13 +255,24 @@ fn required(text: &str) -> Vec<String> {
                 };
                 let after = after.trim_start();
                 let no_default = after.starts_with([']', ')']) || after.starts_with(", cast");
+                // `environ["X"] = y` sets it; what is asked for first may be missing.
+                let set = after.trim_start_matches(']').trim_start();
+                let assigned = set.starts_with('=') && !set.starts_with("==");
+                let asked = ["\"", "'"].iter().any(|quote| {
+                    let name = format!("{quote}{name}{quote}");
+                    text.contains(&format!("{name} in os.environ"))
+                        || text.contains(&format!("{name} in environ"))
+                        || text.contains(&format!("{name} not in os.environ"))
+                        || text.contains(&format!("environ.setdefault({name}"))
+                });
                 // Django itself refuses to start without this one.
                 let optional = read.contains("get") && !name.contains("SECRET_KEY");
                 let is_name = name
                     .chars()
                     .all(|ch| ch.is_ascii_alphanumeric() || ch == '_');
                 let is_word = before.is_none_or(|ch| !ch.is_alphanumeric() && ch != '_');
-                if no_default && !optional && is_name && is_word && !name.is_empty() {
+                let wanted = no_default && !optional && !assigned && !asked;
+                if wanted && is_name && is_word && !name.is_empty() {
                     names.push(name.to_owned());
                 }
             }
@@ -269,22 +281,15 @@ fn required(text: &str) -> Vec<String> {
     names
 }
 
-/// A value that lets settings load during the build, where nothing is connected to and nothing is signed.
+/// A value that lets settings load during the build.
 fn stand_in(name: &str) -> &'static str {
-    let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-    if has(&["DATABASE_URL", "DB_URL"]) {
-        "sqlite:////tmp/build.sqlite3"
-    } else if has(&["REDIS", "BROKER", "CACHE"]) && has(&["URL"]) {
-        "redis://localhost:6379/0"
-    } else if has(&["URL", "ORIGIN"]) {
-        "http://localhost"
-    } else if has(&["HOST"]) {
-        "localhost"
-    } else if has(&["KEY", "SECRET", "TOKEN", "PASSWORD"]) {
-        "build-only"
-    } else {
-        // A number, a switch and a text alike.
-        "1"
+    let is_database = ["DATABASE_URL", "DB_URL"]
+        .iter()
+        .any(|part| name.contains(part));
+    match is_database {
+        // Nothing else is needed for this one.
+        true => "sqlite:////tmp/build.sqlite3",
+        false => stand_in::value(name),
     }
 }
 
@@ -318,13 +323,20 @@ mod tests {
             ("config/wsgi.py", "setdefault(\"DJANGO_SETTINGS_MODULE\", \"config.settings.production\")"),
             ("config/settings/base.py", "STATIC_ROOT = '/static'\nDATABASES = {'default': env.db('DATABASE_URL')}"),
             ("config/settings/production.py", "SECRET_KEY = os.environ['SECRET_KEY']\nX = os.environ.get('X')"),
-        ], &["build DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"]),
+        ], &["build DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only-build-only-build-only DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"]),
         // Pages that are compressed before they are served.
         (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput && python manage.py compress"]),
-        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = not DEBUG\nSECRET_KEY = os.environ['KEY']")], &["build KEY=build-only python manage.py collectstatic --noinput && KEY=build-only python manage.py compress"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = not DEBUG\nSECRET_KEY = os.environ['KEY']")], &["build KEY=build-only-build-only-build-only python manage.py collectstatic --noinput && KEY=build-only-build-only-build-only python manage.py compress"]),
         (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = False")], &["build python manage.py collectstatic --noinput"]),
         (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = env.bool('C', default=False)")], &["build python manage.py collectstatic --noinput"]),
         (&[("requirements.txt", "django\ngunicorn"), SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput"]),
+        // Only what the settings can't be loaded without gets a stand-in.
+        (&[
+            ("requirements.txt", "django\ngunicorn"),
+            ("manage.py", "'DJANGO_SETTINGS_MODULE', 'papers.settings' django"),
+            ("papers/wsgi.py", ""),
+            ("papers/settings.py", "os.environ[\"THREADS\"] = \"1\"\nKEY = os.environ[\"PAPERS_SECRET_KEY\"]\nX = tuple(json.loads(os.environ[\"PROXY\"])) if \"PROXY\" in os.environ else None\nos.environ.setdefault('MODE', 'x')\nM = os.environ['MODE']\nif 'B' not in os.environ:\n  b = os.environ['B']\nSTATIC_ROOT = \"static\""),
+        ], &["build PAPERS_SECRET_KEY=build-only-build-only-build-only python manage.py collectstatic --noinput"]),
     ];
 
     #[test]

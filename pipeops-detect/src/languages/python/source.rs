@@ -133,9 +133,11 @@ pub(crate) fn own_files<'a>(folder: &'a Folder<'_>) -> impl Iterator<Item = &'a 
 /// The folders that may be packages: of the root, of `src`, and one below each.
 fn packages(folder: &Folder<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for name in folder.own_dirs().filter(|name| !is_beside(name)) {
+    for name in folder.own_dirs() {
         let inside = folder.sub(name);
-        if is_project(&inside) {
+        // `charts` may be a package of the app's, and `tests` hold no server.
+        let serves = inside.first(&["wsgi.py", "asgi.py"]).is_some();
+        if (is_beside(name) && !serves) || is_project(&inside) {
             continue;
         }
         found.push(name.to_owned());

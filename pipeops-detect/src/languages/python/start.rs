@@ -273,7 +273,14 @@ impl Project<'_> {
     ) -> Option<Served<'s>> {
         let creates = |source: &&Source| source.contains(framework.creates);
         let mut creating = self.sources.iter().filter(creates).peekable();
-        creating.peek()?;
+        // A file of the standard's name says enough: the app's class may be one of the project.
+        let offers = |source: &Source| {
+            let name = source.path.rsplit('/').next().unwrap_or_default();
+            name == file && source.made().or_else(|| source.offered()).is_some()
+        };
+        if creating.peek().is_none() && !self.sources.iter().any(offers) {
+            return None;
+        }
         let found = self.app(framework, file);
         // Bottle has an app of its own, which needs no name.
         let unnamed = || {

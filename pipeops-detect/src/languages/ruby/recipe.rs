@@ -187,6 +187,24 @@ impl<'a> Ruby<'a> {
         script.steps(&steps);
     }
 
+    /// Thruster stands in front of the app: it takes the port, and tells the app another one.
+    fn thruster(&self, script: &mut Script, start: &str) {
+        let called = |word: &str| word.rsplit('/').next() == Some("thrust");
+        let Some(port) = self
+            .app
+            .detection
+            .port
+            .filter(|_| start.split_whitespace().any(called))
+        else {
+            return;
+        };
+        let inner = if port == 3001 { "3002" } else { "3001" };
+        script.environment(
+            &[("HTTP_PORT", "$PORT"), ("TARGET_PORT", inner)],
+            "Thruster listens on $PORT and passes requests on to the app, which listens on another port",
+        );
+    }
+
     fn run(&self, script: &mut Script, start: &str) {
         let app = self.app;
         script.stage(
@@ -210,6 +228,7 @@ impl<'a> Ruby<'a> {
             ]);
         }
         app.environment(script, &settings);
+        self.thruster(script, start);
         let needs = LIBRARIES.iter().filter(|(gem, _)| self.gems.installs(gem));
         debian::install_for(script, &needs.copied().collect::<Vec<_>>());
         script.line("WORKDIR /app", "the app's directory");

@@ -6,6 +6,8 @@ use crate::plan::Command;
 use crate::repository::folder::Folder;
 use crate::repository::port::DEFAULT_PORT;
 use crate::repository::port::{self, Port};
+use crate::repository::shell::is_name;
+use crate::repository::stand_in;
 
 /// Names that programs have, the likeliest first.
 const PROGRAMS: &[&str] = &[
@@ -115,9 +117,79 @@ fn rails(found: &mut Findings, folder: &Folder<'_>, gems: &Gems) -> bool {
         let build = Command::new("bundle exec rails assets:precompile")
             .variable("RAILS_ENV", "production")
             .variable(secret, value);
+        let build = required(folder, gems)
+            .into_iter()
+            .fold(build, |build, (name, value)| {
+                // The secret has a stand-in of its own.
+                match name == "SECRET_KEY_BASE" {
+                    true => build,
+                    false => build.variable(&name, value),
+                }
+            });
         found.plan.build = Some(build.into());
     }
     true
+}
+
+/// The variables without which Rails can't load its settings, with stand-ins for the build.
+fn required(folder: &Folder<'_>, gems: &Gems) -> Vec<(String, &'static str)> {
+    let database = if gems.installs("mysql2") || gems.installs("trilogy") {
+        "mysql2://build:build@localhost/build"
+    } else if gems.installs("pg") {
+        "postgresql://build:build@localhost/build"
+    } else {
+        "sqlite3:/tmp/build.sqlite3"
+    };
+    let mut files: Vec<String> = [
+        "config/application.rb",
+        "config/database.yml",
+        "config/environments/production.rb",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let initializers = folder.sub("config/initializers");
+    let own = initializers.ending(".rb").take(50);
+    files.extend(own.map(|name| format!("config/initializers/{name}")));
+    let mut names: Vec<String> = Vec::new();
+    for file in files {
+        let text = folder.text(&file).unwrap_or_default();
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'));
+        for line in code {
+            for (at, mark) in line.match_indices("ENV.fetch(") {
+                let rest = &line[at + mark.len()..];
+                let Some(quote) = rest.chars().next().filter(|ch| "\"'".contains(*ch)) else {
+                    continue;
+                };
+                let Some((name, after)) = rest[1..].split_once(quote) else {
+                    continue;
+                };
+                // `fetch("X", y)` and `fetch("X") { y }` have defaults.
+                let alone = after
+                    .strip_prefix(')')
+                    .is_some_and(|rest| !rest.trim_start().starts_with(['{', 'd']));
+                if alone && is_name(name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+    }
+    // Active Record wants one of the two.
+    let databases = ["pg", "mysql2", "trilogy", "sqlite3"];
+    if !folder.has("config/database.yml") && databases.iter().any(|gem| gems.has(gem)) {
+        names.push("DATABASE_URL".to_owned());
+    }
+    names.sort();
+    names.dedup();
+    let value = |name: &String| match name.contains("DATABASE_URL") {
+        true => database,
+        false => stand_in::value(name),
+    };
+    names
+        .into_iter()
+        .map(|name| (name.clone(), value(&name)))
+        .collect()
 }
 
 /// By the server that the app installs.
@@ -290,12 +362,23 @@ mod tests {
         let dummy =
             "RAILS_ENV=production SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile";
         let old = dummy.replace("SECRET_KEY_BASE_DUMMY=1", "SECRET_KEY_BASE=build-only");
+        // Without config/database.yml, Active Record asks for an address.
+        let asking = dummy.replace(
+            "bundle",
+            "API_KEY=build-only-build-only-build-only DATABASE_URL=postgresql://build:build@localhost/build bundle",
+        );
         let propshaft = "gem 'rails'\ngem 'propshaft'";
         for (gemfile, config, lock, expected) in [
             (propshaft, "", "", Some(dummy)),
             (propshaft, "", "    rails (7.0.3)\n", Some(old.as_str())),
             (propshaft, "  config.api_only = true", "", None),
             ("gem 'rails'", "", "", None),
+            (
+                "gem 'rails'\ngem 'propshaft'\ngem 'pg'",
+                "a = ENV.fetch('API_KEY')\nENV.fetch('B', 1)\nENV.fetch(\"C\") { 2 }\n# ENV.fetch('D')",
+                "",
+                Some(asking.as_str()),
+            ),
         ] {
             let files = [
                 ("Gemfile", gemfile),

@@ -4,6 +4,7 @@ use super::manifest::{Package, packages};
 use super::system::System;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, debian, program};
 use crate::languages::assets;
@@ -53,8 +54,13 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         static_site::serve(app, script, &format!("/src/{output}"));
         return Ok(());
     }
-    let start = app.start()?;
-    let name = start.name();
+    let launch = Launch::of(app, program::PATH)?;
+    let packages = packages(&app.folder);
+    let is_program = |name: &str| {
+        let mut programs = packages.iter().flat_map(|package| &package.programs);
+        programs.any(|(program, _)| program == name)
+    };
+    let name = program::name(app, is_program)?;
     let leptos = build.is_some_and(|build| build.calls("cargo leptos"));
     if leptos {
         browser_tool(app, script, "cargo-leptos", "^0.2");
@@ -68,9 +74,9 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
             "builds the program and its browser assets, and copies them out of the mount in the same step",
         );
     } else {
-        compile(app, script, name);
+        compile(app, script, name, &packages);
     }
-    run_stage(app, script, &system);
+    run_stage(app, script, &system, &launch);
     if leptos {
         script.line("COPY --from=build /site ./site", "browser assets");
     }
@@ -78,7 +84,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "COPY --from=build /usr/local/bin/app /usr/local/bin/app",
         "the program",
     );
-    program::run(app, script, &start.arguments());
+    launch.run(app, script);
     Ok(())
 }
 
@@ -99,8 +105,7 @@ fn browser_tool(app: &App<'_>, script: &mut Script, tool: &str, version: &str) {
     script.sources();
 }
 
-fn compile(app: &App<'_>, script: &mut Script, name: &str) {
-    let packages = packages(&app.folder);
+fn compile(app: &App<'_>, script: &mut Script, name: &str, packages: &[Package]) {
     let package = packages
         .iter()
         .find(|package| package.programs.iter().any(|(program, _)| program == name));
@@ -124,7 +129,7 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str) {
         &[REGISTRY]
     };
     let copy = format!("cp target/release/{} /usr/local/bin/app", quote(name));
-    if lock.is_some() && stubs(app, script, &packages) {
+    if lock.is_some() && stubs(app, script, packages) {
         script.run(
             caches,
             &build,
@@ -219,13 +224,10 @@ fn targets(package: &Package) -> impl Iterator<Item = (String, bool)> {
     programs.chain(others)
 }
 
-fn run_stage(app: &App<'_>, script: &mut Script, system: &System) {
+fn run_stage(app: &App<'_>, script: &mut Script, system: &System, launch: &Launch) {
     if system.libraries.is_empty() {
-        script.stage(
-            &app.image("rust.run"),
-            None,
-            "libc, OpenSSL and certificates; no shell",
-        );
+        let image = ("rust.run", "libc, OpenSSL and certificates; no shell");
+        launch.stage(app, script, image);
     } else {
         script.stage(
             &app.image("rust.run.debian"),

@@ -3,6 +3,7 @@
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::script::{Script, quote};
+use crate::languages::java::project::Kind;
 use crate::languages::java::recipe as java;
 
 const CACHES: &[&str] = &["/root/.cache", "/root/.ivy2", "/root/.sbt"];
@@ -57,12 +58,14 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     };
     script.run(CACHES, &command, "the program with its dependencies");
     java::run_stage(app, script, &[]);
+    let text = start.start_text();
     let command = match staged {
-        Some((_, rest)) => format!("/app/{rest} {}", start.arguments())
-            .trim_end()
-            .to_owned(),
+        Some((folder, _)) => text.replace(&format!("{folder}/stage/"), "/app/"),
+        None if start.words().any(java::is_built) => {
+            java::launched(&Kind::Jar(String::new()), start)
+        }
         None if start.calls("java -jar") => "java -jar app.jar".to_owned(),
-        None => start.start_text(),
+        None => text,
     };
     app.run(script, &command);
     Ok(())

@@ -13,8 +13,11 @@ const GITHUB_PAGES: &str = "232";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let Some(output) = &app.detection.output else {
-        app.start()?;
-        return Ok(());
+        return Err(GenerateError::StartCommand {
+            path: app.folder.path().to_owned(),
+            command: app.start()?.start_text(),
+            why: "it serves files by a web server, and has no program".to_owned(),
+        });
     };
     if app.detection.build.is_some() {
         build(app, script);

@@ -2,13 +2,15 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
+use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
 use crate::generate::{data, program};
 
 const BUILDS: &[&str] = &["/root/.cache", "/src/.build"];
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (name, arguments) = program::named(app)?;
+    let launch = Launch::of(app, "/app/app")?;
+    let name = program::name(app, |name| program::mentions(app, &["Package.swift"], name))?;
     program::compiler(app, script, "swift.build");
     program::manifests(app, script, &["Package.swift", "Package.resolved"]);
     script.fetch(BUILDS, "swift package resolve");
@@ -26,13 +28,12 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "swift.run",
         "the libraries that Swift needs, without the compiler",
     );
-    script.stage(&app.image(image.0), None, image.1);
+    launch.stage(app, script, image);
     app.environment(script, &[]);
     script.line("WORKDIR /app", "the program's relative paths start here");
     data::folders(app, script, &["Public", "Resources"]);
     // Packages look for their resources beside the program.
     script.line("COPY --from=build /out ./", "the program and its resources");
-    program::variables(app, script);
-    app.run(script, format!("/app/app {arguments}").trim_end());
+    launch.run(app, script);
     Ok(())
 }

@@ -2,14 +2,15 @@
 
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
-use crate::generate::program;
+use crate::generate::program::{self, Launch};
 use crate::generate::script::{Script, quote};
 
 /// The compiler where the project asks for none.
 const VERSION: &str = "0.15.2";
 
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
-    let (name, arguments) = program::named(app)?;
+    let launch = Launch::of(app, program::PATH)?;
+    let name = program::name(app, |name| program::mentions(app, &["build.zig"], name))?;
     program::compiler(app, script, "zig.build");
     let asked = app.detection.version.as_deref().unwrap_or(VERSION);
     // `0.14` is no release: its first is `0.14.0`.
@@ -36,7 +37,7 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         "zig.run",
         "the C library and certificates; no shell, no packages",
     );
-    program::last_stage(app, script, image, ".zig", &[]);
-    program::run(app, script, &arguments);
+    program::last_stage(app, script, &launch, image, ".zig", &[]);
+    launch.run(app, script);
     Ok(())
 }

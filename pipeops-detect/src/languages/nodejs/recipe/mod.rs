@@ -154,6 +154,15 @@ fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut
         true => told.unwrap_or("npm install"),
         false => &manager.only_production,
     }];
+    // Scripts that run behind the installation may generate code by the same settings.
+    let stand_ins = match node.generates_while_installing() {
+        true => node.stand_ins(),
+        false => Vec::new(),
+    };
+    let export = format!("export {}", stand_ins.join(" "));
+    if !stand_ins.is_empty() {
+        steps.insert(0, &export);
+    }
     if node.adapts_to_node() {
         steps.push(manager.add_adapter);
     }
@@ -200,6 +209,12 @@ fn project_build(node: &Node<'_>, script: &mut Script) {
             steps.push(format!("ln -s /tmp {back}{folder}/cache"));
             why.push_str("; Next.js writes its cache at run time, and only /tmp is writable");
         }
+    }
+    let stand_ins = node.stand_ins();
+    if !stand_ins.is_empty() && !steps.is_empty() {
+        // For this step only: the image must not have them.
+        steps.insert(0, format!("export {}", stand_ins.join(" ")));
+        why.push_str("; the build asks for settings that only the running app has, so it gets stand-ins for this step");
     }
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     if !steps.is_empty() {

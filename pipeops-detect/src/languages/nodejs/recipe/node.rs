@@ -4,9 +4,12 @@ use super::manager::{Manager, Project};
 use super::native::{self, COMPILED};
 use super::sources;
 use crate::generate::app::App;
+use crate::generate::script::quote;
+use crate::languages::nodejs::called;
 use crate::languages::nodejs::command::{commands, of_plan, split};
 use crate::languages::nodejs::config::Config;
 use crate::languages::nodejs::package::Package;
+use crate::languages::nodejs::stand_ins;
 use crate::plan::Start;
 use crate::repository::folder::Folder;
 
@@ -74,23 +77,14 @@ impl<'a> Node<'a> {
         let Some(start) = self.app.plan.start.as_ref().map(Start::in_place) else {
             return String::new();
         };
-        let Some(name) = script(&start) else {
-            return match start.environment.is_empty() && ["npx", "yarn"].contains(&start.name()) {
-                true => start.arguments(),
-                false => start.start_text(),
-            };
-        };
-        let has = |hook: &str| self.started.script(&format!("{hook}{name}")).is_some();
-        match self
-            .started
-            .script(&name)
-            .filter(|_| !has("pre") && !has("post"))
-        {
-            // A script that calls another one needs the manager.
-            Some(script) if !calls_manager(script) => makes_way(script),
-            _ if self.app.manager() == "bun" => start.start_text(),
-            // npm is in the image, whichever manager installed.
-            _ => format!("npm run {name}"),
+        match script(&start) {
+            Some((name, arguments)) => {
+                called::text(&self.started, self.app.manager(), name, &arguments)
+            }
+            None if start.environment.is_empty() && ["npx", "yarn"].contains(&start.name()) => {
+                start.arguments()
+            }
+            None => start.start_text(),
         }
     }
 
@@ -197,6 +191,28 @@ impl<'a> Node<'a> {
             && !own
     }
 
+    /// Settings that the build can't do without, with values for it: `NAME=value`.
+    pub(crate) fn stand_ins(&self) -> Vec<String> {
+        let started = stand_ins::needed(&self.started_folder(), &self.started);
+        let root = match self.member {
+            Some(_) => stand_ins::needed(&self.app.folder, &self.package),
+            None => Vec::new(),
+        };
+        let pairs = started
+            .into_iter()
+            .chain(root)
+            .filter_map(|setting| Some(format!("{}={}", setting.name, quote(&setting.value?))));
+        let mut pairs: Vec<String> = pairs.collect();
+        pairs.sort();
+        pairs.dedup();
+        pairs
+    }
+
+    /// Whether installing generates Prisma's client.
+    pub(crate) fn generates_while_installing(&self) -> bool {
+        sources::has_hook(&self.package, |program| program == "prisma")
+    }
+
     /// Whether installing runs scripts or reads files of the sources.
     pub(crate) fn needs_sources(&self) -> Option<&'static str> {
         if self.is_workspace() {
@@ -252,7 +268,7 @@ impl<'a> Node<'a> {
     pub(crate) fn ships(&self) -> Ships {
         let start = self.app.plan.start.as_ref();
         let name = start.and_then(script);
-        let mut commands = match name.as_deref().and_then(|name| self.started.script(name)) {
+        let mut commands = match name.and_then(|(name, _)| self.started.script(name)) {
             Some(script) => split(script),
             None => start.map(of_plan).unwrap_or_default(),
         };
@@ -320,34 +336,13 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The script of the package that a command runs.
-fn script(start: &Start) -> Option<String> {
+/// The script of the package that a command runs, and its arguments.
+fn script(start: &Start) -> Option<(&str, String)> {
     let manager = ["npm", "pnpm", "yarn", "bun"].contains(&start.program.as_str());
     match start.arguments.as_slice() {
-        [run, name @ ..] if manager && run == "run" && start.environment.is_empty() => {
-            Some(name.join(" "))
+        [run, name, rest @ ..] if manager && run == "run" && start.environment.is_empty() => {
+            Some((name, rest.join(" ")))
         }
         _ => None,
     }
-}
-
-/// A script whose shell makes way for its last command: signals reach the app.
-fn makes_way(script: &str) -> String {
-    let script = script.strip_prefix("npx ").unwrap_or(script);
-    let several = ["||", ";", "|", "'", "\"", "("];
-    match script.rsplit_once("&& ") {
-        Some((steps, last))
-            if !several.iter().any(|mark| script.contains(mark))
-                && !last.split(' ').next().unwrap_or_default().contains('=') =>
-        {
-            format!("{steps}&& exec {last}")
-        }
-        _ => script.to_owned(),
-    }
-}
-
-fn calls_manager(script: &str) -> bool {
-    split(script)
-        .iter()
-        .any(|command| matches!(command.program(), "npm" | "pnpm" | "yarn"))
 }
