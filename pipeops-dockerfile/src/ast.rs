@@ -119,6 +119,14 @@ impl Heredoc<'_> {
 }
 
 /// A warning: BuildKit accepts this today, but discourages it.
+///
+/// ```
+/// use pipeops_dockerfile::Dockerfile;
+///
+/// let file = Dockerfile::parse(b"FROM alpine\nRUN a && \\\n\n  b\n")?;
+/// assert_eq!(file.warnings.len(), 1); // an empty line in a continued one
+/// # Ok::<(), pipeops_dockerfile::ParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Warning {

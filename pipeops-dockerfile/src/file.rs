@@ -47,6 +47,16 @@ impl<'a> Dockerfile<'a> {
 
     /// The stage with this name, or with this number (from 0), as `COPY --from` resolves it. If several stages have the name, it is
     /// the last one.
+    ///
+    /// ```
+    /// use pipeops_dockerfile::Dockerfile;
+    ///
+    /// let file = Dockerfile::parse(b"FROM rust AS build\nRUN make\nFROM scratch\nCOPY --from=build /app /\n")?;
+    /// let build = file.stage("build").unwrap();
+    /// assert_eq!((build.from.text.as_ref(), build.lines()), ("rust", 1..=1));
+    /// assert!(file.stage("1").is_some() && file.stage("test").is_none());
+    /// # Ok::<(), pipeops_dockerfile::ParseError>(())
+    /// ```
     pub fn stage(&self, name: &str) -> Option<&Stage<'a>> {
         let number = self.target(name).or_else(|| name.parse().ok());
         self.stages.get(number?)
@@ -82,6 +92,17 @@ impl PartialEq for Dockerfile<'_> {
 impl Eq for Dockerfile<'_> {}
 
 /// One build stage: a `FROM` and the instructions after it.
+///
+/// ```
+/// use pipeops_dockerfile::{Dockerfile, Keyword};
+///
+/// let file = Dockerfile::parse(b"FROM nginx\nARG MODE=fast\nCOPY . /srv\nEXPOSE 80 443/tcp 53/udp\n")?;
+/// let stage = &file.stages[0];
+/// let keywords: Vec<Keyword> = stage.instructions().map(|instruction| instruction.keyword).collect();
+/// assert_eq!(keywords, [Keyword::Arg, Keyword::Copy, Keyword::Expose]);
+/// assert_eq!(stage.exposed_ports().collect::<Vec<_>>(), [80, 443]);
+/// # Ok::<(), pipeops_dockerfile::ParseError>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Stage<'a> {

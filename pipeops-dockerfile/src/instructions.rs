@@ -9,6 +9,19 @@ use super::ast::{Arg, Heredoc, Pair, Word};
 use super::span::Span;
 
 /// One instruction of a [`Stage`](crate::Stage).
+///
+/// ```
+/// use pipeops_dockerfile::{Arguments, Dockerfile};
+///
+/// let file = Dockerfile::parse(b"FROM scratch\nCOPY --chown=app a b \\\n  /srv/\n")?;
+/// let copy = file.stages[0].instructions().next().unwrap();
+/// assert_eq!((copy.flags[0].text.as_ref(), copy.lines()), ("--chown=app", 2..=3));
+/// let Arguments::Words([sources @ .., target]) = copy.arguments else {
+///     panic!("COPY has words")
+/// };
+/// assert_eq!((sources.len(), target.text.as_ref()), (2, "/srv/"));
+/// # Ok::<(), pipeops_dockerfile::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instruction<'a> {

@@ -308,6 +308,19 @@ impl fmt::Debug for Faults {
 }
 
 /// A rule that was added. The rule stays in force when this handle is dropped.
+///
+/// ```
+/// use pipeops_testkit::fault::{Call, Fault, Faults, Matcher};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let faults = Faults::default();
+/// let down = faults.add(Fault::status(503).on(Matcher::any()).always());
+/// faults.next(&Call::new("GET", "/v2/", "ping"));
+/// down.wait_fired(1).await;
+/// down.remove(); // the server recovers
+/// assert!(faults.next(&Call::new("GET", "/v2/", "ping")).is_none());
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Handle {
     faults: Faults,

@@ -1,4 +1,4 @@
-//! Physical lines and the logical lines that continuations make of them.
+//! Physical lines, and the logical lines that continuations join them into.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,17 +9,17 @@ use super::bytes::{Piece, lossy, trim_newline, trim_start};
 use super::scan;
 use super::source::Source;
 
-/// The longest line without its line feed. One byte more and BuildKit's scanner gives up.
+/// The longest line, without its line feed, that BuildKit's scanner accepts.
 const MAX_LINE: usize = 65_535;
 
-/// The physical lines of a file, line ends included, with their numbers and places.
+/// The physical lines of a file with their line ends, numbers and offsets.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     source: Source<'a>,
     at: usize,
     /// Lines read so far.
     pub(super) count: usize,
-    /// Where a line begins that is too long: nothing is read from there on.
+    /// The offset of a line that is too long. Reading stops there.
     pub(super) too_long: Option<usize>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line and where it starts.
+    /// The next line and its offset.
     #[inline]
     pub(super) fn next(&mut self) -> Option<(&'a [u8], usize)> {
         let start = self.at;
@@ -52,32 +52,32 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The text of lines that continuations join. Kept from one logical line to the next, for its memory.
+/// A buffer for joined lines. Each logical line reuses its memory.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     text: Vec<u8>,
-    /// Where each part of the text starts, and where it stands in the file. Not the first part.
+    /// The offset of each part in the text and in the file, without the first part.
     parts: Vec<(usize, usize)>,
 }
 
-/// Lines joined by continuations: mostly a single line, as it stands in the file.
+/// A logical line: usually one physical line, otherwise several joined by continuations.
 #[derive(Debug)]
 pub(super) struct Logical<'a, 'l> {
     source: Source<'a>,
     /// The text, without comments, continuation characters and line ends.
     pub(super) text: &'l [u8],
-    /// Where each part of the text starts, and where it stands in the file. Not the first part.
+    /// The offset of each part in the text and in the file, without the first part.
     parts: &'l [(usize, usize)],
-    /// Where the first part stands in the file.
+    /// The offset of the first part in the file.
     start: usize,
     /// The number of its first line, from 1.
     pub(super) number: usize,
-    /// An empty line stands inside. BuildKit warns.
+    /// Whether it contains an empty line, about which BuildKit warns.
     pub(super) has_empty_line: bool,
 }
 
 impl<'a: 'l, 'l> Logical<'a, 'l> {
-    /// Joins `first`, which stands at `start` in the file, with the lines that continue it.
+    /// Joins `first`, at offset `start` in the file, with the lines that continue it.
     #[inline]
     pub(super) fn read(
         first: &'a [u8],
@@ -128,14 +128,14 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
         Piece::all(self.text)
     }
 
-    /// Where this piece of the text stands in the file.
+    /// The position of a piece of the text in the file.
     #[inline]
     pub(super) fn span(&self, piece: Piece) -> Span {
         let Range { start, end } = self.range(piece.range());
         Span::new(start, end)
     }
 
-    /// Where this range of the text stands in the file.
+    /// The position of a range of the text in the file.
     #[inline]
     pub(super) fn range(&self, range: Range<usize>) -> Range<usize> {
         match self.parts.is_empty() {
@@ -147,7 +147,7 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
     #[inline(never)]
     fn range_of_parts(&self, range: Range<usize>) -> Range<usize> {
         let start = self.place(range.start);
-        // The end belongs to the part of the last byte, not to the part that follows.
+        // The end is in the same part as the last byte, not in the next one.
         let end = match range.len() {
             0 => start,
             _ => self.place(range.end - 1) + 1,
@@ -155,7 +155,7 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
         start..end
     }
 
-    /// A piece as text. Only what goes on behind a continuation has to be copied.
+    /// A piece as text. It's copied only if it spans a continuation or isn't UTF-8.
     #[inline(never)]
     pub(super) fn text(&self, piece: Piece) -> Cow<'a, str> {
         match self.borrowed(piece) {
@@ -164,8 +164,8 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
         }
     }
 
-    /// A piece as text, if it is text and stands in the file as it is. Callers that look for this first build what they
-    /// build from parts that are in registers.
+    /// A piece as text, if the file contains it in one part and as UTF-8. Callers try this first because it's the fast path: the
+    /// parts stay in registers.
     #[inline]
     pub(super) fn borrowed(&self, piece: Piece) -> Option<&'a str> {
         self.borrowed_at(piece, self.range(piece.range()))
@@ -173,14 +173,14 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
 
     #[inline]
     fn borrowed_at(&self, piece: Piece, range: Range<usize>) -> Option<&'a str> {
-        // A continuation inside makes it longer.
+        // A continuation inside makes the range longer.
         match range.len() == piece.len() {
             true => self.source.borrowed(range),
             false => None,
         }
     }
 
-    /// A piece as text, with its place in the file.
+    /// A piece as text, with its position in the file.
     pub(super) fn word(&self, piece: Piece) -> Word<'a> {
         Word::new(self.text(piece), self.span(piece))
     }
@@ -206,8 +206,8 @@ impl<'a: 'l, 'l> Logical<'a, 'l> {
     }
 }
 
-/// The line without a continuation character at its end, and whether there is one. An escape character in front of it, or
-/// anything but blanks behind it, keeps it from being one.
+/// The line without its continuation character, and whether it had one. An escape character isn't a continuation if another one
+/// precedes it or if anything but blanks follows it.
 #[inline]
 fn cut_continuation(line: &[u8], escape: u8) -> (&[u8], bool) {
     if !matches!(line.last(), Some(&last) if last == escape || last == b' ' || last == b'\t') {

@@ -36,7 +36,7 @@ impl BuildkitOptions {
         self
     }
 
-    /// Sets the platforms that `ListWorkers` reports.
+    /// Sets the platforms that `ListWorkers` reports. Default: this machine's platform.
     #[must_use]
     pub fn platforms(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.platforms = names.into_iter().map(Into::into).collect();

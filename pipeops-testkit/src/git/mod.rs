@@ -46,6 +46,13 @@ use crate::serve::{self, Base, Server, lock};
 use repo::RepoState;
 
 /// How a [`GitServer`] starts. Default: no logins, so everyone may read.
+///
+/// ```
+/// use pipeops_testkit::git::GitOptions;
+///
+/// let options = GitOptions::default().user("bob", "s3cr3t").token("ghp_token");
+/// assert_eq!(options.logins.len(), 2);
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct GitOptions {

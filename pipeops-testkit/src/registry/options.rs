@@ -60,6 +60,18 @@ impl User {
 }
 
 /// How a [`Registry`](super::Registry) starts. Default: no authentication, no users.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeops_testkit::registry::{RegistryOptions, User};
+///
+/// // As Docker Hub: everyone may pull, and pushes need a token of the user.
+/// let options = RegistryOptions::default()
+///     .token_auth(Duration::from_secs(300))
+///     .user(User::new("ci", "s3cr3t"))
+///     .anonymous_pull();
+/// assert_eq!(options.users.len(), 1);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RegistryOptions {
@@ -82,14 +94,14 @@ impl Default for RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// Requires HTTP Basic.
+    /// Requires HTTP Basic, with the name and password of one of the users.
     #[must_use]
     pub fn basic_auth(mut self) -> Self {
         self.auth = Auth::Basic;
         self
     }
 
-    /// Requires bearer tokens, each valid for `lifetime`.
+    /// Requires bearer tokens from the registry's own token server, each valid for `lifetime`.
     #[must_use]
     pub fn token_auth(mut self, lifetime: Duration) -> Self {
         self.auth = Auth::Token { lifetime };
@@ -103,7 +115,7 @@ impl RegistryOptions {
         self
     }
 
-    /// Allows anonymous pulls.
+    /// Allows anonymous pulls. Default: with authentication, pulls need a login too.
     #[must_use]
     pub fn anonymous_pull(mut self) -> Self {
         self.anonymous_pull = true;

@@ -49,6 +49,14 @@ use crate::serve::{self, Base, Server, lock};
 use store::Store;
 
 /// How an [`S3Server`] starts.
+///
+/// ```
+/// use pipeops_testkit::s3::S3Options;
+///
+/// let mut options = S3Options::default().bucket("cache");
+/// options.region = "eu-central-1".to_owned();
+/// assert_eq!(options.access_key_id, "testkit");
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct S3Options {
