@@ -1,4 +1,4 @@
-//! Excerpts of a Dockerfile around the failing instruction, with carets below the word.
+//! Excerpts of a Dockerfile around the failing instruction, with carets below the failing word.
 
 use std::fmt;
 
@@ -92,7 +92,7 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// The line to print below `line`: its own indentation, so that the carets stand below the word.
+    /// The line of carets to print below `line`. It repeats the indentation, so that the carets align with the word.
     pub(crate) fn carets(&self, line: &str) -> String {
         let before = line.chars().take(self.column);
         let indent = before.map(|ch| if ch == '\t' { '\t' } else { ' ' });
@@ -139,8 +139,7 @@ impl SourceLines {
         })
     }
 
-    /// Points at the word that the failure is about, if it is in the failing lines. A command that ran and failed gives no
-    /// hint which word that is.
+    /// Points at the word that caused the failure, if the failing lines contain it. Unknown for commands that ran and failed.
     pub(crate) fn point_at(&mut self, cause: &Cause, message: &str) {
         let failing: Vec<&SourceLine> = self.lines.iter().filter(|line| line.failing).collect();
         self.pointer = suspects(cause, message)
@@ -176,7 +175,7 @@ struct Range {
 
 #[derive(Deserialize, Default)]
 struct Position {
-    /// From 1.
+    /// Counts from 1.
     #[serde(default)]
     line: usize,
 }
@@ -197,7 +196,7 @@ fn locate(line: &SourceLine, word: &str) -> Option<Pointer> {
     })
 }
 
-/// Words to point at, likeliest first.
+/// Words to point at, most likely first.
 fn suspects(cause: &Cause, message: &str) -> Vec<String> {
     match cause {
         Cause::FileMissing { path } => {
@@ -207,7 +206,7 @@ fn suspects(cause: &Cause, message: &str) -> Vec<String> {
         }
         Cause::SecretMissing { id } => vec![id.clone()],
         Cause::BaseImageMissing { image } => {
-            // The daemon names it as the Dockerfile does, then by its full name.
+            // The daemon's message has the name as written in the Dockerfile, then the full name.
             let written = message.split(": failed to resolve").next();
             let written = written.unwrap_or_default().rsplit(": ").next();
             vec![written.unwrap_or_default().to_owned(), image.clone()]

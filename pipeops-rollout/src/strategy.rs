@@ -57,8 +57,8 @@ pub trait RolloutStrategy: fmt::Debug + Send + Sync {
 
 /// Applies all objects, the Deployment last, and lets Kubernetes replace the pods.
 ///
-/// How it replaces them is the Deployment's own choice: its `spec.strategy` is `RollingUpdate` or `Recreate`
-/// (`App::strategy` in `pipeops-manifest`). If that causes an outage, the rollout warns before it starts.
+/// The Deployment's `spec.strategy`, `RollingUpdate` or `Recreate`, decides how it replaces them (`App::strategy` in
+/// `pipeops-manifest`). If that causes an outage, the rollout warns before it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeploymentUpdate;
 
@@ -86,11 +86,11 @@ impl RolloutStrategy for DeploymentUpdate {
     }
 }
 
-/// The outage that this Deployment causes with every update, if it does.
+/// The warning for a Deployment that causes an outage with every update.
 fn outage(app: &str, spec: &Value) -> Option<String> {
     if spec["strategy"]["type"] == "Recreate" {
         return Some(format!(
-            "strategy Recreate: \"{app}\" is down from the stop of its old pods until new ones are ready"
+            "strategy Recreate: \"{app}\" is down from the time its old pods stop until new ones are ready"
         ));
     }
     // Without `replicas`, an autoscaler decides. Kubernetes' default for `maxUnavailable` is 25 %, rounded down.

@@ -1,21 +1,21 @@
-//! Errors, with enough context to act on.
+//! Errors with enough context to act on.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The result of everything that can fail here.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a command of `cargo testbed` failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line asks for something that does not exist.
+    /// The command line names something that doesn't exist.
     #[error("{0}")]
     Usage(String),
 
-    /// The machine lacks something that cannot be installed from here.
+    /// The machine lacks something that the testbed can't install.
     #[error("{what}\n{fix}")]
     Machine {
         /// What is missing, as a sentence.
@@ -24,66 +24,66 @@ pub enum Error {
         fix: String,
     },
 
-    /// A file could not be read, written, moved or removed.
+    /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// The verb: what was tried.
+        /// The operation, as a verb.
         action: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 
-    /// A program could not be started at all.
+    /// A program couldn't be started.
     #[error("cannot run `{program}`: is it installed?")]
     Spawn {
-        /// The program, as it was called.
+        /// The program's name or path.
         program: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 
-    /// A program ran and failed.
+    /// A program exited with an error.
     #[error("`{command}` failed with {status}\n{output}")]
     Command {
         /// The program and its arguments.
         command: String,
         /// Its exit status.
         status: String,
-        /// The last lines that it wrote.
+        /// The last lines of its output.
         output: String,
     },
 
-    /// A server's process ended while it was waited for.
+    /// A server's process exited during its start.
     #[error("{process} exited. Last lines of {}:\n{tail}", log.display())]
     Ended {
-        /// The server and its process, `kubernetes/etcd`.
+        /// The server and its process, such as `kubernetes/etcd`.
         process: String,
-        /// The whole log.
+        /// The log file.
         log: PathBuf,
         /// Its last lines.
         tail: String,
     },
 
-    /// A server did not become healthy in time.
+    /// A server didn't become healthy in time.
     #[error("{process} did not become healthy within {limit:?}: {why}\nLast lines of {}:\n{tail}", log.display())]
     Unhealthy {
-        /// The server and its process, `kubernetes/etcd`.
+        /// The server and its process, such as `kubernetes/etcd`.
         process: String,
-        /// How long it was waited for.
+        /// The time limit.
         limit: Duration,
-        /// What the last probe said.
+        /// The error of the last probe.
         why: String,
-        /// The whole log.
+        /// The log file.
         log: PathBuf,
         /// Its last lines.
         tail: String,
     },
 
-    /// A file of this program's own has content that it did not write.
+    /// One of the testbed's own files is damaged.
     #[error("{} is damaged: {why}. To replace it, run `cargo testbed down`, then `up`", path.display())]
     Damaged {
         /// The file.
@@ -92,13 +92,13 @@ pub enum Error {
         why: String,
     },
 
-    /// Several servers or images failed, each for its own reason.
+    /// Several servers or images failed.
     #[error("{}", .0.iter().map(describe).collect::<Vec<_>>().join("\n\n"))]
     Several(Vec<Error>),
 }
 
 impl Error {
-    /// Nothing, the one error, or all of them.
+    /// No error, a single error, or all errors as one.
     pub fn all(mut errors: Vec<Self>) -> Result<()> {
         match errors.len() {
             0 => Ok(()),
@@ -107,7 +107,7 @@ impl Error {
         }
     }
 
-    /// An I/O error with the verb and the path that belong to it; for `map_err`.
+    /// Converts an I/O error, with a verb and the path; for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io {
@@ -118,7 +118,7 @@ impl Error {
     }
 }
 
-/// An error and its causes in one text.
+/// The messages of an error and its causes.
 pub fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::network;
 use crate::process::{self, Process};
 
-/// The purpose of the servers that `up` starts; building images is another one.
+/// The purpose of the servers that `up` starts. The other purpose is building images.
 pub const TESTS: &str = "tests";
 
 const RUN: &str = "/run/pipeops-testbed";
@@ -33,7 +33,7 @@ const PORTS: u16 = 100;
 pub struct Instance {
     /// Eight hexadecimal digits from the checkout's path and `PIPEOPS_TESTBED_NAME`.
     pub id: String,
-    /// Unique on this machine; ports and addresses follow from it.
+    /// Unique on this machine. Ports and addresses are derived from it.
     pub number: u8,
     /// The `testbed` folder of the checkout.
     pub testbed: PathBuf,
@@ -43,19 +43,19 @@ pub struct Instance {
     ports: Mutex<()>,
 }
 
-/// A process of a server, as written down when it was started.
+/// The record of a server's process, written when it was started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProcessRecord {
     /// Its name within the server.
     pub name: String,
-    /// Which process it is.
+    /// The process.
     pub process: Process,
-    /// Whether it is the first of a process namespace, which ends with it.
+    /// Whether it's the first process of a PID namespace, which ends with it.
     pub namespace: bool,
 }
 
 impl Instance {
-    /// The instance of this checkout for a purpose; it gets a number if it has none yet.
+    /// The instance of this checkout for a purpose. Assigns a number if it has none yet.
     pub fn claim(cache: &Cache, testbed: &Path, purpose: &str) -> Result<Self> {
         let id = identify(testbed, purpose);
         let run = Path::new(RUN).join(&id);
@@ -80,14 +80,14 @@ impl Instance {
         })
     }
 
-    /// The instance of this checkout for a purpose, and its lock, which frees when it drops.
+    /// The instance of this checkout for a purpose, and its lock, which is released on drop.
     pub fn claim_and_lock(cache: &Cache, testbed: &Path, purpose: &str) -> Result<(Self, File)> {
         let lock = Self::claim(cache, testbed, purpose)?.lock()?;
-        // Who had the lock before may have released the instance.
+        // The previous holder of the lock may have released the instance.
         Ok((Self::claim(cache, testbed, purpose)?, lock))
     }
 
-    /// The instance of this checkout, if something of it was ever started.
+    /// The instance of this checkout, if any of its servers was started.
     pub fn existing(cache: &Cache, testbed: &Path, purpose: &str) -> Option<Self> {
         let id = identify(testbed, purpose);
         let run = Path::new(RUN).join(&id);
@@ -103,18 +103,18 @@ impl Instance {
         })
     }
 
-    /// Blocks every other `up` and `down` of this checkout until the value drops.
+    /// Blocks other `up` and `down` commands of this checkout until the value is dropped.
     pub fn lock(&self) -> Result<File> {
         let path = Path::new(RUN).join(format!("{}.lock", self.id));
         lock_file(&path, "waiting for another `up` or `down` of this checkout")
     }
 
-    /// The path of a unix socket. It is short, as sockets have to be.
+    /// The path of a Unix socket. It's short because the length of such paths is limited.
     pub fn socket(&self, name: &str) -> PathBuf {
         self.run.join(format!("{name}.sock"))
     }
 
-    /// The port with this name: a free one when first asked, the same from then on.
+    /// The port with this name: a free port on the first call, then always the same one.
     pub fn port(&self, name: &str) -> Result<u16> {
         let _guard = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.run.join("ports.json");
@@ -140,7 +140,7 @@ impl Instance {
         self.directory(server).join(format!("{process}.log"))
     }
 
-    /// Starts a process that outlives this program and writes it down.
+    /// Starts a process that outlives this program, and records it.
     pub fn spawn(
         &self,
         server: &str,
@@ -161,7 +161,7 @@ impl Instance {
         Ok(process)
     }
 
-    /// The processes of a server, in the order of their start.
+    /// The processes of a server in the order in which they started.
     pub fn processes(&self, server: &str) -> Result<Vec<ProcessRecord>> {
         let mut records: Vec<ProcessRecord> = Vec::new();
         for path in self.records(server) {
@@ -171,15 +171,15 @@ impl Instance {
         Ok(records)
     }
 
-    /// Ends the processes of a server, the last one first, and forgets them.
+    /// Stops the processes of a server, the last one first, and removes their records.
     pub fn end_processes(&self, server: &str) -> Result<()> {
         let (namespaces, plain): (Vec<_>, Vec<_>) = self
             .processes(server)?
             .into_iter()
             .rev()
             .partition(|record| record.namespace);
-        // Nothing in a namespace is worth a polite word: it is thrown away, mounts and all. But its last process must be
-        // gone before its control groups can be removed.
+        // Processes in a namespace are killed at once, because the namespace is discarded with its mounts. All of them must have
+        // exited before the control groups can be removed.
         let members: Vec<Process> = namespaces
             .iter()
             .flat_map(|record| process::family(record.process))
@@ -193,14 +193,14 @@ impl Instance {
         Ok(())
     }
 
-    /// Ends what carries this instance's mark and belongs to no recorded process: the trace of an `up` that was killed
-    /// between the start of a process and the writing of its record.
+    /// Kills marked processes of this instance that have no record. An `up` leaves them if it's killed after it starts a process and
+    /// before it writes the record.
     pub fn end_strays(&self) -> Result<()> {
         let mut recorded = Vec::new();
         for path in self.records("") {
             recorded.extend(read_json::<ProcessRecord>(&path)?.map(|record| record.process));
         }
-        // A stray may have started another one a moment before: look until there is none.
+        // A stray may just have started another process, so this repeats until none is left.
         for _ in 0..20 {
             let strays = process::marked(&self.id, &recorded);
             if strays.is_empty() {
@@ -216,12 +216,12 @@ impl Instance {
         write_file(&self.up_mark(server), "")
     }
 
-    /// Removes this record.
+    /// Removes the record that a server is healthy.
     pub fn mark_down(&self, server: &str) {
         let _ = fs::remove_file(self.up_mark(server));
     }
 
-    /// Whether a start of this server was completed.
+    /// Whether this server's start was completed.
     pub fn is_up(&self, server: &str) -> bool {
         self.up_mark(server).exists()
     }
@@ -236,7 +236,7 @@ impl Instance {
         self.run.join(format!("{server}.up"))
     }
 
-    /// The files of the records of one server, or of all.
+    /// The files of the process records of a server; of all servers if `server` is empty.
     fn records(&self, server: &str) -> Vec<PathBuf> {
         let is_record = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,4 +1,4 @@
-//! Finds and ends processes that outlive this program.
+//! Finds and stops processes that outlive this program.
 //!
 //! A PID alone isn't enough, because another process may get it after a crash. So each record has the start time, and signals
 //! go through a pidfd, which is opened before the start time is compared.
@@ -19,22 +19,22 @@ use crate::error::{Error, Result};
 /// The environment variable that marks every process of an instance; its value is the instance's id.
 pub const MARK: &str = "PIPEOPS_TESTBED_INSTANCE";
 
-/// The only variables that a server inherits. Many read settings from the environment, and a developer's holds those that
-/// `cargo testbed env` printed: docker-registry would take `REGISTRY_AUTH` for its own.
+/// The only variables that a server inherits. Servers read settings from the environment, and a developer's environment may
+/// contain the output of `cargo testbed env`: docker-registry would use `REGISTRY_AUTH` as its own setting.
 const INHERITED: &str = "HOME HTTPS_PROXY HTTP_PROXY LANG NO_PROXY PATH SSL_CERT_DIR SSL_CERT_FILE TMPDIR \
                          http_proxy https_proxy no_proxy";
 
-/// One process, told apart from any later one with the same pid.
+/// A process, identified by PID and start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Its number.
+    /// Its PID.
     pub pid: u32,
-    /// When it started, in clock ticks since the machine did.
+    /// When it started, in clock ticks since boot.
     pub started: u64,
 }
 
 impl Process {
-    /// The process that has this pid now.
+    /// The process that currently has this PID.
     pub fn now(pid: u32) -> Option<Self> {
         Stat::read(pid).map(|stat| Self {
             pid,
@@ -42,12 +42,12 @@ impl Process {
         })
     }
 
-    /// Whether it still runs. A zombie does not.
+    /// Whether it's still running. A zombie isn't.
     pub fn is_alive(&self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
     }
 
-    /// Sends a signal; to a process that is gone, nothing happens.
+    /// Sends a signal. Does nothing if the process has exited.
     fn signal(&self, signal: Signal) {
         if let Some(handle) = self.open() {
             let _ = pidfd_send_signal(handle, signal);
@@ -57,13 +57,13 @@ impl Process {
     fn open(&self) -> Option<OwnedFd> {
         let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
         let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // From here on the handle means one process for ever; now see that it is the right one.
+        // The handle now refers to one process for good. Check that it's the right one.
         self.is_alive().then_some(handle)
     }
 }
 
-/// Starts a command in a new session, with its output in `log` and the instance's mark in its environment, which
-/// is otherwise what the command sets and little else.
+/// Starts a command in a new session, with its output in `log`. Its environment has the instance's mark, the variables that the
+/// command sets, and those in `INHERITED`.
 pub fn spawn_detached(command: &Command, instance: &str, log: &Path) -> Result<Process> {
     let file = fs::File::create(log).map_err(Error::io("create", log))?;
     let again = file.try_clone().map_err(Error::io("open", log))?;
@@ -96,7 +96,7 @@ pub fn spawn_detached(command: &Command, instance: &str, log: &Path) -> Result<P
     })
 }
 
-/// Ends processes: a polite signal, `grace` to follow it, then the other one.
+/// Stops processes: sends SIGTERM, waits up to `grace`, then sends SIGKILL.
 pub fn end(processes: &[Process], grace: Duration) {
     for process in processes {
         process.signal(Signal::TERM);
@@ -108,7 +108,7 @@ pub fn end(processes: &[Process], grace: Duration) {
     }
 }
 
-/// Ends processes at once, and waits until they are gone.
+/// Kills processes and waits until they have exited.
 pub fn kill(processes: &[Process]) {
     for process in processes {
         process.signal(Signal::KILL);
@@ -118,7 +118,7 @@ pub fn kill(processes: &[Process]) {
     });
 }
 
-/// Every process whose environment carries the mark of this instance and that neither is nor descends from one of `known`.
+/// All processes that have this instance's mark in their environment, except `known` ones and their descendants.
 pub fn marked(instance: &str, known: &[Process]) -> Vec<Process> {
     let mark = format!("{MARK}={instance}").into_bytes();
     let is_marked = |pid: &u32| {
@@ -167,7 +167,7 @@ pub fn memory(root: Process) -> u64 {
     stats.map(|stat| stat.resident).sum::<u64>() * rustix::param::page_size() as u64
 }
 
-/// All processes of this machine at one moment.
+/// A snapshot of all processes on this machine.
 struct Family(HashMap<u32, Stat>);
 
 impl Family {
@@ -179,7 +179,7 @@ impl Family {
         )
     }
 
-    /// Whether the one is the other or descends from it.
+    /// Whether `pid` is `ancestor` or one of its descendants.
     fn descends(&self, mut pid: u32, ancestor: u32) -> bool {
         while pid != ancestor {
             match self.0.get(&pid) {
@@ -213,7 +213,7 @@ fn wait_until(limit: Duration, done: impl Fn() -> bool) -> bool {
     done()
 }
 
-/// What `/proc/PID/stat` says.
+/// Fields of `/proc/PID/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
@@ -227,7 +227,7 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The name in parentheses may hold spaces and parentheses itself: the fields begin after the last one.
+    /// The name in parentheses can contain spaces and parentheses, so the fields start after the last parenthesis.
     fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line[line.rfind(')')? + 1..].split_whitespace().collect();
         Some(Self {

@@ -173,7 +173,7 @@ fn no_image(folder: &Path, tag: Option<&str>) -> Error {
     }
 }
 
-/// The name under which the daemon asks for a layout. It is part of an image name, which allows few characters.
+/// The name under which the daemon asks for a layout. It's part of an image name, so it's encoded.
 fn layout_name(name: &str) -> String {
     format!("layout-{}", hex(name.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! A detection as a person reads it.
+//! Displays a detection for people.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::Detection;
 use crate::text::clean;
 
 impl fmt::Display for Detection {
-    /// What was found, the evidence for it, and what else it could be. Texts of the repository can't control a terminal.
+    /// Prints the result, its evidence and the alternatives. Control characters in texts of the repository are removed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.headline(f)?;
         let kind = if self.port_default { " (default)" } else { "" };
@@ -37,10 +37,7 @@ impl Detection {
         let Some(language) = self.language else {
             return match self.apps.len() {
                 0 => writeln!(f, "No language found"),
-                count => writeln!(
-                    f,
-                    "{count} apps side by side: choose one of them by its path"
-                ),
+                count => writeln!(f, "{count} apps: select one by its path"),
             };
         };
         write!(f, "{language}")?;
@@ -50,12 +47,12 @@ impl Detection {
         if self.path != "." {
             write!(f, " in {}", shown(&self.path))?;
         }
-        writeln!(f, ", {} % sure", (self.confidence * 100.0).round())
+        writeln!(f, ", confidence {} %", (self.confidence * 100.0).round())
     }
 
     fn reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.evidence.is_empty() {
-            writeln!(f, "\nBecause")?;
+            writeln!(f, "\nEvidence")?;
         }
         let width = self
             .evidence
@@ -72,7 +69,7 @@ impl Detection {
         for other in &self.alternatives {
             writeln!(
                 f,
-                "  {}, {} % sure",
+                "  {}, confidence {} %",
                 other.language,
                 (other.confidence * 100.0).round()
             )?;

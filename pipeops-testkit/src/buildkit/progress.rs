@@ -12,16 +12,16 @@ use super::run::Stream as OutputStream;
 use crate::oci::digest_of;
 use crate::serve::lock;
 
-/// All events of a build so far. Clones share them; subscribers get all of them, from the first one.
+/// All events of a build so far. Clones share them, and every subscriber gets them from the first one on.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Makes the digests of vertices that are not content-addressed unique to the build.
+    /// Part of the digests of vertices that aren't content-addressed, so that they're unique to the build.
     build: String,
     events: Mutex<Vec<StatusResponse>>,
-    /// How many events there are, and whether more will come.
+    /// The number of events, and whether more will follow.
     state: watch::Sender<(usize, bool)>,
 }
 
@@ -35,7 +35,7 @@ impl Progress {
         }))
     }
 
-    /// Shows a vertex that has not begun.
+    /// Announces a vertex that hasn't started.
     pub(super) fn announce(&self, digest: &str, name: &str, inputs: &[String]) -> Step {
         let vertex = Vertex {
             digest: digest.to_owned(),
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Shows and begins a vertex of this build alone.
+    /// Starts a vertex that only this build has.
     pub(super) fn begin(&self, name: &str) -> Step {
         let digest = digest_of(format!("{}\n{name}", self.0.build).as_bytes());
         let mut step = self.announce(digest.as_str(), name, &[]);
@@ -59,12 +59,12 @@ impl Progress {
         step
     }
 
-    /// No more events will come.
+    /// Ends the stream of events.
     pub(super) fn end(&self) {
         self.0.state.send_modify(|state| state.1 = false);
     }
 
-    /// All events, old and new, until the end.
+    /// All past and future events.
     pub(super) fn subscribe(&self) -> impl Stream<Item = StatusResponse> + Send + 'static {
         let inner = self.0.clone();
         let state = inner.state.subscribe();
@@ -91,7 +91,7 @@ impl Progress {
     }
 }
 
-/// A vertex on its way. Dropped while it runs, it ends as canceled.
+/// A vertex in progress. If it's dropped while it runs, it ends as canceled.
 #[derive(Debug)]
 pub(super) struct Step {
     progress: Progress,
@@ -110,12 +110,12 @@ impl Step {
         self.progress.vertex(self.vertex.clone());
     }
 
-    /// Ends well.
+    /// Ends with success.
     pub(super) fn done(mut self) {
         self.complete();
     }
 
-    /// Ends at once: its result was there.
+    /// Ends as cached.
     pub(super) fn cached(mut self) {
         self.vertex.cached = true;
         self.vertex.started.get_or_insert_with(now);
@@ -128,7 +128,7 @@ impl Step {
         self.complete();
     }
 
-    /// Output of the step.
+    /// Emits output of the step.
     pub(super) fn log(&self, stream: OutputStream, text: &str) {
         let log = VertexLog {
             vertex: self.vertex.digest.clone(),
@@ -142,7 +142,7 @@ impl Step {
         });
     }
 
-    /// A part of the step that is done, with its size in bytes; 0 when it has none.
+    /// Reports a finished part of the step with its size in bytes, or 0 if it has none.
     pub(super) fn part(&self, id: &str, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let status = VertexStatus {

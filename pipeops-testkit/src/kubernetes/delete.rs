@@ -1,4 +1,4 @@
-//! Deletes objects: at once, gracefully, or after their finalizers.
+//! Deletes objects: immediately, gracefully, or after their finalizers are removed.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::request::{Query, Target};
 use super::status::{ApiError, ApiResult, FieldError, details};
 use super::store::Store;
 
-/// How an object is to be deleted: `DeleteOptions`, from the body or the query.
+/// How to delete an object: `DeleteOptions` from the body or the query.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     grace: Option<i64>,
@@ -43,7 +43,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Deletes at once, whatever the object.
+    /// Deletes immediately.
     pub(crate) fn now() -> Self {
         Self {
             grace: Some(0),
@@ -52,7 +52,7 @@ impl Options {
     }
 }
 
-/// Deletes an object, or begins to: the object as it is then, or the `Status` of success.
+/// Deletes an object, or starts to. Returns the object if it still exists, otherwise a `Status` of success.
 pub(crate) fn delete(
     store: &mut Store,
     target: &Target,
@@ -87,7 +87,7 @@ pub(crate) fn delete(
     })))
 }
 
-/// Marks the object as being deleted where something has to be waited for.
+/// Marks the object as being deleted if its deletion has to wait.
 fn prepare(target: &Target, options: &Options, object: &mut Value) -> bool {
     if target.resource.kind == "Pod" {
         return prepare_pod(options, object);
@@ -130,7 +130,7 @@ fn prepare_pod(options: &Options, pod: &mut Value) -> bool {
     true
 }
 
-/// Sets the time of the deletion once; what is wanted has changed with it.
+/// Sets the time of the deletion, once. This counts as a change of the desired state.
 fn mark(object: &mut Value, grace: i64) {
     let metadata = &mut object["metadata"];
     if metadata.get("deletionTimestamp").is_some() {
@@ -144,7 +144,7 @@ fn mark(object: &mut Value, grace: i64) {
     }
 }
 
-/// Whether a deleted object waits for nothing any more.
+/// Whether an object that is being deleted can be removed now.
 pub(crate) fn is_finished(object: &Value) -> bool {
     let metadata = &object["metadata"];
     metadata["deletionTimestamp"].is_string()
@@ -158,7 +158,7 @@ fn has_finalizers(object: &Value) -> bool {
         .is_some_and(|all| !all.is_empty())
 }
 
-/// An object that is being deleted gets no new finalizers.
+/// Rejects new finalizers on an object that is being deleted.
 pub(crate) fn check_finalizers(target: &Target, old: &Value, new: &Value) -> ApiResult<()> {
     if old.get("deletionTimestamp").is_none() {
         return Ok(());

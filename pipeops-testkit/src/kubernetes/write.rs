@@ -1,4 +1,4 @@
-//! Creates and changes objects, in the order of steps of the real API server.
+//! Creates and changes objects, in the same order of steps as the real API server.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use super::{decode, defaults, delete, schema, services, validate};
 pub(crate) struct Writer {
     /// The field manager.
     pub(crate) manager: String,
-    /// Whether to answer as if, and change nothing.
+    /// Whether to respond without changing anything.
     pub(crate) dry_run: bool,
-    /// What to do with fields that the type does not have.
+    /// What to do with unknown fields.
     pub(crate) validation: Validation,
-    /// Fields that were dropped because the type does not have them.
+    /// Unknown fields that were dropped.
     pub(crate) unknown: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Validation {
 }
 
 impl Writer {
-    /// A writer of the cluster itself, such as the kubelet.
+    /// A component of the cluster, such as the kubelet.
     pub(crate) fn component(name: &str) -> Self {
         Self {
             manager: name.to_owned(),
@@ -57,7 +57,7 @@ impl Writer {
         }
     }
 
-    /// Reads an object as its type; in strict mode a field too many is an error.
+    /// Decodes an object. In strict mode, an unknown field is an error.
     fn decode(&mut self, resource: &Resource, object: &Value) -> ApiResult<Value> {
         let decoded = decode::decode(resource, object)?;
         if self.validation == Validation::Strict && !decoded.unknown.is_empty() {
@@ -124,14 +124,14 @@ fn create_decoded(
     defaults::apply(resource, &mut object);
     initial_status(resource, &mut object);
     let owners = owners(&object);
-    // Addresses are assigned last: no manager owns them.
+    // Assigned after the owners are computed, because no manager owns addresses.
     services::allocate(store, resource, &mut object)?;
     refuse(resource, &target.name, &validate::create(resource, &object))?;
     owners.write_to(&mut object);
     Ok(commit(store, &target, object, writer))
 }
 
-/// Replaces an object with the client's whole state of it; whether it was created that way.
+/// Replaces a whole object. Returns whether this created it.
 pub(crate) fn replace(
     store: &mut Store,
     target: &Target,
@@ -170,7 +170,7 @@ pub(crate) fn replace(
     change(store, target, &old, object, writer).map(|object| (object, false))
 }
 
-/// Changes an object by a function of its present state.
+/// Changes an object: `patch` computes the new state from the current one.
 pub(crate) fn modify(
     store: &mut Store,
     target: &Target,
@@ -187,7 +187,7 @@ pub(crate) fn modify(
     change(store, target, &old, object, writer)
 }
 
-/// Applies a configuration; creates the object when it is not there.
+/// Applies a configuration. Creates the object if it doesn't exist.
 pub(crate) fn apply(
     store: &mut Store,
     target: &Target,
@@ -272,7 +272,7 @@ fn change(
     })
 }
 
-/// The common end of every change: what the client may not touch is kept, rules are checked, owners are recorded.
+/// The last part of every change: restores what clients can't change, validates, and records field owners.
 fn change_as(
     store: &mut Store,
     target: &Target,
@@ -314,7 +314,7 @@ fn commit(store: &mut Store, target: &Target, object: Value, writer: &Writer) ->
     }
 }
 
-/// Whether two states differ in nothing but the times of their owners.
+/// Whether two states are equal, apart from the times in their managed fields.
 fn is_same(old: &Value, new: &Value) -> bool {
     const TIMED: &str = "managedFields";
     let without_time = |entry: &Value| {

@@ -1,22 +1,22 @@
-//! Causes of trouble with build caches.
+//! Causes of build cache failures.
 
 pages! {
     MISSING = "cache/missing" {
         title: "Build failed: CacheMissing",
         meaning: "The bucket or registry lost a part of the build cache that the build needed.",
-        fixes: ["Build once without this cache, which writes it anew"],
+        fixes: ["Build once without this cache, which rewrites it"],
     }
     UNREADABLE = "cache/unreadable" {
         title: "Build failed: CacheUnreadable",
-        meaning: "The server of the build cache refuses access, or returns other bytes than were written.",
+        meaning: "The build cache's server denies access, or returns different bytes than were written.",
         fixes: [
             "Build without this cache",
-            "Check the cache's keys and that the daemon reaches its server",
+            "Check the cache's keys, and that the daemon can reach its server",
         ],
     }
     SILENT = "cache/silent" {
         title: "Build failed: CacheSilent",
-        meaning: "The server of the build cache accepts connections but never responds. It stalls every build of the daemon until it responds or hangs up.",
+        meaning: "The build cache's server accepts connections but never responds. It stalls every build of the daemon until it responds or hangs up.",
         fixes: [
             "Check the cache's server",
             "Build without this cache, on another daemon",
@@ -29,7 +29,7 @@ pages! {
     }
     COLLECT_STORE = "cache/collect-store" {
         title: "Cache collection failed: StoreError",
-        meaning: "The server of the build cache failed during the collection.",
+        meaning: "The build cache's server failed during the collection.",
         fixes: ["Run the collection again; it resumes where it stopped"],
     }
     COLLECT_DENIED = "cache/collect-denied" {
@@ -39,7 +39,7 @@ pages! {
     }
     COLLECT_NO_BUCKET = "cache/collect-no-bucket" {
         title: "Cache collection failed: NoBucket",
-        meaning: "The server of the build cache has no such bucket.",
+        meaning: "The build cache's server has no such bucket.",
         fixes: ["Check the bucket's name and the server's address"],
     }
     COLLECT_CLOCK = "cache/collect-clock" {
@@ -52,7 +52,7 @@ pages! {
     }
     COLLECT_SETTINGS = "cache/collect-settings" {
         title: "Cache collection failed: InvalidSettings",
-        meaning: "The cache's settings name no bucket that can be reached from here.",
-        fixes: ["Set bucket, region, and the keys of the cache"],
+        meaning: "The cache's settings don't name a bucket that this machine can reach.",
+        fixes: ["Set the cache's bucket, region and keys"],
     }
 }

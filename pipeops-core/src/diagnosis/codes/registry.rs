@@ -3,7 +3,7 @@
 pages! {
     INVALID_IMAGE_NAME = "registry/invalid-image-name" {
         title: "Invalid image name: InvalidImageName",
-        meaning: "The text is not the name of an image.",
+        meaning: "The text isn't a valid image name.",
         fixes: ["Write the image as host/path:tag in lower case, for example registry.example.com/team/app:v1"],
     }
 
@@ -15,17 +15,17 @@ pages! {
 
     LOGIN_REFUSED = "registry/login-refused" {
         title: "Registry login failed: Unauthorized",
-        meaning: "The registry or its token server refused the credentials that PipeOps presented.",
+        meaning: "The registry or its token server rejected PipeOps' credentials.",
         fixes: [
             "Verify the registry credentials in the project settings",
-            "Check that the token has not expired or been revoked",
+            "Check that the token hasn't expired or been revoked",
         ],
     }
 
     HELPER_UNSUPPORTED = "registry/helper-unsupported" {
         title: "Registry login failed: HelperUnsupported",
         meaning: "The docker configuration keeps the login in a credential helper. PipeOps doesn't run credential helpers.",
-        fixes: ["Give the user name and a token to the project directly"],
+        fixes: ["Add the user name and a token to the project directly"],
     }
 
     FOREIGN_HOST = "registry/foreign-host" {
@@ -39,16 +39,16 @@ pages! {
 
     DENIED = "registry/denied" {
         title: "Registry access failed: Denied",
-        meaning: "The registry accepted the login and refused the action. Many registries also answer this for a repository that doesn't exist.",
+        meaning: "The registry accepted the login but denied the action. Many registries also deny access to repositories that don't exist.",
         fixes: [
-            "Give the user or token the right to use the repository",
-            "Check the name of the repository: registries also say denied where there is none",
+            "Grant the user or token access to the repository",
+            "Check the repository's name: it may not exist",
         ],
     }
 
     REPOSITORY_MISSING = "registry/repository-missing" {
         title: "Registry access failed: NameUnknown",
-        meaning: "The registry has no such repository, and doesn't create repositories on a push.",
+        meaning: "The registry has no such repository, and doesn't create repositories on push.",
         fixes: [
             "Create the repository in the registry",
             "Check the repository's name in the project settings",
@@ -57,7 +57,7 @@ pages! {
 
     RATE_LIMITED = "registry/rate-limited" {
         title: "Registry access failed: RateLimited",
-        meaning: "The registry refused requests because there were too many in a short time. PipeOps waited and tried again, without success.",
+        meaning: "The registry rejected requests because there were too many in a short time. PipeOps waited and retried without success.",
         fixes: [
             "Wait until the limit is lifted",
             "Log in: anonymous users have lower limits",
@@ -66,7 +66,7 @@ pages! {
 
     UNAVAILABLE = "registry/unavailable" {
         title: "Registry access failed: Unavailable",
-        meaning: "The registry answered with a server error. PipeOps tried again, without success.",
+        meaning: "The registry returned a server error. PipeOps retried without success.",
         fixes: [
             "Try again later",
             "Check the registry's status page or its logs",
@@ -75,7 +75,7 @@ pages! {
 
     UNREACHABLE = "registry/unreachable" {
         title: "Registry access failed: Unreachable",
-        meaning: "PipeOps could not connect to the registry, or the connection was cut.",
+        meaning: "PipeOps couldn't connect to the registry, or the connection was cut.",
         fixes: [
             "Check the registry's host name and port",
             "Check that the registry is running and that no firewall blocks the connection",
@@ -84,22 +84,22 @@ pages! {
 
     TIMEOUT = "registry/timeout" {
         title: "Registry access failed: Timeout",
-        meaning: "The registry accepted the connection and did not answer in time.",
+        meaning: "The registry accepted the connection but didn't respond in time.",
         fixes: ["Check the network between PipeOps and the registry"],
     }
 
     TLS = "registry/tls" {
         title: "Registry access failed: Tls",
-        meaning: "The TLS connection failed. Usually the registry's certificate is self-signed, has expired or is for another name.",
+        meaning: "The TLS connection failed. Usually the registry's certificate is self-signed, expired or issued for another name.",
         fixes: [
             "Check that the registry presents a valid certificate for its name",
-            "Add the registry's own certificate authority to the trusted ones",
+            "Trust the registry's certificate authority",
         ],
     }
 
     IMAGE_MISSING = "registry/image-missing" {
         title: "Image missing: NotFound",
-        meaning: "The registry has the repository, but no image of this tag or digest.",
+        meaning: "The registry has the repository, but no image with this tag or digest.",
         fixes: [
             "Check the image's name, tag and digest",
             "Build and push it again",
@@ -124,12 +124,12 @@ pages! {
     INVALID_CONFIGURATION = "registry/invalid-configuration" {
         title: "Registry configuration failed: InvalidConfiguration",
         meaning: "A docker configuration, a pull secret or an option of the registry client can't be read.",
-        fixes: ["Correct the file or option that is named"],
+        fixes: ["Correct the file or option that the message names"],
     }
 
     BAD_ANSWER = "registry/bad-answer" {
         title: "Registry access failed: BadAnswer",
-        meaning: "The answer doesn't follow the distribution specification, is too large, or its digest is wrong.",
-        fixes: ["Check that the host is a container registry and that no proxy answers in its place"],
+        meaning: "The response doesn't follow the OCI distribution specification, is too large, or has the wrong digest.",
+        fixes: ["Check that the host is a container registry and that no proxy responds in its place"],
     }
 }

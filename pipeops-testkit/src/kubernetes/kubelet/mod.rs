@@ -1,4 +1,4 @@
-//! The kubelet and the scheduler: place, start, probe, restart and stop pods as their behaviour says.
+//! The kubelet and the scheduler. They place, start, probe, restart and stop pods according to their behaviour.
 
 mod config;
 mod container;
@@ -33,14 +33,14 @@ use super::value::{int, is_ready, is_terminating, items, text};
 use super::write::{self, Writer};
 use crate::serve::lock;
 
-/// How long the kubelet waits before it tries again what has failed, in the cluster's time.
+/// How long the kubelet waits before it retries, in the cluster's time.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The one node's kubelet.
+/// The kubelet of the only node.
 pub(crate) struct Kubelet {
     shared: Arc<Shared>,
     pods: HashMap<(String, String), Pod>,
-    /// When a pod became ready, by its uid: conditions carry whole seconds only.
+    /// When each pod became ready, by UID. The times in conditions are too coarse: whole seconds.
     ready: HashMap<String, Instant>,
     images: BTreeSet<String>,
     addresses: u32,
@@ -61,12 +61,12 @@ impl Kubelet {
         }
     }
 
-    /// Since when a pod is ready.
+    /// When a pod became ready, if it's ready.
     pub(crate) fn ready_since(&self, uid: &str) -> Option<Instant> {
         self.ready.get(uid).copied()
     }
 
-    /// Does what is due for a pod; when to look again.
+    /// Does what is due for a pod. Returns when to call it again.
     pub(crate) fn look(
         &mut self,
         recorder: &mut Recorder,
@@ -93,7 +93,7 @@ impl Kubelet {
             return scheduler::place(&self.shared, recorder, &pod);
         }
         if text(&pod, "/spec/nodeName") != NODE {
-            // Another node's pod is another kubelet's business.
+            // The pod belongs to another node's kubelet.
             return None;
         }
         if is_terminating(&pod) {
@@ -129,7 +129,7 @@ impl Kubelet {
         next
     }
 
-    /// Volumes and network; when to try again if one of them is not to be had.
+    /// Sets up volumes and network. The error is when to retry.
     fn prepare(
         &mut self,
         recorder: &mut Recorder,
@@ -182,7 +182,7 @@ impl Kubelet {
         Ok(())
     }
 
-    /// What the script says about a pod as a whole: the first of its containers that is not simply ready.
+    /// The scripted outcome of a pod: that of its first container that isn't simply ready.
     fn scripted(&self, object: &Value, failures: u32) -> Option<Outcome> {
         let behaviours = lock(&self.shared.behaviours);
         let labels = &object["metadata"]["labels"];
@@ -195,7 +195,7 @@ impl Kubelet {
             })
     }
 
-    /// Init containers one after the other, then all others together.
+    /// Runs init containers one after another, then all other containers together.
     fn step_containers(
         &mut self,
         recorder: &mut Recorder,
@@ -218,7 +218,7 @@ impl Kubelet {
             };
             let due = container.step(&mut around);
             next = [next, due].into_iter().flatten().min();
-            // Init containers stand before all others in the list.
+            // Init containers come first in the list.
             if container.init && !container.is_done() {
                 break;
             }
@@ -226,7 +226,7 @@ impl Kubelet {
         next
     }
 
-    /// The registry has answered.
+    /// Handles the registry's response.
     pub(crate) fn pulled(&mut self, done: PullDone) {
         let place = (done.namespace.clone(), done.pod.clone());
         if let Some(pod) = self.pods.get_mut(&place)
@@ -240,7 +240,7 @@ impl Kubelet {
         }
     }
 
-    /// Writes the pod's status where it has changed.
+    /// Writes the pod's status if it has changed.
     fn publish(&mut self, target: &Target, object: &Value, pod: &Pod) {
         let status = status::of(object, pod);
         self.write_status(target, object, status);
@@ -267,7 +267,7 @@ impl Kubelet {
         });
     }
 
-    /// Stops a pod that is being deleted, and removes it when its containers are gone.
+    /// Stops a pod that is being deleted, and removes it once its containers have stopped.
     fn stop(
         &mut self,
         recorder: &mut Recorder,
@@ -295,7 +295,7 @@ impl Kubelet {
         None
     }
 
-    /// How long the slowest container takes to stop, its hook included; at most the grace period.
+    /// How long the slowest container takes to stop, including its hook, at most the grace period.
     fn stop_time(&self, object: &Value, pod: &Pod) -> Duration {
         let grace = int(object, "/metadata/deletionGracePeriodSeconds");
         let seconds = |count: i64| {
