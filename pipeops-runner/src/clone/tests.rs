@@ -188,8 +188,10 @@ async fn a_server_that_sends_a_byte_now_and_then_keeps_no_thread() {
     let project = Project::new("shop")
         .unwrap()
         .repository(url.parse().unwrap());
-    let mut limits = CloneLimits::default();
-    limits.time = Duration::from_millis(200);
+    let limits = CloneLimits {
+        time: Duration::from_millis(200),
+        ..CloneLimits::default()
+    };
     let (ended, wait) = tokio::sync::oneshot::channel();
     let asked = ask_server(&project, limits, move |url, login, limits| {
         let result = resolve::names(url, login, limits);
