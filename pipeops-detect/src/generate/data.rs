@@ -30,6 +30,22 @@ const DEPTH: usize = 3;
 /// How many folders and lists of files are copied at most.
 const COPIES: usize = 40;
 
+/// Folders of developers and releases, besides those that no app is in.
+const TOOL_FOLDERS: &[&str] = &[
+    "bruno",
+    "contrib",
+    "docker",
+    "git",
+    "hooks",
+    "licenses",
+    "mocks",
+    "packaging",
+    "release",
+    "releases",
+    "screenshots",
+    "testing",
+];
+
 /// Endings of sources, and of files that only tools read.
 const TOOLS: &[&str] = &[
     ".bat",
@@ -119,6 +135,7 @@ const MANIFESTS: &[&str] = &[
     "railway.",
     "readme",
     "render.yaml",
+    "release-",
     "renovate",
     "rust-toolchain",
     "security",
@@ -177,7 +194,7 @@ impl Data<'_> {
         self.files(folder, "");
         for name in folder.own_dirs() {
             let usual = NAMES.contains(&name);
-            if is_beside(name) && !usual {
+            if (is_beside(name) || TOOL_FOLDERS.contains(&name)) && !usual {
                 continue;
             }
             let inside = folder.sub(name);

@@ -385,6 +385,8 @@ const FRONT_ENDS: &[Lines] = &[
     (&[("Web.csproj", "Microsoft.NET.Sdk.Web <TargetFramework>net8.0</TargetFramework><Exec Command=\"npm run build\" />"), ("ClientApp/package.json", VITE)], &["FROM node:22-slim AS node", "COPY --from=node /usr/local/bin/node /usr/local/bin/"]),
     // What a package beside the manifest builds is taken with the sources.
     (&[GO, ("main.go", "package main\nfunc main() {}"), ("package.json", r#"{"scripts": {"build": "esbuild web/app.ts --bundle --outdir=static/js"}, "devDependencies": {"esbuild": "1"}}"#)], &["FROM node:22-slim AS assets", "COPY --from=assets /app ./", "COPY --from=assets /app/static/js ./static/js"]),
+    // A package that needs its files to be installed is copied once, and all of a folder may be compiled in.
+    (&[GO, ("main.go", "package main\nfunc main() {}"), ("web/embed.go", "package web\n\n//go:embed build/*\nvar f embed.FS"), ("web/package.json", r#"{"scripts": {"build": "vite build --outDir build", "postinstall": "node patch.js"}, "devDependencies": {"vite": "6"}}"#), ("resources/embed.go", "package resources\n\n//go:embed *\nvar f embed.FS"), ("resources/en.json", ""), ("seed.json", "")], &["COPY web ./web", "COPY --from=assets-web /app/web/build ./web/build", "COPY seed.json ./"]),
     // What is no source is there at run time.
     (&[GO, ("cmd/main.go", "package main\nfunc main() {}"), ("schema.sql", ""), ("queries/all.sql", ""), ("i18n/en.json", ""), ("static/page.html", "")], &["COPY schema.sql ./", "COPY queries ./queries", "COPY i18n ./i18n", "COPY static ./static"]),
     (&[("Cargo.toml", "[package]\nname='shop'"), ("src/main.rs", ""), ("seed.json", ""), ("lang/en.ftl", "")], &["COPY seed.json ./", "COPY lang ./lang"]),
@@ -402,6 +404,11 @@ fn front_ends_below_a_server_are_where_it_reads_them() {
     // Compiled in: only the stage that compiles has it.
     let text = generated(FRONT_ENDS[0].0).dockerfile;
     assert_eq!(text.matches("/app/web/dist").count(), 1, "{text}");
+    for (files, _) in FRONT_ENDS {
+        let text = generated(files).dockerfile;
+        assert!(text.matches("\nCOPY web ./web\n").count() <= 1, "{text}");
+        assert!(!text.contains("COPY resources"), "{text}");
+    }
     let text = generated(FRONT_ENDS[1].0).dockerfile;
     assert_eq!(text.matches("/app/web/dist").count(), 2, "{text}");
 }

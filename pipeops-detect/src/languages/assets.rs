@@ -99,10 +99,11 @@ fn below(app: &App<'_>, script: &mut Script, served: &Served<'_>) {
     let why = format!("a separate stage builds the front end, which {file} {verb}");
     script.stage(&image(app, frontend, native.is_some()), Some(&name), &why);
     script.line("WORKDIR /app", "the app's directory");
-    install(frontend, script);
+    let copied = install(frontend, script);
     if frontend.home.is_none() {
         let dir = quote(&frontend.dir);
         match frontend.reaches_out() {
+            false if copied => {}
             true => script.line(
                 "COPY . .",
                 "all sources, because its settings name files outside of its folder",
@@ -138,8 +139,9 @@ pub(crate) fn own_build<'a>(app: &App<'a>) -> Option<Frontend<'a>> {
     Frontend::read(&app.folder, &dir)
 }
 
-/// Installs the package manager, and what the front end depends on. The working directory is the server's folder.
-pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) {
+/// Installs the package manager, and what the front end depends on; true when that needs all of its files. The working
+/// directory is the server's folder.
+pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) -> bool {
     let command = frontend.install();
     let (folder, package, dir) = frontend.installed();
     let manager = Manager::of(&Project {
@@ -174,6 +176,7 @@ pub(crate) fn install(frontend: &Frontend<'_>, script: &mut Script) {
         None => sources::copy(script, folder, dir),
     }
     script.fetch(&[manager.cache], &format!("{}{command}", enter(dir)));
+    needed.is_some()
 }
 
 fn calls_bun(frontend: &Frontend<'_>) -> bool {

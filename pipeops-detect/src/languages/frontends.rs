@@ -424,7 +424,7 @@ fn embeds(source: &Source) -> Vec<Embed> {
             .split('/')
             .take_while(|part| !part.contains(['*', '?', '[']))
             .collect();
-        resolve(dir, &fixed.join("/")).filter(|path| !path.is_empty() && *path != dir)
+        resolve(dir, &fixed.join("/")).filter(|path| !path.is_empty())
     });
     paths
         .map(|path| Embed {
