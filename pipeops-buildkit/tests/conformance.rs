@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Context, Recorder, env, unique};
-use pipeops_buildkit::{Address, Client, ConnectOptions, Error, ImageRef, Solve, Solved};
+use pipeops_buildkit::{Address, Cause, Client, ConnectOptions, Error, ImageRef, Solve, Solved};
 use pipeops_core::event::VertexState;
 use pipeops_core::{BuildRequest, Credential, CredentialProvider, Failure, RegistryScope};
 use pipeops_testkit::buildkit::{BuildkitDaemon, BuildkitOptions};
 use pipeops_testkit::fault::{Fault, Matcher};
-use pipeops_testkit::registry::{Registry, RegistryOptions, User};
+use pipeops_testkit::registry::{BaseImage, Registry, RegistryOptions, User};
 
 /// A daemon, and a registry where everybody may push.
 struct Setup {
@@ -66,9 +66,11 @@ fn failure(built: Result<Solved, Error>) -> pipeops_buildkit::BuildFailure {
 #[tokio::test]
 async fn the_stand_in_passes_the_suite() {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    let daemon = BuildkitDaemon::start(BuildkitOptions::default())
-        .await
+    registry
+        .seed("library/busybox", "latest", &BaseImage::new())
         .unwrap();
+    let options = BuildkitOptions::default().mirror("docker.io", registry.host());
+    let daemon = BuildkitDaemon::start(options).await.unwrap();
     run(&Setup::new(&daemon.address(), registry.host()).await).await;
 }
 
@@ -85,6 +87,7 @@ async fn run(setup: &Setup) {
     steps_are_cached_by_content(setup).await;
     unchanged_files_are_not_sent_again(setup).await;
     bad_dockerfiles_are_pointed_at(setup).await;
+    required_secrets_must_be_given(setup).await;
     logins_are_answered(setup).await;
     refused_pushes_have_containerds_words(setup).await;
     refused_pulls_have_containerds_words(setup).await;
@@ -249,6 +252,72 @@ async fn bad_dockerfiles_are_pointed_at(setup: &Setup) {
         assert!(starts && ends, "{}", failure.message);
         assert_eq!(failure.source.map(|source| source.line), line, "{message}");
     }
+}
+
+async fn required_secrets_must_be_given(setup: &Setup) {
+    let build = async |mounts: &str, secrets: &[&str]| {
+        // Commands of their own: a step from the cache asks for no secrets.
+        let command = format!("echo {}", unique("run"));
+        let file = format!(
+            "FROM busybox AS unused\nRUN --mount=type=secret,id=none,required false\n\
+             FROM busybox\nRUN {mounts} {command}\n"
+        );
+        let context = Context::new(&[("Dockerfile", &file)]);
+        let mut request = setup.request(&context);
+        for id in secrets {
+            request = request.secret(*id, "s3cr3t");
+        }
+        setup.build(request, &Recorder::default()).await
+    };
+    let required = "--mount=type=secret,id=npm_token,required=true";
+    let optional = "--mount=type=secret,id=npm_token";
+    let cases: [(&str, &[&str], Option<&str>); 6] = [
+        (required, &["npm_token"], None),
+        (required, &["npm-token"], Some("npm_token")),
+        (required, &[], Some("npm_token")),
+        (optional, &[], None),
+        (
+            "--mount=type=secret,target=/root/.npmrc,required",
+            &["npmrc"],
+            Some(".npmrc"),
+        ),
+        (
+            "--mount=type=secret,id=a,required --mount=type=secret,id=b,env=B,required=true",
+            &["a"],
+            Some("b"),
+        ),
+    ];
+    for (mounts, secrets, missing) in cases {
+        let built = build(mounts, secrets).await;
+        let Some(id) = missing else {
+            built.unwrap_or_else(|error| panic!("{mounts} with {secrets:?}: {error:?}"));
+            continue;
+        };
+        let failure = failure(built);
+        assert_eq!(failure.message, format!("secret {id}: not found"));
+        assert_eq!(failure.cause, Cause::SecretMissing { id: id.to_owned() });
+        assert_eq!(failure.source.map(|source| source.line), Some(4));
+    }
+}
+
+#[tokio::test]
+async fn the_stand_in_records_the_secrets_that_steps_fetch() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    registry
+        .seed("library/busybox", "latest", &BaseImage::new())
+        .unwrap();
+    let options = BuildkitOptions::default().mirror("docker.io", registry.host());
+    let daemon = BuildkitDaemon::start(options).await.unwrap();
+    let setup = Setup::new(&daemon.address(), registry.host()).await;
+    let file = "FROM busybox\nRUN --mount=type=secret,id=a --mount=type=secret,id=b true\n";
+    let context = Context::new(&[("Dockerfile", file)]);
+    for _ in 0..2 {
+        let request = setup.request(&context);
+        let request = request.secret("a", "s3cr3t").secret("unused", "s3cr3t");
+        setup.build(request, &Recorder::default()).await.unwrap();
+    }
+    let fetched = daemon.builds().into_iter().map(|build| build.secrets);
+    assert_eq!(Vec::from_iter(fetched), [vec!["a".to_owned()], vec![]]);
 }
 
 /// A registry of the test's own, with a user who may push and one who may not.

@@ -7,6 +7,7 @@ use pipeops_dockerfile::{Arguments, Instruction, Keyword};
 use super::copy::Copy;
 use super::error::{BuildError, BuildResult};
 use super::instruction::{display, ports, text, texts, words};
+use super::mounts::Mount;
 use super::tree::clean;
 use super::words::{Variables, expand};
 use crate::oci::{Empty, ImageConfig};
@@ -34,6 +35,7 @@ pub(super) enum Action {
         script: String,
         /// The variables that it sees: a part of the cache key.
         variables: Variables,
+        mounts: Vec<Mount>,
     },
     Copy(Copy),
     Workdir(String),
@@ -238,9 +240,17 @@ impl<'a> Dispatcher<'a> {
             command,
             script,
             variables,
+            mounts: self.mounts(instruction)?,
         };
         self.step(place, instruction, action, created_by);
         Ok(())
+    }
+
+    fn mounts(&self, instruction: &Instruction<'_>) -> BuildResult<Vec<Mount>> {
+        let flags = instruction.flags.iter();
+        let values = flags.filter_map(|flag| flag.text.strip_prefix("--mount="));
+        let parsed = values.map(|value| Mount::parse(value, |text| self.expand(text)));
+        parsed.filter_map(Result::transpose).collect()
     }
 
     fn copy(&mut self, place: usize, instruction: &Instruction<'_>) -> BuildResult<()> {

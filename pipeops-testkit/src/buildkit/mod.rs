@@ -17,11 +17,12 @@
 //! # What it implements
 //! The `Control` service: `Solve` with the frontend `dockerfile.v0`, `Status`, `Session`, `Info` and `ListWorkers`. A build calls
 //! the client back through its session as a real daemon does: health checks, file sync (unchanged files aren't sent again),
-//! credentials, tokens of a client with a token authority, SSH agents. [`pipeops_dockerfile`] parses the Dockerfile. `FROM`,
+//! credentials, tokens of a client with a token authority, and the secrets and SSH agents of `RUN --mount`: without a required
+//! one the step fails with a real daemon's message. [`pipeops_dockerfile`] parses the Dockerfile. `FROM`,
 //! `COPY`, `WORKDIR`, `ARG`, `ENV`, `LABEL`, `EXPOSE`, `USER`, `CMD` and `ENTRYPOINT` create a real image with real layers, which
 //! is pushed over plain HTTP. Steps are cached by their content. Errors have the messages and details of a real daemon.
 //!
-//! **`RUN` executes nothing.** A [`RunScript`] defines what commands print, which files they create and how they exit. Commands
+//! **`RUN` executes nothing.** Secrets are fetched, but no command sees them. A [`RunScript`] defines what commands print, which files they create and how they exit. Commands
 //! that it doesn't match are skipped, and the step's log says so. Files that a skipped command might have created are missing: a
 //! `COPY --from` of such a file copies nothing, and its log says so.
 //!
@@ -56,6 +57,7 @@ mod filesync;
 mod http_client;
 mod instruction;
 mod local;
+mod mounts;
 mod options;
 mod plan;
 mod progress;

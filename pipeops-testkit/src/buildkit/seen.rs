@@ -14,6 +14,8 @@ pub struct SeenBuild {
     pub frontend_attrs: BTreeMap<String, String>,
     /// Type and attributes of each exporter.
     pub exporters: Vec<(String, BTreeMap<String, String>)>,
+    /// IDs of the secrets that steps fetched, in this order. Steps from the cache fetch none.
+    pub secrets: Vec<String>,
     /// IDs of the SSH agents that steps used.
     pub ssh_agents: Vec<String>,
     /// Type and attributes of each remote cache to read.
@@ -40,6 +42,7 @@ impl SeenBuild {
             exporters: exporters
                 .map(|exporter| (exporter.r#type.clone(), sorted(&exporter.attrs)))
                 .collect(),
+            secrets: Vec::new(),
             ssh_agents: Vec::new(),
             cache_imports: entries(cache.imports),
             cache_exports: entries(cache.exports),

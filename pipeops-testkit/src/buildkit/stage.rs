@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use bollard_buildkit_proto::moby::sshforward::v1::CheckAgentRequest;
-use bollard_buildkit_proto::moby::sshforward::v1::ssh_client::SshClient;
 use pipeops_core::{Digest, ImageRef};
 
 use super::build::Build;
@@ -175,6 +173,7 @@ impl Build {
                 script,
                 command,
                 variables,
+                ..
             } => Ok(self.run_outcome(state, script, command, variables)),
             Action::Workdir(dir) => Ok(workdir_outcome(step, state, dir)),
             Action::Copy(copy) => {
@@ -231,11 +230,11 @@ impl Build {
         outcome: &Outcome,
         vertex: &Step,
     ) -> BuildResult<Record> {
+        if let Action::Run { mounts, .. } = &step.action {
+            self.prepare(mounts).await?;
+        }
         for (stream, text) in &outcome.output {
             vertex.log(*stream, text);
-        }
-        if step.name.contains("--mount=type=ssh") {
-            self.check_ssh_agent(&step.name).await?;
         }
         if let Action::Run {
             script, command, ..
@@ -256,25 +255,6 @@ impl Build {
             created: self.time(),
             layer,
         })
-    }
-
-    /// Asks the client for the agent of `RUN --mount=type=ssh,id=…`.
-    async fn check_ssh_agent(&self, step: &str) -> BuildResult<()> {
-        let (_, mount) = step.split_once("--mount=type=ssh").unwrap_or_default();
-        let mount = mount.split(' ').next().unwrap_or_default();
-        let id = mount.split(',').find_map(|part| part.strip_prefix("id="));
-        let id = id.unwrap_or("default").to_owned();
-        let request = CheckAgentRequest { id: id.clone() };
-        let mut client = SshClient::new(self.session()?.channel.clone());
-        match client.check_agent(request).await {
-            Ok(_) => {
-                self.daemon
-                    .note(&self.request.id, |seen| seen.ssh_agents.push(id));
-                Ok(())
-            }
-            Err(status) if mount.contains("required") => Err(BuildError::from(status)),
-            Err(_) => Ok(()),
-        }
     }
 
     fn layer(&self, step: &StepPlan, outcome: &Outcome) -> BuildResult<Option<Layer>> {
