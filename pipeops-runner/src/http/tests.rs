@@ -9,7 +9,7 @@ use futures::StreamExt;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use pipeops_core::{BuildRequest, BuiltImage, Event, EventSink, Failure, ImageBuilder};
-use pipeops_testkit::webhook::{Sender, sign};
+use pipeops_testkit::webhook::{Push, Sender, sign};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -98,11 +98,10 @@ fn signed(project: &str, payload: &Value, secret: &str) -> Request<Body> {
 }
 
 fn payload(before: char, after: char) -> Value {
-    json!({
-        "ref": "refs/heads/main", "before": before.to_string().repeat(40), "after": after.to_string().repeat(40),
-        "repository": {"full_name": "Team/Shop"},
-        "head_commit": {"id": after.to_string().repeat(40), "message": "Sell more"},
-    })
+    let commit = |digit: char| digit.to_string().repeat(40);
+    let push = Push::new("Team/Shop", "main", commit(after)).before(commit(before));
+    let body = push.message("Sell more").body(Sender::GitHub);
+    serde_json::from_str(&body).unwrap()
 }
 
 #[tokio::test]

@@ -146,6 +146,42 @@ mod tests {
         assert!(matches!(error, ParseError::NoPayloadField { .. }));
     }
 
+    #[test]
+    fn pushes_of_the_testkit_are_read() {
+        use pipeops_testkit::webhook::{Push, Sender};
+
+        let (old, new) = ("a".repeat(40), "b".repeat(40));
+        let push = Push::new("team/sub/shop", "main", &new).before(&old);
+        let push = push.message("Sell more").pusher("eve");
+        let forges = [
+            (Sender::GitHub, Forge::GitHub, "push"),
+            (Sender::GitLab, Forge::GitLab, "Push Hook"),
+            (Sender::Gitea, Forge::Gitea, "push"),
+        ];
+        for (sender, forge, event) in forges {
+            let read = |push: &Push| {
+                let body = push.body(sender);
+                let payload = parse(&verified(forge, event), None, body.as_bytes());
+                match payload.unwrap() {
+                    Payload::Push(mut pushes) => pushes.remove(0),
+                    other => panic!("{other:?}"),
+                }
+            };
+            let pushed = read(&push);
+            assert_eq!(pushed.repository, "team/sub/shop");
+            assert_eq!(pushed.reference.branch(), Some("main"));
+            assert_eq!(pushed.before.unwrap().as_str(), old);
+            assert_eq!(pushed.after.unwrap().as_str(), new);
+            assert_eq!(pushed.message.as_deref(), Some("Sell more"));
+            assert_eq!(pushed.pusher.as_deref(), Some("eve"));
+            assert_eq!(pushed.changed, None);
+            let changed = read(&push.clone().changed(["src/a", "b"])).changed;
+            assert_eq!(changed.unwrap(), ["b", "src/a"]);
+            let deleted = Push::new("team/shop", "main", "0".repeat(40)).before(&old);
+            assert_eq!(read(&deleted).after, None);
+        }
+    }
+
     proptest! {
         /// JSON of the right shape with wrong values reaches further into the code than noise does.
         #[test]

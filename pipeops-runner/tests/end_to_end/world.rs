@@ -11,8 +11,8 @@ use pipeops_testkit::buildkit::BuildkitDaemon;
 use pipeops_testkit::git::{GitServer, Repo};
 use pipeops_testkit::kubernetes::Cluster;
 use pipeops_testkit::registry::Registry;
-use pipeops_testkit::webhook::{Sender, sign};
-use serde_json::{Value, json};
+use pipeops_testkit::webhook::{Push, Sender};
+use serde_json::Value;
 use tower::ServiceExt;
 
 pub(crate) const DOCKERFILE: &str =
@@ -94,16 +94,11 @@ impl World {
 
     /// Sends the signed webhook that a forge would send. Returns the deployment's id.
     pub(crate) async fn push(&mut self, host: &Router, commit: &str) -> String {
-        let body = json!({
-            "ref": "refs/heads/main", "before": self.head, "after": commit,
-            "repository": {"full_name": "team/shop"},
-            "pusher": {"name": "ada"},
-            "head_commit": {"id": commit, "message": "Sell more"},
-        })
-        .to_string();
-        self.head = commit.to_owned();
+        let before = std::mem::replace(&mut self.head, commit.to_owned());
+        let push = Push::new("team/shop", "main", commit).before(before);
+        let (headers, body) = push.message("Sell more").signed(Sender::GitHub, SECRET);
         let mut request = Request::post("/deploy/webhooks/shop");
-        *request.headers_mut().unwrap() = sign(Sender::GitHub, SECRET, &body);
+        *request.headers_mut().unwrap() = headers;
         let request = request.body(Body::from(body)).unwrap();
         let (status, body) = send(host, request).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use async_trait::async_trait;
 use pipeops::core::{Diagnosis, SecretString};
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
-use pipeops::testkit::webhook::{Sender, sign};
+use pipeops::testkit::webhook::{Push, Sender};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -206,11 +206,12 @@ impl StandInForge {
     }
 
     /// Signs and sends the webhook as GitHub does.
-    async fn send(&self, body: String) -> Result<(), CommandError> {
+    async fn send(&self, push: Push) -> Result<(), CommandError> {
+        let (headers, body) = push.signed(Sender::GitHub, self.secret.expose());
         let response = self
             .http
             .post(&self.hook_url)
-            .headers(sign(Sender::GitHub, self.secret.expose(), &body))
+            .headers(headers)
             .body(body)
             .send()
             .await
@@ -252,14 +253,9 @@ impl Forge for StandInForge {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.pushed, sha.clone());
-        let body = json!({
-            "ref": "refs/heads/main", "before": before, "after": sha, "deleted": false, "forced": false,
-            "repository": { "full_name": format!("demo/{REPOSITORY}"), "clone_url": self.url, "default_branch": "main" },
-            "pusher": { "name": "demo" },
-            "head_commit": { "id": sha, "message": message },
-            "commits": [{ "id": sha, "message": message, "added": [], "modified": changed, "removed": [] }],
-        });
-        self.send(body.to_string()).await
+        let push = Push::new(format!("demo/{REPOSITORY}"), "main", sha).before(before);
+        let push = push.message(message).pusher("demo").changed(changed);
+        self.send(push).await
     }
 }
 

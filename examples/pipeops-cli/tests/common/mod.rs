@@ -8,8 +8,8 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::Api;
 use kube::api::ListParams;
 use pipeops::testkit::git::{GitOptions, GitServer, Repo};
-use pipeops::testkit::webhook::{Sender, sign};
-use serde_json::{Value, json};
+use pipeops::testkit::webhook::{Push, Sender};
+use serde_json::Value;
 use tempfile::TempDir;
 
 mod namespace;
@@ -119,19 +119,10 @@ impl Scene {
             .map(|(path, text)| (*path, text.as_str()))
             .collect();
         let sha = self.repository.commit(&files, "A commit").unwrap();
-        let body = json!({
-            "ref": "refs/heads/main", "before": "0".repeat(40), "after": sha,
-            "repository": { "full_name": format!("team/{}", self.name) },
-            "head_commit": { "id": sha, "message": "A commit" },
-        })
-        .to_string();
+        let push = Push::new(format!("team/{}", self.name), "main", sha);
+        let (headers, body) = push.signed(Sender::GitHub, "secret");
         let request = reqwest::Client::new().post(format!("{}/webhooks/{}", server.url, self.name));
-        let response = request
-            .headers(sign(Sender::GitHub, "secret", &body))
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        let response = request.headers(headers).body(body).send().await.unwrap();
         let reply: Value = response.json().await.unwrap();
         reply["deployments"][0]["id"]
             .as_str()
