@@ -196,8 +196,12 @@ fn is_plain(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || "_-./@+:,=() ".contains(c);
     // Numbers, dates and times never contain one of these.
     let no_number = |c: char| c.is_ascii_alphabetic() && !"abcdefABCDEFinoxtzINOXTZ".contains(c);
-    let starts = match text.chars().next() {
-        Some(c) if c.is_ascii_alphabetic() || c == '/' => true,
+    // An option such as `--port`: a letter behind the dashes makes it no list, document or number.
+    let option = text.trim_start_matches('-').len() < text.len();
+    let starts = match text.trim_start_matches('-').chars().next() {
+        Some(c) if c.is_ascii_alphabetic() => true,
+        _ if option => false,
+        Some('/') => true,
         Some(c) if c.is_ascii_digit() => text.contains(no_number),
         _ => false,
     };
@@ -256,6 +260,8 @@ mod tests {
             "app.kubernetes.io/name",
             "LOG_LEVEL",
             "Two words, a comma",
+            "-c",
+            "--listen=0.0.0.0:80",
             "RuntimeDefault",
             "nobody",
             "yesterday",

@@ -125,6 +125,34 @@ async fn a_signed_push_is_queued_and_its_replay_is_the_same_deployment() {
     assert_eq!(server.deployments().await, 1);
 }
 
+/// Gitea's Go code writes an empty list as null, and its test delivery is a push that moves nothing.
+#[tokio::test]
+async fn giteas_empty_lists_are_null_and_its_test_delivery_is_answered() {
+    let server = server().await;
+    let send = async |text: &str| {
+        let mut request = Request::post("/webhooks/shop");
+        *request.headers_mut().unwrap() = sign(Sender::Gitea, SECRET, text);
+        server
+            .send(request.body(Body::from(text.to_owned())).unwrap())
+            .await
+    };
+    for test in [
+        include_str!("../webhook/shapes/gitea-test.json"),
+        include_str!("../webhook/shapes/gitea-test-of-empty-repository.json"),
+    ] {
+        let (status, answer) = send(test).await;
+        assert_eq!(
+            (status, &answer["outcome"]),
+            (StatusCode::OK, &json!("pong"))
+        );
+    }
+    assert_eq!(server.deployments().await, 0);
+    let push = include_str!("../webhook/shapes/gitea-merge-without-paths.json");
+    let (status, answer) = send(push).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert_eq!(server.deployments().await, 1);
+}
+
 #[tokio::test]
 async fn without_the_right_signature_nothing_is_stored() {
     let server = server().await;
