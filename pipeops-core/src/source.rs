@@ -66,6 +66,20 @@ pub trait SourceTreeExt: SourceTree {
         Some(decode(&bytes))
     }
 
+    /// The path of the regular file to which the symlink at this path leads, over at most eight other ones inside the tree; `None`
+    /// if there is no symlink, or no file at its end.
+    fn linked_file(&self, path: &str) -> Option<String> {
+        const MAX_LINKS: usize = 8;
+        let mut target = self.link(path)?;
+        for _ in 0..MAX_LINKS {
+            if self.has(&target) {
+                return Some(target);
+            }
+            target = self.link(&target)?;
+        }
+        None
+    }
+
     /// Whether there is a regular file at this path.
     fn has(&self, path: &str) -> bool {
         matches!(self.read(path, 0), Ok(Some(_)))
@@ -323,6 +337,14 @@ mod tests {
         }
         for path in ["a", "nothing", "out/passwd", "../x", ""] {
             assert_eq!(tree.link(path), None, "{path}");
+        }
+        fs::write(dir.path().join("a/file"), "x").unwrap();
+        symlink("a/second", dir.path().join("first")).unwrap();
+        symlink("file", dir.path().join("a/second")).unwrap();
+        symlink("self", dir.path().join("self")).unwrap();
+        assert_eq!(tree.linked_file("first").as_deref(), Some("a/file"));
+        for path in ["a/file", "self", "out", "nothing"] {
+            assert_eq!(tree.linked_file(path), None, "{path}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::repository::folder::Folder;
+use crate::repository::folder::{Folder, resolve};
 use crate::{Detection, Evidence};
 use pipeops_core::source::{SourceTree, SourceTreeExt};
 use pipeops_dockerfile::{Dockerfile, ImageConfig};
@@ -33,9 +33,6 @@ const FOLDERS: &[&str] = &[
 
 /// How many Dockerfiles are named that aren't used.
 const MAX_NAMED: usize = 5;
-
-/// How many links are followed, one after the other.
-const MAX_LINKS: usize = 8;
 
 /// Images that expose a port, by the last part of their name, and the ports. A tag that ends with the text in the second column.
 #[rustfmt::skip]
@@ -80,24 +77,38 @@ pub(crate) fn add(detection: &mut Detection, tree: &dyn SourceTree, root: &Folde
 /// The path of the folder's Dockerfile. A link is followed inside of the tree, as BuildKit does.
 fn find(folder: &Folder<'_>, tree: &dyn SourceTree, detection: &mut Detection) -> Option<String> {
     if let Some(name) = folder.first(&NAMES) {
-        return Some(folder.at(name));
+        let path = folder.at(name);
+        let Some(target) = written_link(folder, name, tree) else {
+            return Some(path);
+        };
+        let says = format!("holds the path of {target}: a link, checked out as text");
+        says_of(detection, &path, says);
+        return Some(target);
     }
     let name = NAMES.into_iter().find(|name| folder.has_other(name))?;
     let link = folder.at(name);
-    let mut path = link.clone();
-    for _ in 0..MAX_LINKS {
-        match tree.link(&path) {
-            Some(target) => path = target,
-            None => break,
-        }
-        if tree.has(&path) {
-            says_of(detection, &link, format!("is a link to {path}"));
-            return Some(path);
-        }
-    }
-    let says = "is a link that leads to no file of the repository: it isn't read";
-    says_of(detection, &link, says.to_owned());
-    None
+    let target = tree.linked_file(&link);
+    let says = match &target {
+        Some(target) => format!("is a link to {target}"),
+        None => "is a link that leads to no file of the repository: it isn't read".to_owned(),
+    };
+    says_of(detection, &link, says);
+    target
+}
+
+/// Where a link points to that git wrote as a file with its target, as it does on systems without links.
+fn written_link(folder: &Folder<'_>, name: &str, tree: &dyn SourceTree) -> Option<String> {
+    let text = folder.text(name)?;
+    let target = text.trim();
+    // No Dockerfile is a single word.
+    let is_path =
+        !target.is_empty() && target.len() <= 255 && !target.contains(char::is_whitespace);
+    let dir = match folder.path() {
+        "." => "",
+        path => path,
+    };
+    let path = resolve(dir, target).filter(|_| is_path && !target.starts_with('/'))?;
+    (tree.has(&path) && path != folder.at(name)).then_some(path)
 }
 
 /// Names the Dockerfiles in other places, so that a generated one never replaces them unnoticed.
@@ -276,6 +287,41 @@ mod tests {
         assert!(
             evidence(&detection, ".").contains(&"4 more Dockerfiles aren't used".to_owned()),
             "{detection}"
+        );
+    }
+
+    #[test]
+    fn a_link_that_was_checked_out_as_text_is_one() {
+        let target = (
+            "docker/Dockerfile.debian",
+            "FROM alpine:3.22\nEXPOSE 9000\n",
+        );
+        for (text, dockerfile) in [
+            ("docker/Dockerfile.debian", "docker/Dockerfile.debian"),
+            ("./docker/Dockerfile.debian\n", "docker/Dockerfile.debian"),
+            ("../docker/Dockerfile.debian", "Dockerfile"),
+            ("/docker/Dockerfile.debian", "Dockerfile"),
+            ("docker/nothing", "Dockerfile"),
+            ("Dockerfile", "Dockerfile"),
+            ("", "Dockerfile"),
+        ] {
+            let detection = detect(&[GO[0], GO[1], target, ("Dockerfile", text)]);
+            assert_eq!(detection.dockerfile.as_deref(), Some(dockerfile), "{text}");
+            assert_eq!(
+                detection.port == Some(9000),
+                dockerfile != "Dockerfile",
+                "{text}"
+            );
+        }
+        let api = [
+            ("api/go.mod", GO[0].1),
+            ("api/main.go", GO[1].1),
+            target,
+            ("api/Dockerfile", "../docker/Dockerfile.debian"),
+        ];
+        assert_eq!(
+            detect(&api).dockerfile.as_deref(),
+            Some("docker/Dockerfile.debian")
         );
     }
 

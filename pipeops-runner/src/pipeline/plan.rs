@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use pipeops_core::diagnosis::codes;
-use pipeops_core::source::{DirTree, SourceTree};
+use pipeops_core::source::{DirTree, SourceTree, SourceTreeExt};
 use pipeops_core::{Detection, Diagnosis};
 use pipeops_detect::Language;
 use pipeops_detect::{BaseImages, BuildSecret, generate};
@@ -89,38 +89,48 @@ impl PlanRequest {
 
     fn plan(&self, tree: &dyn SourceTree) -> Result<(Plan, Vec<String>), StepFailure> {
         match self.own_dockerfile(tree)? {
-            Some((path, bytes)) => self.with_own(path, &bytes),
+            Some(own) => self.with_own(own),
             None => self.with_generated(tree),
         }
     }
 
-    /// The Dockerfile of the repository with its path from the app folder, if there is one.
-    fn own_dockerfile(
-        &self,
-        tree: &dyn SourceTree,
-    ) -> Result<Option<(String, Vec<u8>)>, StepFailure> {
-        let folder = match self.detection.path.as_str() {
+    /// The Dockerfile of the repository, if there is one.
+    fn own_dockerfile(&self, tree: &dyn SourceTree) -> Result<Option<Own>, StepFailure> {
+        let app = match self.detection.path.as_str() {
             "." | "" => String::new(),
             path => format!("{path}/"),
         };
         let found = self.detection.dockerfile.as_deref();
-        let found = found.map(|path| path.strip_prefix(&folder).unwrap_or(path));
-        let Some(path) = self.dockerfile.as_deref().or(found) else {
-            return Ok(None);
+        let (folder, path) = match (self.dockerfile.as_deref(), found) {
+            (Some(told), _) => (&*app, told),
+            (None, None) => return Ok(None),
+            (None, Some(found)) => match found.strip_prefix(&app) {
+                Some(path) => (&*app, path),
+                // A Dockerfile outside of the app's folder builds the whole repository.
+                None => ("", found),
+            },
         };
-        let bytes = tree
-            .read(&format!("{folder}{path}"), MAX_DOCKERFILE + 1)
-            .map_err(unreadable)?;
+        let file = format!("{folder}{path}");
+        let file = tree.linked_file(&file).unwrap_or(file);
+        let bytes = tree.read(&file, MAX_DOCKERFILE + 1).map_err(unreadable)?;
         match bytes {
-            Some(bytes) if bytes.len() <= MAX_DOCKERFILE => Ok(Some((path.to_owned(), bytes))),
+            Some(bytes) if bytes.len() <= MAX_DOCKERFILE => Ok(Some(Own {
+                context: match folder {
+                    "" => ".".to_owned(),
+                    _ => self.detection.path.clone(),
+                },
+                path: path.to_owned(),
+                bytes,
+            })),
             Some(_) => Err(bad_dockerfile(path, "it is larger than 1 MiB")),
             None => Err(bad_dockerfile(path, "the commit has no such file")),
         }
     }
 
-    fn with_own(&self, path: String, bytes: &[u8]) -> Result<(Plan, Vec<String>), StepFailure> {
-        let parsed = Dockerfile::parse(bytes)?;
-        let (mut plan, warnings) = self.finish(&parsed, PlannedDockerfile::Own(path));
+    fn with_own(&self, own: Own) -> Result<(Plan, Vec<String>), StepFailure> {
+        let parsed = Dockerfile::parse(&own.bytes)?;
+        let (mut plan, warnings) = self.finish(&parsed, PlannedDockerfile::Own(own.path));
+        plan.context = own.context;
         let target = self.target.as_deref().and_then(|name| parsed.target(name));
         let stage = target.unwrap_or(parsed.stages.len().saturating_sub(1));
         let config = parsed.image_config(stage, &plan.build_args);
@@ -181,6 +191,15 @@ impl PlanRequest {
         };
         (plan, warnings)
     }
+}
+
+/// A Dockerfile of the repository.
+struct Own {
+    /// The folder that it builds.
+    context: String,
+    /// Its path from there.
+    path: String,
+    bytes: Vec<u8>,
 }
 
 /// The number in `1000` or `1000:1000`. Only the image can resolve names, and root is never used.
@@ -244,6 +263,19 @@ mod tests {
         assert_eq!(plan.build_args, kept);
         let dropped = warnings.join("\n");
         assert!(dropped.contains("OTHER is dropped"), "{dropped}");
+    }
+
+    #[test]
+    fn a_dockerfile_outside_of_the_apps_folder_builds_the_repository() {
+        let tree = MemTree::from([
+            ("Dockerfile", "FROM scratch\n"),
+            ("docker/Prod", "FROM scratch\n"),
+        ]);
+        for path in ["Dockerfile", "docker/Prod"] {
+            let (plan, _) = request(Some(Language::Go), Some(path)).plan(&tree).unwrap();
+            assert_eq!(plan.context, ".");
+            assert_eq!(plan.dockerfile, PlannedDockerfile::Own(path.into()));
+        }
     }
 
     #[test]

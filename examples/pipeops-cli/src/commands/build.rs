@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
-use pipeops::core::source::{DirTree, SourceTree};
+use pipeops::core::source::{DirTree, SourceTree, SourceTreeExt};
 use pipeops::core::{BuildRequest, SecretString};
 use pipeops::detect::{Detector, Language, generate};
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
@@ -119,11 +119,14 @@ impl Build {
         tree: &DirTree,
         request: &mut BuildRequest,
     ) -> Result<(DockerfileSource, Vec<u8>), CommandError> {
+        // A link is followed inside the context only, as BuildKit does.
+        let file = tree.linked_file(&self.file);
+        let file = file.unwrap_or_else(|| self.file.clone());
         let own = tree
-            .read(&self.file, LONGEST_DOCKERFILE)
-            .map_err(|error| unreadable(Path::new(&self.file), &error))?;
+            .read(&file, LONGEST_DOCKERFILE)
+            .map_err(|error| unreadable(Path::new(&file), &error))?;
         if let Some(text) = own {
-            return Ok((DockerfileSource::Path(self.file.clone()), text));
+            return Ok((DockerfileSource::Path(file), text));
         }
         let detection = Detector::new().language(self.language).detect(tree);
         let generated = generate(tree, &detection, &self.images.load()?)?;
