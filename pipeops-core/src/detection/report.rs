@@ -96,13 +96,15 @@ mod tests {
 
     #[test]
     fn no_text_of_the_repository_controls_the_terminal() {
-        let mut detection = Detection::default();
-        detection.start = Some("echo  '\u{1b}[2J\u{202e}x'\ny".into());
-        detection.apps = vec!["a\u{2028}b".into()];
-        detection.evidence.push(Evidence {
-            path: "c\rd".into(),
-            says: "e\u{7}".into(),
-        });
+        let detection = Detection {
+            start: Some("echo  '\u{1b}[2J\u{202e}x'\ny".into()),
+            apps: vec!["a\u{2028}b".into()],
+            evidence: vec![Evidence {
+                path: "c\rd".into(),
+                says: "e\u{7}".into(),
+            }],
+            ..Detection::default()
+        };
         let report = detection.to_string();
         assert!(report.contains("Start       echo  'x' y\n"), "{report}");
         assert!(
