@@ -148,15 +148,16 @@ async fn a_private_base_image_is_pulled_with_the_providers_credential() {
 #[tokio::test]
 #[ignore = "needs testbed: buildkit, registry"]
 async fn an_answer_of_many_megabytes_is_taken() {
-    let name = "A_NAME_THAT_IS_NEVER_DECLARED".repeat(20);
+    // Few long lines: the frontend's time grows with the square of their number.
+    let name = "A_NAME_THAT_IS_NEVER_DECLARED".repeat(200);
     let mut dockerfile = "FROM busybox\n".to_owned();
-    for number in 0..2_500 {
+    for number in 0..250 {
         dockerfile.push_str(&format!("ENV V{number}=${name}{number}\n"));
     }
     let context = Context::new(&[("Dockerfile", &dockerfile)]);
     let solve = Solve::new(context.request())
         .without_push()
-        .timeout(Duration::from_secs(120));
+        .timeout(Duration::from_secs(600));
     let lint = client().await.lint(solve).await.unwrap();
     let size: usize = lint
         .warnings
@@ -164,5 +165,5 @@ async fn an_answer_of_many_megabytes_is_taken() {
         .map(|warning| warning.detail.len())
         .sum();
     println!("{} warnings, {size} bytes of details", lint.warnings.len());
-    assert_eq!(lint.warnings.len(), 2_500);
+    assert_eq!(lint.warnings.len(), 250);
 }
