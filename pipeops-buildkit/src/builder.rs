@@ -361,7 +361,7 @@ impl<'a> Tries<'a> {
         self.request.credentials.refused(&host);
         Some(Again {
             wait: Duration::ZERO,
-            what: format!("trying again with a new credential for {host}"),
+            what: format!("trying again after asking for the credential of {host} once more"),
             without_cache: false,
         })
     }

@@ -400,7 +400,7 @@ async fn credentials_come_from_the_provider_and_a_wrong_one_is_renewed_once() {
     let failure = builder.build(request.clone(), &events).await.unwrap_err();
     assert_eq!(failure.diagnosis().title, "Build failed: Unauthorized");
     assert_eq!(wrong.refusals(), 1);
-    events.assert_warned(&["new credential"]);
+    events.assert_warned(&["once more"]);
 
     request.credentials = login(&env("REGISTRY_AUTH_PASSWORD"));
     builder.build(request, &Discard).await.unwrap();

@@ -207,7 +207,7 @@ async fn an_expired_credential_is_renewed_and_tried_once_more() {
         let request = world.request("app").credentials(login);
         let warnings = Recorder::default();
         world.builder().build(request, &warnings).await.unwrap();
-        assert_eq!(warnings.about("new credential"), 1);
+        assert_eq!(warnings.about("once more"), 1);
     }
 }
 

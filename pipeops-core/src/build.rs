@@ -42,7 +42,8 @@ pub struct BuildRequest {
     pub dockerignore: Option<String>,
     /// The name to push the image as; must have a tag.
     pub image: ImageRef,
-    /// Build arguments. `pipeops_dockerfile::filter` keeps those that the Dockerfile declares.
+    /// Build arguments. All of them are passed to the daemon: to keep only those that the Dockerfile declares, call
+    /// `pipeops_dockerfile::filter` first.
     pub build_args: BTreeMap<String, String>,
     /// Labels of the image.
     pub labels: BTreeMap<String, String>,

@@ -114,10 +114,13 @@ impl DirTree {
     /// The tree under `root`.
     ///
     /// # Errors
-    /// If `root` isn't a folder or can't be opened.
+    /// If `root` isn't a folder or can't be opened. The error names the path.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
-        let root = fs::canonicalize(root)?;
-        fs::read_dir(&root)?;
+        let path = root.as_ref();
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let root = fs::canonicalize(path).map_err(named)?;
+        fs::read_dir(&root).map_err(named)?;
         Ok(Self { root })
     }
 

@@ -371,9 +371,9 @@ impl Error {
                 presented: false,
                 host,
                 ..
-            } => format!("Add credentials for {host} to the project"),
+            } => format!("Add credentials for {host}"),
             Self::Unauthorized { host, .. } => {
-                format!("Verify the registry credentials for {host} in the project settings")
+                format!("Verify the credentials for {host}")
             }
             Self::Denied {
                 repository, action, ..
@@ -437,7 +437,7 @@ mod tests {
         let diagnosis = unauthorized(false).diagnosis();
         assert!(diagnosis.reason.contains("no credentials"), "{diagnosis}");
         assert_eq!(diagnosis.code.as_str(), "registry/login-missing");
-        assert_eq!(diagnosis.fixes, ["Add credentials for r.io to the project"]);
+        assert_eq!(diagnosis.fixes, ["Add credentials for r.io"]);
         assert_eq!(diagnosis.context["host"], "r.io");
         let refused = unauthorized(true).diagnosis();
         assert_eq!(refused.code.as_str(), "registry/login-refused");

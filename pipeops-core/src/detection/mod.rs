@@ -36,11 +36,12 @@ pub struct Detection {
     pub path: String,
     /// From 0 (nothing found) to 1 (set explicitly). The built-in rules reach at most 0.99.
     pub confidence: f64,
-    /// The evidence: which file says what.
+    /// The evidence: which file says what. It's for people: an entry doesn't name the field that it supports.
     pub evidence: Vec<Evidence>,
     /// Other possible languages, most likely first.
     pub alternatives: Vec<Alternative>,
-    /// The version of the language that the project asks for: `3.12`, `20`, `1.26`.
+    /// The version of the language that the project asks for: `3.12`, `20`, `1.26`. `None` if it asks for none: the generated
+    /// Dockerfile then uses the version of its base image.
     pub version: Option<String>,
     /// `npm`, `pnpm`, `yarn`, `bun`, `pip`, `uv`, `poetry`, `maven`, `gradle`, …
     pub package_manager: Option<String>,
@@ -56,12 +57,14 @@ pub struct Detection {
     /// Procfile. PipeOps doesn't run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// The TCP port that the app listens on; `None` for an app that serves no requests, such as a worker.
+    /// The TCP port that the app listens on: the one that its files name, or a default. `None` for an app that serves no requests, such
+    /// as a worker.
     pub port: Option<u16>,
     /// Whether [`port`](Self::port) is only a default, of the framework or of PipeOps, because nothing in the tree names a port.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub port_default: bool,
-    /// The tree's own Dockerfile, if there is one. It is used instead of a generated one.
+    /// The tree's own Dockerfile, if there is one, relative to the root of the tree. PipeOps builds it instead of a
+    /// generated one, with the folder [`path`](Self::path) as the context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
     /// For apps that build static files: the folder to serve, relative to the app's folder.

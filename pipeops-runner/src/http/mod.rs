@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `POST /webhooks/{project}` | the result of the push: 202 if it queued a deployment, 200 if it's a duplicate or is skipped, 503 after a shutdown |
 //! | `GET /api/projects` | all projects, without secrets |
-//! | `GET /api/deployments?project=&limit=` | the newest deployments (default: 50), and the number of the newest event |
+//! | `GET /api/deployments?project=NAME&limit=N` | the newest deployments (default: 50), and the number of the newest event |
 //! | `GET /api/deployments/{id}` | one deployment |
-//! | `GET /api/deployments/{id}/events?after=&follow=` | its events, one JSON object per line; `follow=true` waits for its end |
-//! | `GET /api/events?after=&deployment=&logs=` | WebSocket: live events, one JSON object per message |
+//! | `GET /api/deployments/{id}/events?after=N&follow=true` | its events, one JSON object per line; `follow=true` waits for its end |
+//! | `GET /api/events?after=N&deployment=ID&logs=true` | WebSocket: live events, one JSON object per message |
 //! | `GET /healthz` | 200 while the service runs and the store answers |
 //! | `GET /` | the dashboard |
 

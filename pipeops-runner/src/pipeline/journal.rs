@@ -145,10 +145,14 @@ impl StepOutput for Cloned {
 
 impl StepOutput for Detection {
     fn summary(&self) -> String {
-        let language = self.language.map_or("no language".to_owned(), |language| {
-            let version = self.version.as_deref().map(|v| format!(" {v}"));
-            format!("{language}{}", version.unwrap_or_default())
-        });
+        let Some(language) = self.language else {
+            return match &self.dockerfile {
+                Some(path) => format!("{path} (no language detected)"),
+                None => "no language detected".to_owned(),
+            };
+        };
+        let version = self.version.as_deref().map(|v| format!(" {v}"));
+        let language = format!("{language}{}", version.unwrap_or_default());
         let framework = self.framework.as_deref().map(|name| format!(" ({name})"));
         let dockerfile = self.dockerfile.as_ref().map(|path| format!(", {path}"));
         [

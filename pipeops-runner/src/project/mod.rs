@@ -47,7 +47,7 @@ pub struct Project {
     pub enabled: bool,
     /// The git repository.
     pub repository: Option<RepositoryUrl>,
-    /// The repository of the image, such as `registry.example.com/team/shop`. Each build adds its commit as the tag.
+    /// The repository of the image, such as `registry.example.com/team/shop`. Each build adds its full commit SHA as the tag.
     pub image: Option<ImageRef>,
     /// Whether to use plain HTTP for a registry that isn't on loopback. Default: false.
     #[serde(default)]

@@ -25,7 +25,8 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// Sets how many seconds of the cluster pass in one real second. 0 counts as 1.
+    /// Sets how many seconds of the cluster pass in one real second. It shortens the cluster's own waits, not those of its
+    /// clients. 0 counts as 1.
     #[must_use]
     pub fn speed(mut self, speed: u32) -> Self {
         self.speed = speed.max(1);

@@ -79,14 +79,14 @@ pages! {
     SECRET_MISSING = "build/secret-missing" {
         title: "Build failed: SecretMissing",
         meaning: "A step requires a build secret that the build doesn't have.",
-        fixes: ["Add a build secret with this id to the project"],
+        fixes: ["Add a build secret with this id"],
     }
     BASE_IMAGE_MISSING = "build/base-image-missing" {
         title: "Build failed: BaseImageMissing",
         meaning: "The registry has no such base image, or doesn't show it with this credential.",
         fixes: [
             "Check the image's name and tag after FROM",
-            "If it is private, add a credential for its registry in project settings",
+            "If it is private, add a credential for its registry",
         ],
     }
     INSTRUCTION = "build/instruction" {
@@ -171,7 +171,7 @@ pages! {
         title: "Build failed: CredentialUnavailable",
         meaning: "The credential provider, or the registry's token server, gave no credential for the build.",
         fixes: [
-            "Verify registry credentials in project settings",
+            "Verify the registry's credentials",
             "Check the credential helper or cloud account behind this registry",
             "If the token server is down, build again in a few minutes",
         ],
@@ -188,7 +188,7 @@ pages! {
         title: "Build failed: Unauthorized",
         meaning: "A registry refused the build's credential, or requires one.",
         fixes: [
-            "Verify registry credentials in project settings",
+            "Verify the registry's credentials",
             "Check that the token has not expired and may write packages",
         ],
     }

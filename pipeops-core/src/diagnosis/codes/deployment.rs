@@ -32,22 +32,22 @@ pages! {
     FOLDER_NOT_FOUND = "deployment/folder-not-found" {
         title: "Build failed: FolderNotFound",
         meaning: "The project names a folder that the commit does not have, or that is a link out of the repository.",
-        fixes: ["Correct the app's folder in the project"],
+        fixes: ["Correct the app's folder"],
     }
     DOCKERFILE_NOT_FOUND = "deployment/dockerfile-not-found" {
         title: "Build failed: DockerfileNotFound",
         meaning: "The commit has no usable Dockerfile at the path that the project names.",
         fixes: [
             "Commit a Dockerfile at this path",
-            "Or remove the Dockerfile from the project's settings: PipeOps generates one",
+            "Or remove the Dockerfile from the settings: PipeOps generates one",
         ],
     }
     NO_LANGUAGE = "deployment/no-language" {
         title: "Build failed: NoLanguageDetected",
         meaning: "The app's folder has no Dockerfile and no file by which PipeOps detects a language.",
         fixes: [
-            "Set the app's folder in the project, if it is not the root of the repository",
-            "Set the language in the project",
+            "Set the app's folder, if it is not the root of the repository",
+            "Set the language",
             "Commit a Dockerfile",
         ],
     }
@@ -55,15 +55,15 @@ pages! {
         title: "Build failed: NoLanguageDetected",
         meaning: "PipeOps found apps in several folders and none in the app's folder.",
         fixes: [
-            "Set the app's folder in the project to one of them",
-            "Set the language in the project",
+            "Set the app's folder to one of them",
+            "Set the language",
             "Commit a Dockerfile",
         ],
     }
     INVALID_APP = "deployment/invalid-app" {
         title: "Deployment failed: InvalidApp",
         meaning: "The environment overrides settings of the app by their JSON names, and one does not exist or has another type.",
-        fixes: ["Correct the environment's settings in the project"],
+        fixes: ["Correct the environment's overrides"],
     }
     NO_FETCHER = "deployment/no-source-fetcher" {
         title: "Start failed: NoSourceFetcher",

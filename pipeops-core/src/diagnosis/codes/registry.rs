@@ -10,14 +10,14 @@ pages! {
     LOGIN_MISSING = "registry/login-missing" {
         title: "Registry login failed: Unauthorized",
         meaning: "The registry requires a login, and PipeOps has no credentials for it.",
-        fixes: ["Add credentials for the registry to the project"],
+        fixes: ["Add credentials for the registry"],
     }
 
     LOGIN_REFUSED = "registry/login-refused" {
         title: "Registry login failed: Unauthorized",
         meaning: "The registry or its token server rejected PipeOps' credentials.",
         fixes: [
-            "Verify the registry credentials in the project settings",
+            "Verify the registry's credentials",
             "Check that the token hasn't expired or been revoked",
         ],
     }
@@ -25,7 +25,7 @@ pages! {
     HELPER_UNSUPPORTED = "registry/helper-unsupported" {
         title: "Registry login failed: HelperUnsupported",
         meaning: "The docker configuration keeps the login in a credential helper. PipeOps doesn't run credential helpers.",
-        fixes: ["Add the user name and a token to the project directly"],
+        fixes: ["Add the user name and a token directly"],
     }
 
     FOREIGN_HOST = "registry/foreign-host" {
@@ -51,7 +51,7 @@ pages! {
         meaning: "The registry has no such repository, and doesn't create repositories on push.",
         fixes: [
             "Create the repository in the registry",
-            "Check the repository's name in the project settings",
+            "Check the repository's name",
         ],
     }
 

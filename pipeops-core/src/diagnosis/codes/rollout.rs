@@ -4,7 +4,7 @@ pages! {
     IMAGE_PULL_INVALID_NAME = "image-pull/invalid-name" {
         title: "Deployment failed: InvalidImageName",
         meaning: "The node can't parse the image's name. A container waits with the reason InvalidImageName.",
-        fixes: ["Correct the image or repository name in project settings: lower case, no spaces"],
+        fixes: ["Correct the image or repository name: lower case, no spaces"],
     }
     IMAGE_PULL_AUTH = "image-pull/auth" {
         title: "Deployment failed: ImagePullBackOff",
@@ -15,7 +15,7 @@ pages! {
     IMAGE_PULL_NOT_FOUND = "image-pull/not-found" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The registry responds but has no such repository, tag or digest.",
-        fixes: ["Ensure image tag exists in registry", "Verify the repository name in project settings",
+        fixes: ["Ensure image tag exists in registry", "Verify the repository name",
             "Deploy again, so that the image is built and pushed"],
     }
     IMAGE_PULL_PLATFORM = "image-pull/platform" {
@@ -40,7 +40,7 @@ pages! {
     IMAGE_PULL_DNS = "image-pull/dns" {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node can't resolve the registry's host name.",
-        fixes: ["Check the registry's host name in project settings", "Check DNS on the cluster's nodes"],
+        fixes: ["Check the registry's host name", "Check DNS on the cluster's nodes"],
     }
     IMAGE_PULL_REGISTRY_DOWN = "image-pull/registry-down" {
         title: "Deployment failed: ImagePullBackOff",
@@ -67,19 +67,19 @@ pages! {
         title: "Deployment failed: ImagePullBackOff",
         meaning: "The node can't pull the image, and the error message matches no known cause.",
         fixes: ["Check registry is accessible from cluster", "Ensure image tag exists in registry",
-            "Verify registry credentials in project settings"],
+            "Verify registry credentials"],
     }
 
     POD_RUNS_AS_ROOT = "pod/runs-as-root" {
         title: "Deployment failed: CreateContainerConfigError",
         meaning: "The pod must not run as root, but the image runs as root or sets its user by name. Kubernetes can check only numeric user IDs.",
-        fixes: ["Add a numeric USER other than 0 to the Dockerfile", "Or set the user ID in project settings"],
+        fixes: ["Add a numeric USER other than 0 to the Dockerfile", "Or set the app's user ID"],
     }
     POD_CONFIG_MISSING = "pod/config-missing" {
         title: "Deployment failed: CreateContainerConfigError",
         meaning: "The container takes an environment variable or a file from a ConfigMap or Secret that doesn't exist or lacks the key.",
         fixes: ["Create the missing ConfigMap, Secret or key in the app's namespace",
-            "Or remove the reference to it from the project's configuration"],
+            "Or remove the reference to it from the app's configuration"],
     }
     POD_CONFIG = "pod/config" {
         title: "Deployment failed: CreateContainerConfigError",
@@ -89,7 +89,7 @@ pages! {
     POD_COMMAND_NOT_FOUND = "pod/command-not-found" {
         title: "Deployment failed: RunContainerError",
         meaning: "The image has no file at the path of the container's command. The container runtime reported this, or a shell exited with code 127.",
-        fixes: ["Correct the start command in project settings or the Dockerfile's ENTRYPOINT and CMD",
+        fixes: ["Correct the start command or the Dockerfile's ENTRYPOINT and CMD",
             "Check that the build copies the program into the final stage of the image",
             "For a script, check that the image has the interpreter that the first line names"],
     }
@@ -108,7 +108,7 @@ pages! {
     POD_OUT_OF_MEMORY = "pod/out-of-memory" {
         title: "Deployment failed: OOMKilled",
         meaning: "The kernel killed the container because it used more memory than its limit.",
-        fixes: ["Raise the memory limit in project settings",
+        fixes: ["Raise the memory limit",
             "Limit the program's own memory (JVM heap, Node's --max-old-space-size, worker count)",
             "Look for a memory leak in the last output"],
     }
@@ -116,25 +116,25 @@ pages! {
         title: "Deployment failed: StartupProbeFailed",
         meaning: "The container runs, but its startup probe didn't succeed within the startup budget.",
         fixes: ["Check that the application listens on the configured port, on all addresses (0.0.0.0)",
-            "Check the health path in project settings", "Give it more time to start in project settings"],
+            "Check the health path", "Give it more time to start"],
     }
     POD_LIVENESS_PROBE = "pod/liveness-probe" {
         title: "Deployment failed: LivenessProbeFailed",
         meaning: "The node restarted the container because its liveness probe failed.",
         fixes: ["Find out why the application stops responding: see the last output",
-            "Check the liveness path and port in project settings", "Raise the probe's timeout"],
+            "Check the liveness path and port", "Raise the probe's timeout"],
     }
     POD_EXITED = "pod/exited" {
         title: "Deployment failed: CrashLoopBackOff",
         meaning: "The container's main process exited with code 0, but a deployment must keep running.",
         fixes: ["Start the application in the foreground: the container ends with its main process",
-            "Correct the start command in project settings"],
+            "Correct the start command"],
     }
     POD_CRASHED = "pod/crashed" {
         title: "Deployment failed: CrashLoopBackOff",
         meaning: "The container's main process repeatedly exited with an error.",
         fixes: ["Read the last output: it says why the application ends",
-            "Check in project settings that it gets the environment variables and secrets that it needs",
+            "Check that it gets the environment variables and secrets that it needs",
             "Run the image locally with the same environment"],
     }
     POD_CONTAINER_START = "pod/container-start" {
@@ -156,14 +156,14 @@ pages! {
     POD_SECURITY_STANDARD = "pod/security-standard" {
         title: "Deployment failed: PodSecurityViolation",
         meaning: "The API server rejects the pods because they violate the namespace's Pod Security Standard.",
-        fixes: ["Remove the setting that the message names from the project's configuration",
+        fixes: ["Remove the setting that the message names from the app's configuration",
             "Or relax the Pod Security level of the app's namespace"],
     }
     POD_SERVICE_ACCOUNT = "pod/service-account" {
         title: "Deployment failed: ServiceAccountNotFound",
         meaning: "The API server rejects the pods because their service account doesn't exist.",
         fixes: ["Create the service account in the app's namespace",
-            "Or correct its name in the project's configuration"],
+            "Or correct its name in the app's configuration"],
     }
     POD_ADMISSION_DENIED = "pod/admission-denied" {
         title: "Deployment failed: AdmissionDenied",
@@ -179,13 +179,13 @@ pages! {
         title: "Deployment failed: QuotaExceeded",
         meaning: "The namespace's resource quota doesn't allow the new pods, and no old pod freed enough of it in time.",
         fixes: ["Raise the quota of the app's namespace",
-            "Lower the requests and limits, or the number of replicas, in project settings",
+            "Lower the requests and limits, or the number of replicas",
             "Remove applications that are no longer needed from the namespace"],
     }
     POD_LIMIT_RANGE = "pod/limit-range" {
         title: "Deployment failed: LimitRangeViolation",
         meaning: "The requests or limits of the pods are outside the namespace's limit range.",
-        fixes: ["Change the requests and limits in project settings as the message says"],
+        fixes: ["Change the requests and limits as the message says"],
     }
     POD_CREATE = "pod/create" {
         title: "Deployment failed: FailedCreate",
@@ -196,7 +196,7 @@ pages! {
         title: "Deployment failed: FailedMount",
         meaning: "A volume of the pod takes its files from a ConfigMap or Secret that doesn't exist.",
         fixes: ["Create the missing ConfigMap or Secret in the app's namespace",
-            "Or remove the volume from the project's configuration"],
+            "Or remove the volume from the app's configuration"],
     }
     POD_VOLUME = "pod/volume" {
         title: "Deployment failed: FailedMount",
@@ -213,7 +213,7 @@ pages! {
     POD_EVICTED = "pod/evicted" {
         title: "Deployment failed: Evicted",
         meaning: "The node ran out of memory, disk or process IDs and evicted the pod.",
-        fixes: ["Raise the requests in project settings to what the application uses",
+        fixes: ["Raise the requests to what the application uses",
             "Add nodes, or free disk and memory on them"],
     }
     POD_PREEMPTED = "pod/preempted" {
@@ -234,14 +234,14 @@ pages! {
     POD_UNSCHEDULABLE = "pod/unschedulable" {
         title: "Deployment failed: Unschedulable",
         meaning: "The scheduler found no node with enough capacity for the pod that also meets its constraints.",
-        fixes: ["Lower the CPU and memory requests in project settings", "Add nodes, or larger ones, to the cluster",
+        fixes: ["Lower the CPU and memory requests", "Add nodes, or larger ones, to the cluster",
             "Check node selectors, tolerations and affinity"],
     }
     POD_READINESS_PROBE = "pod/readiness-probe" {
         title: "Deployment failed: ReadinessProbeFailed",
         meaning: "The container runs, but its readiness probe didn't succeed before the rollout's deadline.",
         fixes: ["Check that the application listens on the configured port, on all addresses (0.0.0.0)",
-            "Check the health path in project settings", "Check what the application waits for: see the last output"],
+            "Check the health path", "Check what the application waits for: see the last output"],
     }
 
     PAUSED = "rollout/paused" {
@@ -252,7 +252,7 @@ pages! {
     PROGRESS_DEADLINE = "rollout/progress-deadline" {
         title: "Deployment failed: ProgressDeadlineExceeded",
         meaning: "No new pod became ready within the Deployment's progressDeadlineSeconds, and the pods show no cause.",
-        fixes: ["Check the state of the pods", "Give the application more time to start in project settings"],
+        fixes: ["Check the state of the pods", "Give the application more time to start"],
     }
     DEADLINE = "rollout/deadline" {
         title: "Deployment failed: DeadlineExceeded",
@@ -262,7 +262,7 @@ pages! {
     INVALID_STACK = "rollout/invalid-stack" {
         title: "Deployment failed: InvalidStack",
         meaning: "The stack has no Deployment with the app's name, or has an object that doesn't belong to the app. Nothing was applied.",
-        fixes: ["Correct the project's configuration"],
+        fixes: ["Correct the app's configuration"],
     }
     BUSY = "rollout/busy" {
         title: "Deployment failed: Busy",
@@ -347,7 +347,7 @@ pages! {
     CLUSTER_INVALID = "cluster/invalid" {
         title: "Deployment failed: Invalid",
         meaning: "The API server rejected the values of some fields (422).",
-        fixes: ["Correct the named fields in the project's configuration"],
+        fixes: ["Correct the named fields in the app's configuration"],
     }
     CLUSTER_UNAVAILABLE = "cluster/unavailable" {
         title: "Deployment failed: ClusterUnavailable",
