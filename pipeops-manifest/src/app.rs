@@ -256,6 +256,25 @@ impl App {
         self
     }
 
+    /// Adds a label to all objects and to the pods. Keys of PipeOps and `app.kubernetes.io` are invalid.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds labels as [`App::label`] does.
+    #[must_use]
+    pub fn labels(
+        mut self,
+        labels: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        let labels = labels.into_iter();
+        self.labels
+            .extend(labels.map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
     /// Sets a secret environment variable.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {

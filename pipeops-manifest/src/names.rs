@@ -1,4 +1,4 @@
-//! Names and labels that Kubernetes accepts.
+//! Turns text, such as a project's or a branch's name, into names and label values that Kubernetes accepts.
 //!
 //! The rules are those of [object names] and [labels].
 //!

@@ -14,8 +14,9 @@ use crate::objects::{self, KubeObject};
 /// [`StandardManifests`] is the standard one. Another one may add objects to it:
 ///
 /// ```
-/// use pipeops_manifest::{App, InvalidApp, ManifestGenerator, Object, Stack, StandardManifests};
-/// use serde_json::json;
+/// use pipeops_manifest::k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaSpec};
+/// use pipeops_manifest::k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+/// use pipeops_manifest::{App, InvalidApp, ManifestGenerator, Stack, StandardManifests, object};
 ///
 /// #[derive(Debug)]
 /// struct WithQuota(StandardManifests);
@@ -23,9 +24,12 @@ use crate::objects::{self, KubeObject};
 /// impl ManifestGenerator for WithQuota {
 ///     fn generate(&self, app: &App) -> Result<Stack, InvalidApp> {
 ///         let mut stack = self.0.generate(app)?;
-///         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota",
-///             "metadata": {"name": app.name, "namespace": app.namespace}, "spec": {"hard": {"pods": "20"}}});
-///         stack.objects.splice(0..0, Object::new(quota));
+///         let mut quota = ResourceQuota::default();
+///         quota.metadata.name = Some(app.name.clone());
+///         quota.metadata.namespace = Some(app.namespace.clone());
+///         let hard = [("pods".to_owned(), Quantity("20".to_owned()))].into();
+///         quota.spec = Some(ResourceQuotaSpec { hard: Some(hard), ..Default::default() });
+///         stack.objects.splice(0..0, object(&quota));
 ///         Ok(stack)
 ///     }
 /// }
@@ -96,7 +100,8 @@ impl StandardManifests {
 
     /// Adds a hook that changes typed objects. It's called with each object. Hooks run in the order in which they were added.
     ///
-    /// A hook must not change the name or namespace of an object, because others refer to it.
+    /// A hook must not change the name or namespace of an object, because others refer to it. It can't add or remove objects:
+    /// implement [`ManifestGenerator`] for that.
     #[must_use]
     pub fn with_hook(
         mut self,

@@ -13,7 +13,7 @@ mod service;
 use pipeops_core::Revision;
 
 use crate::app::App;
-pub use kube_object::KubeObject;
+pub use kube_object::{KubeObject, object};
 
 /// All objects in apply order: objects that others refer to come first, the Deployment last. No pod runs before its
 /// NetworkPolicy and PodDisruptionBudget exist.
