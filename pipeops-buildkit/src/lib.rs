@@ -36,12 +36,13 @@ mod tls;
 mod usage;
 mod view;
 
-/// Types of `pipeops-core` that this crate's API shows.
+// Types of pipeops-core that this crate's API shows.
 #[doc(no_inline)]
 pub use pipeops_core::{
-    Backoff, BuildRequest, BuiltImage, Credential, CredentialProvider, Diagnose, Diagnosis, Digest,
-    EventKind, EventSink, Failure, ImageBuilder, ImageRef, ImageRegistry, RegistryScope,
-    RetryClass, SecretString, build::DockerfileSource, event::Discard,
+    Backoff, BuildRequest, BuiltImage, CommitSha, Credential, CredentialProvider, Diagnose,
+    Diagnosis, Digest, EventKind, EventSink, Failure, ImageBuilder, ImageRef, ImageRegistry,
+    RegistryScope, RetryClass, SecretString, Step, build::DockerfileSource,
+    credential::CredentialKind, event::Discard, event::VertexState, tls::install_ring,
 };
 
 pub use address::{Address, AddressError};

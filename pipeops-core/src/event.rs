@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::CommitSha;
 use crate::diagnosis::Diagnosis;
 use crate::revision::Revision;
+use crate::units::seconds;
 
 /// One event of a deployment, as it is stored, streamed and printed: one JSON object per line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,13 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+}
+
+/// One line without the time and the number, such as `01998f…: succeeded  registry.example.com/shop@sha256:… (41.0s)`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.deployment, self.kind)
+    }
 }
 
 /// A step of the deployment pipeline.
@@ -95,7 +103,7 @@ pub enum EventKind {
     Claimed {
         /// The runner's name.
         runner: String,
-        /// The number of runners that took it before and didn't finish.
+        /// 1 for the first runner. Each runner that took the deployment before and didn't finish adds 1.
         attempt: u32,
     },
     /// A step started.
@@ -164,7 +172,7 @@ pub enum EventKind {
     Rollout {
         /// A readable message: `Pod 2/3 ready`, `Waiting for health checks`, `Rollout complete`.
         message: String,
-        /// The number of ready pods of the new revision.
+        /// The number of ready pods of the new revision; after [`EventKind::RollingBack`], of the restored one.
         ready: u32,
         /// The desired number of pods.
         desired: u32,
@@ -179,7 +187,7 @@ pub enum EventKind {
         status: String,
         /// Whether it is ready.
         ready: bool,
-        /// Whether it belongs to the new revision.
+        /// Whether it belongs to the revision that is rolled out: the new one, or after [`EventKind::RollingBack`] the restored one.
         current: bool,
         /// True once the pod is gone.
         #[serde(default)]
@@ -228,6 +236,79 @@ impl EventKind {
     }
 }
 
+/// One line that begins with what happened, for logs and terminals. Of a failure it has the title: the diagnosis itself has several
+/// lines.
+///
+/// ```
+/// use pipeops_core::{EventKind, Step};
+///
+/// let finished = EventKind::StepFinished { step: Step::Clone, millis: 1200, summary: "12 files, 4 KB".into() };
+/// assert_eq!(finished.to_string(), "clone      12 files, 4 KB (1.2s)");
+/// ```
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queued {
+                project,
+                environment,
+                commit,
+            } => write!(
+                f,
+                "queued     {project}/{environment} at {}",
+                commit.short()
+            ),
+            Self::Claimed { runner, attempt: 1 } => write!(f, "claimed    by {runner}"),
+            Self::Claimed { runner, attempt } => {
+                write!(f, "claimed    by {runner}, attempt {attempt}")
+            }
+            Self::StepStarted { step } => write!(f, "{:<10} …", step.name()),
+            Self::StepFinished {
+                step,
+                millis,
+                summary,
+            } => write!(f, "{:<10} {summary} ({})", step.name(), seconds(*millis)),
+            Self::StepFailed { step, millis } => {
+                write!(f, "{:<10} failed ({})", step.name(), seconds(*millis))
+            }
+            Self::BuildWaiting { ahead } => {
+                write!(f, "waiting    for a BuildKit daemon, {ahead} builds ahead")
+            }
+            Self::Vertex { name, state, .. } => write!(f, "{name}: {state}"),
+            Self::Log { line, .. } => f.write_str(line),
+            Self::Transfer {
+                id,
+                current,
+                total: 0,
+                ..
+            } => write!(f, "{id}: {current}"),
+            Self::Transfer {
+                id, current, total, ..
+            } => write!(f, "{id}: {current} of {total}"),
+            Self::Rollout { message, .. } => f.write_str(message),
+            Self::Pod {
+                name,
+                status,
+                ready,
+                gone,
+                ..
+            } => match (gone, ready) {
+                (true, _) => write!(f, "pod {name}: gone"),
+                (false, true) => write!(f, "pod {name}: ready"),
+                (false, false) => write!(f, "pod {name}: {status}"),
+            },
+            Self::Warning { message } => write!(f, "warning    {message}"),
+            Self::RollingBack { to, diagnosis } => {
+                write!(f, "rollback   to {to}: {}", diagnosis.title)
+            }
+            Self::Succeeded { image, millis } => {
+                write!(f, "succeeded  {image} ({})", seconds(*millis))
+            }
+            Self::Failed { diagnosis, .. } => write!(f, "failed     {}", diagnosis.title),
+            Self::Cancelled { reason } => write!(f, "cancelled  {reason}"),
+        }
+    }
+}
+
 /// The state of a build step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -243,6 +324,18 @@ pub enum VertexState {
     Failed,
     /// Canceled because another step failed.
     Cancelled,
+}
+
+impl fmt::Display for VertexState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Started => "started",
+            Self::Done => "done",
+            Self::Cached => "cached",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
 }
 
 /// Receives the events of one deployment.

@@ -50,6 +50,17 @@ pub fn without_authorities() -> Result<ClientConfig, TlsError> {
     Ok(config.with_no_client_auth())
 }
 
+/// Installs ring as the crypto provider of the process, for programs that use `reqwest` or `rustls` themselves. Call it at the start
+/// of `main`. If the process already has a provider, that one stays.
+///
+/// PipeOps compiles `reqwest` without a crypto provider and passes ring itself. Cargo unifies features, so a
+/// `reqwest::Client::new()` in the same program panics with "No rustls crypto provider is configured", unless the program calls
+/// this function or enables reqwest's feature `rustls`.
+pub fn install_ring() {
+    // An error says that there is a provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Whether a connection failed because of TLS.
 pub fn is_cause(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
@@ -104,6 +115,13 @@ mod tests {
         let error = client_config(&["hello".to_owned()]).unwrap_err();
         assert!(matches!(error, TlsError::Root(_)), "{error}");
         assert!(without_authorities().is_ok());
+    }
+
+    #[test]
+    fn ring_can_be_installed_for_the_program() {
+        install_ring();
+        install_ring();
+        assert!(rustls::crypto::CryptoProvider::get_default().is_some());
     }
 
     #[test]

@@ -5,10 +5,11 @@ mod credentials;
 mod error;
 mod registries;
 
-/// The vocabulary of this crate's API.
+// Types of pipeops-core that this crate's API shows.
+#[doc(no_inline)]
 pub use pipeops_core::{
-    Credential, CredentialProvider, Diagnose, Diagnosis, Digest, ImageRef, RegistryScope,
-    SecretString,
+    Credential, CredentialProvider, Diagnose, Diagnosis, Digest, Failure, ImageRef, ImageRegistry,
+    RegistryScope, RetryClass, SecretString, credential::CredentialKind, tls::install_ring,
 };
 
 pub use client::{ClientOptions, Manifest, RegistryClient};

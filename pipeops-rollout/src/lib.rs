@@ -36,10 +36,11 @@ mod watches;
 
 /// The crate that this crate's API uses, in the version that it needs.
 pub use kube;
-/// The vocabulary of this crate's API.
+// Types of pipeops-core that this crate's API shows.
+#[doc(no_inline)]
 pub use pipeops_core::{
-    Code, Diagnose, Diagnosis, EventKind, EventSink, Object, Redactor, Revision, SecretString,
-    Stack, event::Discard,
+    Code, CommitSha, Diagnose, Diagnosis, EventKind, EventSink, Object, Redactor, RetryClass,
+    Revision, SecretString, Stack, Step, event::Discard, event::VertexState,
 };
 
 pub use api_error::{Action, ApiError, ApiProblem, FieldConflict, FieldProblem};

@@ -33,7 +33,14 @@ pub use deployment::{Deployment, Status};
 pub use git::{GitRef, RepositoryUrl};
 pub use hub::Hub;
 pub use pipeline::{Deployer, Pipeline, PipelineOptions, RolledOut, StepFailure};
-pub use pipeops_core::CommitSha;
+pub use pipeops_core::tls::install_ring;
+// Types of pipeops-core that this crate's API shows.
+#[doc(no_inline)]
+pub use pipeops_core::{
+    CommitSha, CredentialProvider, Detection, Diagnose, Diagnosis, Event, EventKind, EventSink,
+    Failure, ImageBuilder, ImageRef, LanguageDetector, RetryClass, Revision, SecretString, Stack,
+    Step, detection::Language, event::VertexState,
+};
 pub use project::{BuildConfig, Environment, Project};
 pub use queue::Queue;
 #[cfg(feature = "sqlite")]

@@ -9,7 +9,9 @@ use std::time::Duration;
 #[cfg(feature = "http")]
 use axum::Router;
 use pipeops_core::diagnosis::codes;
-use pipeops_core::{CredentialProvider, Diagnose, Diagnosis, ImageBuilder, LanguageDetector};
+use pipeops_core::{
+    CredentialProvider, Diagnose, Diagnosis, Event, ImageBuilder, LanguageDetector,
+};
 use pipeops_manifest::ManifestGenerator;
 
 use crate::Commands;
@@ -17,7 +19,7 @@ use crate::clone::SourceFetcher;
 use crate::controller::Controller;
 #[cfg(feature = "http")]
 use crate::http::{self, Access, HttpOptions};
-use crate::hub::Hub;
+use crate::hub::{Hub, OnEvent};
 use crate::pipeline::{Deployer, Pipeline, PipelineOptions, PipelineParts};
 use crate::queue::Queue;
 use crate::runner::{Runner, RunnerOptions, SharedRunner};
@@ -129,6 +131,7 @@ pub struct ServiceBuilder {
     workspaces: PathBuf,
     pipeline: PipelineOptions,
     runner: RunnerOptions,
+    listeners: Vec<OnEvent>,
     #[cfg(feature = "http")]
     http: HttpOptions,
 }
@@ -157,6 +160,7 @@ impl ServiceBuilder {
             workspaces: std::env::temp_dir().join("pipeops-workspaces"),
             pipeline: PipelineOptions::default(),
             runner: RunnerOptions::default(),
+            listeners: Vec::new(),
             #[cfg(feature = "http")]
             http: HttpOptions::default(),
         }
@@ -243,6 +247,31 @@ impl ServiceBuilder {
         self
     }
 
+    /// Calls a function for each new event on the store, such as one that logs it. Without one, nothing is printed. Several
+    /// functions can be added.
+    ///
+    /// A function is called for one event at a time, in order, on a thread for blocking work. A slow function delays only its
+    /// own calls, and a panic loses only its own event. The calls end with the service and its routers.
+    ///
+    /// ```
+    /// use pipeops_runner::{EventKind, Service, SqliteStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = Service::builder(SqliteStore::in_memory()?)
+    ///     .on_event(|event| match &event.kind {
+    ///         EventKind::Log { .. } | EventKind::Vertex { .. } | EventKind::Transfer { .. } => {} // details of builds
+    ///         _ => eprintln!("{event}"),
+    ///     })
+    ///     .start()
+    ///     .await?;
+    /// # drop(service); Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(on_event));
+        self
+    }
+
     /// Sets the limits of the routes and who may read the API, including [`ServiceBuilder::access`].
     #[cfg(feature = "http")]
     #[must_use]
@@ -264,7 +293,8 @@ impl ServiceBuilder {
     /// # Errors
     /// When the store doesn't answer or the folder for workspaces can't be used.
     pub async fn start(self) -> Result<Service, StartError> {
-        let hub = Hub::start(Arc::clone(&self.store)).await?;
+        let listeners = self.listeners.clone();
+        let hub = Hub::start_with(Arc::clone(&self.store), listeners).await?;
         let controller = Controller::new(
             Arc::clone(&self.store),
             Arc::clone(&self.queue),

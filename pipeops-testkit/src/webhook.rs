@@ -13,6 +13,9 @@
 //! // reqwest: client.post(url).headers(headers).body(body).send().await?
 //! # assert!(body.contains(commit));
 //! ```
+//!
+//! If `reqwest::Client::new()` panics because no crypto provider is configured, call `pipeops_runner::install_ring()` first: see "TLS"
+//! in the README of that crate.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

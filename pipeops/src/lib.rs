@@ -39,6 +39,8 @@
 )]
 
 pub use pipeops_core as core;
+#[cfg(any(feature = "buildkit", feature = "registry"))]
+pub use pipeops_core::tls::install_ring;
 
 #[cfg(feature = "buildkit")]
 pub use pipeops_buildkit as buildkit;

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     init_tracing();
     // Only the binary chooses the process default; the libraries pass ring explicitly.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    pipeops::install_ring();
     let code = match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(cli.output),

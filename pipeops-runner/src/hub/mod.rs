@@ -4,6 +4,7 @@
 //! batch, and notifies the readers. A [`Subscription`] reads the newest events from memory and older ones from the store. A
 //! slow reader doesn't slow others, and uses no memory but its position.
 
+mod listener;
 mod shared;
 mod sink;
 mod subscription;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+pub(crate) use listener::OnEvent;
 pub use sink::DeploymentEvents;
 pub use subscription::Subscription;
 
@@ -50,6 +52,14 @@ impl Hub {
     /// # Errors
     /// When the store doesn't answer.
     pub async fn start(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        Self::start_with(store, Vec::new()).await
+    }
+
+    /// Starts a hub that calls these functions for each new event, each from a task of its own.
+    pub(crate) async fn start_with(
+        store: Arc<dyn Store>,
+        listeners: Vec<OnEvent>,
+    ) -> Result<Self, StoreError> {
         let last = store.last_event().await?;
         let shared = Arc::new(Shared {
             store,
@@ -63,6 +73,10 @@ impl Hub {
         let mut tasks = JoinSet::new();
         tasks.spawn(writer::write(Arc::clone(&shared)));
         tasks.spawn(writer::follow(Arc::clone(&shared)));
+        for on_event in listeners {
+            let events = Subscription::new(Arc::clone(&shared), last, None);
+            tasks.spawn(listener::listen(events, on_event));
+        }
         Ok(Self {
             shared,
             _tasks: Arc::new(tasks),

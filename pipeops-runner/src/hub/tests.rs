@@ -180,3 +180,31 @@ async fn long_lines_are_cut_and_long_logs_end_with_a_warning() {
     );
     assert!(last < 4200);
 }
+
+#[tokio::test]
+async fn functions_for_events_may_panic_or_block_and_end_with_the_hub() {
+    let store = Arc::new(SqliteStore::in_memory().unwrap());
+    store.submit(vec![push(shop("a"), '1', '2')]).await.unwrap();
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Mutex::new(blocked);
+    let panics: OnEvent = Arc::new(move |event| {
+        assert_ne!(event.seq, 2, "a scripted panic");
+        sender.send(event.seq).unwrap();
+    });
+    let blocks: OnEvent = Arc::new(move |_| {
+        // Ends with an error when the test drops the sender.
+        let _ = blocked.lock().unwrap().recv();
+    });
+    let hub = Hub::start_with(store.clone(), vec![blocks, panics]).await;
+    let hub = hub.unwrap();
+    let claim = SqliteQueue::new(&store).claim("r", LEASE).await.unwrap();
+    let sink = hub.sink(&claim.unwrap());
+    for text in ["2 panics", "3", "4"] {
+        sink.emit(line(text));
+    }
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(3), Some(4)));
+    drop((hub, sink));
+    assert_eq!(seen.recv().await, None, "the task ends with the hub");
+    drop(release);
+}

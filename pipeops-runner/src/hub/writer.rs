@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_secs(1);
 const BATCH_DELAY: Duration = Duration::from_millis(20);
 
 /// The pause after an error of the store.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
+pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Stores pending events until the task is aborted.
 pub(super) async fn write(shared: Arc<Shared>) {
@@ -82,7 +82,7 @@ async fn catch_up(shared: &Shared) -> Result<(), StoreError> {
     }
 }
 
-fn log(what: &str, error: &StoreError) {
+pub(super) fn log(what: &str, error: &StoreError) {
     let error: &dyn std::error::Error = error;
     tracing::error!(error, "events cannot be {what}; retrying");
 }

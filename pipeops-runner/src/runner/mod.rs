@@ -223,7 +223,7 @@ async fn run(shared: &Shared, claim: Claim, mut stop: watch::Receiver<bool>) {
     let events = shared.hub.sink(&claim).commands(commands);
     events.emit(EventKind::Claimed {
         runner: shared.options.name.clone(),
-        attempt: claim.attempt,
+        attempt: claim.attempt + 1,
     });
     let outcome = tokio::select! {
         ending = work(shared, &claim, &events) => ending,

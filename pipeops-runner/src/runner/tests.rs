@@ -127,7 +127,7 @@ async fn a_shutdown_releases_and_another_runner_resumes_from_the_journal() {
     claims.retain(|kind| matches!(kind, EventKind::Claimed { .. }));
     let claim = |runner: &str| EventKind::Claimed {
         runner: runner.to_owned(),
-        attempt: 0,
+        attempt: 1,
     };
     let expected = [claim("r1"), claim("r2")];
     assert_eq!(claims, expected, "a release is no failed attempt");
@@ -165,7 +165,7 @@ async fn a_killed_runner_is_followed_by_another_one() {
     assert_eq!(world.statuses().await, [Status::Succeeded]);
     let last_claim = EventKind::Claimed {
         runner: "r2".into(),
-        attempt: 1,
+        attempt: 2,
     };
     assert!(world.kinds().await.contains(&last_claim));
 }

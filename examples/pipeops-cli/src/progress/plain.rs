@@ -3,8 +3,6 @@
 use pipeops::buildkit::View;
 use pipeops::core::{EventKind, EventSink};
 
-use pipeops::core::units::seconds;
-
 /// Prints lines.
 pub struct Plain {
     build: View,
@@ -30,57 +28,11 @@ impl Plain {
 /// The line of an event; `None` for events of a build.
 fn line(kind: &EventKind) -> Option<String> {
     Some(match kind {
-        EventKind::Queued {
-            project,
-            environment,
-            commit,
-        } => {
-            format!("queued     {project}/{environment} at {}", commit.short())
+        EventKind::Vertex { .. } | EventKind::Log { .. } | EventKind::Transfer { .. } => {
+            return None;
         }
-        EventKind::Claimed { runner, attempt: 0 } => format!("claimed    by {runner}"),
-        EventKind::Claimed { runner, attempt } => {
-            format!("claimed    by {runner}, attempt {}", attempt + 1)
-        }
-        EventKind::StepStarted { step } => format!("{step:<10} …"),
-        EventKind::StepFinished {
-            step,
-            millis,
-            summary,
-        } => {
-            format!("{:<10} {summary} ({})", step.name(), seconds(*millis))
-        }
-        EventKind::StepFailed { step, millis } => {
-            format!("{:<10} failed ({})", step.name(), seconds(*millis))
-        }
-        EventKind::Rollout { message, .. } => format!("  {message}"),
-        EventKind::Pod {
-            name,
-            status,
-            ready,
-            gone,
-            ..
-        } => {
-            let status = if *gone {
-                "gone"
-            } else if *ready {
-                "ready"
-            } else {
-                status
-            };
-            format!("  pod {name}: {status}")
-        }
-        EventKind::BuildWaiting { ahead } => {
-            format!("waiting    for a BuildKit daemon, {ahead} builds ahead")
-        }
-        EventKind::Warning { message } => format!("warning    {message}"),
-        EventKind::RollingBack { to, diagnosis } => {
-            format!("rollback   to {to}: {}", diagnosis.title)
-        }
-        EventKind::Succeeded { image, millis } => {
-            format!("succeeded  {image} ({})", seconds(*millis))
-        }
+        EventKind::Rollout { .. } | EventKind::Pod { .. } => format!("  {kind}"),
         EventKind::Failed { diagnosis, .. } => format!("\n{diagnosis}"),
-        EventKind::Cancelled { reason } => format!("cancelled  {reason}"),
-        _ => return None,
+        _ => kind.to_string(),
     })
 }

@@ -18,7 +18,7 @@ pub struct Namespace {
 impl Namespace {
     /// A namespace that the deployment under test creates.
     pub async fn named(name: &str) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        pipeops::install_ring();
         Self {
             client: Client::try_default().await.expect("KUBECONFIG"),
             name: name.to_owned(),

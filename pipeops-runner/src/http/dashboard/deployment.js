@@ -35,7 +35,7 @@ class Progress {
     this.status = "running";
     // Steps that another runner didn't finish start again.
     for (const step of this.steps.values()) if (step.state === "running") step.state = "pending";
-    if (event.attempt > 0) this.note("A new runner resumed after the last finished step");
+    if (event.attempt > 1) this.note("A new runner resumed after the last finished step");
   }
 
   on_stepStarted(event, at) {

@@ -13,6 +13,28 @@ use crate::store::{DeploymentFilter, StoreError};
 /// The most deployments that are listed at once.
 const MAX_LISTED: usize = 500;
 
+/// The methods of [`Store`](crate::Store) to read deployments, without an import of the trait.
+impl SqliteStore {
+    /// The deployment with this id.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn deployment(&self, id: &str) -> Result<Option<Deployment>, StoreError> {
+        get(self, id).await
+    }
+
+    /// The newest deployments, newest first.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        list(self, filter).await
+    }
+}
+
 pub(super) async fn get(store: &SqliteStore, id: &str) -> Result<Option<Deployment>, StoreError> {
     let id = id.to_owned();
     store
