@@ -219,6 +219,8 @@ async fn roll_out(namespace: &Namespace, project: &Project, plan: &Plan, built: 
     app.namespace.clone_from(&namespace.name);
     app.language = plan.detection.language;
     app.port = plan.generated.port.unwrap_or(app.port);
+    app.writable_paths
+        .extend(plan.generated.writable_paths.iter().cloned());
     let stack = StandardManifests::default().generate(&app).unwrap();
     let rollout = Rollout::new(namespace.client.clone(), RolloutOptions::default());
     let outcome = rollout.run(&stack, &Discard).await.unwrap();

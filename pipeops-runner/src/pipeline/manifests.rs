@@ -29,6 +29,8 @@ pub(super) fn app(
     app.port = environment.port.or(plan.port).unwrap_or(app.port);
     app.replicas = environment.replicas.unwrap_or(app.replicas);
     app.uid = plan.uid.unwrap_or(app.uid);
+    app.writable_paths
+        .extend(plan.writable_paths.iter().cloned());
     app.env = environment.variables.clone();
     if let Some(path) = &environment.health_path {
         app.health = HealthCheck::http(path);

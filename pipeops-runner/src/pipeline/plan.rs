@@ -35,6 +35,9 @@ pub struct Plan {
     pub port: Option<u16>,
     /// The numeric user of the app, if the Dockerfile names it.
     pub uid: Option<u32>,
+    /// The folders of the image that the app writes to, if the Dockerfile is generated.
+    #[serde(default)]
+    pub writable_paths: BTreeSet<String>,
 }
 
 /// The Dockerfile of a plan.
@@ -154,6 +157,7 @@ impl PlanRequest {
         warnings.extend(self.missing_secrets(&generated.secrets));
         plan.port = generated.port.or(self.detection.port);
         plan.uid = Some(generated.uid);
+        plan.writable_paths = generated.writable_paths.into_iter().collect();
         Ok((plan, warnings))
     }
 
@@ -188,6 +192,7 @@ impl PlanRequest {
             language: self.detection.language,
             port: None,
             uid: None,
+            writable_paths: BTreeSet::new(),
         };
         (plan, warnings)
     }
@@ -324,6 +329,26 @@ mod tests {
         assert!(missing(&request));
         request.secrets.insert("NPM_TOKEN".into());
         assert!(!missing(&request));
+    }
+
+    #[test]
+    fn folders_that_the_app_writes_to_reach_the_manifests() {
+        let tree = MemTree::from([
+            ("api/package.json", r#"{"scripts": {"start": "node a.js"}}"#),
+            ("api/a.js", ""),
+        ]);
+        let mut request = request(Some(Language::Nodejs), None);
+        request.detection.start = Some("node a.js".into());
+        request.detection.writable = vec!["data".into()];
+        let (plan, _) = request.plan(&tree).unwrap();
+        let project = crate::project::Project::new("shop").unwrap();
+        let environment = crate::project::Environment::new("production").unwrap();
+        let digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let image = "r.io/shop:1".parse().unwrap();
+        let built = pipeops_core::BuiltImage::new(&image, digest, 1, 0);
+        let commit = "a".repeat(40).parse().unwrap();
+        let app = crate::pipeline::manifests::app(&project, &environment, &commit, &plan, &built);
+        assert!(app.unwrap().writable_paths.iter().eq(["/app/data", "/tmp"]));
     }
 
     #[test]

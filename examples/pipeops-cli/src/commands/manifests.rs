@@ -53,6 +53,9 @@ pub struct Manifests {
     /// Secret environment variable, read from a file; repeatable
     #[arg(long = "secret-file", value_name = "KEY=FILE")]
     secret_files: Vec<String>,
+    /// Directory that the app writes to, empty at the start of each pod; repeatable
+    #[arg(long = "writable-path", value_name = "PATH")]
+    writable_paths: Vec<String>,
     /// Print the values of Secrets, as `kubectl apply -f -` needs them. By default, they are redacted
     #[arg(long)]
     show_secrets: bool,
@@ -116,6 +119,8 @@ impl Manifests {
         app.port = self.port.unwrap_or(app.port);
         app.replicas = self.replicas.unwrap_or(app.replicas);
         app.env.extend(key_values(&self.env)?);
+        app.writable_paths
+            .extend(self.writable_paths.iter().cloned());
         for pair in &self.secret_files {
             let (key, file) = key_and_file("--secret-file", pair)?;
             app.secrets.insert(key.to_owned(), read_secret(file)?);
