@@ -7,10 +7,12 @@ use crate::devices;
 use crate::findings::Findings;
 use crate::findings::Role;
 use crate::languages::{assets, frontends, php};
+use crate::outside::{self, Outside, strangers};
 use crate::own_dockerfile;
 use crate::repository::folder::{Folder, resolve};
 use crate::repository::port::{Port, configured};
 use crate::repository::procfile;
+use crate::repository::snapshot::Snapshot;
 use crate::repository::writes;
 use crate::search::{APP, Found, apps, detect, own_apps, runs};
 use crate::settings;
@@ -97,7 +99,8 @@ impl Detector {
     /// If nothing is found, [`Detection::language`] is `None`. If there are several apps and none at the root, it is `None` as
     /// well, and [`Detection::apps`] lists their folders: choose one with [`path`](Self::path).
     pub fn detect(&self, tree: &dyn SourceTree) -> Detection {
-        let root = Folder::open(tree, &self.path);
+        let snapshot = Snapshot::new(tree);
+        let root = Folder::open(&snapshot, &self.path);
         let mut detection = self.by_rules(&root);
         for own in &self.own {
             let other = own.detect(tree);
@@ -111,9 +114,9 @@ impl Detector {
                 says: "the folder doesn't exist or is empty".to_owned(),
             });
         }
-        add_frontends(&mut detection, tree);
-        own_dockerfile::add(&mut detection, tree, &root);
-        let app = Folder::open(tree, &detection.path);
+        add_frontends(&mut detection, &snapshot);
+        own_dockerfile::add(&mut detection, &snapshot, &root);
+        let app = Folder::open(&snapshot, &detection.path);
         add_default_port(&mut detection, &app);
         detection
     }
@@ -212,7 +215,7 @@ fn inside(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
 fn below(root: &Folder<'_>, found: Vec<Findings>, mut below: Vec<Found<'_>>) -> Detection {
     match below.len() {
         // Better a weak guess than none.
-        0 if found.is_empty() => nothing(root),
+        0 if found.is_empty() => part(root).unwrap_or_else(|| nothing(root)),
         0 => detection(root, found),
         1 => {
             let (folder, found) = below.remove(0);
@@ -220,6 +223,22 @@ fn below(root: &Folder<'_>, found: Vec<Findings>, mut below: Vec<Found<'_>>) -> 
         }
         _ => several(root, &below),
     }
+}
+
+/// A folder that is an app by what a workspace above says of it.
+fn part(folder: &Folder<'_>) -> Option<Detection> {
+    let languages = [
+        Language::Nodejs,
+        Language::Go,
+        Language::Java,
+        Language::Rust,
+    ];
+    languages.into_iter().find_map(|language| {
+        let outside = outside::find(folder, language).filter(|outside| outside.by_workspace)?;
+        let (_, member) = outside.member(folder, language);
+        let runs = member.plan.start.is_some() || member.output.is_some();
+        runs.then(|| in_context(folder, vec![member], outside))
+    })
 }
 
 /// A library at the root is not deployed: a server below that is a project of its own is. Programs without a manifest, and
@@ -282,9 +301,15 @@ fn several(root: &Folder<'_>, below: &[Found<'_>]) -> Detection {
         let best = found.first()?;
         Some(Evidence {
             path: folder.path().to_owned(),
-            says: match &best.framework {
-                Some(framework) => format!("separate app: {} ({framework})", best.language),
-                None => format!("separate app: {}", best.language),
+            says: {
+                let framework = best.framework.as_ref();
+                let framework = framework.map(|framework| format!(" ({framework})"));
+                let framework = framework.unwrap_or_default();
+                format!(
+                    "separate app: {}{framework}{}",
+                    best.language,
+                    best.started()
+                )
             },
         })
     });
@@ -297,8 +322,85 @@ fn several(root: &Folder<'_>, below: &[Found<'_>]) -> Detection {
     detection
 }
 
-/// The detection of a folder by its best findings; the others are alternatives.
-fn detection(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
+/// The detection of a folder by its best findings, with what it needs of the repository outside; the others are
+/// alternatives.
+fn detection(folder: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    match outside::find(folder, found[0].language) {
+        Some(outside) => in_context(folder, found, outside),
+        None => {
+            let language = found[0].language;
+            let mut detection = alone(folder, found);
+            add_stranger(&mut detection, folder, language);
+            detection
+        }
+    }
+}
+
+/// Says which package of the repository a public registry would be asked for.
+fn add_stranger(detection: &mut Detection, folder: &Folder<'_>, language: Language) {
+    if let Some(stranger) = strangers::find(folder, language) {
+        detection.evidence.push(Evidence {
+            path: folder.at(&stranger.file),
+            says: stranger.says(),
+        });
+    }
+}
+
+/// The detection of an app whose build context is above its folder.
+fn in_context(folder: &Folder<'_>, mut found: Vec<Findings>, outside: Outside) -> Detection {
+    let language = found[0].language;
+    if outside.runs_in(folder, language) {
+        let (root, member) = outside.member(folder, language);
+        found[0] = member;
+        let mut detection = own(&root, found);
+        detection.path = folder.path().to_owned();
+        detection.apps.clear();
+        let found = detection.start.clone();
+        add_procfile(&mut detection, folder);
+        if detection.start != found {
+            // What the member's own file says runs in the member's folder.
+            detection.start = detection.start.map(|start| outside.entered(&start));
+        }
+        add_facts(&mut detection, &root);
+        detection.context = Some(outside.context);
+        detection.evidence.extend(outside.evidence);
+        return detection;
+    }
+    let mut detection = alone(folder, found);
+    add_stranger(&mut detection, folder, language);
+    for command in [
+        &mut detection.install,
+        &mut detection.build,
+        &mut detection.start,
+    ] {
+        *command = command.take().map(|command| outside.entered(&command));
+    }
+    detection.output = detection
+        .output
+        .map(|output| format!("{}/{output}", outside.member));
+    detection.context = Some(outside.context);
+    detection.evidence.extend(outside.evidence);
+    detection
+}
+
+/// The detection of a folder that needs nothing outside of it.
+fn alone(folder: &Folder<'_>, found: Vec<Findings>) -> Detection {
+    let mut detection = own(folder, found);
+    add_procfile(&mut detection, folder);
+    add_facts(&mut detection, folder);
+    detection
+}
+
+/// Where the app writes, and which settings it misses.
+fn add_facts(detection: &mut Detection, folder: &Folder<'_>) {
+    add_writes(detection, folder);
+    if let Some(language) = detection.language {
+        let missing = settings::missing(folder, language);
+        detection.evidence.extend(missing);
+    }
+}
+
+fn own(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
     let best = found.remove(0);
     let mut detection = best.into_detection(folder);
     let prefix = |member: String| folder.at(&member);
@@ -310,12 +412,6 @@ fn detection(folder: &Folder<'_>, mut found: Vec<Findings>) -> Detection {
             confidence: other.confidence(),
         })
         .collect();
-    add_procfile(&mut detection, folder);
-    add_writes(&mut detection, folder);
-    if let Some(language) = detection.language {
-        let missing = settings::missing(folder, language);
-        detection.evidence.extend(missing);
-    }
     detection
 }
 
@@ -446,6 +542,9 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         return;
     };
     let folder = Folder::open(tree, &detection.path);
+    let folder = outside::find(&folder, language)
+        .filter(|outside| outside.runs_in(&folder, language))
+        .map_or(folder, |outside| Folder::open(tree, &outside.context));
     let found = frontends::find(&folder, language);
     let mut add = |path: &str, says: String| {
         let path = folder.at(path);

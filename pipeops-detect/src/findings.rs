@@ -245,6 +245,15 @@ impl Findings {
         }
     }
 
+    /// How it is started, as the end of a sentence.
+    pub(crate) fn started(&self) -> String {
+        match (&self.plan.start, &self.output) {
+            (_, Some(output)) => format!(", built into {output}"),
+            (Some(start), None) => format!(", started by `{}`", start.start_text()),
+            (None, None) => String::new(),
+        }
+    }
+
     /// Whether anything counts.
     pub(crate) fn found(&self) -> bool {
         self.doubt < 1.0

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Detection;
+use crate::encoding;
 use crate::generate::app::{App, UID};
 use crate::generate::error::GenerateError;
 use crate::generate::ignore;
@@ -10,17 +11,17 @@ use crate::generate::images::BaseImages;
 use crate::generate::script::{Reason, Script};
 use crate::generate::secret::BuildSecret;
 use crate::generate::secrets;
-use crate::generate::start::Place;
 use crate::languages::{self, assets};
-use crate::plan::Plan;
+use crate::outside::{self, strangers};
 use crate::repository::folder::Folder;
+use crate::repository::snapshot::Snapshot;
 use pipeops_core::source::SourceTree;
 
 /// A generated Dockerfile, with the reason for each instruction. Created by [`generate`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Generated {
-    /// The text of the Dockerfile. Its build context is the app's folder ([`Detection::path`]).
+    /// The text of the Dockerfile. Its build context is the folder [`Detection::build_context`].
     pub dockerfile: String,
     /// The text of the `.dockerignore` for the same folder: the repository's own, if it has one. If that hides what this Dockerfile
     /// copies, because it was written for another one, it's the patterns that don't.
@@ -95,52 +96,78 @@ impl Generated {
 /// # Errors
 /// If `detection` has no language ([`GenerateError::NoLanguage`]) or no start command ([`GenerateError::NoStart`]), if the
 /// install command of a .NET app names no project ([`GenerateError::NoProject`]), if the image can't run the start command
-/// ([`GenerateError::StartCommand`]), or if the build needs secrets that would stay in the image
-/// ([`GenerateError::BuildSettings`]).
+/// ([`GenerateError::StartCommand`]), if the build needs secrets that would stay in the image
+/// ([`GenerateError::BuildSettings`]), or if the repository lacks something that its build needs
+/// ([`GenerateError::Incomplete`]).
 pub fn generate(
     tree: &dyn SourceTree,
     detection: &Detection,
     images: &BaseImages,
 ) -> Result<Generated, GenerateError> {
-    let folder = Folder::open(tree, &detection.path);
+    let snapshot = Snapshot::new(tree);
+    let folder = Folder::open(&snapshot, &detection.path);
     let path = folder.path().to_owned();
     let apps = detection.apps.clone();
     let language = detection
         .language
         .ok_or(GenerateError::NoLanguage { path, apps })?;
-    let rules = languages::rules(language);
-    let found = (rules.detect)(&folder);
-    let obstacle = found.obstacle.clone();
-    let mut plan = Plan::of(detection, found.plan.clone());
-    let place = Place {
-        folder: &folder,
-        language,
-        detected: &found,
-        port: detection.port,
-        images,
-    };
-    let start = plan.start.as_ref().map(|start| place.resolve(start));
-    let resolved = start.transpose()?.unwrap_or_default();
-    plan.start = resolved.start;
-    let app = App {
-        folder,
-        detection,
-        plan,
-        images,
-        language,
-        obstacle,
-        variables: resolved.variables,
-        note: resolved.note,
-        detected: found.plan.start,
-    };
+    let outside = outside::find(&folder, language);
+    let outside = outside.filter(|outside| outside.context == detection.build_context());
+    let context = Folder::open(
+        &snapshot,
+        outside
+            .as_ref()
+            .map_or(&detection.path, |outside| &outside.context),
+    );
     let mut script = Script::new(images.frontend());
+    let app = match &outside {
+        Some(outside) if outside.runs_in(&folder, language) => {
+            let (root, found) = outside.member(&folder, language);
+            App::new(root, context, detection.clone(), found, images, language)?
+        }
+        Some(outside) => {
+            script.place(&outside.member);
+            let found = (languages::rules(language).detect)(&folder);
+            App::new(
+                folder,
+                context,
+                outside.inside(detection),
+                found,
+                images,
+                language,
+            )?
+        }
+        None => {
+            let found = (languages::rules(language).detect)(&folder);
+            App::new(folder, context, detection.clone(), found, images, language)?
+        }
+    };
+    if let Some((file, tool)) = encoding::unreadable(&app.folder, language) {
+        return Err(GenerateError::Incomplete {
+            path: detection.path.clone(),
+            reason: format!("{} is UTF-16, which {tool} can't read", app.folder.at(file)),
+            fix: format!("Save {file} as UTF-8"),
+        });
+    }
+    if app.folder.member().is_none()
+        && let Some(stranger) = strangers::find(&app.folder, language)
+    {
+        return Err(GenerateError::Incomplete {
+            path: detection.path.clone(),
+            reason: stranger.says(),
+            fix: format!(
+                "Name the folder {} in {}, or ask for a version if the registry's package is meant",
+                stranger.folder, stranger.file
+            ),
+        });
+    }
     for secret in secrets::needed(&app) {
         script.secret(secret);
     }
     if app.plan.start.is_some() && app.detection.output.is_none() {
         assets::stages(&app, &mut script);
     }
-    (rules.recipe)(&app, &mut script)?;
+    (languages::rules(language).recipe)(&app, &mut script)?;
     let finished = script.finish();
     let ignore = ignore::of(&app, &finished.text);
     Ok(Generated {
@@ -156,5 +183,7 @@ pub fn generate(
     })
 }
 
+#[cfg(test)]
+mod needs;
 #[cfg(test)]
 mod tests;

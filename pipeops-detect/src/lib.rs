@@ -3,10 +3,12 @@
 mod choice;
 mod detector;
 mod devices;
+mod encoding;
 mod findings;
 mod generate;
 mod generator;
 mod languages;
+mod outside;
 mod own_dockerfile;
 mod plan;
 mod repository;

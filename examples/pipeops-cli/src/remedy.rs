@@ -86,11 +86,15 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "pipeops detect .",
         &[
             "deployment/no-language",
+            "detect/incomplete",
             "detect/no-project",
             "detect/no-start",
         ],
     ),
-    ("pipeops detect --path FOLDER", &["deployment/several-apps"]),
+    (
+        "pipeops detect . --path {choice}",
+        &["deployment/several-apps"],
+    ),
     (
         "pipeops dockerfile args Dockerfile",
         &["build/invalid-dockerfile"],

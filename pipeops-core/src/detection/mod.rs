@@ -34,6 +34,11 @@ pub struct Detection {
     pub framework: Option<String>,
     /// The app's folder, from the root of the tree; `.` is the root.
     pub path: String,
+    /// The folder that a generated Dockerfile is built from, if it isn't the app's folder but one above it: the root of the
+    /// app's workspace, or the nearest folder that holds every file that the app needs. `install`, `build`, `start` and
+    /// `output` are relative to it. See [`build_context`](Self::build_context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// From 0 (nothing found) to 1 (set explicitly). The built-in rules reach at most 0.99.
     pub confidence: f64,
     /// The evidence: which file says what. It's for people: an entry doesn't name the field that it supports.
@@ -79,6 +84,24 @@ pub struct Detection {
     /// and its back ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
+}
+
+impl Detection {
+    /// The folder that a generated Dockerfile is built from, from the root of the tree: [`context`](Self::context), or the
+    /// app's folder.
+    ///
+    /// ```
+    /// use pipeops_core::detection::Detection;
+    ///
+    /// let mut detection = Detection::default();
+    /// detection.path = "apps/api".to_owned();
+    /// assert_eq!(detection.build_context(), "apps/api");
+    /// detection.context = Some(".".to_owned());
+    /// assert_eq!(detection.build_context(), ".");
+    /// ```
+    pub fn build_context(&self) -> &str {
+        self.context.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// A conclusion, and the file that supports it.

@@ -13,6 +13,7 @@ impl fmt::Display for Detection {
         let port = self.port.map(|port| format!("{port}{kind}"));
         let writable = (!self.writable.is_empty()).then(|| self.writable.join(", "));
         for (name, value) in [
+            ("Context", &self.context),
             ("Version", &self.version),
             ("Packages", &self.package_manager),
             ("Install", &self.install),

@@ -3,6 +3,8 @@
 use super::error::GenerateError;
 use super::images::BaseImages;
 use super::script::Script;
+use super::start::Place;
+use crate::findings::Findings;
 use crate::plan::{Build, Plan, Start};
 use crate::repository::folder::Folder;
 use crate::repository::shell::Line;
@@ -13,8 +15,12 @@ pub(crate) const UID: u32 = 65532;
 
 /// What the recipes look at.
 pub(crate) struct App<'a> {
+    /// The folder that the commands of the plan run in.
     pub(crate) folder: Folder<'a>,
-    pub(crate) detection: &'a Detection,
+    /// The build context.
+    pub(crate) context: Folder<'a>,
+    /// The detection, with commands and paths from `folder`.
+    pub(crate) detection: Detection,
     /// How it is installed, built and started.
     pub(crate) plan: Plan,
     pub(crate) images: &'a BaseImages,
@@ -29,7 +35,40 @@ pub(crate) struct App<'a> {
     pub(crate) detected: Option<Start>,
 }
 
-impl App<'_> {
+impl<'a> App<'a> {
+    pub(crate) fn new(
+        folder: Folder<'a>,
+        context: Folder<'a>,
+        detection: Detection,
+        found: Findings,
+        images: &'a BaseImages,
+        language: Language,
+    ) -> Result<Self, GenerateError> {
+        let mut plan = Plan::of(&detection, found.plan.clone());
+        let place = Place {
+            folder: &folder,
+            language,
+            detected: &found,
+            port: detection.port,
+            images,
+        };
+        let start = plan.start.as_ref().map(|start| place.resolve(start));
+        let resolved = start.transpose()?.unwrap_or_default();
+        plan.start = resolved.start;
+        Ok(Self {
+            folder,
+            context,
+            plan,
+            detection,
+            images,
+            language,
+            obstacle: found.obstacle,
+            variables: resolved.variables,
+            note: resolved.note,
+            detected: found.plan.start,
+        })
+    }
+
     /// The image of a role for the version that the project asks for.
     pub(crate) fn image(&self, role: &str) -> String {
         self.images.image(role, self.detection.version.as_deref())
@@ -42,10 +81,10 @@ impl App<'_> {
     }
 
     /// What the last command of the build builds: a package, a file, a target. `find` reads it from a text that a user wrote.
-    pub(crate) fn target<'a>(
-        &'a self,
-        find: impl Fn(&'a str) -> Option<&'a str>,
-    ) -> Option<&'a str> {
+    pub(crate) fn target<'t>(
+        &'t self,
+        find: impl Fn(&'t str) -> Option<&'t str>,
+    ) -> Option<&'t str> {
         self.plan.build.as_ref()?.last()?.target_or(find)
     }
 
@@ -71,12 +110,13 @@ impl App<'_> {
         start.ok_or_else(|| self.no_start())
     }
 
-    /// The error of an app that nothing starts, with what a file says about it.
+    /// The error of an app that nothing starts, with what a file says about it, and the apps to choose from.
     pub(crate) fn no_start(&self) -> GenerateError {
         GenerateError::NoStart {
             language: self.language,
-            path: self.folder.path().to_owned(),
+            path: self.detection.path.clone(),
             why: self.obstacle.clone(),
+            apps: self.detection.apps.clone(),
         }
     }
 

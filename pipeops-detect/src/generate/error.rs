@@ -29,6 +29,8 @@ pub enum GenerateError {
         path: String,
         /// What a file says about it: an adapter for another platform, several programs.
         why: Option<String>,
+        /// The folders of the apps in it, if there are several and nothing says which one to deploy.
+        apps: Vec<String>,
     },
     /// The install command of a .NET app doesn't name the project to publish.
     #[error(
@@ -58,6 +60,16 @@ pub enum GenerateError {
         /// The variables.
         names: Vec<String>,
     },
+    /// The repository lacks something that its own build needs.
+    #[error("the app in `{path}` can't be built from its repository alone: {reason}")]
+    Incomplete {
+        /// The app's folder.
+        path: String,
+        /// What is missing, and which file needs it.
+        reason: String,
+        /// What to do.
+        fix: String,
+    },
 }
 
 fn because(why: &Option<String>) -> String {
@@ -70,20 +82,25 @@ impl Diagnose for GenerateError {
     fn diagnosis(&self) -> Diagnosis {
         match self {
             Self::NoLanguage { path, apps } if !apps.is_empty() => {
-                Diagnosis::new(&codes::deployment::SEVERAL_APPS)
-                    .reason(format!(
-                        "the folder contains several apps: {}",
-                        apps.join(", ")
-                    ))
-                    .context("path", path)
+                several(path, apps)
             }
             Self::NoLanguage { path, .. } => Diagnosis::new(&codes::deployment::NO_LANGUAGE)
                 .reason("no file identifies a language")
                 .context("path", path),
+            Self::NoStart {
+                path, why, apps, ..
+            } if !apps.is_empty() => match why {
+                Some(why) => several(path, apps).reason(why),
+                None => several(path, apps),
+            },
             Self::NoStart { path, why, .. } => Diagnosis::new(&codes::detect::NO_START)
                 .reason(why.as_deref().unwrap_or(
                     "there is no start script, no Procfile, and no main file with a conventional name",
                 ))
+                .context("path", path),
+            Self::Incomplete { path, reason, fix } => Diagnosis::new(&codes::detect::INCOMPLETE)
+                .reason(reason)
+                .fixes([fix])
                 .context("path", path),
             Self::NoProject { path } => Diagnosis::new(&codes::detect::NO_PROJECT)
                 .reason("the install command names the project to publish")
@@ -101,5 +118,36 @@ impl Diagnose for GenerateError {
             }
         }
         .error(self.to_string())
+    }
+}
+
+/// How many apps a fix names.
+const NAMED: usize = 10;
+
+/// One of several apps is to be chosen, by its folder.
+fn several(path: &str, apps: &[String]) -> Diagnosis {
+    let all = apps.join(", ");
+    let choices: Vec<String> = apps
+        .iter()
+        .take(NAMED)
+        .map(|app| format!("`--path {app}`"))
+        .collect();
+    let fixes = [
+        format!(
+            "Choose one of them by its folder, in the project or on the command line: {}",
+            choices.join(", ")
+        ),
+        "Or commit a Dockerfile".to_owned(),
+    ];
+    let diagnosis = Diagnosis::new(&codes::deployment::SEVERAL_APPS)
+        .reason(format!(
+            "the folder contains several apps, and nothing says which one to deploy: {all}"
+        ))
+        .fixes(fixes)
+        .context("path", path)
+        .context("apps", all);
+    match apps.first() {
+        Some(app) => diagnosis.context("choice", app),
+        None => diagnosis,
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Ignore {
 /// The tree's own `.dockerignore`, or one for the language. If the own one was written for another Dockerfile and hides what this
 /// one copies, it's `Dockerfile.dockerignore`: the language's patterns and the own ones that hide nothing of it.
 pub(crate) fn of(app: &App<'_>, dockerfile: &str) -> Ignore {
-    let Some(own) = app.folder.text(".dockerignore") else {
+    let Some(own) = app.context.text(".dockerignore") else {
         let text = of_language(app);
         return Ignore {
             name: ".dockerignore",
@@ -113,12 +113,18 @@ fn of_language(app: &App<'_>) -> String {
         // `vendor` of Go is part of the sources.
         _ => &[],
     };
-    let mut lines: Vec<&str> = ALWAYS.to_vec();
+    // Those of the app's folder, wherever it is in the build context.
+    let anywhere = app.folder.path() != app.context.path();
+    let language = language.iter().map(|line| match line {
+        line if anywhere && !line.starts_with(['*', '!']) => format!("**/{line}"),
+        line => (*line).to_owned(),
+    });
+    let mut lines: Vec<String> = ALWAYS.iter().map(|line| (*line).to_owned()).collect();
     lines.extend(language);
     lines.join("\n") + "\n"
 }
 
-/// The paths in the app's folder that the Dockerfile copies. Of whole folders, what shows that the app is one, and its sources.
+/// The paths in the build context that the Dockerfile copies. Of whole folders, what shows that the app is one, and its sources.
 fn needed(app: &App<'_>, dockerfile: &str) -> Vec<String> {
     let Ok(file) = Dockerfile::parse(dockerfile.as_bytes()) else {
         return Vec::new();
@@ -152,7 +158,7 @@ fn needed(app: &App<'_>, dockerfile: &str) -> Vec<String> {
 
 /// What must be there of a folder that is copied as a whole.
 fn whole(app: &App<'_>) -> Vec<String> {
-    let inside = |path: &str| match app.folder.path() {
+    let inside = |path: &str| match app.context.path() {
         "." => Some(path.to_owned()),
         folder => path
             .strip_prefix(folder)?
@@ -169,13 +175,11 @@ fn whole(app: &App<'_>) -> Vec<String> {
         let name = path.rsplit('/').next().unwrap_or_default();
         !name.starts_with('.')
             && !name.to_ascii_lowercase().contains("docker")
-            && app.folder.has(path)
+            && app.context.has(path)
     };
     let sources = SOURCES.iter().filter(|name| app.folder.has_dir(name));
-    evidence
-        .filter(part)
-        .chain(sources.map(|name| (*name).to_owned()))
-        .collect()
+    let sources = sources.filter_map(|name| inside(&app.folder.at(name)));
+    evidence.filter(part).chain(sources).collect()
 }
 
 /// Whether the last pattern that matches a path or one of its parents excludes it.

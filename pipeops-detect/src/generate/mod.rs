@@ -6,6 +6,7 @@ pub(crate) mod debian;
 pub(crate) mod error;
 pub(crate) mod ignore;
 pub(crate) mod images;
+pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod script;
 pub(crate) mod secret;

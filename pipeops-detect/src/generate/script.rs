@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::images::has_shell;
+use super::place::Place;
 use super::secret::BuildSecret;
 use crate::repository::shell::Line;
 
@@ -47,6 +48,8 @@ pub(crate) struct Script {
     /// The folder that the next instruction runs in.
     folder: String,
     writable: Vec<String>,
+    /// Where the app is in the build context, if it isn't all of it.
+    place: Option<Place>,
 }
 
 /// A Dockerfile that is written.
@@ -71,16 +74,28 @@ impl Script {
         script
     }
 
+    /// Writes for an app in a folder of the build context: what the recipe writes is moved there.
+    pub(crate) fn place(&mut self, folder: &str) {
+        self.place = Some(Place::new(quote(folder)));
+    }
+
     /// Adds an instruction.
     pub(crate) fn line(&mut self, text: &str, why: &str) {
+        if let Some(folder) = text.strip_prefix("WORKDIR ") {
+            self.folder = folder.to_owned();
+        }
+        let (text, why) = match &mut self.place {
+            None => (text.to_owned(), why),
+            Some(place) => match place.moved(text, why) {
+                Some(moved) => moved,
+                None => return,
+            },
+        };
         self.reasons.push(Reason {
             line: self.lines + 1,
             why: why.to_owned(),
         });
-        if let Some(folder) = text.strip_prefix("WORKDIR ") {
-            self.folder = folder.to_owned();
-        }
-        self.text.push_str(text);
+        self.text.push_str(&text);
         self.text.push('\n');
         self.lines += text.matches('\n').count() + 1;
     }
@@ -195,6 +210,10 @@ impl Script {
                 &format!("WORKDIR {path}"),
                 "the app writes there: a folder of its own user",
             );
+            let path = self
+                .place
+                .as_ref()
+                .map_or(path.clone(), |place| place.path(&path));
             self.writable.push(path);
         }
         self.line(&format!("WORKDIR {back}"), "back to where the app starts");

@@ -105,6 +105,8 @@ pub(crate) struct Folder<'a> {
     /// From the root of the tree, without `/` at the end; the root is empty.
     path: String,
     entries: Vec<Entry>,
+    /// The member that is the app, where the folder is the root of a workspace.
+    member: Option<String>,
 }
 
 impl<'a> Folder<'a> {
@@ -119,7 +121,38 @@ impl<'a> Folder<'a> {
             tree,
             path,
             entries,
+            member: None,
         }
+    }
+
+    /// The same folder as the root of a workspace whose member at this path is the app.
+    pub(crate) fn for_member(mut self, member: &str) -> Self {
+        self.member = Some(member.to_owned());
+        self
+    }
+
+    /// The member of the workspace that is the app, where one was asked for.
+    pub(crate) fn member(&self) -> Option<&str> {
+        self.member.as_deref()
+    }
+
+    /// The folders above, the nearest first, and the path of this one from each.
+    pub(crate) fn above(&self) -> impl Iterator<Item = (Folder<'a>, &str)> {
+        let ends = self.path.match_indices('/').map(|(at, _)| at);
+        let mut ends: Vec<usize> = ends.collect();
+        ends.reverse();
+        let above = ends.into_iter().map(|end| {
+            let folder = Folder::open(self.tree, &self.path[..end]);
+            (folder, &self.path[end + 1..])
+        });
+        let root =
+            (!self.path.is_empty()).then(|| (Folder::open(self.tree, ""), self.path.as_str()));
+        above.chain(root)
+    }
+
+    /// The folder at a path from the root of the tree.
+    pub(crate) fn in_tree(&self, path: &str) -> Folder<'a> {
+        Folder::open(self.tree, path)
     }
 
     /// A folder inside.
@@ -212,6 +245,11 @@ impl<'a> Folder<'a> {
         self.tree.text(&self.at(path))
     }
 
+    /// The first three bytes of a file: those that say how it is encoded.
+    pub(crate) fn start(&self, path: &str) -> Option<Vec<u8>> {
+        self.tree.read(&self.at(path), 3).ok()?
+    }
+
     /// A JSON file. Comments and commas at the end are taken: many tools allow them.
     pub(crate) fn json(&self, path: &str) -> Option<Value> {
         relaxed::json(&self.text(path)?)
@@ -241,6 +279,13 @@ pub(crate) fn resolve(dir: &str, path: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
+}
+
+/// The folder that holds both, from the root; empty for the root.
+pub(crate) fn common(a: &str, b: &str) -> String {
+    let pairs = a.split('/').zip(b.split('/'));
+    let parts = pairs.take_while(|(a, b)| a == b).map(|(part, _)| part);
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Whether a folder of this name holds dependencies or results of a build.
@@ -275,5 +320,17 @@ mod tests {
         assert!(Folder::open(&tree, "../x").is_empty());
         assert_eq!(resolve("a/b", "../c/./d").as_deref(), Some("a/c/d"));
         assert_eq!(resolve("a", "../../x"), None);
+        assert_eq!(common("a/b/c", "a/b/d"), "a/b");
+        assert_eq!(common("a", "b"), "");
+        let deep = Folder::open(&tree, "api/src");
+        let above: Vec<(String, &str)> = deep
+            .above()
+            .map(|(folder, path)| (folder.path().to_owned(), path))
+            .collect();
+        assert_eq!(
+            above,
+            [("api".to_owned(), "src"), (".".to_owned(), "api/src")]
+        );
+        assert_eq!(Folder::open(&tree, "").above().count(), 0);
     }
 }

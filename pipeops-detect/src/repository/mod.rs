@@ -5,6 +5,7 @@ pub(crate) mod port;
 pub(crate) mod procfile;
 pub(crate) mod relaxed;
 pub(crate) mod shell;
+pub(crate) mod snapshot;
 pub(crate) mod sources;
 pub(crate) mod stand_in;
 pub(crate) mod version;

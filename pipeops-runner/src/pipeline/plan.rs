@@ -144,9 +144,6 @@ impl PlanRequest {
     }
 
     fn with_generated(&self, tree: &dyn SourceTree) -> Result<(Plan, Vec<String>), StepFailure> {
-        if self.detection.language.is_none() {
-            return Err(nothing_detected(&self.detection));
-        }
         let generated = generate(tree, &self.detection, &self.images)?;
         let parsed = Dockerfile::parse(generated.dockerfile.as_bytes())?;
         let planned = PlannedDockerfile::Generated {
@@ -154,6 +151,7 @@ impl PlanRequest {
             ignore: generated.dockerignore,
         };
         let (mut plan, mut warnings) = self.finish(&parsed, planned);
+        plan.context = self.detection.build_context().to_owned();
         warnings.extend(self.missing_secrets(&generated.secrets));
         plan.port = generated.port.or(self.detection.port);
         plan.uid = Some(generated.uid);
@@ -221,18 +219,6 @@ fn bad_dockerfile(path: &str, why: &str) -> StepFailure {
     )
 }
 
-fn nothing_detected(detection: &Detection) -> StepFailure {
-    StepFailure::from_diagnosis(if detection.apps.is_empty() {
-        Diagnosis::new(&codes::deployment::NO_LANGUAGE)
-            .error("no language was detected, and there is no Dockerfile")
-            .reason("the app folder contains no file that identifies a language")
-    } else {
-        Diagnosis::new(&codes::deployment::SEVERAL_APPS)
-            .error("the repository contains several apps and none at its root")
-            .reason(format!("the apps are in {}", detection.apps.join(", ")))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use pipeops_core::source::MemTree;
@@ -268,6 +254,36 @@ mod tests {
         assert_eq!(plan.build_args, kept);
         let dropped = warnings.join("\n");
         assert!(dropped.contains("OTHER is dropped"), "{dropped}");
+    }
+
+    #[test]
+    fn a_member_of_a_workspace_is_built_from_its_root() {
+        let tree = MemTree::from([
+            (
+                "pyproject.toml",
+                "[tool.uv.workspace]\nmembers = ['apps/*', 'libs/*']",
+            ),
+            ("uv.lock", ""),
+            (
+                "apps/api/pyproject.toml",
+                "[project]\nname = 'api'\ndependencies = ['greetings']",
+            ),
+            ("apps/api/main.py", ""),
+            (
+                "libs/greetings/pyproject.toml",
+                "[project]\nname = 'greetings'",
+            ),
+        ]);
+        let mut request = request(None, None);
+        request.detection = pipeops_detect::Detector::new()
+            .path("apps/api")
+            .detect(&tree);
+        let (plan, _) = request.plan(&tree).unwrap();
+        assert_eq!(plan.context, ".");
+        // Its own Dockerfile is written for its own folder.
+        request.detection.dockerfile = Some("apps/api/Dockerfile".to_owned());
+        let tree = MemTree::from([("apps/api/Dockerfile", "FROM scratch\n")]);
+        assert_eq!(request.plan(&tree).unwrap().0.context, "apps/api");
     }
 
     #[test]

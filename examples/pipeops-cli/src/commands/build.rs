@@ -7,7 +7,7 @@ use pipeops::buildkit::{Address, Builder, BuilderOptions};
 use pipeops::core::build::DockerfileSource;
 use pipeops::core::source::{DirTree, SourceTree, SourceTreeExt};
 use pipeops::core::{BuildRequest, SecretString};
-use pipeops::detect::{Detector, Language, generate};
+use pipeops::detect::generate;
 use pipeops::dockerfile::{self, BuildMetadata, Dockerfile};
 
 use super::base_images::{BaseImagesArg, credentials};
@@ -39,9 +39,8 @@ pub struct Build {
     /// Path of the Dockerfile inside DIR. If it doesn't exist, a Dockerfile is generated
     #[arg(long, short, default_value = "Dockerfile")]
     file: String,
-    /// Language of the generated Dockerfile [default: detected]
-    #[arg(long)]
-    language: Option<Language>,
+    #[command(flatten)]
+    options: detect::Options,
     #[command(flatten)]
     images: BaseImagesArg,
     /// Build argument; repeatable. Arguments that the Dockerfile doesn't declare are dropped with a note
@@ -128,8 +127,9 @@ impl Build {
         if let Some(text) = own {
             return Ok((DockerfileSource::Path(file), text));
         }
-        let detection = Detector::new().language(self.language).detect(tree);
+        let detection = self.options.detector().detect(tree);
         let generated = generate(tree, &detection, &self.images.load()?)?;
+        request.context = self.dir.join(detection.build_context());
         errln!(
             "{} has no {}: building with a generated one",
             self.dir.display(),

@@ -51,8 +51,9 @@ pub enum Command {
         pin: bool,
         #[command(flatten)]
         images: BaseImagesArg,
-        /// Write Dockerfile and .dockerignore to DIR instead of standard output. Existing files are kept. If an existing .dockerignore
-        /// hides what the Dockerfile copies, Dockerfile.dockerignore is written, which BuildKit reads instead
+        /// Write Dockerfile and .dockerignore to the build context (the app's folder, or the root of its workspace) instead of standard
+        /// output. Existing files are kept. If an existing .dockerignore hides what the Dockerfile copies, Dockerfile.dockerignore is
+        /// written, which BuildKit reads instead
         #[arg(long)]
         write: bool,
     },
@@ -88,13 +89,18 @@ impl Command {
                 let detection = options.detector().detect(&tree);
                 let images = images.load()?;
                 let mut generated = generate(&tree, &detection, &images)?;
+                if let Some(context) = &detection.context {
+                    errln!("note: the build context is {}", dir.join(context).display());
+                }
                 if *pin {
                     let images = base_images::pin(images, &generated).await?;
                     generated = generate(&tree, &detection, &images)?;
                 }
                 match (format, write) {
                     (Format::Json, _) => print_json(&generated),
-                    (Format::Text, true) => write_files(dir, &generated)?,
+                    (Format::Text, true) => {
+                        write_files(&dir.join(detection.build_context()), &generated)?;
+                    }
                     (Format::Text, false) if *explain => out!("{}", generated.explained()),
                     (Format::Text, false) => out!("{}", generated.dockerfile),
                 }

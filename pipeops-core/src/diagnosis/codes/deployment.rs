@@ -52,11 +52,11 @@ pages! {
         ],
     }
     SEVERAL_APPS = "deployment/several-apps" {
-        title: "Build failed: NoLanguageDetected",
-        meaning: "PipeOps found apps in several folders and none in the app's folder.",
+        title: "Build failed: SeveralApps",
+        meaning: "PipeOps found several apps, and nothing says which one to deploy.",
         fixes: [
-            "Set the app's folder to one of them",
-            "Set the language",
+            "Set the app's folder to one of them, with `--path` on the command line",
+            "Set the language, if they differ in it",
             "Commit a Dockerfile",
         ],
     }

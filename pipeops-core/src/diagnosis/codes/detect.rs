@@ -9,6 +9,14 @@ pages! {
             "Or add a Dockerfile to the repository: PipeOps builds it as it is",
         ],
     }
+    INCOMPLETE = "detect/incomplete" {
+        title: "Build failed: IncompleteRepository",
+        meaning: "The app's own build needs something that the repository lacks, or can't read something in it.",
+        fixes: [
+            "Commit what is missing",
+            "Or add a Dockerfile to the repository: PipeOps builds it as it is",
+        ],
+    }
     NO_PROJECT = "detect/no-project" {
         title: "Build failed: NoProject",
         meaning: "The language is .NET, but the install command is not `dotnet restore PROJECT`, which says what to publish.",

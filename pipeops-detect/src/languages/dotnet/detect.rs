@@ -92,12 +92,11 @@ fn several(found: &mut Findings, folder: &Folder<'_>, projects: &[Project]) {
         .filter_map(|project| Some(project.file.rsplit_once('/')?.0.to_owned()));
     found.members = dirs.collect();
     for project in apps {
-        found.stops(
-            weight::HINT,
-            folder,
-            &project.file,
-            "one of several server projects, and nothing says which one to deploy",
+        let says = format!(
+            "one of several server projects, and nothing says which one to deploy; started by `dotnet {}.dll`",
+            project.assembly()
         );
+        found.stops(weight::HINT, folder, &project.file, says);
     }
     found.package_manager = Some("nuget".to_owned());
     if best == Some(Kind::Web) {

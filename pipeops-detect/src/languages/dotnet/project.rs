@@ -1,6 +1,7 @@
 //! Projects of .NET: their files, what they are, and what they refer to.
 
 use super::super::java::project::without_comments;
+use crate::outside::references::Need;
 use crate::repository::folder::{Folder, resolve};
 use crate::repository::version::{compare, number};
 
@@ -219,6 +220,40 @@ fn crosses(folder: &Folder<'_>, files: &[String]) -> bool {
                 .flatten()
                 .any(|other| top(&other) != own && folder.has(&other))
         })
+}
+
+/// The files above a project that the SDK reads: the nearest of each.
+pub(crate) fn shared_above(folder: &Folder<'_>) -> Vec<Need> {
+    const SHARED: &[&str] = &[
+        "Directory.Build.props",
+        "Directory.Build.targets",
+        "Directory.Packages.props",
+        "global.json",
+        "nuget.config",
+        "NuGet.Config",
+        "NuGet.config",
+    ];
+    if ENDINGS
+        .iter()
+        .all(|end| folder.ending(end).next().is_none())
+    {
+        return Vec::new();
+    }
+    let above: Vec<Folder<'_>> = folder.above().map(|(above, _)| above).collect();
+    let nearest = SHARED.iter().filter(|name| !folder.has(name));
+    let nearest = nearest.filter_map(|name| {
+        above
+            .iter()
+            .find(|above| above.has(name))
+            .map(|above| (above, name))
+    });
+    nearest
+        .map(|(above, name)| Need {
+            folder: above.at("").trim_end_matches('/').to_owned(),
+            path: above.at(name),
+            file: above.at(name),
+        })
+        .collect()
 }
 
 /// A project and all that it refers to, sorted; `None` where one is outside of the root.

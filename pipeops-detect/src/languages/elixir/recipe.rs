@@ -157,6 +157,13 @@ fn build(app: &App<'_>, script: &mut Script, project: Option<&Project>, name: &s
         &[("MIX_ENV", "prod"), ("LANG", "C.UTF-8")],
         "builds for production",
     );
+    let mix = app.folder.text("mix.exs").unwrap_or_default();
+    if mix.contains("build_path: \"..") {
+        script.environment(
+            &[("MIX_BUILD_PATH", "/src/_build/prod")],
+            "builds in the app's own folder, although the umbrella project has one for all",
+        );
+    }
     script.run(
         &[],
         "mix local.hex --force && mix local.rebar --force",

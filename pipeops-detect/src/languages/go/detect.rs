@@ -32,6 +32,9 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("google.golang.org/grpc", "grpc"),
 ];
 
+/// How many programs are named, where nothing says which one is the app.
+const PROGRAMS: usize = 20;
+
 /// Looks for a Go module, or for a program without one.
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Go);
@@ -54,7 +57,10 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
             format!("a Go workspace of {} modules", members.len()),
         );
     }
-    let programs = programs(folder, &members);
+    let programs = match folder.member() {
+        Some(member) => of_member(folder, member),
+        None => programs(folder, &members),
+    };
     let runs = |member: &&String| {
         let own = format!("./{member}");
         let inside = format!("{own}/");
@@ -81,6 +87,29 @@ fn version(folder: &Folder<'_>, module: &Module) -> Option<(&'static str, String
         .or_else(|| Some(("go.mod", least.clone()?)))
 }
 
+/// The file by which a folder builds what is at a path in it: a workspace with this module, or the module that the folder
+/// without one is a part of.
+pub(crate) fn holds(root: &Folder<'_>, member: &str) -> Option<&'static str> {
+    if members(root).is_some_and(|members| members.iter().any(|own| own == member)) {
+        return Some("go.work");
+    }
+    let inside = root.sub(member);
+    let between = inside
+        .above()
+        .take_while(|(above, _)| above.path() != root.path());
+    let mut between = between.map(|(above, _)| above);
+    let own = inside.has("go.mod") || between.any(|above| above.has("go.mod"));
+    (root.has("go.mod") && !own && program(root, member).is_some()).then_some("go.mod")
+}
+
+/// The programs of one member of a workspace, or of one folder of a module.
+fn of_member(folder: &Folder<'_>, member: &str) -> Vec<Program> {
+    let inside = folder.sub(&format!("{member}/cmd"));
+    let commands = inside.own_dirs().map(|name| format!("{member}/cmd/{name}"));
+    let dirs = std::iter::once(member.to_owned()).chain(commands);
+    dirs.filter_map(|dir| program(folder, &dir)).collect()
+}
+
 /// The program that is run, its module's framework, and its port.
 fn entry(
     found: &mut Findings,
@@ -104,6 +133,17 @@ fn entry(
                 names.join(", ")
             );
             found.stops(weight::ENTRY, folder, &programs[0].file, says);
+            if found.members.is_empty() {
+                // Programs of one module are apps as well: each is built by its path.
+                let dirs = programs
+                    .iter()
+                    .filter_map(|program| program.package.strip_prefix("./"));
+                found.members = dirs.map(str::to_owned).collect();
+            }
+            for program in programs.iter().take(PROGRAMS) {
+                let says = format!("a program: `go build {}`", program.package);
+                found.add(weight::NONE, folder, &program.file, says);
+            }
         }
         return;
     };

@@ -35,6 +35,9 @@ const POMS: &[&str] = &[
     "pom.kts",
 ];
 
+/// How many modules are named, where nothing says which one is the app.
+const MODULES: usize = 20;
+
 /// Looks for Maven and Gradle.
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Java);
@@ -56,11 +59,19 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
 
 /// The package manager, the file that says so, and the modules.
 pub(crate) fn project(folder: &Folder<'_>) -> Option<(&'static str, &'static str, Project)> {
+    let asked = folder.member().map(str::to_owned);
     if let Some(file) = folder.first(POMS) {
-        return Some(("maven", file, maven::read(folder, file)));
+        return Some(("maven", file, maven::read(folder, file).asked(asked)));
     }
     let file = folder.first(BUILDS).or_else(|| folder.first(SETTINGS))?;
-    Some(("gradle", file, gradle::read(folder)))
+    Some(("gradle", file, gradle::read(folder).asked(asked)))
+}
+
+/// The file by which the folder is the root of a build with this module.
+pub(crate) fn holds(root: &Folder<'_>, member: &str) -> Option<&'static str> {
+    let (_, file, project) = project(root)?;
+    let is_one = project.modules.iter().any(|module| module.dir == member);
+    is_one.then_some(file)
 }
 
 fn by_maven(found: &mut Findings, folder: &Folder<'_>, file: &str) -> &'static str {
@@ -215,6 +226,12 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
             .map_or("", |module| module.file.as_str())
             .to_owned();
         found.stops(weight::NONE, folder, &file, says);
+        for module in project.apps().take(MODULES) {
+            if let Some(start) = started(module, maven) {
+                let says = format!("started by `{}`", start.start_text());
+                found.add(weight::NONE, folder, &module.file, says);
+            }
+        }
         return;
     };
     let build = match maven {
@@ -222,40 +239,13 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
         false => gradle_build(tool, app),
     };
     found.plan.build = Some(build.into());
-    let dir = if app.dir.is_empty() {
-        String::new()
-    } else {
-        format!("{}/", app.dir)
-    };
-    let output = if maven { "target" } else { "build" };
-    let archives = if maven { "target" } else { "build/libs" };
+    found.plan.start = started(app, maven);
     let says = match &app.kind {
-        Kind::Jar(name) => {
-            found.plan.start = Some(jar(format!("{dir}{archives}/{name}")));
-            format!("builds {name}")
-        }
-        Kind::Quarkus => {
-            found.plan.start = Some(jar(format!("{dir}{output}/quarkus-app/quarkus-run.jar")));
-            "builds the Quarkus folder".to_owned()
-        }
-        Kind::Script(name) => {
-            found.plan.start = Some(Command::program(format!(
-                "{dir}build/install/{name}/bin/{name}"
-            )));
-            format!("builds the script `{name}`")
-        }
-        Kind::Classes(main) => {
-            found.plan.start = Some(
-                Command::new("java -cp")
-                    .arg(format!("{dir}target/classes:{dir}target/dependency/*"))
-                    .arg(main),
-            );
-            format!("has the main class {main}")
-        }
-        Kind::War(name) => {
-            found.plan.start = Some(Command::new("catalina.sh run"));
-            format!("builds {name} for a servlet container (Tomcat)")
-        }
+        Kind::Jar(name) => format!("builds {name}"),
+        Kind::Quarkus => "builds the Quarkus folder".to_owned(),
+        Kind::Script(name) => format!("builds the script `{name}`"),
+        Kind::Classes(main) => format!("has the main class {main}"),
+        Kind::War(name) => format!("builds {name} for a servlet container (Tomcat)"),
         Kind::Library => return,
     };
     found.add(weight::NONE, folder, &app.file, says);
@@ -266,7 +256,24 @@ fn start(found: &mut Findings, folder: &Folder<'_>, manager: &str, tool: &str, p
         }
     }
     found.port = Some(DEFAULT_PORT);
-    set_port(found, folder, &dir);
+    set_port(found, folder, &app.prefix());
+}
+
+/// How a module is started, from the root of the build.
+fn started(app: &Module, maven: bool) -> Option<Command> {
+    let dir = app.prefix();
+    let output = if maven { "target" } else { "build" };
+    let archives = if maven { "target" } else { "build/libs" };
+    Some(match &app.kind {
+        Kind::Jar(name) => jar(format!("{dir}{archives}/{name}")),
+        Kind::Quarkus => jar(format!("{dir}{output}/quarkus-app/quarkus-run.jar")),
+        Kind::Script(name) => Command::program(format!("{dir}build/install/{name}/bin/{name}")),
+        Kind::Classes(main) => Command::new("java -cp")
+            .arg(format!("{dir}target/classes:{dir}target/dependency/*"))
+            .arg(main),
+        Kind::War(_) => Command::new("catalina.sh run"),
+        Kind::Library => return None,
+    })
 }
 
 fn maven_build(tool: &str, app: &Module) -> Command {

@@ -14,6 +14,7 @@ pub(crate) fn read(folder: &Folder<'_>) -> Project {
     let mut project = Project {
         modules: Vec::new(),
         scattered: settings.contains("projectDir"),
+        asked: None,
     };
     let mut dirs = vec![String::new()];
     dirs.extend(included(&settings));

@@ -8,6 +8,7 @@ pub(crate) fn read(folder: &Folder<'_>, file: &str) -> Project {
     let mut project = Project {
         modules: Vec::new(),
         scattered: file != "pom.xml",
+        asked: None,
     };
     let root = without_comments(&folder.text(file).unwrap_or_default());
     let mut dirs = vec![String::new()];

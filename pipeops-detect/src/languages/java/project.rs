@@ -36,15 +36,32 @@ pub(crate) struct Module {
     pub(crate) kind: Kind,
 }
 
+impl Module {
+    /// What paths of the module begin with, from the root.
+    pub(crate) fn prefix(&self) -> String {
+        match self.dir.as_str() {
+            "" => String::new(),
+            dir => format!("{dir}/"),
+        }
+    }
+}
+
 /// All modules of a build, the root first.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) modules: Vec<Module>,
     /// Not all modules are where they usually are: the build files alone cannot be copied.
     pub(crate) scattered: bool,
+    /// The folder of the module that is asked about, if one is.
+    pub(crate) asked: Option<String>,
 }
 
 impl Project {
+    /// The same build, asked about one of its modules.
+    pub(crate) fn asked(self, asked: Option<String>) -> Self {
+        Self { asked, ..self }
+    }
+
     /// The module that is deployed, if a reason leaves one.
     pub(crate) fn app(&self) -> Option<&Module> {
         let apps: Vec<&Module> = self.apps().collect();
@@ -60,9 +77,9 @@ impl Project {
 
     /// The modules that have something to start.
     pub(crate) fn apps(&self) -> impl Iterator<Item = &Module> {
-        self.modules
-            .iter()
-            .filter(|module| module.kind != Kind::Library)
+        let asked = |module: &&Module| self.asked.as_ref().is_none_or(|asked| *asked == module.dir);
+        let starts = |module: &&Module| module.kind != Kind::Library;
+        self.modules.iter().filter(starts).filter(asked)
     }
 
     pub(crate) fn add(&mut self, module: Module) -> bool {

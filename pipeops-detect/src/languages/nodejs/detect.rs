@@ -31,18 +31,33 @@ fn describe(folder: &Folder<'_>, package: &Package, manager: Option<&str>) -> Fi
         _ => version::version(folder, package),
     };
     found.version(folder, version);
-    if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
-        let says = "depends on other workspace members: set the path to the workspace root";
-        found.add(weight::NONE, folder, package.file, says);
-    }
     let site = Site { folder, package };
+    if let Some(member) = workspace::asked(&mut found, &site, describe) {
+        found.role = Role::Server;
+        workspace::adopt(&mut found, &site, &member);
+        return found;
+    }
+    if folder.member().is_some() {
+        // Nothing is there: the root's own app is another one.
+        return found;
+    }
+    if manager.is_none() && package.workspaces().is_empty() && package.depends_on_members() {
+        let says = "depends on members of a workspace, and no folder above says that it is the root of one";
+        if !folder
+            .above()
+            .any(|(root, member)| workspace::holds(&root, member).is_some())
+        {
+            found.add(weight::NONE, folder, package.file, says);
+        }
+    }
     let members = workspace::members(&mut found, &site, describe).unwrap_or_default();
     found.members = members.iter().map(|member| member.path.clone()).collect();
     if !members.is_empty() && !is_own_app(&site) {
         found.role = Role::Server;
         build(&mut found, &site, None);
-        if let Some(member) = workspace::started(&site, &members) {
-            workspace::adopt(&mut found, &site, member);
+        match workspace::started(&site, &members) {
+            Some(member) => workspace::adopt(&mut found, &site, member),
+            None => workspace::list(&mut found, &site, &members),
         }
         return found;
     }

@@ -22,6 +22,16 @@ const FILES: &[(&str, &str)] = &[
     ("package.yaml", "pnpm"),
 ];
 
+/// The files in which managers write exact versions.
+pub(crate) const LOCKS: &[&str] = &[
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+    "yarn.lock",
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+];
+
 /// Finds the package manager: told, or by the files that it leaves.
 pub(crate) fn manager(found: &mut Findings, folder: &Folder<'_>, package: &Package) {
     let file = written(folder);

@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::command::{ScriptCommand, commands};
 use super::glob::{expand, matches};
 use super::kind::{Kind, kind};
+use super::manager::LOCKS;
 use super::member::Member;
 use super::package::{Package, texts};
 use super::site::Site;
+use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::{self, Build};
 use crate::repository::folder::{Folder, is_beside};
@@ -15,6 +17,9 @@ use crate::repository::procfile;
 
 /// How many members are looked at: more than a person would read in a report, and enough to bound the work.
 const MEMBERS: usize = 100;
+
+/// How many of them are evidence.
+const LISTED: usize = 20;
 
 /// Tells what a member is, whose scripts the manager of the root runs.
 type Describe = fn(&Folder<'_>, &Package, Option<&str>) -> Findings;
@@ -35,19 +40,11 @@ pub(crate) fn members(
             .collect();
         expand(folder, &parts, 10 * MEMBERS, &mut paths);
     }
-    let excluded = |path: &String| {
+    let excluded = |path: &str| {
         let mut excluding = patterns
             .iter()
             .filter_map(|pattern| pattern.strip_prefix('!'));
-        excluding.any(|pattern| {
-            matches(
-                &pattern
-                    .trim_start_matches("./")
-                    .split('/')
-                    .collect::<Vec<_>>(),
-                path,
-            )
-        })
+        excluding.any(|pattern| means(pattern, path))
     };
     paths.retain(|path| !excluded(path));
     paths.sort();
@@ -60,6 +57,71 @@ pub(crate) fn members(
             .filter_map(|path| member(site, path, &manager, describe))
             .collect(),
     )
+}
+
+/// Whether a pattern of a workspace means a folder.
+fn means(pattern: &str, path: &str) -> bool {
+    let parts = pattern.split('/').filter(|part| !matches!(*part, "" | "."));
+    matches(&parts.collect::<Vec<_>>(), path)
+}
+
+/// The file by which the folder is the root of a workspace with this member.
+pub(crate) fn holds(root: &Folder<'_>, member: &str) -> Option<&'static str> {
+    let package = Package::read(root)?;
+    let site = Site {
+        folder: root,
+        package: &package,
+    };
+    // What is found of the root is of no use here.
+    let patterns = patterns(&mut Findings::none(Language::Nodejs), &site)?;
+    let (excluding, including): (Vec<&str>, Vec<&str>) = patterns
+        .iter()
+        .map(String::as_str)
+        .partition(|pattern| pattern.starts_with('!'));
+    let is = including.iter().any(|pattern| means(pattern, member));
+    let not = excluding.iter().any(|pattern| means(&pattern[1..], member));
+    // A lock file in the member alone: it is installed by itself.
+    let locked = |folder: &Folder<'_>| folder.first(LOCKS).is_some();
+    let alone = locked(&root.sub(member)) && !locked(root);
+    (is && !not && !alone).then_some(match root.has("pnpm-workspace.yaml") {
+        true => "pnpm-workspace.yaml",
+        false => package.file,
+    })
+}
+
+/// The member that was asked about, where the folder is the root of its workspace: also one that nothing starts.
+pub(crate) fn asked(found: &mut Findings, site: &Site<'_>, describe: Describe) -> Option<Member> {
+    let path = site.folder.member()?.to_owned();
+    patterns(found, site);
+    let manager = found.package_manager.clone().unwrap_or_default();
+    member(site, path.clone(), &manager, describe).or_else(|| {
+        let folder = site.folder.sub(&path);
+        let package = Package::read(&folder)?;
+        Some(Member {
+            name: package.name().to_owned(),
+            found: describe(&folder, &package, Some(&manager)),
+            path,
+        })
+    })
+}
+
+/// Says what the members are, where nothing says which one is the app.
+pub(crate) fn list(found: &mut Findings, site: &Site<'_>, members: &[Member]) {
+    let names: Vec<&str> = members
+        .iter()
+        .take(LISTED)
+        .map(|member| member.path.as_str())
+        .collect();
+    let says = format!(
+        "{} apps, and nothing says which one to deploy: {}",
+        members.len(),
+        names.join(", ")
+    );
+    found.stops(weight::NONE, site.folder, site.package.file, says);
+    for member in members.iter().take(LISTED) {
+        let says = format!("an app of the workspace{}", member.found.started());
+        found.add(weight::NONE, site.folder, &member.path, says);
+    }
 }
 
 /// Which folders are members, as the file of the workspace says.
@@ -282,6 +344,9 @@ pub(crate) fn adopt(found: &mut Findings, site: &Site<'_>, member: &Member) {
     found.framework.clone_from(&inner.framework);
     found.obstacle.clone_from(&inner.obstacle);
     found.role = inner.role;
+    if found.version.is_none() {
+        found.version.clone_from(&inner.version);
+    }
     found.adopt_port(inner);
     found.output = inner.output.as_ref().map(|output| match member.in_root() {
         true => output.clone(),
@@ -328,21 +393,75 @@ fn build(found: &Findings, site: &Site<'_>, member: &Member) -> Option<Build> {
             .collect();
         return Some(own);
     };
-    let build = plan::Command::new(manager);
-    let build = match manager {
-        "pnpm" => build
-            .arg("--filter")
-            .arg(format!("./{path}..."))
-            .arg("run")
-            .arg(script),
-        "yarn" => build.arg("workspace").arg(name).arg("run").arg(script),
-        "bun" => build.args("run --cwd").arg(path).arg(script),
-        _ => build
+    if manager == "pnpm" {
+        let filter = format!("./{path}...");
+        let build = plan::Command::new("pnpm --filter").arg(filter);
+        return Some(build.arg("run").arg(script).into());
+    }
+    // Only pnpm builds what the member needs as well.
+    let mut needed = Vec::new();
+    needs(&all(site), path, &mut needed);
+    let needed = needed.into_iter().filter(|(_, _, builds)| *builds);
+    let mut steps: Vec<plan::Command> = needed
+        .map(|(path, name, _)| step(manager, &path, &name, "build"))
+        .collect();
+    steps.push(step(manager, path, name, &script));
+    Some(Build { steps })
+}
+
+/// Runs a script of a member from the root.
+fn step(manager: &str, path: &str, name: &str, script: &str) -> plan::Command {
+    let command = plan::Command::new(manager);
+    match manager {
+        "yarn" => command.arg("workspace").arg(name).arg("run").arg(script),
+        "bun" => command.args("run --cwd").arg(path).arg(script),
+        _ => command
             .arg("run")
             .arg(script)
             .arg(format!("--workspace={path}")),
+    }
+}
+
+/// The members that a member depends on, those that others need first: folder, name, and whether a script builds it.
+fn needs(all: &[(String, Package)], path: &str, into: &mut Vec<(String, String, bool)>) {
+    let Some((_, package)) = all.iter().find(|(folder, _)| folder == path) else {
+        return;
     };
-    Some(build.into())
+    for (folder, other) in all {
+        let known = into.iter().any(|(known, ..)| known == folder);
+        if !known && folder != path && package.depends(other.name()) {
+            // In its place before what it needs itself, so that a circle ends.
+            let at = into.len();
+            let builds = other.script("build").is_some();
+            into.push((folder.clone(), other.name().to_owned(), builds));
+            needs(all, folder, into);
+            into[at..].rotate_left(1);
+        }
+    }
+}
+
+/// All packages of the workspace.
+fn all(site: &Site<'_>) -> Vec<(String, Package)> {
+    let mut found = Findings::none(Language::Nodejs);
+    let patterns = patterns(&mut found, site).unwrap_or_default();
+    let mut paths = Vec::new();
+    for pattern in patterns.iter().filter(|pattern| !pattern.starts_with('!')) {
+        let parts = pattern.split('/').filter(|part| !matches!(*part, "" | "."));
+        expand(
+            site.folder,
+            &parts.collect::<Vec<_>>(),
+            10 * MEMBERS,
+            &mut paths,
+        );
+    }
+    paths.sort();
+    paths.dedup();
+    paths.truncate(MEMBERS);
+    let read = |path: String| {
+        let package = Package::read(&site.folder.sub(&path))?;
+        (!package.name().is_empty()).then_some((path, package))
+    };
+    paths.into_iter().filter_map(read).collect()
 }
 
 #[cfg(test)]

@@ -62,6 +62,25 @@ impl Composer {
         }
     }
 
+    /// Whether installing reads files of the project: packages that are folders or archives in it, patches, and other
+    /// files of the same kind that a plugin merges.
+    pub(crate) fn reads_project(&self) -> bool {
+        let repositories = match self.json.get("repositories") {
+            Some(Value::Array(all)) => all.iter().collect(),
+            Some(Value::Object(all)) => all.values().collect(),
+            _ => Vec::new(),
+        };
+        let kinds = ["path", "artifact"];
+        let local = |repository: &&Value| {
+            let kind = repository.get("type").and_then(Value::as_str);
+            kind.is_some_and(|kind| kinds.contains(&kind))
+        };
+        let extra = self.json.get("extra");
+        let has = |name: &str| extra.is_some_and(|extra| extra.get(name).is_some());
+        let plugins = ["merge-plugin", "patches", "patches-file"];
+        repositories.iter().any(local) || plugins.iter().any(|name| has(name))
+    }
+
     /// Whether the project requires exactly this package.
     pub(crate) fn requires(&self, package: &str) -> bool {
         self.json

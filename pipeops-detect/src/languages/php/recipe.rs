@@ -265,8 +265,7 @@ fn composer(app: &App<'_>, script: &mut Script) {
         "a separate stage keeps Composer out of the image",
     );
     script.line("WORKDIR /app", "the same directory as in the final image");
-    let json = app.folder.text("composer.json").unwrap_or_default();
-    if json.contains("\"path\"") && json.contains("\"repositories\"") {
+    if Composer::read(&app.folder).reads_project() {
         script.line("COPY . .", "some packages are folders in the project");
     } else {
         let files = ["composer.json", "composer.lock", "symfony.lock"];

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::packages::{CONDA, Packages, REQUIREMENTS, at};
-use super::{django, frameworks, manager, source, start, version};
+use super::{django, frameworks, manager, source, start, version, workspace};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::languages::nodejs::frontend::Frontend;
@@ -17,9 +17,13 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let packages = Packages::read(folder);
     let pyproject = folder.toml("pyproject.toml");
     manifests(&mut found, folder, pyproject.as_ref());
-    found.version(folder, version::asked(folder));
+    versions(&mut found, folder);
     framework(&mut found, folder, &packages);
-    if !site(&mut found, folder, &packages) && !django::find(&mut found, folder, &packages) {
+    let members_only = pyproject.as_ref().is_some_and(workspace::has_members_only);
+    if members_only {
+        let says = "the root of a workspace, which isn't a project itself";
+        found.add(weight::NONE, folder, "pyproject.toml", says);
+    } else if !site(&mut found, folder, &packages) && !django::find(&mut found, folder, &packages) {
         let sources = source::read(folder, found.found());
         let scripts = pyproject.as_ref().map(scripts).unwrap_or_default();
         let project = start::Project {
@@ -48,6 +52,14 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         let says = "conda packages and the pip list are installed; activation scripts don't run";
         found.add(weight::NONE, folder, file, says);
     }
+    if manager == "uv"
+        && let Some((holder, encoding)) = version::unreadable(folder)
+    {
+        let says = format!(
+            "is {encoding}, which uv can't read: the image says the version instead. Save it as UTF-8"
+        );
+        found.add(weight::NONE, &holder, version::PYENV, says);
+    }
     found.package_manager = Some(manager.to_owned());
     found.plan.install = install;
     let serves = found.plan.start.is_some() && found.plan.install.is_some();
@@ -55,6 +67,15 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
         frontend.describe(&mut found, folder);
     }
     found
+}
+
+/// The version that the project asks for, or the root of its workspace.
+fn versions(found: &mut Findings, folder: &Folder<'_>) {
+    found.version(folder, version::asked(folder));
+    if let Some(member) = workspace::member(folder).filter(|_| found.version.is_none()) {
+        let root = folder.in_tree(&member.root);
+        found.version(&root, version::asked(&root));
+    }
 }
 
 fn manifests(found: &mut Findings, folder: &Folder<'_>, pyproject: Option<&Table>) {

@@ -3,6 +3,7 @@
 use crate::generate::app::App;
 use crate::generate::script::{CACHED, Script, quote};
 use crate::languages::python::packages::included;
+use crate::languages::python::{version, workspace};
 
 pub(crate) const PIP_CACHE: &str = "/root/.cache/pip";
 
@@ -10,6 +11,8 @@ pub(crate) const WHY_SERVER: &str =
     "; adds the server that the start command names, which the project doesn't install";
 
 const WHY_PROJECT: &str = "all sources, because the project itself is installed";
+
+const WHY_PARTS: &str = "all sources, because some dependencies are parts of the project";
 
 const UV: &str = "uv>=0.8,<1";
 
@@ -87,18 +90,35 @@ pub(crate) fn uv(app: &App<'_>, script: &mut Script) {
         ],
         "uv uses this environment and the image's Python",
     );
+    if version::unreadable(&app.folder).is_some() {
+        script.environment(
+            &[("UV_PYTHON", "/venv/bin/python")],
+            "keeps uv from reading .python-version, whose encoding it doesn't know",
+        );
+    }
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
-    let locked = app.folder.has("uv.lock");
+    let member = workspace::member(&app.folder);
+    let locked = app.folder.has("uv.lock") || member.as_ref().is_some_and(|member| member.locked);
     let (files, flags) = match locked {
         true => ("pyproject.toml uv.lock", "--locked --no-dev"),
         false => ("pyproject.toml", "--no-dev"),
     };
-    // The members of a workspace, and dependencies by their path, are sources.
-    if pyproject.contains("[tool.uv.workspace]") || pyproject.contains("path = ") {
+    if let Some(member) = member {
         script.line(
             "COPY . .",
-            "all sources, because some dependencies are parts of the project",
+            "all sources, because the members of the workspace are installed",
         );
+        let package = member.package;
+        script.fetch(
+            &[CACHE],
+            &format!("uv sync {flags} --package {package} --no-editable --inexact"),
+        );
+        return;
+    }
+    // The members of a workspace, and dependencies by their path, are sources.
+    let parts = pyproject.lines().any(|line| sets(line, "path"));
+    if pyproject.contains("[tool.uv.workspace]") || parts {
+        script.line("COPY . .", WHY_PARTS);
         script.fetch(
             &[CACHE],
             &format!("uv sync {flags} --no-editable --inexact"),
@@ -130,11 +150,8 @@ pub(crate) fn poetry(app: &App<'_>, script: &mut Script) {
     );
     let install = "/poetry/bin/poetry install --only main --no-interaction";
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
-    if pyproject.contains("path = ") || pyproject.contains("path=") {
-        script.line(
-            "COPY . .",
-            "all sources, because some dependencies are parts of the project",
-        );
+    if pyproject.lines().any(|line| sets(line, "path")) {
+        script.line("COPY . .", WHY_PARTS);
     } else {
         let lock = if app.folder.has("poetry.lock") {
             " poetry.lock"
@@ -168,9 +185,12 @@ pub(crate) fn pdm(app: &App<'_>, script: &mut Script) {
             "/pdm/bin/pdm install --prod --no-editable",
         ),
     };
-    script.manifests(files, "./");
-    script.fetch(&[CACHE], &format!("{install} --no-self"));
     let pyproject = app.folder.text("pyproject.toml").unwrap_or_default();
+    match pyproject.contains("file://") {
+        true => script.line("COPY . .", WHY_PARTS),
+        false => script.manifests(files, "./"),
+    }
+    script.fetch(&[CACHE], &format!("{install} --no-self"));
     if starts_itself(app, &pyproject) {
         script.line("COPY . .", WHY_PROJECT);
         script.run(&[CACHE], install, "installs the project's command");
@@ -202,8 +222,24 @@ pub(crate) fn pipenv(app: &App<'_>, script: &mut Script) {
         true => ("Pipfile Pipfile.lock", "/pipenv/bin/pipenv sync"),
         false => ("Pipfile", "/pipenv/bin/pipenv install --skip-lock"),
     };
-    script.manifests(files, "./");
+    let pipfile = app.folder.text("Pipfile").unwrap_or_default();
+    let own = ["path", "file", "editable"];
+    let own = pipfile
+        .lines()
+        .any(|line| own.iter().any(|key| sets(line, key)));
+    match own {
+        true => script.line("COPY . .", WHY_PARTS),
+        false => script.manifests(files, "./"),
+    }
     script.fetch(&[PIP_CACHE, "/root/.cache/pipenv"], install);
+}
+
+/// Whether a line of a TOML file sets this key, in a table or in an inline one.
+fn sets(line: &str, key: &str) -> bool {
+    line.split(['{', ',']).any(|part| {
+        part.split_once('=')
+            .is_some_and(|(name, _)| name.trim() == key)
+    })
 }
 
 /// By micromamba, which reads conda's files. The environment brings its own Python and libraries.

@@ -3,6 +3,7 @@
 use toml::Table;
 
 use super::packages::{CONDA, REQUIREMENTS, at};
+use super::workspace;
 use crate::plan::Install;
 use crate::repository::folder::Folder;
 
@@ -17,6 +18,14 @@ pub(crate) fn manager(folder: &Folder<'_>) -> (&'static str, Option<Install>) {
     let chosen = |name, install: &str| (name, Some(Install::new(install)));
     if folder.has("uv.lock") {
         return chosen("uv", "uv sync --locked --no-dev");
+    }
+    let own = ["poetry.lock", "pdm.lock", "Pipfile.lock"];
+    if let Some(member) = workspace::member(folder).filter(|_| folder.first(&own).is_none()) {
+        let sync = match member.locked {
+            true => "uv sync --locked --no-dev --package",
+            false => "uv sync --no-dev --package",
+        };
+        return ("uv", Some(Install::new(sync).target(member.package)));
     }
     if folder.has("poetry.lock") {
         return chosen("poetry", "poetry install --only main");

@@ -13,3 +13,4 @@ pub(crate) mod serve;
 pub(crate) mod source;
 pub(crate) mod start;
 pub(crate) mod version;
+pub(crate) mod workspace;

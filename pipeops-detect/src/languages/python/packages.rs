@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
-use crate::repository::folder::Folder;
+use crate::repository::folder::{Folder, resolve};
 
 /// Files with a list of packages, the one for deployment first.
 pub(crate) const REQUIREMENTS: &[&str] = &[
@@ -182,13 +182,8 @@ pub(crate) fn included(text: &str, file: &str) -> Vec<String> {
     let others = text.lines().filter_map(|line| {
         let line = line.split(" #").next()?.trim();
         let rest = flags.iter().find_map(|flag| line.strip_prefix(flag))?;
-        let other = rest.trim_start_matches(['=', ' ']);
-        let other = other.strip_prefix("./").unwrap_or(other);
-        match (dir, other.strip_prefix("../")) {
-            ("", _) => Some(other.to_owned()),
-            (_, Some(above)) => Some(above.to_owned()),
-            _ => Some(format!("{dir}/{other}")),
-        }
+        // Lists outside of the folder are those of the build context.
+        resolve(dir, rest.trim_start_matches(['=', ' ']))
     });
     others.collect()
 }
@@ -208,6 +203,17 @@ fn requirement(line: &str) -> Option<(String, Vec<String>)> {
     let extras = extras.into_iter().flat_map(|extras| extras.split(','));
     let extras = extras.map(normalize).filter(|extra| !extra.is_empty());
     Some((normalize(name), extras.collect()))
+}
+
+/// The name of a package that is asked for in any version, as the package index compares names.
+pub(crate) fn bare(line: &str) -> Option<String> {
+    let line = line.split('#').next()?.trim();
+    let extras = line.find('[').filter(|_| line.ends_with(']'));
+    let name = &line[..extras.unwrap_or(line.len())];
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || "-_.".contains(ch);
+    let is_name =
+        name.starts_with(|ch: char| ch.is_ascii_alphanumeric()) && name.chars().all(plain);
+    is_name.then(|| normalize(name))
 }
 
 /// Lower case, and one dash for each run of `-`, `_` and `.`: as the package index compares names.

@@ -1,7 +1,7 @@
 //! The Python recipe: dependencies go into a virtual environment, which the second stage copies.
 
 use super::install::{self, PIP_CACHE, WHY_SERVER};
-use super::libraries::LIBRARIES;
+use super::libraries::{LIBRARIES, Library};
 use crate::generate::app::App;
 use crate::generate::debian;
 use crate::generate::error::GenerateError;
@@ -57,9 +57,10 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     app.environment(script, &settings);
     if !conda {
         // conda's environments bring their own libraries.
-        let needs = LIBRARIES.iter().filter(|(name, _)| packages.has(name));
-        let binary = |name: &str| packages.has(&format!("{name}[binary]"));
-        let needs: Vec<_> = needs.filter(|(name, _)| !binary(name)).copied().collect();
+        let needs: Vec<(&str, &[&str])> = libraries(&packages)
+            .filter(|library| !library.run.is_empty())
+            .map(|library| (library.package, library.run))
+            .collect();
         debian::install_for(script, &needs);
     }
     script.line("WORKDIR /app", "the app's directory");
@@ -85,6 +86,15 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     }
     app.run(script, &start.start_text());
     Ok(())
+}
+
+/// The libraries that the project's packages need. A package that only others need counts where it has no wheels.
+fn libraries(packages: &Packages) -> impl Iterator<Item = &'static Library> {
+    LIBRARIES.iter().filter(|library| {
+        let asked = packages.has(library.package)
+            || !library.build.is_empty() && packages.installs(library.package);
+        asked && !packages.has(&format!("{}[binary]", library.package))
+    })
 }
 
 /// What is built out of the sources before the app starts; true when the stage `build` holds them then.
@@ -129,6 +139,13 @@ fn build(app: &App<'_>, script: &mut Script, server: Option<&str>) {
         Some("build"),
         "the full image, with git, and compilers and headers for packages without wheels",
     );
+    let packages = Packages::read(&app.folder);
+    let headers = libraries(&packages).filter(|library| !library.build.is_empty());
+    let (by, headers): (Vec<&str>, Vec<_>) = headers
+        .map(|library| (library.package, library.build))
+        .unzip();
+    let why = format!("headers to compile {}, which has no wheels", by.join(", "));
+    debian::install(script, &headers.concat(), &why);
     script.line("WORKDIR /app", "the same directory as in the final image");
     let old = app
         .detection

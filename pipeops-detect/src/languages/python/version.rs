@@ -3,18 +3,34 @@
 use toml::Table;
 
 use super::packages::{CONDA, at};
+use super::workspace;
+use crate::encoding;
 use crate::repository::folder::Folder;
 use crate::repository::version::{compare, managed, number, shorten};
 
 /// The version where the project asks for none, or only for a least one.
 pub(crate) const DEFAULT: &str = "3.12";
 
+/// The file in which pyenv keeps a version, which uv reads too.
+pub(crate) const PYENV: &str = ".python-version";
+
+/// The folder whose version file uv reads but can't, and how that is encoded.
+pub(crate) fn unreadable<'a>(folder: &Folder<'a>) -> Option<(Folder<'a>, &'static str)> {
+    let root = workspace::member(folder).map(|member| folder.in_tree(&member.root));
+    let own = folder.sub("");
+    let mut folders = std::iter::once(own).chain(root);
+    folders.find_map(|folder| {
+        let encoding = encoding::of(&folder, PYENV)?;
+        Some((folder, encoding))
+    })
+}
+
 /// What the project asks for, and the file that says so: the nearest to deployment first.
 pub(crate) fn asked(folder: &Folder<'_>) -> Option<(&'static str, String)> {
     let line = |file: &'static str, from: fn(&str) -> Option<String>| {
         Some((file, folder.text(file).and_then(|text| from(&text))?))
     };
-    line(".python-version", pyenv)
+    line(PYENV, pyenv)
         .or_else(|| managed(folder, &["python"]))
         .or_else(|| line("runtime.txt", pyenv))
         .or_else(|| Some(("Pipfile", pipfile(&folder.toml("Pipfile")?)?)))

@@ -49,6 +49,40 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     Ok(())
 }
 
+/// Whether a Gemfile names folders of the project, or runs or reads files of it. It's a program: it may do more than list
+/// gems.
+fn reads_project(gemfile: &str) -> bool {
+    const CALLS: &[&str] = &[
+        "eval",
+        "eval_gemfile",
+        "gemspec",
+        "instance_eval",
+        "load",
+        "require",
+        "require_relative",
+    ];
+    const CLASSES: &[&str] = &["Dir", "File", "IO", "JSON", "Pathname", "YAML"];
+    let reads = |line: &str| {
+        let code = line.trim().split(" #").next().unwrap_or_default();
+        let mut words = code.split(|ch: char| !ch.is_ascii_alphanumeric() && ch != '_');
+        let first = code.split([' ', '(']).next().unwrap_or_default();
+        let class = |word| CLASSES.contains(&word) && !of_tool(code);
+        !code.starts_with('#')
+            && (CALLS.contains(&first)
+                || code.contains("path:")
+                || code.contains(":path")
+                || code.contains("__dir__")
+                || words.any(class))
+    };
+    gemfile.lines().any(reads)
+}
+
+/// Whether a line reads what is copied in any case: the file with Ruby's version.
+fn of_tool(line: &str) -> bool {
+    let files = [".ruby-version", ".tool-versions"];
+    files.iter().any(|file| line.contains(file))
+}
+
 struct Ruby<'a> {
     app: &'a App<'a>,
     gems: Gems,
@@ -134,13 +168,10 @@ impl<'a> Ruby<'a> {
             .folder
             .text(files.first().unwrap_or(&"Gemfile"))
             .unwrap_or_default();
-        if gemfile.contains("path:")
-            || gemfile.contains(":path")
-            || gemfile.lines().any(|line| line.trim() == "gemspec")
-        {
+        if reads_project(&gemfile) {
             script.line(
                 "COPY . .",
-                "all sources, because the Gemfile names folders in the project",
+                "all sources, because the Gemfile reads files or folders of the project",
             );
         } else {
             script.manifests(&files.join(" "), "./");
@@ -257,5 +288,39 @@ impl<'a> Ruby<'a> {
             script.sources();
         }
         app.run(script, start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reads_project;
+
+    #[test]
+    fn a_gemfile_may_read_files_of_the_project() {
+        for line in [
+            "require File.join(File.dirname(__FILE__), \"lib/gemfile_helper.rb\")",
+            "require_relative 'lib/versions'",
+            "eval_gemfile 'Gemfile.common'",
+            "eval File.read('Gemfile.local')",
+            "instance_eval(File.read(\"plugins/Gemfile\"))",
+            "gemspec path: 'core'",
+            "gemspec",
+            "gem 'core', path: 'core'",
+            "gem 'rails', File.read('RAILS_VERSION').strip",
+            "Dir['plugins/*/Gemfile'].each { |file| eval_gemfile file }",
+            "versions = YAML.load_file('versions.yml')",
+        ] {
+            assert!(reads_project(line), "{line}");
+        }
+        for line in [
+            "source 'https://rubygems.org'",
+            "gem 'dotenv', require: false",
+            "gem 'bootsnap', '>= 1.4', require: 'bootsnap/setup' # File.read",
+            "# require_relative 'x'",
+            "ruby file: '.ruby-version'",
+            "ruby File.read('.ruby-version').strip",
+        ] {
+            assert!(!reads_project(line), "{line}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use toml::Table;
 
 use super::manifest::{Package, packages};
 use super::port::listens;
+use super::{subcommand, toolchain};
 use crate::Language;
 use crate::choice::{self, Reason};
+use crate::encoding;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
 use crate::repository::folder::Folder;
@@ -31,6 +33,9 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("hyper", "hyper"),
 ];
 
+/// How many programs are named, where nothing says which one is the app.
+const PROGRAMS: usize = 20;
+
 /// Looks for a Cargo package or workspace.
 pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
     let mut found = Findings::none(Language::Rust);
@@ -51,25 +56,20 @@ pub(crate) fn detect(folder: &Folder<'_>) -> Findings {
 
 /// Channels are no versions: rustup reads the file in the build, and takes what it names.
 fn version(found: &mut Findings, folder: &Folder<'_>, manifest: &Table) {
-    for file in ["rust-toolchain.toml", "rust-toolchain"] {
-        let Some(text) = folder.text(file) else {
-            continue;
-        };
-        let table = text.parse::<Table>().unwrap_or_default();
-        let named = table
-            .get("toolchain")
-            .and_then(|table| table.get("channel")?.as_str());
-        // The old form of the file is the channel alone.
-        let channel = named.unwrap_or(text.trim());
-        if channel.starts_with(|ch: char| ch.is_ascii_digit()) {
-            found.version(folder, number(channel).map(|version| (file, version)));
-            return;
+    if let Some((file, channel)) = toolchain::channel(folder) {
+        if let Some(encoding) = encoding::of(folder, file) {
+            let says = format!(
+                "is {encoding}, which rustup can't read: the image says the toolchain instead. Save it as UTF-8"
+            );
+            found.add(weight::NONE, folder, file, says);
         }
-        if !channel.is_empty() && channel.len() < 40 {
+        if channel.starts_with(|ch: char| ch.is_ascii_digit()) {
+            found.version(folder, number(&channel).map(|version| (file, version)));
+        } else {
             let says = format!("asks for the toolchain `{channel}`, which rustup fetches");
             found.add(weight::HINT, folder, file, says);
-            return;
         }
+        return;
     }
     let shared = |table: &Table| Some(table.get("workspace")?.get("package")?.clone());
     let package = manifest.get("package").cloned();
@@ -106,8 +106,10 @@ struct Program<'p> {
 
 /// The program that is run, and what it is.
 fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages: &[Package]) {
+    let asked = |package: &&Package| folder.member().is_none_or(|member| package.dir == member);
     let programs: Vec<Program<'_>> = packages
         .iter()
+        .filter(asked)
         .flat_map(|package| {
             package.programs.iter().map(move |(name, file)| Program {
                 package,
@@ -123,11 +125,7 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
         if programs.is_empty() {
             found.role = Role::Library;
         } else {
-            let says = format!(
-                "{} programs, and nothing says which one to deploy",
-                programs.len()
-            );
-            found.stops(weight::NONE, folder, "Cargo.toml", says);
+            several(found, folder, &programs);
         }
         return;
     };
@@ -146,10 +144,19 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
     if browser(found, folder, manifest, program) {
         return;
     }
-    let features = program.package.features_option(program.name);
+    let features = program.package.features_option(folder, program.name);
+    let guarded = program.package.guarded(folder, program.name);
+    if let [first, ..] = guarded.as_slice() {
+        let says = format!(
+            "needs one of the features {}: built with {first}",
+            guarded.join(", ")
+        );
+        let file = program.package.at("Cargo.toml");
+        found.add(weight::NONE, folder, &file, says);
+    }
     let build = Command::new("cargo build --release --locked").args(&features);
     let build = match programs.len() {
-        1 => build,
+        1 if folder.member().is_none() => build,
         _ => build.arg("--bin").arg(program.name),
     };
     found.plan.build = Some(build.into());
@@ -158,6 +165,12 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
         program.name
     )));
     listens(found, folder, &program.file);
+    if let Some((command, file)) = subcommand::find(folder, &program.file) {
+        let says = format!("serves with the command `{command}`");
+        found.add(weight::NONE, folder, &file, says);
+        let start = found.plan.start.take();
+        found.plan.start = start.map(|start| start.arg(command));
+    }
     if found.framework.as_deref() == Some("loco") {
         // Its program has several commands, and listens on localhost unless it is told otherwise.
         found.port = Some(DEFAULT_PORT);
@@ -167,6 +180,19 @@ fn program(found: &mut Findings, folder: &Folder<'_>, manifest: &Table, packages
                 .args("start --environment production --binding 0.0.0.0 --port")
                 .arg(DEFAULT_PORT.to_string())
         });
+    }
+}
+
+/// Says which programs there are: how each is started, and which packages have one.
+fn several(found: &mut Findings, folder: &Folder<'_>, programs: &[Program<'_>]) {
+    let says = format!(
+        "{} programs, and nothing says which one to deploy",
+        programs.len()
+    );
+    found.stops(weight::NONE, folder, "Cargo.toml", says);
+    for program in programs.iter().take(PROGRAMS) {
+        let says = format!("started by `./target/release/{}`", program.name);
+        found.add(weight::NONE, folder, &program.file, says);
     }
 }
 

@@ -52,7 +52,7 @@ impl Package {
     }
 
     /// The option that turns on what a program cannot be built without; empty where it needs nothing.
-    pub(crate) fn features_option(&self, program: &str) -> String {
+    pub(crate) fn features_option(&self, root: &Folder<'_>, program: &str) -> String {
         let bin = tables(&self.manifest, "bin")
             .find(|bin| bin.get("name").and_then(Value::as_str) == Some(program));
         let list = bin.and_then(|bin| bin.get("required-features")?.as_array());
@@ -66,10 +66,49 @@ impl Package {
             .filter_map(Value::as_str)
             .filter(plain)
             .collect();
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let guarded = self.guarded(root, program).into_iter().next();
+        names.extend(guarded.filter(|name| !names.contains(name)));
         match names.as_slice() {
             [] => String::new(),
             names => format!(" --features {}", names.join(",")),
         }
+    }
+
+    /// The features one of which must be on, because the sources refuse to be compiled without, as long as none is on by
+    /// default: `#[cfg(not(any(feature = "sqlite", feature = "postgres")))] compile_error!(…)`.
+    pub(crate) fn guarded(&self, root: &Folder<'_>, program: &str) -> Vec<String> {
+        let own = self.programs.iter().find(|(name, _)| name == program);
+        let own = own.map(|(_, file)| file.as_str());
+        let files = ["build.rs", self.library()].into_iter().chain(own);
+        let features = self.manifest.get("features").and_then(Value::as_table);
+        let Some(features) = features else {
+            return Vec::new();
+        };
+        let mut on = vec!["default".to_owned()];
+        let mut next = 0;
+        while let Some(name) = on.get(next).cloned() {
+            let more = features.get(&name).and_then(Value::as_array);
+            let more = more.into_iter().flatten().filter_map(Value::as_str);
+            let more: Vec<String> = more
+                .filter(|name| features.contains_key(*name) && !on.iter().any(|on| on == name))
+                .map(str::to_owned)
+                .collect();
+            on.extend(more);
+            next += 1;
+        }
+        let plain = |name: &&str| {
+            name.chars()
+                .all(|ch| ch.is_ascii_alphanumeric() || "-_".contains(ch))
+        };
+        let guards = files.flat_map(|file| guards(&root.text(&self.at(file)).unwrap_or_default()));
+        let open = guards
+            .into_iter()
+            .find(|names| !names.iter().any(|name| on.contains(name)));
+        let names = open.into_iter().flatten();
+        names
+            .filter(|name| features.contains_key(name) && plain(&name.as_str()))
+            .collect()
     }
 
     /// The file of its library, whether it has one or not.
@@ -81,24 +120,73 @@ impl Package {
         path.unwrap_or("src/lib.rs")
     }
 
-    /// Whether it depends on a folder that is none of these packages.
-    pub(crate) fn has_foreign_paths(&self, known: &[Self]) -> bool {
+    /// The folders that it depends on, from the workspace's root; `None` for one outside.
+    fn paths(&self) -> Vec<Option<String>> {
+        let tables = self.manifest.iter();
+        let tables = tables.filter(|(key, _)| {
+            !["lib", "bin", "package", "patch", "replace"].contains(&key.as_str())
+        });
         let mut paths = Vec::new();
-        for (key, value) in &self.manifest {
-            if key != "lib" && key != "bin" && key != "package" {
-                dependency_paths(value, 0, &mut paths);
-            }
+        for (_, value) in tables {
+            dependency_paths(value, 0, &mut paths);
         }
-        paths.into_iter().any(|path| {
-            let dir = resolve(&self.dir, path);
-            dir.is_none_or(|dir| known.iter().all(|package| package.dir != dir))
-        })
+        let paths = paths.into_iter().filter(|path| !path.ends_with(".rs"));
+        paths.map(|path| resolve(&self.dir, path)).collect()
     }
 
     /// What `cargo run` would start, where the manifest says so.
     pub(crate) fn default_run(&self) -> Option<&str> {
         self.manifest.get("package")?.get("default-run")?.as_str()
     }
+}
+
+/// The features in each condition of a source under which nothing is compiled.
+fn guards(source: &str) -> Vec<Vec<String>> {
+    let conditions = source.split("#[cfg(").skip(1);
+    let conditions = conditions.filter_map(|rest| {
+        let (condition, rest) = rest.split_once(")]")?;
+        let stops = rest.trim_start().starts_with("compile_error!");
+        let missing = ["not(any(", "not(feature", "all(not("]
+            .iter()
+            .any(|start| condition.starts_with(start));
+        (stops && missing).then_some(condition)
+    });
+    let names = |condition: &str| {
+        let parts = condition.split("feature").skip(1);
+        let names = parts.filter_map(|part| part.split('"').nth(1));
+        names.map(str::to_owned).collect()
+    };
+    conditions.map(names).collect()
+}
+
+/// The folders below the root that the packages depend on and that are none of them: dependencies by their path, those that
+/// replace crates of the registry, and what these need in turn. `None` where one is outside of the root.
+pub(crate) fn foreign(root: &Folder<'_>, packages: &[Package]) -> Option<Vec<String>> {
+    let manifest = root.toml("Cargo.toml").unwrap_or_default();
+    let mut replacing = Vec::new();
+    for key in ["patch", "replace"] {
+        if let Some(table) = manifest.get(key) {
+            dependency_paths(table, 0, &mut replacing);
+        }
+    }
+    let replacing = replacing.into_iter().map(|path| resolve("", path));
+    let own = packages.iter().flat_map(Package::paths);
+    let mut queue: Vec<Option<String>> = replacing.chain(own).collect();
+    let mut dirs: Vec<String> = Vec::new();
+    while let Some(dir) = queue.pop() {
+        let dir = dir?;
+        let known = packages.iter().any(|package| package.dir == dir);
+        if known || dirs.contains(&dir) {
+            continue;
+        }
+        if dir.is_empty() || dirs.len() >= MEMBERS || !root.has(&format!("{dir}/Cargo.toml")) {
+            return None;
+        }
+        queue.extend(Package::read(root, &dir).iter().flat_map(Package::paths));
+        dirs.push(dir);
+    }
+    dirs.sort();
+    Some(dirs)
 }
 
 /// The package of the root, if it has one, then the members of its workspace, sorted by folder.
@@ -108,6 +196,16 @@ pub(crate) fn packages(root: &Folder<'_>) -> Vec<Package> {
     dirs.insert(0, String::new());
     let read = |dir: &String| Package::read(root, dir);
     dirs.iter().filter_map(read).collect()
+}
+
+/// The file by which the folder is the root of a workspace with this member.
+pub(crate) fn holds(root: &Folder<'_>, member: &str) -> Option<&'static str> {
+    let manifest = root.toml("Cargo.toml")?;
+    let members = members(root, &manifest);
+    members
+        .iter()
+        .any(|dir| dir == member)
+        .then_some("Cargo.toml")
 }
 
 /// The folders of a workspace's members: those listed, and those that the root depends on by path.
@@ -313,8 +411,81 @@ mod tests {
         assert_eq!(names, ["x", "a", "b", "c"]);
         assert_eq!(packages[0].others, ["benches/speed.rs", "build.rs"]);
         assert_eq!(packages[0].default_run(), Some("b"));
-        assert_eq!(packages[0].features_option("x"), " --features ssr");
-        assert_eq!(packages[0].features_option("b"), "");
+        let root = Folder::open(&tree, "");
+        assert_eq!(packages[0].features_option(&root, "x"), " --features ssr");
+        assert_eq!(packages[0].features_option(&root, "b"), "");
         assert_eq!(packages[2].at("src/lib.rs"), "crates/l/src/lib.rs");
+    }
+
+    #[test]
+    fn sources_that_need_a_feature_name_it() {
+        let guard = "#[cfg(not(any(feature = \"sqlite\", feature = \"postgres\")))]\n    compile_error!(\"x\");";
+        let both = "#[cfg(all(not(feature = \"sqlite\"), not(feature = \"postgres\")))]\ncompile_error!(\"x\");";
+        let one = "#[cfg(not(feature = \"postgres\"))]\ncompile_error!(\"x\");";
+        let other = "#[cfg(not(any(feature = \"sqlite\", feature = \"postgres\")))]\nfn x() {}";
+        let none = "default = []\n";
+        for (file, source, default, expected) in [
+            ("build.rs", guard, none, " --features sqlite"),
+            ("src/main.rs", both, none, " --features sqlite"),
+            ("src/lib.rs", one, none, " --features postgres"),
+            ("build.rs", other, none, ""),
+            (
+                "build.rs",
+                guard,
+                "default = ['all']\nall = ['postgres']\n",
+                "",
+            ),
+            ("build.rs", guard, "default = ['sqlite']\n", ""),
+        ] {
+            let manifest =
+                format!("[package]\nname = 'a'\n[features]\nsqlite = []\npostgres = []\n{default}");
+            let mut files = vec![("Cargo.toml", manifest.as_str()), ("src/main.rs", "")];
+            files.push((file, source));
+            let tree: MemTree = files.into_iter().collect();
+            let root = Folder::open(&tree, "");
+            let packages = packages(&root);
+            assert_eq!(
+                packages[0].features_option(&root, "a"),
+                expected,
+                "{source} {default}"
+            );
+        }
+    }
+
+    #[test]
+    fn folders_that_replace_crates_are_copied() {
+        let tree = MemTree::from([
+            (
+                "Cargo.toml",
+                "[workspace]\nmembers = ['crates/*']\n[patch.crates-io]\nitoa = { path = 'vendor/itoa' }\n[replace]\n'ryu:1.0.0' = { path = 'vendor/ryu' }",
+            ),
+            (
+                "crates/a/Cargo.toml",
+                "[package]\nname = 'a'\n[dependencies]\nown = { path = '../../third/own' }",
+            ),
+            ("crates/a/src/main.rs", ""),
+            (
+                "vendor/itoa/Cargo.toml",
+                "[package]\nname = 'itoa'\n[dependencies]\nmore = { path = '../more' }",
+            ),
+            ("vendor/more/Cargo.toml", "[package]\nname = 'more'"),
+            ("vendor/ryu/Cargo.toml", "[package]\nname = 'ryu'"),
+            ("third/own/Cargo.toml", "[package]\nname = 'own'"),
+        ]);
+        let root = Folder::open(&tree, "");
+        let foreign = foreign(&root, &packages(&root));
+        assert_eq!(
+            foreign.unwrap(),
+            ["third/own", "vendor/itoa", "vendor/more", "vendor/ryu"]
+        );
+        let tree = MemTree::from([
+            (
+                "Cargo.toml",
+                "[package]\nname = 'a'\n[dependencies]\nx = { path = '../x' }",
+            ),
+            ("src/main.rs", ""),
+        ]);
+        let root = Folder::open(&tree, "");
+        assert_eq!(super::foreign(&root, &packages(&root)), None);
     }
 }

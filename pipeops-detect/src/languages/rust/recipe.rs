@@ -1,7 +1,9 @@
 //! Rust: one program on an image with libc and nothing else.
 
-use super::manifest::{Package, packages};
+use super::manifest::{Package, foreign, packages};
 use super::system::System;
+use super::{sqlx, toolchain};
+use crate::encoding;
 use crate::generate::app::App;
 use crate::generate::error::GenerateError;
 use crate::generate::program::Launch;
@@ -40,6 +42,20 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     script.line("WORKDIR /src", "the source directory");
     if let Some(node) = &node {
         assets::beside(script, node);
+    }
+    if let Some((file, channel)) = toolchain::channel(&app.folder)
+        && encoding::of(&app.folder, file).is_some()
+    {
+        script.environment(
+            &[("RUSTUP_TOOLCHAIN", &channel)],
+            "keeps rustup from reading the file, whose encoding it doesn't know",
+        );
+    }
+    if sqlx::is_prepared(app)? {
+        script.environment(
+            &[("SQLX_OFFLINE", "true")],
+            "checks queries against the prepared ones, without a database",
+        );
     }
     if let Some(output) = &app.detection.output {
         browser_tool(app, script, "trunk", "^0.21");
@@ -116,7 +132,7 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str, packages: &[Package])
     let lock = app.folder.text("Cargo.lock");
     let locked = if lock.is_some() { " --locked" } else { "" };
     let features = package
-        .map(|package| package.features_option(name))
+        .map(|package| package.features_option(&app.folder, name))
         .unwrap_or_default();
     let build = format!(
         "cargo build --release{locked}{member}{features} --bin {}",
@@ -161,13 +177,12 @@ fn compile(app: &App<'_>, script: &mut Script, name: &str, packages: &[Package])
 /// Copies the manifests, and writes an empty source for each target: enough to compile the dependencies. Not where a
 /// dependency is a folder outside of the workspace: its sources would be missing.
 fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
-    if packages.is_empty()
-        || packages
-            .iter()
-            .any(|package| package.has_foreign_paths(packages))
-    {
+    if packages.is_empty() {
         return false;
     }
+    let Some(foreign) = foreign(&app.folder, packages) else {
+        return false;
+    };
     let files = app.present(SETTINGS);
     script.manifests(&format!("Cargo.toml {}", files.join(" ")), "./");
     if app.folder.has_dir(".cargo") {
@@ -178,6 +193,13 @@ fn stubs(app: &App<'_>, script: &mut Script, packages: &[Package]) -> bool {
         script.line(
             &format!("COPY {dir}/Cargo.toml ./{dir}/"),
             "the manifest of a workspace member",
+        );
+    }
+    for dir in &foreign {
+        let dir = quote(dir);
+        script.line(
+            &format!("COPY {dir} ./{dir}"),
+            "a dependency that is a folder of the repository",
         );
     }
     let (libraries, programs): (Vec<_>, Vec<_>) = packages

@@ -167,12 +167,7 @@ fn install(node: &Node<'_>, manager: &Manager, prune: Option<&str>, script: &mut
         steps.push(manager.add_adapter);
     }
     steps.extend(prune);
-    let mut why = CACHED.to_owned();
-    if !node.is_workspace() && node.package.depends_on_members() {
-        // The build context is the app's folder.
-        why.push_str("; NOT covered: workspace members outside this folder. Set the path to the workspace root");
-    }
-    script.run(&[manager.cache], &one_step(&steps), &why);
+    script.run(&[manager.cache], &one_step(&steps), CACHED);
 }
 
 /// Commands of one step, each on a line of its own.

@@ -64,6 +64,7 @@ impl<'a> Node<'a> {
     pub(crate) fn is_workspace(&self) -> bool {
         let pnpm = || self.app.folder.text("pnpm-workspace.yaml");
         !self.package.workspaces().is_empty()
+            || self.app.folder.member().is_some()
             || !self.app.detection.apps.is_empty()
             // Without packages it holds settings only.
             || pnpm().is_some_and(|text| text.lines().any(|line| line.starts_with("packages:")))
