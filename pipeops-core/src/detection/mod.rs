@@ -69,7 +69,7 @@ pub struct Detection {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub port_default: bool,
     /// The tree's own Dockerfile, if there is one, relative to the root of the tree. PipeOps builds it instead of a
-    /// generated one, with the folder [`path`](Self::path) as the context.
+    /// generated one. The build's context is the folder [`path`](Self::path), or the root if the Dockerfile is outside of that folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
     /// For apps that build static files: the folder to serve, relative to the app's folder.
