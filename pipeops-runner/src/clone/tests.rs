@@ -1,7 +1,7 @@
 //! Clones from the stand-in git server.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -177,6 +177,8 @@ async fn a_server_that_sends_a_byte_now_and_then_keeps_no_thread() {
     let url = format!("http://{}/team/shop", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
+        // An answer before the request is a failure of its own.
+        let _ = stream.read(&mut [0; 16 << 10]).unwrap();
         // A line of 64 KiB, of which a byte comes well before the connection counts as idle.
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\nfff0";
         let mut sent = stream.write_all(head.as_bytes());

@@ -5,9 +5,14 @@ use crate::repository::folder::Folder;
 /// How deep `**` goes.
 const DEPTH: usize = 4;
 
+/// How many alternatives of `{a,b}` are tried: the patterns come from a repository.
+const MOST_OPTIONS: usize = 256;
+
 /// Adds the folders that a pattern means, in parts between `/`, and stops when there are more than `most`.
 pub(crate) fn expand(folder: &Folder<'_>, parts: &[&str], most: usize, paths: &mut Vec<String>) {
-    below(folder, "", parts, DEPTH, most, paths);
+    let mut parts = parts.to_vec();
+    parts.dedup_by(|a, b| *a == "**" && a == b);
+    below(folder, "", &parts, DEPTH, most, paths);
 }
 
 fn below(
@@ -48,39 +53,70 @@ fn below(
 
 /// Whether a pattern means a path.
 pub(crate) fn matches(parts: &[&str], path: &str) -> bool {
-    let (name, rest) = match path.split_once('/') {
-        Some((name, rest)) => (name, rest),
-        None => (path, ""),
-    };
-    match parts.split_first() {
-        None => path.is_empty(),
-        Some((&"**", more)) => matches(more, path) || (!path.is_empty() && matches(parts, rest)),
-        Some((part, more)) => !path.is_empty() && matches_word(part, name) && matches(more, rest),
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+    let (mut part, mut name) = (0, 0);
+    // Where to go on with one more name for the last `**`. Earlier ones never need more: so the time is bounded.
+    let mut retry = None;
+    while name < names.len() {
+        match parts.get(part) {
+            Some(&"**") => {
+                part += 1;
+                retry = Some((part, name));
+            }
+            Some(word) if matches_word(word, names[name]) => {
+                part += 1;
+                name += 1;
+            }
+            _ => {
+                let Some((after, from)) = retry else {
+                    return false;
+                };
+                (part, name) = (after, from + 1);
+                retry = Some((after, from + 1));
+            }
+        }
     }
+    parts[part..].iter().all(|part| *part == "**")
 }
 
 /// One part of a pattern, with `*` and `{a,b}`.
 fn matches_word(pattern: &str, name: &str) -> bool {
-    if let (Some(open), Some(close)) = (pattern.find('{'), pattern.find('}'))
-        && open < close
-    {
-        let mut options = pattern[open + 1..close].split(',');
-        return options.any(|option| {
-            matches_word(
-                &format!("{}{option}{}", &pattern[..open], &pattern[close + 1..]),
-                name,
-            )
-        });
-    }
-    match pattern.split_once('*') {
-        Some((start, end)) => {
-            let rest = name.strip_prefix(start).unwrap_or("\0");
-            rest != "\0"
-                && (0..=rest.len())
-                    .any(|at| rest.is_char_boundary(at) && matches_word(end, &rest[at..]))
+    let mut left = vec![pattern.to_owned()];
+    let mut tried = 0;
+    while let Some(pattern) = left.pop() {
+        tried += 1;
+        if tried > MOST_OPTIONS {
+            return false;
         }
-        None => pattern == name,
+        match (pattern.find('{'), pattern.find('}')) {
+            (Some(open), Some(close)) if open < close => {
+                let options = pattern[open + 1..close].split(',').take(MOST_OPTIONS);
+                let (start, end) = (&pattern[..open], &pattern[close + 1..]);
+                left.extend(options.map(|option| format!("{start}{option}{end}")));
+            }
+            _ if matches_stars(&pattern, name) => return true,
+            _ => {}
+        }
     }
+    false
+}
+
+fn matches_stars(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(start) else {
+        return false;
+    };
+    let mut texts = rest.split('*');
+    let end = texts.next_back().unwrap_or_default();
+    for text in texts {
+        let Some((_, after)) = name.split_once(text) else {
+            return false;
+        };
+        name = after;
+    }
+    name.ends_with(end)
 }
 
 #[cfg(test)]
@@ -98,9 +134,33 @@ mod tests {
             ("{apps,libs}/*", "libs/a", true),
             ("app-*", "app-a", true),
             ("app-*", "lib-a", false),
+            ("app-*", "app-", true),
+            ("a*-*z", "ab-cz", true),
+            ("a*-*z", "ab-c", false),
+            ("a*a", "a", false),
+            ("{a,b}-{c,d}", "b-c", true),
+            ("{a,b}-{c,d}", "b-e", false),
+            ("**/a/**/b", "a/x/a/y/b", true),
+            ("**/a/**/b", "x/a/y", false),
         ] {
             let parts: Vec<&str> = pattern.split('/').collect();
             assert_eq!(matches(&parts, path), expected, "{pattern} {path}");
         }
+    }
+
+    /// A pattern that would be tried in exponentially many ways ends at once.
+    #[test]
+    fn hostile_patterns_end() {
+        let name = "a".repeat(200);
+        assert!(!matches(
+            &["*a".repeat(60).as_str(), "b"],
+            &format!("{name}/c")
+        ));
+        assert!(!matches(&[format!("{}b", "*a".repeat(60)).as_str()], &name));
+        assert!(!matches(&["{a,a}".repeat(60).as_str()], &name));
+        let path = vec!["a"; 200].join("/");
+        let parts = ["**", "a"].repeat(60);
+        assert!(matches(&parts, &path));
+        assert!(!matches(&[parts, vec!["b"]].concat(), &path));
     }
 }
