@@ -279,6 +279,14 @@ fn with_others(root: &Folder<'_>, found: Vec<Findings>) -> Detection {
     if others.is_empty() {
         return detection;
     }
+    if let [(folder, found)] = others.as_slice()
+        && role == Role::Frontend
+        && detection.start.is_none()
+        && detection.output.is_none()
+    {
+        // The front end at the root builds for the only server: that is the app.
+        return self::detection(folder, found.clone());
+    }
     let others = several(root, &others);
     detection.evidence.extend(others.evidence);
     if !workspace {
@@ -546,6 +554,7 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         .filter(|outside| outside.runs_in(&folder, language))
         .map_or(folder, |outside| Folder::open(tree, &outside.context));
     let found = frontends::find(&folder, language);
+    let mut beside = Vec::new();
     let mut add = |path: &str, says: String| {
         let path = folder.at(path);
         detection.evidence.push(Evidence { path, says });
@@ -565,6 +574,15 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         let frontend = &served.frontend;
         add(&frontend.at(frontend.package.file), served.says());
     }
+    for served in frontends::beside(&folder, language)
+        .iter()
+        .flat_map(|(_, all)| all)
+    {
+        let frontend = &served.frontend;
+        let path = frontend.folder.at(frontend.package.file);
+        let says = served.says();
+        beside.push(Evidence { path, says });
+    }
     for own in &found.own {
         let says = format!("a front end that the build of {} builds", own.file);
         add(&own.dir, says);
@@ -581,6 +599,7 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         );
         add(dir, says);
     }
+    detection.evidence.extend(beside);
     let is_inside = |app: &String| {
         let served = found
             .served

@@ -4,7 +4,8 @@
 //! Without them, a build fails, or takes a package of the same name from a public registry.
 
 use crate::findings::Findings;
-use crate::languages::{self, dotnet, go, java, nodejs, python, rust};
+use crate::languages::{self, dotnet, frontends, go, java, nodejs, python, rust};
+use crate::outside::references::Need;
 use crate::repository::folder::{Folder, common};
 use crate::{Detection, Evidence, Language};
 
@@ -74,6 +75,13 @@ fn named(folder: &Folder<'_>, language: Language) -> Option<Outside> {
         Language::Python => needs.extend(python::workspace::root(folder)),
         Language::Dotnet => needs.extend(dotnet::project::shared_above(folder)),
         _ => {}
+    }
+    if let Some((_, all)) = frontends::beside(folder, language) {
+        needs.extend(all.iter().map(|served| Need {
+            folder: served.frontend.folder.path().to_owned(),
+            path: served.frontend.folder.path().to_owned(),
+            file: served.frontend.folder.at(served.frontend.package.file),
+        }));
     }
     let context = needs.iter().fold(own.to_owned(), |context, need| {
         common(&context, &need.folder)

@@ -25,7 +25,9 @@ pub(crate) const CACHED: &str =
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
     pub(crate) stage: String,
-    /// The folder, from the app's.
+    /// The folder in that stage, from its working directory.
+    pub(crate) from: String,
+    /// Where it belongs, from the app's folder.
     pub(crate) output: String,
     /// Whether it becomes a part of the program.
     pub(crate) embedded: bool,
@@ -77,6 +79,13 @@ impl Script {
     /// Writes for an app in a folder of the build context: what the recipe writes is moved there.
     pub(crate) fn place(&mut self, folder: &str) {
         self.place = Some(Place::new(quote(folder)));
+    }
+
+    /// Writes for the build context instead of the app's folder.
+    pub(crate) fn in_context(&mut self, write: impl FnOnce(&mut Self)) {
+        let place = self.place.take();
+        write(self);
+        self.place = place;
     }
 
     /// Adds an instruction.
@@ -146,8 +155,13 @@ impl Script {
     /// Copies those results of front ends that are wanted.
     pub(crate) fn results(&mut self, wanted: impl Fn(&Built) -> bool) {
         for built in self.built.clone().iter().filter(|built| wanted(built)) {
-            let output = quote(&built.output);
-            let copy = format!("COPY --from={} /app/{output} ./{output}", built.stage);
+            let (from, to) = (quote(&built.from), quote(&built.output));
+            let to = if to.starts_with("..") {
+                to
+            } else {
+                format!("./{to}")
+            };
+            let copy = format!("COPY --from={} /app/{from} {to}", built.stage);
             self.line(&copy, "the built front end, where the server reads it");
         }
     }

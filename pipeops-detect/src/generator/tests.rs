@@ -414,6 +414,72 @@ fn front_ends_below_a_server_are_where_it_reads_them() {
 }
 
 #[test]
+fn a_front_end_beside_its_server_is_built_into_it() {
+    let files = [
+        (
+            "package.json",
+            r#"{"name": "both", "private": true, "workspaces": ["frontend"]}"#,
+        ),
+        ("bun.lock", ""),
+        ("frontend/package.json", VITE),
+        ("frontend/index.html", ""),
+        (
+            "frontend/vite.config.ts",
+            "export default { build: { outDir: \"../backend/app/frontend\" } }",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.uv.workspace]\nmembers = [\"backend\"]",
+        ),
+        ("uv.lock", "version = 1"),
+        (
+            "backend/pyproject.toml",
+            "[project]\nname = \"app\"\nversion = \"1\"\ndependencies = [\"fastapi[standard]\"]",
+        ),
+        (
+            "backend/app/main.py",
+            "from fastapi import FastAPI\napp = FastAPI()\napp.mount(\"/\", StaticFiles(directory=\"app/frontend\", html=True))",
+        ),
+    ];
+    let tree: MemTree = files.into_iter().collect();
+    let found = Detector::new().detect(&tree);
+    assert_eq!(
+        (found.language, found.path.as_str()),
+        (Some(Language::Python), "backend"),
+        "{found}"
+    );
+    let text = generated(&files).dockerfile;
+    for line in [
+        "FROM oven/bun:1-slim AS assets-frontend",
+        "    bun install --frozen-lockfile",
+        "RUN cd frontend && bun run build",
+        "COPY --from=assets-frontend /app/backend/app/frontend ./app/frontend",
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line}\n{text}");
+    }
+    // Without a workspace: the folder above is the context all the same.
+    let files = [
+        ("web/package.json", VITE),
+        ("web/index.html", ""),
+        ("server/go.mod", "module server"),
+        (
+            "server/main.go",
+            "package main\n\nfunc main() {\n\thttp.FileServer(http.Dir(\"../web/dist\"))\n}\n",
+        ),
+    ];
+    let tree: MemTree = files.into_iter().collect();
+    let found = Detector::new().path("server").detect(&tree);
+    let generated = generate(&tree, &found, &BaseImages::default()).unwrap();
+    let copy = "COPY --from=assets-web /app/web/dist ../web/dist";
+    assert!(
+        generated.dockerfile.contains(copy),
+        "{}",
+        generated.dockerfile
+    );
+    assert_eq!(found.build_context(), ".");
+}
+
+#[test]
 fn what_a_server_builds_itself_is_built_once() {
     let spring = "<artifactId>spring-boot-starter-web</artifactId>spring-boot-maven-plugin";
     let pom = format!("{spring}<artifactId>frontend-maven-plugin</artifactId>");

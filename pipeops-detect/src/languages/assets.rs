@@ -56,6 +56,11 @@ pub(crate) fn stages(app: &App<'_>, script: &mut Script) {
     for served in frontends::find(&app.folder, app.language).served {
         below(app, script, &served);
     }
+    if let Some((context, all)) = frontends::beside(&app.folder, app.language)
+        && context.path() == app.context.path()
+    {
+        script.in_context(|script| all.iter().for_each(|served| below(app, script, served)));
+    }
 }
 
 /// The package beside the server's own manifest, if it bundles files for browsers, and the language's recipe doesn't build it
@@ -76,7 +81,7 @@ pub(crate) fn beside_manifest<'a>(folder: &Folder<'a>, language: Language) -> Op
     Frontend::read(folder, "").filter(Frontend::bundles)
 }
 
-/// Writes the stage of a front end in a folder below the server.
+/// Writes the stage of a front end in a folder of its own.
 fn below(app: &App<'_>, script: &mut Script, served: &Served<'_>) {
     let frontend = &served.frontend;
     let Some(build) = frontend.build() else {
@@ -115,6 +120,7 @@ fn below(app: &App<'_>, script: &mut Script, served: &Served<'_>) {
     script.run(&[], &command, "runs the front end's build");
     script.built(Built {
         stage: name,
+        from: served.from.clone(),
         output: served.output.clone(),
         embedded: served.embedded,
     });

@@ -69,7 +69,9 @@ const EMBEDS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Served<'a> {
     pub(crate) frontend: Frontend<'a>,
-    /// The folder with the results, from the server's.
+    /// The folder with the results, from the folder that `frontend` was read from.
+    pub(crate) from: String,
+    /// The same from the server's folder.
     pub(crate) output: String,
     /// The file that says so, and how it does.
     pub(crate) because: (String, &'static str),
@@ -83,7 +85,7 @@ impl Served<'_> {
         let (file, verb) = &self.because;
         format!(
             "a front end: built in a stage of its own into {}, which {file} {verb}",
-            self.output
+            self.from
         )
     }
 }
@@ -161,6 +163,7 @@ pub(crate) fn find<'a>(server: &Folder<'a>, language: Language) -> Frontends<'a>
         match candidate.link(&sources, &embeds) {
             Some((output, because, embedded)) => all.served.push(Served {
                 frontend: candidate.frontend,
+                from: output.clone(),
                 output,
                 because,
                 embedded,
@@ -182,6 +185,41 @@ pub(crate) fn find<'a>(server: &Folder<'a>, language: Language) -> Frontends<'a>
         .filter(|embed| !is_there(&embed.path) && !is_built(&embed.path));
     all.missing = missing.map(|embed| (embed.path, embed.file)).collect();
     all
+}
+
+/// The front ends beside a server that build into its folder, or that its sources name (`../frontend/dist`), and the folder
+/// above that holds both.
+pub(crate) fn beside<'a>(
+    server: &Folder<'a>,
+    language: Language,
+) -> Option<(Folder<'a>, Vec<Served<'a>>)> {
+    if !has_frontends(language) {
+        return None;
+    }
+    let mut sources = None;
+    server.above().find_map(|(root, member)| {
+        let own = member.split('/').next().unwrap_or_default();
+        let names = root
+            .own_dirs()
+            .filter(|name| *name != own && !is_beside(name));
+        let all = names
+            .take(FOLDERS)
+            .filter_map(|name| candidate(&root, name, &root.sub(name), false));
+        let all: Vec<Candidate<'a>> = all.collect();
+        if all.is_empty() {
+            return None;
+        }
+        let sources = sources.get_or_insert_with(|| {
+            let mut sources = Vec::new();
+            read(server, "", SOURCE_DEPTH, &[], &mut sources);
+            sources
+        });
+        let served: Vec<Served<'a>> = all
+            .into_iter()
+            .filter_map(|candidate| candidate.beside(member, sources))
+            .collect();
+        (!served.is_empty()).then_some((root, served))
+    })
 }
 
 /// A package that builds files for browsers.
@@ -266,7 +304,44 @@ fn candidate<'a>(
     })
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    /// What a server in the folder `member` beside it serves.
+    fn beside(self, member: &str, sources: &[Source]) -> Option<Served<'a>> {
+        let into = self
+            .output
+            .strip_prefix(&format!("{member}/"))
+            .map(str::to_owned);
+        let climbs = |source: &&Source| {
+            let above = ["..", "parent"]
+                .iter()
+                .any(|mark| source.text.contains(mark));
+            above && source.names(&self.output)
+        };
+        let (output, because) = match into {
+            Some(output) => {
+                let file = self.frontend.at(self.frontend.package.file);
+                (output, (file, "builds for the server"))
+            }
+            None => {
+                let source = sources.iter().find(climbs)?;
+                let up = "../".repeat(member.split('/').count());
+                let file = format!("{member}/{}", source.file);
+                (format!("{up}{}", self.output), (file, "serves"))
+            }
+        };
+        let compiled = ["src/main/resources/", "wwwroot"]
+            .iter()
+            .any(|part| output.contains(part));
+        let named = || sources.iter().filter(|source| source.names(&output));
+        Some(Served {
+            embedded: compiled || named().any(Source::embeds),
+            frontend: self.frontend,
+            from: self.output,
+            output,
+            because,
+        })
+    }
+
     /// What of the server reads the results: where they are then, the file that says so, and whether they are compiled in.
     fn link(
         &self,
@@ -487,6 +562,60 @@ mod tests {
         "frontend/vite.config.ts",
         "export default { build: { outDir: \"../app/static\" } }",
     );
+
+    #[test]
+    fn front_ends_beside_a_server_build_into_it_or_are_named() {
+        let vite = (
+            "frontend/vite.config.ts",
+            "export default { build: { outDir: \"../backend/app/frontend\", emptyOutDir: true } }",
+        );
+        let index = ("frontend/index.html", "");
+        for (files, expected) in [
+            (
+                &[UI, index, vite, ("backend/app/main.py", "")] as &[_],
+                Some(("backend/app/frontend", "app/frontend")),
+            ),
+            (
+                &[
+                    UI,
+                    index,
+                    (
+                        "backend/main.py",
+                        "StaticFiles(directory=\"../frontend/dist\")",
+                    ),
+                ],
+                Some(("frontend/dist", "../frontend/dist")),
+            ),
+            (
+                &[
+                    UI,
+                    index,
+                    (
+                        "backend/main.py",
+                        "Path(__file__).parent.parent / \"frontend\" / \"dist\"",
+                    ),
+                ],
+                Some(("frontend/dist", "../frontend/dist")),
+            ),
+            (&[UI, index, ("backend/main.py", "")], None),
+            (
+                &[
+                    UI,
+                    index,
+                    vite,
+                    ("other/main.py", ""),
+                    ("backend/x/main.py", ""),
+                ],
+                Some(("backend/app/frontend", "app/frontend")),
+            ),
+        ] {
+            let tree: MemTree = files.iter().copied().collect();
+            let found = beside(&Folder::open(&tree, "backend"), Language::Python);
+            let first = found.as_ref().and_then(|(_, served)| served.first());
+            let first = first.map(|served| (served.from.as_str(), served.output.as_str()));
+            assert_eq!(first, expected, "{files:?}");
+        }
+    }
 
     /// Files, the server's language, and what is found: folder, output, the file that says so, whether it is compiled in.
     type Row = (
