@@ -559,7 +559,9 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         let path = folder.at(path);
         detection.evidence.push(Evidence { path, says });
     };
-    if let Some(frontend) = assets::beside_manifest(&folder, language) {
+    let frontend = assets::beside_manifest(&folder, language);
+    let builds_assets = frontend.is_some();
+    if let Some(frontend) = frontend {
         for (file, says) in frontend.facts() {
             add(&file, says);
         }
@@ -588,9 +590,14 @@ fn add_frontends(detection: &mut Detection, tree: &dyn SourceTree) {
         add(&own.dir, says);
     }
     for (path, file) in &found.missing {
-        let says = format!(
-            "compiles {path} in, which isn't in the repository, and which no front end builds: the build fails without it"
-        );
+        let says = match builds_assets {
+            true => format!(
+                "compiles {path} in, which isn't in the repository: the build of package.json has to make it"
+            ),
+            false => format!(
+                "compiles {path} in, which isn't in the repository, and which no front end builds: the build fails without it"
+            ),
+        };
         add(file, says);
     }
     for (dir, output) in &found.others {

@@ -793,3 +793,33 @@ fn a_frontend_is_named_only_on_request() {
         "{text}"
     );
 }
+
+#[test]
+fn images_of_go_have_what_the_sources_ask_for() {
+    let text = generated(&[
+        ("go.mod", "module example.com/shop\n"),
+        ("Makefile", "build:\n\tgo build -tags embedded .\n"),
+        (
+            "main.go",
+            "package main\n\nfunc main() {\n\texec.Command(\"git\", \"init\")\n}\n",
+        ),
+        (
+            "config/config.go",
+            "package config\n\ntype Server struct {\n\tListen string `default:\"127.0.0.1\" env:\"SHOP_LISTEN\"`\n}\n",
+        ),
+        (
+            "web/web.go",
+            "//go:build embedded\n\npackage web\n\n//go:embed page.html\nvar page string\n",
+        ),
+        ("web/page.html", "shop"),
+    ])
+    .dockerfile;
+    for part in [
+        "CGO_ENABLED=0 go build -tags embedded -trimpath",
+        "FROM debian:bookworm-slim\n",
+        "ca-certificates git ",
+        "ENV SHOP_LISTEN=0.0.0.0 ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

@@ -184,6 +184,9 @@ pub(crate) fn find<'a>(server: &Folder<'a>, language: Language) -> Frontends<'a>
         .into_iter()
         .filter(|embed| !is_there(&embed.path) && !is_built(&embed.path));
     all.missing = missing.map(|embed| (embed.path, embed.file)).collect();
+    // A file has a line for each pattern.
+    all.missing.sort();
+    all.missing.dedup();
     all
 }
 

@@ -64,6 +64,10 @@ fn is_tool(name: &str) -> bool {
 /// Whether a line is a comment, in most languages.
 pub(crate) fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
+    // An attribute of Rust is none.
+    if line.starts_with("#[") {
+        return false;
+    }
     ["//", "#", "*", "/*", "--"]
         .iter()
         .any(|mark| line.starts_with(mark))

@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use super::sources::{self, is_comment};
 use crate::Language;
+use crate::languages::python::paths;
 
 /// Something that a program writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +108,15 @@ const DATABASES: &[&str] = &[
 /// Parts of names of settings that say where to write, without `_` and in lower case.
 const SETTINGS: &[&str] = &[
     "cachedir",
+    "databaseconnection",
     "databasefile",
+    "databasename",
     "databasepath",
     "datadir",
     "datafolder",
     "datapath",
     "dbfile",
+    "dbname",
     "dbpath",
     "logdir",
     "sqlitepath",
@@ -146,6 +150,9 @@ pub(crate) fn find(folder: &Folder<'_>, language: Language) -> Vec<Write> {
             }
         }
     });
+    if language == Language::Python {
+        python(folder, &mut found);
+    }
     if language == Language::Ruby {
         rails(folder, &mut found);
     }
@@ -211,19 +218,32 @@ fn written(line: &str) -> Option<Path> {
         && ["\"w", "'w", "\"a\"", "'a'", "\"a+", "'a+"]
             .iter()
             .any(|mode| line.contains(mode));
-    let database = has(DATABASES);
+    let has_database = has(DATABASES);
     let calls = has(CALLS) || opens;
     let setting = || {
         let name = line.replace(['_', '-'], "").to_ascii_lowercase();
         SETTINGS.iter().any(|part| name.contains(part))
     };
-    if !database && !calls && !has(FOLDERS) && !setting() {
+    let set = setting();
+    if !has_database && !calls && !has(FOLDERS) && !set {
         return None;
     }
+    // The file of a database may be known only by its end.
+    let ends = |text: &str| {
+        [".db", ".sqlite", ".sqlite3"]
+            .iter()
+            .any(|end| text.ends_with(end))
+    };
+    let database = has_database || (set && literals(line).any(ends));
     // Addresses in settings have no quotes.
     let bare = line.find("jdbc:").map(|at| line[at..].trim());
     let texts = literals(line).chain(bare.filter(|_| !line.contains('"')));
-    let named = |folder: &str| folder.split('/').any(|part| NAMES.contains(&part));
+    let is_name = |part: &str| {
+        // `shop_data`, where a setting says that it's written.
+        let last = part.rsplit(['_', '-']).next().filter(|_| set);
+        NAMES.contains(&part) || last.is_some_and(|last| NAMES.contains(&last))
+    };
+    let named = |folder: &str| folder.split('/').any(is_name);
     let is_path = |text: &String| is_file(text) || text.contains('/') || named(text);
     let mut texts = texts
         .filter_map(|text| relative(text, database))
@@ -262,7 +282,9 @@ fn literals(line: &str) -> impl Iterator<Item = &str> {
         let at = rest.find(['"', '\'', '`'])?;
         let quote = rest[at..].chars().next()?;
         let (inside, after) = rest[at + 1..].split_once(quote)?;
-        rest = after;
+        // The tags of a field in Go hold texts themselves.
+        let tags = quote == '`' && inside.contains(":\"");
+        rest = if tags { &rest[at + 1..] } else { after };
         Some(inside)
     })
 }
@@ -309,6 +331,34 @@ fn relative(text: &str, database: bool) -> Option<String> {
         .contains(&text);
     let first = text.split('/').next().unwrap_or_default();
     (is_path && !super::folder::is_foreign(first)).then(|| text.to_owned())
+}
+
+/// Folders whose names the program puts together. What a build puts into the image is none of them.
+fn python(folder: &Folder<'_>, found: &mut Vec<Write>) {
+    const BUILT: &[&str] = &[
+        "assets",
+        "dist",
+        "public",
+        "static",
+        "static_root",
+        "staticfiles",
+    ];
+    let has_frontend = folder.has("package.json");
+    let is_built = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        BUILT.contains(&name) || (name == "build" && has_frontend)
+    };
+    sources::read(folder, ends(Language::Python), |file, text| {
+        for made in paths::made(file, text) {
+            if !is_built(&made) {
+                let path = Path {
+                    folder: made.clone(),
+                    text: made,
+                };
+                add(found, folder, &path, file);
+            }
+        }
+    });
 }
 
 /// Rails' own settings: databases that are files, and uploads on the disk. Its `tmp` and `log` are links to `/tmp`.
@@ -381,6 +431,24 @@ mod tests {
                 Some("data"),
             ),
             ("flag.String(\"dir\", \"./data\", \"where\")", None),
+            (
+                "DatabaseConnection string `default:\"data/shop.db\" split_words:\"true\"`",
+                Some("data"),
+            ),
+            (
+                "Name string `default:\"shop.db\" env:\"SHOP_DB_NAME\"`",
+                Some(""),
+            ),
+            ("Name string `default:\"shop\" env:\"SHOP_DB_NAME\"`", None),
+            (
+                "Dir string `envDefault:\"storage/blobs\" env:\"STORAGE_DIR\"`",
+                Some("storage/blobs"),
+            ),
+            (
+                "#[clap(long, env = \"SHOP_DATA_DIR\", default_value = \"shop_data\")]",
+                Some("shop_data"),
+            ),
+            ("fs.mkdirSync('test_data')", None),
             ("var dataDir = \"./data\"", Some("data")),
             (
                 "spring.datasource.url=jdbc:h2:file:./data/shop;MODE=x",
@@ -433,6 +501,17 @@ mod tests {
             found,
             [("data", "server.js", false), ("db", "src/db.js", true)]
         );
+    }
+
+    #[test]
+    fn folders_that_python_puts_together_are_found_but_not_what_is_built() {
+        let tree = MemTree::from([(
+            "shop/app.py",
+            "HERE = os.path.dirname(__file__)\nSTATE = os.path.join(HERE, 'state')\nos.makedirs(STATE)\nSTATIC = os.path.join(HERE, 'static')\nos.makedirs(STATIC)\n",
+        )]);
+        let found = find(&Folder::open(&tree, ""), Language::Python);
+        let found: Vec<&str> = found.iter().map(|write| write.folder.as_str()).collect();
+        assert_eq!(found, ["shop/state"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::module::{Module, members};
 use super::program::{Program, choose, program, programs};
+use super::sources::{self, Needs};
 use crate::Language;
 use crate::findings::{Findings, Role, weight};
 use crate::plan::Command;
@@ -176,17 +177,48 @@ fn entry(
         let says = format!("preferred over {}: {why}", others.join(", "));
         found.add(weight::NONE, folder, &program.file, says);
     }
-    found.plan.build = Some(
-        Command::new("go build -o app")
-            .target(&program.package)
-            .into(),
-    );
+    let needs = sources::needs(folder, module.unwrap_or(&none));
+    let build = match &needs.tag {
+        Some((tag, _)) => Command::new("go build -tags").arg(tag).args("-o app"),
+        None => Command::new("go build -o app"),
+    };
+    found.plan.build = Some(build.target(&program.package).into());
     found.plan.start = Some(Command::new("./app"));
     subcommand(found, folder, program);
     listens(found, folder, program);
+    say(found, folder, &needs);
     if servers::is_helper(program.name()) && found.port == Some(DEFAULT_PORT) {
         // A worker that says nothing about a port has none.
         found.port = None;
+    }
+}
+
+/// What the build and the image need, as facts.
+fn say(found: &mut Findings, folder: &Folder<'_>, needs: &Needs) {
+    let mut add = |file: &str, says: String| found.add(weight::NONE, folder, file, says);
+    if let Some((tag, file)) = &needs.tag {
+        add(
+            file,
+            format!("builds with the tag {tag}, which compiles files in"),
+        );
+    }
+    for (dir, file) in needs.missing.iter().take(MISSING) {
+        let says =
+            "a package of this module that isn't in the repository: the build fails without it";
+        let fix = match sources::generator(folder) {
+            Some((settings, command)) => {
+                format!("Commit what `{command}` makes by {settings}")
+            }
+            None => "Commit it".to_owned(),
+        };
+        add(file, format!("imports {dir}, {says}. {fix}"));
+    }
+    for (name, file) in &needs.local {
+        let says = format!("listens on a local address by default: the image sets {name}=0.0.0.0");
+        add(file, says);
+    }
+    for (tool, file) in &needs.programs {
+        add(file, format!("calls {}: the image has it", tool.name));
     }
 }
 
@@ -262,6 +294,9 @@ const SETUP: &[&str] = &[
     "cmd",
 ];
 
+/// How many missing packages are said.
+const MISSING: usize = 5;
+
 /// Parts of names of packages that set up servers, or read settings.
 const SETTINGS: &[&str] = &[
     "api", "app", "cmd", "conf", "env", "flag", "http", "listen", "option", "rest", "serve",
@@ -277,7 +312,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
     let mut files = vec![program.file.clone()];
     let own = program.file.rsplit_once('/').map_or("", |(dir, _)| dir);
     for dir in [own].iter().chain(SETUP) {
-        sources(folder, dir, &mut files);
+        add_sources(folder, dir, &mut files);
     }
     settings(folder, "", 4, &mut files);
     found.port = Some(DEFAULT_PORT);
@@ -309,7 +344,7 @@ fn listens(found: &mut Findings, folder: &Folder<'_>, program: &Program) {
 }
 
 /// The sources of a package, without those that are there already.
-fn sources(folder: &Folder<'_>, dir: &str, files: &mut Vec<String>) {
+fn add_sources(folder: &Folder<'_>, dir: &str, files: &mut Vec<String>) {
     let inside = folder.sub(dir);
     let names = inside
         .ending(".go")

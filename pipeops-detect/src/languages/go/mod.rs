@@ -4,3 +4,4 @@ pub(crate) mod detect;
 pub(crate) mod module;
 pub(crate) mod program;
 pub(crate) mod recipe;
+pub(crate) mod sources;

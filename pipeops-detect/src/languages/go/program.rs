@@ -113,7 +113,7 @@ fn is_main(source: &str) -> bool {
 }
 
 /// Whether a build constraint holds on Linux without tags of one's own. Brackets are read as if they were not there.
-fn holds(constraint: &str) -> bool {
+pub(crate) fn holds(constraint: &str) -> bool {
     const TRUE: &[&str] = &["linux", "amd64", "arm64", "unix", "cgo", "gc"];
     let term = |term: &str| {
         let term = term.trim_matches(|ch: char| ch.is_whitespace() || ch == '(' || ch == ')');

@@ -1,7 +1,9 @@
 //! Go: one static program on an image with nothing else.
 
 use super::module::{Module, members};
+use super::sources::{self, Needs, Tool};
 use crate::generate::app::App;
+use crate::generate::debian;
 use crate::generate::error::GenerateError;
 use crate::generate::program::Launch;
 use crate::generate::script::{Script, quote};
@@ -26,7 +28,9 @@ const CGO: &[&str] = &[
 pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateError> {
     let launch = Launch::of(app, program::PATH)?;
     let sources = Sources::of(app);
-    build(app, script, &sources);
+    let module = Module::read(&app.folder.text("go.mod").unwrap_or_default());
+    let needs = sources::needs(&app.folder, &module);
+    build(app, script, &sources, &needs);
     let (role, why) = match sources.cgo {
         true => (
             "go.run.cgo",
@@ -34,8 +38,16 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
         ),
         false => ("go.run", "a static program needs no shell and no packages"),
     };
-    launch.stage(app, script, (role, why));
-    app.environment(script, &[]);
+    match needs.programs.as_slice() {
+        [] => launch.stage(app, script, (role, why)),
+        programs => with_programs(app, script, programs),
+    }
+    let reached = needs
+        .local
+        .iter()
+        .map(|(name, _)| (name.as_str(), "0.0.0.0"));
+    let reached: Vec<(&str, &str)> = reached.collect();
+    app.environment(script, &reached);
     script.line("WORKDIR /app", "the program's relative paths start here");
     let embedded = frontends::embedded(&app.folder);
     data::copy(app, script, ".go", |path| {
@@ -44,6 +56,18 @@ pub(crate) fn write(app: &App<'_>, script: &mut Script) -> Result<(), GenerateEr
     program::copy(script);
     launch.run(app, script);
     Ok(())
+}
+
+/// The last stage of an app that calls other programs: Debian with their packages.
+fn with_programs(app: &App<'_>, script: &mut Script, programs: &[(&'static Tool, String)]) {
+    let names: Vec<&str> = programs.iter().map(|(tool, _)| tool.name).collect();
+    let why = format!("Debian, because the app calls {}", names.join(", "));
+    script.stage(&app.image("shell.run"), None, &why);
+    let packages = programs.iter().map(|(tool, _)| tool.package);
+    let packages = packages.filter(|package| !package.is_empty());
+    let packages: Vec<&str> = packages.chain(["ca-certificates"]).collect();
+    let why = "programs that the app calls, and CA certificates for outgoing TLS connections";
+    debian::install(script, &packages, why);
 }
 
 /// What the sources say about the build.
@@ -123,7 +147,7 @@ fn imports_c(folder: &Folder<'_>, depth: usize, left: &mut usize) -> bool {
             .any(|name| imports_c(&folder.sub(name), depth - 1, left))
 }
 
-fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
+fn build(app: &App<'_>, script: &mut Script, sources: &Sources, needs: &Needs) {
     let role = if sources.cgo {
         "go.build.cgo"
     } else {
@@ -157,8 +181,10 @@ fn build(app: &App<'_>, script: &mut Script, sources: &Sources) {
         "GO111MODULE=off "
     };
     let vendor = if sources.vendored { " -mod=vendor" } else { "" };
+    let tags = needs.tag.as_ref().map(|(tag, _)| format!(" -tags {tag}"));
+    let tags = tags.unwrap_or_default();
     let command = format!(
-        "{modules}CGO_ENABLED={} go build{vendor} -trimpath -ldflags='-s -w' -o /out/app {}",
+        "{modules}CGO_ENABLED={} go build{vendor}{tags} -trimpath -ldflags='-s -w' -o /out/app {}",
         u8::from(sources.cgo),
         quote(package)
     );

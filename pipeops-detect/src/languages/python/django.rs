@@ -199,7 +199,9 @@ fn collect_static(
         }
     }
     let mut compress = command.clone();
-    compress.arguments = vec![manage.to_owned(), "compress".to_owned()];
+    // Without `--force`, the command fails where the settings of the build turn on `DEBUG`.
+    let words = [manage, "compress", "--force"];
+    compress.arguments = words.map(str::to_owned).to_vec();
     let mut steps = vec![command];
     if let Some((file, _)) = files.iter().find(|(_, text)| compresses_offline(text))
         && packages.installs("django-compressor")
@@ -325,8 +327,8 @@ mod tests {
             ("config/settings/production.py", "SECRET_KEY = os.environ['SECRET_KEY']\nX = os.environ.get('X')"),
         ], &["build DJANGO_SETTINGS_MODULE=config.settings.production SECRET_KEY=build-only-build-only-build-only DATABASE_URL=sqlite:////tmp/build.sqlite3 python manage.py collectstatic --noinput"]),
         // Pages that are compressed before they are served.
-        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput && python manage.py compress"]),
-        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = not DEBUG\nSECRET_KEY = os.environ['KEY']")], &["build KEY=build-only-build-only-build-only python manage.py collectstatic --noinput && KEY=build-only-build-only-build-only python manage.py compress"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput && python manage.py compress --force"]),
+        (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = not DEBUG\nSECRET_KEY = os.environ['KEY']")], &["build KEY=build-only-build-only-build-only python manage.py collectstatic --noinput && KEY=build-only-build-only-build-only python manage.py compress --force"]),
         (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = False")], &["build python manage.py collectstatic --noinput"]),
         (&[COMPRESSOR, SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = env.bool('C', default=False)")], &["build python manage.py collectstatic --noinput"]),
         (&[("requirements.txt", "django\ngunicorn"), SHOP, WSGI, ("shop/settings.py", "STATIC_ROOT = 'x'\nCOMPRESS_OFFLINE = True")], &["build python manage.py collectstatic --noinput"]),

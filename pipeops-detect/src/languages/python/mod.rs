@@ -7,6 +7,7 @@ pub(crate) mod install;
 pub(crate) mod libraries;
 pub(crate) mod manager;
 pub(crate) mod packages;
+pub(crate) mod paths;
 pub(crate) mod ports;
 pub(crate) mod recipe;
 pub(crate) mod serve;
