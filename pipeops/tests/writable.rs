@@ -1,9 +1,5 @@
 //! A folder that an app writes to is found in its sources, made in its image, and a volume of its pods.
 #![cfg(all(feature = "detect", feature = "manifest"))]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, as it should"
-)]
 
 use pipeops::core::source::MemTree;
 use pipeops::detect::{BaseImages, Detector, generate};

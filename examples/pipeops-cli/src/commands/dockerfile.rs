@@ -187,7 +187,8 @@ fn write_files(dir: &Path, generated: &Generated) -> Result<(), CommandError> {
             &generated.dockerignore,
         ),
     ] {
-        let path = dir.join(name);
+        // Without a `.` between them.
+        let path: PathBuf = dir.join(name).components().collect();
         let written = std::fs::File::create_new(&path)
             .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
         match written {
