@@ -100,7 +100,7 @@ impl Eq for Dockerfile<'_> {}
 /// let stage = &file.stages[0];
 /// let keywords: Vec<Keyword> = stage.instructions().map(|instruction| instruction.keyword).collect();
 /// assert_eq!(keywords, [Keyword::Arg, Keyword::Copy, Keyword::Expose]);
-/// assert_eq!(stage.exposed_ports().collect::<Vec<_>>(), [80, 443]);
+/// assert_eq!(stage.from.text, "nginx");
 /// # Ok::<(), pipeops_dockerfile::ParseError>(())
 /// ```
 #[derive(Clone)]

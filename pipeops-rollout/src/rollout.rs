@@ -82,9 +82,10 @@ impl Rollout {
     /// begins. If the process dies, running the same stack again resumes the rollout or the rollback. A newer stack replaces
     /// an unfinished one. Running a healthy stack again changes nothing.
     ///
-    /// The sink gets [`EventKind::Rollout`] and [`EventKind::Pod`] as the rollout progresses, [`EventKind::Warning`], and
-    /// [`EventKind::RollingBack`] before the last healthy revision is restored. No event says that the rollout has ended: the
-    /// returned [`Outcome`] does.
+    /// The sink gets [`EventKind::Rollout`](crate::EventKind::Rollout) and [`EventKind::Pod`](crate::EventKind::Pod) as the
+    /// rollout progresses, [`EventKind::Warning`](crate::EventKind::Warning), and
+    /// [`EventKind::RollingBack`](crate::EventKind::RollingBack) before the last healthy revision is restored. No event says
+    /// that the rollout has ended: the returned [`Outcome`] does.
     ///
     /// Dropping the future stops the rollout as a crash would.
     ///
