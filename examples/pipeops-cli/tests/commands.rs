@@ -185,6 +185,28 @@ fn manifests_are_a_yaml_stream_that_ends_with_the_workload() {
 }
 
 #[test]
+fn app_files_in_yaml_and_json_write_variants_as_keys() {
+    let image = format!("registry.example.com/shop:1@sha256:{}", "a".repeat(64));
+    let app = format!("name: shop\nnamespace: shop\nrevision: r1\nimage: {image}\n");
+    let dir = tree(&[("app.yaml", &app)]);
+    for (health, expected) in [
+        ("{http: {path: /up}}", "path: /up"),
+        (r#"{"http": {"path": "/up"}}"#, "path: /up"),
+        ("{exec: {command: [check]}}", "- check"),
+        ("tcp", "tcpSocket:"),
+        ("none", "kind: Deployment"),
+    ] {
+        fs::write(
+            dir.path().join("app.yaml"),
+            format!("{app}health: {health}\n"),
+        )
+        .unwrap();
+        let text = text("manifests -f app.yaml", dir.path());
+        assert!(text.contains(expected), "{health}: {text}");
+    }
+}
+
+#[test]
 fn all_that_is_wrong_with_an_app_is_said_at_once() {
     let dir = tree(&[]);
     let arguments = "manifests --name Bad_Name --image registry.example.com/shop:1 --replicas 0";

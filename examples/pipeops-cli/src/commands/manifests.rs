@@ -131,8 +131,9 @@ impl Manifests {
 
 fn read_app(file: &Path) -> Result<App, CommandError> {
     let text = read_text(file)?;
-    // JSON is YAML.
-    serde_norway::from_str(&text).map_err(|error| {
+    // JSON is YAML. Variants are keys, as in JSON and in Kubernetes' files, and no tags: `health: {http: {path: /}}`.
+    let document = serde_norway::Deserializer::from_str(&text);
+    serde_norway::with::singleton_map_recursive::deserialize(document).map_err(|error| {
         CommandError::bad_input(
             Diagnosis::new(&APP_FILE).error(format!("{}: {error}", file.display())),
         )
