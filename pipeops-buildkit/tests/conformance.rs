@@ -63,14 +63,20 @@ fn failure(built: Result<Solved, Error>) -> pipeops_buildkit::BuildFailure {
     failure.unwrap_or_else(|| panic!("another error: {error:?}"))
 }
 
-#[tokio::test]
-async fn the_stand_in_passes_the_suite() {
+/// A registry with busybox, and a daemon that takes Docker Hub's images from it.
+async fn stand_ins() -> (Registry, BuildkitDaemon) {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
     registry
         .seed("library/busybox", "latest", &BaseImage::new())
         .unwrap();
     let options = BuildkitOptions::default().mirror("docker.io", registry.host());
     let daemon = BuildkitDaemon::start(options).await.unwrap();
+    (registry, daemon)
+}
+
+#[tokio::test]
+async fn the_stand_in_passes_the_suite() {
+    let (registry, daemon) = stand_ins().await;
     run(&Setup::new(&daemon.address(), registry.host()).await).await;
 }
 
@@ -302,12 +308,7 @@ async fn required_secrets_must_be_given(setup: &Setup) {
 
 #[tokio::test]
 async fn the_stand_in_records_the_secrets_that_steps_fetch() {
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    registry
-        .seed("library/busybox", "latest", &BaseImage::new())
-        .unwrap();
-    let options = BuildkitOptions::default().mirror("docker.io", registry.host());
-    let daemon = BuildkitDaemon::start(options).await.unwrap();
+    let (registry, daemon) = stand_ins().await;
     let setup = Setup::new(&daemon.address(), registry.host()).await;
     let file = "FROM busybox\nRUN --mount=type=secret,id=a --mount=type=secret,id=b true\n";
     let context = Context::new(&[("Dockerfile", file)]);

@@ -93,7 +93,7 @@ fn command(arguments: &str, dir: &Path) -> Command {
     command
 }
 
-/// Runs a command whose standard output nobody reads, and then without a reader of standard error as well.
+/// Runs a command with a closed standard output, then with a closed standard error too.
 fn check(mut run: impl FnMut() -> Command, code: i32) {
     for error in [Reader::There, Reader::Gone] {
         let mut command = run();

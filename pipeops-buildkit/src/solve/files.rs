@@ -72,7 +72,7 @@ impl Files {
                 check_ignore_file(&request.context, &[&own, ".dockerignore"])?;
                 self.folders.insert("dockerfile".to_owned(), folder.clone());
             }
-            // One of its own is used instead.
+            // The request's own ignore patterns replace the folder's.
             _ if request.dockerignore.is_some() => {}
             _ => check_ignore_file(&request.context, &[".dockerignore"])?,
         }

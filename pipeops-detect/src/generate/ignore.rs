@@ -191,7 +191,7 @@ fn is_hidden(patterns: &[Pattern<'_>], path: &str) -> bool {
     last.is_some_and(|pattern| !pattern.exception)
 }
 
-/// A line of a `.dockerignore`. Ranges (`[a-c]`) and escapes match nothing here: nobody hides sources with them.
+/// A line of a `.dockerignore`. Ranges (`[a-c]`) and escapes match nothing: they rarely hide source files.
 struct Pattern<'a> {
     exception: bool,
     parts: Vec<&'a str>,

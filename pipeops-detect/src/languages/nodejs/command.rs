@@ -2,6 +2,7 @@
 
 use super::package::Package;
 use crate::plan;
+use crate::repository::shell::is_name;
 
 /// How many scripts that call scripts are followed.
 const DEPTH: usize = 5;
@@ -239,14 +240,6 @@ fn unwrap<'w>(
         }
         _ => None,
     }
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|ch: char| ch.is_ascii_digit())
-        && name
-            .chars()
-            .all(|ch| ch.is_ascii_alphanumeric() || ch == '_')
 }
 
 #[cfg(test)]
